@@ -1,0 +1,148 @@
+"""The swap registry: every primitive the course builds, in up to three interchangeable bodies.
+
+    naive    loops, for reading and for tiny inputs
+    scratch  the course's tensor form, the readable truth
+    native   the fast default (PyTorch's own where it exists, else our tuned body)
+
+All bodies of one primitive give the same numbers, forward and backward. Models call the
+primitive; which body runs is looked up at that moment in one process-wide table:
+
+    with seglib.use("scratch"):          # the whole model on the course's own code
+        model.predict(images)
+
+    with seglib.use(nms=my_nms):         # a student's function inside a real detector
+        evaluate(model, dataset)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
+
+from seglib.errors import SeglibError
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+Body = Callable[..., Any]
+Style = Literal["naive", "scratch", "native"]
+STYLES: tuple[Style, ...] = ("naive", "scratch", "native")
+
+# What every primitive can run, and what it runs now. Plain dicts, so that a lookup costs
+# well under a microsecond and torch.compile can guard on it.
+_BODIES: dict[str, dict[str, Body]] = {}
+_ACTIVE: dict[str, Body] = {}
+
+
+class Primitive(Protocol[P, R_co]):
+    """A function whose body can be swapped; `naive`, `scratch`, `native` are its bodies."""
+
+    __name__: str
+    naive: Callable[P, R_co]
+    scratch: Callable[P, R_co]
+    native: Callable[P, R_co]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+def primitive(
+    *, scratch: Body | None = None, naive: Body | None = None
+) -> Callable[[Callable[P, R_co]], Primitive[P, R_co]]:
+    """Declare a primitive; the decorated function is its native body and carries the docstring.
+
+    Args:
+        scratch: the course's tensor form; without one the native body is the tensor form.
+        naive: the loop form; without one the scratch form stands in.
+
+    Returns:
+        a decorator that puts the dispatching function in the place of the decorated one.
+    """
+
+    def declare(native: Callable[P, R_co]) -> Primitive[P, R_co]:
+        name = native.__name__
+        if name in _BODIES:
+            raise ValueError(f"primitive {name!r} is declared twice")
+        tensor_form = scratch or native
+        bodies = {"naive": naive or tensor_form, "scratch": tensor_form, "native": native}
+        _BODIES[name] = bodies
+        _ACTIVE[name] = native
+
+        @functools.wraps(native)
+        def dispatch(*args: P.args, **kwargs: P.kwargs) -> R_co:
+            return cast(R_co, _ACTIVE[name](*args, **kwargs))
+
+        for style, body in bodies.items():
+            setattr(dispatch, style, body)
+        return cast(Primitive[P, R_co], dispatch)
+
+    return declare
+
+
+@contextmanager
+def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
+    """Run primitives with other bodies inside a `with` block; nests, and undoes itself on errors.
+
+    Args:
+        style: "naive", "scratch" or "native", for every primitive at once.
+        replacements: name=function for single primitives; wins over `style`.
+
+    Raises:
+        SeglibError: an unknown style or primitive name, or a replacement that is not callable.
+    """
+    if style is not None and style not in STYLES:
+        raise SeglibError(f"unknown style {style!r}: choose one of {', '.join(STYLES)}")
+    changes: dict[str, Body] = {}
+    if style is not None:
+        changes = {name: bodies[style] for name, bodies in _BODIES.items()}
+    for name, body in replacements.items():
+        changes[name] = _student_body(name, body)
+    before = dict(_ACTIVE)
+    _ACTIVE.update(changes)
+    try:
+        yield
+    finally:
+        _ACTIVE.clear()
+        _ACTIVE.update(before)
+
+
+def names() -> list[str]:
+    """The names of all primitives declared so far, sorted."""
+    return sorted(_BODIES)
+
+
+def active(name: str) -> Body:
+    """The body that primitive `name` runs at this moment."""
+    return _ACTIVE[_known(name)]
+
+
+def _known(name: str) -> str:
+    if name not in _BODIES:
+        raise SeglibError(f"no primitive is called {name!r}: choose one of {', '.join(names())}")
+    return name
+
+
+def _student_body(name: str, body: Body) -> Body:
+    """Guard a replacement against calling the primitive it replaces, which would never end."""
+    _known(name)
+    if not callable(body):
+        raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")
+    if body in _BODIES[name].values():
+        return body
+    running = False
+
+    @functools.wraps(body)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        nonlocal running
+        if running:
+            raise SeglibError(
+                f"your {name} calls seglib's {name}, which is your own function now: "
+                f"write the computation out, or call {name}.scratch"
+            )
+        running = True
+        try:
+            return body(*args, **kwargs)
+        finally:
+            running = False
+
+    return guarded

@@ -1,0 +1,341 @@
+"""The words every room shares: categories, targets, predictions and padded batches.
+
+Conventions, pinned by tests/test_conventions.py:
+    boxes   float32 [N, 4], corners (x0, y0, x1, y1) in pixels, half-open: x1 - x0 is the width
+    masks   bool [N, H, W]
+    images  float32 [3, H, W] in 0…1, RGB
+    labels  int64, 1…C; 0 is background; COCO ids appear only where files are read or written
+    semantic int64 [H, W], 0 background, 1…C, 255 ignored
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+
+BACKGROUND = 0
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Category:
+    """One class of a dataset.
+
+    Attributes:
+        label: contiguous number, 1…C.
+        coco_id: the id in COCO files.
+        name: unique within the dataset.
+        is_thing: countable object (True) or stuff such as sky (False).
+        color: RGB, 0…255, for pictures.
+    """
+
+    label: int
+    coco_id: int
+    name: str
+    is_thing: bool = True
+    color: tuple[int, int, int] = (128, 128, 128)
+
+
+class Categories(Sequence[Category]):
+    """The classes of a dataset in label order; lives in dataset, checkpoint and prediction.
+
+    Index 0 is label 1: iterate for the categories, or look one up with `by_label`,
+    `by_coco_id`, `by_name`.
+    """
+
+    def __init__(self, items: Iterable[Category]) -> None:
+        """Raises SeglibError unless labels run 1…C and ids and names are unique."""
+        self._items = tuple(items)
+        labels = [category.label for category in self._items]
+        if labels != list(range(1, len(labels) + 1)):
+            raise SeglibError(f"category labels must run 1…{len(labels)}, got {labels}")
+        if len(labels) >= IGNORE:
+            raise SeglibError(
+                f"{len(labels)} categories: at most {IGNORE - 1} fit beside 'ignored'"
+            )
+        self._by_coco_id = {category.coco_id: category for category in self._items}
+        self._by_name = {category.name: category for category in self._items}
+        if len(self._by_coco_id) != len(labels) or len(self._by_name) != len(labels):
+            raise SeglibError("category ids and names must be unique")
+
+    @classmethod
+    def from_coco(cls, records: Iterable[dict[str, Any]]) -> Categories:
+        """Read COCO `categories` records (`id`, `name`, optional `isthing`, `color`) by rising id."""
+        ordered = sorted(records, key=lambda record: int(record["id"]))
+        return cls(
+            Category(
+                label=label,
+                coco_id=int(record["id"]),
+                name=str(record["name"]),
+                is_thing=bool(record.get("isthing", 1)),
+                color=tuple(record.get("color") or _spread_color(label)),
+            )
+            for label, record in enumerate(ordered, start=1)
+        )
+
+    def to_coco(self) -> list[dict[str, Any]]:
+        """The COCO `categories` records; `from_coco` reads them back."""
+        return [
+            {"id": c.coco_id, "name": c.name, "isthing": int(c.is_thing), "color": list(c.color)}
+            for c in self._items
+        ]
+
+    def by_label(self, label: int) -> Category:
+        """The category with this label; SeglibError outside 1…C."""
+        if not 1 <= label <= len(self._items):
+            raise SeglibError(f"no category has label {label}: labels run 1…{len(self._items)}")
+        return self._items[label - 1]
+
+    def by_coco_id(self, coco_id: int) -> Category:
+        """The category with this COCO id; SeglibError when unknown."""
+        if coco_id not in self._by_coco_id:
+            raise SeglibError(f"unknown category id {coco_id}: not in the file's 'categories'")
+        return self._by_coco_id[coco_id]
+
+    def by_name(self, name: str) -> Category:
+        """The category with this name; SeglibError when unknown."""
+        if name not in self._by_name:
+            raise SeglibError(
+                f"no category is called {name!r}: choose among {', '.join(self.names)}"
+            )
+        return self._by_name[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in label order; names[0] is label 1."""
+        return tuple(category.name for category in self._items)
+
+    @property
+    def things(self) -> tuple[Category, ...]:
+        """The countable categories."""
+        return tuple(category for category in self._items if category.is_thing)
+
+    @property
+    def stuff(self) -> tuple[Category, ...]:
+        """The uncountable categories."""
+        return tuple(category for category in self._items if not category.is_thing)
+
+    def shared_with(self, other: Categories) -> dict[int, int]:
+        """Labels of this set mapped to labels of `other`, for the names in both."""
+        return {
+            category.label: other.by_name(category.name).label
+            for category in self._items
+            if category.name in other._by_name
+        }
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Categories) and self._items == other._items
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        return f"Categories({len(self.things)} things, {len(self.stuff)} stuff: {', '.join(self.names)})"
+
+
+def _spread_color(label: int) -> tuple[int, int, int]:
+    """Neighbouring labels get far-apart hues: steps of the golden ratio around the circle."""
+    hue = (label * 0.61803398875) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(
+        hue, 0.65 + 0.25 * (label % 2), 0.95 - 0.2 * (label % 3 == 0)
+    )
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+class _TensorRows:
+    """Shared by the dataclasses below: `.to(device)`, indexing rows, and `len`."""
+
+    _per_row: tuple[str, ...] = ()
+
+    def to(self, device: torch.device | str) -> Any:
+        """A copy with every tensor on `device`."""
+        moved = {
+            f.name: value.to(device)
+            for f in fields(self)  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)  # type: ignore[type-var]
+
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Any:
+        rows = {
+            name: getattr(self, name)[index]
+            for name in self._per_row
+            if getattr(self, name) is not None
+        }
+        return replace(self, **rows)  # type: ignore[type-var]
+
+
+@dataclass(eq=False)
+class Panoptic(_TensorRows):
+    """One label and one object number for every pixel.
+
+    Attributes:
+        segment_map: int64 [H, W], 0 for unlabelled, else the id of a segment.
+        ids: int64 [S] segment ids.
+        labels: int64 [S] their labels.
+        iscrowd: bool [S].
+    """
+
+    segment_map: Tensor
+    ids: Tensor
+    labels: Tensor
+    iscrowd: Tensor
+
+    _per_row = ("ids", "labels", "iscrowd")
+
+    def __len__(self) -> int:
+        return int(self.ids.numel())
+
+
+@dataclass(eq=False)
+class Target(_TensorRows):
+    """What is true of one image. Row i of every [N, …] field is the same object.
+
+    Attributes:
+        boxes: float32 [N, 4] pixels.
+        labels: int64 [N], 1…C.
+        masks: bool [N, H, W].
+        iscrowd: bool [N], a group outlined as one.
+        area: float32 [N] px², the annotation's own area (COCO's size bins use it).
+        size: (H, W) of the image this target belongs to.
+        image_id: the COCO image id.
+        semantic: int64 [H, W] with 0 background and 255 ignored, or None.
+        panoptic: or None.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: Tensor
+    iscrowd: Tensor
+    area: Tensor
+    size: tuple[int, int]
+    image_id: int = 0
+    semantic: Tensor | None = None
+    panoptic: Panoptic | None = None
+
+    _per_row = ("boxes", "labels", "masks", "iscrowd", "area")
+
+    def __len__(self) -> int:
+        return int(self.labels.numel())
+
+
+@dataclass(eq=False)
+class Instances(_TensorRows):
+    """Detected objects or proposals of one image, best score first.
+
+    Attributes:
+        boxes: float32 [N, 4] pixels of the original image.
+        scores: float32 [N] in 0…1.
+        labels: int64 [N], 1…C; all 1 for class-agnostic proposals.
+        masks: bool [N, H, W] at the original size, or None for boxes alone.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    masks: Tensor | None = None
+
+    _per_row = ("boxes", "scores", "labels", "masks")
+
+    def __len__(self) -> int:
+        return int(self.scores.numel())
+
+
+@dataclass(eq=False)
+class Prediction:
+    """What a model says of one image; a model's `tasks` names the fields it fills.
+
+    Attributes:
+        size: (H, W) of the original image.
+        categories: what the labels mean.
+        instances: detected objects with classes.
+        proposals: class-agnostic candidates.
+        semantic: int64 [H, W] labels, 0 background.
+        panoptic: segments that do not overlap.
+    """
+
+    size: tuple[int, int]
+    categories: Categories
+    instances: Instances | None = None
+    proposals: Instances | None = None
+    semantic: Tensor | None = None
+    panoptic: Panoptic | None = None
+
+
+@dataclass(eq=False)
+class ImageBatch:
+    """Images of different sizes in one tensor, padded at the right and the bottom.
+
+    Attributes:
+        tensor: float32 [B, 3, H, W].
+        sizes: the true (H, W) of every image inside it.
+    """
+
+    tensor: Tensor
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+
+    @classmethod
+    def from_images(
+        cls, images: Sequence[Tensor], divisor: int = 1, pad_value: float = 0.0
+    ) -> ImageBatch:
+        """Pad images to the largest height and width, rounded up to a multiple of `divisor`.
+
+        Args:
+            images: float tensors [3, h_i, w_i].
+            divisor: the batch's height and width are multiples of it.
+            pad_value: fills the padding.
+
+        Raises:
+            SeglibError: no images, or one that is not a float [3, H, W] tensor.
+        """
+        check_images(images)
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        height = -(-max(h for h, _ in sizes) // divisor) * divisor
+        width = -(-max(w for _, w in sizes) // divisor) * divisor
+        tensor = images[0].new_full((len(images), 3, height, width), pad_value)
+        for row, image in zip(tensor, images, strict=True):
+            row[:, : image.shape[-2], : image.shape[-1]] = image
+        return cls(tensor, sizes)
+
+    @property
+    def padding_mask(self) -> Tensor:
+        """bool [B, H, W], True where there is only padding."""
+        mask = torch.ones(
+            len(self.sizes), *self.tensor.shape[-2:], dtype=torch.bool, device=self.tensor.device
+        )
+        for row, (height, width) in zip(mask, self.sizes, strict=True):
+            row[:height, :width] = False
+        return mask
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+def check_images(images: Sequence[Tensor]) -> None:
+    """Refuse anything that is not a non-empty list of float [3, H, W] tensors, by name."""
+    if len(images) == 0:
+        raise SeglibError("a batch needs at least one image")
+    for index, image in enumerate(images):
+        if not isinstance(image, Tensor) or image.ndim != 3 or image.shape[0] != 3:
+            shape = list(getattr(image, "shape", [])) or type(image).__name__
+            raise SeglibError(f"image {index} must be a [3, H, W] tensor, got {shape}")
+        if not image.is_floating_point():
+            raise SeglibError(
+                f"image {index} must be float in 0…1, got {image.dtype}: divide bytes by 255"
+            )
