@@ -25,6 +25,7 @@ from seglib.errors import SeglibError
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
 Body = Callable[..., Any]
 Style = Literal["naive", "scratch", "native"]
 STYLES: tuple[Style, ...] = ("naive", "scratch", "native")
@@ -39,16 +40,26 @@ class Primitive(Protocol[P, R_co]):
     """A function whose body can be swapped; `naive`, `scratch`, `native` are its bodies."""
 
     __name__: str
-    naive: Callable[P, R_co]
-    scratch: Callable[P, R_co]
-    native: Callable[P, R_co]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @property
+    def naive(self) -> Callable[P, R_co]:
+        """The loop form."""
+
+    @property
+    def scratch(self) -> Callable[P, R_co]:
+        """The tensor form."""
+
+    @property
+    def native(self) -> Callable[P, R_co]:
+        """The fast default."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the body that is active now."""
 
 
 def primitive(
     *, scratch: Body | None = None, naive: Body | None = None
-) -> Callable[[Callable[P, R_co]], Primitive[P, R_co]]:
+) -> Callable[[Callable[P, R]], Primitive[P, R]]:
     """Declare a primitive; the decorated function is its native body and carries the docstring.
 
     Args:
@@ -59,7 +70,7 @@ def primitive(
         a decorator that puts the dispatching function in the place of the decorated one.
     """
 
-    def declare(native: Callable[P, R_co]) -> Primitive[P, R_co]:
+    def declare(native: Callable[P, R]) -> Primitive[P, R]:
         name = native.__name__
         if name in _BODIES:
             raise ValueError(f"primitive {name!r} is declared twice")
@@ -69,12 +80,12 @@ def primitive(
         _ACTIVE[name] = native
 
         @functools.wraps(native)
-        def dispatch(*args: P.args, **kwargs: P.kwargs) -> R_co:
-            return cast(R_co, _ACTIVE[name](*args, **kwargs))
+        def dispatch(*args: P.args, **kwargs: P.kwargs) -> R:
+            return cast(R, _ACTIVE[name](*args, **kwargs))
 
         for style, body in bodies.items():
             setattr(dispatch, style, body)
-        return cast(Primitive[P, R_co], dispatch)
+        return cast(Primitive[P, R], dispatch)
 
     return declare
 

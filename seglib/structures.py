@@ -67,7 +67,7 @@ class Categories(Sequence[Category]):
 
     @classmethod
     def from_coco(cls, records: Iterable[dict[str, Any]]) -> Categories:
-        """Read COCO `categories` records (`id`, `name`, optional `isthing`, `color`) by rising id."""
+        """Read COCO `categories` records (`id`, `name`, `isthing`, `color`) by rising id."""
         ordered = sorted(records, key=lambda record: int(record["id"]))
         return cls(
             Category(
@@ -146,7 +146,8 @@ class Categories(Sequence[Category]):
         return hash(self._items)
 
     def __repr__(self) -> str:
-        return f"Categories({len(self.things)} things, {len(self.stuff)} stuff: {', '.join(self.names)})"
+        counts = f"{len(self.things)} things, {len(self.stuff)} stuff"
+        return f"Categories({counts}: {', '.join(self.names)})"
 
 
 def _spread_color(label: int) -> tuple[int, int, int]:
