@@ -23,6 +23,15 @@ from seglib.errors import SeglibError
 BACKGROUND = 0
 IGNORE = 255
 
+# COCO's object sizes: (smallest, largest) area in px². Other data sets bring their own.
+AreaRanges = dict[str, tuple[float, float]]
+COCO_AREA_RANGES: AreaRanges = {
+    "all": (0.0, 1e10),
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, 1e10),
+}
+
 
 @dataclass(frozen=True)
 class Category:

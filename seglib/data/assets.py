@@ -1,0 +1,76 @@
+"""Where the course's files live: in a checkout, in the cache, or at the one URL a setting names.
+
+SEGLIB_CACHE       folder for everything drawn or downloaded (default: the user's cache folder)
+SEGLIB_ASSETS_URL  where an installed package fetches what is too large for its wheel
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path, PurePosixPath
+
+import platformdirs
+
+from seglib.errors import SeglibError
+
+
+def checkout_root() -> Path | None:
+    """The folder of the source checkout that seglib runs from, or None for an installed wheel."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() and (root / "data").is_dir() else None
+
+
+def cache_dir() -> Path:
+    """The folder for drawn and downloaded files, created on first use.
+
+    Raises:
+        SeglibError: the folder cannot be made or written.
+    """
+    named = os.environ.get("SEGLIB_CACHE")
+    folder = Path(named).expanduser() if named else platformdirs.user_cache_path("seglib")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SeglibError(
+            f"cannot make the cache folder {folder} ({error.strerror}): "
+            "set SEGLIB_CACHE to a folder you can write"
+        ) from error
+    return folder
+
+
+def asset(relative: str, sha256: str | None = None) -> Path:
+    """The path of a shipped file, wherever it is: checkout's data/, cache, or downloaded now.
+
+    Args:
+        relative: path below data/ with forward slashes, such as "checkpoints/fcn-8s.safetensors".
+        sha256: hexadecimal digest that a cached or downloaded file must have. The checkout's own
+            file is not compared: there git answers for it.
+
+    Raises:
+        SeglibError: a path that leaves data/, a file that is nowhere, or a failed download.
+    """
+    parts = PurePosixPath(relative)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise SeglibError(f"an asset is named by a path below data/, not {relative!r}")
+    root = checkout_root()
+    if root is not None and (root / "data" / parts).exists():
+        return root / "data" / parts
+    cached = cache_dir() / "assets" / parts
+    if cached.is_file() and (sha256 is None or file_sha256(cached) == sha256):
+        return cached
+    base = os.environ.get("SEGLIB_ASSETS_URL")
+    if not base:
+        raise SeglibError(
+            f"{relative} is neither in a checkout's data/ nor in {cached.parent}: run from a "
+            "checkout, or set SEGLIB_ASSETS_URL to the address that serves the data/ folder"
+        )
+    from seglib.data.fetch import download  # here, so that reading local files needs no network
+
+    return download(f"{base.rstrip('/')}/{parts}", cached, sha256)
+
+
+def file_sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 digest of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
