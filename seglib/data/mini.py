@@ -1,0 +1,282 @@
+"""COCO mini: a few hundred real COCO 2017 images of chosen categories, and nothing else.
+
+The images come one by one. Their annotations lie in one large zip file on the server; only
+the bytes of the wanted JSON inside it are fetched (HTTP range requests), and the JSON is
+read as a stream, so that neither the disk nor the memory ever holds all of COCO.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ijson
+import requests
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from seglib.data.fetch import MissingError, Retry, TransientError, download
+from seglib.data.remote_member import fetch_member
+from seglib.errors import SeglibError
+
+# The image host speaks plain http.
+COCO_URL = "http://images.cocodataset.org"
+ANNOTATIONS_ZIP = "annotations/annotations_trainval2017.zip"
+DEFAULT_CATEGORIES = ("person", "dog", "cat", "car", "bird", "chair", "bottle", "cup")
+VALIDATION_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class MiniRequest:
+    """What to fetch.
+
+    Attributes:
+        categories: COCO names, e.g. ("person", "dog").
+        images: how many altogether; a fifth of them becomes the validation split.
+        source: "val2017" or "train2017" (whose annotations are a 450 MB JSON).
+        url: server with COCO's layout.
+        workers: parallel image downloads.
+        retry: patience of each download.
+    """
+
+    categories: tuple[str, ...] = DEFAULT_CATEGORIES
+    images: int = 200
+    source: str = "val2017"
+    url: str = COCO_URL
+    workers: int = 8
+    retry: Retry = field(default_factory=Retry)
+
+
+@dataclass
+class Index:
+    """What one pass over an annotation file tells, small enough for memory.
+
+    Attributes:
+        images: COCO image records by id.
+        categories: COCO category records by name.
+        category_ids_of: ids of the categories that have a non-crowd object, by image id.
+    """
+
+    images: dict[int, dict[str, Any]]
+    categories: dict[str, dict[str, Any]]
+    category_ids_of: dict[int, set[int]]
+
+
+def fetch_mini(request: MiniRequest, folder: Path, progress: bool = True) -> Path:
+    """Make `folder` a COCO folder with train and val splits of the requested images.
+
+    Calling it again with the same request fetches only what is missing, also after a kill.
+
+    Args:
+        request: what to fetch.
+        folder: where; `annotations/`, `train/` and `val/` appear in it.
+        progress: show a bar.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        SeglibError: unknown category, too few images, or a server out of reach.
+    """
+    if request.source not in ("val2017", "train2017"):
+        raise SeglibError(f"source must be val2017 or train2017, not {request.source!r}")
+    if request.images < 2:
+        raise SeglibError("COCO mini needs at least 2 images: one to train on, one to validate")
+    annotation_file = fetch_annotations(request, folder)
+    index = read_index(annotation_file)
+    candidates = choose_images(index, request.categories)
+    if len(candidates) < request.images:
+        raise SeglibError(
+            f"{request.source} has {len(candidates)} images of {', '.join(request.categories)}: "
+            f"ask for at most that many instead of {request.images}, or for more categories"
+        )
+    chosen = _fetch_images(request, index, candidates, folder, progress)
+    _write_splits(request, annotation_file, index, chosen, folder)
+    return folder
+
+
+def fetch_annotations(request: MiniRequest, folder: Path) -> Path:
+    """Fetch `instances_<source>.json` out of COCO's remote zip; only its own bytes if possible."""
+    name = f"instances_{request.source}.json"
+    url = f"{request.url}/{ANNOTATIONS_ZIP}"
+    return fetch_member(url, f"annotations/{name}", folder / "source" / name, request.retry)
+
+
+def read_index(annotation_file: Path) -> Index:
+    """Read images, categories and who shows what from a COCO JSON in one streamed pass each."""
+    images = {int(r["id"]): r for r in _records(annotation_file, "images")}
+    categories = {str(r["name"]): r for r in _records(annotation_file, "categories")}
+    category_ids_of: dict[int, set[int]] = defaultdict(set)
+    for record in _records(annotation_file, "annotations"):
+        if not record.get("iscrowd", 0):
+            category_ids_of[int(record["image_id"])].add(int(record["category_id"]))
+    return Index(images, categories, dict(category_ids_of))
+
+
+def _records(annotation_file: Path, section: str) -> Iterator[dict[str, Any]]:
+    """The records of one section of a COCO JSON, one at a time, floats as floats."""
+    try:
+        with annotation_file.open("rb") as file:
+            yield from ijson.items(file, f"{section}.item", use_float=True)
+    except ijson.JSONError as error:
+        raise SeglibError(
+            f"{annotation_file} is not readable JSON ({error}): delete it and run again"
+        ) from error
+
+
+def choose_images(index: Index, names: Sequence[str]) -> list[int]:
+    """Image ids that show the named categories, in the order to fetch them.
+
+    Turns go round the categories, rarest first, so that any number of images is balanced.
+
+    Args:
+        index: of an annotation file.
+        names: category names.
+
+    Returns:
+        all suitable image ids, no duplicates, the same on every machine.
+    """
+    unknown = [name for name in names if name not in index.categories]
+    if unknown or not names:
+        raise SeglibError(
+            f"unknown categories {', '.join(unknown) or '(none given)'}: "
+            f"COCO has {', '.join(sorted(index.categories))}"
+        )
+    wanted = [int(index.categories[name]["id"]) for name in dict.fromkeys(names)]
+    showing: dict[int, list[int]] = {category_id: [] for category_id in wanted}
+    for image_id in sorted(index.category_ids_of):
+        for category_id in index.category_ids_of[image_id] & showing.keys():
+            showing[category_id].append(image_id)
+    queues = sorted(showing.values(), key=len)
+    longest = max(len(queue) for queue in queues)
+    turns = (queue[turn] for turn in range(longest) for queue in queues if turn < len(queue))
+    return list(dict.fromkeys(turns))
+
+
+def _fetch_images(
+    request: MiniRequest, index: Index, candidates: list[int], folder: Path, progress: bool
+) -> list[int]:
+    """Fetch images until the wanted number is there; a candidate the server lacks is skipped."""
+    chosen: list[int] = []
+    remaining = iter(candidates)
+    columns = (
+        TextColumn("COCO mini"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images"),
+        TimeRemainingColumn(),
+    )
+    with (
+        Progress(*columns, disable=not progress) as bar,
+        ThreadPoolExecutor(request.workers) as pool,
+        requests.Session() as session,
+    ):
+        task = bar.add_task("images", total=request.images)
+
+        def fetch(image_id: int) -> int | None:
+            arrived = _fetch_image(request, index.images[image_id], folder, session)
+            if arrived:
+                bar.advance(task)
+            return image_id if arrived else None
+
+        while len(chosen) < request.images:
+            wave = [i for _, i in zip(range(request.images - len(chosen)), remaining, strict=False)]
+            if not wave:
+                raise SeglibError(
+                    f"{request.url} holds only {len(chosen)} of the {request.images} images"
+                )
+            chosen += [i for i in pool.map(fetch, wave) if i is not None]
+    return chosen
+
+
+def _fetch_image(
+    request: MiniRequest, record: dict[str, Any], folder: Path, session: requests.Session
+) -> bool:
+    """Fetch one image into `folder`/images unless it is there; False when the server lacks it."""
+    destination = folder / "images" / str(record["file_name"])
+    expected = (int(record["width"]), int(record["height"]))
+
+    def check(path: Path) -> None:
+        try:
+            with Image.open(path) as image:
+                image.load()  # decodes to the last row, so a truncated file shows
+                size = image.size
+        except (OSError, SyntaxError) as error:
+            raise TransientError(f"not a whole image: {error}") from error
+        if size != expected:
+            raise TransientError(f"image is {size}, its annotation says {expected}")
+
+    if destination.exists():
+        try:
+            check(destination)
+            return True
+        except TransientError:
+            destination.unlink()
+    url = f"{request.url}/{request.source}/{record['file_name']}"
+    try:
+        download(url, destination, check=check, retry=request.retry, session=session)
+    except MissingError:
+        return False
+    return True
+
+
+def _write_splits(
+    request: MiniRequest, annotation_file: Path, index: Index, chosen: list[int], folder: Path
+) -> None:
+    """Write both splits' annotation files, the last step: with them the folder is complete."""
+    held_out = max(1, round(len(chosen) * VALIDATION_SHARE))
+    # Every n-th image, so that the turns among categories reach both splits.
+    step = len(chosen) / held_out
+    validation = {chosen[int(i * step)] for i in range(held_out)}
+    splits = {"val": validation, "train": set(chosen) - validation}
+    categories = [index.categories[name] for name in dict.fromkeys(request.categories)]
+    category_ids = {int(record["id"]) for record in categories}
+    kept = [
+        record
+        for record in _records(annotation_file, "annotations")
+        if int(record["image_id"]) in splits["val"] | splits["train"]
+        and int(record["category_id"]) in category_ids
+    ]
+    for split, image_ids in splits.items():
+        _link_images(folder, split, [str(index.images[i]["file_name"]) for i in image_ids])
+        content = {
+            "info": {"description": f"COCO mini: {len(image_ids)} images of {request.source}"},
+            "images": [index.images[i] for i in sorted(image_ids)],
+            "annotations": [r for r in kept if int(r["image_id"]) in image_ids],
+            "categories": sorted(categories, key=lambda record: int(record["id"])),
+        }
+        _write_json(folder / "annotations" / f"instances_{split}.json", content)
+
+
+def _link_images(folder: Path, split: str, file_names: list[str]) -> None:
+    """Make `folder`/`split` hold exactly these images, by hard link where the disk allows."""
+    target = folder / split
+    target.mkdir(exist_ok=True)
+    for stale in target.iterdir():
+        if stale.name not in file_names:
+            stale.unlink()
+    for name in file_names:
+        if not (target / name).exists():
+            _link_or_copy(folder / "images" / name, target / name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        part = target.with_name(target.name + ".part")
+        part.write_bytes(source.read_bytes())
+        os.replace(part, target)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,212 @@
+"""COCO mini against a local server with COCO's layout, healthy and faulty."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from seglib.data.fetch import OfflineError, Retry
+from seglib.data.mini import MiniRequest, choose_images, fetch_mini, read_index
+from seglib.errors import SeglibError
+from tests.faulty_server import serve
+
+QUICK = Retry(attempts=4, first_wait=0.01, longest_wait=0.02)
+CATEGORIES = [(1, "person"), (18, "dog"), (62, "chair")]
+COUNT = 24
+ZIP = "/annotations/annotations_trainval2017.zip"
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory):
+    """A folder with COCO's own layout: images, and annotations inside a zip beside others."""
+    folder = tmp_path_factory.mktemp("remote")
+    (folder / "val2017").mkdir()
+    (folder / "annotations").mkdir()
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for image_id in range(1, COUNT + 1):
+        name = f"{image_id:012d}.jpg"
+        pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "val2017" / name)
+        images.append({"id": image_id, "file_name": name, "width": 64, "height": 48})
+        for offset in range(1 + image_id % 2):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": CATEGORIES[(image_id + offset) % 3][0],
+                    "iscrowd": 0,
+                    "bbox": [2.5, 3, 10, 10],
+                    "area": 100.25,
+                    "segmentation": [[2.5, 3, 12.5, 3, 12.5, 13, 2.5, 13]],
+                }
+            )
+    content = {
+        "info": {},
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": i, "name": n, "supercategory": "x"} for i, n in CATEGORIES],
+    }
+    with zipfile.ZipFile(folder / ZIP.lstrip("/"), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations/captions_val2017.json", rng.bytes(200_000))
+        archive.writestr("annotations/instances_val2017.json", json.dumps(content))
+        archive.writestr("annotations/person_keypoints_val2017.json", rng.bytes(200_000))
+    return folder
+
+
+def request(server, **changes):
+    values = {"categories": ("dog", "person"), "images": 10, "url": server.url, "retry": QUICK}
+    return MiniRequest(**(values | changes))
+
+
+def check_folder(folder, images=10):
+    """Both splits load in pycocotools, disjoint, complete, with the wanted categories only."""
+    seen = set()
+    for split in ("train", "val"):
+        coco = COCO(folder / "annotations" / f"instances_{split}.json")
+        assert {c["name"] for c in coco.cats.values()} == {"dog", "person"}
+        for record in coco.imgs.values():
+            with Image.open(folder / split / record["file_name"]) as image:
+                assert image.size == (record["width"], record["height"])
+            assert coco.getAnnIds(record["id"])
+        assert not seen & set(coco.imgs)
+        seen |= set(coco.imgs)
+    assert len(seen) == images
+
+
+def test_only_the_members_bytes_travel(remote, tmp_path):
+    with serve(remote) as server:
+        fetch_mini(request(server), tmp_path, progress=False)
+        assert server.sent[ZIP] < 150_000 < (remote / ZIP.lstrip("/")).stat().st_size
+    check_folder(tmp_path)
+
+
+def test_numbers_stay_exact(remote, tmp_path):
+    with serve(remote) as server:
+        fetch_mini(request(server), tmp_path, progress=False)
+    content = json.loads((tmp_path / "annotations" / "instances_val.json").read_text())
+    assert content["annotations"][0]["area"] == 100.25
+    assert content["annotations"][0]["segmentation"][0][0] == 2.5
+
+
+def test_every_fault_is_survived(remote, tmp_path):
+    with serve(remote) as server:
+        names = sorted(p.name for p in (remote / "val2017").iterdir())
+        for name, fault in zip(
+            names, ["drop", "long", "503", "truncated", "drop"] * 9, strict=False
+        ):
+            server.faults[f"/val2017/{name}"] = [fault]
+        server.faults[ZIP] = ["503", "drop"]
+        fetch_mini(request(server), tmp_path, progress=False)
+    check_folder(tmp_path)
+
+
+def test_an_image_the_server_lacks_is_replaced(remote, tmp_path):
+    with serve(remote) as server:
+        index_folder = tmp_path / "first"
+        fetch_mini(request(server), index_folder, progress=False)
+        index = read_index(index_folder / "source" / "instances_val2017.json")
+        gone = choose_images(index, ("dog", "person"))[0]
+        server.faults[f"/val2017/{gone:012d}.jpg"] = ["404"]
+        fetch_mini(request(server), tmp_path / "second", progress=False)
+    check_folder(tmp_path / "second")
+    assert not list((tmp_path / "second").rglob(f"{gone:012d}.jpg"))
+
+
+def test_without_range_support_the_whole_zip_is_used(remote, tmp_path):
+    with serve(remote) as server:
+        server.ranges = False
+        fetch_mini(request(server), tmp_path, progress=False)
+    check_folder(tmp_path)
+    assert not list(tmp_path.rglob("*.packed"))
+
+
+def test_a_damaged_member_is_refused_and_then_fetched_anew(remote, tmp_path):
+    with serve(remote) as server:
+        # Two requests read the zip's directory; the next one carries the member itself.
+        server.faults[ZIP] = ["", "flipped"]
+        with pytest.raises(SeglibError, match="damaged"):
+            fetch_mini(request(server), tmp_path, progress=False)
+        fetch_mini(request(server), tmp_path, progress=False)
+    check_folder(tmp_path)
+
+
+def test_a_second_run_fetches_nothing_and_a_damaged_image_again(remote, tmp_path):
+    with serve(remote) as server:
+        fetch_mini(request(server), tmp_path, progress=False)
+        before = len(server.requests)
+        fetch_mini(request(server), tmp_path, progress=False)
+        assert len(server.requests) == before
+        victim = sorted((tmp_path / "images").iterdir())[0]
+        victim.write_bytes(victim.read_bytes()[:200])
+        fetch_mini(request(server), tmp_path, progress=False)
+        assert len(server.requests) == before + 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from seglib.data.mini import MiniRequest, fetch_mini
+fetch_mini(MiniRequest(("dog", "person"), 10, url=sys.argv[1], workers=1), Path(sys.argv[2]), False)
+"""
+
+
+def test_a_killed_run_is_resumed(remote, tmp_path):
+    with serve(remote) as server:
+        process = subprocess.Popen([sys.executable, "-c", KILLED, server.url, str(tmp_path)])
+        images = tmp_path / "images"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(list(images.glob("*.jpg"))) < 3:
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        arrived = {p.name for p in images.glob("*.jpg")}
+        assert arrived
+        server.requests.clear()
+        fetch_mini(request(server), tmp_path, progress=False)
+        again = {path.rsplit("/", 1)[-1] for path, _ in server.requests}
+        assert not again & arrived
+    check_folder(tmp_path)
+
+
+def test_a_smaller_request_leaves_no_stale_images(remote, tmp_path):
+    with serve(remote) as server:
+        fetch_mini(request(server), tmp_path, progress=False)
+        fetch_mini(request(server, images=4), tmp_path, progress=False)
+    assert len(list((tmp_path / "train").iterdir()) + list((tmp_path / "val").iterdir())) == 4
+    check_folder(tmp_path, images=4)
+
+
+def test_categories_take_turns(remote, tmp_path):
+    with serve(remote) as server:
+        fetch_mini(request(server), tmp_path, progress=False)
+    index = read_index(tmp_path / "source" / "instances_val2017.json")
+    first = choose_images(index, ("dog", "person"))[:4]
+    assert sum(18 in index.category_ids_of[i] for i in first) >= 2
+    assert sum(1 in index.category_ids_of[i] for i in first) >= 2
+
+
+def test_bad_requests_are_named(remote, tmp_path):
+    with serve(remote) as server:
+        with pytest.raises(SeglibError, match=r"unicorn.*COCO has chair, dog, person"):
+            fetch_mini(request(server, categories=("unicorn",)), tmp_path, progress=False)
+        with pytest.raises(SeglibError, match="ask for at most"):
+            fetch_mini(request(server, images=500), tmp_path, progress=False)
+        with pytest.raises(SeglibError, match="val2017 or train2017"):
+            fetch_mini(request(server, source="test2017"), tmp_path, progress=False)
+
+
+def test_offline_says_so(tmp_path):
+    nowhere = MiniRequest(url="http://127.0.0.1:9", retry=QUICK)
+    with pytest.raises(OfflineError, match="run the same command again"):
+        fetch_mini(nowhere, tmp_path, progress=False)
