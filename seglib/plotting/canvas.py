@@ -1,0 +1,180 @@
+"""Drawing on pixels: masks, outlines, boxes and name tags that keep out of each other's way.
+
+Everything is drawn at the size at which it will be looked at, so that a line is a line and a
+letter a letter on a 128 px drawing as well as on a photograph.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from seglib.errors import SeglibError
+from seglib.plotting.style import ink_on
+
+Bytes = NDArray[np.uint8]
+Bits = NDArray[np.bool_]
+RGB = tuple[int, int, int]
+Rect = tuple[float, float, float, float]
+
+
+def to_numpy(values: Any) -> NDArray[Any]:
+    """Tensor, array or nested list as a numpy array."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def as_rgb(image: Any) -> Bytes:
+    """Any picture as uint8 [H, W, 3].
+
+    Args:
+        image: float tensor [3, H, W] or [1, H, W] in 0…1; uint8 array [H, W, 3]; or [H, W] of
+            either kind, shown grey.
+
+    Raises:
+        SeglibError: another shape.
+    """
+    pixels = to_numpy(image)
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] != 3:
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise SeglibError(f"an image is [3, H, W] or [H, W, 3], got {list(pixels.shape)}")
+    if pixels.dtype != np.uint8:
+        pixels = (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+class Canvas:
+    """A picture being drawn on, `scale` times as large as the image it shows.
+
+    Coordinates of masks and boxes are the image's own; the canvas scales them.
+    """
+
+    def __init__(self, image: Any, side: int = 512, shrink: bool = False) -> None:
+        source = as_rgb(image)
+        self.size: tuple[int, int] = source.shape[:2]
+        self.scale = side / max(self.size)
+        if not shrink:
+            self.scale = max(1.0, self.scale)
+        height, width = (max(1, round(n * self.scale)) for n in self.size)
+        resized = Image.fromarray(source)
+        if self.scale != 1:
+            resized = resized.resize((width, height), Image.Resampling.BICUBIC)
+        self.pixels: Bytes = np.array(resized)
+        self.line = max(2, round(max(height, width) / 320))
+        self.font = _font(int(np.clip(max(height, width) / 42, 11, 26)))
+        self.tags: list[Rect] = []
+
+    def grow(self, mask: Any) -> Bits:
+        """A mask [H, W] of the image as a smooth-edged mask of the canvas."""
+        bits = to_numpy(mask).astype(bool)
+        if bits.shape != self.size:
+            raise SeglibError(f"mask {list(bits.shape)} does not fit image {list(self.size)}")
+        if self.scale == 1:
+            return bits
+        grey = Image.fromarray(bits.astype(np.uint8) * 255)
+        size = (self.pixels.shape[1], self.pixels.shape[0])
+        return np.asarray(grey.resize(size, Image.Resampling.BILINEAR)) > 127
+
+    def fill(self, bits: Bits, color: RGB, alpha: float = 0.45) -> None:
+        """Tint the pixels of a canvas mask."""
+        tint = self.pixels[bits] * (1 - alpha) + np.array(color) * alpha
+        self.pixels[bits] = tint.round().astype(np.uint8)
+
+    def hatch(self, bits: Bits, color: RGB) -> None:
+        """Diagonal stripes, for crowds and ignored pixels."""
+        rows, columns = np.indices(bits.shape)
+        stripes = (rows + columns) % (6 * self.line) < 2 * self.line
+        self.fill(bits & stripes, color, 0.75)
+
+    def outline(self, bits: Bits, color: RGB) -> None:
+        """The rim of a canvas mask in full colour, with a thin light edge around it."""
+        inner = ndimage.binary_erosion(bits, iterations=self.line, border_value=1)
+        halo = ndimage.binary_dilation(bits) & ~bits
+        self.fill(halo, (255, 255, 255), 0.7)
+        self.pixels[bits & ~inner] = color
+
+    def box(self, corners: Any, color: RGB) -> None:
+        """A rectangle (x0, y0, x1, y1) in the image's pixels."""
+        x0, y0, x1, y1 = self._scaled(corners)
+        picture = Image.fromarray(self.pixels)
+        draw = ImageDraw.Draw(picture)
+        edge = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
+        draw.rectangle(edge, outline=(255, 255, 255), width=self.line + 1)
+        draw.rectangle(edge, outline=color, width=self.line)
+        self.pixels = np.array(picture)
+
+    def tag(self, text: str, corners: Any, color: RGB) -> bool:
+        """A name at the box `corners`, where it hides least; left out when there is no room.
+
+        Returns:
+            whether the tag was drawn.
+        """
+        box = self._scaled(corners)
+        left, top, right, bottom = self.font.getbbox(text)
+        pad = max(2, self.line)
+        width, height = right - left + 2 * pad, bottom - top + 2 * pad
+        rect = self._free_place(box, width, height)
+        if rect is None:
+            return False
+        self.tags.append(rect)
+        picture = Image.fromarray(self.pixels)
+        draw = ImageDraw.Draw(picture)
+        fill = ink_on(tuple(c / 255 for c in color))
+        draw.rounded_rectangle(rect, radius=pad, fill=color)
+        draw.text((rect[0] + pad - left, rect[1] + pad - top), text, fill=fill, font=self.font)
+        self.pixels = np.array(picture)
+        return True
+
+    def tag_region(self, text: str, bits: Bits, color: RGB) -> bool:
+        """A name in the widest place of a canvas mask; left out when there is no room."""
+        depth = ndimage.distance_transform_edt(np.pad(bits, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        left, top, right, bottom = self.font.getbbox(text)
+        half = ((right - left) / 2 + self.line, (bottom - top) / 2 + self.line)
+        x, y = (column + 0.5) / self.scale, (row + 0.5) / self.scale
+        dx, dy = half[0] / self.scale, half[1] / self.scale
+        return self.tag(text, (x - dx, y - dy, x + dx, y + dy), color)
+
+    def _scaled(self, corners: Any) -> Rect:
+        x0, y0, x1, y1 = (float(value) * self.scale for value in to_numpy(corners))
+        return x0, y0, x1, y1
+
+    def _free_place(self, box: Rect, width: float, height: float) -> Rect | None:
+        """The first place around a box that is free of other tags: above, inside, below, aside."""
+        x0, y0, x1, y1 = box
+        full_height, full_width = self.pixels.shape[:2]
+        small = (x1 - x0) * (y1 - y0) < 4 * width * height
+        inside = [(x0, y0), (x1 - width, y0), (x0, y1 - height), (x1 - width, y1 - height)]
+        around = [
+            (x0, y0 - height),
+            (x0, y1),
+            (x1, y0),
+            (x0 - width, y0),
+            (x1 - width, y0 - height),
+        ]
+        for x, y in [*around, *inside] if small else [*inside, *around]:
+            x = float(np.clip(x, 0, max(0, full_width - 1 - width)))
+            y = float(np.clip(y, 0, max(0, full_height - 1 - height)))
+            rect = (x, y, x + width, y + height)
+            if not any(_overlap(rect, other) for other in self.tags):
+                return rect
+        return None
+
+
+def _overlap(a: Rect, b: Rect) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _font(size: int) -> Any:
+    """The letters that come with matplotlib, so that no machine draws others."""
+    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+    return ImageFont.truetype(str(path), size)

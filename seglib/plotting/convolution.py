@@ -1,0 +1,250 @@
+"""A convolution step by step, its kernels, and the feature maps it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from seglib.errors import SeglibError
+from seglib.ops.windows import output_length
+from seglib.plotting.canvas import to_numpy
+from seglib.plotting.grids import draw_grid, frame_cells, mark_block, mark_cells, number_text
+from seglib.plotting.style import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    ORANGE,
+    SEQUENTIAL,
+    VERMILION,
+    Figure,
+    bare,
+    figure,
+    panel_grid,
+    styled,
+)
+
+
+def tapped_cells(
+    position: tuple[int, int], kernel: tuple[int, int], stride: int, padding: int, dilation: int
+) -> list[tuple[int, int]]:
+    """The input cells (row, column) that output cell `position` reads, row by row."""
+    top, left = (stride * place - padding for place in position)
+    return [
+        (top + dilation * i, left + dilation * j)
+        for i in range(kernel[0])
+        for j in range(kernel[1])
+    ]
+
+
+@styled
+def convolution_step(
+    image: Any,
+    kernel: Any,
+    output: Any,
+    position: tuple[int, int] = (0, 0),
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    title: str = "",
+    caption: str | None = None,
+) -> Figure:
+    """One output cell: the input cells under the kernel, the kernel, and their weighted sum.
+
+    Args:
+        image: [H, W] numbers.
+        kernel: [kh, kw].
+        output: [oh, ow], the whole result; cells after `position` are still left empty.
+        position: (row, column) of the output cell being computed.
+        stride: cells the kernel jumps.
+        padding: zeros around the image.
+        dilation: distance of the cells under the kernel.
+        title: over all.
+        caption: under all; by default the sum written out.
+    """
+    source, weights, result = (to_numpy(values) for values in (image, kernel, output))
+    if not all(0 <= p < n for p, n in zip(position, result.shape, strict=True)):
+        raise SeglibError(f"output cell {position} lies outside {list(result.shape)}")
+    cells = tapped_cells(position, weights.shape, stride, padding, dilation)
+    caption = _written_out(source, weights, cells, result[position]) if caption is None else caption
+    spans = [n + 1.2 for n in (source.shape[1] + 2 * padding, weights.shape[1], result.shape[1])]
+    height = max(source.shape[0] + 2 * padding, result.shape[0])
+    unit = min(0.45, 9.0 / sum(spans))
+    fig, grid = figure(
+        3,
+        panel=(unit * sum(spans) / 3 + 0.2, unit * height + 0.1),
+        title=title,
+        caption=caption,
+        widths=spans,
+    )
+    pale = (source.min(), 2 * source.max() - source.min() + 1e-9)
+    draw_grid(grid[0, 0], source, "Input", padding=padding, limits=pale)
+    mark_cells(grid[0, 0], cells)
+    draw_grid(grid[0, 1], weights, "Kernel", cmap=DIVERGING, limits=_centred(weights))
+    done = np.full(result.shape, np.nan)
+    last = position[0] * result.shape[1] + position[1] + 1
+    done.flat[:last] = result.flat[:last]
+    draw_grid(grid[0, 2], done, "Output", cmap="Blues", limits=(result.min(), result.max() + 1e-9))
+    mark_block(grid[0, 2], position, (1, 1))
+    for axes, sign in ((grid[0, 1], "×"), (grid[0, 2], "=")):
+        axes.text(
+            -0.01,
+            0.5,
+            sign,
+            transform=axes.transAxes,
+            ha="right",
+            va="center",
+            fontsize=16,
+            color=GREY,
+        )
+    return fig
+
+
+def _written_out(source: Any, weights: Any, cells: list[tuple[int, int]], total: float) -> str:
+    """The sum in numbers; terms with a zero weight are left out when there are many."""
+    terms = []
+    for (row, column), weight in zip(cells, weights.flat, strict=True):
+        inside = 0 <= row < source.shape[0] and 0 <= column < source.shape[1]
+        value = source[row, column] if inside else 0
+        if weight != 0 or len(cells) <= 4:
+            terms.append(f"{number_text(value)}·{_signed(weight)}")
+    lines = [" + ".join(terms[i : i + 9]) for i in range(0, len(terms), 9)]
+    return " +\n".join(lines or ["0"]) + f"  =  {number_text(float(total))}"
+
+
+def _signed(weight: float) -> str:
+    text = number_text(float(weight))
+    return f"({text})" if weight < 0 else text
+
+
+def _centred(weights: Any) -> tuple[float, float]:
+    """Limits that put zero in the pale middle of what `draw_grid` uses of the map."""
+    reach = float(np.abs(weights).max()) or 1.0
+    # draw_grid shades with the map's first 62 %, so the middle (50 %) must fall on zero.
+    return -reach, reach * (0.62 / 0.5 - 1)
+
+
+@styled
+def show_kernels(
+    kernels: Mapping[str, Any] | Any, *, columns: int = 8, title: str = "", caption: str = ""
+) -> Figure:
+    """Kernels side by side, zero in the middle of the colours, numbers where they fit.
+
+    Args:
+        kernels: name → [kh, kw], or [N, kh, kw] or [N, 3, kh, kw] (colour filters, shown as such).
+        columns: in a row.
+        title: over all.
+        caption: under all.
+    """
+    named = kernels if isinstance(kernels, Mapping) else {}
+    stack = list(named.values()) if named else list(to_numpy(kernels))
+    names = list(named) or [""] * len(stack)
+    ncols, nrows = panel_grid(len(stack), min(columns, len(stack)))
+    large = len(stack) <= 4
+    fig, grid = figure(ncols, nrows, panel=2.1 if large else 1.05, title=title, caption=caption)
+    for axes, name, kernel in zip(grid.flat, names, stack, strict=False):
+        weights = to_numpy(kernel).astype(np.float64)
+        reach = float(np.abs(weights).max()) or 1.0
+        if weights.ndim == 3:
+            bare(axes).imshow(weights.transpose(1, 2, 0) / (2 * reach) + 0.5)
+        elif large and max(weights.shape) <= 7:
+            draw_grid(axes, weights, cmap=DIVERGING, limits=_centred(weights))
+        else:
+            bare(axes).imshow(weights, cmap=DIVERGING, vmin=-reach, vmax=reach)
+        axes.set_title(name)
+    _switch_off(grid, len(stack))
+    return fig
+
+
+@styled
+def feature_maps(
+    maps: Any,
+    titles: Sequence[str] = (),
+    *,
+    columns: int = 6,
+    limit: int = 18,
+    signed: bool = False,
+    title: str = "",
+    caption: str = "",
+) -> Figure:
+    """The channels of one feature map, each with its own range of shades.
+
+    Args:
+        maps: [C, H, W] or a list of [H, W] of any sizes.
+        titles: one a channel; their numbers by default.
+        columns: in a row.
+        limit: channels shown at most.
+        signed: zero in the middle of diverging colours.
+        title: over all.
+        caption: under all.
+    """
+    channels = [to_numpy(channel) for channel in maps][:limit]
+    ncols, nrows = panel_grid(len(channels), columns)
+    height, width = channels[0].shape
+    size = 10 / max(ncols, 4)
+    fig, grid = figure(
+        ncols, nrows, panel=(size, size * min(1.3, height / width)), title=title, caption=caption
+    )
+    for i, (axes, channel) in enumerate(zip(grid.flat, channels, strict=False)):
+        reach = float(np.abs(channel).max()) or 1.0
+        limits: Any = {"vmin": -reach, "vmax": reach} if signed else {}
+        shades = DIVERGING if signed else SEQUENTIAL
+        bare(axes).imshow(channel, cmap=shades, interpolation="nearest", **limits)
+        axes.set_title(titles[i] if i < len(titles) else f"channel {i}", fontweight="normal")
+    _switch_off(grid, len(channels))
+    return fig
+
+
+def _switch_off(grid: Any, used: int) -> None:
+    for axes in list(grid.flat)[used:]:
+        axes.set_axis_off()
+
+
+@styled
+def show_output_sizes(
+    size: int,
+    settings: Sequence[Mapping[str, int]],
+    *,
+    title: str = "What the kernel reads, and how many places it has",
+    caption: str = "",
+) -> Figure:
+    """For each setting the padded input, the kernel at its first two places, and the output size.
+
+    Args:
+        size: the input is size x size.
+        settings: dicts with `kernel` and any of `stride`, `padding`, `dilation`.
+        title: over all.
+        caption: under all.
+    """
+    ncols, nrows = panel_grid(len(settings), None if len(settings) <= 4 else 3)
+    fig, grid = figure(ncols, nrows, panel=2.6, title=title, caption=caption)
+    for axes, setting in zip(grid.flat, settings, strict=False):
+        _draw_setting(axes, size, **setting)
+    _switch_off(grid, len(settings))
+    return fig
+
+
+def _draw_setting(
+    axes: Axes, size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> None:
+    result = output_length(size, kernel, stride, padding, dilation)
+    draw_grid(axes, np.zeros((size, size)), numbers=False, padding=padding)
+    first = tapped_cells((0, 0), (kernel, kernel), stride, padding, dilation)
+    mark_cells(axes, first, VERMILION, 0.35)
+    reach = dilation * (kernel - 1) + 1
+    if result > 1:
+        mark_block(axes, (-padding, stride - padding), (reach, reach), BLUE, linestyle="--")
+    places = [stride * i - padding + (reach - 1) / 2 for i in range(result)]
+    xs, ys = np.meshgrid(places, places)
+    axes.plot(xs.ravel(), ys.ravel(), "o", color=ORANGE, markersize=4.5, markeredgecolor="white")
+    frame_cells(axes, (size, size), padding=padding)
+    words = [f"kernel {kernel}", *_unusual(stride=stride, padding=padding, dilation=dilation)]
+    axes.set_title(", ".join(words) + f"\n{size}×{size} → {result}×{result}", fontsize=9.5)
+
+
+def _unusual(**setting: int) -> list[str]:
+    """The words for what differs from stride 1, padding 0, dilation 1."""
+    return [f"{k} {v}" for k, v in setting.items() if v != (0 if k == "padding" else 1)]

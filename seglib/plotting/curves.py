@@ -1,0 +1,235 @@
+"""Curves and bars: how training went, and how numbers are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from seglib.errors import SeglibError
+from seglib.plotting.canvas import to_numpy
+from seglib.plotting.style import BLUE, GREY, PALETTE, VERMILION, Figure, figure, styled
+
+
+def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:
+    """Mean over the `window` values around each (fewer at the ends): [N] → [N]."""
+    numbers = np.asarray(values, dtype=np.float64)
+    sums = np.cumsum(np.concatenate([[0.0], numbers]))
+    places = np.arange(len(numbers))
+    starts = np.maximum(0, places - window // 2)
+    ends = np.minimum(len(numbers), places - window // 2 + window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+@styled
+def training_curve(
+    losses: Sequence[float] | Mapping[str, Sequence[float]],
+    metrics: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+    *,
+    steps: Sequence[int] | None = None,
+    window: int | None = None,
+    ceiling: float | None = None,
+    log: bool = False,
+    title: str = "Training",
+    caption: str = "",
+) -> Figure:
+    """The loss by step, faint and smoothed, and beside it any metric measured on the way.
+
+    Args:
+        losses: one value a step, or several named series of them.
+        metrics: name → (step, value) pairs.
+        steps: the steps' numbers where not every step is recorded; 1…N by default.
+        window: how many values the bold line averages; a twentieth of them by default.
+        ceiling: drawn across the metrics: what a perfect network could reach.
+        log: a logarithmic loss axis.
+        title: over the loss.
+        caption: under all.
+    """
+    series = losses if isinstance(losses, Mapping) else {"loss": losses}
+    fig, grid = figure(2 if metrics else 1, panel=(4.4, 2.8), caption=caption)
+    axes = grid[0, 0]
+    for shade, (name, values) in zip(PALETTE, series.items(), strict=False):
+        _loss_line(axes, name, np.asarray(values, dtype=np.float64), steps, window, shade)
+    axes.set(title=title, xlabel="step", ylabel="loss", yscale="log" if log else "linear")
+    axes.margins(x=0.01)
+    axes.grid(axis="y")
+    if len(series) > 1:
+        axes.legend()
+    if metrics:
+        _metric_lines(grid[0, 1], metrics, ceiling)
+    return fig
+
+
+def _loss_line(
+    axes: Axes,
+    name: str,
+    values: NDArray[np.float64],
+    steps: Sequence[int] | None,
+    window: int | None,
+    shade: str,
+) -> None:
+    places = np.arange(1, len(values) + 1) if steps is None else np.asarray(steps)
+    window = window or max(1, len(values) // 20)
+    if window > 1:
+        axes.plot(places, values, color=shade, alpha=0.3, linewidth=0.8)
+    axes.plot(places, smooth(values, window), color=shade, label=name)
+
+
+def _metric_lines(
+    axes: Axes, metrics: Mapping[str, Sequence[tuple[int, float]]], ceiling: float | None
+) -> None:
+    for shade, (name, pairs) in zip(PALETTE[2:], metrics.items(), strict=False):
+        places, values = zip(*pairs, strict=True) if pairs else ((), ())
+        axes.plot(places, values, color=shade, marker="o", markersize=3.5, label=name)
+    if ceiling is not None:
+        axes.axhline(ceiling, color=GREY, linestyle="--", linewidth=1, label="ceiling")
+    axes.set(title="On images it does not train on", xlabel="step", ylim=(0, 1))
+    axes.grid(axis="y")
+    axes.legend()
+
+
+class LiveCurve:
+    """A training curve that redraws itself in place while a notebook cell trains.
+
+        with LiveCurve(steps=300) as live:
+            for step in range(300):
+                live.update(step, loss=..., accuracy=...)
+
+    The picture that remains in the cell is the final `figure()`. Redraws happen at fixed
+    steps, never by the clock, so the same numbers leave the same cell.
+
+    Attributes:
+        losses: the losses so far.
+        metrics: name → (step, value) pairs so far.
+    """
+
+    def __init__(
+        self, steps: int, *, title: str = "Training", redraws: int = 10, log: bool = False
+    ) -> None:
+        """`redraws`: how often the picture is renewed on the way (drawing takes time too)."""
+        if steps < 1:
+            raise SeglibError(f"a live curve needs at least one step, got {steps}")
+        self.every = max(1, steps // redraws)
+        self.title, self.log = title, log
+        self.steps: list[int] = []
+        self.losses: list[float] = []
+        self.metrics: dict[str, list[tuple[int, float]]] = {}
+        self._handle: Any = None
+        self._drawn = 0
+
+    def update(self, step: int, loss: float | None = None, **metrics: float) -> None:
+        """Record one step (counted from 0): its loss, and whatever was measured at it."""
+        if loss is not None:
+            self.steps.append(step + 1)
+            self.losses.append(float(loss))
+        for name, value in metrics.items():
+            self.metrics.setdefault(name.replace("_", " "), []).append((step + 1, float(value)))
+        if len(self.losses) - self._drawn >= self.every:
+            self._show()
+
+    def figure(self) -> Figure:
+        """The curve as it stands."""
+        return training_curve(
+            self.losses, self.metrics, steps=self.steps, title=self.title, log=self.log
+        )
+
+    def finish(self) -> None:
+        """Draw the last state; the cell keeps it."""
+        if self.losses:
+            self._show()
+
+    def _show(self) -> None:
+        self._drawn = len(self.losses)
+        shell = _notebook()
+        if shell is None:
+            return
+        if self._handle is None:
+            self._handle = shell.display(self.figure(), display_id=True)
+        else:
+            self._handle.update(self.figure())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.finish()
+
+
+def _notebook() -> Any:
+    """IPython's display module inside a notebook kernel, else None: scripts print no pictures."""
+    try:
+        from IPython import display, get_ipython
+    except ImportError:
+        return None
+    shell = get_ipython()
+    return display if shell is not None and hasattr(shell, "kernel") else None
+
+
+@styled
+def bars(
+    values: Mapping[str, float],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ceiling: Mapping[str, float] | None = None,
+    limit: float | None = 1.0,
+    caption: str = "",
+) -> Figure:
+    """One horizontal bar a name, best first, its number at its end; ceilings as grey marks."""
+    ordered = sorted(values.items(), key=lambda item: (np.isnan(item[1]), -item[1]))
+    fig, grid = figure(panel=(6.2, 0.7 + 0.24 * len(ordered)), caption=caption)
+    axes = grid[0, 0]
+    names = [name for name, _ in ordered]
+    numbers = np.array([number for _, number in ordered])
+    axes.barh(names, np.nan_to_num(numbers), color=BLUE, height=0.7)
+    top = limit or float(np.nanmax(numbers)) * 1.1
+    for row, (name, number) in enumerate(zip(names, numbers, strict=True)):
+        text = "absent" if np.isnan(number) else f"{number:.2f}"
+        beside = np.nanmax([0.0, number, (ceiling or {}).get(name, np.nan)]) + 0.012 * top
+        axes.text(beside, row, text, va="center", fontsize=8.5)
+    if ceiling is not None:
+        places = [ceiling.get(name, np.nan) for name in names]
+        axes.scatter(places, names, marker="|", s=90, color=VERMILION, label="ceiling", zorder=3)
+        axes.legend(loc="lower right")
+    axes.set(title=title, xlabel=xlabel, xlim=(0, top * 1.1))
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    return fig
+
+
+@styled
+def histogram(
+    groups: Mapping[str, Any] | Any,
+    *,
+    bins: int | Sequence[float] = 30,
+    title: str = "",
+    xlabel: str = "",
+    log: bool = False,
+    caption: str = "",
+) -> Figure:
+    """How numbers are spread; several named groups as shares of their own total."""
+    named = groups if isinstance(groups, Mapping) else {"": groups}
+    arrays = {name: to_numpy(values).ravel() for name, values in named.items()}
+    joined = np.concatenate(list(arrays.values()))
+    edges = np.histogram_bin_edges(np.log10(joined) if log else joined, bins)
+    edges = 10**edges if log and isinstance(bins, int) else edges
+    fig, grid = figure(panel=(5.2, 2.7), caption=caption)
+    axes = grid[0, 0]
+    for shade, (name, values) in zip(PALETTE, arrays.items(), strict=False):
+        weights = np.full(len(values), 1 / len(values)) if len(arrays) > 1 else None
+        axes.hist(values, edges, weights=weights, histtype="step", color=shade, linewidth=1.8)
+        axes.hist(values, edges, weights=weights, color=shade, alpha=0.3, label=name)
+    axes.set(title=title, xlabel=xlabel, ylabel="share" if len(arrays) > 1 else "count")
+    axes.set_xscale("log" if log else "linear")
+    if len(arrays) > 1:
+        axes.legend()
+    return fig

@@ -1,0 +1,158 @@
+"""Small grids of numbers: the alphabet in which convolutions and masks are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from seglib.plotting.canvas import to_numpy
+from seglib.plotting.style import GREY, PALE, VERMILION, bare, ink_on
+
+Cell = tuple[int, int]
+
+
+def number_text(value: float) -> str:
+    """A number in at most five characters."""
+    if np.isnan(value):
+        return ""
+    if float(value).is_integer() and abs(value) < 1000:
+        return f"{int(value)}"
+    return (
+        f"{value:.2f}"
+        if abs(value) < 10
+        else f"{value:.1f}"
+        if abs(value) < 100
+        else f"{value:.0f}"
+    )
+
+
+def draw_grid(
+    axes: Axes,
+    values: Any,
+    title: str = "",
+    *,
+    numbers: bool = True,
+    cmap: str = "Greys",
+    limits: tuple[float, float] | None = None,
+    padding: int = 0,
+    fontsize: float | None = None,
+) -> Axes:
+    """A matrix [H, W] as shaded cells with their numbers; NaN cells stay empty.
+
+    Args:
+        axes: drawn on, one unit a cell, row 0 on top.
+        values: [H, W].
+        title: over it.
+        numbers: write them.
+        cmap: shading.
+        limits: the values of the palest and darkest shade.
+        padding: that many cells of zeros all around, drawn dashed, at negative indices.
+        fontsize: of the numbers; by default it falls with the grid's size.
+    """
+    matrix = to_numpy(values).astype(np.float64)
+    height, width = matrix.shape
+    low, high = limits or _limits(matrix)
+    span = max(high - low, 1e-12)
+    shades = mpl.colormaps[cmap]
+    size = fontsize or float(np.clip(60 / (max(height, width) + 2 * padding), 6, 12))
+    for row in range(-padding, height + padding):
+        for column in range(-padding, width + padding):
+            inside = 0 <= row < height and 0 <= column < width
+            value = matrix[row, column] if inside else 0.0
+            # The darkest third of the map is kept free, so that every number reads in black.
+            shade: Any = shades(0.62 * (value - low) / span) if inside else "white"
+            if np.isnan(value):
+                shade = "white"
+            _cell(axes, row, column, shade, dashed=not inside)
+            if numbers:
+                ink = ink_on(shade[:3] if inside and not np.isnan(value) else "white")
+                axes.text(
+                    column,
+                    row,
+                    number_text(value),
+                    ha="center",
+                    va="center",
+                    fontsize=size,
+                    color=ink if inside else GREY,
+                )
+    return frame_cells(axes, (height, width), title, padding)
+
+
+def frame_cells(axes: Axes, size: Cell, title: str = "", padding: int = 0) -> Axes:
+    """Square cells, row 0 on top, a little air around."""
+    height, width = size
+    bare(axes)
+    axes.set_xlim(-0.6 - padding, width - 0.4 + padding)
+    axes.set_ylim(height - 0.4 + padding, -0.6 - padding)
+    axes.set_aspect("equal")
+    axes.set_title(title)
+    return axes
+
+
+def _limits(matrix: NDArray[np.float64]) -> tuple[float, float]:
+    finite = matrix[np.isfinite(matrix)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _cell(axes: Axes, row: float, column: float, shade: Any, dashed: bool) -> None:
+    axes.add_patch(
+        Rectangle(
+            (column - 0.5, row - 0.5),
+            1,
+            1,
+            facecolor=shade,
+            edgecolor=PALE if dashed else GREY,
+            linewidth=0.7,
+            linestyle=":" if dashed else "-",
+            zorder=1,
+        )
+    )
+
+
+def mark_cells(
+    axes: Axes, cells: Iterable[Cell], shade: str = VERMILION, alpha: float = 0.28
+) -> None:
+    """Tint single cells (row, column) and frame them."""
+    for row, column in cells:
+        axes.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5),
+                1,
+                1,
+                facecolor=shade,
+                alpha=alpha,
+                linewidth=0,
+                zorder=1.5,
+            )
+        )
+        mark_block(axes, (row, column), (1, 1), shade, linewidth=1.4)
+
+
+def mark_block(
+    axes: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    shade: str = VERMILION,
+    linewidth: float = 2.4,
+    **style: Any,
+) -> None:
+    """Frame a block of cells: `corner` (row, column) of its first cell, `size` (rows, columns)."""
+    row, column = corner
+    axes.add_patch(
+        Rectangle(
+            (column - 0.5, row - 0.5),
+            size[1],
+            size[0],
+            fill=False,
+            edgecolor=shade,
+            linewidth=linewidth,
+            zorder=3,
+            **style,
+        )
+    )

@@ -1,0 +1,156 @@
+"""Targets and predictions painted over their image, as arrays: what `seglib predict` writes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from seglib.errors import SeglibError
+from seglib.plotting.canvas import RGB, Bytes, Canvas, to_numpy
+from seglib.plotting.style import rgb
+from seglib.structures import IGNORE, Categories, Instances, Panoptic, Prediction, Target
+
+Layer = Literal["instances", "panoptic", "semantic", "proposals"]
+LAYERS: tuple[Layer, ...] = ("instances", "panoptic", "semantic", "proposals")
+SHADE: RGB = (110, 110, 110)
+SMALLEST_NAMED = 0.004  # of the picture: a region below it gets no name
+
+
+def class_color(label: int) -> RGB:
+    """The colour of class `label` in every picture of the course; grey for background."""
+    return SHADE if label in (0, IGNORE) else rgb(label - 1)
+
+
+def overlay(
+    image: Any,
+    result: Prediction | Target | Instances | Panoptic | Any,
+    categories: Categories | None = None,
+    *,
+    layer: Layer | None = None,
+    min_score: float = 0.5,
+    boxes: bool = True,
+    names: bool = True,
+    side: int = 512,
+    shrink: bool = False,
+) -> Bytes:
+    """Paint masks with outlines, boxes and names over an image.
+
+    Args:
+        image: float [3, H, W] in 0…1 or uint8 [H, W, 3].
+        result: a Prediction, Target, Instances, Panoptic, or a semantic label map [H, W].
+        categories: what the labels mean; a Prediction knows its own.
+        layer: which field of a Prediction or Target to paint; by default the first filled of
+            instances, panoptic, semantic, proposals.
+        min_score: instances below it are left out (proposals: the best ten are painted).
+        boxes: draw the boxes too.
+        names: write class names, and scores of predictions.
+        side: a smaller image is enlarged until its longer side has this many pixels.
+        shrink: bring a larger image down to that size too, as a panel of a figure needs.
+
+    Returns:
+        uint8 [H', W', 3]; H' = H unless resized.
+    """
+    if isinstance(result, Prediction):
+        categories = categories or result.categories
+    chosen, content = _choose(result, layer)
+    canvas = Canvas(image, side, shrink)
+    if chosen == "semantic":
+        _paint_semantic(canvas, to_numpy(content), categories, names)
+    elif chosen == "panoptic":
+        _paint_panoptic(canvas, content, categories, names)
+    else:
+        if chosen == "proposals":
+            content, categories = content[slice(0, 10)], None
+        elif isinstance(content, Instances):
+            content = content[content.scores >= min_score]
+        _paint_instances(canvas, content, categories, boxes, names)
+    return canvas.pixels
+
+
+def _choose(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
+    """The layer to paint and what it holds."""
+    if isinstance(result, Instances):
+        return "instances", result
+    if isinstance(result, Panoptic):
+        return "panoptic", result
+    if not isinstance(result, (Prediction, Target)):
+        return "semantic", result
+    fields: dict[str, Any] = {name: getattr(result, name, None) for name in LAYERS}
+    if isinstance(result, Target):
+        fields["instances"] = result
+    filled = [name for name in LAYERS if fields[name] is not None]
+    wanted = layer or (filled[0] if filled else None)
+    if wanted is None or fields[wanted] is None:
+        raise SeglibError(
+            f"nothing to paint: {layer or 'no layer'} is empty; filled: {filled or 'none'}"
+        )
+    return wanted, fields[wanted]
+
+
+def _name(categories: Categories | None, label: int) -> str:
+    return str(label) if categories is None else cast(str, categories.by_label(label).name)
+
+
+def _paint_instances(
+    canvas: Canvas,
+    items: Instances | Target,
+    categories: Categories | None,
+    boxes: bool,
+    names: bool,
+) -> None:
+    """Large objects first, so that a small one in front stays visible; names last, on top."""
+    corners = to_numpy(items.boxes)
+    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    order = np.argsort(-areas, kind="stable").tolist()
+    crowd = to_numpy(items.iscrowd) if isinstance(items, Target) else np.zeros(len(items), bool)
+    for i in order:
+        if items.masks is not None:
+            bits = canvas.grow(items.masks[i])
+            if crowd[i]:
+                canvas.hatch(bits, rgb(i))
+            else:
+                canvas.fill(bits, rgb(i))
+            canvas.outline(bits, rgb(i))
+    for i in order if boxes or items.masks is None else []:
+        canvas.box(corners[i], rgb(i))
+    for i in order if names else []:
+        text = _name(categories, int(items.labels[i]))
+        if isinstance(items, Instances):
+            score = f"{float(items.scores[i]):.2f}"
+            text = f"{text} {score}" if categories is not None else score
+        canvas.tag(text + (" (crowd)" if crowd[i] else ""), corners[i], rgb(i))
+
+
+def _paint_semantic(
+    canvas: Canvas, labels: Any, categories: Categories | None, names: bool
+) -> None:
+    regions = {int(v): canvas.grow(labels == v) for v in np.unique(labels) if v != 0}
+    for label, bits in regions.items():
+        if label == IGNORE:
+            canvas.hatch(bits, SHADE)
+            continue
+        canvas.fill(bits, class_color(label), 0.6)
+        canvas.outline(bits, class_color(label))
+    for label, bits in regions.items() if names else ():
+        if label != IGNORE and bits.mean() >= SMALLEST_NAMED:
+            canvas.tag_region(_name(categories, label), bits, class_color(label))
+
+
+def _paint_panoptic(
+    canvas: Canvas, panoptic: Panoptic, categories: Categories | None, names: bool
+) -> None:
+    """Stuff in its class's colour, each thing in a colour of its own."""
+    pieces = []
+    for number in range(len(panoptic)):
+        label = int(panoptic.labels[number])
+        thing = categories is None or categories.by_label(label).is_thing
+        shade = rgb(number) if thing else class_color(label)
+        bits = canvas.grow(panoptic.segment_map == panoptic.ids[number])
+        pieces.append((label, bits, shade))
+        canvas.fill(bits, shade, 0.6)
+    for _, bits, shade in pieces:
+        canvas.outline(bits, shade)
+    for label, bits, shade in sorted(pieces, key=lambda piece: -int(piece[1].sum())):
+        if names and bits.mean() >= SMALLEST_NAMED:
+            canvas.tag_region(_name(categories, label), bits, shade)

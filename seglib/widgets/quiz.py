@@ -1,0 +1,172 @@
+"""A self-check quiz that answers back: why a wrong choice is wrong, and a score.
+
+With a running kernel it is a set of buttons. Everywhere else (the book, a saved notebook, a
+text reader) the same questions read as plain HTML whose options unfold to their feedback.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+
+from seglib.errors import SeglibError
+
+LETTERS = "ABCDEFGH"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice.
+
+    Attributes:
+        text: what it says; may hold simple HTML such as <code>.
+        correct: whether it is the answer.
+        feedback: what a reader is told on choosing it; a wrong choice must say why.
+    """
+
+    text: str
+    correct: bool = False
+    feedback: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with exactly one right option.
+
+    Attributes:
+        text: the question; may hold simple HTML.
+        options: 2 to 8 choices.
+        objective: the learning objective that it tests.
+    """
+
+    text: str
+    options: Sequence[Option]
+    objective: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises SeglibError unless one option is right and every wrong one has feedback."""
+        right = sum(option.correct for option in self.options)
+        if right != 1:
+            raise SeglibError(f"{self.text!r} has {right} right options: mark exactly one")
+        if not 2 <= len(self.options) <= len(LETTERS):
+            raise SeglibError(f"{self.text!r} has {len(self.options)} options: give 2 to 8")
+        for option in self.options:
+            if not option.correct and not option.feedback.strip():
+                raise SeglibError(f"{self.text!r}: wrong option {option.text!r} needs feedback")
+
+    @property
+    def answer(self) -> int:
+        """The index of the right option."""
+        return next(i for i, option in enumerate(self.options) if option.correct)
+
+
+class Quiz:
+    """Questions with feedback and a score.
+
+    Attributes:
+        controls: "question 1" … → the widget holding its choice.
+        values: `answered`, `correct`, `first_try` (right at once), `total`.
+        panel: what is displayed.
+    """
+
+    def __init__(self, questions: Sequence[Question], title: str = "Check yourself") -> None:
+        """Raises SeglibError for a quiz without questions."""
+        if not questions:
+            raise SeglibError("a quiz needs at least one question")
+        self.questions = tuple(questions)
+        self.title = title
+        self.controls: dict[str, Any] = {}
+        self._feedback: list[Any] = []
+        self._first: dict[int, int] = {}
+        self._score = widgets.HTML()
+        blocks = [widgets.HTML(f"<h3>{title}</h3>")]
+        blocks += [self._block(i, question) for i, question in enumerate(self.questions)]
+        self.panel = widgets.VBox([*blocks, self._score])
+        self._show_score()
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The score so far."""
+        chosen = {i: c.index for i, c in enumerate(self.controls.values()) if c.index is not None}
+        return {
+            "answered": len(chosen),
+            "correct": sum(self.questions[i].answer == index for i, index in chosen.items()),
+            "first_try": sum(self.questions[i].answer == j for i, j in self._first.items()),
+            "total": len(self.questions),
+        }
+
+    def answer(self, question: int, option: int) -> str:
+        """Choose an option (both counted from 0); returns the feedback shown for it."""
+        if not 0 <= question < len(self.questions):
+            raise SeglibError(f"no question {question}: they run 0…{len(self.questions) - 1}")
+        if not 0 <= option < len(self.questions[question].options):
+            raise SeglibError(f"question {question} has no option {option}")
+        self.controls[f"question {question + 1}"].index = option
+        return self.questions[question].options[option].feedback
+
+    def static_html(self) -> str:
+        """The quiz as HTML that needs no kernel: every option unfolds to its feedback."""
+        parts = [f"<h3>{self.title}</h3>", "<p>Choose, then unfold your choice.</p>"]
+        for number, question in enumerate(self.questions, 1):
+            parts.append(f"<p><b>{number}.</b> {question.text}</p>")
+            for letter, option in zip(LETTERS, question.options, strict=False):
+                parts.append(
+                    '<details style="margin:0.2em 0 0.2em 1.2em">'
+                    f"<summary>{letter}. {option.text}</summary>"
+                    f'<p style="margin:0.3em 0 0.6em 1.2em">{_verdict(option)}</p></details>'
+                )
+        return "\n".join(parts)
+
+    def _block(self, number: int, question: Question) -> Any:
+        texts = [
+            f"{letter}. {html.unescape(_plain(option.text))}"
+            for letter, option in zip(LETTERS, question.options, strict=False)
+        ]
+        choice = widgets.RadioButtons(
+            options=texts, index=None, layout=widgets.Layout(width="auto", margin="0 0 0 1.2em")
+        )
+        feedback = widgets.HTML()
+        self.controls[f"question {number + 1}"] = choice
+        self._feedback.append(feedback)
+
+        def react(change: dict[str, Any]) -> None:
+            if change["new"] is None:
+                return
+            self._first.setdefault(number, change["new"])
+            feedback.value = f"<p>{_verdict(question.options[change['new']])}</p>"
+            self._show_score()
+
+        choice.observe(react, names="index")
+        heading = widgets.HTML(f"<p><b>{number + 1}.</b> {question.text}</p>")
+        return widgets.VBox([heading, choice, feedback])
+
+    def _show_score(self) -> None:
+        score = self.values
+        self._score.value = (
+            f"<p><b>{score['correct']} of {score['total']} right</b>, "
+            f"{score['first_try']} at the first try; {score['answered']} answered.</p>"
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = self.panel._repr_mimebundle_()
+        return {**bundle, "text/html": self.static_html(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"<Quiz: {self.title}, {len(self.questions)} questions>"
+
+
+def _verdict(option: Option) -> str:
+    """The feedback with its verdict in words and a mark, so that colour carries nothing alone."""
+    if option.correct:
+        return f'<b style="color:#00664B">✓ Right.</b> {option.feedback}'
+    return f'<b style="color:#A34700">✗ Not quite.</b> {option.feedback}'
+
+
+def _plain(text: str) -> str:
+    """Radio buttons show text as it is: drop the tags, but keep a bare < as in a < b."""
+    return re.sub(r"</?[a-zA-Z][^<>]*>", "", text)
