@@ -1,0 +1,89 @@
+"""Image files to RGB bytes: whatever photographs come as, by name when they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from seglib.errors import SeglibError
+
+_EXIF_ORIENTATION = 0x0112
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
+    """Read a photograph of any kind as RGB: grey, CMYK, palette and 16-bit files included.
+
+    A camera held upright may store its picture lying and note the rotation in EXIF. Annotations
+    mean one of the two, and only the size tells which: the stored pixels are taken as they are,
+    unless their size differs from `size` and the rotated picture's does not. Without `size` the
+    picture is rotated as EXIF says.
+
+    Args:
+        path: a file that Pillow reads.
+        size: the (H, W) that the annotations give for it.
+
+    Returns:
+        uint8 [3, H, W].
+
+    Raises:
+        SeglibError: a missing, unreadable or truncated file, or one of another size.
+    """
+    image = _open(path)
+    if size is None or (image.size != size[::-1] and _is_turned(image)):
+        image = ImageOps.exif_transpose(image)
+    if size is not None and image.size != size[::-1]:
+        raise SeglibError(
+            f"{path} is {image.width} x {image.height} px, but its annotations are for "
+            f"{size[1]} x {size[0]}: use the original image, or correct 'width' and 'height'"
+        )
+    return torch.from_numpy(_rgb(image)).permute(2, 0, 1).contiguous()
+
+
+def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
+    """Read a COCO panoptic PNG: the segment id of every pixel, R + 256 G + 256² B.
+
+    Returns:
+        int64 [H, W], 0 where nothing is labelled.
+
+    Raises:
+        SeglibError: a missing or unreadable file, or one of another size.
+    """
+    image = _open(path)
+    if image.size != size[::-1]:
+        raise SeglibError(
+            f"{path} is {image.width} x {image.height} px, its image {size[1]} x {size[0]}: "
+            "a panoptic map has its image's size"
+        )
+    digits = torch.from_numpy(_rgb(image)).long()  # [H, W, 3]
+    return digits[..., 0] + 256 * digits[..., 1] + 65536 * digits[..., 2]
+
+
+def _open(path: Path) -> Image.Image:
+    """Open and decode, so that a truncated file is found here."""
+    if not path.is_file():
+        raise SeglibError(f"{path} is missing: put the image there or drop it from the annotations")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except _UNREADABLE as error:
+        raise SeglibError(f"cannot read {path} ({error}): replace it with a whole file") from error
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether EXIF asks for a rotation by a quarter."""
+    return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """[H, W, 3] bytes; 16-bit grey keeps its upper byte, where Pillow would clip at 255."""
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))

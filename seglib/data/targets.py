@@ -1,0 +1,118 @@
+"""From annotation records to a `Target`: objects, semantic map and panoptic map of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from seglib.data.coco_json import Annotation, ImageRecord, annotation_box, annotation_mask
+from seglib.errors import SeglibError
+from seglib.ops.masks import mask_area
+from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target
+
+
+def build_target(
+    annotations: Sequence[Annotation], record: ImageRecord, labels: Mapping[int, int]
+) -> Target:
+    """The objects of one image, with things and background as its semantic map.
+
+    Objects of categories without a label are left out, and so are objects whose outline covers
+    no pixel at all.
+
+    Args:
+        annotations: the image's records.
+        record: id and size of the image.
+        labels: label 1…C by COCO category id.
+    """
+    kept = [a for a in annotations if a["category_id"] in labels]
+    drawn = [(a, annotation_mask(a, record.size)) for a in kept]
+    drawn = [(a, mask) for a, mask in drawn if mask.any()]
+    masks = torch.zeros(len(drawn), *record.size, dtype=torch.bool)
+    for row, (_, mask) in zip(masks, drawn, strict=True):
+        row.copy_(mask)
+    object_labels = torch.tensor([labels[a["category_id"]] for a, _ in drawn], dtype=torch.int64)
+    iscrowd = torch.tensor([bool(a.get("iscrowd", 0)) for a, _ in drawn], dtype=torch.bool)
+    boxes = [annotation_box(a, mask) for a, mask in drawn]
+    areas = [float(a["area"]) if "area" in a else float(mask.sum()) for a, mask in drawn]
+    return Target(
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=object_labels,
+        masks=masks,
+        iscrowd=iscrowd,
+        area=torch.tensor(areas, dtype=torch.float32),
+        size=record.size,
+        image_id=record.id,
+        semantic=semantic_from_masks(masks, object_labels, iscrowd),
+    )
+
+
+def semantic_from_masks(masks: Tensor, labels: Tensor, iscrowd: Tensor) -> Tensor:
+    """Paint objects into one label map: the smaller lies on top, crowd pixels are ignored.
+
+    Args:
+        masks: bool [N, H, W].
+        labels: int64 [N], 1…C.
+        iscrowd: bool [N].
+
+    Returns:
+        int64 [H, W], 0 background, 255 ignored.
+    """
+    semantic = masks.new_full(masks.shape[1:], BACKGROUND, dtype=torch.int64)
+    for index in mask_area(masks).argsort(descending=True, stable=True).tolist():
+        semantic[masks[index]] = labels[index]
+    if iscrowd.any():
+        semantic[masks[iscrowd].any(0)] = IGNORE
+    return semantic
+
+
+def build_panoptic(segment_ids: Tensor, entry: Annotation, labels: Mapping[int, int]) -> Panoptic:
+    """The panoptic map of one image, its segments renumbered 1…S in the file's order.
+
+    Segments of categories without a label become unlabelled.
+
+    Args:
+        segment_ids: int64 [H, W] of the PNG.
+        entry: the image's panoptic annotation with its `segments_info`.
+        labels: label 1…C by COCO category id.
+
+    Raises:
+        SeglibError: the PNG holds a segment that `segments_info` does not list.
+    """
+    segment_map = torch.zeros_like(segment_ids)
+    listed = segment_ids == 0
+    kept = []
+    for segment in entry["segments_info"]:
+        inside = segment_ids == segment["id"]
+        listed |= inside
+        if segment["category_id"] in labels:
+            kept.append(segment)
+            segment_map[inside] = len(kept)
+    if not listed.all():
+        stranger = int(segment_ids[~listed][0])
+        raise SeglibError(
+            f"image {entry['image_id']}: its panoptic PNG holds segment {stranger}, which "
+            "'segments_info' does not list: the two belong to different versions"
+        )
+    return Panoptic(
+        segment_map=segment_map,
+        ids=torch.arange(1, len(kept) + 1),
+        labels=torch.tensor([labels[s["category_id"]] for s in kept], dtype=torch.int64),
+        iscrowd=torch.tensor([bool(s.get("iscrowd", 0)) for s in kept], dtype=torch.bool),
+    )
+
+
+def semantic_from_panoptic(panoptic: Panoptic, unlabelled: int = IGNORE) -> Tensor:
+    """The label of every pixel's segment; crowd segments are ignored.
+
+    Args:
+        panoptic: with ids 1…S, as `build_panoptic` numbers them.
+        unlabelled: what pixels without a segment become.
+
+    Returns:
+        int64 [H, W], 0 background, 255 ignored.
+    """
+    table = torch.full((int(panoptic.ids.max()) + 1 if len(panoptic) else 1,), unlabelled)
+    table[panoptic.ids] = torch.where(panoptic.iscrowd, IGNORE, panoptic.labels)
+    return table[panoptic.segment_map]

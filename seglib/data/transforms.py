@@ -1,0 +1,212 @@
+"""Changes to an image together with everything that is true of it.
+
+A transform takes (image, target, generator) and gives (image, target); all its chance comes from
+the generator, so that the same seed gives the same picture. Masks, semantic and panoptic maps are
+sampled at the same points, so that they keep agreeing with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.masks import mask_area, masks_to_boxes
+from seglib.structures import IGNORE, Panoptic, Target
+
+Transform = Callable[[Tensor, Target, Generator], tuple[Tensor, Target]]
+FILL = 0.5  # grey for what lies outside the picture
+
+
+def scaled_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
+    """(H, W) with the longer side `longer_side` px and the same shape, no side under 1 px."""
+    factor = longer_side / max(size)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Target]:
+    """Resize so that the longer side has `size` px.
+
+    The image is resized bilinearly with anti-aliasing; masks and maps take the nearest pixel.
+    Boxes and areas scale along. Objects that lose their last pixel are left out.
+
+    Args:
+        image: float [3, H, W].
+        target: of that image.
+        size: px.
+    """
+    if size < 1:
+        raise SeglibError(f"images cannot be resized to a longer side of {size} px")
+    return _resize(image, target, scaled_size(target.size, size))
+
+
+def horizontal_flip(image: Tensor, target: Target) -> tuple[Tensor, Target]:
+    """Mirror left and right."""
+    x0, y0, x1, y1 = target.boxes.unbind(1)
+    width = target.size[1]
+    flipped = _map_pixels(target, lambda pixels, _: pixels.flip(-1))
+    boxes = torch.stack([width - x1, y0, width - x0, y1], dim=1)
+    return image.flip(-1), replace(flipped, boxes=boxes)
+
+
+def crop(
+    image: Tensor, target: Target, top: int, left: int, size: tuple[int, int]
+) -> tuple[Tensor, Target]:
+    """Cut a window of (H, W) = `size` at (top, left); outside the picture it is grey and ignored.
+
+    An object that the window cuts gets the box and the area of its visible part; one that has no
+    visible part is left out.
+    """
+    height, width = size
+
+    def window(pixels: Tensor, fill: float) -> Tensor:
+        cut = pixels.new_full((*pixels.shape[:-2], height, width), fill)
+        y0, x0 = max(top, 0), max(left, 0)
+        y1, x1 = min(top + height, pixels.shape[-2]), min(left + width, pixels.shape[-1])
+        if y0 < y1 and x0 < x1:
+            cut[..., y0 - top : y1 - top, x0 - left : x1 - left] = pixels[..., y0:y1, x0:x1]
+        return cut
+
+    whole_area = mask_area(target.masks)
+    result = _map_pixels(target, window)
+    boxes = target.boxes - target.boxes.new_tensor([left, top, left, top])
+    is_cut = mask_area(result.masks) < whole_area
+    boxes = torch.where(is_cut[:, None], masks_to_boxes(result.masks), boxes)
+    area = torch.where(is_cut, mask_area(result.masks).float(), target.area)
+    result = replace(result, boxes=boxes, area=area, size=size)
+    return window(image, FILL), drop_invisible(result)
+
+
+def drop_invisible(target: Target) -> Target:
+    """Leave out objects and panoptic segments that have no pixel."""
+    visible = target.masks.flatten(1).any(1)
+    kept: Target = target if visible.all() else target[visible]
+    if target.panoptic is None:
+        return kept
+    present = torch.isin(target.panoptic.ids, target.panoptic.segment_map.unique())
+    return kept if present.all() else replace(kept, panoptic=target.panoptic[present])
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several transforms, one after another."""
+
+    transforms: Sequence[Transform]
+
+    def __call__(
+        self, image: Tensor, target: Target, generator: Generator
+    ) -> tuple[Tensor, Target]:
+        """Apply all of them in order."""
+        for transform in self.transforms:
+            image, target = transform(image, target, generator)
+        return image, target
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror left and right, sometimes.
+
+    Attributes:
+        probability: in 0…1.
+    """
+
+    probability: float = 0.5
+
+    def __call__(
+        self, image: Tensor, target: Target, generator: Generator
+    ) -> tuple[Tensor, Target]:
+        """Draw once and flip or not."""
+        if _uniform(generator) < self.probability:
+            return horizontal_flip(image, target)
+        return image, target
+
+
+@dataclass(frozen=True)
+class RandomScaleCrop:
+    """Scale jitter: resize by a random factor, then cut or pad to the old size at a random place.
+
+    Attributes:
+        smallest: least factor; below 1 the picture shrinks and is padded.
+        largest: greatest factor.
+    """
+
+    smallest: float = 0.8
+    largest: float = 1.25
+
+    def __call__(
+        self, image: Tensor, target: Target, generator: Generator
+    ) -> tuple[Tensor, Target]:
+        """Draw the factor (evenly in its logarithm) and the place."""
+        ratio = self.largest / self.smallest
+        factor = self.smallest * ratio ** _uniform(generator)
+        old = target.size
+        new = (max(1, round(old[0] * factor)), max(1, round(old[1] * factor)))
+        image, target = _resize(image, target, new)
+        top = round(_uniform(generator) * (new[0] - old[0]))
+        left = round(_uniform(generator) * (new[1] - old[1]))
+        return crop(image, target, top, left, old)
+
+
+@dataclass(frozen=True)
+class RandomColor:
+    """Change brightness, contrast and saturation, each by a random factor in 1 ± strength.
+
+    Attributes:
+        strength: in 0…1.
+    """
+
+    strength: float = 0.2
+
+    def __call__(
+        self, image: Tensor, target: Target, generator: Generator
+    ) -> tuple[Tensor, Target]:
+        """Draw the three factors; values stay in 0…1."""
+        factors = [1 + self.strength * (2 * _uniform(generator) - 1) for _ in range(3)]
+        image = image * factors[0]
+        mean = image.mean()
+        image = mean + factors[1] * (image - mean)
+        grey = image.mean(0, keepdim=True)
+        image = grey + factors[2] * (image - grey)
+        return image.clamp(0, 1), target
+
+
+def _uniform(generator: Generator) -> float:
+    return float(torch.rand((), generator=generator))
+
+
+def _resize(image: Tensor, target: Target, new: tuple[int, int]) -> tuple[Tensor, Target]:
+    old = target.size
+    if image.shape[-2:] != torch.Size(old):
+        raise SeglibError(f"the image has {list(image.shape[-2:])} px, its target {list(old)}")
+    if new == old:
+        return image, target
+    scale_y, scale_x = new[0] / old[0], new[1] / old[1]
+    rows, columns = (
+        ((torch.arange(to) + 0.5) * (of / to)).long().clamp(max=of - 1)
+        for to, of in zip(new, old, strict=True)
+    )
+    resized = _map_pixels(
+        target, lambda pixels, _: pixels.index_select(-2, rows).index_select(-1, columns)
+    )
+    resized = replace(
+        resized,
+        boxes=target.boxes * target.boxes.new_tensor([scale_x, scale_y, scale_x, scale_y]),
+        area=target.area * (scale_x * scale_y),
+        size=new,
+    )
+    smooth = F.interpolate(image[None], size=new, mode="bilinear", antialias=True)[0]
+    return smooth.clamp(0, 1), drop_invisible(resized)
+
+
+def _map_pixels(target: Target, change: Callable[[Tensor, float], Tensor]) -> Target:
+    """Apply `change(pixels, fill)` to masks, semantic map and panoptic map alike."""
+    panoptic: Panoptic | None = None
+    if target.panoptic is not None:
+        segment_map = change(target.panoptic.segment_map, 0)
+        panoptic = replace(target.panoptic, segment_map=segment_map)
+    semantic = None if target.semantic is None else change(target.semantic, IGNORE)
+    return replace(target, masks=change(target.masks, False), semantic=semantic, panoptic=panoptic)
