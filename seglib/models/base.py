@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, Self
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglib.structures import Categories, Prediction, Target
+from seglib.errors import SeglibError
+from seglib.structures import IGNORE, Categories, ImageBatch, Prediction, Target, check_images
 
 Task = Literal["instances", "proposals", "semantic", "panoptic"]
 
@@ -44,7 +48,16 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from `to_dict`'s values (JSON turns tuples into lists; they turn back)."""
+        """Build from `to_dict`'s values (JSON turns tuples into lists; they turn back).
+
+        Raises:
+            SeglibError: a field that this config does not have.
+        """
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise SeglibError(
+                f"{cls.__name__} has no field {', '.join(unknown)}: choose among {', '.join(known)}"
+            )
         return cls(**{k: _tuples(v) for k, v in values.items()})
 
 
@@ -61,12 +74,14 @@ class Segmenter(nn.Module, ABC):
     Attributes:
         name: the file's name in seglib/models/.
         tasks: the fields of `Prediction` that `predict` fills.
+        config_class: its config, which has the presets.
         config: what it was built with.
         categories: what its labels mean.
     """
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[Task, ...]]
+    config_class: ClassVar[type[ModelConfig]]
     config: ModelConfig
     categories: Categories
 
@@ -86,3 +101,99 @@ class Segmenter(nn.Module, ABC):
     @abstractmethod
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One `Prediction` an image, at its original size; evaluation mode, no gradients."""
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """State-dict names whose tensors hold one slice a class, and along which dimensions.
+
+        What re-heading by category name moves; slice 0 is background, slice l is label l.
+        """
+        return {}
+
+    def prepare(self, images: Sequence[Tensor], divisor: int = 1) -> ImageBatch:
+        """Resize (by `config.image_size`), normalise and pad images into one batch.
+
+        Padding comes after normalisation, so it has the mean colour: zero, as inside a
+        convolution. The batch is on the model's device and of its floating point type.
+
+        Args:
+            images: float [3, H, W] in 0…1, any sizes.
+            divisor: the batch's height and width are multiples of it.
+
+        Raises:
+            SeglibError: an image of another shape or type.
+        """
+        check_images(images)
+        like = next(self.parameters())
+        mean = like.new_tensor(PIXEL_MEAN)[:, None, None]
+        std = like.new_tensor(PIXEL_STD)[:, None, None]
+        resized = [resize_longer(image.to(like), self.config.image_size) for image in images]
+        return ImageBatch.from_images([(image - mean) / std for image in resized], divisor)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode without gradients; afterwards every module's own mode is back."""
+        modes = {module: module.training for module in self.modules()}
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+
+
+def resize_longer(image: Tensor, longer: int | None) -> Tensor:
+    """Resize a float [C, H, W] image so that its longer side is `longer`; None leaves it."""
+    height, width = image.shape[-2:]
+    if longer is None or max(height, width) == longer:
+        return image
+    scale = longer / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+
+
+def semantic_labels(
+    images: Sequence[Tensor],
+    targets: Sequence[Target],
+    sizes: Sequence[tuple[int, int]],
+    canvas: tuple[int, int],
+    classes: int,
+) -> Tensor:
+    """The targets' semantic maps on the canvas of a padded batch.
+
+    Args:
+        images: as given to the model, before resizing.
+        targets: with `semantic` of each image's size.
+        sizes: (height, width) of each image on the canvas; labels are resized to it, nearest.
+        canvas: (H, W) of the batch.
+        classes: C, the highest label allowed.
+
+    Returns:
+        int64 [B, H, W], 255 in the padding.
+
+    Raises:
+        SeglibError: a target without semantic labels, of another size than its image, or with
+            a label above C.
+    """
+    batch = torch.full((len(targets), *canvas), IGNORE, dtype=torch.int64)
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
+        labels = target.semantic
+        if labels is None:
+            raise SeglibError(f"target {index} has no semantic labels to learn from")
+        if labels.shape != image.shape[-2:]:
+            raise SeglibError(
+                f"target {index} has semantic labels of size {list(labels.shape)} for an image "
+                f"of {list(image.shape[-2:])}: resize both together"
+            )
+        if bool(((labels > classes) & (labels != IGNORE)).any()):
+            raise SeglibError(
+                f"target {index} has label {int(labels[labels != IGNORE].max())}, the model knows "
+                f"0…{classes}: build it with the dataset's categories"
+            )
+        height, width = sizes[index]
+        if labels.shape != (height, width):
+            labels = F.interpolate(
+                labels[None, None].float(), size=(height, width), mode="nearest-exact"
+            )[0, 0].long()
+        batch[index, :height, :width] = labels
+    return batch

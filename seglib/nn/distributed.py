@@ -1,0 +1,33 @@
+"""What a loss needs to know when several processes train one model together."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world_size() -> int:
+    """How many processes train together; 1 when torch.distributed is not in use."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def global_mean_count(count: Tensor | float) -> Tensor:
+    """The mean over all processes of a count (valid pixels, positives, objects), to divide by.
+
+    Dividing each process's summed loss by its own count would weigh a process with few pixels
+    like one with many. With this mean, the average of gradients that DistributedDataParallel
+    takes is the gradient of one process on the joined batch.
+
+    Args:
+        count: a scalar, this process's own.
+
+    Returns:
+        scalar float tensor, at least 1 / world_size, without gradient. On one process: the
+        count itself, at least 1.
+    """
+    total = torch.as_tensor(count).detach().clone()
+    total = total if total.is_floating_point() else total.to(torch.float32)
+    if world_size() > 1:
+        dist.all_reduce(total)
+    return total.clamp(min=1) / world_size()

@@ -1,0 +1,85 @@
+"""Feature Pyramid Network (Lin et al., CVPR 2017): strong features at every scale.
+
+    c5 --1x1--------------------> + --3x3--> p5 --pool /2--> p6
+                                  | x2 nearest
+    c4 --1x1--------------------> + --3x3--> p4
+                                  | x2 nearest
+    c3 --1x1--------------------> + --3x3--> p3
+                                  | x2 nearest
+    c2 --1x1--------------------> + --3x3--> p2
+
+Deep maps know what is there, shallow maps know where. Each level of the pyramid adds the
+upsampled meaning from above to its own positions; all levels end with the same channels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from seglib.errors import SeglibError
+from seglib.nn.layers import Conv2d, MaxPool2d
+from seglib.ops.upsampling import interpolate
+
+
+class FPN(nn.Module):
+    """Turn a backbone's maps into a pyramid of maps with equal channels.
+
+    Args:
+        in_channels: channels of the backbone's maps, finest first (`ResNet.channels`).
+        width: channels of every output level; 256 in the paper.
+        pooled_level: add one coarser level, the deepest subsampled by two (P6, for the largest
+            anchors).
+
+    Attributes:
+        width: as given.
+    """
+
+    def __init__(
+        self, in_channels: Sequence[int], width: int = 256, *, pooled_level: bool = True
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.lateral = nn.ModuleList(Conv2d(c, width, kernel_size=1) for c in in_channels)
+        self.output = nn.ModuleList(
+            Conv2d(width, width, kernel_size=3, padding=1) for _ in in_channels
+        )
+        # Kernel 1: nothing is compared, every second value is taken.
+        self.pool = MaxPool2d(kernel_size=1, stride=2) if pooled_level else None
+        for conv in (*self.lateral, *self.output):
+            nn.init.kaiming_uniform_(conv.weight, a=1)
+            nn.init.zeros_(conv.bias)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Backbone maps [B, C_i, H_i, W_i], finest first -> [B, width, H_i, W_i] likewise.
+
+        Any sizes will do: the map from above is stretched to its neighbour's exact size. With
+        `pooled_level`, one more map [B, width, ceil(H/2), ceil(W/2)] follows the deepest.
+        """
+        if len(features) != len(self.lateral):
+            raise SeglibError(f"this FPN takes {len(self.lateral)} maps, got {len(features)}")
+        merged = self.lateral[-1](features[-1])
+        pyramid = [self.output[-1](merged)]
+        for level in reversed(range(len(features) - 1)):
+            lateral = self.lateral[level](features[level])
+            size = (lateral.shape[-2], lateral.shape[-1])
+            merged = lateral + interpolate(merged, size, "nearest")
+            pyramid.insert(0, self.output[level](merged))
+        if self.pool is not None:
+            pyramid.append(self.pool(pyramid[-1]))
+        return tuple(pyramid)
+
+
+def fpn_state_from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the state dict of torchvision's FeaturePyramidNetwork for `FPN`.
+
+    `inner_blocks.2.0.weight` becomes `lateral.2.weight`, `layer_blocks.…` becomes `output.…`.
+    """
+    names = {"inner_blocks": "lateral", "layer_blocks": "output"}
+    pattern = re.compile(r"(inner_blocks|layer_blocks)\.(\d+)\.(?:0\.)?(weight|bias)")
+    return {
+        pattern.sub(lambda m: f"{names[m[1]]}.{m[2]}.{m[3]}", key): value
+        for key, value in state.items()
+    }

@@ -1,0 +1,232 @@
+"""ResNet (He et al., CVPR 2016): blocks that learn what to add to their input.
+
+    image [B, 3, H, W]
+      stem     7x7 conv /2, max pool /2          (or one 3x3 conv, "small")
+      layer1   -> c2  /4    width
+      layer2   -> c3  /8    2 x width
+      layer3   -> c4  /16   4 x width
+      layer4   -> c5  /32   8 x width            (channels x 4 with bottleneck blocks)
+
+A block computes relu(x + F(x)): at worst F learns zero and the block does nothing, so depth
+never hurts, and the gradient reaches every block through the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from seglib.errors import SeglibError
+from seglib.nn.init import he_initialise
+from seglib.nn.layers import Conv2d, MaxPool2d
+from seglib.nn.norm import Norm, make_norm
+
+Stem = Literal["imagenet", "small"]
+
+
+class ResNetFeatures(NamedTuple):
+    """One map a stage, finest first; `ResNet.channels` and `ResNet.strides` describe them.
+
+    Attributes:
+        c2: [B, channels[0], ~H/strides[0], ~W/strides[0]], and so on.
+        c3: the second stage.
+        c4: the third.
+        c5: the fourth, deepest.
+    """
+
+    c2: Tensor
+    c3: Tensor
+    c4: Tensor
+    c5: Tensor
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut (ResNet-18 and -34).
+
+    Args:
+        in_channels: of the input.
+        width: of both convolutions; the output has `width * expansion` channels.
+        stride: of the first convolution.
+        dilation: of both convolutions.
+        norm: which normalisation.
+    """
+
+    expansion: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(in_channels, width, stride, dilation)
+        self.bn1 = make_norm(norm, width)
+        self.conv2 = _conv3x3(width, width, 1, dilation)
+        self.bn2 = make_norm(norm, width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, width, stride, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in_channels, H, W] -> [B, width, H/stride, W/stride]."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1 down, 3x3, 1x1 up around a shortcut (ResNet-50 and deeper).
+
+    The stride sits on the 3x3 convolution, as in torchvision and its weights ("ResNet v1.5"),
+    not on the first 1x1 as in the paper.
+    """
+
+    expansion: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        out_channels = width * self.expansion
+        self.conv1 = Conv2d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = make_norm(norm, width)
+        self.conv2 = _conv3x3(width, width, stride, dilation)
+        self.bn2 = make_norm(norm, width)
+        self.conv3 = Conv2d(width, out_channels, kernel_size=1, bias=False)
+        self.bn3 = make_norm(norm, out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, out_channels, stride, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in_channels, H, W] -> [B, 4 * width, H/stride, W/stride]."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """The convolutional trunk, with torchvision's state-dict names.
+
+    A torchvision ResNet's state dict without its `fc.` keys loads strictly.
+
+    Args:
+        block: BasicBlock or Bottleneck.
+        layers: how many blocks each of the four stages has.
+        width: channels of the first stage's 3x3 convolutions; each stage doubles them.
+        stem: "imagenet" (7x7 stride 2, then a stride-2 pool) or "small" (one 3x3, stride 1).
+        replace_stride_with_dilation: for stages 2, 3, 4: keep the resolution and dilate the
+            convolutions from there on instead, so that the field of view still grows.
+        norm: which normalisation.
+
+    Attributes:
+        channels: of c2…c5.
+        strides: of c2…c5 in image pixels.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        layers: Sequence[int],
+        *,
+        width: int = 64,
+        stem: Stem = "imagenet",
+        replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        if len(layers) != 4 or len(replace_stride_with_dilation) != 3:
+            raise SeglibError(
+                f"ResNet has 4 stages and may dilate the last 3: got layers={tuple(layers)}, "
+                f"replace_stride_with_dilation={tuple(replace_stride_with_dilation)}"
+            )
+        if stem == "imagenet":
+            self.conv1 = Conv2d(3, width, kernel_size=7, stride=2, padding=3, bias=False)
+            self.maxpool: nn.Module = MaxPool2d(kernel_size=3, stride=2, padding=1)
+        else:
+            self.conv1 = _conv3x3(3, width)
+            self.maxpool = nn.Identity()
+        self.bn1 = make_norm(norm, width)
+        self.relu = nn.ReLU(inplace=True)
+
+        self.channels = tuple(width * 2**index * block.expansion for index in range(4))
+        inputs = (width, *self.channels[:3])
+        dilation, total_stride = 1, 4 if stem == "imagenet" else 1
+        stages, strides = [], []
+        for index, dilate in enumerate((False, *replace_stride_with_dilation)):
+            stride = 1 if index == 0 or dilate else 2
+            first_dilation, dilation = dilation, dilation * 2 if dilate else dilation
+            # The first block of a dilated stage still meets its input at the old spacing.
+            dilations = [first_dilation] + [dilation] * (layers[index] - 1)
+            stages.append(_stage(block, inputs[index], width * 2**index, stride, dilations, norm))
+            total_stride *= stride
+            strides.append(total_stride)
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.strides = tuple(strides)
+        he_initialise(self)
+
+    def forward(self, x: Tensor) -> ResNetFeatures:
+        """[B, 3, H, W] normalised images -> c2, c3, c4, c5."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        c2 = self.layer1(x)
+        c3 = self.layer2(c2)
+        c4 = self.layer3(c3)
+        return ResNetFeatures(c2, c3, c4, self.layer4(c4))
+
+
+def resnet18(**options: Any) -> ResNet:
+    """ResNet-18, 11 M parameters; see `ResNet` for the options."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), **options)
+
+
+def resnet34(**options: Any) -> ResNet:
+    """ResNet-34, 21 M parameters; see `ResNet` for the options."""
+    return ResNet(BasicBlock, (3, 4, 6, 3), **options)
+
+
+def resnet50(**options: Any) -> ResNet:
+    """ResNet-50, 24 M parameters; see `ResNet` for the options."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), **options)
+
+
+def _conv3x3(in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> Conv2d:
+    return Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size=3,
+        stride=stride,
+        padding=dilation,
+        dilation=dilation,
+        bias=False,
+    )
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int, norm: Norm) -> nn.Module | None:
+    """A 1x1 convolution where the block changes the shape, else nothing (option B in the paper)."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    conv = Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
+    return nn.Sequential(conv, make_norm(norm, out_channels))
+
+
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck],
+    in_channels: int,
+    width: int,
+    stride: int,
+    dilations: Sequence[int],
+    norm: Norm,
+) -> nn.Sequential:
+    """One block per dilation; the first takes the stride and the change of channels."""
+    first = block(in_channels, width, stride, dilations[0], norm)
+    rest = [block(width * block.expansion, width, 1, d, norm) for d in dilations[1:]]
+    return nn.Sequential(first, *rest)
