@@ -1,0 +1,74 @@
+# `make help` says what there is. Every target creates or updates the environment it needs.
+#
+#   PYTHON=python3.12        another Python (3.11 to 3.13)
+#   VENV=/path               another place for the environment
+#   PIP_ARGS="..."           further arguments of pip install, such as --index-url or --proxy
+#   TORCH_INDEX=ADDRESS      take PyTorch from another index (the CPU-only or CUDA builds that
+#                            PyTorch's install page lists); torch and torchvision come together
+#   ARGS="..."               further arguments of JupyterLab, pytest or `seglib lessons run`
+#   SEGLIB_REAL_COCO=PATH    a real COCO folder for `make test-all`
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+TORCH_INDEX ?=
+ARGS ?=
+export VENV PIP_ARGS TORCH_INDEX
+
+BIN = $(VENV)/bin
+ENVIRONMENT = $(PYTHON) tools/environment.py
+ROOT_USER = $(filter 0,$(shell id -u))
+LESSONS = $(sort $(wildcard lessons/*.ipynb))
+NBVAL = $(BIN)/python -m pytest -p seglib.grading.nbval_plugin --nbval-lax --nbval-current-env \
+	--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
+
+.PHONY: help lab test test-all unit nbval lint browser book lessons bench lock
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | \
+		sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@sed -n '2,/^$$/s/^# *//p' $(MAKEFILE_LIST) | sed 's/^/  /'
+
+lab: ## open the lessons in JupyterLab (for a server: ARGS="--no-browser --port 8899")
+	@$(ENVIRONMENT) lab
+	$(BIN)/seglib data pocket
+	$(BIN)/jupyter lab $(if $(ROOT_USER),--allow-root) $(ARGS) $(firstword $(LESSONS))
+
+test: lint unit nbval ## everything: style, unit and parity tests, the book, every lesson
+
+unit: browser
+	$(BIN)/python -m pytest -m "not slow and not real_data" $(ARGS)
+
+nbval: browser
+	@$(if $(LESSONS),env -u SEGLIB_DATASET $(NBVAL) $(LESSONS) $(ARGS),echo "no lessons yet")
+
+test-all: lint browser nbval ## the same, with slow tests, and real data if SEGLIB_REAL_COCO names it
+	$(BIN)/python -m pytest $(ARGS)
+
+lint:
+	@$(ENVIRONMENT) test book
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+browser:
+	@$(ENVIRONMENT) test book
+	@$(BIN)/python tools/chromium.py
+
+book: ## build the site, from the lessons' committed outputs, into book/_build/html
+	@$(ENVIRONMENT) book
+	$(BIN)/python tools/book.py
+
+lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)
+	@$(ENVIRONMENT) lab grade
+	env -u SEGLIB_DATASET $(BIN)/seglib lessons run $(ARGS)
+	$(BIN)/seglib assignments build $(ARGS)
+
+bench: ## time the primitives' bodies against each other
+	@$(ENVIRONMENT) test
+	$(BIN)/python tests/benchmarks/primitives.py $(ARGS)
+
+lock: ## write requirements.lock from what is installed (for maintainers)
+	@$(ENVIRONMENT) lab book grade test
+	$(BIN)/python tools/lock.py

@@ -1,0 +1,175 @@
+"""The lessons' workshop: building from text, normalising, and nbval with our plugin."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+
+from seglib.errors import SeglibError
+from seglib.grading.nbval_plugin import difference
+from seglib.lessons import build_lesson, execute, lesson_names, normalise
+from seglib.lessons.execute import write_notebook
+from seglib.lessons.normalise import notebook_text
+
+SOURCE = """\
+# %% [markdown] id="start"
+# # 90. A lesson
+
+# %% id="numbers" tolerance=0.02
+import os
+print("loss", 0.5, os.environ["SEGLIB_DATASET"], os.getcwd())
+
+# %% id="slider"
+import ipywidgets
+slider = ipywidgets.IntSlider(3)
+slider
+
+# %% id="picture" alt="one pixel" tags=["hide-input"]
+from IPython.display import Image, display
+display(Image(data=b"\\x89PNG", format="png"))
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "90_lesson.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_build_keeps_ids_and_expands_alt_text(source):
+    cells = build_lesson(source).cells
+    assert [c.id for c in cells] == ["start", "numbers", "slider", "picture"]
+    assert cells[3].metadata == {"mystnb": {"image": {"alt": "one pixel"}}, "tags": ["hide-input"]}
+    assert cells[1].metadata == {"tolerance": 0.02}
+    assert cells[0].source == "# 90. A lesson"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("# %%\nx = 1\n", "needs an id"),
+        ('# %% id="Not this"\nx = 1\n', "needs an id"),
+        ('# %% id="a"\nx = 1\n\n# %% id="a"\ny = 1\n', "two cells have the id 'a'"),
+    ],
+)
+def test_build_refuses_cells_without_a_proper_id(tmp_path, text, complaint):
+    path = tmp_path / "90_bad.py"
+    path.write_text(text)
+    with pytest.raises(SeglibError, match=complaint):
+        build_lesson(path)
+
+
+def test_names_resolve_by_number_and_refuse_strangers(source):
+    folder = source.parent
+    assert lesson_names(None, folder) == ["90_lesson"]
+    assert lesson_names(["90", "90_lesson.ipynb"], folder) == ["90_lesson"]
+    with pytest.raises(SeglibError, match="'7' names 0 sources"):
+        lesson_names(["7"], folder)
+
+
+def test_two_executions_leave_no_difference(source, tmp_path):
+    texts = []
+    for _ in range(2):
+        notebook = execute(build_lesson(source), "90_lesson", folder=tmp_path)
+        texts.append(notebook_text(notebook))
+    assert texts[0] == texts[1]
+    assert str(tmp_path.parent) not in texts[0]
+    assert [c.execution_count for c in notebook.cells[1:]] == [1, 2, 3]
+    assert notebook.metadata.seglib.dataset == "pocket"
+    view = notebook.cells[2].outputs[0].data["application/vnd.jupyter.widget-view+json"]
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"].state
+    assert state[view.model_id]["model_name"] == "IntSliderModel"
+    assert write_notebook(notebook, tmp_path / "out.ipynb")
+    assert not write_notebook(notebook, tmp_path / "out.ipynb")
+
+
+def test_a_failing_cell_is_named(tmp_path):
+    path = tmp_path / "90_bad.py"
+    path.write_text('# %% id="boom"\nraise ValueError("broken on purpose")\n')
+    with pytest.raises(SeglibError, match=r"90_bad failed[\s\S]*broken on purpose"):
+        execute(build_lesson(path), "90_bad", folder=tmp_path)
+
+
+def test_normalise_replaces_folders_but_not_their_namesakes(tmp_path):
+    cell = nbformat.v4.new_code_cell("x", id="x")
+    text = f"{tmp_path}/a.png {tmp_path}2/b.png"
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+    clean = normalise(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    assert clean.cells[0].outputs[0].text == f"./a.png {tmp_path}2/b.png"
+
+
+@pytest.mark.parametrize(
+    ("now", "stored", "same"),
+    [
+        ("loss 0.51", "loss 0.50", True),
+        ("loss 0.60", "loss 0.50", False),
+        ("loss 1010", "loss 1000", True),
+        ("1e-3 of conv2d", "2e-3 of conv2d", True),
+        ("conv3d 1.0", "conv2d 1.0", False),
+        ("loss 0.5", "miss 0.5", False),
+        ("0.5", "0.5 0.5", False),
+        ("-0.50", "0.50", False),
+    ],
+)
+def test_numbers_are_compared_within_the_tolerance_and_words_exactly(now, stored, same):
+    assert (difference(now, stored, 0.02) is None) == same
+
+
+def _notebook(path: Path, *cells: tuple[str, str, dict]) -> None:
+    """Cells as (source, stored standard output, metadata)."""
+    notebook = nbformat.v4.new_notebook()
+    for number, (code, printed, metadata) in enumerate(cells, 1):
+        outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)] if printed else []
+        notebook.cells.append(
+            nbformat.v4.new_code_cell(
+                code, outputs=outputs, metadata=metadata, execution_count=number
+            )
+        )
+    nbformat.write(notebook, path)
+
+
+def test_nbval_fails_where_it_must(tmp_path):
+    near = {"tolerance": 0.02}
+    exact = {"tags": ["nbval-check-output"]}
+    _notebook(tmp_path / "good.ipynb", ("print(0.501)", "0.500\n", near), ("1", "", {}))
+    _notebook(tmp_path / "number.ipynb", ("print(0.6)", "0.5\n", near), ("1", "", {}))
+    _notebook(tmp_path / "text.ipynb", ("print('a')", "b\n", exact))
+    _notebook(tmp_path / "dead.ipynb", ("import os; os._exit(1)", "", {}), ("1", "", {}))
+    _notebook(tmp_path / "error.ipynb", ("1 / 0", "", {}), ("1", "", {}))
+    _notebook(tmp_path / "stripped.ipynb", ("print(1)", "", {}))
+    stripped = nbformat.read(tmp_path / "stripped.ipynb", 4)
+    stripped.cells[0].execution_count = None
+    nbformat.write(stripped, tmp_path / "stripped.ipynb")
+
+    outcome = _run_nbval(tmp_path)
+    assert outcome == {
+        "dead": ["failure", "skipped"],
+        "error": ["failure", "skipped"],
+        "good": ["passed", "passed"],
+        "number": ["failure", "skipped"],
+        "stripped": ["failure"],
+        "text": ["failure"],
+    }
+
+
+def _run_nbval(folder: Path) -> dict[str, list[str]]:
+    report = folder / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-p", "seglib.grading.nbval_plugin", "--nbval-lax"]
+    command += ["--nbval-current-env", "--junitxml", str(report), "-o", "addopts=", str(folder)]
+    run = subprocess.run(
+        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    outcome: dict[str, list[str]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = case.get("classname", "").removesuffix(".ipynb").split(".")[-1]
+        state = next((child.tag for child in case if child.tag != "system-out"), "passed")
+        outcome.setdefault(name, []).append(state)
+    return outcome

@@ -1,0 +1,151 @@
+"""Create or update the course's virtual environment: python tools/environment.py lab test
+
+Needs nothing but Python. Does nothing when the wanted extras are there and neither
+pyproject.toml nor requirements.lock has changed since. Settings come from the environment:
+VENV (the folder, .venv by default), PIP_ARGS (further arguments of every pip install) and
+TORCH_INDEX (the address of a package index from which PyTorch comes).
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OLDEST, NEWEST = (3, 11), (3, 13)
+GIGABYTE = 1e9
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def main(extras):
+    """Bring the environment up to the wanted extras."""
+    check_python()
+    folder = os.path.join(ROOT, os.environ.get("VENV") or ".venv")
+    stamp = os.path.join(folder, "seglib-environment.json")
+    wanted = {"state": fingerprint(folder), "extras": sorted(set(extras))}
+    present = read_stamp(stamp)
+    if present["state"] == wanted["state"]:
+        if set(wanted["extras"]) <= set(present["extras"]):
+            return
+        wanted["extras"] = sorted(set(wanted["extras"]) | set(present["extras"]))
+    python = create(folder)
+    check_disk(folder)
+    install(python, wanted["extras"])
+    with open(stamp, "w") as file:
+        json.dump(wanted, file)
+
+
+def stop(message):
+    """End with one clear line."""
+    sys.exit("error: " + message)
+
+
+def check_python():
+    """Refuse a Python that the course does not run on."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        stop(
+            f"this is Python {VERSION}; the course needs 3.11, 3.12 or 3.13. "
+            "Name another one: make lab PYTHON=python3.12"
+        )
+
+
+def fingerprint(folder):
+    """A hash of everything that decides what is installed, and where."""
+    parts = [folder, VERSION, os.environ.get("PIP_ARGS", ""), os.environ.get("TORCH_INDEX", "")]
+    for name in ("pyproject.toml", "requirements.lock"):
+        with open(os.path.join(ROOT, name)) as file:
+            parts.append(file.read())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def read_stamp(path):
+    """What the last successful installation wrote, or an empty state."""
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {"state": None, "extras": []}
+
+
+def create(folder):
+    """Make the environment if it is missing, broken or of another Python; its interpreter."""
+    bin_folder = "Scripts" if os.name == "nt" else "bin"
+    python = os.path.join(folder, bin_folder, "python")
+    version = "import sys; print('%d.%d' % sys.version_info[:2]); import pip"
+    probe = None
+    if os.path.exists(python):
+        probe = subprocess.run([python, "-c", version], capture_output=True, text=True)
+    if probe and probe.returncode == 0 and probe.stdout.strip() == VERSION:
+        return python
+    print("creating the environment " + os.path.relpath(folder, ROOT), flush=True)
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", folder])
+    if made.returncode:
+        stop(
+            "could not create a virtual environment in " + folder + "; on Debian and Ubuntu the "
+            "package python3-venv is needed, and the folder must be writable"
+        )
+    return python
+
+
+def check_disk(folder):
+    """Refuse to begin a first installation that cannot fit."""
+    if installed(folder, "torch"):
+        return
+    need = 3 if os.environ.get("TORCH_INDEX") else 8
+    free = shutil.disk_usage(folder).free / GIGABYTE
+    if free < need:
+        stop(
+            f"the environment needs about {need} GB and {folder} has {free:.1f} GB free; make "
+            "room, or choose another place: make lab VENV=/path"
+        )
+
+
+def installed(folder, package):
+    """Whether a package's folder lies in the environment."""
+    for base, folders, _ in os.walk(os.path.join(folder, "lib" if os.name != "nt" else "Lib")):
+        if os.path.basename(base) == "site-packages":
+            return package in folders
+    return False
+
+
+def install(python, extras):
+    """Install PyTorch from its own index if one is named, then the course with its extras."""
+    print(f"installing seglib[{','.join(extras)}]", flush=True)
+    index = os.environ.get("TORCH_INDEX")
+    if index:
+        pip(python, ["torch", "torchvision", "--index-url", index])
+    pip(python, ["-e", f".[{','.join(extras)}]"])
+
+
+def pip(python, arguments):
+    """Run pip install with the lock file as constraints, and explain a failure."""
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--retries", "2", "--timeout", "20", "-c", "requirements.lock"]
+    command += shlex.split(os.environ.get("PIP_ARGS", "")) + arguments
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    complaints = []
+    for line in process.stderr:
+        sys.stderr.write(line)
+        complaints.append(line)
+    if process.wait():
+        stop(explain("".join(complaints)))
+
+
+def explain(complaints):
+    """The likely reason of pip's failure, in words."""
+    if "No space left" in complaints or "Errno 28" in complaints:
+        return "the disk is full; the environment needs about 8 GB"
+    network = ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "name resolution", "proxy")
+    if any(sign.lower() in complaints.lower() for sign in network):
+        return (
+            "pip could not reach the package index: check the network connection and proxy, or "
+            "name another index: make lab PIP_ARGS='--index-url ADDRESS'"
+        )
+    return "pip could not install the course (its own message is above); run the command again"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
