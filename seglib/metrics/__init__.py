@@ -1,1 +1,37 @@
-"""metrics"""
+"""How good a segmentation is: average precision, proposal recall, mean IoU, ceilings."""
+
+from seglib.metrics.average_precision import (
+    COCO_AREA_RANGES,
+    APResult,
+    CocoEvaluator,
+    average_precision,
+    interpolate_precision,
+    precision_recall,
+)
+from seglib.metrics.ceilings import mask_ceiling, semantic_ceiling
+from seglib.metrics.evaluate import evaluate
+from seglib.metrics.matching import IOU_THRESHOLDS, image_overlaps, match_detections
+from seglib.metrics.mean_iou import SemanticEvaluator, SemanticResult, confusion_matrix
+from seglib.metrics.proposal_recall import ProposalEvaluator, average_recall
+from seglib.metrics.report import Metrics
+
+__all__ = [
+    "COCO_AREA_RANGES",
+    "IOU_THRESHOLDS",
+    "APResult",
+    "CocoEvaluator",
+    "Metrics",
+    "ProposalEvaluator",
+    "SemanticEvaluator",
+    "SemanticResult",
+    "average_precision",
+    "average_recall",
+    "confusion_matrix",
+    "evaluate",
+    "image_overlaps",
+    "interpolate_precision",
+    "mask_ceiling",
+    "match_detections",
+    "precision_recall",
+    "semantic_ceiling",
+]

@@ -1,0 +1,166 @@
+"""The score of a perfect network: what the form of an output loses before anything is learned.
+
+A network that answers on a grid of stride 8 cannot draw an outline finer than that, however
+well it is trained. The ceilings here put the truth itself through the form (down to the grid
+and back up) and score the result, so that a model's figure can be read beside what its form
+allows. State the data set, the number of images and the input size with every such figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.metrics.average_precision import CocoEvaluator
+from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
+from seglib.metrics.mean_iou import SemanticEvaluator
+from seglib.ops.masks import masks_to_boxes
+from seglib.structures import IGNORE, Instances, Target
+
+# Rebuilds the true masks of an image, bool [N, H, W], as a perfect network of some form would
+# draw them: a model with its own form (rays, prototypes) passes its own function.
+Rebuild = Callable[[Target], Tensor]
+
+
+def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = None) -> float:
+    """The mean IoU of a perfect network whose logits have one value for stride x stride pixels.
+
+    Args:
+        dataset: its size decides: the same stride costs more on smaller images.
+        stride: in pixels of the data set's images.
+        limit: only the first images.
+
+    Returns:
+        in 0…1.
+
+    Raises:
+        SeglibError: no image, a target without label map, or a stride below 1.
+    """
+    evaluator = SemanticEvaluator(dataset.categories)
+    for _, target in first_samples(dataset, limit):
+        truth = true_labels(target, dataset.name)
+        evaluator.update(labels_at_stride(truth, stride), truth)
+    return evaluator.compute().mean_iou
+
+
+def labels_at_stride(labels: Tensor, stride: int) -> Tensor:
+    """A label map seen through a grid: one-hot, averaged over cells, upsampled, arg-max.
+
+    Pixels with 255 have no say: a cell averages over its other pixels.
+
+    Args:
+        labels: int64 [H, W], any sides; the last cells may be cut.
+        stride: side of a cell in pixels.
+
+    Returns:
+        int64 [H, W].
+    """
+    present = labels[labels != IGNORE].unique()
+    if len(present) == 0:
+        return torch.zeros_like(labels)
+    one_hot = (labels == present[:, None, None]).float()  # [K, H, W]
+    share = _pool(one_hot, stride)
+    share = share / share.sum(dim=0).clamp(min=1e-6)  # cells of ignored pixels stay 0
+    return present[_enlarge(share, stride, labels.shape).argmax(dim=0)]
+
+
+def mask_ceiling(
+    dataset: LabelledImages,
+    *,
+    stride: int | None = None,
+    roi_size: int | None = None,
+    rebuild: Rebuild | None = None,
+    limit: int | None = None,
+    figure: str = "AP",
+) -> float:
+    """The mask AP of a perfect detector whose masks have a given form; name exactly one form.
+
+    Args:
+        dataset: its size decides: the same stride costs more on smaller images.
+        stride: soft masks on a grid of this stride over the image (prototypes, mask features).
+        roi_size: soft masks of roi_size x roi_size cells over each object's box (R-CNN heads).
+        rebuild: any other form, see `Rebuild`.
+        limit: only the first images.
+        figure: one of the twelve COCO figures, such as "APs" for small objects.
+
+    Returns:
+        in 0…1; -1 when there is no object.
+
+    Raises:
+        SeglibError: no image, not exactly one form, or an unknown figure.
+    """
+    form = _form(stride, roi_size, rebuild)
+    evaluator = CocoEvaluator(dataset.categories, "segm", dataset.area_ranges)
+    for _, target in first_samples(dataset, limit):
+        objects = target[~target.iscrowd]
+        scores = torch.ones(len(objects))
+        found = Instances(objects.boxes, scores, objects.labels, form(objects))
+        evaluator.update(found, target)
+    stats = evaluator.compute().stats
+    if figure not in stats:
+        raise SeglibError(f"no figure is called {figure!r}: choose one of {', '.join(stats)}")
+    return stats[figure]
+
+
+def _form(stride: int | None, roi_size: int | None, rebuild: Rebuild | None) -> Rebuild:
+    if sum(choice is not None for choice in (stride, roi_size, rebuild)) != 1:
+        raise SeglibError("mask_ceiling needs exactly one of stride, roi_size and rebuild")
+    if stride is not None:
+        return lambda target: masks_at_stride(target.masks, stride)
+    if roi_size is not None:
+        return lambda target: masks_in_rois(target.masks, roi_size)
+    assert rebuild is not None
+    return rebuild
+
+
+def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
+    """Masks seen through a grid: averaged over cells, upsampled, at least one half.
+
+    Args:
+        masks: bool [N, H, W].
+        stride: side of a cell in pixels.
+
+    Returns:
+        bool [N, H, W].
+    """
+    return _enlarge(_pool(masks.float(), stride), stride, masks.shape[-2:]) >= 0.5
+
+
+def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
+    """Masks seen through a grid of size x size cells laid over each mask's own box.
+
+    Args:
+        masks: bool [N, H, W].
+        size: cells along each side, whatever the box's size.
+
+    Returns:
+        bool [N, H, W]; nothing outside the box.
+    """
+    rebuilt = torch.zeros_like(masks)
+    for mask, result, box in zip(masks, rebuilt, masks_to_boxes(masks).int().tolist(), strict=True):
+        x0, y0, x1, y1 = box
+        if x1 > x0:
+            inside = mask[None, None, y0:y1, x0:x1].float()
+            soft = F.adaptive_avg_pool2d(inside, size)
+            pasted = F.interpolate(
+                soft, size=(y1 - y0, x1 - x0), mode="bilinear", align_corners=False
+            )
+            result[y0:y1, x0:x1] = pasted[0, 0] >= 0.5
+    return rebuilt
+
+
+def _pool(maps: Tensor, stride: int) -> Tensor:
+    """[K, H, W] → [K, ceil(H / stride), ceil(W / stride)], cut cells averaged over what is left."""
+    if stride < 1:
+        raise SeglibError(f"a stride is at least 1, not {stride}")
+    return F.avg_pool2d(maps[None], stride, ceil_mode=True, count_include_pad=False)[0]
+
+
+def _enlarge(maps: Tensor, stride: int, size: torch.Size) -> Tensor:
+    """[K, h, w] → [K, H, W], bilinear; the last cells are cut back to the size."""
+    large = F.interpolate(maps[None], scale_factor=stride, mode="bilinear", align_corners=False)
+    return large[0, :, : size[0], : size[1]]

@@ -1,0 +1,49 @@
+"""What the metrics ask of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.metrics.matching import AreaRanges
+from seglib.structures import Categories, Target
+
+
+class LabelledImages(Protocol):
+    """A named, indexable collection of (image float32 [3, H, W], Target)."""
+
+    @property
+    def name(self) -> str:
+        """For tables and notes."""
+
+    @property
+    def categories(self) -> Categories:
+        """What the labels mean."""
+
+    @property
+    def area_ranges(self) -> AreaRanges:
+        """The sizes its figures are split by: name → (least, most) px², "all" first."""
+
+    def __len__(self) -> int:
+        """How many images."""
+
+    def __getitem__(self, index: int, /) -> tuple[Tensor, Target]:
+        """One image and what is true of it."""
+
+
+def first_samples(dataset: LabelledImages, limit: int | None) -> Iterator[tuple[Tensor, Target]]:
+    """The first `limit` samples of a data set, all of them for None."""
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    if count < 1:
+        raise SeglibError(f"{dataset.name}: no images to evaluate ({len(dataset)}, limit {limit})")
+    return (dataset[index] for index in range(count))
+
+
+def true_labels(target: Target, dataset_name: str) -> Tensor:
+    """The semantic map of a target; SeglibError when the data set has none."""
+    if target.semantic is None:
+        raise SeglibError(f"{dataset_name}, image {target.image_id}: the target has no label map")
+    return target.semantic

@@ -1,0 +1,114 @@
+"""How detections and true objects are paired, the first half of average precision and recall."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.boxes import box_area, box_iou
+from seglib.ops.masks import mask_iou
+from seglib.structures import Instances, Target
+
+IouType = Literal["segm", "bbox"]
+AreaRanges = Mapping[str, tuple[float, float]]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
+
+# Masks of 100 detections at a time: 1000 proposals of a photograph would fill a gigabyte.
+_ROWS_AT_ONCE = 100
+
+
+def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> Floats:
+    """The overlap of every detection with every true object of one image.
+
+    It is the IoU, except with a crowd: there the intersection is divided by the detection's
+    own area, because one person inside a marked crowd covers it only a little and is yet right.
+
+    Args:
+        prediction: D detections.
+        target: G true objects.
+        iou_type: "segm" compares masks, "bbox" boxes.
+
+    Returns:
+        float64 [D, G] in 0…1.
+
+    Raises:
+        SeglibError: masks are wanted and missing, or of another size than the image.
+    """
+    if iou_type == "bbox":
+        return _box_overlaps(prediction.boxes.double(), target.boxes.double(), target.iscrowd)
+    if prediction.masks is None:
+        raise SeglibError("mask AP needs Instances.masks, got None: use iou_type='bbox'")
+    if prediction.masks.shape[1:] != target.masks.shape[1:]:
+        raise SeglibError(
+            f"predicted masks are {list(prediction.masks.shape[1:])} pixels, the true ones of "
+            f"image {target.image_id} {list(target.masks.shape[1:])}: predict at the original size"
+        )
+    rows = [
+        mask_iou(some, target.masks, target.iscrowd).double()
+        for some in prediction.masks.split(_ROWS_AT_ONCE)
+    ]
+    return to_numpy(torch.cat(rows)) if rows else np.zeros((0, len(target)))
+
+
+def _box_overlaps(detected: Tensor, true: Tensor, iscrowd: Tensor) -> Floats:
+    overlaps = box_iou(detected, true)
+    if iscrowd.any():
+        crowds = true[iscrowd]
+        low = torch.maximum(detected[:, None, :2], crowds[:, :2])  # [D, crowds, 2]
+        high = torch.minimum(detected[:, None, 2:], crowds[:, 2:])
+        intersection = (high - low).clamp(min=0).prod(dim=-1)
+        overlaps[:, iscrowd] = intersection / box_area(detected)[:, None]
+    return np.nan_to_num(to_numpy(overlaps))  # 0/0: boxes without an area overlap nothing
+
+
+def match_detections(
+    overlaps: Floats, ignored: Bools, iscrowd: Bools, thresholds: Floats = IOU_THRESHOLDS
+) -> Ints:
+    """Give each detection, best score first, the true object it overlaps most, if still free.
+
+    Objects that count are preferred to ignored ones, however little they overlap. A crowd is
+    never used up. Where two objects overlap equally the later one is taken.
+
+    Args:
+        overlaps: [D, G], rows in falling order of score.
+        ignored: [A, G], objects that neither count as found nor as missed, for each of A
+            independent questions (COCO asks one for each range of sizes).
+        iscrowd: [G].
+        thresholds: [T], the overlap needed, in 0…1.
+
+    Returns:
+        int64 [A, T, D], the index of the matched object, or -1.
+    """
+    matches = np.full((len(ignored), len(thresholds), len(overlaps)), -1)
+    used = np.zeros((len(ignored), len(thresholds), overlaps.shape[1]), dtype=bool)
+    lowest = thresholds.min()
+    for d in np.flatnonzero((overlaps >= lowest).any(axis=1)):
+        near = np.flatnonzero(overlaps[d] >= lowest)  # few: the rest cannot match
+        overlap = overlaps[d, near]
+        possible = (overlap >= thresholds[:, None]) & ~used[..., near]  # [A, T, near]
+        counting = possible & ~ignored[:, None, near]
+        possible = np.where(counting.any(axis=-1, keepdims=True), counting, possible)
+        last_first = np.where(possible, overlap, -1.0)[..., ::-1]
+        best = near[len(near) - 1 - last_first.argmax(axis=-1)]  # [A, T]
+        best = np.where(possible.any(axis=-1), best, -1)
+        matches[..., d] = best
+        question, threshold = np.nonzero(best >= 0)
+        taken = best[question, threshold]
+        used[question, threshold, taken] = ~iscrowd[taken]
+    return matches
+
+
+def to_numpy(tensor: Tensor) -> Any:
+    """A tensor's values as an array, floats as float64."""
+    values = tensor.detach().cpu()
+    return values.double().numpy() if values.is_floating_point() else values.numpy()

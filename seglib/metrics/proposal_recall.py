@@ -1,0 +1,72 @@
+"""Average recall of class-agnostic proposals: of all objects, how many does a short list cover?
+
+A proposal method (DeepMask) names no classes, so precision means nothing: what counts is how
+well its best 10, 100 or 1000 candidates an image cover what is there. Average recall is the
+recall averaged over the thresholds .50, .55 … .95, so that tight proposals earn more (Hosang et
+al. 2015, "What makes for effective detection proposals?"; Pinheiro et al. 2015, section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from seglib.metrics.average_precision import COCO_AREA_RANGES, CocoEvaluator
+from seglib.metrics.matching import AreaRanges, IouType
+from seglib.structures import Categories, Instances, Target
+
+PROPOSAL_COUNTS = (10, 100, 1000)
+
+
+class ProposalEvaluator:
+    """Gathers images one by one, then gives the average recall of their proposals.
+
+    Labels are forgotten: any proposal may cover any object. Crowds and objects of other sizes
+    neither count as covered nor as missed, as in `CocoEvaluator`.
+
+    Args:
+        iou_type: "segm" or "bbox".
+        area_ranges: name → (least, most) px², "all" first.
+        counts: how many of the best proposals of an image may be used.
+    """
+
+    def __init__(
+        self,
+        categories: Categories,
+        iou_type: IouType = "segm",
+        area_ranges: AreaRanges = COCO_AREA_RANGES,
+        counts: Sequence[int] = PROPOSAL_COUNTS,
+    ) -> None:
+        self._evaluator = CocoEvaluator(
+            categories, iou_type, area_ranges, max_detections=counts, class_agnostic=True
+        )
+
+    def update(self, proposals: Instances, target: Target) -> None:
+        """Add one image: its proposals, in any order, and the truth."""
+        self._evaluator.update(proposals, target)
+
+    def compute(self) -> dict[str, float]:
+        """Average recall in 0…1, -1 where there was nothing to find.
+
+        Returns:
+            "AR@10", "AR@100", "AR@1000" over all objects, and by the size of the object, with
+            the largest number of proposals, "ARs@1000", "ARm@1000", "ARl@1000".
+        """
+        stats, counts = self._evaluator.compute().stats, self._evaluator.max_detections
+        overall = {f"AR@{n}": stats[f"AR{n}"] for n in counts}
+        letters = [name[0] for name in self._evaluator.area_ranges][1:]
+        return overall | {f"AR{s}@{counts[-1]}": stats[f"AR{s}"] for s in letters}
+
+
+def average_recall(
+    proposals: Iterable[Instances],
+    targets: Iterable[Target],
+    categories: Categories,
+    iou_type: IouType = "segm",
+    area_ranges: AreaRanges = COCO_AREA_RANGES,
+    counts: Sequence[int] = PROPOSAL_COUNTS,
+) -> dict[str, float]:
+    """The figures of `ProposalEvaluator` for images in hand: proposals[i] belong to targets[i]."""
+    evaluator = ProposalEvaluator(categories, iou_type, area_ranges, counts)
+    for some, target in zip(proposals, targets, strict=True):
+        evaluator.update(some, target)
+    return evaluator.compute()

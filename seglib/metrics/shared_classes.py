@@ -1,0 +1,86 @@
+"""Comparing a model and a data set that know different classes: only those of both, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.structures import BACKGROUND, IGNORE, Categories, Instances, Target
+
+Row = TypeVar("Row", Instances, Target)
+
+_DROPPED = 0
+
+
+class SharedClasses:
+    """The classes that a model and a data set have in common, by name, with labels of their own.
+
+    Attributes:
+        categories: the shared ones in the data set's order, labelled 1…S.
+        of_model, of_dataset: int64 [256], a label → the shared label, 0 for none.
+    """
+
+    def __init__(self, of_model: Categories, of_dataset: Categories) -> None:
+        """Raises SeglibError when no name is in both."""
+        self._asked, self._known = of_dataset, of_model
+        names = [name for name in of_dataset.names if name in of_model.names]
+        if not names:
+            raise SeglibError(
+                "model and data set have no class in common: the model knows "
+                f"{_listed(of_model.names)}, the data set has {_listed(of_dataset.names)}"
+            )
+        self.categories = Categories(
+            replace(of_dataset.by_name(name), label=label)
+            for label, name in enumerate(names, start=1)
+        )
+        self.of_model, self.of_dataset = (
+            self._lookup(categories) for categories in (of_model, of_dataset)
+        )
+
+    def _lookup(self, categories: Categories) -> Tensor:
+        table = torch.full((IGNORE + 1,), _DROPPED)
+        for label, shared_label in categories.shared_with(self.categories).items():
+            table[label] = shared_label
+        return table
+
+    def notes(self) -> list[str]:
+        """A line naming the shared classes, unless all are shared."""
+        shared, known, asked = len(self.categories), len(self._known), len(self._asked)
+        if shared == known == asked:
+            return []
+        return [
+            f"scored on the {shared} classes that the model ({known}) and the data set ({asked}) "
+            f"share by name: {', '.join(self.categories.names)}"
+        ]
+
+    def predicted_map(self, labels: Tensor) -> Tensor:
+        """A predicted label map in shared labels; other classes become background."""
+        return self.of_model[labels.cpu()]
+
+    def true_map(self, labels: Tensor) -> Tensor:
+        """A true label map in shared labels; other classes become 255, background stays."""
+        labels = labels.cpu()
+        shared = self.of_dataset[labels]
+        return torch.where((shared == _DROPPED) & (labels != BACKGROUND), IGNORE, shared)
+
+    def predicted_rows(self, instances: Instances) -> Instances:
+        """Detections of shared classes only, in shared labels."""
+        return _relabelled(instances, self.of_model)
+
+    def true_rows(self, target: Target) -> Target:
+        """True objects of shared classes only, in shared labels."""
+        return _relabelled(target, self.of_dataset)
+
+
+def _relabelled(rows: Row, table: Tensor) -> Row:
+    labels = table.to(rows.labels.device)[rows.labels]
+    kept: Row = replace(rows, labels=labels)[labels != _DROPPED]
+    return kept
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
