@@ -18,7 +18,8 @@ def mask_area(masks: Tensor) -> Tensor:
     Returns:
         int64 [...] px².
     """
-    return masks.flatten(-2).sum(-1)
+    # Row sums in int32 first: several times faster than one sum of bools in int64.
+    return masks.sum(-1, dtype=torch.int32).sum(-1)
 
 
 def masks_to_boxes(masks: Tensor) -> Tensor:

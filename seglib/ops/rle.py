@@ -70,7 +70,7 @@ def decode(rle: RLE) -> Tensor:
         )
     values = np.arange(len(counts)) % 2 == 1  # zeros, ones, zeros, …
     pixels = np.repeat(values, counts)
-    return torch.from_numpy(np.ascontiguousarray(pixels.reshape(width, height).T))
+    return torch.from_numpy(pixels).view(width, height).T.contiguous()
 
 
 def to_string(rle: RLE) -> str:
