@@ -5,15 +5,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from seglib.data.coco import CocoFolder, Sample
+from seglib.data.coco import Sample
 from seglib.data.transforms import Transform
 from seglib.errors import SeglibError
 from seglib.structures import Target
+
+
+class Samples(Protocol):
+    """What batches are drawn from: a `CocoFolder`, or anything indexed like one."""
+
+    def __len__(self) -> int:
+        """How many images."""
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """One image and what is true of it."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ class _Steps(Dataset[Batch]):
     """Item `step` is that step's batch, so that worker processes can prepare steps ahead."""
 
     def __init__(
-        self, dataset: CocoFolder, sampler: SeededSampler, transform: Transform | None
+        self, dataset: Samples, sampler: SeededSampler, transform: Transform | None
     ) -> None:
         self.dataset, self.sampler, self.transform = dataset, sampler, transform
 
@@ -125,7 +136,7 @@ class _Steps(Dataset[Batch]):
 
 
 def batches(
-    dataset: CocoFolder,
+    dataset: Samples,
     batch_size: int,
     *,
     seed: int = 0,

@@ -1,1 +1,66 @@
-"""pretrained"""
+"""Trained models: shipped checkpoints by name, your own runs by folder, torchvision's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seglib.errors import SeglibError
+from seglib.models.base import Segmenter
+from seglib.pretrained.files import Header, fill, read, save
+from seglib.pretrained.rehead import adopt, rehead
+from seglib.pretrained.shipped import shipped_file, shipped_names
+from seglib.structures import Categories
+
+__all__ = ["Header", "adopt", "find", "header", "load", "rehead", "save", "shipped_names"]
+
+
+def load(name_or_path: str | Path, categories: Categories | None = None) -> Segmenter:
+    """Build a trained model.
+
+    Args:
+        name_or_path: a shipped name ("fcn", "fcn-16s", …), the folder of a training run, or a
+            .safetensors file.
+        categories: give the model these classes instead, see `rehead`.
+
+    Returns:
+        the model in evaluation mode.
+
+    Raises:
+        SeglibError: an unknown name, a missing or damaged file, or weights that do not fit.
+    """
+    from seglib.models import MODELS
+
+    path = find(name_or_path)
+    described, tensors = read(path)
+    if described.model not in MODELS:
+        raise SeglibError(f"{path} holds a {described.model!r}, which this seglib does not know")
+    model = _build(MODELS[described.model], described, path)
+    fill(model, tensors, path)
+    if categories is not None:
+        model = rehead(model, categories)
+    return model.eval()
+
+
+def header(name_or_path: str | Path) -> Header:
+    """What a model file says of itself: configuration, categories, command, figures."""
+    return read(find(name_or_path))[0]
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file behind a name or path; a run's folder holds its model.safetensors."""
+    path = Path(name_or_path)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            raise SeglibError(f"{path} holds no model.safetensors: has its training finished?")
+        return path / "model.safetensors"
+    if path.is_file() or path.suffix == ".safetensors" or len(path.parts) > 1:
+        return path
+    return shipped_file(str(name_or_path))
+
+
+def _build(kind: type[Segmenter], described: Header, path: Path) -> Segmenter:
+    try:
+        config = kind.config_class.from_dict(described.config)
+        return kind(config, described.categories)
+    except TypeError as error:
+        raise SeglibError(f"{path} was made with settings this seglib lacks: {error}") from error

@@ -1,0 +1,44 @@
+"""The command line: `seglib train`, `eval`, `predict`, `data`, `lessons`, `assignments`.
+
+Commands import what they need when they run, so that `seglib --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import seglib
+from seglib.cli import assignments, data, evaluate, lessons, predict, train
+from seglib.cli.errors import ErrorsInOneLine
+
+app = typer.Typer(
+    cls=ErrorsInOneLine,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Instance segmentation from scratch: train, evaluate and look at every paradigm.",
+    epilog="Data sets: [bold]pocket[/] (drawn, the default), [bold]coco-mini[/] (a few real "
+    "classes), [bold]coco:PATH[/] (any COCO folder). SEGLIB_DEBUG=1 shows tracebacks.",
+)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"seglib {seglib.__version__}")
+        raise typer.Exit
+
+
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(data.app, name="data")
+app.add_typer(lessons.app, name="lessons")
+app.add_typer(assignments.app, name="assignments")

@@ -1,0 +1,76 @@
+"""`seglib data`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from seglib.cli.options import Dataset, Size
+
+app = typer.Typer(no_args_is_help=True, help="Draw, fetch and inspect data sets.")
+
+
+@app.command()
+def pocket(
+    split: Annotated[
+        list[str] | None, typer.Option(help="train or val; give it twice for both.")
+    ] = None,
+) -> None:
+    """Draw Pocket COCO's images, or verify those drawn before."""
+    from seglib.data.pocket import ensure_pocket
+
+    for name in split or ["train", "val"]:
+        typer.echo(f"{name}: {ensure_pocket(name)}")
+
+
+@app.command("coco-mini")
+def coco_mini(
+    categories: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="COCO names, comma-separated.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, metavar="N", help="How many altogether.")] = 200,
+    source: Annotated[
+        str, typer.Option(help="val2017, or train2017 with its far larger annotation file.")
+    ] = "val2017",
+) -> None:
+    """Fetch a few hundred real COCO images of some categories; resumes after an interruption."""
+    from seglib.data.assets import cache_dir
+    from seglib.data.mini import DEFAULT_CATEGORIES, MiniRequest, fetch_mini
+
+    names = tuple(n.strip() for n in categories.split(",") if n.strip()) if categories else None
+    request = MiniRequest(categories=names or DEFAULT_CATEGORIES, images=images, source=source)
+    folder = fetch_mini(request, cache_dir() / "coco-mini")
+    typer.echo(f"{folder}: use it with --dataset coco-mini")
+
+
+@app.command()
+def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None:
+    """Count a data set's images and objects by category, and say what was left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from seglib.cli.progress import Bar
+    from seglib.data.datasets import load_dataset
+
+    data = load_dataset(dataset, split=split, size=size)
+    objects = [0] * (len(data.categories) + 1)
+    pixels = [0] * (len(data.categories) + 1)
+    with Bar("reading", "images", len(data)) as bar:
+        for index in range(len(data)):
+            target = data[index][1]
+            for label in target.labels.tolist():
+                objects[label] += 1
+            if target.semantic is not None:
+                shares = target.semantic.flatten().bincount(minlength=256).tolist()
+                pixels = [a + b for a, b in zip(pixels, shares, strict=False)]
+            bar.update(index + 1)
+    table = Table(title=f"{data.name}, {split}: {len(data)} images, {sum(objects)} objects")
+    for column in ("category", "kind", "objects", "pixels %"):
+        table.add_column(column, justify="left" if column in ("category", "kind") else "right")
+    total = max(1, sum(pixels))
+    for category in data.categories:
+        kind = "thing" if category.is_thing else "stuff"
+        share = f"{100 * pixels[category.label] / total:.1f}"
+        table.add_row(category.name, kind, str(objects[category.label]), share)
+    Console().print(table)

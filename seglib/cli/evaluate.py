@@ -1,0 +1,88 @@
+"""`seglib eval`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seglib.cli.options import Dataset, Limit, Size
+
+if TYPE_CHECKING:
+    from seglib.data.datasets import CocoFolder
+    from seglib.models.base import Segmenter
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|DIR", help="A shipped checkpoint, a run's folder or a .safetensors file."
+        ),
+    ],
+    dataset: Dataset = None,
+    split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "val",
+    size: Size = None,
+    limit: Limit = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the figures here."),
+    ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class/--summary", help="Show every class, or the means only.")
+    ] = True,
+) -> None:
+    """Score a trained model, beside the score of a perfect network with its output form."""
+    from rich.console import Console
+
+    from seglib import pretrained
+    from seglib.cli.progress import Bar
+    from seglib.data.datasets import load_dataset
+    from seglib.metrics.evaluate import evaluate as score
+    from seglib.training.checkpoint import write_atomic
+
+    path = pretrained.find(model)
+    network = pretrained.load(path)
+    data = load_dataset(dataset, split=split, size=size, limit=limit)
+    with Bar("evaluating", "images", len(data)) as bar:
+        metrics = score(network, data, progress=lambda done, total: bar.update(done))
+    console = Console(soft_wrap=True)
+    console.print(metrics.table(per_class=per_class))
+    lines, ceilings = ceiling_lines(network, data, limit, metrics.figures, size)
+    for line in lines:
+        console.print(line, highlight=False)
+    if json_file is not None:
+        result = {
+            **metrics.to_dict(),
+            "checkpoint": path.name if path.parent.name == "checkpoints" else str(path),
+            "split": split,
+            "size": size,
+            "ceilings": ceilings,
+        }
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomic(json_file, lambda stream: stream.write(text.encode()))
+
+
+def ceiling_lines(
+    network: Segmenter,
+    data: CocoFolder,
+    limit: int | None,
+    figures: dict[str, float],
+    size: int | None,
+) -> tuple[list[str], dict[str, Any]]:
+    """The ceiling of the model's output form on these images, in words and as JSON values."""
+    from seglib.metrics.ceilings import semantic_ceiling
+
+    stride = getattr(network, "output_stride", None)
+    if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
+        return [], {}
+    ceiling = semantic_ceiling(data, stride, limit)
+    pixels = "at the images' own size" if size is None else f"at {size} px"
+    share = figures["mean_iou"] / ceiling
+    line = (
+        f"ceiling: a perfect network with logits of stride {stride} reaches mean_iou "
+        f"{ceiling:.3f} on these {len(data)} images {pixels}; this model reaches {share:.3f} of it"
+    )
+    return [line], {"mean_iou": {"stride": stride, "ceiling": ceiling, "share": share}}

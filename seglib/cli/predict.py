@@ -1,0 +1,128 @@
+"""`seglib predict`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seglib.cli.options import Size
+from seglib.errors import SeglibError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seglib.structures import Instances, Prediction
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|DIR", help="A shipped checkpoint, a run's folder or a .safetensors file."
+        ),
+    ],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE…", help="Photographs, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")] = Path(
+        "predictions"
+    ),
+    size: Size = None,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave weaker detections out of the pictures.")
+    ] = 0.5,
+) -> None:
+    """Segment photographs: an overlay of each as PNG, and all results in predictions.json.
+
+    --size brings the photographs to the size of the training images first, which is where a
+    model works best; the overlay is drawn on the photograph of that size.
+    """
+    from PIL import Image
+
+    from seglib import pretrained
+    from seglib.cli.progress import Bar
+    from seglib.plotting import overlay
+
+    files = _files(images)
+    network = pretrained.load(model)
+    out.mkdir(parents=True, exist_ok=True)
+    results = []
+    with Bar("predicting", "images", len(files)) as bar:
+        for done, file in enumerate(files, start=1):
+            image = _read(file, size)
+            prediction = network.predict([image])[0]
+            target = out / f"{file.stem}.png"
+            Image.fromarray(overlay(image, prediction, min_score=min_score)).save(target)
+            results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})
+            bar.update(done)
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    (out / "predictions.json").write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {len(files)} overlay(s) and predictions.json to {out}")
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    """The images named, those of folders in alphabetical order."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            kinds = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in kinds)
+        else:
+            files.append(path)
+    if not files:
+        raise SeglibError(f"no images in {', '.join(map(str, paths))}")
+    stems = [file.stem for file in files]
+    doubles = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if doubles:
+        raise SeglibError(f"two images are called {doubles[0]}: predict them one by one")
+    return files
+
+
+def _read(file: Path, size: int | None) -> Tensor:
+    from torch.nn.functional import interpolate
+
+    from seglib.data.images import read_image
+
+    image = read_image(file).float() / 255
+    if size is None:
+        return image
+    scale = size / max(image.shape[-2:])
+    shape = [max(1, round(side * scale)) for side in image.shape[-2:]]
+    return interpolate(image[None], size=shape, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def _plain(prediction: Prediction) -> dict[str, Any]:
+    """A prediction in JSON values: COCO's result records, and the share of pixels by class."""
+    result: dict[str, Any] = {"size": list(prediction.size)}
+    names = ("background", *prediction.categories.names)
+    if prediction.semantic is not None:
+        counts = prediction.semantic.flatten().bincount(minlength=len(names)).tolist()
+        total = sum(counts)
+        result["semantic"] = {
+            n: round(c / total, 4) for n, c in zip(names, counts, strict=True) if c
+        }
+    for field in ("instances", "proposals"):
+        rows: Instances | None = getattr(prediction, field)
+        if rows is not None:
+            result[field] = [_record(rows, row, prediction) for row in range(len(rows))]
+    return result
+
+
+def _record(rows: Instances, row: int, prediction: Prediction) -> dict[str, Any]:
+    from seglib.ops import rle
+
+    x0, y0, x1, y1 = rows.boxes[row].tolist()
+    category = prediction.categories.by_label(int(rows.labels[row]))
+    record: dict[str, Any] = {
+        "category_id": category.coco_id,
+        "category": category.name,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "score": float(rows.scores[row]),
+    }
+    if rows.masks is not None:
+        encoded = rle.encode(rows.masks[row])
+        record["segmentation"] = {"size": list(encoded.size), "counts": rle.to_string(encoded)}
+    return record

@@ -1,0 +1,93 @@
+"""Progress of long work: a live bar in a terminal, a line now and then anywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from seglib.training import Progress as Step
+
+LINE_EVERY_SECONDS = 30.0
+SMOOTHING = 0.9
+
+
+class Bar:
+    """A bar with rate and time left; outside a terminal a line every half minute."""
+
+    def __init__(self, title: str, unit: str, total: int, done: int = 0) -> None:
+        """`done` of `total` units are finished already, in an earlier part of the run."""
+        self._console = Console(stderr=True)
+        self._unit, self._total, self._title = unit, total, title
+        self._first, self._start, self._last_line = done, time.monotonic(), time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID = self._progress.add_task(title, total=total, completed=done, note="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, done: int, note: str = "") -> None:
+        """Show that `done` units are finished."""
+        now = time.monotonic()
+        rate = (done - self._first) / max(now - self._start, 1e-9)
+        shown = f"{rate:.1f} {self._unit}/s {note}".strip()
+        self._progress.update(self._task, completed=done, note=shown)
+        if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = now
+            left = (self._total - done) / max(rate, 1e-9)
+            self._console.print(
+                f"{self._title} {done}/{self._total} {shown} {clock(left)} left", soft_wrap=True
+            )
+
+
+class TrainingBar(Bar):
+    """A `Bar` that `train` can call after every step; shows the running mean of the loss."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__("training", "steps", steps)
+        self._mean: float | None = None
+        self._earlier: int | None = None
+
+    def __call__(self, step: Step) -> None:
+        """Take in a `seglib.training.Progress`."""
+        if self._earlier is None:  # a resumed run does not begin at step 1
+            self._earlier = self._first = step.step - 1
+        mean = step.loss if self._mean is None else self._mean
+        self._mean = SMOOTHING * mean + (1 - SMOOTHING) * step.loss
+        self.update(step.step, f"loss {self._mean:.3f}")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,215 @@
+"""`seglib train`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from seglib.cli.errors import say
+from seglib.cli.options import Dataset, Size
+from seglib.errors import SeglibError
+
+if TYPE_CHECKING:
+    from seglib.data.datasets import CocoFolder
+    from seglib.models.base import Segmenter
+    from seglib.training import History
+
+RUN_FILE = "run.json"
+# What an option is when neither the command line nor the resumed run says.
+DEFAULTS: dict[str, Any] = {
+    "preset": "pocket",
+    "variant": None,
+    "dataset": None,
+    "size": None,
+    "init": None,
+    "overfit": None,
+    "steps": 2000,
+    "batch_size": 16,
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "optimizer": "adamw",
+    "warmup": 100,
+    "clip": 1.0,
+    "ema": 0.0,
+    "precision": "auto",
+    "augment": True,
+    "seed": 0,
+    "eval_every": 0,
+    "eval_limit": None,
+    "checkpoint_every": 250,
+}
+SETTINGS = {
+    "steps", "batch_size", "lr", "weight_decay", "optimizer", "warmup", "clip", "ema", "precision",
+    "augment", "seed", "eval_every", "eval_limit", "checkpoint_every",
+}  # fmt: skip
+
+
+def _option(text: str, default: str, **more: Any) -> Any:
+    return typer.Option(help=f"{text}  [dim]\\[default: {default}][/]", show_default=False, **more)
+
+
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A paradigm, such as fcn.")],
+    dataset: Dataset = None,
+    steps: Annotated[int | None, _option("Optimiser steps.", "2000", min=1)] = None,
+    size: Size = None,
+    out: Annotated[Path | None, _option("Folder of the run.", "runs/MODEL", metavar="DIR")] = None,
+    variant: Annotated[str | None, _option("Of the model, such as 8s.", "the model's own")] = None,
+    preset: Annotated[
+        Literal["pocket", "paper"] | None,
+        _option("Small network, or the published one.", "pocket"),
+    ] = None,
+    init: Annotated[
+        str | None,
+        _option("Start from a checkpoint: name, folder or file.", "random", metavar="CKPT"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")
+    ] = False,
+    overfit: Annotated[
+        int | None,
+        _option("Fit only the first N images, without augmentation.", "off", min=1, metavar="N"),
+    ] = None,
+    batch_size: Annotated[int | None, _option("Images a step.", "16", min=1)] = None,
+    lr: Annotated[float | None, _option("Highest learning rate.", "0.001")] = None,
+    optimizer: Annotated[Literal["adamw", "sgd"] | None, _option("Optimiser.", "adamw")] = None,
+    weight_decay: Annotated[float | None, _option("Weight decay.", "0.0001")] = None,
+    warmup: Annotated[int | None, _option("Steps of rising learning rate.", "100", min=0)] = None,
+    clip: Annotated[float | None, _option("Largest gradient norm; 0 is off.", "1.0")] = None,
+    ema: Annotated[float | None, _option("Decay of averaged weights; 0 is off.", "0")] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"] | None, _option("auto times both.", "auto")
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option("--augment/--no-augment", help="Vary the images.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, _option("Of everything random.", "0")] = None,
+    eval_every: Annotated[
+        int | None, _option("Steps between validations; 0: at the end.", "0", min=0)
+    ] = None,
+    eval_limit: Annotated[
+        int | None, _option("Validate on the first N images.", "all", min=1)
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None, _option("Steps between checkpoints.", "250", min=0)
+    ] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--eval/--no-eval", help="Evaluate on the val split.")
+    ] = True,
+) -> None:
+    """Train a model; stop it with Ctrl-C and go on with --resume.
+
+    DIR receives model.safetensors (the trained model), log.jsonl (a line a step) and
+    checkpoint.pt (everything needed to resume).
+    """
+    given = {name: value for name, value in locals().items() if name in DEFAULTS}
+    out = out or Path("runs") / model
+    values = _values(given, out, resume)
+    history, network, data = _run(model, values, out, resume, evaluate)
+    if os.environ.get("RANK", "0") == "0":
+        _report(history, network, data, out, values)
+
+
+def _values(given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
+    """Settle every option: as given, else as in the resumed run, else by default."""
+    earlier: dict[str, Any] = {}
+    run_file = out / RUN_FILE
+    if resume:
+        if not run_file.is_file():
+            raise SeglibError(f"nothing to resume in {out}: no {RUN_FILE} there")
+        earlier = json.loads(run_file.read_text(encoding="utf-8"))
+    elif (out / "checkpoint.pt").exists() or (out / "model.safetensors").exists():
+        raise SeglibError(f"{out} holds a run already: add --resume, or choose another --out")
+    values = {**DEFAULTS, **earlier, **{k: v for k, v in given.items() if v is not None}}
+    if values["overfit"]:
+        values.update(augment=False, weight_decay=0.0)
+        values["batch_size"] = min(values["batch_size"], values["overfit"])
+    return values
+
+
+def _run(
+    model: str, values: dict[str, Any], out: Path, resume: bool, evaluate: bool
+) -> tuple[History, Segmenter, CocoFolder]:
+    """Load data, build the model and train it."""
+    from seglib.cli.progress import TrainingBar
+    from seglib.data.datasets import load_dataset
+    from seglib.training import TrainConfig, train
+    from seglib.training.checkpoint import write_atomic
+
+    size = values["size"]
+    data = load_dataset(values["dataset"], split="train", size=size, limit=values["overfit"])
+    validation = None
+    if evaluate:
+        held_out = data if values["overfit"] else None
+        validation = held_out or load_dataset(values["dataset"], split="val", size=size)
+    network = _network(model, values, data)
+    config = TrainConfig(**{name: values[name] for name in SETTINGS}, channels_last=None, out=out)
+    recorded = json.dumps({"model": model, **values}, indent=2) + "\n"
+    write_atomic(out / RUN_FILE, lambda stream: stream.write(recorded.encode()))
+    command = shlex.join(["seglib", *sys.argv[1:]])
+    try:
+        bar = TrainingBar(config.steps)
+        with bar:
+            history = train(
+                network,
+                data,
+                config,
+                bar if os.environ.get("RANK", "0") == "0" else None,
+                validation=validation,
+                resume=resume,
+                command=command,
+            )
+    except KeyboardInterrupt:
+        again = f"seglib train {model} --out {out} --resume"
+        raise KeyboardInterrupt(f"stopped; go on with: {again}") from None
+    return history, network, data
+
+
+def _network(model: str, values: dict[str, Any], data: CocoFolder) -> Segmenter:
+    """A new model for the data's classes, or a trained one with its head fitted to them."""
+    import torch
+
+    from seglib import pretrained
+    from seglib.models import build_model
+
+    torch.manual_seed(values["seed"])
+    overrides = {} if values["variant"] is None else {"variant": values["variant"]}
+    network = build_model(model, data.categories, preset=values["preset"], **overrides)
+    if values["init"] is not None:
+        trained = pretrained.load(values["init"], data.categories)
+        missing = pretrained.adopt(network, trained)
+        if missing:
+            say(f"new in this model, started afresh: {', '.join(missing)}")
+    return network
+
+
+def _report(
+    history: History, network: Segmenter, data: CocoFolder, out: Path, values: dict[str, Any]
+) -> None:
+    """Say what came of it."""
+    tenth = max(1, len(history.losses) // 10)
+    first = sum(history.losses[:tenth]) / tenth
+    last = sum(history.losses[-tenth:]) / tenth
+    minutes = history.seconds[-1] / 60
+    typer.echo(
+        f"{len(history.losses)} steps in {minutes:.1f} minutes; mean loss of the first tenth "
+        f"{first:.3f}, of the last {last:.3f}"
+    )
+    for row in history.validation[-1:]:
+        shown = {name: value for name, value in row.items() if name != "step"}
+        typer.echo("  ".join(f"{name} {value:.3f}" for name, value in shown.items()))
+    if values["overfit"]:
+        from seglib.cli.evaluate import ceiling_lines
+
+        typer.echo(f"images {', '.join(map(str, data.image_ids))}")
+        figures = history.validation[-1] if history.validation else {}
+        for line in ceiling_lines(network, data, None, figures, values["size"])[0]:
+            typer.echo(line)
+    typer.echo(f"wrote {out / 'model.safetensors'}; try: seglib eval {out}")

@@ -1,0 +1,98 @@
+"""Give a trained model other classes or layers, keeping what fits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.models.base import Segmenter
+from seglib.structures import Categories
+
+Slices = tuple[Tensor, Tensor]
+
+
+def rehead(model: Segmenter, categories: Categories) -> Segmenter:
+    """A copy of `model` for other categories, matched by name.
+
+    Everything that does not depend on the classes is copied. Of the tensors that the model
+    names in `class_parameters` the slices of shared names, and of background, are copied; the
+    slices of new names keep the start that a newly built model gives them.
+
+    Args:
+        model: stays as it is.
+        categories: what the new model's labels mean.
+
+    Returns:
+        a new model with the same configuration, in evaluation mode.
+    """
+    fresh = type(model)(model.config, categories)
+    state = fresh.state_dict()
+    class_axes = model.class_parameters()
+    for name, old in model.state_dict().items():
+        kept: list[Slices] = []
+        for axis, (size, new_size) in enumerate(zip(old.shape, state[name].shape, strict=True)):
+            if axis in class_axes.get(name, ()):
+                kept.append(_shared(model.categories, categories, size, new_size))
+            else:
+                kept.append((torch.arange(size), torch.arange(size)))
+        source = torch.meshgrid(*[s for s, _ in kept], indexing="ij")
+        target = torch.meshgrid(*[t for _, t in kept], indexing="ij")
+        state[name][target] = old[source]
+    fresh.load_state_dict(state)
+    return fresh.eval()
+
+
+def _shared(old: Categories, new: Categories, size: int, new_size: int) -> Slices:
+    """Which positions along a class axis go where.
+
+    Args:
+        old: the trained classes.
+        new: the wanted ones.
+        size: of the axis in the trained model: a block of entries for every class, and usually
+            one more, the first, for background.
+        new_size: of the same axis in the new model.
+
+    Returns:
+        [K] positions in the old tensor and [K] in the new one.
+    """
+    for background in (1, 0):
+        block = size // (len(old) + background)
+        if size == block * (len(old) + background) and new_size == block * (len(new) + background):
+            break
+    else:
+        raise SeglibError(f"an axis of {size} entries does not divide among {len(old)} classes")
+    pairs = {a - 1 + background: b - 1 + background for a, b in old.shared_with(new).items()}
+    if background:
+        pairs[0] = 0
+    within = torch.arange(block)
+    source = torch.tensor(list(pairs), dtype=torch.int64)[:, None] * block + within
+    target = torch.tensor(list(pairs.values()), dtype=torch.int64)[:, None] * block + within
+    return source.flatten(), target.flatten()
+
+
+def adopt(model: Segmenter, trained: Segmenter) -> list[str]:
+    """Copy every weight that has the same name and shape in both models.
+
+    For starting one variant from another: an FCN-16s from a 32s lacks only the new skip.
+
+    Args:
+        model: changed in place.
+        trained: for the same classes, see `rehead`.
+
+    Returns:
+        names in `model` that keep their own start.
+
+    Raises:
+        SeglibError: the models have no weight in common.
+    """
+    given = trained.state_dict()
+    own = model.state_dict()
+    fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
+    if not fitting:
+        raise SeglibError(
+            f"a trained {trained.name} has no layer in common with this {model.name}: "
+            "start from a checkpoint of the same paradigm and preset"
+        )
+    model.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]

@@ -1,0 +1,66 @@
+"""A tiny data set and a tiny model, for tests of everything around them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.models import build_model
+from seglib.models.fcn import FCN
+from seglib.structures import COCO_AREA_RANGES, Categories, Category, Target
+
+CATEGORIES = Categories([Category(1, 7, "square"), Category(2, 3, "bar"), Category(3, 9, "dot")])
+
+
+class Squares:
+    """Each image shows one grey rectangle whose brightness tells its class; ids are 100 + index."""
+
+    name = "squares"
+    categories = CATEGORIES
+    area_ranges = COCO_AREA_RANGES
+
+    def __init__(self, count: int = 12, size: int = 32) -> None:
+        self.count, self.size = count, size
+        self.image_ids = [100 + index for index in range(count)]
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+        self.reads += 1
+        generator = torch.Generator().manual_seed(index)
+        label = 1 + index % 3
+        x, y = torch.randint(0, self.size // 2, (2,), generator=generator).tolist()
+        side = self.size // 2
+        mask = torch.zeros(1, self.size, self.size, dtype=torch.bool)
+        mask[0, y : y + side, x : x + side] = True
+        noise = torch.rand(3, self.size, self.size, generator=generator)
+        image = torch.where(mask, label / 4, 0.0) + 0.2 * noise
+        image = (image.clamp(0, 1) * 255).round() / 255
+        box = torch.tensor([[x, y, x + side, y + side]], dtype=torch.float32)
+        target = Target(
+            boxes=box,
+            labels=torch.tensor([label]),
+            masks=mask,
+            iscrowd=torch.zeros(1, dtype=torch.bool),
+            area=mask.sum((1, 2)).float(),
+            size=(self.size, self.size),
+            image_id=self.image_ids[index],
+            semantic=mask[0].long() * label,
+        )
+        return image, target
+
+
+def tiny_fcn(categories: Categories = CATEGORIES, seed: int = 0, **overrides: object) -> FCN:
+    """An FCN-8s with some thousand parameters; group norm, so that batches can be split."""
+    torch.manual_seed(seed)
+    small = {
+        "stages": ((8,), (8,), (8,), (8,), (8,)),
+        "head_width": 8,
+        "norm": "group",
+        "dropout": 0.1,
+    }
+    model = build_model("fcn", categories, **{**small, **overrides})
+    assert isinstance(model, FCN)
+    return model
