@@ -1,0 +1,176 @@
+"""Scenes as COCO records: polygons or run lengths, boxes, and the panoptic map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from seglib.data.pocket.classes import SIZE, category_records
+from seglib.data.pocket.scene import Scene, SceneObject
+
+_COLORS = {record["id"]: record["color"] for record in category_records()}
+
+
+@dataclass
+class Records:
+    """What the two JSON files say about one image.
+
+    Attributes:
+        instances: COCO annotation records, ids still to be given.
+        segments: panoptic `segments_info`.
+        segment_map: int32 [H, W] segment ids, R + 256 G + 256² B in the PNG.
+    """
+
+    instances: list[dict[str, Any]]
+    segments: list[dict[str, Any]]
+    segment_map: NDArray[np.int32]
+
+
+def annotate(scene: Scene, image_id: int) -> Records:
+    """All records of one scene."""
+    segment_map = np.zeros((SIZE, SIZE), np.int32)
+    segments: list[dict[str, Any]] = []
+    for category_id in np.unique(scene.stuff).tolist():
+        mask = scene.stuff == category_id
+        for thing in scene.objects:
+            mask = mask & ~thing.mask
+        if mask.any():
+            _add_segment(segments, segment_map, mask, category_id, False)
+    for thing in scene.objects:
+        _add_segment(segments, segment_map, thing.mask, thing.category_id, thing.iscrowd)
+    instances = [_instance(thing, image_id) for thing in scene.objects]
+    return Records(instances, segments, segment_map)
+
+
+def _add_segment(
+    segments: list[dict[str, Any]],
+    segment_map: NDArray[np.int32],
+    mask: NDArray[np.bool_],
+    category_id: int,
+    iscrowd: bool,
+) -> None:
+    red, green, blue = _COLORS[category_id]
+    taken = {segment["id"] for segment in segments}
+    step = 0
+    while (segment_id := _shade(red, step) + 256 * _shade(green, step) + 65536 * blue) in taken:
+        step += 1
+    segment_map[mask] = segment_id
+    segments.append(
+        {
+            "id": segment_id,
+            "category_id": category_id,
+            "area": int(mask.sum()),
+            "bbox": _bbox(mask),
+            "iscrowd": int(iscrowd),
+        }
+    )
+
+
+def _shade(value: int, step: int) -> int:
+    """A neighbouring colour for another object of the class; stays in 0…255."""
+    moved = value + 12 * step
+    return moved if moved < 256 else (value - 12 * step) % 256
+
+
+def _bbox(mask: NDArray[np.bool_]) -> list[int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    x, y = int(columns[0]), int(rows[0])
+    return [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
+
+
+def _instance(thing: SceneObject, image_id: int) -> dict[str, Any]:
+    area = int(thing.mask.sum())
+    return {
+        "image_id": image_id,
+        "category_id": thing.category_id,
+        "segmentation": _segmentation(thing.mask, thing.iscrowd),
+        "area": area,
+        "bbox": _bbox(thing.mask),
+        "iscrowd": int(thing.iscrowd),
+        "full_area": thing.full_area,
+        "truncated": int(thing.truncated),
+    }
+
+
+def _segmentation(mask: NDArray[np.bool_], iscrowd: bool) -> Any:
+    """Polygons where they decode to exactly this mask; else run lengths, as in COCO."""
+    if iscrowd:
+        return {"size": [SIZE, SIZE], "counts": run_lengths(mask)}
+    polygons = outlines(mask)
+    if polygons is not None:
+        encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, SIZE, SIZE))
+        if np.array_equal(coco_mask.decode(encoded).astype(bool), mask):
+            return polygons
+    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [SIZE, SIZE], "counts": encoded["counts"].decode("ascii")}
+
+
+def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
+    """Uncompressed COCO RLE: lengths of runs down the columns, starting with zeros."""
+    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    ends = np.concatenate([[0], changes, [mask.size]])
+    counts = np.diff(ends).tolist()
+    return counts[:-1] if counts[-1] == 0 else counts
+
+
+def outlines(mask: NDArray[np.bool_]) -> list[list[int]] | None:
+    """Corners [x0, y0, x1, y1, …] of each piece's pixel outline, or None if it has holes.
+
+    Walks the cracks between pixels with the object on the right-hand side; where two pixels
+    touch only at a corner they become separate pieces.
+    """
+    padded = np.pad(mask, 1).astype(np.int8)
+    across = np.diff(padded, axis=0)[:, 1:-1]  # [H + 1, W]: edges above each pixel row
+    down = np.diff(padded, axis=1)[1:-1, :]  # [H, W + 1]: edges left of each pixel column
+    following: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for y, x in np.argwhere(across == 1).tolist():
+        following.setdefault((x, y), []).append((x + 1, y))
+    for y, x in np.argwhere(across == -1).tolist():
+        following.setdefault((x + 1, y), []).append((x, y))
+    for y, x in np.argwhere(down == -1).tolist():
+        following.setdefault((x, y), []).append((x, y + 1))
+    for y, x in np.argwhere(down == 1).tolist():
+        following.setdefault((x, y + 1), []).append((x, y))
+    polygons = []
+    while following:
+        ring = _walk(following)
+        twice_area = sum(
+            ring[i][0] * ring[i - 1][1] - ring[i - 1][0] * ring[i][1] for i in range(len(ring))
+        )
+        if twice_area > 0:  # turns the other way: the rim of a hole
+            return None
+        polygons.append([value for point in ring for value in point])
+    return polygons
+
+
+def _walk(following: dict[tuple[int, int], list[tuple[int, int]]]) -> list[tuple[int, int]]:
+    """Take one closed ring out of the edges; keep only its corners."""
+    start = next(iter(following))
+    ring: list[tuple[int, int]] = []
+    here, before = start, (0, 0)
+    while here in following:
+        choices = following[here]
+        after = choices.pop(_sharpest(choices, here, before))
+        if not choices:
+            del following[here]
+        heading = (after[0] - here[0], after[1] - here[1])
+        if heading != before:
+            ring.append(here)
+        before, here = heading, after
+    return ring
+
+
+def _sharpest(
+    choices: list[tuple[int, int]], here: tuple[int, int], before: tuple[int, int]
+) -> int:
+    """At a corner shared by two pixels turn right, so that the pieces stay apart."""
+    right = (-before[1], before[0])
+    for i, (x, y) in enumerate(choices):
+        if (x - here[0], y - here[1]) == right:
+            return i
+    return 0

@@ -1,0 +1,101 @@
+"""Where Pocket COCO lies: the committed validation split, the training split in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from seglib.data import assets
+from seglib.data.pocket.classes import VERSION
+from seglib.data.pocket.write import write_split
+from seglib.errors import SeglibError
+
+SPLITS: dict[str, tuple[int, int]] = {"train": (4000, 1), "val": (300, 2)}
+"""Name of a split: (number of images, seed)."""
+
+
+def ensure_pocket(split: str, processes: int | None = None, progress: bool = True) -> Path:
+    """The folder that holds a split, drawn first if it has to be.
+
+    The validation split is the checkout's own data/pocket; elsewhere, and for training, it is
+    drawn once into the cache (under a minute) and checked against the published hash.
+
+    Args:
+        split: "train" or "val".
+        processes: how many to draw with; the number of CPUs if None.
+        progress: show a bar while drawing.
+
+    Returns:
+        A folder with annotations/instances_{split}.json, panoptic_{split}.json and the images
+        in {split}/ and panoptic_{split}/.
+
+    Raises:
+        SeglibError: no such split, or what was drawn has another hash than the published one.
+    """
+    if split not in SPLITS:
+        raise SeglibError(f"Pocket COCO has no split {split!r}: choose among {', '.join(SPLITS)}")
+    committed = _committed()
+    if committed is not None and (committed / "annotations" / f"instances_{split}.json").is_file():
+        return committed
+    folder = assets.cache_dir() / f"pocket-v{VERSION}"
+    count, seed = SPLITS[split]
+    if _is_complete(folder, split, count):
+        return folder
+    digest = write_split(folder, split, count, seed, processes, progress)
+    expected = published_hash(split)
+    if expected is not None and digest != expected:
+        (folder / "annotations" / f"instances_{split}.json").unlink()
+        raise SeglibError(
+            f"Pocket COCO {split}: the masks drawn have SHA-256 {digest[:12]}…, published is "
+            f"{expected[:12]}…: this machine draws differently, please report it"
+        )
+    return folder
+
+
+def published_hash(split: str) -> str | None:
+    """The split's hash in the manifest; None where there is no manifest of this version."""
+    manifest = Path(__file__).with_name("manifest.json")
+    if not manifest.is_file():
+        return None
+    record = json.loads(manifest.read_text(encoding="utf-8"))
+    return record["splits"].get(split) if record["version"] == VERSION else None
+
+
+def folder_hash(folder: Path, split: str) -> str:
+    """The hash that `write_split` returned, computed again from the files of a split.
+
+    Raises:
+        SeglibError: a file of the split is missing.
+    """
+    digest = hashlib.sha256()
+    paths = [folder / "annotations" / f"{kind}_{split}.json" for kind in ("instances", "panoptic")]
+    for path in paths:
+        if not path.is_file():
+            raise SeglibError(f"{path} is missing: delete {folder} and draw Pocket COCO again")
+    texts = [path.read_bytes() for path in paths]
+    for record in json.loads(texts[1])["annotations"]:
+        with Image.open(folder / f"panoptic_{split}" / record["file_name"]) as image:
+            red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype("<i4"), -1, 0)
+        digest.update((red + 256 * green + 65536 * blue).astype("<i4").tobytes())
+    for text in texts:
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def _committed() -> Path | None:
+    root = assets.checkout_root()
+    return None if root is None else root / "data" / "pocket"
+
+
+def _is_complete(folder: Path, split: str, count: int) -> bool:
+    """The instances JSON is put in place last; the image count guards against deletions."""
+    if not (folder / "annotations" / f"instances_{split}.json").is_file():
+        return False
+    return all(
+        sum(1 for _ in (folder / name).glob("*.png")) == count
+        for name in (split, f"panoptic_{split}")
+    )

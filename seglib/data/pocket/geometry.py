@@ -1,0 +1,110 @@
+"""Outlines to build objects from. All give [N, 2] vertices (x right, y down), closed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from seglib.data.pocket.raster import Points
+
+Pair = tuple[float, float]
+
+
+@lru_cache(maxsize=64)
+def _circle(count: int) -> Points:
+    angles = [2 * math.pi * i / count for i in range(count)]
+    return np.array([(math.cos(a), math.sin(a)) for a in angles])
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0, count: int = 28) -> Points:
+    """An ellipse with these half-axes, turned clockwise by `turn` radians."""
+    points = _circle(count) * (rx, ry)
+    return (rotate(points, turn) if turn else points) + (x, y)
+
+
+def arc(
+    x: float, y: float, rx: float, ry: float, start: float, end: float, count: int = 14
+) -> Points:
+    """Points along an ellipse from angle `start` to `end` (radians, clockwise from the right)."""
+    angles = [start + (end - start) * i / (count - 1) for i in range(count)]
+    return np.array([(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles])
+
+
+def polygon(*points: Pair) -> Points:
+    """The polygon with these corners."""
+    return np.array(points, dtype=np.float64)
+
+
+def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Points:
+    """A rectangle, with rounded corners when `radius` is given."""
+    if radius <= 0:
+        return polygon((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
+    quarter = math.pi / 2
+    corners = ((x1 - r, y1 - r), (x0 + r, y1 - r), (x0 + r, y0 + r), (x1 - r, y0 + r))
+    return np.concatenate(
+        [arc(cx, cy, r, r, i * quarter, (i + 1) * quarter, 5) for i, (cx, cy) in enumerate(corners)]
+    )
+
+
+def limb(start: Pair, end: Pair, r0: float, r1: float | None = None) -> Points:
+    """A line with round ends of radius r0 and r1: arms, legs, masts, stalks."""
+    r1 = r0 if r1 is None else r1
+    angle = math.atan2(end[1] - start[1], end[0] - start[0])
+    half = math.pi / 2
+    return np.concatenate(
+        [
+            arc(*end, r1, r1, angle - half, angle + half, 8),
+            arc(*start, r0, r0, angle + half, angle + 3 * half, 8),
+        ]
+    )
+
+
+def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
+    """Limbs joined end to end: a bent arm, a tail, a handle."""
+    return [limb(points[i], points[i + 1], radii[i], radii[i + 1]) for i in range(len(points) - 1)]
+
+
+def smooth(*points: Pair, steps: int = 5) -> Points:
+    """A closed curve through the points (Catmull-Rom)."""
+    p = np.array(points, dtype=np.float64)
+    before, after, later = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
+    pieces = []
+    for i in range(steps):
+        t = i / steps
+        pieces.append(
+            0.5
+            * (
+                2 * p
+                + (after - before) * t
+                + (2 * before - 5 * p + 4 * after - later) * t**2
+                + (3 * p - before - 3 * after + later) * t**3
+            )
+        )
+    return np.stack(pieces, axis=1).reshape(-1, 2)
+
+
+def rotate(points: Points, angle: float) -> Points:
+    """Turned clockwise (y points down) about the origin by `angle` radians."""
+    c, s = math.cos(angle), math.sin(angle)
+    x, y = points[:, 0], points[:, 1]
+    return np.stack([c * x - s * y, s * x + c * y], axis=1)
+
+
+def moved(points: Points, x: float, y: float) -> Points:
+    """The same outline elsewhere."""
+    return points + np.array((x, y))
+
+
+def bent(start: Pair, end: Pair, bulge: float, count: int = 6) -> list[Pair]:
+    """Points on a curve from start to end that leaves the straight line by `bulge`."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    points = []
+    for i in range(count):
+        t = i / (count - 1)
+        away = bulge * 4 * t * (1 - t)
+        points.append((start[0] + dx * t - dy * away, start[1] + dy * t + dx * away))
+    return points

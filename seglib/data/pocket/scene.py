@@ -1,0 +1,93 @@
+"""One scene from a seed and an index: the image and all that is true of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seglib.data.pocket.chance import Chance
+from seglib.data.pocket.classes import SIZE, VERSION
+from seglib.data.pocket.land import Land, draw_land
+from seglib.data.pocket.layout import Item, Layout, draw_layout
+from seglib.data.pocket.paint import cast_shadow, paint_sprite
+from seglib.data.pocket.palette import MOOD_WEIGHTS, MOODS, coat
+from seglib.data.pocket.scenery import light_direction, paint_land
+
+
+@dataclass
+class SceneObject:
+    """One annotated object.
+
+    Attributes:
+        category_id: COCO id.
+        mask: bool [H, W], what is visible of it.
+        iscrowd: a group outlined as one.
+        full_area: pixels it would show in this image if nothing stood before it.
+        truncated: the border of the image cuts it.
+    """
+
+    category_id: int
+    mask: NDArray[np.bool_]
+    iscrowd: bool
+    full_area: int
+    truncated: bool
+
+
+@dataclass
+class Scene:
+    """A drawn scene.
+
+    Attributes:
+        image: uint8 [H, W, 3] RGB.
+        objects: at least 2, at most 12.
+        stuff: int32 [H, W] COCO id of the scenery at every pixel, also behind objects.
+    """
+
+    image: NDArray[np.uint8]
+    objects: list[SceneObject]
+    stuff: NDArray[np.int32]
+
+
+def draw_scene(seed: int, index: int) -> Scene:
+    """Draw scene number `index` of the set that `seed` names.
+
+    Pure and independent of order: the same arguments give the same masks on every machine
+    (and the same image up to rounding of floating-point shading).
+    """
+    for attempt in range(64):
+        chance = Chance(VERSION, seed, (index << 8) + 2 * attempt)
+        land = draw_land(chance)
+        layout = draw_layout(chance, land)
+        if len(layout.items) >= 2:
+            break
+    image = _paint(Chance(VERSION, seed, (index << 8) + 2 * attempt + 1), land, layout)
+    objects = [_describe(item, i, layout) for i, item in enumerate(layout.items)]
+    return Scene(image, objects, land.stuff)
+
+
+def _describe(item: Item, index: int, layout: Layout) -> SceneObject:
+    alone = np.zeros((SIZE, SIZE), bool)
+    for sprite in item.sprites:
+        alone[sprite.silhouette.window] |= sprite.mask
+    truncated = any(s.area < 0.97 * s.full_area - 2 for s in item.sprites)
+    border = alone[0].any() or alone[-1].any() or alone[:, 0].any() or alone[:, -1].any()
+    return SceneObject(
+        item.category,
+        layout.owner == index,
+        item.iscrowd,
+        int(alone.sum()),
+        bool(truncated and border),
+    )
+
+
+def _paint(chance: Chance, land: Land, layout: Layout) -> NDArray[np.uint8]:
+    mood = chance.pick(MOODS, MOOD_WEIGHTS)
+    light = light_direction(chance)
+    canvas = paint_land(chance, land, mood)
+    canvas *= mood.tint
+    for _, sprite in layout.stack():
+        cast_shadow(canvas, sprite, land.stuff, light)
+        paint_sprite(canvas, sprite, coat(chance), light, mood.tint)
+    return np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)

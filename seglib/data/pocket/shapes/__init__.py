@@ -1,0 +1,50 @@
+"""The things of Pocket COCO: who they are, how each is drawn, where each may stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seglib.data.pocket.classes import GRASS, ROAD, SEA, SKY
+from seglib.data.pocket.shapes.creatures import cat, flying_bird, person, standing_bird
+from seglib.data.pocket.shapes.goods import clock, cup, donut, kite, plant, umbrella
+from seglib.data.pocket.shapes.part import Draw, Part
+from seglib.data.pocket.shapes.vehicles import airplane, boat, car
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way in which a category appears.
+
+    Attributes:
+        category: COCO id.
+        draw: makes the parts; the origin is the point that stands on the ground, or the
+            middle of what flies.
+        surfaces: COCO ids of the stuff it stands on (or flies in front of).
+        weight: how often it is chosen where it can be.
+        tilt: greatest turn to either side, in radians.
+    """
+
+    category: int
+    draw: Draw
+    surfaces: tuple[int, ...]
+    weight: float = 1.0
+    tilt: float = 0.08
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(1, person, (GRASS, ROAD), 1.0, 0.08),
+    Kind(3, car, (ROAD, ROAD, GRASS), 1.1, 0.06),
+    Kind(5, airplane, (SKY,), 1.5, 0.35),
+    Kind(9, boat, (SEA,), 2.0, 0.1),
+    Kind(16, standing_bird, (GRASS, ROAD), 0.5, 0.12),
+    Kind(16, flying_bird, (SKY,), 0.7, 0.3),
+    Kind(17, cat, (GRASS, ROAD), 1.0, 0.08),
+    Kind(28, umbrella, (GRASS, ROAD), 1.0, 0.4),
+    Kind(38, kite, (SKY,), 1.5, 0.5),
+    Kind(47, cup, (GRASS, ROAD), 1.0, 0.12),
+    Kind(60, donut, (GRASS, ROAD), 1.0, 0.5),
+    Kind(64, plant, (GRASS, ROAD), 1.0, 0.06),
+    Kind(85, clock, (GRASS, ROAD), 1.0, 0.15),
+)
+
+__all__ = ["KINDS", "Draw", "Kind", "Part"]
