@@ -167,9 +167,11 @@ def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
     if declared != size:
         raise SeglibError(f"its runs are for size {list(declared)}, its image has {list(size)}")
     counts = segmentation["counts"]
-    if isinstance(counts, list):
-        return decode(RLE(size, counts))
-    return decode(from_string(counts, size))
+    if isinstance(counts, str):
+        return decode(from_string(counts, size))
+    if not isinstance(counts, list) or not all(isinstance(run, int) for run in counts):
+        raise SeglibError("'counts' must be a list of whole numbers or a compressed string")
+    return decode(RLE(size, counts))
 
 
 def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:

@@ -1,0 +1,350 @@
+"""The COCO reader: every oddity of real folders is read right or refused by name."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seglib.data.coco import CocoFolder
+from seglib.data.images import read_image
+from seglib.errors import SeglibError
+from seglib.structures import IGNORE
+from tests.tiny_coco import (
+    CMYK,
+    EMPTY,
+    GREY,
+    ODD,
+    TURNED,
+    add_panoptic,
+    build_tiny_coco,
+    crowd,
+    ring,
+)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return build_tiny_coco(tmp_path / "tiny")
+
+
+def opened(tiny, **options) -> CocoFolder:
+    panoptic_json = tiny.json_path.with_name(f"panoptic_{tiny.split}.json")
+    maps = tiny.folder / f"panoptic_{tiny.split}"
+    panoptic = (panoptic_json, maps) if panoptic_json.exists() else None
+    return CocoFolder(tiny.images, tiny.json_path, panoptic, **options)
+
+
+def sample(tiny, image_id, **options):
+    dataset = opened(tiny, **options)
+    return dataset[dataset.image_ids.index(image_id)]
+
+
+def test_categories_follow_coco_ids(tiny):
+    dataset = opened(tiny)
+    assert dataset.categories.names == ("person", "dog", "bottle")
+    assert [c.coco_id for c in dataset.categories] == [1, 18, 44]
+    assert len(dataset) == 5
+    assert dataset.image_ids == [ODD, GREY, CMYK, TURNED, EMPTY]
+    assert dataset.check() == []
+    assert dataset.notes == []
+
+
+def test_one_object_of_each_segmentation_kind(tiny):
+    image, target = sample(tiny, ODD)
+    assert image.shape == (3, 37, 53)
+    assert image.dtype == torch.float32
+    assert 0 <= image.min() < image.max() <= 1
+    assert target.labels.tolist() == [2, 3, 1]
+    assert target.iscrowd.tolist() == [False, False, True]
+    assert target.boxes.tolist() == [[10, 5, 40, 25], [12, 6, 20, 14], [0, 0, 53, 34]]
+    assert target.area.tolist() == [600, 64, 53 * 34]
+    np.testing.assert_array_equal(target.masks[0].numpy(), ring())
+    assert target.masks[1].nonzero().aminmax(dim=0).max.tolist() == [13, 19]
+    np.testing.assert_array_equal(target.masks[2].numpy(), crowd())
+    assert (target.size, target.image_id) == ((37, 53), ODD)
+
+
+def test_semantic_map_smaller_on_top_and_crowd_ignored(tiny):
+    _, target = sample(tiny, ODD)
+    expected = np.zeros((37, 53), dtype=np.int64)
+    expected[ring()] = 2
+    expected[6:14, 12:20] = 3  # the bottle lies within the ring and is smaller
+    expected[crowd()] = IGNORE
+    np.testing.assert_array_equal(target.semantic.numpy(), expected)
+
+
+def test_grey_photograph(tiny):
+    image, target = sample(tiny, GREY)
+    assert image.shape == (3, 20, 31)
+    assert (image - 100 / 255).abs().max() < 0.02
+    assert len(target) == 1  # two polygons, one object
+    assert target.masks[0, 5, 5]
+    assert target.masks[0, 6, 20]
+    assert not target.masks[0, 5, 12]
+
+
+def test_cmyk_photograph(tiny):
+    red, green, blue = sample(tiny, CMYK)[0].mean(dim=(1, 2)).tolist()
+    assert red < 0.1
+    assert green > 0.9
+    assert blue > 0.9
+
+
+def test_exif_rotation_is_applied_when_the_annotations_mean_it(tiny):
+    image, target = sample(tiny, TURNED)
+    assert image.shape == (3, 40, 30)
+    assert image[:, :18].mean() > 0.9  # white half on top
+    assert image[:, 22:].mean() < 0.1
+    assert target.masks[0, :20].all()
+    assert not target.masks[0, 20:].any()
+
+
+def test_exif_rotation_is_left_when_the_annotations_mean_the_stored_pixels(tiny):
+    tiny.content["images"][3].update(width=40, height=30)
+    tiny.content["annotations"] = []
+    tiny.save()
+    image, _ = sample(tiny, TURNED)
+    assert image.shape == (3, 30, 40)
+    assert image[:, :, :18].mean() > 0.9
+    # Without annotations, a photograph is shown as a viewer shows it.
+    assert read_image(tiny.images / f"{TURNED:012d}.jpg").shape == (3, 40, 30)
+
+
+def test_sixteen_bit_grey(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((4, 6), 0x8000, dtype=np.uint16)).save(path)
+    assert torch.equal(read_image(path), torch.full((3, 4, 6), 128, dtype=torch.uint8))
+
+
+def test_image_without_annotations(tiny):
+    _, target = sample(tiny, EMPTY)
+    assert len(target) == 0
+    assert target.boxes.shape == (0, 4)
+    assert target.masks.shape == (0, 9, 50)
+    assert target.semantic.eq(0).all()
+
+
+def test_boxes_of_zero_size_are_left_out_with_a_note(tiny):
+    tiny.annotation(1)["bbox"][2] = 0
+    tiny.annotation(5)["bbox"][3] = 0.0
+    tiny.save()
+    dataset = opened(tiny)
+    assert dataset.notes == [
+        "2 objects left out whose box has no width or no height (annotation 1, 5)"
+    ]
+    assert len(dataset[0][1]) == 2
+    assert len(dataset[2][1]) == 0
+
+
+def test_objects_without_a_single_pixel_are_left_out(tiny):
+    tiny.annotation(2)["segmentation"] = [[3.0, 3.0, 3.1, 3.0, 3.0, 3.1]]
+    tiny.save()
+    assert sample(tiny, ODD)[1].labels.tolist() == [2, 1]
+
+
+def test_optional_fields(tiny):
+    for name in ("bbox", "area", "iscrowd"):
+        del tiny.annotation(2)[name]
+    tiny.save()
+    _, target = sample(tiny, ODD)
+    assert target.boxes[1].tolist() == [12, 6, 20, 14]
+    assert target.area[1] == 64
+    assert not target.iscrowd[1]
+
+
+def test_boxes_end_at_the_image(tiny):
+    tiny.annotation(1)["bbox"] = [-2, 5, 60.5, 20]
+    tiny.save()
+    assert sample(tiny, ODD)[1].boxes[0].tolist() == [0, 5, 53, 25]
+
+
+def plant(tiny, where, **changes):
+    """Change fields of annotation `where` and save."""
+    tiny.annotation(where).update(changes)
+    tiny.save()
+
+
+REFUSED_AT_OPENING = {
+    "unknown category": ({"category_id": 77}, r"annotation 4: unknown category id 77.*add"),
+    "unknown image": ({"image_id": 99}, r"annotation 4 is of image 99.*remove"),
+    "box of three": ({"bbox": [1, 2, 3]}, r"annotation 4: 'bbox' must be four numbers"),
+    "box of words": ({"bbox": [1, 2, 3, "4"]}, r"annotation 4: 'bbox' must be four numbers"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_AT_OPENING)
+def test_refused_at_opening_by_name(tiny, fault):
+    changes, message = REFUSED_AT_OPENING[fault]
+    plant(tiny, 4, **changes)
+    with pytest.raises(SeglibError, match=message) as caught:
+        opened(tiny)
+    assert str(tiny.json_path) in str(caught.value)
+
+
+REFUSED_AT_READING = {
+    "no segmentation": (None, "polygons or runs"),
+    "empty segmentation": ([], "polygons or runs"),
+    "two points": ([[1, 2, 3, 4]], "three points"),
+    "runs of another size": ({"size": [5, 5], "counts": [25]}, r"\[5, 5\].*\[20, 31\]"),
+    "runs too short": ({"size": [20, 31], "counts": [25]}, "620 pixels"),
+    "runs of words": ({"size": [20, 31], "counts": ["620"]}, "whole numbers"),
+    "runs of nothing": ({"size": [20, 31], "counts": None}, "whole numbers"),
+    "broken string": ({"size": [20, 31], "counts": "~~"}, "malformed"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_AT_READING)
+def test_refused_at_reading_by_name(tiny, fault):
+    segmentation, message = REFUSED_AT_READING[fault]
+    plant(tiny, 4, segmentation=segmentation)
+    dataset = opened(tiny)
+    with pytest.raises(SeglibError, match=message) as caught:
+        dataset[1]
+    assert f"image {GREY}: annotation 4" in str(caught.value)
+    assert str(tiny.json_path) in str(caught.value)
+
+
+def test_missing_and_truncated_files_are_named_and_listed(tiny):
+    gone, cut = tiny.images / f"{ODD:012d}.jpg", tiny.images / f"{EMPTY:012d}.jpg"
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:-200])
+    (tiny.images / f"{GREY:012d}.jpg").write_text("<html>not found</html>")
+    dataset = opened(tiny)
+    with pytest.raises(SeglibError, match=f"{ODD:012d}.jpg is missing"):
+        dataset[0]
+    with pytest.raises(SeglibError, match=f"cannot read .*{EMPTY:012d}.jpg .*truncated"):
+        dataset[4]
+    faults = dataset.check()
+    assert len(faults) == 3
+    assert "whole file" in faults[1]
+
+
+def test_image_of_another_size_is_refused(tiny):
+    tiny.content["images"][0].update(width=54)
+    tiny.save()
+    with pytest.raises(SeglibError, match=r"is 53 x 37 px, but its annotations are for 54 x 37"):
+        sample(tiny, ODD)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("categories"), "no list 'categories'"),
+        (lambda c: c["categories"].append(c["categories"][0]), "must be unique"),
+        (lambda c: c["categories"][0].pop("name"), "category has no field 'name'"),
+        (lambda c: c["images"].append(c["images"][0]), "image id 11 is used twice"),
+        (lambda c: c["images"][0].pop("width"), "image 11 lacks a proper"),
+        (lambda c: c["images"].clear() or c["annotations"].clear(), "no image"),
+    ],
+)
+def test_malformed_files_are_refused(tiny, change, message):
+    tiny.content = json.loads(json.dumps(tiny.content))
+    change(tiny.content)
+    tiny.save()
+    with pytest.raises(SeglibError, match=message) as caught:
+        opened(tiny)
+    assert str(tiny.json_path) in str(caught.value)
+
+
+def test_no_json_at_all(tiny):
+    tiny.json_path.write_text("{")
+    with pytest.raises(SeglibError, match="as JSON"):
+        opened(tiny)
+    tiny.json_path.unlink()
+    with pytest.raises(SeglibError, match="is missing"):
+        opened(tiny)
+
+
+def test_panoptic_annotation(tiny):
+    add_panoptic(tiny)
+    dataset = opened(tiny)
+    assert dataset.has_panoptic
+    assert dataset.categories.names == ("person", "dog", "bottle", "sand")
+    assert [c.name for c in dataset.categories.stuff] == ["sand"]
+    _, target = dataset[0]
+    expected = np.full((37, 53), IGNORE)  # without a segment: unknown
+    expected[:, :26] = 4
+    expected[2:8, 3:9] = 2
+    expected[-2:] = IGNORE  # the crowd
+    np.testing.assert_array_equal(target.semantic.numpy(), expected)
+    panoptic = target.panoptic
+    assert panoptic.ids.tolist() == [1, 2, 3]
+    assert panoptic.labels.tolist() == [4, 2, 1]
+    assert panoptic.iscrowd.tolist() == [False, False, True]
+    assert (panoptic.segment_map == 2).sum() == 36
+    assert panoptic.segment_map[-1].eq(3).all()
+    assert panoptic.segment_map[0, 40] == 0
+
+
+def test_panoptic_files_that_do_not_belong_are_refused(tiny):
+    add_panoptic(tiny)
+    path = tiny.json_path.with_name("panoptic_val2017.json")
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segments_info"].pop()
+    path.write_text(json.dumps(content))
+    with pytest.raises(SeglibError, match="segment 300, which 'segments_info' does not list"):
+        sample(tiny, ODD)
+    content["annotations"].pop(0)
+    path.write_text(json.dumps(content))
+    with pytest.raises(SeglibError, match="no entry for image 11"):
+        sample(tiny, ODD)
+    content["categories"][0]["name"] = "wolf"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SeglibError, match="do not belong together"):
+        opened(tiny)
+
+
+def test_chosen_categories(tiny):
+    dataset = opened(tiny, categories=["bottle", "person"])
+    assert dataset.categories.names == ("person", "bottle")
+    assert dataset.image_ids == [ODD, GREY, CMYK, TURNED]
+    assert dataset[0][1].labels.tolist() == [2, 1]
+    assert set(dataset[0][1].semantic.unique().tolist()) == {0, 2, IGNORE}
+    with pytest.raises(SeglibError, match="no category is called 'wolf'"):
+        opened(tiny, categories=["wolf"])
+
+
+def test_chosen_categories_with_panoptic(tiny):
+    add_panoptic(tiny)
+    _, target = opened(tiny, categories=["dog"])[0]
+    assert target.semantic[5, 5] == 1
+    assert target.semantic[20, 5] == 0  # sand was not chosen: background
+    assert target.semantic[5, 50] == IGNORE  # no segment: unknown
+
+
+def test_limit_and_select(tiny):
+    assert opened(tiny, limit=2).image_ids == [ODD, GREY]
+    with pytest.raises(SeglibError, match="at least one"):
+        opened(tiny, limit=0)
+    dataset = opened(tiny)
+    chosen = dataset.select([EMPTY, ODD])
+    assert chosen.image_ids == [EMPTY, ODD]
+    assert chosen[1][1].image_id == ODD
+    assert len(dataset) == 5
+    with pytest.raises(SeglibError, match="has no image"):
+        dataset.select([99])
+
+
+def test_raw_records(tiny):
+    dataset = opened(tiny)
+    assert [a["id"] for a in dataset.annotations(ODD)] == [1, 2, 3]
+    assert dataset.image_path(GREY).is_file()
+    assert dataset.record(TURNED).size == (40, 30)
+    with pytest.raises(SeglibError, match="lists no image 99"):
+        dataset.annotations(99)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("SEGLIB_REAL_COCO" not in os.environ, reason="SEGLIB_REAL_COCO is not set")
+def test_real_folder_reads_without_a_fault():
+    from seglib.data.datasets import load_dataset
+
+    folder = Path(os.environ["SEGLIB_REAL_COCO"])
+    for split in ("train", "val"):
+        dataset = load_dataset(f"coco:{folder}", split)
+        assert len(dataset) > 50
+        assert dataset.check() == []
