@@ -1,0 +1,103 @@
+"""Build the site from the committed outputs: python tools/book.py [FOLDER]
+
+The notebooks lie outside book/, so a copy of everything is put together first, with a table
+of contents of what there is and an API page for each room of the library. Nothing is
+executed, and any warning is an error. The site is in FOLDER/html (book/_build/html).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = {
+    "structures": "Structures",
+    "primitives": "The swap registry",
+    "ops": "Operations",
+    "nn": "Modules",
+    "models": "Models",
+    "data": "Data",
+    "metrics": "Metrics",
+    "training": "Training",
+    "pretrained": "Pretrained",
+    "plotting": "Plotting",
+    "widgets": "Widgets",
+    "lessons": "Lessons' workshop",
+    "grading": "Grading",
+}
+
+
+def gather(source: Path) -> None:
+    """Copy the book and the notebooks to `source` and write what is generated."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    chapters = {}
+    for caption, folder in (("Lessons", "lessons"), ("Assignments", "lessons/assignments")):
+        names = notebooks(ROOT / folder, source / folder)
+        chapters[caption] = [f"{folder}/{name}" for name in names]
+    chapters["The library"] = [api_page(room, title, source) for room, title in ROOMS.items()]
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        part["chapters"] += [{"file": page} for page in chapters.get(part["caption"], [])]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+    (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+
+
+def notebooks(origin: Path, target: Path) -> list[str]:
+    """Copy a folder's notebooks; their names, without suffix."""
+    target.mkdir(parents=True, exist_ok=True)
+    found = sorted(origin.glob("[0-9]*.ipynb"))
+    for notebook in found:
+        shutil.copy(notebook, target)
+    return [notebook.stem for notebook in found]
+
+
+def api_page(room: str, title: str, source: Path) -> str:
+    """Write the page of one room: every module of it, by autodoc."""
+    (source / "api").mkdir(exist_ok=True)
+    lines = [f"# {title}", ""]
+    for module in modules(room):
+        if module != f"seglib.{room}" or not (ROOT / "seglib" / room).is_dir():
+            lines += ["", f"## {module}", ""]
+        lines += ["```{eval-rst}", f".. automodule:: {module}", "```", ""]
+    (source / "api" / f"{room}.md").write_text("\n".join(lines), encoding="utf-8")
+    return f"api/{room}"
+
+
+def modules(room: str) -> list[str]:
+    """The documented modules of a room: the package itself, then its files by name."""
+    file = ROOT / "seglib" / f"{room}.py"
+    files = [file] if file.exists() else sorted((ROOT / "seglib" / room).rglob("*.py"))
+    names = []
+    for path in files:
+        if path.stem == "__main__" or not ast.get_docstring(ast.parse(path.read_text("utf-8"))):
+            continue
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return names
+
+
+def main() -> int:
+    """Build; the exit status of the builder."""
+    output = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "book" / "_build"
+    gather(output / "source")
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(output / "source")]
+    command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]
+    status = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": "0"}).returncode
+    built = output / "_build" / "html"
+    if status == 0:
+        shutil.rmtree(output / "html", ignore_errors=True)
+        shutil.move(built, output / "html")
+        print(f"the site: {output / 'html' / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
