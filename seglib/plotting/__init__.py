@@ -7,6 +7,7 @@ from seglib.plotting.convolution import (
     show_output_sizes,
 )
 from seglib.plotting.curves import LiveCurve, bars, histogram, training_curve
+from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
 from seglib.plotting.images import (
     compare,
     dataset_grid,
@@ -15,13 +16,31 @@ from seglib.plotting.images import (
     show_prediction,
     show_sample,
 )
+from seglib.plotting.masks import outlined, show_iou, show_mask_pixels, show_polygon, show_rle
+from seglib.plotting.networks import (
+    fcn_diagram,
+    fpn_diagram,
+    resnet_diagram,
+    score_maps,
+    task_comparison,
+    touching_instances,
+)
 from seglib.plotting.overlays import class_color, overlay
+from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
 from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
 from seglib.plotting.style import PALETTE, Figure, color, figure, styled
+from seglib.plotting.timeline import timeline
+from seglib.plotting.transposed import (
+    show_bilinear_kernel,
+    show_checkerboard,
+    show_im2col,
+    show_transposed_convolution,
+)
 
 __all__ = [
     "PALETTE",
+    "Block",
     "Figure",
     "LiveCurve",
     "ap_staircase",
@@ -32,20 +51,41 @@ __all__ = [
     "confusion_heatmap",
     "convolution_step",
     "dataset_grid",
+    "fcn_diagram",
     "feature_maps",
     "figure",
+    "flow_diagram",
+    "fpn_diagram",
     "histogram",
+    "outlined",
     "overlay",
     "paint_labels",
     "precision_recall",
+    "residual_diagram",
+    "resnet_diagram",
+    "score_maps",
+    "show_bilinear_kernel",
+    "show_checkerboard",
+    "show_field_growth",
     "show_heatmap",
+    "show_im2col",
     "show_images",
+    "show_iou",
     "show_kernels",
+    "show_mask_pixels",
     "show_output_sizes",
     "show_panoptic",
+    "show_polygon",
     "show_prediction",
+    "show_receptive_field",
+    "show_rle",
     "show_sample",
     "show_semantic",
+    "show_transposed_convolution",
     "styled",
+    "task_comparison",
+    "timeline",
+    "touching_instances",
     "training_curve",
+    "vgg_diagram",
 ]

@@ -60,7 +60,7 @@ def draw_grid(
     low, high = limits or _limits(matrix)
     span = max(high - low, 1e-12)
     shades = mpl.colormaps[cmap]
-    size = fontsize or float(np.clip(60 / (max(height, width) + 2 * padding), 6, 12))
+    size = fontsize or float(np.clip(80 / (max(height, width) + 2 * padding), 6, 12))
     for row in range(-padding, height + padding):
         for column in range(-padding, width + padding):
             inside = 0 <= row < height and 0 <= column < width

@@ -33,9 +33,10 @@ def paint_labels(labels: Any) -> Bytes:
 
 
 def legend_of_labels(axes: Axes, labels: Any, categories: Categories, limit: int = 12) -> None:
-    """Name the classes present in a label map beside it, the largest first."""
+    """Name the classes present in a label map beside it, the largest first; specks are left out."""
     numbers, counts = np.unique(to_numpy(labels), return_counts=True)
-    order = [int(numbers[i]) for i in np.argsort(-counts, kind="stable")][:limit]
+    ranked = np.argsort(-counts, kind="stable")[:limit]
+    order = [int(numbers[i]) for i in ranked if counts[i] >= 0.002 * counts.sum()]
     handles = []
     for label in order:
         if label == 0:

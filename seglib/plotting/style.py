@@ -38,7 +38,7 @@ DIVERGING = "PuOr_r"
 DPI = 100
 PANEL = 2.9  # inches: side of one panel in a grid
 MAX_WIDTH = 10.0  # inches: what fits a notebook's column
-_HEAVY = 150_000  # bytes; a heavier PNG is reduced to 256 colours
+_HEAVY = 180_000  # bytes; a heavier PNG is reduced to 256 colours
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
@@ -92,8 +92,10 @@ class Figure(MatplotlibFigure):
     @property
     def title(self) -> str:
         """The words a reader sees first: the figure's title, else its panels' titles."""
-        titles = [self.get_suptitle(), *(axes.get_title() for axes in self.axes)]
-        return next((" ".join(t.split()) for t in titles if t), "figure")
+        titles = (
+            [self.get_suptitle()] if self.get_suptitle() else [a.get_title() for a in self.axes]
+        )
+        return " | ".join(" ".join(t.split()) for t in titles if t) or "figure"
 
     def __repr__(self) -> str:
         width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
@@ -109,10 +111,20 @@ def encode_png(pixels: NDArray[np.uint8], colors: int | None = None) -> bytes:
     """PNG bytes of uint8 [H, W, 3], reduced to `colors` shades when given."""
     image = Image.fromarray(pixels)
     if colors is not None:
-        image = image.quantize(colors, method=Image.Quantize.MEDIANCUT)
+        image = _reduce(image, colors)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _reduce(image: Image.Image, colors: int) -> Image.Image:
+    """Fewer colours, dithered, with a paper that stays white."""
+    palette = np.array(image.quantize(colors, method=Image.Quantize.MEDIANCUT).getpalette())
+    palette = palette.reshape(-1, 3)
+    palette[palette.sum(1).argmax()] = 255
+    shades = Image.new("P", (1, 1))
+    shades.putpalette(palette.ravel().tolist())
+    return image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -188,9 +200,10 @@ def bare(axes: Axes) -> Axes:
 
 @functools.cache
 def color(index: int) -> str:
-    """Colour number `index`: the palette, then its darker and lighter turns, then around again."""
+    """Colour number `index`: seven of the palette, then darker and lighter turns, up to 35."""
     base = np.array(to_rgb(PALETTE[:7][index % 7]))
-    turned = (base, base * 0.55, base * 0.45 + 0.55)[(index // 7) % 3]
+    turns = (base, base * 0.55, base * 0.45 + 0.55, base * 0.78, base * 0.72 + 0.28)
+    turned = turns[(index // 7) % len(turns)]
     return to_hex(tuple(turned.tolist()))
 
 

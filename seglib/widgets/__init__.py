@@ -1,5 +1,19 @@
 """Explorers to turn and quizzes to answer; each recomputes through seglib's own functions."""
 
+from seglib.widgets.explorer import Explorer
+from seglib.widgets.fields import ReceptiveField
+from seglib.widgets.overlap import IoUExplorer
 from seglib.widgets.quiz import Option, Question, Quiz
+from seglib.widgets.skips import SkipMixer
+from seglib.widgets.stepper import ConvolutionStepper
 
-__all__ = ["Option", "Question", "Quiz"]
+__all__ = [
+    "ConvolutionStepper",
+    "Explorer",
+    "IoUExplorer",
+    "Option",
+    "Question",
+    "Quiz",
+    "ReceptiveField",
+    "SkipMixer",
+]

@@ -1,0 +1,179 @@
+"""How convolutions are laid out as columns, and how transposed ones build a larger map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from seglib.ops.transposed_convolution import conv_transpose2d
+from seglib.ops.upsampling import bilinear_kernel
+from seglib.ops.windows import im2col
+from seglib.plotting.canvas import to_numpy
+from seglib.plotting.grids import draw_grid, mark_block, mark_cells
+from seglib.plotting.style import (
+    ORANGE,
+    PURPLE,
+    SEQUENTIAL,
+    VERMILION,
+    Figure,
+    bare,
+    figure,
+    styled,
+)
+
+
+@styled
+def show_im2col(
+    size: int = 4,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    column: int = 1,
+    title: str = "im2col: every window becomes a column",
+    caption: str | None = None,
+) -> Figure:
+    """The pixels of a size x size image, numbered, and the column in which each window lands.
+
+    Args:
+        size: side of the image.
+        kernel: side of the kernel; with `stride`, `padding`, `dilation` as in a convolution.
+        stride: step between windows.
+        padding: zeros around the image; they are written as empty cells.
+        dilation: step between the taps of a window.
+        column: the window that is marked in both pictures.
+        title: over all.
+        caption: under all; by default says what is marked.
+    """
+    numbers = torch.arange(1.0, size * size + 1).reshape(1, 1, size, size)
+    columns = to_numpy(im2col(numbers, kernel, stride, padding, dilation)[0])
+    columns = np.where(columns == 0, np.nan, columns)
+    if caption is None:
+        caption = (
+            f"Marked: window {column} and its column. The kernel as one row times this "
+            f"{columns.shape[0]}×{columns.shape[1]} matrix gives every output at once."
+        )
+    spans = [size + 2 * padding + 1.5, columns.shape[1] + 1.0]
+    unit = min(0.4, 9.0 / sum(spans), 4.2 / columns.shape[0])
+    height = max(size + 2 * padding, columns.shape[0]) + 0.6
+    fig, grid = figure(
+        2,
+        panel=(max(3.6, unit * sum(spans) / 2), unit * height),
+        title=title,
+        caption=caption,
+        widths=spans,
+    )
+    image = to_numpy(numbers[0, 0])
+    shades = (1.0, 1.6 * size * size)
+    draw_grid(
+        grid[0, 0], image, "Image, pixels numbered", padding=padding, limits=shades, cmap="Blues"
+    )
+    draw_grid(grid[0, 1], columns, "Columns, one a window", limits=shades, cmap="Blues")
+    taps = columns[:, column]
+    inside = [divmod(int(tap) - 1, size) for tap in taps if not np.isnan(tap)]
+    mark_cells(grid[0, 0], inside)
+    mark_block(grid[0, 1], (0, column), (len(taps), 1))
+    return fig
+
+
+@styled
+def show_transposed_convolution(
+    values: Any,
+    kernel: Any,
+    *,
+    stride: int = 2,
+    padding: int = 0,
+    stamps: Sequence[tuple[int, int]] = ((0, 0), (0, 1)),
+    title: str = "A transposed convolution stamps its kernel",
+    caption: str = "",
+) -> Figure:
+    """Each input cell stamps the kernel, times its value, on the output; overlaps add up.
+
+    Args:
+        values: [H, W] input.
+        kernel: [kh, kw].
+        stride: cells between neighbouring stamps.
+        padding: cells cut off each border of the result (a convolution's padding, undone).
+        stamps: the input cells whose stamps are framed.
+        title: over all.
+        caption: under all.
+    """
+    source = torch.as_tensor(to_numpy(values)).double()
+    weights = torch.as_tensor(to_numpy(kernel)).double()
+    result = conv_transpose2d(source[None, None], weights[None, None], None, stride, padding)[0, 0]
+    spans = [n + 1.4 for n in (source.shape[1], weights.shape[1], result.shape[1])]
+    unit = min(0.45, 9.2 / sum(spans))
+    fig, grid = figure(
+        3,
+        panel=(unit * sum(spans) / 3 + 0.2, unit * (result.shape[0] + 0.6)),
+        title=title,
+        caption=caption,
+        widths=spans,
+    )
+    pale = 2 * float(result.abs().max())
+    draw_grid(grid[0, 0], source, "Input", cmap="Blues", limits=(0, pale))
+    draw_grid(
+        grid[0, 1], weights, "Kernel", cmap="Greys", limits=(0, 3 * float(weights.abs().max()))
+    )
+    draw_grid(grid[0, 2], result, f"Output, stride {stride}", cmap="Blues", limits=(0, pale))
+    for shade, (row, column) in zip((VERMILION, ORANGE, PURPLE), stamps, strict=False):
+        mark_block(grid[0, 0], (row, column), (1, 1), shade)
+        corner = (row * stride - padding, column * stride - padding)
+        mark_block(grid[0, 2], corner, (weights.shape[0], weights.shape[1]), shade)
+    return fig
+
+
+@styled
+def show_bilinear_kernel(
+    size: int = 4, *, title: str = "Bilinear interpolation as a kernel", caption: str = ""
+) -> Figure:
+    """The kernel that makes a transposed convolution interpolate: numbers, and its middle rows."""
+    weights = to_numpy(bilinear_kernel(size))
+    fig, grid = figure(2, panel=(3.4, 2.9), title=title, caption=caption)
+    draw_grid(grid[0, 0], weights, f"{size}×{size}", cmap="Oranges", limits=(0, weights.max()))
+    middle = weights[size // 2]
+    axes = grid[0, 1]
+    axes.bar(range(size), middle, color=ORANGE, width=0.9)
+    axes.plot(range(size), middle, "o-", color=VERMILION, markersize=4, linewidth=1.2)
+    axes.set(title="Across the middle: a tent", xlabel="column", ylabel="weight")
+    axes.set_ylim(0, 1.05)
+    axes.set_xticks(range(size))
+    return fig
+
+
+@styled
+def show_checkerboard(
+    settings: Sequence[tuple[int, int]] = ((3, 2), (4, 2)),
+    *,
+    size: int = 5,
+    title: str = "How many stamps fall on each output cell",
+    caption: str = "Where the stride does not divide the kernel, cells are covered unevenly.",
+) -> Figure:
+    """Overlap counts of transposed convolutions (Odena et al. 2016, checkerboard artifacts).
+
+    Args:
+        settings: (kernel, stride) pairs.
+        size: the input is size x size ones.
+        title: over all.
+        caption: under all.
+    """
+    fig, grid = figure(len(settings), panel=3.4, title=title, caption=caption)
+    for axes, (kernel, stride) in zip(grid.flat, settings, strict=True):
+        _draw_overlaps(axes, kernel, stride, size)
+    return fig
+
+
+def _draw_overlaps(axes: Axes, kernel: int, stride: int, size: int) -> None:
+    ones = torch.ones(1, 1, size, size, dtype=torch.float64)
+    counts = conv_transpose2d(ones, torch.ones(1, 1, kernel, kernel).double(), None, stride)[0, 0]
+    name = f"kernel {kernel}, stride {stride}"
+    if counts.shape[0] <= 14:
+        draw_grid(axes, counts, name, cmap="Blues", limits=(0, 1.5 * float(counts.max())))
+    else:
+        bare(axes).imshow(to_numpy(counts), cmap=SEQUENTIAL, interpolation="nearest")
+        axes.set_title(name)

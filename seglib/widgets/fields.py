@@ -1,0 +1,62 @@
+"""How far a stack of convolutions sees, as its layers, kernels, strides and dilations change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seglib.nn.geometry import Grid
+from seglib.plotting.receptive import show_field_growth
+from seglib.plotting.style import Figure
+from seglib.widgets.explorer import Explorer, choice, slider
+
+
+class ReceptiveField(Explorer):
+    """A stack of equal layers: kernel, dilation, and a stride in the first few of them.
+
+    `values`: `field` and `jump` (stride) of the last layer in pixels, and `table`, a list of
+    (layer, field, jump).
+    """
+
+    def __init__(
+        self,
+        image: Any = None,
+        *,
+        layers: int = 4,
+        kernel: int = 3,
+        stride: int = 2,
+        strided: int = 2,
+        dilation: int = 1,
+    ) -> None:
+        """`image`: the fields are drawn over it; a blank 128 x 128 by default."""
+        self.image = image
+        super().__init__(
+            {
+                "layers": slider("layers", layers, 1, 7),
+                "kernel": choice("kernel", [1, 3, 5, 7], kernel),
+                "stride": slider("stride", stride, 1, 3),
+                "strided layers": slider("strided layers", strided, 0, 7),
+                "dilation": slider("dilation", dilation, 1, 4),
+            }
+        )
+
+    def compute(self) -> dict[str, Any]:
+        """Follow the cells through the layers with `nn.geometry.Grid`."""
+        grid, table = Grid(), []
+        for layer in range(1, self.setting("layers") + 1):
+            stride = self.setting("stride") if layer <= self.setting("strided layers") else 1
+            grid = grid.convolved(self.setting("kernel"), stride, 0, self.setting("dilation"))
+            table.append((layer, int(grid.field), int(grid.stride)))
+        return {"field": int(grid.field), "jump": int(grid.stride), "table": table}
+
+    def figure(self) -> Figure:
+        """The growth of the field, and the fields over the image."""
+        _, fields, jumps = zip(*self.values["table"], strict=True)
+        return show_field_growth(fields, jumps, self.image)
+
+    def summary(self) -> str:
+        """What the last layer sees."""
+        v = self.values
+        return (
+            f"After {self.setting('layers')} layers one cell sees {v['field']} × {v['field']} "
+            f"pixels, and neighbouring cells lie {v['jump']} px apart."
+        )

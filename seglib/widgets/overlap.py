@@ -1,0 +1,78 @@
+"""Two boxes to push about: their IoU, and whether a threshold lets the match count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from seglib.ops.boxes import box_area, box_iou
+from seglib.plotting.masks import draw_iou
+from seglib.plotting.style import PALE, Figure, figure, styled
+from seglib.widgets.explorer import Explorer, slider, span
+
+
+class IoUExplorer(Explorer):
+    """Move the edges of a true and a predicted box, and the threshold that judges them.
+
+    `values`: `intersection`, `union`, `iou`, and `verdict` (true or false positive).
+    """
+
+    def __init__(
+        self,
+        truth: tuple[int, int, int, int] = (20, 20, 80, 70),
+        predicted: tuple[int, int, int, int] = (35, 30, 95, 80),
+        size: int = 120,
+    ) -> None:
+        """Boxes (x0, y0, x1, y1) within a square of `size` pixels to start from."""
+        self.size = size
+        super().__init__(
+            {
+                "truth x": span("truth x", (truth[0], truth[2]), 0, size),
+                "truth y": span("truth y", (truth[1], truth[3]), 0, size),
+                "predicted x": span("predicted x", (predicted[0], predicted[2]), 0, size),
+                "predicted y": span("predicted y", (predicted[1], predicted[3]), 0, size),
+                "threshold": slider("threshold", 0.5, 0.05, 0.95, 0.05),
+            }
+        )
+
+    def boxes(self) -> torch.Tensor:
+        """[2, 4]: the true box, then the predicted one."""
+        corners = []
+        for name in ("truth", "predicted"):
+            (x0, x1), (y0, y1) = self.setting(f"{name} x"), self.setting(f"{name} y")
+            corners.append([x0, y0, x1, y1])
+        return torch.tensor(corners, dtype=torch.float64)
+
+    def compute(self) -> dict[str, Any]:
+        """IoU by `ops.box_iou`; a detection counts when it reaches the threshold."""
+        boxes = self.boxes()
+        iou = float(box_iou(boxes[:1], boxes[1:])[0, 0])
+        total = float(box_area(boxes).sum())
+        # From iou = i / u and i + u = total.
+        union = total / (1 + iou)
+        hit = iou >= self.setting("threshold") - 1e-9
+        return {
+            "intersection": round(total - union, 6),
+            "union": round(union, 6),
+            "iou": iou,
+            "verdict": "true positive" if hit else "false positive",
+        }
+
+    @styled
+    def figure(self) -> Figure:
+        """Both boxes with their common part hatched."""
+        fig, grid = figure(panel=(6.4, 3.4))
+        truth, predicted = self.boxes()
+        draw_iou(grid[0, 0], truth, predicted, ("truth", "predicted"))
+        grid[0, 0].spines[:].set(visible=True, color=PALE)
+        grid[0, 0].set(xlim=(-2, self.size + 2), ylim=(self.size + 2, -2))
+        return fig
+
+    def summary(self) -> str:
+        """The IoU and its verdict."""
+        v = self.values
+        return (
+            f"IoU = {v['intersection']:g} / {v['union']:g} = {v['iou']:.3f}; at a threshold of "
+            f"{self.setting('threshold'):.2f} the detection is a {v['verdict']}."
+        )
