@@ -35,7 +35,6 @@ from seglib.metrics.matching import (
     to_numpy,
 )
 from seglib.ops.boxes import box_area
-from seglib.ops.masks import mask_area
 from seglib.structures import Categories, Instances, Target
 
 RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
@@ -134,6 +133,25 @@ class _Judged:
     num_objects: Ints  # [A]
 
 
+def _judge(
+    scores: Floats, overlaps: Floats, ignored: Bools, iscrowd: Bools, other_size: Bools
+) -> _Judged:
+    """Match the detections [D] and the objects [G] of one category, for each range of sizes.
+
+    A detection matched to an ignored object is neither right nor wrong; nor is one that found
+    nothing and is of another size [A, D] itself.
+    """
+    matches = match_detections(overlaps, ignored, iscrowd)
+    matched = matches >= 0
+    on_ignored = matched & _take(ignored, matches)
+    return _Judged(
+        scores=scores,
+        right=matched & ~on_ignored,
+        wrong=~matched & ~other_size[:, None],
+        num_objects=(~ignored).sum(axis=1),
+    )
+
+
 class CocoEvaluator:
     """Gathers images one by one, then gives COCO's twelve figures.
 
@@ -175,17 +193,20 @@ class CocoEvaluator:
         labels, true_labels = to_numpy(prediction.labels), to_numpy(target.labels)
         self._check("predicted", labels, target.image_id)
         self._check("true", true_labels, target.image_id)
-        overlaps = image_overlaps(prediction, target, self.iou_type)
+        scores, iscrowd = to_numpy(prediction.scores), to_numpy(target.iscrowd)
+        overlaps = image_overlaps(prediction, target, self.iou_type)  # [D, G]
+        ignored = iscrowd | self._outside(to_numpy(target.area))  # [A, G]
+        other_size = self._outside(self._areas(prediction))  # [A, D]
         # Falling score, and class by class where scores are equal.
-        rows = np.lexsort((labels, -to_numpy(prediction.scores)))
-        columns = np.argsort(true_labels, kind="stable")
+        rows, columns = np.lexsort((labels, -scores)), np.argsort(true_labels, kind="stable")
         if self.class_agnostic:
             labels, true_labels = np.zeros_like(labels), np.zeros_like(true_labels)
         judged = {}
         for label in np.union1d(labels, true_labels).tolist():
-            mine = rows[labels[rows] == label][: self.max_detections[-1]]
-            theirs = columns[true_labels[columns] == label]
-            judged[label] = self._judge(prediction, target, overlaps, mine, theirs)
+            d = rows[labels[rows] == label][: self.max_detections[-1]]
+            g = columns[true_labels[columns] == label]
+            pairs = overlaps[np.ix_(d, g)]
+            judged[label] = _judge(scores[d], pairs, ignored[:, g], iscrowd[g], other_size[:, d])
         self._images.append((target.image_id, judged))
 
     def _check(self, whose: str, labels: Ints, image_id: int) -> None:
@@ -195,29 +216,13 @@ class CocoEvaluator:
                 f"but there are {len(self.categories)} categories"
             )
 
-    def _judge(
-        self, prediction: Instances, target: Target, overlaps: Floats, rows: Ints, columns: Ints
-    ) -> _Judged:
-        """Match the detections `rows` with the objects `columns`, for every range of sizes."""
-        iscrowd = to_numpy(target.iscrowd)[columns].astype(bool)
-        ignored = iscrowd | self._outside(to_numpy(target.area)[columns])  # [A, G]
-        matches = match_detections(overlaps[np.ix_(rows, columns)], ignored, iscrowd)
-        matched = matches >= 0
-        on_ignored = matched & _take(ignored, matches)
-        # A detection of another size that found nothing is no mistake in this range of sizes.
-        other_size = self._outside(self._areas(prediction)[rows])[:, None]
-        return _Judged(
-            scores=to_numpy(prediction.scores)[rows],
-            right=matched & ~on_ignored,
-            wrong=~matched & ~other_size,
-            num_objects=(~ignored).sum(axis=1),
-        )
-
     def _areas(self, prediction: Instances) -> Floats:
         if self.iou_type == "bbox":
             return to_numpy(box_area(prediction.boxes.double()))
         assert prediction.masks is not None  # image_overlaps has seen to it
-        return to_numpy(mask_area(prediction.masks)).astype(np.float64)
+        return np.count_nonzero(prediction.masks.flatten(1).cpu().numpy(), axis=1).astype(
+            np.float64
+        )
 
     def _outside(self, areas: Floats) -> Bools:
         """bool [A, N]: the areas outside each range."""

@@ -157,10 +157,10 @@ def _pool(maps: Tensor, stride: int) -> Tensor:
     """[K, H, W] → [K, ceil(H / stride), ceil(W / stride)], cut cells averaged over what is left."""
     if stride < 1:
         raise SeglibError(f"a stride is at least 1, not {stride}")
-    return F.avg_pool2d(maps[None], stride, ceil_mode=True, count_include_pad=False)[0]
+    return F.avg_pool2d(maps[:, None], stride, ceil_mode=True, count_include_pad=False)[:, 0]
 
 
 def _enlarge(maps: Tensor, stride: int, size: torch.Size) -> Tensor:
     """[K, h, w] → [K, H, W], bilinear; the last cells are cut back to the size."""
-    large = F.interpolate(maps[None], scale_factor=stride, mode="bilinear", align_corners=False)
-    return large[0, :, : size[0], : size[1]]
+    large = F.interpolate(maps[:, None], scale_factor=stride, mode="bilinear", align_corners=False)
+    return large[:, 0, : size[0], : size[1]]
