@@ -1,0 +1,49 @@
+"""Fixtures that several test files share: a real browser, and the built book."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def find_chromium() -> str | None:
+    """The browser that tools/chromium.py finds (it also installs one, in `make test`)."""
+    spec = importlib.util.spec_from_file_location("chromium", ROOT / "tools" / "chromium.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.find()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Chromium driven by Playwright, or a skip that says what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium: run `make browser`, or name one by the variable CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, built once for all tests; a warning fails them."""
+    folder = tmp_path_factory.mktemp("book")
+    command = [sys.executable, str(ROOT / "tools" / "book.py"), str(folder)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+    return folder / "html"

@@ -1,0 +1,219 @@
+"""What every committed lesson must hold, as functions that list what is wrong with a notebook.
+
+CONTRIBUTING says the same in words. Each guard takes a notebook (and its name where lessons
+differ) and returns complaints, so that tests can also show that it catches what it is for.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from typing import Any
+
+from nbformat import NotebookNode
+
+SECTIONS = ("start", "problem", "idea", "equality", "learns", "inside", "try", "summary")
+# Lesson 00 shows the course and 01 the data: nothing in them learns.
+WITHOUT = {"00": {"equality", "learns", "inside"}, "01": {"learns"}}
+FORBIDDEN_TAGS = {"raises-exception", "nbval-skip", "nbval-raises-exception"}
+FORBIDDEN_MARKS = ("NBVAL_SKIP", "NBVAL_RAISES_EXCEPTION", "PYTEST_VALIDATE_IGNORE_OUTPUT")
+MEDIAN_LINES, MOST_LINES = 8, 25
+LARGEST = 2_000_000
+CELL_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+ABSOLUTE = re.compile(
+    r"(?<![\w.:/~<])/(home|Users|root|tmp|work|usr|var|opt|mnt|private)/\w|[A-Z]:\\\\?\w"
+)
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def lines_of(source: str) -> int:
+    """Lines that are not blank."""
+    return sum(bool(line.strip()) for line in source.splitlines())
+
+
+def texts_of(cell: NotebookNode) -> str:
+    """Everything a reader can read in a cell's outputs."""
+    parts = []
+    for output in cell.get("outputs", []):
+        parts.append(output.get("text", ""))
+        data = output.get("data", {})
+        parts += [str(data[kind]) for kind in data if kind.startswith("text/")]
+    return "\n".join(parts)
+
+
+def executed(notebook: NotebookNode) -> list[str]:
+    """Run from top to bottom in one go, without errors, with outputs."""
+    cells = code_cells(notebook)
+    counts = [cell.execution_count for cell in cells]
+    bad = []
+    if counts != list(range(1, len(cells) + 1)):
+        bad.append(f"execution counts are {counts}, not 1…{len(cells)}: run it from a fresh kernel")
+    if cells and not any(cell.outputs for cell in cells):
+        bad.append("no cell has an output: the notebook was stripped")
+    for cell in cells:
+        kinds = {output.output_type for output in cell.outputs}
+        if "error" in kinds:
+            bad.append(f"cell {cell.id} ended with an error")
+        if any(output.get("name") == "stderr" for output in cell.outputs):
+            bad.append(f"cell {cell.id} wrote to standard error: mend the warning")
+    return bad
+
+
+def identified(notebook: NotebookNode) -> list[str]:
+    """Explicit, unique cell ids."""
+    ids = [cell.get("id", "") for cell in notebook.cells]
+    bad = [
+        f"cell id {i!r} is not of the form words-with-hyphens"
+        for i in ids
+        if not CELL_ID.fullmatch(i)
+    ]
+    return bad + [f"cell id {i!r} occurs twice" for i in sorted(set(ids)) if ids.count(i) > 1]
+
+
+def small_steps(notebook: NotebookNode) -> list[str]:
+    """Cells that a reader takes in at a glance."""
+    counts = {cell.id: lines_of(cell.source) for cell in code_cells(notebook)}
+    bad = [
+        f"cell {i} has {n} lines, more than {MOST_LINES}"
+        for i, n in counts.items()
+        if n > MOST_LINES
+    ]
+    median = statistics.median(counts.values()) if counts else 0
+    if median > MEDIAN_LINES:
+        bad.append(f"the median code cell has {median} lines, more than {MEDIAN_LINES}")
+    return bad
+
+
+def described(notebook: NotebookNode) -> list[str]:
+    """Alt text for every picture, and one picture a cell, since the text is the cell's."""
+    bad = []
+    for cell in code_cells(notebook):
+        pictures = [
+            o for o in cell.outputs if any(k.startswith("image/") for k in o.get("data", {}))
+        ]
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if pictures and len(alt.split()) < 4:
+            bad.append(f"cell {cell.id} shows a picture without alt text")
+        if len(pictures) > 1:
+            bad.append(f"cell {cell.id} shows {len(pictures)} pictures; one a cell")
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.search(r"!\[\s*\]\(", cell.source):
+            bad.append(f"cell {cell.id} has an image without alt text")
+    return bad
+
+
+def from_pocket(notebook: NotebookNode) -> list[str]:
+    """Outputs that come from Pocket COCO, which may be shared."""
+    dataset = notebook.metadata.get("seglib", {}).get("dataset")
+    if dataset == "pocket":
+        return []
+    return [f"its outputs come from {dataset!r}: execute it with `seglib lessons run`, on pocket"]
+
+
+def portable(notebook: NotebookNode) -> list[str]:
+    """Nothing of one machine: no absolute paths, no memory addresses."""
+    bad = []
+    for cell in notebook.cells:
+        for text in (cell.source, texts_of(cell)):
+            for pattern, what in ((ABSOLUTE, "an absolute path"), (ADDRESS, "a memory address")):
+                if found := pattern.search(text):
+                    bad.append(f"cell {cell.id} has {what}: {found.group()}…")
+    return bad
+
+
+def anatomy(notebook: NotebookNode, name: str) -> list[str]:
+    """The eight sections, in order, each a text cell that opens with its heading."""
+    expected = [s for s in SECTIONS if s not in WITHOUT.get(name[:2], set())]
+    found = [cell.id for cell in notebook.cells if cell.id in SECTIONS]
+    bad = []
+    if [s for s in found if s in expected] != expected:
+        bad.append(f"its sections are {found}; they must be {expected}")
+    for cell in notebook.cells:
+        opening = "# " if cell.id == "start" else "## "
+        if cell.id in SECTIONS and not (
+            cell.cell_type == "markdown" and cell.source.startswith(opening)
+        ):
+            bad.append(f"cell {cell.id} must be text that begins with {opening!r}")
+    titles = sum(
+        len(re.findall(r"(?m)^# ", c.source)) for c in notebook.cells if c.cell_type == "markdown"
+    )
+    if titles != 1:
+        bad.append(f"it has {titles} headings of the first level, not one")
+    return bad
+
+
+def quizzed(notebook: NotebookNode) -> list[str]:
+    """A quiz of 5 to 8 questions that tests at least three objectives."""
+    objectives: list[str] = []
+    for cell in code_cells(notebook):
+        if "quiz" in cell.metadata.get("tags", []):
+            calls = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)]
+            objectives += [_objective(call) for call in calls if _name(call) == "Question"]
+    bad = []
+    if not 5 <= len(objectives) <= 8:
+        bad.append(f"its cells tagged quiz hold {len(objectives)} questions, not 5 to 8")
+    if "" in objectives or len(set(objectives)) < 3:
+        bad.append("each question of the quiz names its objective, three or more of them")
+    return bad
+
+
+def _name(call: ast.Call) -> str:
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+def _objective(call: ast.Call) -> str:
+    return next((ast.unparse(k.value) for k in call.keywords if k.arg == "objective"), "")
+
+
+def honest(notebook: NotebookNode) -> list[str]:
+    """No way around the tests that run the notebook."""
+    bad = []
+    for cell in notebook.cells:
+        if tags := FORBIDDEN_TAGS & set(cell.metadata.get("tags", [])):
+            bad.append(f"cell {cell.id} has the tag {', '.join(tags)}")
+        if any(mark in cell.source for mark in FORBIDDEN_MARKS):
+            bad.append(f"cell {cell.id} has a comment that nbval obeys")
+    checked = [
+        c
+        for c in code_cells(notebook)
+        if "tolerance" in c.metadata or "nbval-check-output" in c.metadata.get("tags", [])
+    ]
+    if not checked:
+        bad.append("no cell's output is compared: give a tolerance or the tag nbval-check-output")
+    return bad
+
+
+def in_step(notebook: NotebookNode, source: NotebookNode) -> list[str]:
+    """The notebook is what its text source builds: cells, ids, texts and metadata."""
+    bad = []
+    ours = [cell.id for cell in notebook.cells]
+    theirs = [cell.id for cell in source.cells]
+    if ours != theirs:
+        return [
+            f"its cells are not the source's: {sorted(set(ours) ^ set(theirs)) or 'other order'}"
+        ]
+    for cell, origin in zip(notebook.cells, source.cells, strict=True):
+        same: list[tuple[str, Any, Any]] = [
+            ("kind", cell.cell_type, origin.cell_type),
+            ("text", cell.source, origin.source),
+            ("metadata", dict(cell.metadata), dict(origin.metadata)),
+        ]
+        bad += [
+            f"cell {cell.id}: its {what} differs from the source's" for what, a, b in same if a != b
+        ]
+    return bad
+
+
+def all_of(notebook: NotebookNode, name: str) -> list[str]:
+    """Every guard that needs the notebook alone."""
+    guards = (executed, identified, small_steps, described, from_pocket, portable, quizzed, honest)
+    return [complaint for guard in guards for complaint in guard(notebook)] + anatomy(
+        notebook, name
+    )
