@@ -91,8 +91,9 @@ def mask_iou(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Tensor:
     _check_pair(a, b)
     # A dot product of two masks written as zeros and ones counts the pixels they share: one
     # matrix product does all pairs. Float32 counts exactly up to 2^24 px.
-    intersection = (a.flatten(1).float() @ b.flatten(1).float().T).double()
-    area_a, area_b = mask_area(a)[:, None].double(), mask_area(b)[None].double()
+    pixels_a, pixels_b = a.flatten(1).float(), b.flatten(1).float()
+    intersection = (pixels_a @ pixels_b.T).double()
+    area_a, area_b = pixels_a.sum(1)[:, None].double(), pixels_b.sum(1)[None].double()
     union = area_a + area_b - intersection
     if iscrowd is not None:
         union = torch.where(iscrowd[None], area_a, union)
