@@ -108,12 +108,12 @@ def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
         changes = {name: bodies[style] for name, bodies in _BODIES.items()}
     for name, body in replacements.items():
         changes[name] = _student_body(name, body)
-    before = dict(_ACTIVE)
+    # Only what changes is put back: a module imported inside the block may declare more.
+    before = {name: _ACTIVE[name] for name in changes}
     _ACTIVE.update(changes)
     try:
         yield
     finally:
-        _ACTIVE.clear()
         _ACTIVE.update(before)
 
 
@@ -138,11 +138,10 @@ def _student_body(name: str, body: Body) -> Body:
     _known(name)
     if not callable(body):
         raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")
-    if body in _BODIES[name].values():
+    if any(body is own for own in _BODIES[name].values()):
         return body
     running = False
 
-    @functools.wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         nonlocal running
         if running:

@@ -1,16 +1,51 @@
 """Pure tensor functions without state; the swappable ones are `seglib.primitives`."""
 
+from seglib.ops.boxes import (
+    box_area,
+    box_iou,
+    clip_boxes,
+    cxcywh_to_xyxy,
+    xywh_to_xyxy,
+    xyxy_to_cxcywh,
+    xyxy_to_xywh,
+)
 from seglib.ops.convolution import conv2d
+from seglib.ops.losses import cross_entropy
+from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
+from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
+from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
+from seglib.ops.rle import RLE, decode, encode
 from seglib.ops.transposed_convolution import conv_transpose2d
+from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
 
 __all__ = [
+    "RLE",
     "batch_norm",
+    "batched_nms",
+    "bilinear_kernel",
+    "bilinear_upsample_kernel",
+    "box_area",
+    "box_iou",
+    "clip_boxes",
     "col2im",
     "conv2d",
     "conv_transpose2d",
+    "cross_entropy",
+    "cxcywh_to_xyxy",
+    "decode",
+    "encode",
     "im2col",
+    "interpolate",
+    "mask_area",
+    "mask_iou",
+    "masks_to_boxes",
     "max_pool2d",
+    "nms",
+    "rasterize",
+    "xywh_to_xyxy",
+    "xyxy_to_cxcywh",
+    "xyxy_to_xywh",
 ]

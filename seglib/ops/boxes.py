@@ -1,0 +1,117 @@
+"""Boxes: corners (x0, y0, x1, y1) in pixels, half-open, so that x1 − x0 is the width (no "+1")."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.primitives import primitive
+
+
+def box_area(boxes: Tensor) -> Tensor:
+    """Width times height; 0 for a box turned inside out.
+
+    Args:
+        boxes: [N, 4] corners.
+
+    Returns:
+        [N] px².
+    """
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def _naive_box_iou(a: Tensor, b: Tensor) -> Tensor:
+    """One pair at a time."""
+    _check(a, b)
+    values = []
+    for x0, y0, x1, y1 in a:
+        for u0, v0, u1, v1 in b:
+            width = (torch.minimum(x1, u1) - torch.maximum(x0, u0)).clamp(min=0)
+            height = (torch.minimum(y1, v1) - torch.maximum(y0, v0)).clamp(min=0)
+            shared = width * height
+            area_a = (x1 - x0).clamp(min=0) * (y1 - y0).clamp(min=0)
+            area_b = (u1 - u0).clamp(min=0) * (v1 - v0).clamp(min=0)
+            union = area_a + area_b - shared
+            values.append(shared / union if union > 0 else union * 0)
+    return torch.stack(values).reshape(len(a), len(b)) if values else a.new_zeros(len(a), len(b))
+
+
+def _scratch_box_iou(a: Tensor, b: Tensor) -> Tensor:
+    """All pairs at once, by broadcasting [N, 1, 2] against [1, M, 2]."""
+    _check(a, b)
+    top_left = torch.maximum(a[:, None, :2], b[None, :, :2])  # [N, M, 2]
+    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # [N, M]
+    union = box_area(a)[:, None] + box_area(b)[None, :] - shared
+    return shared / union.where(union > 0, 1)
+
+
+@primitive(naive=_naive_box_iou, scratch=_scratch_box_iou)
+def box_iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of every box of `a` with every box of `b`.
+
+    Args:
+        a: [N, 4] corners, float.
+        b: [M, 4] corners, float.
+
+    Returns:
+        [N, M] in 0…1; 0 where both boxes are empty (0 / 0).
+
+    Raises:
+        SeglibError: one is not [N, 4].
+    """
+    _check(a, b)
+    # Coordinate by coordinate: every intermediate is a contiguous [N, M], twice as fast as
+    # working on pairs of coordinates.
+    x0, y0, x1, y1 = a[:, :, None].unbind(1)  # [N, 1] each
+    u0, v0, u1, v1 = b.T.unbind(0)  # [M] each
+    width = (torch.minimum(x1, u1) - torch.maximum(x0, u0)).clamp(min=0)
+    height = (torch.minimum(y1, v1) - torch.maximum(y0, v0)).clamp(min=0)
+    shared = width * height
+    union = box_area(a)[:, None] + box_area(b) - shared
+    return shared / union.where(union > 0, 1)
+
+
+def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Move corners outside the image onto its border.
+
+    Args:
+        boxes: [N, 4] corners.
+        size: (H, W) of the image.
+
+    Returns:
+        [N, 4] with x in 0…W and y in 0…H.
+    """
+    height, width = size
+    limit = boxes.new_tensor([width, height, width, height])
+    return boxes.clamp(min=0).minimum(limit)
+
+
+def xyxy_to_xywh(boxes: Tensor) -> Tensor:
+    """[…, 4] corners → (left, top, width, height), the form of COCO files."""
+    return torch.cat([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], dim=-1)
+
+
+def xywh_to_xyxy(boxes: Tensor) -> Tensor:
+    """[…, 4] (left, top, width, height) → corners."""
+    return torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], dim=-1)
+
+
+def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
+    """[…, 4] corners → (centre x, centre y, width, height)."""
+    first, last = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([(first + last) / 2, last - first], dim=-1)
+
+
+def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
+    """[…, 4] (centre x, centre y, width, height) → corners."""
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([center - half, center + half], dim=-1)
+
+
+def _check(a: Tensor, b: Tensor) -> None:
+    for boxes in (a, b):
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise SeglibError(f"boxes must be [N, 4] corners, got {list(boxes.shape)}")

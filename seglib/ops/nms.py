@@ -1,0 +1,151 @@
+"""Greedy non-maximum suppression: of boxes that overlap much, keep the best-scoring one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops import boxes as box_ops
+from seglib.primitives import primitive
+
+# Boxes settled together: large enough to amortise PyTorch's cost a call, small enough that
+# few overlaps are computed for boxes that fall anyway.
+BLOCK = 128
+
+
+def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Go down the ranking; keep a box unless it overlaps one already kept."""
+    _check(boxes, scores)
+    keep: list[int] = []
+    for candidate in scores.argsort(descending=True, stable=True).tolist():
+        one = boxes[candidate : candidate + 1]
+        if all(
+            box_ops.box_iou.naive(one, boxes[kept : kept + 1]).item() <= iou_threshold
+            for kept in keep
+        ):
+            keep.append(candidate)
+    return torch.tensor(keep, dtype=torch.int64, device=boxes.device)
+
+
+def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """From the matrix of all overlaps: every survivor strikes out what it overlaps below it."""
+    _check(boxes, scores)
+    order = scores.argsort(descending=True, stable=True)  # [N]
+    ranked = boxes[order]
+    overlaps = box_ops.box_iou.scratch(ranked, ranked) > iou_threshold  # [N, N]
+    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    for rank in range(len(boxes)):
+        if alive[rank]:
+            alive[rank + 1 :] &= ~overlaps[rank, rank + 1 :]
+    return order[alive]
+
+
+@primitive(naive=_naive_nms, scratch=_scratch_nms)
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Greedy non-maximum suppression, ignoring classes.
+
+    A box goes when it overlaps a kept box of higher score by more than the threshold; what a
+    suppressed box overlaps is not affected by it. Equal scores keep their order.
+
+    Args:
+        boxes: [N, 4] corners in pixels.
+        scores: [N].
+        iou_threshold: the largest IoU that two kept boxes may have.
+
+    Returns:
+        [K] int64 indices of the kept boxes, highest score first.
+
+    Raises:
+        SeglibError: boxes are not [N, 4] or scores not [N].
+    """
+    _check(boxes, scores)
+    order = scores.argsort(descending=True, stable=True)
+    corners = boxes.detach()[order].T  # [4, N]: every coordinate contiguous
+    sides = (corners[2:] - corners[:2]).clamp(min=0)
+    ranked = torch.cat([corners, sides[:1] * sides[1:]])  # [5, N], the area last
+    buffers = ranked.new_empty(3, min(BLOCK, len(order)) * len(order))
+    keep = []
+    while len(order):
+        # Settle the best block among itself, then strike out all below it in one go.
+        block = ranked[:, :BLOCK]
+        survives = _settle(_overlaps(block, block, iou_threshold, buffers))
+        keep.append(order[:BLOCK][survives])
+        order, ranked = order[BLOCK:], ranked[:, BLOCK:]
+        struck = _overlaps(block[:, survives], ranked, iou_threshold, buffers).any(dim=0)
+        order, ranked = order[~struck], ranked[:, ~struck]
+    return torch.cat(keep) if keep else order
+
+
+def _overlaps(a: Tensor, b: Tensor, iou_threshold: float, buffers: Tensor) -> Tensor:
+    """Where the IoU exceeds the threshold; `box_iou` without allocating its intermediates.
+
+    Fresh memory for each of a dozen [n, m] intermediates costs more than the arithmetic.
+
+    Args:
+        a: [5, n], rows x0, y0, x1, y1, area.
+        b: [5, m].
+        iou_threshold: exceeded strictly; 0 / 0 (two empty boxes) never does.
+        buffers: [3, n·m or more] scratch memory.
+
+    Returns:
+        bool [n, m].
+    """
+    shape = (a.shape[1], b.shape[1])
+    shared, union, spare = (buffer[: shape[0] * shape[1]].view(shape) for buffer in buffers)
+    x0, y0, x1, y1, area = a[:, :, None]  # [n, 1] each
+    torch.minimum(x1, b[2], out=shared).sub_(torch.maximum(x0, b[0], out=spare)).clamp_(min=0)
+    # A negative height makes the product negative, which is no overlap either.
+    torch.minimum(y1, b[3], out=union).sub_(torch.maximum(y0, b[1], out=spare))
+    shared.mul_(union)
+    torch.add(area, b[4], out=union).sub_(shared)
+    return shared.div_(union) > iou_threshold
+
+
+def _settle(overlaps: Tensor) -> Tensor:
+    """Which of a few ranked boxes survive, without a loop over them.
+
+    A box survives if no survivor above it overlaps it. Start from all and apply that rule until
+    nothing changes: after t rounds the first t ranks are right, and long before that usually all.
+
+    Args:
+        overlaps: bool [n, n] among boxes in ranked order.
+
+    Returns:
+        bool [n].
+    """
+    above = overlaps.triu(diagonal=1)
+    survives = torch.ones(len(above), dtype=torch.bool, device=above.device)
+    while True:
+        settled = ~(above & survives[:, None]).any(dim=0)
+        if torch.equal(settled, survives):
+            return survives
+        survives = settled
+
+
+def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
+    """`nms` inside each class: boxes of different classes never suppress one another.
+
+    Args:
+        boxes: [N, 4] corners in pixels.
+        scores: [N].
+        labels: int64 [N].
+        iou_threshold: as in `nms`.
+
+    Returns:
+        [K] int64 indices of the kept boxes over all classes, highest score first.
+    """
+    kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        kept[members[nms(boxes[members], scores[members], iou_threshold)]] = True
+    order = scores.argsort(descending=True, stable=True)
+    return order[kept[order]]
+
+
+def _check(boxes: Tensor, scores: Tensor) -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
+        raise SeglibError(
+            f"nms needs boxes [N, 4] and scores [N], got {list(boxes.shape)} and "
+            f"{list(scores.shape)}"
+        )
