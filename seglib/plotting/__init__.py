@@ -1,12 +1,7 @@
 """Every picture of the course, one function each; all return a figure that shows itself."""
 
-from seglib.plotting.convolution import (
-    convolution_step,
-    feature_maps,
-    show_kernels,
-    show_output_sizes,
-)
-from seglib.plotting.curves import LiveCurve, bars, histogram, training_curve
+from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
+from seglib.plotting.curves import bars, histogram, history_curve, training_curve
 from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
 from seglib.plotting.images import (
     compare,
@@ -16,7 +11,9 @@ from seglib.plotting.images import (
     show_prediction,
     show_sample,
 )
-from seglib.plotting.masks import outlined, show_iou, show_mask_pixels, show_polygon, show_rle
+from seglib.plotting.iou import show_iou
+from seglib.plotting.live import LiveCurve
+from seglib.plotting.masks import outlined, show_mask_pixels, show_polygon, show_rle
 from seglib.plotting.networks import (
     fcn_diagram,
     fpn_diagram,
@@ -29,6 +26,7 @@ from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
 from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
+from seglib.plotting.sizes import show_output_sizes
 from seglib.plotting.style import PALETTE, Figure, color, figure, styled
 from seglib.plotting.timeline import timeline
 from seglib.plotting.transposed import (
@@ -57,6 +55,7 @@ __all__ = [
     "flow_diagram",
     "fpn_diagram",
     "histogram",
+    "history_curve",
     "outlined",
     "overlay",
     "paint_labels",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.style import BLUE, GREY, PALETTE, VERMILION, Figure, figure, styled
+from seglib.training.config import History
 
 
 def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:
@@ -64,6 +63,25 @@ def training_curve(
     return fig
 
 
+def history_curve(
+    history: History,
+    metrics: Sequence[str] = ("mean_iou",),
+    *,
+    ceiling: float | None = None,
+    title: str = "Training",
+    caption: str = "",
+) -> Figure:
+    """A finished run's losses, and the named metrics of its validations where it has them."""
+    measured = {
+        name.replace("_", " "): [
+            (int(row["step"]), row[name]) for row in history.validation if name in row
+        ]
+        for name in metrics
+    }
+    shown = {name: pairs for name, pairs in measured.items() if pairs}
+    return training_curve(history.losses, shown, ceiling=ceiling, title=title, caption=caption)
+
+
 def _loss_line(
     axes: Axes,
     name: str,
@@ -90,88 +108,6 @@ def _metric_lines(
     axes.set(title="On images it does not train on", xlabel="step", ylim=(0, 1))
     axes.grid(axis="y")
     axes.legend()
-
-
-class LiveCurve:
-    """A training curve that redraws itself in place while a notebook cell trains.
-
-        with LiveCurve(steps=300) as live:
-            for step in range(300):
-                live.update(step, loss=..., accuracy=...)
-
-    The picture that remains in the cell is the final `figure()`. Redraws happen at fixed
-    steps, never by the clock, so the same numbers leave the same cell.
-
-    Attributes:
-        losses: the losses so far.
-        metrics: name → (step, value) pairs so far.
-    """
-
-    def __init__(
-        self, steps: int, *, title: str = "Training", redraws: int = 10, log: bool = False
-    ) -> None:
-        """`redraws`: how often the picture is renewed on the way (drawing takes time too)."""
-        if steps < 1:
-            raise SeglibError(f"a live curve needs at least one step, got {steps}")
-        self.every = max(1, steps // redraws)
-        self.title, self.log = title, log
-        self.steps: list[int] = []
-        self.losses: list[float] = []
-        self.metrics: dict[str, list[tuple[int, float]]] = {}
-        self._handle: Any = None
-        self._drawn = 0
-
-    def update(self, step: int, loss: float | None = None, **metrics: float) -> None:
-        """Record one step (counted from 0): its loss, and whatever was measured at it."""
-        if loss is not None:
-            self.steps.append(step + 1)
-            self.losses.append(float(loss))
-        for name, value in metrics.items():
-            self.metrics.setdefault(name.replace("_", " "), []).append((step + 1, float(value)))
-        if len(self.losses) - self._drawn >= self.every:
-            self._show()
-
-    def figure(self) -> Figure:
-        """The curve as it stands."""
-        return training_curve(
-            self.losses, self.metrics, steps=self.steps, title=self.title, log=self.log
-        )
-
-    def finish(self) -> None:
-        """Draw the last state; the cell keeps it."""
-        if self.losses:
-            self._show()
-
-    def _show(self) -> None:
-        self._drawn = len(self.losses)
-        shell = _notebook()
-        if shell is None:
-            return
-        if self._handle is None:
-            self._handle = shell.display(self.figure(), display_id=True)
-        else:
-            self._handle.update(self.figure())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.finish()
-
-
-def _notebook() -> Any:
-    """IPython's display module inside a notebook kernel, else None: scripts print no pictures."""
-    try:
-        from IPython import display, get_ipython
-    except ImportError:
-        return None
-    shell = get_ipython()
-    return display if shell is not None and hasattr(shell, "kernel") else None
 
 
 @styled

@@ -19,6 +19,7 @@ from seglib.plotting.style import (
     figure,
     panel_grid,
     styled,
+    switch_off,
 )
 from seglib.structures import Categories, Prediction, Target
 
@@ -161,8 +162,7 @@ def compare(
             image, result, categories, layer=layer, min_score=min_score, side=side, shrink=True
         )
         show_pixels(axes, painted, name)
-    for axes in list(grid.flat)[count:]:
-        axes.set_axis_off()
+    switch_off(grid, count)
     return fig
 
 

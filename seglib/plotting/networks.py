@@ -14,7 +14,7 @@ from seglib.plotting.diagrams import Arrow, Block, flow_diagram
 from seglib.plotting.images import panel_height, panel_pixels, show_pixels
 from seglib.plotting.overlays import Layer, overlay
 from seglib.plotting.segments import legend_of_labels, paint_labels
-from seglib.plotting.style import Figure, add_caption, figure, panel_grid, rgb, styled
+from seglib.plotting.style import Figure, add_caption, figure, panel_grid, rgb, styled, switch_off
 from seglib.structures import Categories, Target
 
 
@@ -165,8 +165,7 @@ def score_maps(
     for axes, (name, labels) in zip(list(grid.flat)[1:], maps.items(), strict=False):
         show_pixels(axes, paint_labels(labels), name)
     everywhere = np.concatenate([labels.ravel() for labels in maps.values()])
-    for axes in list(grid.flat)[count:]:
-        axes.set_axis_off()
+    switch_off(grid, count)
     legend_of_labels(grid[0, -1], everywhere, categories, limit=9)
     return fig
 

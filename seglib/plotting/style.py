@@ -190,6 +190,12 @@ def panel_grid(count: int, columns: int | None = None) -> tuple[int, int]:
     return columns, -(-count // columns)
 
 
+def switch_off(grid: NDArray[Any], used: int) -> None:
+    """Hide the panels of a grid after the first `used`."""
+    for axes in list(grid.flat)[used:]:
+        axes.set_axis_off()
+
+
 def bare(axes: Axes) -> Axes:
     """Take ticks and frame away, as suits a picture."""
     axes.set_xticks([])

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from seglib.ops.boxes import box_area, box_iou
-from seglib.plotting.masks import draw_iou
+from seglib.plotting.iou import draw_iou
 from seglib.plotting.style import PALE, Figure, figure, styled
 from seglib.widgets.explorer import Explorer, slider, span
 
