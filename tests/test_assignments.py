@@ -1,0 +1,128 @@
+"""Every assignment can be solved, is not solved by its stub, and says what is wrong."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from seglib.errors import SeglibError
+from seglib.grading import build, run_checks, solved, student
+from seglib.lessons.execute import write_notebook
+from seglib.lessons.normalise import notebook_text
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS = ROOT / "lessons"
+EXAMPLE = ROOT / "tests" / "assignments_example" / "90_example.py"
+MASTERS = sorted((LESSONS / "source" / "assignments").glob("[0-9]*.py"))
+
+
+def named(masters: list[Path]) -> list:
+    return [pytest.param(master, id=master.stem) for master in masters]
+
+
+@pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
+def test_the_solution_passes_every_check_and_the_stub_none(master):
+    notebook = solved(master)
+    failed = [r for r in run_checks(notebook) if r.error]
+    assert not failed, f"the solution of {master.stem} fails: {failed}"
+    whole = run_checks(student(notebook, keep_hidden=True))
+    passed = [result.grade_id for result in whole if not result.error]
+    assert len(whole) >= 2
+    assert not passed, f"the stub of {master.stem} passes {passed}"
+
+
+@pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
+def test_every_visible_check_fails_on_the_stub(master):
+    notebook = student(solved(master))
+    visible = {cell.id for cell in notebook.cells if asserts(cell)}
+    passed = [r.grade_id for r in run_checks(notebook) if r.grade_id in visible and not r.error]
+    assert not passed, f"without hidden checks the stub of {master.stem} passes {passed}"
+
+
+@pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
+def test_checks_say_what_is_wrong_and_students_see_no_solution(master):
+    notebook = student(solved(master))
+    silent = [c.id for c in notebook.cells for call in asserts(c) if not has_message(call)]
+    assert not silent, f"checks of {master.stem} without a message: {silent}"
+    text = notebook_text(notebook)
+    for marker in ("BEGIN SOLUTION", "HIDDEN TESTS"):
+        assert marker not in text
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            assert cell.metadata["editable"] is False
+            assert cell.metadata["nbgrader"]["checksum"]
+
+
+@pytest.mark.parametrize("master", named(MASTERS))
+def test_the_committed_notebook_is_what_the_master_builds(master):
+    path = LESSONS / "assignments" / f"{master.stem}.ipynb"
+    assert path.exists(), f"{path.name} is missing: seglib assignments build"
+    assert path.read_text("utf-8") == notebook_text(student(solved(master)))
+
+
+def asserts(cell: NotebookNode) -> list[ast.AST]:
+    """The assertions of a graded cell: `assert` and calls of assert_close and the like."""
+    if not cell.metadata.get("nbgrader", {}).get("grade"):
+        return []
+    found = []
+    for node in ast.walk(ast.parse(cell.source)):
+        name = getattr(getattr(node, "func", None), "attr", "")
+        if isinstance(node, ast.Assert) or name.startswith("assert_"):
+            found.append(node)
+    return found
+
+
+def has_message(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assert):
+        return node.msg is not None
+    return any(k.arg in ("msg", "err_msg") for k in getattr(node, "keywords", []))
+
+
+def test_the_students_notebook_of_the_example():
+    notebook = student(solved(EXAMPLE))
+    cells = {cell.id: cell for cell in notebook.cells}
+    assert cells["area"].source.endswith("# YOUR CODE HERE\n    raise NotImplementedError()")
+    assert cells["area-checks"].source.count("assert") == 1
+    grading = cells["area-checks"].metadata["nbgrader"]
+    assert (grading["points"], grading["schema_version"]) == (2, 3)
+    assert (grading["grade"], grading["locked"], grading["solution"]) == (True, True, False)
+    assert cells["imports"].metadata["editable"] is False
+    assert cells["area"].metadata["deletable"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('nbgrader="checks" points=2', 'nbgrader="checks"', "need points=N"),
+        ('nbgrader="locked"', 'nbgrader="frozen"', "nbgrader='frozen'"),
+        ('nbgrader="checks" points=1', "", "2 solution and 1 checks cells"),
+    ],
+)
+def test_broken_masters_are_refused(tmp_path, old, new, complaint):
+    master = tmp_path / "90_example.py"
+    master.write_text(EXAMPLE.read_text("utf-8").replace(old, new))
+    with pytest.raises(SeglibError, match=complaint):
+        solved(master)
+
+
+def test_an_unclosed_solution_is_refused(tmp_path):
+    master = tmp_path / "90_example.py"
+    master.write_text(EXAMPLE.read_text("utf-8").replace("    ### END SOLUTION\n", "", 1))
+    with pytest.raises(SeglibError, match="malformed: no end solution"):
+        student(solved(master))
+
+
+def test_build_leaves_what_is_right_alone(tmp_path):
+    notebook = student(solved(EXAMPLE))
+    assert write_notebook(notebook, tmp_path / "a.ipynb")
+    assert not write_notebook(student(solved(EXAMPLE)), tmp_path / "a.ipynb")
+    nbformat.validate(nbformat.read(tmp_path / "a.ipynb", 4))
+    with pytest.raises(SeglibError, match="names 0 sources"):
+        build(["77"])

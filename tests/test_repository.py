@@ -1,0 +1,146 @@
+"""What is committed: small, free of this machine and of other people's photographs, documented."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MEGABYTE = 1_000_000
+LARGEST = {".ipynb": 2 * MEGABYTE, ".safetensors": 6 * MEGABYTE}
+CHECKPOINTS = 60 * MEGABYTE
+EVERYTHING = 150 * MEGABYTE
+LITTER = re.compile(
+    r"(^|/)(__pycache__|\.ipynb_checkpoints|\.DS_Store|[^/]*\.egg-info)(/|$)|\.pyc$"
+)
+# Folders of one machine, written so that this file does not hold them itself.
+MACHINE = re.compile(r"(?<![\w.~$])/(work|root|home/\w+|Users/\w+)/(main|shared|\.venv|Desktop)\b")
+TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb", ".cfg", ".lock", ".txt", ".bib"}
+VENDORED = "book/_static/vendor/"
+
+
+@cache
+def committed() -> tuple[Path, ...]:
+    """The files that git knows, of those that are still there; without git, a skip."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return tuple(
+        ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()
+    )
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_files_are_small():
+    for path in committed():
+        limit = LARGEST.get(path.suffix, 6 * MEGABYTE)
+        assert path.stat().st_size <= limit, f"{relative(path)} is over {limit / MEGABYTE:.0f} MB"
+    checkpoints = sum(p.stat().st_size for p in committed() if p.suffix == ".safetensors")
+    assert checkpoints <= CHECKPOINTS
+    assert sum(path.stat().st_size for path in committed()) <= EVERYTHING
+
+
+def test_no_litter():
+    assert [relative(p) for p in committed() if LITTER.search(relative(p))] == []
+
+
+def test_nothing_names_a_folder_of_one_machine():
+    bad = []
+    for path in committed():
+        if path.suffix in TEXT and not relative(path).startswith(VENDORED):
+            found = MACHINE.search(path.read_text("utf-8", errors="replace"))
+            bad += [f"{relative(path)}: {found.group()}"] if found else []
+    assert not bad, "\n".join(bad)
+
+
+def test_the_lock_file_has_versions_and_no_addresses():
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    versions = [line for line in lines if line and not line.startswith("#")]
+    assert len(versions) > 100
+    odd = [
+        v for v in versions if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[\w.!]+", v, re.IGNORECASE)
+    ]
+    assert not odd, f"not of the form name==version: {odd}"
+
+
+def test_the_lock_file_satisfies_pyproject():
+    import tomllib
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    locked = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    for text in [*project["dependencies"], *extras]:
+        need = Requirement(text)
+        if need.name == "seglib":
+            continue
+        version = locked.get(canonicalize_name(need.name))
+        assert version, f"{need.name} is not in requirements.lock: make lock"
+        assert need.specifier.contains(version, prereleases=True), f"{need} but locked is {version}"
+
+
+def test_notebooks_hold_nothing_of_real_coco():
+    for path in committed():
+        if path.suffix == ".ipynb":
+            notebook = nbformat.read(path, as_version=4)
+            outputs = [o for c in notebook.cells for o in c.get("outputs", [])]
+            dataset = notebook.metadata.get("seglib", {}).get("dataset")
+            assert not outputs or dataset == "pocket", (
+                f"{relative(path)} has outputs of {dataset!r}"
+            )
+
+
+def test_no_photographs_are_committed():
+    """Real COCO images are JPEGs named by twelve digits, or lie in folders named so."""
+    name = re.compile(r"(^|/)(COCO_)?(train|val)20\d\d|/\d{12}\.jpe?g$")
+    assert [relative(p) for p in committed() if name.search(relative(p))] == []
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Public functions, classes and methods of a module without a docstring."""
+    names = [] if ast.get_docstring(tree) else ["the module"]
+    spaces: list[ast.AST] = [tree]
+    while spaces:
+        for node in getattr(spaces.pop(), "body", []):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            overload = any("overload" in ast.unparse(d) for d in node.decorator_list)
+            if not node.name.startswith("_") and not ast.get_docstring(node) and not overload:
+                names.append(node.name)
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                spaces.append(node)
+    return names
+
+
+def test_everything_public_is_documented():
+    bad = []
+    for path in sorted((ROOT / "seglib").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        if tree.body:
+            bad += [f"{relative(path)}: {name}" for name in undocumented(tree)]
+    assert not bad, "\n".join(bad)
+
+
+def test_the_docstring_check_catches():
+    source = '"""M."""\nclass A:\n    "A."\n    def f(self): ...\n    def _g(self): ...\ndef h(): ...'
+    assert sorted(undocumented(ast.parse(source))) == ["f", "h"]
+
+
+def test_licences_are_there():
+    assert "MIT License" in (ROOT / "LICENSE").read_text("utf-8")
+    assert "CC BY 4.0" in (ROOT / "LICENSE-lessons").read_text("utf-8")
