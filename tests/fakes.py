@@ -19,7 +19,7 @@ class Squares:
     categories = CATEGORIES
     area_ranges = COCO_AREA_RANGES
 
-    def __init__(self, count: int = 12, size: int = 32) -> None:
+    def __init__(self, count: int = 12, size: int = 48) -> None:
         self.count, self.size = count, size
         self.image_ids = [100 + index for index in range(count)]
         self.reads = 0

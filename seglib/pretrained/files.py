@@ -20,7 +20,7 @@ from torch import Tensor
 import seglib
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
-from seglib.structures import Categories
+from seglib.structures import Categories, Category
 from seglib.training.checkpoint import write_atomic
 
 FORMAT = 1
@@ -120,13 +120,23 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
         described = Header(
             model=header["model"],
             config=header["config"],
-            categories=Categories.from_coco(header["categories"]),
+            categories=_categories(header["categories"]),
             version=header["version"],
             notes=header["notes"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SeglibError(f"{path} has a damaged header ({error})") from error
     return described, tensors
+
+
+def _categories(records: list[dict[str, Any]]) -> Categories:
+    """COCO records in the order of the labels, which need not be the order of the ids."""
+    return Categories(
+        Category(
+            label, record["id"], record["name"], bool(record["isthing"]), tuple(record["color"])
+        )
+        for label, record in enumerate(records, start=1)
+    )
 
 
 def _full(value: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from seglib.errors import SeglibError
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
+_UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Checkpoint:
             raise SeglibError(f"no checkpoint at {path}: start the run without resuming")
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        except _UNREADABLE as error:
             raise SeglibError(f"{path} is damaged or no checkpoint of seglib") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise SeglibError(f"{path} is no checkpoint of this version of seglib")

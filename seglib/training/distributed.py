@@ -62,6 +62,11 @@ def average(values: Tensor) -> Tensor:
     return values
 
 
+def anywhere(happened: bool) -> bool:
+    """Whether something happened in any of the processes, so that all do the same about it."""
+    return bool(average(torch.tensor(float(happened))) > 0)
+
+
 def share_state(model: nn.Module) -> None:
     """Give every process the weights and buffers of process 0."""
     _, world = rank_and_world()

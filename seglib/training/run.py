@@ -70,8 +70,9 @@ class Run:
                 progress = self._train_step(batch)
                 if on_step is not None:
                     on_step(progress)
-                self._after_step(interruption.asked)
-                if interruption.asked and self.step < self.config.steps:
+                interrupted = distributed.anywhere(interruption.asked)
+                self._after_step(interrupted)
+                if interrupted and self.step < self.config.steps:
                     raise KeyboardInterrupt
         if self.ema is not None:
             self.model.load_state_dict(self.ema.state)
@@ -226,6 +227,7 @@ class Run:
                 data=self.data,
                 threads=torch.get_num_threads(),
             ).save(self.checkpoint_file)
+        distributed.gather(None)  # nobody goes on, or ends, before the file is there
 
     def _write_model(self) -> None:
         """Write the final weights as a model that `seglib.pretrained.load` reads."""
