@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from seglib.errors import SeglibError
 from seglib.ops import rle
-from seglib.ops.polygons import polygon_to_rle, rasterize
+from seglib.ops.polygons import rasterize, rasterize_objects
 from tests.helpers import golden
 
 coordinate = st.floats(-8, 40, allow_nan=False, width=32) | st.integers(-8, 40).map(float)
@@ -56,15 +56,19 @@ def test_points_as_pairs():
 def test_random_polygons_equal_pycocotools(points, height, width):
     expected = reference([points], height, width)
     np.testing.assert_array_equal(rasterize([points], (height, width)).numpy(), expected)
-    assert polygon_to_rle(points, (height, width)) == rle.encode(torch.from_numpy(expected))
 
 
-@given(st.lists(polygon, min_size=2, max_size=4))
+@given(st.lists(st.lists(polygon, min_size=1, max_size=4), min_size=1, max_size=4))
 @settings(max_examples=50, deadline=None)
-def test_random_objects_of_several_parts(polygons):
-    np.testing.assert_array_equal(
-        rasterize(polygons, (21, 34)).numpy(), reference(polygons, 21, 34)
-    )
+def test_random_objects_of_several_parts(objects):
+    drawn = rasterize_objects(objects, (21, 34))
+    for mask, polygons in zip(drawn, objects, strict=True):
+        np.testing.assert_array_equal(mask.numpy(), reference(polygons, 21, 34))
+
+
+def test_no_objects_and_no_polygons():
+    assert rasterize_objects([], (3, 4)).shape == (0, 3, 4)
+    assert not rasterize([], (3, 4)).any()
 
 
 def test_golden_masks():

@@ -19,7 +19,12 @@ from seglib.data.coco_json import (
 )
 from seglib.data.images import read_image, read_segment_ids
 from seglib.data.sample_cache import PackedSample
-from seglib.data.targets import build_panoptic, build_target, semantic_from_panoptic
+from seglib.data.targets import (
+    build_panoptic,
+    build_target,
+    semantic_from_masks,
+    semantic_from_panoptic,
+)
 from seglib.data.transforms import resize_sample
 from seglib.errors import SeglibError
 from seglib.structures import (
@@ -196,7 +201,9 @@ class CocoFolder(Dataset[Sample]):
             target = build_target(self._file.annotations[image_id], record, self._labels)
         except SeglibError as error:
             raise SeglibError(f"{self._file.path}: image {image_id}: {error}") from error
-        if self._panoptic is not None:
+        if self._panoptic is None:
+            target.semantic = semantic_from_masks(target.masks, target.labels, target.iscrowd)
+        else:
             target = self._with_panoptic(self._panoptic, target)
         if self.size is not None and self.size != max(record.size):
             resized, target = resize_sample(image.float() / 255, target, self.size)

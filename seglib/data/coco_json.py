@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.ops.polygons import rasterize
+from seglib.ops.polygons import rasterize, rasterize_objects
 from seglib.ops.rle import RLE, decode, from_string
 from seglib.structures import Categories
 
@@ -145,6 +146,21 @@ def annotation_mask(annotation: Annotation, size: tuple[int, int]) -> Tensor:
         ) from error
 
 
+def annotation_masks(annotations: Sequence[Annotation], size: tuple[int, int]) -> Tensor:
+    """The masks of several annotations, bool [N, H, W]; several times faster than one by one."""
+    masks = torch.zeros(len(annotations), *size, dtype=torch.bool)
+    outlined = [i for i, a in enumerate(annotations) if _is_outline(a.get("segmentation"))]
+    one_by_one = set(range(len(annotations))) - set(outlined)
+    try:
+        outlines = [annotations[i]["segmentation"] for i in outlined]
+        masks[outlined] = rasterize_objects(outlines, size)
+    except SeglibError:
+        one_by_one |= set(outlined)  # to name the one at fault
+    for index in sorted(one_by_one):
+        masks[index] = annotation_mask(annotations[index], size)
+    return masks
+
+
 def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
     """The annotated box as corners within the image, or the mask's box where none is given."""
     if "bbox" not in annotation:
@@ -158,8 +174,12 @@ def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
     return [min(max(float(value), 0.0), float(limit)) for value, limit in corners]
 
 
+def _is_outline(segmentation: Any) -> bool:
+    return isinstance(segmentation, list) and len(segmentation) > 0
+
+
 def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
-    if isinstance(segmentation, list) and segmentation:
+    if _is_outline(segmentation):
         return rasterize(segmentation, size)
     if not isinstance(segmentation, dict) or "counts" not in segmentation:
         raise SeglibError("'segmentation' must hold polygons or runs ({'size', 'counts'})")
@@ -203,6 +223,8 @@ def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]
             image_id = int(record["id"])
             size = (int(record["height"]), int(record["width"]))
             image = ImageRecord(image_id, str(record["file_name"]), size)
+            if min(size) < 1:
+                raise ValueError(f"{size[1]} x {size[0]} px")
         except (KeyError, TypeError, ValueError) as error:
             raise SeglibError(
                 f"{path}: image {record.get('id', '(without id)')} lacks a proper id, file_name, "

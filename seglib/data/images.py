@@ -49,7 +49,7 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
     """Read a COCO panoptic PNG: the segment id of every pixel, R + 256 G + 256² B.
 
     Returns:
-        int64 [H, W], 0 where nothing is labelled.
+        int32 [H, W], 0 where nothing is labelled.
 
     Raises:
         SeglibError: a missing or unreadable file, or one of another size.
@@ -60,7 +60,7 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
             f"{path} is {image.width} x {image.height} px, its image {size[1]} x {size[0]}: "
             "a panoptic map has its image's size"
         )
-    digits = torch.from_numpy(_rgb(image)).long()  # [H, W, 3]
+    digits = torch.from_numpy(_rgb(image)).int()  # [H, W, 3]
     return digits[..., 0] + 256 * digits[..., 1] + 65536 * digits[..., 2]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from seglib.data.coco_json import Annotation, ImageRecord, annotation_box, annotation_mask
+from seglib.data.coco_json import Annotation, ImageRecord, annotation_box, annotation_masks
 from seglib.errors import SeglibError
 from seglib.ops.masks import mask_area
 from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target
@@ -16,7 +16,7 @@ from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target
 def build_target(
     annotations: Sequence[Annotation], record: ImageRecord, labels: Mapping[int, int]
 ) -> Target:
-    """The objects of one image, with things and background as its semantic map.
+    """The objects of one image; `semantic_from_masks` adds the semantic map where none is given.
 
     Objects of categories without a label are left out, and so are objects whose outline covers
     no pixel at all.
@@ -27,25 +27,20 @@ def build_target(
         labels: label 1…C by COCO category id.
     """
     kept = [a for a in annotations if a["category_id"] in labels]
-    drawn = [(a, annotation_mask(a, record.size)) for a in kept]
-    drawn = [(a, mask) for a, mask in drawn if mask.any()]
-    masks = torch.zeros(len(drawn), *record.size, dtype=torch.bool)
-    for row, (_, mask) in zip(masks, drawn, strict=True):
-        row.copy_(mask)
-    object_labels = torch.tensor([labels[a["category_id"]] for a, _ in drawn], dtype=torch.int64)
-    iscrowd = torch.tensor([bool(a.get("iscrowd", 0)) for a, _ in drawn], dtype=torch.bool)
-    boxes = [annotation_box(a, mask) for a, mask in drawn]
-    areas = [float(a["area"]) if "area" in a else float(mask.sum()) for a, mask in drawn]
-    return Target(
+    masks = annotation_masks(kept, record.size)
+    pixels = mask_area(masks)
+    boxes = [annotation_box(a, mask) for a, mask in zip(kept, masks, strict=True)]
+    areas = [float(a.get("area", n)) for a, n in zip(kept, pixels.tolist(), strict=True)]
+    target = Target(
         boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-        labels=object_labels,
+        labels=torch.tensor([labels[a["category_id"]] for a in kept], dtype=torch.int64),
         masks=masks,
-        iscrowd=iscrowd,
+        iscrowd=torch.tensor([bool(a.get("iscrowd", 0)) for a in kept], dtype=torch.bool),
         area=torch.tensor(areas, dtype=torch.float32),
         size=record.size,
         image_id=record.id,
-        semantic=semantic_from_masks(masks, object_labels, iscrowd),
     )
+    return target if pixels.all() else target[pixels > 0]
 
 
 def semantic_from_masks(masks: Tensor, labels: Tensor, iscrowd: Tensor) -> Tensor:
@@ -73,14 +68,14 @@ def build_panoptic(segment_ids: Tensor, entry: Annotation, labels: Mapping[int, 
     Segments of categories without a label become unlabelled.
 
     Args:
-        segment_ids: int64 [H, W] of the PNG.
+        segment_ids: int32 [H, W] of the PNG.
         entry: the image's panoptic annotation with its `segments_info`.
         labels: label 1…C by COCO category id.
 
     Raises:
         SeglibError: the PNG holds a segment that `segments_info` does not list.
     """
-    segment_map = torch.zeros_like(segment_ids)
+    segment_map = torch.zeros_like(segment_ids, dtype=torch.int64)
     listed = segment_ids == 0
     kept = []
     for segment in entry["segments_info"]:
@@ -88,7 +83,7 @@ def build_panoptic(segment_ids: Tensor, entry: Annotation, labels: Mapping[int, 
         listed |= inside
         if segment["category_id"] in labels:
             kept.append(segment)
-            segment_map[inside] = len(kept)
+            segment_map.masked_fill_(inside, len(kept))
     if not listed.all():
         stranger = int(segment_ids[~listed][0])
         raise SeglibError(

@@ -3,7 +3,10 @@
 The rule (pycocotools, maskApi.c): walk along the outline on a grid five times finer than the
 pixels; wherever the walk moves sideways across the middle of a pixel column, the column changes
 between outside and inside from that height downwards. Reading the mask column by column, every
-crossing is one place where a run of the RLE ends, so no pixel is ever filled one by one.
+crossing is one place where a run begins or ends, so no pixel is ever filled one by one.
+
+All polygons of an image are walked at once: arrays over corners, then over the points of the
+walk, then over its crossings, each with the number of the polygon it belongs to.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.ops.rle import RLE, decode
 
 SCALE = 5  # steps of the walk a pixel
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def rasterize(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> Tensor:
@@ -34,24 +38,32 @@ def rasterize(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> Tensor:
     Raises:
         SeglibError: a polygon of fewer than three points or with coordinates that are no numbers.
     """
-    mask = torch.zeros(size, dtype=torch.bool)
-    for polygon in polygons:
-        mask |= decode(polygon_to_rle(polygon, size))
-    return mask
+    return rasterize_objects([polygons], size)[0]
 
 
-def polygon_to_rle(polygon: ArrayLike, size: tuple[int, int]) -> RLE:
-    """The runs of one polygon; see `rasterize`."""
+def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, int]) -> Tensor:
+    """Draw several objects, each given as polygons; see `rasterize`.
+
+    Returns:
+        bool [N, H, W].
+    """
     height, width = size
-    crossings = _column_crossings(_walk(_points(polygon)), height, width)
-    # Two crossings at one place cancel each other: the run between them would be empty.
-    places, times = np.unique(crossings, return_counts=True)
-    ends = places[(times % 2 == 1) & (places < height * width)]
-    return RLE((height, width), np.diff(ends, prepend=0, append=height * width).tolist())
+    corners = [_corners(polygon) for polygons in objects for polygon in polygons]
+    if not corners:
+        return torch.zeros(len(objects), height, width, dtype=torch.bool)
+    counts = np.array([len(c) for c in corners])
+    x, y, polygon = _walk(np.concatenate(corners), counts)
+    place, polygon = _column_crossings(x, y, polygon, height, width)
+    # Two crossings of one polygon at one place cancel each other: between them lies no pixel.
+    keys, times = np.unique(polygon * (height * width) + place, return_counts=True)
+    polygon, place = np.divmod(keys[times % 2 == 1], height * width)
+    owner = np.repeat(np.arange(len(objects)), [len(polygons) for polygons in objects])
+    pixels = _fill(place, polygon, owner, len(objects) * height * width, height * width)
+    return torch.from_numpy(pixels).view(-1, width, height).mT.contiguous()
 
 
-def _points(polygon: ArrayLike) -> NDArray[np.float64]:
-    """Check a polygon and give it as [K, 2]."""
+def _corners(polygon: ArrayLike) -> Floats:
+    """Check a polygon and give its corners as [K, 2]."""
     try:
         flat = np.asarray(polygon, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError) as error:
@@ -60,49 +72,95 @@ def _points(polygon: ArrayLike) -> NDArray[np.float64]:
         raise SeglibError(
             f"a polygon needs at least three points (x, y), so six numbers; this has {flat.size}"
         )
-    if not np.isfinite(flat).all() or np.abs(flat).max() > 1e6:
+    if not np.abs(flat).max() <= 1e6:  # false for nan, too
         raise SeglibError("a polygon has coordinates that are not numbers within a million pixels")
     return flat.reshape(-1, 2)
 
 
-def _walk(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Every grid point of the closed outline, in order: [M, 2] (x, y) in fifths of a pixel.
+def _walk(corners: Floats, counts: Ints) -> tuple[Ints, Ints, Ints]:
+    """Every grid point of the closed outlines, in order.
 
     An edge takes as many steps as its longer side is long, and stands at both its ends, so
     corners come twice, which adds no crossing.
+
+    Args:
+        corners: [K, 2] (x, y) in pixels of all polygons, one after another.
+        counts: [P] corners of each polygon.
+
+    Returns:
+        x and y in fifths of a pixel and the polygon's number, each [M].
     """
+    following = np.arange(1, len(corners) + 1)
+    following[counts.cumsum() - 1] -= counts  # the last corner's edge leads back to the first
     # astype cuts towards zero, as C does; that is part of the rule for negative coordinates.
-    start = (SCALE * points + 0.5).astype(np.int64)  # [K, 2]
-    end = np.roll(start, -1, axis=0)
-    delta = end - start
-    steps = np.abs(delta).max(axis=1)  # [K]
-    # Lines are computed from their left end (or upper end, when steep) to be the same both ways.
-    steep = np.abs(delta[:, 0]) < np.abs(delta[:, 1])
-    along = np.where(steep, delta[:, 1], delta[:, 0])
-    backwards = (along < 0)[:, None]
-    origin, target = np.where(backwards, end, start), np.where(backwards, start, end)
-    slope = (target - origin) / np.maximum(steps, 1)[:, None]  # [K, 2], 1 along the longer side
+    x0, y0 = (SCALE * corners + 0.5).astype(np.int64).T
+    x1, y1 = x0[following], y0[following]
+    steep = np.abs(x1 - x0) < np.abs(y1 - y0)
+    # u runs along an edge's longer side, v across: u takes whole steps, v is rounded.
+    u0, v0 = np.where(steep, (y0, x0), (x0, y0))
+    u1, v1 = np.where(steep, (y1, x1), (x1, y1))
+    # Lines are computed from the end with the smaller u, to be the same both ways.
+    backwards = u1 < u0
+    steps = np.abs(u1 - u0)
+    slope = np.where(backwards, v0 - v1, v1 - v0) / np.maximum(steps, 1)
+    origin_u, origin_v = np.where(backwards, (u1, v1), (u0, v0))
 
     edge = np.repeat(np.arange(len(steps)), steps + 1)  # [M], the edge each point lies on
-    first = np.cumsum(steps + 1) - (steps + 1)
+    first = (steps + 1).cumsum() - (steps + 1)
     step = np.arange(len(edge)) - first[edge]
-    step = np.where(backwards[edge, 0], steps[edge] - step, step)
-    walked = (origin[edge] + slope[edge] * step[:, None] + 0.5).astype(np.int64)
-    # Along the longer side the walk counts whole steps; nothing is rounded there.
-    exact = origin[edge] + step[:, None]
-    longer = np.stack([~steep, steep], axis=1)[edge]
-    return np.where(longer, exact, walked)
+    step = np.where(backwards[edge], steps[edge] - step, step)
+    u = origin_u[edge] + step
+    v = (origin_v[edge] + slope[edge] * step + 0.5).astype(np.int64)
+    x, y = np.where(steep[edge], (v, u), (u, v))
+    return x, y, np.repeat(np.arange(len(counts)), counts)[edge]
 
 
-def _column_crossings(walk: NDArray[np.int64], height: int, width: int) -> NDArray[np.int64]:
-    """Where the walk crosses the middle of a pixel column, as positions column * H + row."""
-    before, after = walk[:-1], walk[1:]
-    sideways = before[:, 0] != after[:, 0]
-    before, after = before[sideways], after[sideways]
+def _column_crossings(
+    x: Ints, y: Ints, polygon: Ints, height: int, width: int
+) -> tuple[Ints, Ints]:
+    """Where the walk crosses the middle of a pixel column.
+
+    Returns:
+        the place column * H + row from which the column changes, below the last pixel at most,
+        and the polygon's number, each [C].
+    """
+    sideways = np.flatnonzero((x[1:] != x[:-1]) & (polygon[1:] == polygon[:-1]))
     # A step from x to x + 1 is taken at x; the middle of column c is the step at 5 c + 2.
-    x = np.minimum(before[:, 0], after[:, 0])
-    column, rest = np.divmod(x, SCALE)
-    inside = (rest == SCALE // 2) & (column >= 0) & (column < width)
-    y = np.minimum(before[:, 1], after[:, 1])[inside]
-    row = np.ceil((y + 0.5) / SCALE - 0.5).clip(0, height).astype(np.int64)
-    return column[inside] * height + row
+    column, rest = np.divmod(np.minimum(x[sideways], x[sideways + 1]), SCALE)
+    middle = (rest == SCALE // 2) & (column >= 0) & (column < width)
+    at, column = sideways[middle], column[middle]
+    upper = np.minimum(y[at], y[at + 1])
+    row = np.ceil((upper + 0.5) / SCALE - 0.5).clip(0, height).astype(np.int64)
+    place = column * height + row
+    inside = place < height * width
+    return place[inside], polygon[at[inside]]
+
+
+def _fill(
+    place: Ints, polygon: Ints, owner: Ints, pixels: int, pixels_each: int
+) -> NDArray[np.bool_]:
+    """Set the pixels that lie within at least one polygon of their object.
+
+    Args:
+        place: [C] crossings, sorted within each polygon: they enter and leave it in turn.
+        polygon: [C], sorted.
+        owner: [P] the object of each polygon.
+        pixels: of all objects together.
+        pixels_each: of one object, which are its part of the result, column by column.
+    """
+    turn = np.arange(len(polygon)) - np.searchsorted(polygon, polygon)
+    sign = 1 - 2 * (turn % 2)  # +1 enters, -1 leaves
+    # Whoever enters and never leaves does so at the end of the object's last column.
+    open_polygons = np.flatnonzero(np.bincount(polygon, minlength=len(owner)) % 2)
+    place = np.concatenate(
+        [
+            place + owner[polygon] * pixels_each,
+            (owner[open_polygons] + 1) * pixels_each,
+        ]
+    )
+    sign = np.concatenate([sign, np.full(len(open_polygons), -1)])
+    order = np.argsort(place, kind="stable")
+    # How many polygons one is in, from each change to the next.
+    depth = np.concatenate([[0], sign[order].cumsum()])
+    lengths = np.diff(place[order], prepend=0, append=pixels)
+    return np.repeat(depth > 0, lengths)
