@@ -150,6 +150,14 @@ def test_predictions_of_unshared_classes_become_background_or_are_dropped() -> N
     assert metrics.figures["mask_AP"] == 0.0
 
 
+def test_what_the_data_set_has_to_say_is_passed_on() -> None:
+    dataset = ToyDataset(2)
+    dataset.notes = ["two images without annotation"]
+    metrics = evaluate(Oracle(dataset, categories_named("square")), dataset)
+    assert metrics.notes[0] == "two images without annotation"
+    assert len(metrics.notes) == 2
+
+
 def test_limit_batches_and_progress() -> None:
     dataset = ToyDataset(20)
     model, steps = Oracle(dataset), []

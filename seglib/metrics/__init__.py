@@ -1,7 +1,6 @@
 """How good a segmentation is: average precision, proposal recall, mean IoU, ceilings."""
 
 from seglib.metrics.average_precision import (
-    COCO_AREA_RANGES,
     APResult,
     CocoEvaluator,
     average_precision,
@@ -14,6 +13,7 @@ from seglib.metrics.matching import IOU_THRESHOLDS, image_overlaps, match_detect
 from seglib.metrics.mean_iou import SemanticEvaluator, SemanticResult, confusion_matrix
 from seglib.metrics.proposal_recall import ProposalEvaluator, average_recall
 from seglib.metrics.report import Metrics
+from seglib.structures import COCO_AREA_RANGES
 
 __all__ = [
     "COCO_AREA_RANGES",

@@ -1,6 +1,6 @@
 """Average precision as COCO measures it: the twelve figures, for boxes and for masks.
 
-The idea in four steps, each a function below, in the order in which they are used:
+The idea in four steps, each a function: the first two in matching.py, the others below.
 
     image_overlaps        how much does every detection overlap every true object?
     match_detections      in order of score, each detection takes the best free object it overlaps
@@ -25,7 +25,6 @@ import numpy as np
 from seglib.errors import SeglibError
 from seglib.metrics.matching import (
     IOU_THRESHOLDS,
-    AreaRanges,
     Bools,
     Floats,
     Ints,
@@ -35,16 +34,9 @@ from seglib.metrics.matching import (
     to_numpy,
 )
 from seglib.ops.boxes import box_area
-from seglib.structures import Categories, Instances, Target
+from seglib.structures import COCO_AREA_RANGES, AreaRanges, Categories, Instances, Target
 
 RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
-# px², both ends included. "all" is what AP without a suffix means.
-COCO_AREA_RANGES: AreaRanges = {
-    "all": (0.0, 1e10),
-    "small": (0.0, 32.0**2),
-    "medium": (32.0**2, 96.0**2),
-    "large": (96.0**2, 1e10),
-}
 UNDEFINED = -1.0  # COCO's sign for "there was nothing to find"
 
 
@@ -158,9 +150,9 @@ class CocoEvaluator:
     Args:
         categories: of the dataset; a category without a true object is left out of the means.
         iou_type: "segm" or "bbox".
-        area_ranges: name → (least, most) px². The first is the one of AP, the others give
-            APs, APm … by their first letter. True objects are sorted by their annotated area,
-            detections by the area of their mask or box.
+        area_ranges: name → (least, most) px², both included. The first is the one of AP,
+            the others give APs, APm … by their first letter. True objects are sorted by their
+            annotated area, detections by the area of their mask or box.
         max_detections: how many of the best detections an image and category may use; the
             figures are AR1, AR10, AR100, and the last applies to everything else.
         class_agnostic: forget the labels: any detection may find any object.

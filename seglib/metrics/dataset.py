@@ -8,8 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.metrics.matching import AreaRanges
-from seglib.structures import Categories, Target
+from seglib.structures import AreaRanges, Categories, Target
 
 
 class LabelledImages(Protocol):

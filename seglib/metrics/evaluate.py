@@ -42,7 +42,8 @@ def evaluate(
         progress: called with (images done, images in all) after every batch.
 
     Returns:
-        figures, figures by class, and notes to print beside them.
+        figures, figures by class, and notes to print beside them: the data set's own, if it
+        has any, and the classes scored.
 
     Raises:
         SeglibError: no image, no class in common, or a target that lacks what the task needs.
@@ -67,7 +68,8 @@ def evaluate(
         done += len(batch)
         if progress is not None:
             progress(done, total)
-    return _gather(scorers, shared.notes(), dataset.name, total, model.name)
+    notes = [*getattr(dataset, "notes", ()), *shared.notes()]
+    return _gather(scorers, notes, dataset.name, total, model.name)
 
 
 class _Scorer(Protocol):

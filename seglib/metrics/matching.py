@@ -1,8 +1,11 @@
-"""How detections and true objects are paired, the first half of average precision and recall."""
+"""How detections and true objects are paired: the first half of average precision and recall.
+
+A detection is right when it takes an object: see `match_detections`. The second half, what
+follows from right and wrong, is in average_precision.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +19,6 @@ from seglib.ops.masks import mask_iou
 from seglib.structures import Instances, Target
 
 IouType = Literal["segm", "bbox"]
-AreaRanges = Mapping[str, tuple[float, float]]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

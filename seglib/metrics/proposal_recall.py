@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seglib.metrics.average_precision import COCO_AREA_RANGES, CocoEvaluator
-from seglib.metrics.matching import AreaRanges, IouType
-from seglib.structures import Categories, Instances, Target
+from seglib.metrics.average_precision import CocoEvaluator
+from seglib.metrics.matching import IouType
+from seglib.structures import COCO_AREA_RANGES, AreaRanges, Categories, Instances, Target
 
 PROPOSAL_COUNTS = (10, 100, 1000)
 
