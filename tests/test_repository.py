@@ -137,7 +137,8 @@ def test_everything_public_is_documented():
 
 
 def test_the_docstring_check_catches():
-    source = '"""M."""\nclass A:\n    "A."\n    def f(self): ...\n    def _g(self): ...\ndef h(): ...'
+    source = '"""M."""\nclass A:\n    "A."\n    def f(self): ...\n    def _g(self): ...\n'
+    source += "def h(): ..."
     assert sorted(undocumented(ast.parse(source))) == ["f", "h"]
 
 
