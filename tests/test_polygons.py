@@ -102,7 +102,7 @@ def test_coordinates_that_are_no_numbers_are_refused(bad):
 def test_every_real_annotation_equals_pycocotools():
     from pycocotools.coco import COCO
 
-    from seglib.data.coco_json import annotation_mask
+    from seglib.data.annotations import annotation_mask
 
     compared = 0
     for path in sorted(Path(os.environ["SEGLIB_REAL_COCO"]).glob("annotations/instances_*.json")):

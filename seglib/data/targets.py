@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from seglib.data.coco_json import Annotation, ImageRecord, annotation_box, annotation_masks
+from seglib.data.annotations import annotation_box, annotation_masks
+from seglib.data.coco_json import Annotation, ImageRecord
 from seglib.errors import SeglibError
 from seglib.ops.masks import mask_area
 from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target

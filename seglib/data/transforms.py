@@ -71,23 +71,25 @@ def crop(
             cut[..., y0 - top : y1 - top, x0 - left : x1 - left] = pixels[..., y0:y1, x0:x1]
         return cut
 
-    whole_area = mask_area(target.masks)
     result = _map_pixels(target, window)
     boxes = target.boxes - target.boxes.new_tensor([left, top, left, top])
-    is_cut = mask_area(result.masks) < whole_area
-    boxes = torch.where(is_cut[:, None], masks_to_boxes(result.masks), boxes)
-    area = torch.where(is_cut, mask_area(result.masks).float(), target.area)
+    visible_area = mask_area(result.masks)
+    is_cut = visible_area < mask_area(target.masks)
+    boxes[is_cut] = masks_to_boxes(result.masks[is_cut])
+    area = torch.where(is_cut, visible_area.float(), target.area)
     result = replace(result, boxes=boxes, area=area, size=size)
     return window(image, FILL), drop_invisible(result)
 
 
 def drop_invisible(target: Target) -> Target:
     """Leave out objects and panoptic segments that have no pixel."""
-    visible = target.masks.flatten(1).any(1)
+    visible = mask_area(target.masks) > 0
     kept: Target = target if visible.all() else target[visible]
     if target.panoptic is None:
         return kept
-    present = torch.isin(target.panoptic.ids, target.panoptic.segment_map.unique())
+    ids = target.panoptic.ids
+    highest = int(ids.max()) if len(ids) else 0
+    present = target.panoptic.segment_map.flatten().bincount(minlength=highest + 1)[ids] > 0
     return kept if present.all() else replace(kept, panoptic=target.panoptic[present])
 
 

@@ -1,0 +1,81 @@
+"""Single COCO annotations: the mask and the box of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seglib.data.coco_json import Annotation
+from seglib.errors import SeglibError
+from seglib.ops.masks import masks_to_boxes
+from seglib.ops.polygons import rasterize, rasterize_objects
+from seglib.ops.rle import RLE, decode, from_string
+
+
+def annotation_mask(annotation: Annotation, size: tuple[int, int]) -> Tensor:
+    """The mask of one annotation: polygons, uncompressed or compressed runs.
+
+    Args:
+        annotation: a record of `annotations`.
+        size: (H, W) of its image.
+
+    Returns:
+        bool [H, W].
+
+    Raises:
+        SeglibError: naming the annotation, when its segmentation cannot be drawn.
+    """
+    try:
+        return _segmentation_mask(annotation.get("segmentation"), size)
+    except SeglibError as error:
+        raise SeglibError(
+            f"annotation {annotation.get('id', '(without id)')}: {error}; mend or remove it"
+        ) from error
+
+
+def annotation_masks(annotations: Sequence[Annotation], size: tuple[int, int]) -> Tensor:
+    """The masks of several annotations, bool [N, H, W]; several times faster than one by one."""
+    masks = torch.zeros(len(annotations), *size, dtype=torch.bool)
+    outlined = [i for i, a in enumerate(annotations) if _is_outline(a.get("segmentation"))]
+    one_by_one = set(range(len(annotations))) - set(outlined)
+    try:
+        outlines = [annotations[i]["segmentation"] for i in outlined]
+        masks[outlined] = rasterize_objects(outlines, size)
+    except SeglibError:
+        one_by_one |= set(outlined)  # to name the one at fault
+    for index in sorted(one_by_one):
+        masks[index] = annotation_mask(annotations[index], size)
+    return masks
+
+
+def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
+    """The annotated box as corners within the image, or the mask's box where none is given."""
+    if "bbox" not in annotation:
+        return [float(value) for value in masks_to_boxes(mask[None])[0]]
+    x, y, width, height = annotation["bbox"]
+    limit_y, limit_x = mask.shape
+    corners = ((x, limit_x), (y, limit_y), (x + width, limit_x), (y + height, limit_y))
+    return [min(max(float(value), 0.0), float(limit)) for value, limit in corners]
+
+
+def _is_outline(segmentation: Any) -> bool:
+    return isinstance(segmentation, list) and len(segmentation) > 0
+
+
+def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
+    if _is_outline(segmentation):
+        return rasterize(segmentation, size)
+    if not isinstance(segmentation, dict) or "counts" not in segmentation:
+        raise SeglibError("'segmentation' must hold polygons or runs ({'size', 'counts'})")
+    declared = tuple(segmentation.get("size", ()))
+    if declared != size:
+        raise SeglibError(f"its runs are for size {list(declared)}, its image has {list(size)}")
+    counts = segmentation["counts"]
+    if isinstance(counts, str):
+        return decode(from_string(counts, size))
+    if not isinstance(counts, list) or not all(isinstance(run, int) for run in counts):
+        raise SeglibError("'counts' must be a list of whole numbers or a compressed string")
+    return decode(RLE(size, counts))
