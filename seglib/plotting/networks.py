@@ -12,7 +12,7 @@ from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.diagrams import Arrow, Block, flow_diagram
 from seglib.plotting.images import panel_height, panel_pixels, show_pixels
-from seglib.plotting.overlays import Layer, overlay
+from seglib.plotting.overlays import Layer, overlay, short_name
 from seglib.plotting.segments import legend_of_labels, paint_labels
 from seglib.plotting.style import Figure, add_caption, figure, panel_grid, rgb, styled, switch_off
 from seglib.structures import Categories, Target
@@ -157,7 +157,7 @@ def score_maps(
     maps["Truth"] = to_numpy(truth)
     count = len(maps) + 1
     ncols, nrows = panel_grid(count, count if count <= 4 else 3)
-    width = 10 / (ncols + 0.6)
+    width = 10 / (ncols + (0.6 if count == ncols * nrows else 0.0))
     fig, grid = figure(
         ncols, nrows, panel=(width, panel_height(image, width)), title=title, caption=caption
     )
@@ -166,7 +166,9 @@ def score_maps(
         show_pixels(axes, paint_labels(labels), name)
     everywhere = np.concatenate([labels.ravel() for labels in maps.values()])
     switch_off(grid, count)
-    legend_of_labels(grid[0, -1], everywhere, categories, limit=9)
+    spare = count < ncols * nrows
+    place = grid.flat[count] if spare else grid[0, -1]
+    legend_of_labels(place, everywhere, categories, limit=11, left=0.0 if spare else 1.01)
     return fig
 
 
@@ -194,19 +196,25 @@ def touching_instances(
     """
     own = target[target.labels == label]
     regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))
-    plural = "" if found == 1 else "s"
-    name = categories.by_label(label).name
+    name = short_name(categories.by_label(label).name)
     fig, grid = figure(3, panel=(3.3, panel_height(image, 3.3)), title=title)
-    add_caption(fig, caption or f"{name}: {len(own)} objects, {found} connected region{plural}.")
+    add_caption(
+        fig,
+        caption or f"{name}: {_count(len(own), 'object')}, {_count(found, 'connected region')}.",
+    )
     side = panel_pixels(3, 3.3)
     painted = overlay(
         image, own, categories, layer="instances", boxes=False, names=False, shrink=True, side=side
     )
-    show_pixels(grid[0, 0], painted, f"Truth: {len(own)} objects")
+    show_pixels(grid[0, 0], painted, f"Truth: {_count(len(own), 'object')}")
     only = np.where(to_numpy(semantic) == label, label, 0)
     show_pixels(grid[0, 1], paint_labels(only), f"Pixels labelled {name}")
     flat = np.full((*regions.shape, 3), 235, np.uint8)
     for number in range(1, found + 1):
         flat[regions == number] = rgb(number - 1)
-    show_pixels(grid[0, 2], flat, f"Connected: {found} region{plural}")
+    show_pixels(grid[0, 2], flat, f"Connected: {_count(found, 'region')}")
     return fig
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

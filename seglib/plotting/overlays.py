@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -89,7 +89,12 @@ def _choose(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
 
 
 def _name(categories: Categories | None, label: int) -> str:
-    return str(label) if categories is None else cast(str, categories.by_label(label).name)
+    return str(label) if categories is None else short_name(categories.by_label(label).name)
+
+
+def short_name(name: str) -> str:
+    """COCO's merged stuff classes by their everyday name: sky-other-merged is sky."""
+    return name.removesuffix("-merged").removesuffix("-other")
 
 
 def _paint_instances(
@@ -142,10 +147,12 @@ def _paint_panoptic(
 ) -> None:
     """Stuff in its class's colour, each thing in a colour of its own."""
     pieces = []
+    things = 0
     for number in range(len(panoptic)):
         label = int(panoptic.labels[number])
         thing = categories is None or categories.by_label(label).is_thing
-        shade = rgb(number) if thing else class_color(label)
+        shade = rgb(things) if thing else class_color(label)
+        things += thing
         bits = canvas.grow(panoptic.segment_map == panoptic.ids[number])
         pieces.append((label, bits, shade))
         canvas.fill(bits, shade, 0.6)

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from seglib.plotting.canvas import Bytes, to_numpy
 from seglib.plotting.images import panel_height, panel_pixels, show_pixels
-from seglib.plotting.overlays import class_color, overlay
+from seglib.plotting.overlays import class_color, overlay, short_name
 from seglib.plotting.style import GREY, Figure, figure, styled
 from seglib.structures import IGNORE, Categories, Panoptic, Prediction, Target
 
@@ -32,7 +32,9 @@ def paint_labels(labels: Any) -> Bytes:
     return painted
 
 
-def legend_of_labels(axes: Axes, labels: Any, categories: Categories, limit: int = 12) -> None:
+def legend_of_labels(
+    axes: Axes, labels: Any, categories: Categories, limit: int = 12, left: float = 1.01
+) -> None:
     """Name the classes present in a label map beside it, the largest first; specks are left out."""
     numbers, counts = np.unique(to_numpy(labels), return_counts=True)
     ranked = np.argsort(-counts, kind="stable")[:limit]
@@ -44,7 +46,7 @@ def legend_of_labels(axes: Axes, labels: Any, categories: Categories, limit: int
         elif label == IGNORE:
             shade, name = IGNORED_SHADE, "ignored"
         else:
-            shade, name = class_color(label), categories.by_label(label).name
+            shade, name = class_color(label), short_name(categories.by_label(label).name)
         handles.append(
             Patch(
                 facecolor=to_hex(cast(Any, [c / 255 for c in shade])),
@@ -54,7 +56,7 @@ def legend_of_labels(axes: Axes, labels: Any, categories: Categories, limit: int
                 hatch="////" if label == IGNORE else None,
             )
         )
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(left, 0.5))
 
 
 @styled
@@ -78,10 +80,10 @@ def show_semantic(
     """
     if isinstance(labels, (Prediction, Target)):
         labels = labels.semantic
-    fig, grid = figure(3, panel=(3.1, panel_height(image, 3.1)), caption=caption)
+    fig, grid = figure(3, panel=(3.33, panel_height(image, 2.75)), caption=caption)
     show_pixels(grid[0, 0], image, "Image")
     painted = overlay(
-        image, labels, categories, names=False, shrink=True, side=panel_pixels(3, 3.1)
+        image, labels, categories, names=False, shrink=True, side=panel_pixels(3, 2.75)
     )
     show_pixels(grid[0, 1], painted, "Classes over the image")
     show_pixels(grid[0, 2], paint_labels(labels), title)

@@ -30,7 +30,7 @@ R = TypeVar("R")
 # Okabe and Ito (2008), "Color universal design": told apart with any common colour vision.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#262626"
-PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, INK)
+PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, YELLOW, SKY, INK)
 GREY, PALE, FAINT = "#6B6B6B", "#D9D9D9", "#F2F2F2"
 
 SEQUENTIAL = "cividis"  # perceptually uniform, and nearly the same to colour-blind eyes
@@ -119,12 +119,15 @@ def encode_png(pixels: NDArray[np.uint8], colors: int | None = None) -> bytes:
 
 def _reduce(image: Image.Image, colors: int) -> Image.Image:
     """Fewer colours, dithered, with a paper that stays white."""
-    palette = np.array(image.quantize(colors, method=Image.Quantize.MEDIANCUT).getpalette())
-    palette = palette.reshape(-1, 3)
-    palette[palette.sum(1).argmax()] = 255
-    shades = Image.new("P", (1, 1))
-    shades.putpalette(palette.ravel().tolist())
-    return image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG)
+    shades = image.quantize(colors - 1, method=Image.Quantize.MEDIANCUT)
+    reduced = image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG)
+    indices = np.array(reduced)
+    indices[(np.asarray(image) == 255).all(-1)] = colors - 1
+    palette = list(shades.getpalette() or [])[: 3 * (colors - 1)]
+    palette += [255] * (3 * colors - len(palette))
+    result = Image.fromarray(indices)
+    result.putpalette(palette)
+    return result
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
