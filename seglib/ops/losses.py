@@ -27,7 +27,7 @@ def _naive_cross_entropy(
     losses, norms = [], []
     for scores, label in zip(logits.movedim(1, -1).flatten(0, -2), labels.flatten(), strict=True):
         if label == ignore_index:
-            losses.append(scores.sum() * 0)
+            losses.append(scores[:0].sum())  # 0, whatever the logits hold
             norms.append(scores.new_zeros(()))
             continue
         highest = scores.max().detach()  # keeps exp() finite

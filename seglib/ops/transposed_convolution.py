@@ -57,12 +57,16 @@ def _scratch_conv_transpose2d(
 ) -> Tensor:
     """All stamps by one matrix product, then added up by col2im: conv2d's steps backwards."""
     _check_shapes(x, weight, groups)
-    size = _output_size(x, weight, stride, padding, output_padding, dilation)
+    oh, ow = _output_size(x, weight, stride, padding, output_padding, dilation)
+    # The canvas of all stamps whole; what output_padding adds to it receives none.
+    canvas_size = _output_size(x, weight, stride, 0, 0, dilation)
     pixels = x.flatten(2).unflatten(1, (groups, -1))  # [B, G, C/G, H·W]
     kernels = weight.flatten(1).unflatten(0, (groups, -1))  # [G, C/G, O/G·kh·kw]
     stamps = kernels.transpose(1, 2) @ pixels  # [B, G, O/G·kh·kw, H·W]
     kernel_size = (weight.shape[2], weight.shape[3])
-    y = col2im(stamps.flatten(1, 2), size, kernel_size, stride, padding, dilation)
+    canvas = col2im(stamps.flatten(1, 2), canvas_size, kernel_size, stride, 0, dilation)
+    (ph, pw), (extra_h, extra_w) = pair(padding), pair(output_padding)
+    y = F.pad(canvas, (0, extra_w, 0, extra_h))[:, :, ph : ph + oh, pw : pw + ow]
     return y if bias is None else y + bias[:, None, None]
 
 

@@ -16,6 +16,7 @@ ResizeMode = Literal["bilinear", "nearest"]
 
 def _naive_bilinear_kernel(size: int) -> Tensor:
     """One entry at a time."""
+    _check_size(size)
     reach = (size + 1) // 2
     center = (size - 1) / 2 if size % 2 else reach - 0.5
     kernel = torch.zeros(size, size)
@@ -39,12 +40,16 @@ def bilinear_kernel(size: int) -> Tensor:
     Raises:
         SeglibError: size is below 1.
     """
-    if size < 1:
-        raise SeglibError(f"bilinear_kernel needs a size of at least 1, got {size}")
+    _check_size(size)
     reach = (size + 1) // 2
     center = reach - 1 if size % 2 else reach - 0.5
     tent = 1 - (torch.arange(size) - center).abs() / reach  # [k]
     return torch.outer(tent, tent)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise SeglibError(f"bilinear_kernel needs a size of at least 1, got {size}")
 
 
 def bilinear_upsample_kernel(channels: int, stride: int) -> Tensor:

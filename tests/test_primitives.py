@@ -1,0 +1,222 @@
+"""The swap registry: nesting, undoing, refusing, and being seen by compilers and exporters."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import seglib
+from seglib import SeglibError, ops, primitives
+from seglib import nn as snn
+from seglib.primitives import STYLES, primitive, use
+from tests.parity import assert_same
+
+
+@pytest.fixture(autouse=True)
+def registry_is_left_as_found():
+    before = dict(primitives._ACTIVE)
+    yield
+    assert before == primitives._ACTIVE
+
+
+def fake_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    return torch.tensor([7])
+
+
+def test_the_course_s_primitives_are_declared() -> None:
+    expected = "conv2d conv_transpose2d max_pool2d batch_norm bilinear_kernel box_iou mask_iou nms"
+    assert {*expected.split(), "cross_entropy"} <= set(primitives.names())
+
+
+def test_native_is_the_default_and_bodies_have_names() -> None:
+    for name in primitives.names():
+        function = getattr(ops, name, None)
+        if function is not None:
+            assert primitives.active(name) is function.native
+            assert function.__name__ == name
+            assert function.__doc__
+            assert all(callable(getattr(function, style)) for style in STYLES)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_takes_every_primitive(style: str) -> None:
+    with use(style):
+        for name in primitives.names():
+            assert primitives.active(name) is primitives._BODIES[name][style]
+
+
+def test_nesting() -> None:
+    with use("scratch"):
+        with use("naive", nms=fake_nms):
+            assert primitives.active("conv2d") is ops.conv2d.naive
+            assert ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).tolist() == [7]
+            with use(nms=ops.nms.native):
+                assert primitives.active("nms") is ops.nms.native
+            assert ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).tolist() == [7]
+        assert primitives.active("conv2d") is ops.conv2d.scratch
+        assert primitives.active("nms") is ops.nms.scratch
+    assert primitives.active("nms") is ops.nms.native
+
+
+def test_an_error_inside_undoes_the_swap() -> None:
+    with pytest.raises(ZeroDivisionError), use("naive", nms=fake_nms):
+        raise ZeroDivisionError
+    assert primitives.active("nms") is ops.nms.native
+    assert primitives.active("conv2d") is ops.conv2d.native
+
+
+def test_an_error_in_a_replacement_leaves_it_usable() -> None:
+    failures = [ValueError("first call")]
+
+    def flaky(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+        if failures:
+            raise failures.pop()
+        return torch.tensor([3])
+
+    with use(nms=flaky):
+        with pytest.raises(ValueError, match="first call"):
+            ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+        assert ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("style", "replacements", "message"),
+    [
+        ("fast", {}, "unknown style 'fast': choose one of naive, scratch, native"),
+        (None, {"convd": fake_nms}, "no primitive is called 'convd': choose one of .*conv2d"),
+        (None, {"nms": 3}, r"use\(nms=…\) needs a function, not int"),
+        ("scratch", {"nms": None}, "needs a function, not NoneType"),
+    ],
+)
+def test_mistakes_are_named_and_change_nothing(
+    style: str | None, replacements: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SeglibError, match=message), use(style, **replacements):
+        pytest.fail("the block must not run")
+    assert primitives.active("conv2d") is ops.conv2d.native
+
+
+def test_a_replacement_that_calls_itself_gets_an_error_not_recursion() -> None:
+    def lazy(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+        return ops.nms(boxes, scores, iou_threshold)
+
+    arguments = (torch.zeros(1, 4), torch.zeros(1), 0.5)
+    for replacement in (lazy, ops.nms):
+        with use(nms=replacement):
+            for _ in range(2):
+                with pytest.raises(SeglibError, match="your nms calls seglib's nms"):
+                    ops.nms(*arguments)
+
+
+def test_a_replacement_may_build_on_a_named_body_and_on_others() -> None:
+    def halved(x: Tensor, weight: Tensor, *args: object) -> Tensor:
+        return ops.max_pool2d(ops.conv2d.scratch(x, weight, *args) / 2, 1)
+
+    x, weight = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)
+    with use(conv2d=halved):
+        assert ops.conv2d(x, weight).item() == 4.5
+
+
+def test_a_primitive_declared_inside_a_block_stays_and_not_twice() -> None:
+    try:
+        with use("scratch"):
+
+            @primitive()
+            def declared_late(x: int) -> int:
+                """Twice x."""
+                return 2 * x
+
+        assert declared_late(4) == 8
+        assert declared_late.naive is declared_late.scratch is declared_late.native
+        with pytest.raises(ValueError, match="declared twice"):
+            primitive()(declared_late.native)
+    finally:
+        for table in (primitives._BODIES, primitives._ACTIVE):
+            table.pop("declared_late")
+
+
+class Net(nn.Module):
+    """Every layer there is, on one path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            snn.Conv2d(3, 8, 3, padding=1, bias=False),
+            snn.BatchNorm2d(8),
+            nn.ReLU(),
+            snn.MaxPool2d(3, 2, 1, ceil_mode=True),
+            snn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=2),
+            snn.FrozenBatchNorm2d(8),
+            snn.ConvTranspose2d(8, 4, 4, stride=2, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+@pytest.fixture
+def net() -> Net:
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    return Net().eval()
+
+
+def test_compiled_functions_follow_a_swap(net: Net) -> None:
+    def doubled(x: Tensor, weight: Tensor, *args: object) -> Tensor:
+        return 2 * F.conv2d(x, weight, *args)  # type: ignore[arg-type]
+
+    x = torch.randn(1, 3, 10, 12)
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    plain = net(x)
+    assert_same(compiled(x), plain, 1e-5)
+    with use(conv2d=doubled):
+        assert_same(compiled(x), net(x), 1e-5)
+        assert not torch.allclose(compiled(x), plain)
+    with use("scratch"):
+        assert_same(compiled(x), plain, 1e-5)
+    assert_same(compiled(x), plain, 1e-5)
+
+
+@pytest.mark.parametrize("style", ["native", "scratch"])
+def test_the_gradient_compiles_in_one_graph(net: Net, style: str) -> None:
+    x = torch.randn(2, 3, 10, 12)
+    net.train()
+    with use(style):
+        net(x).square().sum().backward()
+        expected = [parameter.grad for parameter in net.parameters()]
+        net.zero_grad()
+        compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+        compiled(x).square().sum().backward()
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        assert_same(parameter.grad, gradient, 1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["native", "scratch"])
+def test_inductor_gives_the_same_numbers(net: Net, style: str) -> None:
+    x = torch.randn(1, 3, 10, 12)
+    with use(style), torch.no_grad():
+        compiled = torch.compile(net, fullgraph=True)
+        assert_same(compiled(x), net(x), 1e-4)
+
+
+# FCN's own export covers the scratch bodies in the quick run.
+@pytest.mark.parametrize("style", ["native", pytest.param("scratch", marks=pytest.mark.slow)])
+def test_onnx_export_gives_the_same_numbers(net: Net, style: str) -> None:
+    x = torch.randn(1, 3, 10, 12)
+    with seglib.use(style), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(net, (x,), dynamo=True, verbose=False)
+        expected = net(x)
+    file = io.BytesIO()
+    assert program is not None
+    program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue())
+    (actual,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    assert_same(torch.from_numpy(actual), expected, 1e-4)
