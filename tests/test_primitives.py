@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import warnings
 
 import onnxruntime
@@ -198,6 +199,7 @@ def test_the_gradient_compiles_in_one_graph(net: Net, style: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
 @pytest.mark.parametrize("style", ["native", "scratch"])
 def test_inductor_gives_the_same_numbers(net: Net, style: str) -> None:
     x = torch.randn(1, 3, 10, 12)

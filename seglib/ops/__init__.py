@@ -1,4 +1,8 @@
-"""Pure tensor functions without state; the swappable ones are `seglib.primitives`."""
+"""Pure tensor functions without state; `seglib.use` can swap those that are primitives.
+
+Run lengths have a module of their own, `seglib.ops.rle`: their `encode`, `area` and `iou` would
+be mistaken for those of boxes and masks here.
+"""
 
 from seglib.ops.boxes import (
     box_area,
@@ -16,13 +20,11 @@ from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
-from seglib.ops.rle import RLE, decode, encode
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
 
 __all__ = [
-    "RLE",
     "batch_norm",
     "batched_nms",
     "bilinear_kernel",
@@ -35,8 +37,6 @@ __all__ = [
     "conv_transpose2d",
     "cross_entropy",
     "cxcywh_to_xyxy",
-    "decode",
-    "encode",
     "im2col",
     "interpolate",
     "mask_area",
