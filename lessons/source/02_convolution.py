@@ -1,0 +1,684 @@
+# %% [markdown] id="start"
+# # 02. Convolution
+#
+# Every network of this course, from FCN to MaskFormer, looks at an image through the same
+# small window. You will build that window from nothing: first as a loop that you can follow
+# with a finger, then as one matrix product, then with its gradient, and at the end you will
+# let it learn for itself what to look for.
+#
+# **You will be able to**
+#
+# 1. compute a convolution by hand, and its output size for any stride, padding and dilation;
+# 2. write it as loops and as `im2col` with a matrix product, and say what each costs;
+# 3. count the weights of a layer, also with groups;
+# 4. derive its backward pass, for the input and for the weights;
+# 5. read learned filters, and tell convolution from cross-correlation.
+#
+# **You need first** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule.
+# **Time** about 50 minutes to read, less than a minute to run.
+
+# %% id="imports"
+import torch
+from torch.nn import functional as F
+
+import seglib
+from seglib import ops, plotting
+from seglib.data import load_dataset
+
+torch.manual_seed(0)
+dataset = load_dataset(split="val", size=128)
+image, target = dataset[0]
+print(f"image {list(image.shape)}, {image.dtype}, values {image.min():.1f}…{image.max():.1f}")
+
+# %% id="first-picture" alt="An image and three grey maps made from it by small kernels: one lights up at vertical edges, one at horizontal edges, one is a blurred copy."
+grey = image.mean(dim=0)  # [H, W]
+kernels = {
+    "vertical edges": torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]),
+    "horizontal edges": torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]),
+    "blur": torch.full((5, 5), 1 / 25),
+}
+maps = [ops.conv2d(grey[None, None], k[None, None], padding=len(k) // 2)[0, 0] for k in kernels.values()]
+plotting.show_images(
+    [image, *(m.abs() / m.abs().max() for m in maps)],
+    ["the image", *kernels],
+    caption="One image, three windows: 9 or 25 numbers decide what each map responds to.",
+)
+
+# %% [markdown] id="problem"
+# ## The problem: too many weights, and none of them knows about its neighbours
+#
+# A mask, as in lesson 01, is an answer for every pixel. The most direct network you could
+# build is one fully connected layer, from every input number to every output pixel.
+# **Predict before you run:** how many weights would it need for an image of 128 × 128?
+# Tens of thousands, millions, or more?
+
+# %% id="dense-weights"
+inputs, outputs = 3 * 128 * 128, 128 * 128
+print(f"fully connected, one class: {inputs * outputs:,} weights")
+print(f"one 3×3 convolution:        {3 * 3 * 3:,} weights")
+
+# %% [markdown] id="shift"
+# Eight hundred million, for one class and one layer. Size is not even the worst of it. A fully
+# connected layer has a weight of its own for each pair of places, so what it learns about
+# a dog in the left half tells it nothing about a dog in the right half.
+#
+# Test this with random weights on a small crop. Move the picture one pixel to the right: a
+# layer that treats all places alike should give the same answer, moved one pixel to the right.
+
+# %% id="shift-test" tags=["nbval-check-output"]
+crop = grey[40:56, 40:56]  # [16, 16]
+moved = crop.roll(1, dims=1)
+dense = torch.randn(256, 256)
+window = torch.randn(1, 1, 3, 3)
+layers = {
+    "fully connected": lambda x: (dense @ x.flatten()).reshape(16, 16),
+    "convolution": lambda x: ops.conv2d(x[None, None], window, padding=1)[0, 0],
+}
+for name, layer in layers.items():
+    shifted_answer = layer(crop).roll(1, dims=1)
+    inside = (slice(2, -2), slice(2, -2))  # the border has other neighbours
+    same = torch.allclose(layer(moved)[inside], shifted_answer[inside], atol=1e-5)
+    print(f"{name:16s} moves its answer along: {same}")
+
+# %% [markdown] id="history"
+# This property is called **translation equivariance**: shift, then filter, gives the same as
+# filter, then shift. It comes from two decisions: an output looks only at a **local** window,
+# and all places **share** the same weights.
+#
+# The idea is older than deep learning. Fukushima's Neocognitron (1980) had shared local
+# windows; LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet
+# (Krizhevsky, Sutskever and Hinton 2012) made them the standard for photographs. Everything in
+# this course stands on that layer.
+
+# %% [markdown] id="idea"
+# ## The idea, one number at a time
+#
+# Take a window of the image, as large as the kernel. Multiply the two cell by cell and add up.
+# That is one output number:
+#
+# $$ y_{r,c} = \sum_{i}\sum_{j} w_{i,j}\; x_{r+i,\;c+j} $$
+#
+# Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the place in the output.
+# The picture shows a tiny image with a bright stripe, and a kernel that subtracts left from right.
+
+# %% id="one-step" alt="A 5 by 6 grid of numbers with a bright stripe, a 3 by 3 kernel, and the output grid with its first row and part of its second filled; the nine input cells under the kernel are marked and their weighted sum is written out."
+x = torch.tensor([[0.0, 0, 9, 9, 0, 0]] * 5)
+w = torch.tensor([[-1.0, 0, 1]] * 3)
+y = ops.conv2d(x[None, None], w[None, None])[0, 0]
+plotting.convolution_step(x, w, y, position=(1, 1))
+
+# %% [markdown] id="one-step-read"
+# Follow the marked cells: the right column of the window is bright (9), the left one is dark
+# (0), so the sum is large. One step further the kernel sits inside the stripe's other edge and
+# the sum turns negative. The kernel answers one question, everywhere: *is it brighter on my
+# right than on my left?*
+#
+# **Predict before you run:** the input is 5 × 6, the kernel 3 × 3. How large is the output?
+# A common answer is "5 × 6, as the image is".
+
+# %% id="loops"
+def conv2d_loops(x, w):
+    """x [H, W], w [kh, kw] -> [H - kh + 1, W - kw + 1], one output number at a time."""
+    (height, width), (kh, kw) = x.shape, w.shape
+    y = torch.zeros(height - kh + 1, width - kw + 1)
+    for r in range(y.shape[0]):
+        for c in range(y.shape[1]):
+            window = x[r : r + kh, c : c + kw]  # [kh, kw]
+            y[r, c] = (window * w).sum()
+    return y
+
+
+# %% id="loops-run" tags=["nbval-check-output"]
+print(conv2d_loops(x, w).int())
+print("size:", list(conv2d_loops(x, w).shape))
+
+# %% [markdown] id="misconception-size"
+# 3 × 4. The window must fit inside the image, so there are $5 - 3 + 1 = 3$ places down and
+# $6 - 3 + 1 = 4$ across. **The output is not as large as the image** unless you pad it; we come to
+# that below.
+
+# %% [markdown] id="flip"
+# ### Is the kernel flipped?
+#
+# A textbook on signal processing defines convolution with a minus sign, $x_{r-i,\,c-j}$: the
+# kernel is turned by 180° before it slides. **Predict before you run:** does
+# `torch.nn.functional.conv2d` turn it? SciPy offers both operations to compare with.
+
+# %% id="flip-test" tags=["nbval-check-output"]
+from scipy.signal import convolve2d, correlate2d
+
+patch, skewed = grey[:20, :20], torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
+ours = F.conv2d(patch[None, None], skewed[None, None])[0, 0]
+turned = torch.tensor(convolve2d(patch.numpy(), skewed.numpy(), mode="valid"))
+straight = torch.tensor(correlate2d(patch.numpy(), skewed.numpy(), mode="valid"))
+print("same as textbook convolution:", torch.allclose(ours, turned, atol=1e-4))
+print("same as cross-correlation:   ", torch.allclose(ours, straight, atol=1e-4))
+
+# %% [markdown] id="misconception-flip"
+# It does not. What deep learning calls convolution is **cross-correlation**. For a learned kernel
+# the difference has no effect: training would simply find the turned kernel instead. It matters
+# when you copy a kernel from a textbook, and it comes back in the backward pass below.
+
+# %% [markdown] id="channels"
+# ### Channels: a window is a block
+#
+# Colour images have three channels, and deeper layers have hundreds. The kernel then is a block
+# of $C \times k_h \times k_w$ weights, and the sum runs over the channels too. One block makes one output
+# channel; $O$ blocks make $O$ of them:
+#
+# $$ y_{o,r,c} = b_o + \sum_{ch=1}^{C}\sum_{i}\sum_{j} w_{o,ch,i,j}\; x_{ch,\,r+i,\,c+j} $$
+#
+# **Predict before you run:** a layer goes from 3 channels to 16 with 3 × 3 kernels and biases.
+# Does it have $9 \cdot 16 = 144$ weights, or more?
+
+# %% id="channels-count" tags=["nbval-check-output"]
+layer = torch.nn.Conv2d(3, 16, kernel_size=3)
+for name, parameter in layer.named_parameters():
+    print(f"{name:6s} {list(parameter.shape)} = {parameter.numel()}")
+
+# %% [markdown] id="misconception-channels"
+# $16 \cdot 3 \cdot 9 + 16 = 448$. **A "3 × 3 kernel" is never flat**: it reaches through all input
+# channels. The widespread picture of one sheet sliding over another hides the third dimension.
+
+# %% id="colour-opponent" alt="The image and two maps: one bright where red outweighs blue, the other bright at outlines in any colour."
+opponent = torch.zeros(1, 3, 1, 1)
+opponent[0, 0], opponent[0, 2] = 1, -1  # red minus blue, no neighbourhood at all
+edge = kernels["vertical edges"].expand(1, 3, 3, 3)
+red_blue = ops.conv2d(image[None], opponent)[0, 0]
+edges = ops.conv2d(image[None], edge, padding=1)[0, 0]
+plotting.show_images(
+    [image, red_blue / 2 + 0.5, edges.abs() / edges.abs().max()],
+    ["the image", "1×1 kernel: red − blue", "3×3×3 kernel: edges"],
+    caption="Even a 1×1 kernel does something: it mixes channels at each pixel.",
+)
+
+# %% [markdown] id="geometry"
+# ### Stride, padding, dilation
+#
+# Three numbers control where the window goes.
+#
+# - **Stride** $s$: how far it jumps. Stride 2 halves the output in each direction.
+# - **Padding** $p$: zeros added on every side. With $p = (k-1)/2$ and stride 1 the size stays.
+# - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
+#   dilation 2 spans 5 × 5 pixels and still has nine weights.
+#
+# Count the places where the window fits and you have the formula that all libraries use:
+#
+# $$ n_\text{out} = \left\lfloor \frac{n + 2p - d\,(k-1) - 1}{s} \right\rfloor + 1 $$
+
+# %% id="geometry-figure" alt="Four drawings of a 7 by 7 input: a plain 3 by 3 kernel gives 5 by 5; padding 1 keeps 7 by 7; stride 2 with padding 1 gives 4 by 4; dilation 2 spreads the nine cells and gives 3 by 3."
+plotting.show_output_sizes(
+    7,
+    [
+        {"kernel": 3},
+        {"kernel": 3, "padding": 1},
+        {"kernel": 3, "padding": 1, "stride": 2},
+        {"kernel": 3, "dilation": 2},
+    ],
+    caption="Red: the cells read at the first place. Dashed: the next place. Orange: all centres.",
+)
+
+# %% id="geometry-check" tags=["nbval-check-output"]
+def output_size(n, k, s=1, p=0, d=1):
+    return (n + 2 * p - d * (k - 1) - 1) // s + 1
+
+
+for k, s, p, d in [(3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2), (7, 2, 3, 1)]:
+    real = F.conv2d(torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, k, k), None, s, p, d)
+    print(f"k={k} s={s} p={p} d={d}: formula {output_size(128, k, s, p, d):3d}, torch {real.shape[-1]:3d}")
+
+# %% [markdown] id="padding-note"
+# Look at the floor in the formula. With stride 2 and padding 1, inputs of 127 and 128 pixels give
+# the same output size: a strided layer forgets one pixel. That is why going up again, in
+# lesson 04, needs care, and why FCN crops its maps by odd amounts.
+
+# %% [markdown] id="im2col"
+# ### From loops to one matrix product
+#
+# Loops in Python are slow, and a computer's fastest routine by far is the matrix product. So
+# rearrange: write each window as one column of a matrix. Then the kernel becomes a row, and
+# every output number is row times column. This layout is known as **im2col** ("image to columns").
+
+# %% id="im2col-figure" alt="A 4 by 4 input with one 2 by 2 window marked; beside it the matrix whose columns are the nine windows, with that window's column marked; the kernel as a row in front of it."
+plotting.show_im2col(size=4, kernel=2, column=5)
+
+# %% id="im2col-code"
+def im2col(x, k):
+    """x [C, H, W] -> [C·k·k, OH·OW]: column n holds the n-th window."""
+    oh, ow = x.shape[1] - k + 1, x.shape[2] - k + 1
+    taps = [x[:, i : i + oh, j : j + ow] for i in range(k) for j in range(k)]  # k·k times [C, OH, OW]
+    return torch.stack(taps, dim=1).reshape(-1, oh * ow)  # [C, k·k, OH, OW] -> [C·k·k, OH·OW]
+
+
+def conv2d_matrix(x, w):
+    """x [C, H, W], w [O, C, k, k] -> [O, OH, OW]."""
+    k = w.shape[-1]
+    y = w.reshape(len(w), -1) @ im2col(x, k)  # [O, C·k·k] @ [C·k·k, OH·OW] -> [O, OH·OW]
+    return y.reshape(len(w), x.shape[1] - k + 1, x.shape[2] - k + 1)
+
+
+# %% [markdown] id="im2col-read"
+# There is still a loop, but over the $k \cdot k$ cells of the kernel, not over the pixels: for each
+# cell, *all* windows at once are one shifted view of the image. Compare it with the
+# loops on a crop, channel by channel.
+
+# %% id="im2col-check" tags=["nbval-check-output"]
+small, block = image[:, 40:60, 40:60], torch.randn(4, 3, 3, 3)
+by_loops = torch.stack([sum(conv2d_loops(small[c], k[c]) for c in range(3)) for k in block])
+by_matrix = conv2d_matrix(small, block)
+print("im2col matrix:", list(im2col(small, 3).shape), " output:", list(by_matrix.shape))
+print("loops and matrix agree:", torch.allclose(by_loops, by_matrix, atol=1e-5))
+
+# %% [markdown] id="im2col-cost"
+# **Predict before you run:** both do exactly the same multiplications. What does the matrix form
+# cost, then? Look at how many numbers the matrix holds.
+
+# %% id="im2col-memory" tags=["nbval-check-output"]
+feature = torch.zeros(64, 56, 56)
+columns = im2col(F.pad(feature, (1, 1, 1, 1)), 3)
+multiplications = 64 * columns.numel()
+print(f"input   {feature.numel():>12,} numbers")
+print(f"columns {columns.numel():>12,} numbers, {columns.numel() // feature.numel()} times as many")
+print(f"work    {multiplications:>12,} multiplications either way (64 output channels)")
+
+# %% id="im2col-speed" tags=["nbval-check-output"]
+from time import perf_counter
+
+
+def seconds(function, *arguments):
+    start = perf_counter()
+    function(*arguments)
+    return perf_counter() - start
+
+
+slow = min(seconds(conv2d_loops, grey, kernels["blur"]) for _ in range(2))
+fast = min(seconds(conv2d_matrix, grey[None], kernels["blur"][None, None]) for _ in range(5))
+print("the matrix form is more than ten times faster:", slow / fast > 10)
+
+# %% [markdown] id="im2col-trade"
+# Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. That
+# is the trade: **memory for speed**. Libraries soften it by building the columns piece by piece,
+# or avoid it with other algorithms, but the numbers that come out are these.
+
+# %% [markdown] id="groups"
+# ### Groups
+#
+# Must every output channel look at every input channel? With **groups** $g$ the channels are split
+# into $g$ parts that do not see one another, and the layer has $g$ times fewer weights:
+# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C$, each channel has its own flat kernel: a **depthwise**
+# convolution. A 1 × 1 convolution after it mixes the channels again; the pair does nearly the
+# work of a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
+
+# %% id="groups-count" tags=["nbval-check-output"]
+def count(c_in, c_out, k, groups=1):
+    return c_out * (c_in // groups) * k * k
+
+
+print(f"full 3×3, 64 → 64:        {count(64, 64, 3):6,} weights")
+print(f"four groups:              {count(64, 64, 3, groups=4):6,}")
+print(f"depthwise 3×3 + full 1×1: {count(64, 64, 3, groups=64) + count(64, 64, 1):6,}")
+
+# %% id="groups-check" tags=["nbval-check-output"]
+x4, w4 = torch.randn(1, 4, 8, 8), torch.randn(6, 2, 3, 3)  # two groups: 2 channels in, 3 out
+halves = [F.conv2d(x4[:, :2], w4[:3]), F.conv2d(x4[:, 2:], w4[3:])]
+together = ops.conv2d(x4, w4, groups=2)
+print("two groups are two small convolutions:", torch.allclose(torch.cat(halves, 1), together, atol=1e-6))
+
+# %% [markdown] id="backward"
+# ### The backward pass
+#
+# To learn, a layer must answer two questions. Given how the loss $L$ changes with each output,
+# $g_{r,c} = \partial L / \partial y_{r,c}$: how does it change with each **weight**, and with each **input**?
+#
+# Start from $y_{r,c} = \sum_{i,j} w_{i,j}\,x_{r+i,c+j}$ and the chain rule.
+#
+# **The weight** $w_{i,j}$ appears in every output, each time times the input cell under it:
+#
+# $$ \frac{\partial L}{\partial w_{i,j}} = \sum_{r,c} g_{r,c}\; x_{r+i,\,c+j} $$
+#
+# Read the right side again. It is a convolution of the input, and its kernel is $g$.
+#
+# **The input** cell $x_{a,b}$ was read by several windows. In the window at $(r, c)$ it met the
+# weight $w_{a-r,\,b-c}$:
+#
+# $$ \frac{\partial L}{\partial x_{a,b}} = \sum_{r,c} g_{r,c}\; w_{a-r,\,b-c} $$
+#
+# There is the minus sign of the textbooks: a convolution with the **turned** kernel. You can
+# also see it as stamping: each output sends its gradient back through the kernel, onto the window
+# that it came from, and overlapping stamps add up.
+
+# %% id="stamps" alt="Output gradients in a small grid, each stamping a scaled copy of the kernel onto a larger grid; where stamps overlap the values add up."
+g = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
+plotting.show_transposed_convolution(g, torch.tensor([[1.0, 2, 1], [0, 1, 0], [0, 1, 0]]), stride=1, stamps=((0, 0), (1, 2)))
+
+# %% id="backward-code"
+def conv2d_backward(x, w, g):
+    """Gradients of x [H, W] and w [kh, kw], given g = dL/dy [OH, OW]."""
+    (oh, ow), (kh, kw) = g.shape, w.shape
+    dw, dx = torch.zeros_like(w), torch.zeros_like(x)
+    for i in range(kh):
+        for j in range(kw):
+            dw[i, j] = (g * x[i : i + oh, j : j + ow]).sum()
+            dx[i : i + oh, j : j + ow] += g * w[i, j]
+    return dx, dw
+
+
+# %% id="backward-check" tags=["nbval-check-output"]
+x, w = torch.randn(8, 9, requires_grad=True), torch.randn(3, 3, requires_grad=True)
+y = F.conv2d(x[None, None], w[None, None])[0, 0]
+g = torch.randn_like(y)
+y.backward(g)  # autograd's answer
+dx, dw = conv2d_backward(x.detach(), w.detach(), g)
+print("weights:", torch.allclose(dw, w.grad, atol=1e-5), " input:", torch.allclose(dx, x.grad, atol=1e-5))
+turned = F.conv2d(F.pad(g, (2, 2, 2, 2))[None, None], w.detach().flip(0, 1)[None, None])[0, 0]
+print("input gradient = padded convolution with the turned kernel:", torch.allclose(turned, dx, atol=1e-5))
+
+# %% [markdown] id="backward-note"
+# Keep that last line in mind. The operation that sends gradients back, small map to large map
+# by stamping kernels, will become a layer of its own in lesson 04: the **transposed convolution**.
+
+# %% [markdown] id="equality"
+# ## What you built is what the library runs
+#
+# `seglib.ops.conv2d` is a **primitive** with three bodies: `naive` (loops), `scratch` (`im2col` and a
+# matrix product, with stride, padding, dilation and groups), and `native` (PyTorch's). All
+# three must give the same numbers; compare them, and yours.
+
+# %% id="equality-check" tags=["nbval-check-output"]
+xb, wb = torch.randn(2, 4, 9, 9, dtype=torch.float64), torch.randn(6, 2, 3, 3, dtype=torch.float64)
+settings = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}
+native = ops.conv2d.native(xb, wb, **settings)
+for style in ("naive", "scratch"):
+    body = getattr(ops.conv2d, style)
+    print(f"{style:8s} equals native: {torch.allclose(body(xb, wb, **settings), native, rtol=1e-10)}")
+mine = conv2d_matrix(image, block)
+print(f"yours    equals native: {torch.allclose(mine, ops.conv2d(image[None], block)[0], atol=1e-5)}")
+
+# %% [markdown] id="swap"
+# Now the part that makes it yours. A real network, the FCN of lesson 04 with its shipped
+# weights, runs below on *your* `conv2d_matrix`. `seglib.use` puts a function in the place of a
+# primitive for as long as the `with` block lasts.
+
+# %% id="swap-code"
+def my_conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Your matrix form for batches; it covers what this network needs."""
+    assert stride in (1, (1, 1)) and dilation in (1, (1, 1)) and groups == 1
+    p = padding if isinstance(padding, int) else padding[0]
+    y = torch.stack([conv2d_matrix(each, weight) for each in F.pad(x, (p, p, p, p))])
+    return y if bias is None else y + bias[:, None, None]
+
+
+# %% id="swap-run" alt="The image beside two identical maps of class labels: one made with PyTorch's convolution, the other with the one built in this lesson."
+from seglib.pretrained import load
+
+fcn = load("fcn")
+reference = fcn.predict([image])[0]
+with seglib.use(conv2d=my_conv2d):
+    yours = fcn.predict([image])[0]
+plotting.compare(image, {"PyTorch's conv2d": reference, "your conv2d": yours}, fcn.categories)
+
+# %% id="swap-check" tags=["nbval-check-output"]
+agreement = (reference.semantic == yours.semantic).float().mean()
+print(f"pixels with the same label: {agreement:.1%}")
+
+# %% [markdown] id="learns"
+# ## It learns: from chosen kernels to learned ones
+#
+# So far you chose the numbers in the kernel. Now the network shall find them. The task: mark the
+# **outlines of objects**. The target comes from the masks, as 1 where an object's mask ends and
+# 0 elsewhere.
+
+# %% id="outline-target"
+def outlines(masks):
+    """masks bool [N, H, W] -> float [H, W], 1 on both sides of every mask's border."""
+    m = masks.float()[:, None]  # [N, 1, H, W]
+    grown, shrunk = F.max_pool2d(m, 3, 1, 1), -F.max_pool2d(-m, 3, 1, 1)
+    return (grown - shrunk).amax(dim=(0, 1)) if len(masks) else torch.zeros(masks.shape[1:])
+
+
+def load_images(indices):
+    """Images [N, 3, 128, 128] and outlines [N, 1, 128, 128], smaller ones padded."""
+    pixels, wanted = torch.full((len(indices), 3, 128, 128), 0.5), torch.zeros(len(indices), 1, 128, 128)
+    for row, index in enumerate(indices):
+        picture, truth = dataset[index]
+        height, width = truth.size
+        pixels[row, :, :height, :width], wanted[row, 0, :height, :width] = picture, outlines(truth.masks)
+    return pixels, wanted
+
+
+pixels, wanted = load_images(range(min(160, len(dataset))))
+
+# %% id="outline-figure" alt="Three images, and beside each a black picture with white lines along the borders of its objects."
+plotting.show_images(sum(([pixels[i], wanted[i, 0]] for i in range(2)), []), ["image", "wanted"] * 2)
+
+# %% [markdown] id="overfit-text"
+# The network has two convolutions with a ReLU between them; its first layer has 16 kernels of
+# 7 × 7 × 3. Two details before it starts. The kernels begin as **small noise**, so that what is
+# learned is not buried under it. And the pixels are **centred**: brightness 0.5 becomes 0. If all
+# inputs are positive, every window's sum mostly measures brightness, and training crawls. (Set
+# `centre = 0.0` and see.)
+#
+# First the habit that will save you days: **overfit one batch**. If a network cannot come close to
+# learning a few images by heart, something is broken, and more data will not mend it.
+
+# %% id="model"
+centre = 0.5
+
+
+def make_network():
+    torch.manual_seed(0)
+    first, second = torch.nn.Conv2d(3, 16, 7, padding=3), torch.nn.Conv2d(16, 1, 5, padding=2)
+    first.weight.data *= 0.1
+    return torch.nn.Sequential(first, torch.nn.ReLU(), second)
+
+
+def train_step(network, optimizer, x, y):
+    logits = network((x - centre) * 4)
+    loss = F.binary_cross_entropy_with_logits(logits, y, pos_weight=torch.tensor(3.0))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# %% id="overfit" alt="The loss on one batch falls steeply in the first steps and then more and more slowly." tolerance=0.1
+network = make_network()
+optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
+one_batch = pixels[:4, :, :64, 32:96], wanted[:4, :, :64, 32:96]
+losses = [train_step(network, optimizer, *one_batch) for _ in range(150)]
+print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
+plotting.training_curve(losses, title="One batch, over and over")
+
+# %% [markdown] id="overfit-read"
+# It falls by more than half, so the parts are connected rightly. It does not fall to zero, and more
+# steps would not change that. Hold that thought; the reason comes in "Look inside". Now train on
+# random crops of many images.
+
+# %% id="train" alt="Training loss over 250 steps: a quick fall in the first fifty, then a slow one with noise."
+network = make_network()
+optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
+random = torch.Generator().manual_seed(0)
+with plotting.LiveCurve(steps=250, title="Outlines of objects") as live:
+    for i in range(250):
+        rows = torch.randperm(len(pixels), generator=random)[:16]
+        top, left = torch.randint(0, 64, (2,), generator=random).tolist()
+        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))
+        live.update(i, loss=train_step(network, optimizer, pixels[crop], wanted[crop]))
+
+# %% id="learned-result" alt="Three images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, windows and clouds."
+with torch.no_grad():
+    found = network((pixels[:16] - centre) * 4).sigmoid()
+rows = [[pixels[i], wanted[i, 0], found[i, 0]] for i in range(3)]
+plotting.show_images(sum(rows, []), ["image", "wanted", "found"] * 3, columns=3)
+
+# %% [markdown] id="filters-text"
+# **What did it learn to look for?** Draw the 16 kernels of the first layer as small colour pictures,
+# before and after training. Grey is zero.
+
+# %% id="filters-before" alt="Sixteen small squares of random coloured noise: the kernels before training."
+plotting.show_kernels(make_network()[0].weight.detach(), title="Before training: noise")
+
+# %% id="filters-after" alt="The same sixteen kernels after training: many have become smooth, with a bright and a dark side in different directions."
+plotting.show_kernels(network[0].weight.detach(), title="After training")
+
+# %% [markdown] id="filters-read"
+# Some kernels have a bright side and a dark side: edge detectors in several directions, relatives of
+# the kernel that you wrote by hand at the start. Others have a centre in one colour and a rim in
+# another: they find spots and colour changes. Nobody told the network about edges; the task
+# did. In networks trained for long on photographs, the first layer always ends up with such edges
+# and blobs of colour (Krizhevsky et al. 2012, figure 3).
+#
+# The shipped FCN was trained for much longer, on classes instead of outlines. Its first kernels
+# are only 3 × 3, so look at what they *respond to* rather than at their nine cells.
+
+# %% id="fcn-maps" alt="Twelve grey maps of one image: first-layer channels of the shipped FCN respond to edges in different directions, to brightness and to colours."
+first = next(m for m in fcn.modules() if isinstance(m, torch.nn.Conv2d))
+with torch.no_grad():
+    responses = ops.conv2d(image[None], first.weight, padding=first.padding)[0]
+plotting.feature_maps(responses, limit=12, signed=True, title="First layer of the shipped FCN-8s")
+
+# %% [markdown] id="inside"
+# ## Look inside: what a small window cannot see
+#
+# Look at the three results again. The network marks the borders of objects, and it also marks
+# borders *inside* objects and in the background. It is not careless. Cut out what it sees when it is
+# wrong: its two layers together look at 11 × 11 pixels.
+
+# %% id="false-alarms"
+false_alarm = (found[:, 0] > 0.7) & (F.max_pool2d(wanted[:16], 7, 1, 3)[:, 0] == 0)  # far from any outline
+false_alarm[:, :5], false_alarm[:, -5:] = False, False
+false_alarm[..., :5], false_alarm[..., -5:] = False, False
+places = false_alarm.nonzero()
+places = places[torch.linspace(0, len(places) - 1, 6).long()]
+
+# %% id="patches" alt="Six enlarged patches of 11 by 11 pixels; each shows a clear edge, and none shows what the edge belongs to."
+patches = [pixels[n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in places.tolist()]
+plotting.show_images(patches, columns=6, panel=1.5, caption="False alarms, as the network sees them")
+
+# %% [markdown] id="inside-read"
+# Each patch does contain an edge. Whether it is the border of an object, or a stripe on one, or a
+# cloud, the patch cannot tell. No kernel could: the information is outside the window. That is why
+# the loss on one batch stopped falling. The **receptive field** is too small, and the next lesson
+# is about making it grow.
+#
+# One more thing to look at is the border. Padding with zeros paints a dark frame around the
+# picture, and the kernel sees an edge there that does not exist.
+
+# %% id="border" alt="A flat grey image and its response to an edge kernel with zero padding: bright lines at the left and right border, nothing inside."
+flat = torch.full((1, 1, 32, 32), 0.6)
+edge = kernels["vertical edges"][None, None]
+response = ops.conv2d(flat, edge, padding=1)[0, 0]
+plotting.show_images([flat[0, 0], response.abs() / response.abs().max()], ["a flat image", "its 'edges'"], panel=2.2)
+
+# %% [markdown] id="try"
+# ## Try it
+#
+# Move the window, change stride, padding and dilation, and watch the numbers.
+# Set dilation to 2 on the 7 × 7 image: which output size do you expect?
+
+# %% id="stepper" alt="A convolution drawn as three grids, input, kernel and output, with sliders for position, stride, padding and dilation."
+from seglib.widgets import ConvolutionStepper
+
+ConvolutionStepper()
+
+# %% [markdown] id="quiz-text"
+# ### Check yourself
+
+# %% id="quiz-one" tags=["quiz", "hide-input"]
+from seglib.widgets import Option, Question, Quiz
+
+sizes = Question(
+    "An input of 64×64, a 5×5 kernel, stride 2, padding 2, dilation 1. The output is",
+    [
+        Option("64×64", feedback="That would be so with stride 1; stride 2 takes every second place."),
+        Option("32×32", True, "⌊(64 + 4 − 4 − 1)/2⌋ + 1 = 31 + 1."),
+        Option("30×30", feedback="You left the padding out: 2·2 pixels are added before the window slides."),
+        Option("31×31", feedback="Close: the formula ends with + 1, for the first place."),
+    ],
+    objective="output size",
+)
+by_hand = Question(
+    "Row [1, 2, 4, 7] with kernel [−1, 1], stride 1, no padding, as PyTorch does it:",
+    [
+        Option("[1, 2, 3]", True, "Each output is right minus left."),
+        Option("[−1, −2, −3]", feedback="That is the flipped kernel: textbook convolution, not PyTorch's."),
+        Option("[1, 2, 3, −7]", feedback="Without padding the window has only three places."),
+    ],
+    objective="by hand",
+)
+Quiz([sizes, by_hand], title="Sizes and sums")
+
+# %% id="quiz-two" tags=["quiz", "hide-input"]
+weights = Question(
+    "Weights (with biases) of a 3×3 layer from 32 to 64 channels with 4 groups:",
+    [
+        Option("18,496", feedback="That is without groups: each output channel would see all 32 channels."),
+        Option("4,672", True, "64 · (32/4) · 9 + 64."),
+        Option("640", feedback="64 · 9 + 64: each kernel still reaches through the 8 channels of its group."),
+    ],
+    objective="groups",
+)
+columns = Question(
+    "Why is im2col with a matrix product faster than the loops?",
+    [
+        Option("It needs fewer multiplications", feedback="Count them: exactly the same number."),
+        Option("It uses less memory", feedback="On the contrary: about nine times more for a 3×3 kernel."),
+        Option("The same work runs in one highly tuned routine", True, "It pays with memory."),
+    ],
+    objective="im2col",
+)
+Quiz([weights, columns], title="Weights and cost")
+
+# %% id="quiz-three" tags=["quiz", "hide-input"]
+backward = Question(
+    "The gradient with respect to the input of a stride-1 convolution is",
+    [
+        Option("a convolution of the input with the output's gradient", feedback="That is the gradient of the weights."),
+        Option("a convolution of the padded output gradient with the turned kernel", True, "Or: stamps that add up."),
+        Option("the output's gradient divided by the kernel", feedback="Nothing is inverted: gradients flow back through the same weights."),
+    ],
+    objective="backward",
+)
+flipped = Question(
+    "A textbook's sharpening kernel is not symmetric. You paste it into conv2d and the result is mirrored. Why?",
+    [
+        Option("conv2d pads with zeros", feedback="That only affects the border."),
+        Option("conv2d computes cross-correlation, without the flip", True, "Turn the kernel by 180° first."),
+        Option("The kernel must be learned", feedback="Any numbers work; here they are used in another order than the book's."),
+    ],
+    objective="filters",
+)
+Quiz([backward, flipped], title="Backward, and the flip")
+
+# %% [markdown] id="assignment"
+# ### Your turn
+#
+# The [assignment](assignments/02_convolution.ipynb) has three tasks: your own `conv2d` with stride and
+# padding, `im2col` with dilation and groups that must run a real FCN, and the backward pass of a
+# strided convolution. Each comes with checks that say what is wrong.
+
+# %% [markdown] id="summary"
+# ## In one minute
+#
+# - A convolution is a weighted sum over a local window, with the same weights at every place.
+#   That makes it small, and makes its answer move along with the picture.
+# - A kernel reaches through all input channels: $O \cdot (C/g) \cdot k^2$ weights.
+# - $n_\text{out} = \lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$.
+# - `im2col` turns it into one matrix product: the same work, about $k^2$ times the memory, much faster.
+# - Backward: the weights' gradient is a convolution of input with output gradient; the input's is
+#   stamping, which is a convolution with the turned kernel.
+# - Learned first kernels become edges and colours. What lies outside the window stays unknown.
+#
+# **Next** in [lesson 03](03_backbones.ipynb) layers are stacked until the window covers whole objects.
+#
+# **References**
+#
+# - K. Fukushima. Neocognitron: a self-organizing neural network model for a mechanism of pattern
+#   recognition unaffected by shift in position. *Biological Cybernetics* 36, 1980.
+# - Y. LeCun et al. Backpropagation applied to handwritten zip code recognition. *Neural
+#   Computation* 1(4), 1989.
+# - A. Krizhevsky, I. Sutskever, G. Hinton. ImageNet classification with deep convolutional neural
+#   networks. *NIPS* 2012.
+# - V. Dumoulin, F. Visin. A guide to convolution arithmetic for deep learning. arXiv 1603.07285, 2016.
+# - A. Howard et al. MobileNets: efficient convolutional neural networks for mobile vision
+#   applications. arXiv 1704.04861, 2017.
