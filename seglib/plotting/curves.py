@@ -63,6 +63,11 @@ def training_curve(
     return fig
 
 
+def metric_name(key: str) -> str:
+    """`mean_iou` as it is spoken: mean IoU."""
+    return key.replace("_", " ").replace("iou", "IoU")
+
+
 def history_curve(
     history: History,
     metrics: Sequence[str] = ("mean_iou",),
@@ -73,7 +78,7 @@ def history_curve(
 ) -> Figure:
     """A finished run's losses, and the named metrics of its validations where it has them."""
     measured = {
-        name.replace("_", " "): [
+        metric_name(name): [
             (int(row["step"]), row[name]) for row in history.validation if name in row
         ]
         for name in metrics

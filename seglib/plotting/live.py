@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from seglib.errors import SeglibError
-from seglib.plotting.curves import training_curve
+from seglib.plotting.curves import metric_name, training_curve
 from seglib.plotting.style import Figure
 from seglib.training.config import Progress
 
@@ -49,7 +49,7 @@ class LiveCurve:
             self.steps.append(step + 1)
             self.losses.append(float(loss))
         for name, value in metrics.items():
-            self.metrics.setdefault(name.replace("_", " "), []).append((step + 1, float(value)))
+            self.metrics.setdefault(metric_name(name), []).append((step + 1, float(value)))
         if len(self.losses) - self._drawn >= self.every:
             self._show()
 

@@ -81,13 +81,18 @@ class Figure(MatplotlibFigure):
         """The drawn figure: uint8 [H, W, 3]."""
         with mpl.rc_context(STYLE):
             canvas = FigureCanvasAgg(self)
+            if (layout := self.get_layout_engine()) is not None:
+                # Each run of the layout moves things by a fraction of a pixel: run it once.
+                layout.execute(self)
+                self.set_layout_engine("none")
             canvas.draw()
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def png(self) -> bytes:
         """The figure as PNG bytes without metadata; the same figure gives the same bytes."""
-        data = encode_png(self.pixels())
-        return data if len(data) <= _HEAVY else encode_png(self.pixels(), colors=256)
+        pixels = self.pixels()
+        data = encode_png(pixels)
+        return data if len(data) <= _HEAVY else encode_png(pixels, colors=256)
 
     @property
     def title(self) -> str:

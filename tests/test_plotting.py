@@ -1,0 +1,515 @@
+"""Pictures: each shows what it claims, is the same every time, and leaves no state behind."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import sys
+from typing import ClassVar
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+import seglib.plotting as plotting
+from seglib.errors import SeglibError
+from seglib.ops.convolution import conv2d
+from seglib.plotting import style
+from seglib.structures import Categories, Category, Instances, Panoptic, Prediction, Target
+from seglib.training import History, Progress
+
+CATEGORIES = Categories(
+    [
+        Category(1, 16, "bird"),
+        Category(2, 18, "dog"),
+        Category(3, 187, "sky-other-merged", is_thing=False),
+    ]
+)
+
+
+def scene() -> tuple[torch.Tensor, Target]:
+    """Two touching dogs and a bird under a sky, 40 x 60, one pixel column ignored."""
+    image = torch.linspace(0, 1, 3 * 40 * 60).reshape(3, 40, 60)
+    masks = torch.zeros(3, 40, 60, dtype=torch.bool)
+    masks[0, 20:35, 5:20] = True
+    masks[1, 20:35, 20:40] = True
+    masks[2, 3:10, 40:55] = True
+    labels = torch.tensor([2, 2, 1])
+    semantic = torch.zeros(40, 60, dtype=torch.int64)
+    semantic[:15] = 3
+    segment_map = (semantic == 3).long() * 4
+    for number, (mask, label) in enumerate(zip(masks, labels, strict=True), 1):
+        semantic[mask] = label
+        segment_map[mask] = number
+    semantic[:, 59] = 255
+    panoptic = Panoptic(
+        segment_map, torch.tensor([1, 2, 3, 4]), torch.tensor([2, 2, 1, 3]), torch.zeros(4).bool()
+    )
+    boxes = torch.tensor([[5.0, 20, 20, 35], [20, 20, 40, 35], [40, 3, 55, 10]])
+    crowd = torch.tensor([False, False, False])
+    area = masks.flatten(1).sum(1).float()
+    return image, Target(boxes, labels, masks, crowd, area, (40, 60), 1, semantic, panoptic)
+
+
+class Dataset:
+    """Three times the scene."""
+
+    categories = CATEGORIES
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
+        return scene()
+
+
+def words(fig: plotting.Figure) -> list[str]:
+    """Every text in a figure: titles, labels, numbers, captions."""
+    return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
+
+
+def titles(fig: plotting.Figure) -> list[str]:
+    return [axes.get_title() for axes in fig.axes]
+
+
+def every_figure() -> dict[str, plotting.Figure]:
+    """One of each."""
+    image, target = scene()
+    kernel = torch.tensor([[1.0, 0, -1]] * 3)
+    small = torch.arange(25.0).reshape(5, 5)
+    prediction = Prediction((40, 60), CATEGORIES, semantic=target.semantic)
+    mask = target.masks[0, 18:26, 2:12]
+    return {
+        "images": plotting.show_images([image, image[0]], ["a", "b"]),
+        "heat": plotting.show_heatmap(small, "heat"),
+        "sample": plotting.show_sample(image, target, CATEGORIES),
+        "prediction": plotting.show_prediction(image, prediction),
+        "compare": plotting.compare(image, {"Truth": target}, CATEGORIES),
+        "grid": plotting.dataset_grid(Dataset(), 2),
+        "semantic": plotting.show_semantic(image, target, CATEGORIES),
+        "panoptic": plotting.show_panoptic(image, target, CATEGORIES),
+        "training": plotting.training_curve([3.0, 2, 1], {"mean IoU": [(1, 0.2), (3, 0.6)]}),
+        "bars": plotting.bars({"dog": 0.5, "bird": 0.9}, title="IoU"),
+        "histogram": plotting.histogram({"a": small, "b": small * 2}, title="areas"),
+        "pr": plotting.precision_recall(np.array([1, 0.5]), np.array([0.5, 0.5])),
+        "staircase": plotting.ap_staircase([0.9, 0.8], [True, False], 2),
+        "confusion": plotting.confusion_heatmap(np.eye(3) * 4, ["a", "b", "c"]),
+        "step": plotting.convolution_step(small, kernel, torch.ones(3, 3), (1, 1)),
+        "kernels": plotting.show_kernels({"edge": kernel}),
+        "maps": plotting.feature_maps(small[None]),
+        "sizes": plotting.show_output_sizes(5, [{"kernel": 3}]),
+        "im2col": plotting.show_im2col(4, 3),
+        "transposed": plotting.show_transposed_convolution(torch.ones(2, 2), kernel),
+        "bilinear": plotting.show_bilinear_kernel(4),
+        "checkerboard": plotting.show_checkerboard(),
+        "field": plotting.show_receptive_field(image, (5, 5, 20, 20), image[0]),
+        "growth": plotting.show_field_growth([3, 7], [1, 2]),
+        "pixels": plotting.show_mask_pixels(mask, "mask"),
+        "rle": plotting.show_rle(mask),
+        "polygon": plotting.show_polygon([[1, 1, 6, 1, 6, 5]], (7, 8)),
+        "iou": plotting.show_iou(target.masks[0], target.masks[1]),
+        "timeline": plotting.timeline("FCN"),
+        "vgg": plotting.vgg_diagram(),
+        "residual": plotting.residual_diagram(),
+        "resnet": plotting.resnet_diagram(),
+        "fpn": plotting.fpn_diagram(),
+        "fcn": plotting.fcn_diagram(),
+        "tasks": plotting.task_comparison(image, target, CATEGORIES),
+        "scores": plotting.score_maps(image, {"8s": target.semantic}, target.semantic, CATEGORIES),
+        "touching": plotting.touching_instances(image, target, target.semantic, CATEGORIES, 2),
+    }
+
+
+def test_figures_are_labelled_small_and_leave_no_state() -> None:
+    before = dict(mpl.rcParams)
+    for name, fig in every_figure().items():
+        assert any(titles(fig)) or fig.get_suptitle() or name == "grid", name
+        assert len(fig.png()) < 200_000, name
+    assert dict(mpl.rcParams) == before
+    if "matplotlib.pyplot" in sys.modules:
+        assert not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    image, target = scene()
+    for draw in (
+        lambda: plotting.show_semantic(image, target, CATEGORIES),
+        lambda: plotting.timeline("FCN"),
+        lambda: plotting.training_curve(np.linspace(2, 1, 50).tolist()),
+    ):
+        fig = draw()
+        first = fig.png()
+        assert first == fig.png() == draw().png()
+
+
+def test_a_figure_displays_itself_as_png_with_its_title_as_text() -> None:
+    bundle = plotting.timeline()._repr_mimebundle_()
+    assert bundle["image/png"].startswith("iVBOR")
+    assert "From a convolution to masks by query" in bundle["text/plain"]
+
+
+def test_heavy_pictures_are_reduced_but_paper_stays_white() -> None:
+    noise = torch.rand(3, 400, 400, generator=torch.Generator().manual_seed(0))
+    fig = plotting.show_images([noise, noise], ["a", "b"])
+    assert len(fig.png()) < 0.6 * len(style.encode_png(fig.pixels()))
+    drawn = np.asarray(Image.open(io.BytesIO(fig.png())).convert("RGB"))
+    assert (drawn[0, 0] == 255).all()
+
+
+# --- colour vision -------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+DEUTERANOPIA = np.array(
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
+)
+PROTANOPIA = np.array(
+    [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ]
+)
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab_seen(shade: str, eye: np.ndarray) -> np.ndarray:
+    """CIE Lab of a colour as the given eye sees it."""
+    channels = np.array(to_rgb(shade))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(eye @ linear, 0, 1) / (TO_XYZ @ np.ones(3))
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("eye", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["normal", "d", "p"])
+def test_palette_can_be_told_apart(eye: np.ndarray) -> None:
+    seen = [lab_seen(shade, eye) for shade in plotting.PALETTE]
+    # 10 is several times the just noticeable difference (2.3).
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
+def test_the_simulation_itself_confuses_red_and_green() -> None:
+    red, green = (lab_seen(shade, DEUTERANOPIA) for shade in ("#C04040", "#707000"))
+    plain_red, plain_green = (lab_seen(shade, np.eye(3)) for shade in ("#C04040", "#707000"))
+    assert np.linalg.norm(red - green) < 0.5 * np.linalg.norm(plain_red - plain_green)
+
+
+def test_colors_are_distinct_and_ink_is_readable() -> None:
+    assert len({plotting.color(i) for i in range(35)}) == 35
+    assert style.ink_on("#000000") == "white"
+    assert style.ink_on("#F0E442") != "white"
+
+
+# --- overlays ------------------------------------------------------------------------------
+
+
+def test_overlay_enlarges_small_images_and_paints_only_where_masks_are() -> None:
+    image, target = scene()
+    painted = plotting.overlay(image, target, CATEGORIES, names=False, boxes=False, side=120)
+    assert painted.shape == (80, 120, 3)
+    assert painted.dtype == np.uint8
+    plain = plotting.overlay(image, target[torch.zeros(3).bool()], CATEGORIES, side=120)
+    changed = (painted != plain).any(-1)
+    assert changed[44:66, 14:36].all()
+    assert not changed[36, 60:].any()
+
+
+def test_overlay_keeps_a_large_image_and_can_shrink_it_for_a_panel() -> None:
+    image = torch.rand(3, 100, 200)
+    labels = torch.zeros(100, 200, dtype=torch.int64)
+    assert plotting.overlay(image, labels, CATEGORIES, side=64).shape == (100, 200, 3)
+    assert plotting.overlay(image, labels, CATEGORIES, side=64, shrink=True).shape == (32, 64, 3)
+
+
+def test_overlay_leaves_out_low_scores_and_takes_the_first_filled_layer() -> None:
+    image, target = scene()
+    scores = torch.tensor([0.9, 0.4, 0.8])
+    instances = Instances(target.boxes, scores, target.labels, target.masks)
+    prediction = Prediction((40, 60), CATEGORIES, instances=instances)
+    kept = Prediction((40, 60), CATEGORIES, instances=instances[scores >= 0.5])
+    np.testing.assert_array_equal(
+        plotting.overlay(image, prediction), plotting.overlay(image, kept, min_score=0)
+    )
+    with pytest.raises(SeglibError, match="semantic is empty"):
+        plotting.overlay(image, prediction, layer="semantic")
+
+
+def test_overlay_refuses_a_mask_of_another_size() -> None:
+    with pytest.raises(SeglibError, match="does not fit"):
+        plotting.overlay(torch.zeros(3, 8, 8), torch.ones(9, 8, dtype=torch.int64), CATEGORIES)
+
+
+def test_tags_never_overlap() -> None:
+    from seglib.plotting.canvas import Canvas
+
+    canvas = Canvas(np.zeros((60, 60, 3), np.uint8), side=300)
+    drawn = [canvas.tag("umbrella", (10, 10, 30, 30), (0, 100, 200)) for _ in range(30)]
+    assert drawn[0] is True
+    assert drawn[-1] is False
+    for a, b in itertools.combinations(canvas.tags, 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [torch.ones(3, 4, 5), np.full((4, 5, 3), 255, np.uint8), torch.ones(4, 5), torch.ones(1, 4, 5)],
+)
+def test_every_kind_of_image_is_understood(picture: object) -> None:
+    from seglib.plotting.canvas import as_rgb
+
+    assert as_rgb(picture).shape == (4, 5, 3)
+    assert (as_rgb(picture) == 255).all()
+
+
+def test_a_shape_that_is_no_image_is_refused() -> None:
+    with pytest.raises(SeglibError, match=r"\[2, 4, 5\]"):
+        plotting.show_images([torch.ones(2, 4, 5)])
+    with pytest.raises(SeglibError, match="at least one"):
+        plotting.show_images([])
+
+
+# --- label maps ----------------------------------------------------------------------------
+
+
+def test_label_maps_have_one_colour_a_class_and_a_legend_of_those_present() -> None:
+    image, target = scene()
+    painted = plotting.paint_labels(target.semantic)
+    assert tuple(painted[25, 10]) == plotting.class_color(2)
+    assert tuple(painted[0, 0]) == plotting.class_color(3)
+    legend = plotting.show_semantic(image, target, CATEGORIES).axes[2].get_legend()
+    names = {text.get_text() for text in legend.get_texts()}
+    assert names == {"background", "sky", "dog", "bird", "ignored"}
+
+
+def test_touching_objects_are_counted() -> None:
+    image, target = scene()
+    fig = plotting.touching_instances(image, target, target.semantic, CATEGORIES, 2)
+    assert titles(fig) == ["Truth: 2 objects", "Pixels labelled dog", "Connected: 1 region"]
+
+
+def test_score_maps_take_scores_or_labels() -> None:
+    image, target = scene()
+    scores = torch.zeros(4, 5, 8)
+    scores[2] = 1
+    fig = plotting.score_maps(image, {"8s": scores}, target.semantic, CATEGORIES)
+    drawn = fig.axes[1].get_images()[0].get_array()
+    assert drawn.shape == (5, 8, 3)
+    assert tuple(drawn[0, 0]) == plotting.class_color(2)
+
+
+def test_tasks_without_panoptic_truth_show_three_pictures() -> None:
+    image, target = scene()
+    assert len(plotting.task_comparison(image, target, CATEGORIES).axes) == 4
+    target.panoptic = None
+    assert len(plotting.task_comparison(image, target, CATEGORIES).axes) == 3
+
+
+# --- curves and scores ---------------------------------------------------------------------
+
+
+def test_smoothing_keeps_a_line_straight_and_a_constant_constant() -> None:
+    from seglib.plotting.curves import smooth
+
+    np.testing.assert_allclose(smooth([2.0] * 9, 4), 2)
+    np.testing.assert_allclose(smooth(np.arange(9.0), 3)[1:-1], np.arange(1, 8))
+
+
+def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
+    fig = plotting.training_curve([3.0, 2, 1], {"mean IoU": [(1, 0.2), (3, 0.6)]}, ceiling=0.9)
+    np.testing.assert_allclose(fig.axes[0].get_lines()[0].get_ydata(), [3, 2, 1])
+    np.testing.assert_allclose(fig.axes[1].get_lines()[0].get_xdata(), [1, 3])
+    assert "ceiling" in words(fig)
+
+
+def test_history_curve_picks_the_metrics_that_were_measured() -> None:
+    history = History(losses=[2.0, 1.0], validation=[{"step": 2, "mean_iou": 0.5}])
+    fig = plotting.history_curve(history, ("mean_iou", "AP"))
+    np.testing.assert_allclose(fig.axes[1].get_lines()[0].get_ydata(), [0.5])
+    assert len(plotting.history_curve(history, ("AP",)).axes) == 1
+
+
+def test_live_curve_records_and_draws_at_fixed_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    from seglib.plotting import live as module
+
+    class Display:
+        shown: ClassVar[list[tuple[str, int]]] = []
+
+        def display(self, fig: plotting.Figure, display_id: bool) -> Display:
+            self.shown.append(("display", len(fig.axes[0].get_lines()[0].get_ydata())))
+            return self
+
+        def update(self, fig: plotting.Figure) -> None:
+            self.shown.append(("update", len(fig.axes[0].get_lines()[0].get_ydata())))
+
+    monkeypatch.setattr(module, "_notebook", Display)
+    with plotting.LiveCurve(steps=10, redraws=2) as live:
+        for step in range(9):
+            live.update(step, loss=1 / (step + 1), mean_iou=0.1)
+        live(Progress(step=10, steps=10, loss=0.1, losses={}, lr=0.1, seconds=1))
+    assert Display.shown == [("display", 5), ("update", 10), ("update", 10)]
+    assert live.losses[-1] == 0.1
+    assert live.metrics["mean IoU"][0] == (1, 0.1)
+
+
+def test_bars_are_sorted_and_a_missing_class_says_so() -> None:
+    fig = plotting.bars({"dog": 0.5, "bird": 0.9, "sky": float("nan")})
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["bird", "dog", "sky"]
+    assert "absent" in words(fig)
+
+
+def test_histogram_shares_sum_to_one() -> None:
+    fig = plotting.histogram({"a": np.arange(10), "b": np.arange(5)}, bins=5)
+    heights = [sum(p.get_height() for p in c.patches) for c in fig.axes[0].containers[1::2]]
+    np.testing.assert_allclose(heights, 1)
+
+
+def test_staircase_writes_the_average_precision_of_five_detections() -> None:
+    fig = plotting.ap_staircase([0.95, 0.9, 0.8, 0.7, 0.6], [1, 0, 1, 1, 0], 4)
+    # Precision 1 up to recall 0.25 (26 samples), then 0.75 up to recall 0.75 (50 samples).
+    expected = (26 * 1 + 50 * 0.75) / 101
+    assert titles(fig)[1] == f"AP = {expected:.3f}, the mean of 101 samples"
+    cells = [c.get_text().get_text() for c in fig.axes[0].tables[0].get_celld().values()]
+    assert cells.count("miss") == 2
+
+
+def test_confusion_leaves_out_empty_classes_and_shares_rows() -> None:
+    counts = np.array([[6, 2, 0], [0, 4, 0], [0, 0, 0]])
+    fig = plotting.confusion_heatmap(counts, ["sky", "dog", "boat"])
+    np.testing.assert_allclose(fig.axes[0].get_images()[0].get_array(), [[0.75, 0.25], [0, 1]])
+    assert "boat" not in words(fig)
+    with pytest.raises(SeglibError, match="2 names"):
+        plotting.confusion_heatmap(counts, ["a", "b"])
+
+
+# --- convolution ---------------------------------------------------------------------------
+
+
+def test_convolution_step_marks_the_cells_and_writes_the_sum() -> None:
+    image = torch.arange(25.0).reshape(5, 5)
+    kernel = torch.tensor([[0.0, 1, 0], [1, 0, -1], [0, 0, 0]])
+    output = conv2d(image[None, None], kernel[None, None], padding=1)[0, 0]
+    fig = plotting.convolution_step(image, kernel, output, (0, 0), padding=1)
+    assert fig.get_supxlabel().replace("\n", " ") == "0·1 + 0·1 + 1·(-1)  =  -1"
+    shown = [t.get_text() for t in fig.axes[2].texts if t.get_text() not in ("", "=")]
+    assert shown == ["-1"]
+    with pytest.raises(SeglibError, match="outside"):
+        plotting.convolution_step(image, kernel, output, (5, 0), padding=1)
+
+
+def test_tapped_cells_agree_with_the_convolution() -> None:
+    from seglib.plotting.convolution import tapped_cells
+
+    image = torch.randn(9, 9, dtype=torch.float64)
+    kernel = torch.randn(3, 2, dtype=torch.float64)
+    output = conv2d(image[None, None], kernel[None, None], None, 2, 1, 2)[0, 0]
+    padded = torch.nn.functional.pad(image, (4, 4, 4, 4))
+    cells = tapped_cells((3, 1), (3, 2), 2, 1, 2)
+    total = sum(padded[r + 4, c + 4] * w for (r, c), w in zip(cells, kernel.flatten(), strict=True))
+    torch.testing.assert_close(total, output[3, 1])
+
+
+def test_output_sizes_are_written() -> None:
+    fig = plotting.show_output_sizes(6, [{"kernel": 3, "stride": 2, "padding": 1}])
+    assert titles(fig) == ["kernel 3, stride 2, padding 1\n6×6 → 3×3"]
+    with pytest.raises(SeglibError):
+        plotting.show_output_sizes(2, [{"kernel": 5}])
+
+
+def test_im2col_picture_numbers_the_columns() -> None:
+    fig = plotting.show_im2col(3, 2, column=1)
+    assert [t.get_text() for t in fig.axes[1].texts[:4]] == ["1", "2", "4", "5"]
+
+
+def test_transposed_convolution_adds_overlapping_stamps() -> None:
+    fig = plotting.show_transposed_convolution([[1, 2], [3, 4]], np.ones((3, 3)), stride=2)
+    assert [t.get_text() for t in fig.axes[2].texts].count("10") == 1
+
+
+def test_checkerboard_counts_overlaps() -> None:
+    uneven, even = plotting.show_checkerboard(size=4).axes
+    assert {t.get_text() for t in uneven.texts} == {"1", "2", "4"}
+    inner = [t.get_text() for t in even.texts if all(2 <= x <= 7 for x in t.get_position())]
+    assert set(inner) == {"4"}
+
+
+def test_receptive_field_frame_has_its_size() -> None:
+    fig = plotting.show_receptive_field(torch.zeros(3, 40, 40), (5, 6, 25, 36))
+    frame = fig.axes[0].patches[0]
+    assert (frame.get_width(), frame.get_height()) == (20, 30)
+
+
+# --- masks and networks --------------------------------------------------------------------
+
+
+def test_rle_writes_its_counts_down_the_columns() -> None:
+    mask = np.zeros((3, 3), bool)
+    mask[1:, 1] = True
+    fig = plotting.show_rle(mask)
+    assert "[4, 2, 3]" in fig.get_supxlabel()
+    assert [t.get_text() for t in fig.axes[1].texts] == ["4", "2", "3"]
+
+
+def test_polygon_counts_its_pixels() -> None:
+    assert titles(plotting.show_polygon([[1, 1, 5, 1, 5, 4, 1, 4]], (6, 7)))[0].endswith(
+        "12 pixels"
+    )
+
+
+def test_iou_of_boxes_and_masks_is_written() -> None:
+    assert titles(plotting.show_iou([0, 0, 4, 2], [2, 0, 6, 2])) == ["IoU = 4 / 12 = 0.33"]
+    a, b = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    a[:2], b[1:3] = True, True
+    assert titles(plotting.show_iou(a, b)) == ["IoU = 4 / 12 = 0.33"]
+    assert titles(plotting.show_iou([0, 0, 1, 1], [2, 2, 3, 3])) == ["IoU = 0 / 2 = 0.00"]
+
+
+def test_timeline_names_every_paradigm_and_refuses_unknown_ones() -> None:
+    shown = words(plotting.timeline(["FCN", "SOLO"]))
+    for name in ("R-CNN", "DeepMask", "Cascade R-CNN", "YOLACT", "PolarMask", "Mask2Former"):
+        assert name in shown
+    with pytest.raises(SeglibError, match="FPNN"):
+        plotting.timeline("FPNN")
+
+
+def test_timeline_names_do_not_cover_each_other() -> None:
+    fig = plotting.timeline()
+    fig.pixels()
+    boxes = [t.get_window_extent() for t in fig.axes[0].texts if t.get_bbox_patch() is not None]
+    assert len(boxes) == 17
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_flow_diagram_joins_named_boxes() -> None:
+    blocks = [plotting.Block("in"), plotting.Block("out")]
+    assert {"in", "out"} <= set(words(plotting.flow_diagram(blocks)))
+    with pytest.raises(SeglibError, match="middle"):
+        plotting.flow_diagram(blocks, [("in", "middle")])
+    with pytest.raises(SeglibError, match="share a name"):
+        plotting.flow_diagram([blocks[0], blocks[0]])
+
+
+def test_fcn_diagrams_have_the_skips_of_their_variant() -> None:
+    assert "score8" in words(plotting.fcn_diagram("8s"))
+    assert "score8" not in words(plotting.fcn_diagram("16s"))
+    assert "score16" not in words(plotting.fcn_diagram("32s"))
+
+
+def test_text_stays_inside_the_boxes_of_diagrams() -> None:
+    fig = plotting.vgg_diagram()
+    fig.pixels()
+    boxes = [patch.get_window_extent() for patch in fig.axes[0].patches if patch.get_fill()]
+    names = [t for t in fig.axes[0].texts if t.get_fontweight() == "bold"]
+    inside = [
+        any(b.x0 <= e.x0 and e.x1 <= b.x1 for b in boxes)
+        for t in names
+        for e in [t.get_window_extent()]
+    ]
+    assert len(inside) == 7
+    assert all(inside)
