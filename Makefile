@@ -24,11 +24,12 @@ NBVAL = $(BIN)/python -m pytest -p seglib.grading.nbval_plugin --nbval-lax --nbv
 
 .PHONY: help lab test test-all unit nbval lint browser book lessons bench lock
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | \
 		sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
-	@sed -n '2,/^$$/s/^# *//p' $(MAKEFILE_LIST) | sed 's/^/  /'
+	@sed -n '2,/^$$/s/^#  //p' $(MAKEFILE_LIST)
 
 lab: ## open the lessons in JupyterLab (for a server: ARGS="--no-browser --port 8899")
 	@$(ENVIRONMENT) lab
@@ -63,7 +64,7 @@ book: ## build the site, from the lessons' committed outputs, into book/_build/h
 lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)
 	@$(ENVIRONMENT) lab grade
 	env -u SEGLIB_DATASET $(BIN)/seglib lessons run $(ARGS)
-	$(BIN)/seglib assignments build $(ARGS)
+	$(BIN)/seglib assignments build
 
 bench: ## time the primitives' bodies against each other
 	@$(ENVIRONMENT) test
