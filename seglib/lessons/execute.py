@@ -22,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.lessons.build import build_lesson, lesson_names, lessons_folder, source_of
 from seglib.lessons.normalise import normalise, notebook_text
@@ -147,8 +148,5 @@ def write_notebook(notebook: NotebookNode, target: Path) -> bool:
     text = notebook_text(notebook)
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".ipynb.part")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, target)
+    write_atomic(target, lambda stream: stream.write(text.encode("utf-8")))
     return True

@@ -18,10 +18,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 import seglib
+from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.structures import Categories, Category
-from seglib.training.checkpoint import write_atomic
 
 FORMAT = 1
 KEY = "seglib"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
 
 FORMAT = 1
@@ -66,26 +66,6 @@ class Checkpoint:
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise SeglibError(f"{path} is no checkpoint of this version of seglib")
         return cls(**values)
-
-
-def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Fill a temporary file beside `path`, then put it in its place in one move.
-
-    A reader, or a run killed at any moment, finds the old file or the new one.
-
-    Raises:
-        SeglibError: the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise SeglibError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def rng_state() -> dict[str, Any]:
