@@ -63,7 +63,7 @@ def _draw_boxes(axes: Axes, a: torch.Tensor, b: torch.Tensor) -> tuple[float, fl
         _hatched(axes, common.tolist(), GREEN, "xxxx")
     corners = torch.stack([a, b])
     low, high = corners[:, :2].amin(0), corners[:, 2:].amax(0)
-    air = 0.06 * float((high - low).max())
+    air = max(0.5, 0.06 * float((high - low).max()))
     axes.set(xlim=(float(low[0]) - air, float(high[0]) + air))
     axes.set(ylim=(float(high[1]) + air, float(low[1]) - air), aspect="equal")
     return both, either, value

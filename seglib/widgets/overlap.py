@@ -64,7 +64,10 @@ class IoUExplorer(Explorer):
         """Both boxes with their common part hatched."""
         fig, grid = figure(panel=(6.4, 3.4))
         truth, predicted = self.boxes()
-        draw_iou(grid[0, 0], truth, predicted, ("truth", "predicted"))
+        iou = draw_iou(grid[0, 0], truth, predicted, ("truth", "predicted"))
+        threshold, verdict = self.setting("threshold"), self.values["verdict"]
+        sign = "≥" if verdict == "true positive" else "<"
+        grid[0, 0].set_title(f"IoU = {iou:.3f} {sign} {threshold:.2f}: {verdict}")
         grid[0, 0].spines[:].set(visible=True, color=PALE)
         grid[0, 0].set(xlim=(-2, self.size + 2), ylim=(self.size + 2, -2))
         return fig
