@@ -87,7 +87,10 @@ def test_grid_through_a_transposed_convolution_and_back() -> None:
 def test_add_aligned_crops_whichever_map_starts_earlier() -> None:
     late, early = torch.zeros(1, 1, 2, 2), torch.arange(16.0).view(1, 1, 4, 4)
     late_grid, early_grid = Grid(stride=2, origin=3), Grid(stride=2, origin=1)
-    for a, b in (((late, late_grid), (early, early_grid)), ((early, early_grid), (late, late_grid))):
+    for a, b in (
+        ((late, late_grid), (early, early_grid)),
+        ((early, early_grid), (late, late_grid)),
+    ):
         total, grid = add_aligned(*a, *b)
         assert grid == late_grid
         assert total.flatten().tolist() == [5, 6, 9, 10]
