@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import torch
+from PIL import Image
 from torch import Tensor
 
 from seglib.models import build_model
@@ -64,3 +68,40 @@ def tiny_fcn(categories: Categories = CATEGORIES, seed: int = 0, **overrides: ob
     model = build_model("fcn", categories, **{**small, **overrides})
     assert isinstance(model, FCN)
     return model
+
+
+def write_squares(folder: Path, images: int = 6) -> Path:
+    """`Squares` as a COCO folder with a train and a val split."""
+    records = [
+        {"id": c.coco_id, "name": c.name, "supercategory": "shape"} for c in Squares.categories
+    ]
+    (folder / "annotations").mkdir(parents=True)
+    for split in ("train", "val"):
+        (folder / split).mkdir()
+        data = Squares(images)
+        content = {"images": [], "annotations": [], "categories": records}
+        for index, image_id in enumerate(data.image_ids):
+            image, target = data[index]
+            name = f"{image_id:012d}.png"
+            pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
+            Image.fromarray(pixels).save(folder / split / name)
+            side = data.size
+            content["images"].append(
+                {"id": image_id, "file_name": name, "height": side, "width": side}
+            )
+            x0, y0, x1, y1 = target.boxes[0].tolist()
+            category = data.categories.by_label(int(target.labels[0]))
+            content["annotations"].append(
+                {
+                    "id": index + 1,
+                    "image_id": image_id,
+                    "category_id": category.coco_id,
+                    "segmentation": [[x0, y0, x1, y0, x1, y1, x0, y1]],
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "area": float(target.area[0]),
+                    "iscrowd": 0,
+                }
+            )
+        path = folder / "annotations" / f"instances_{split}.json"
+        path.write_text(json.dumps(content))
+    return folder

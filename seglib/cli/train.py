@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "lr": 1e-3,
     "weight_decay": 1e-4,
     "optimizer": "adamw",
-    "warmup": 100,
+    "warmup": None,
     "clip": 1.0,
     "ema": 0.0,
     "precision": "auto",
@@ -80,7 +80,9 @@ def train(
     lr: Annotated[float | None, _option("Highest learning rate.", "0.001")] = None,
     optimizer: Annotated[Literal["adamw", "sgd"] | None, _option("Optimiser.", "adamw")] = None,
     weight_decay: Annotated[float | None, _option("Weight decay.", "0.0001")] = None,
-    warmup: Annotated[int | None, _option("Steps of rising learning rate.", "100", min=0)] = None,
+    warmup: Annotated[
+        int | None, _option("Steps of rising learning rate.", "a tenth, at most 200", min=0)
+    ] = None,
     clip: Annotated[float | None, _option("Largest gradient norm; 0 is off.", "1.0")] = None,
     ema: Annotated[float | None, _option("Decay of averaged weights; 0 is off.", "0")] = None,
     precision: Annotated[
@@ -131,6 +133,8 @@ def _values(given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
     if values["overfit"]:
         values.update(augment=False, weight_decay=0.0)
         values["batch_size"] = min(values["batch_size"], values["overfit"])
+    if values["warmup"] is None:
+        values["warmup"] = min(200, values["steps"] // 10)
     return values
 
 
@@ -143,6 +147,10 @@ def _run(
     from seglib.training import TrainConfig, train
     from seglib.training.checkpoint import write_atomic
 
+    from seglib.models import model_names
+
+    if model not in model_names():
+        raise SeglibError(f"no model is called {model!r}: choose among {', '.join(model_names())}")
     size = values["size"]
     data = load_dataset(values["dataset"], split="train", size=size, limit=values["overfit"])
     validation = None

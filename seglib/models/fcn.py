@@ -296,6 +296,11 @@ class FCN(Segmenter):
         build = DilatedFCN if config.variant == "dilated" else SkipFCN
         self.network: SkipFCN | DilatedFCN = build(config, len(categories) + 1)
 
+    @property
+    def output_stride(self) -> int:
+        """Image pixels from one score to the next on the finest score map."""
+        return 8 if self.config.variant == "dilated" else int(self.config.variant[:-1])
+
     def raw(self, x: Tensor) -> Tensor:
         """The network alone, for export: normalised [B, 3, H, W] -> logits [B, C+1, H, W]."""
         return cast(Tensor, self.network(x).logits)

@@ -30,9 +30,12 @@ def rehead(model: Segmenter, categories: Categories) -> Segmenter:
     state = fresh.state_dict()
     class_axes = model.class_parameters()
     for name, old in model.state_dict().items():
+        if name not in class_axes:
+            state[name] = old
+            continue
         kept: list[Slices] = []
         for axis, (size, new_size) in enumerate(zip(old.shape, state[name].shape, strict=True)):
-            if axis in class_axes.get(name, ()):
+            if axis in class_axes[name]:
                 kept.append(_shared(model.categories, categories, size, new_size))
             else:
                 kept.append((torch.arange(size), torch.arange(size)))

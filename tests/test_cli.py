@@ -1,0 +1,216 @@
+"""The command line: it does what it says, fails with one line, and exits with the right code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import seglib
+from seglib import pretrained
+from seglib.cli import app
+from seglib.cli.progress import clock
+from tests.fakes import write_squares
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: object) -> Result:
+    """Call the command line in this process."""
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory) -> str:
+    return f"coco:{write_squares(tmp_path_factory.mktemp('squares'))}"
+
+
+@pytest.fixture(scope="module")
+def trained(squares, tmp_path_factory) -> Path:
+    """A short run, as a user starts it."""
+    out = tmp_path_factory.mktemp("runs") / "fcn"
+    result = run(
+        "train", "fcn", "--dataset", squares, "--steps", 8, "--batch-size", 4, "--lr", 0.01,
+        "--variant", "16s", "--precision", "fp32", "--eval-every", 4, "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "8 steps in 0.0 minutes; mean loss of the first tenth" in result.output
+    assert "mean_iou" in result.output
+    assert f"seglib eval {out}" in result.output
+    return out
+
+
+def test_help_of_every_command_reads():
+    top = run("--help")
+    assert top.exit_code == 0
+    for command in ("train", "eval", "predict", "data", "lessons", "assignments"):
+        assert command in top.output
+        page = run(command, "--help")
+        assert page.exit_code == 0
+        assert "Usage" in page.output
+    assert run("--version").output == f"seglib {seglib.__version__}\n"
+
+
+def test_help_does_not_import_torch():
+    code = "import sys, seglib.cli; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_train_writes_a_run_that_eval_reads(trained, squares, tmp_path):
+    assert {p.name for p in trained.iterdir()} == {
+        "run.json", "log.jsonl", "checkpoint.pt", "model.safetensors",
+    }  # fmt: skip
+    header = pretrained.header(trained)
+    assert header.config["variant"] == "16s"
+    assert header.notes["command"].startswith("seglib ")
+    report = tmp_path / "figures.json"
+    result = run("eval", trained, "--dataset", squares, "--json", report, "--size", 48)
+    assert result.exit_code == 0, result.output
+    assert "mean_iou" in result.output
+    assert "dot" in result.output
+    assert "logits of stride 16" in result.output
+    assert "6 images at 48 px" in result.output
+    figures = json.loads(report.read_text())
+    assert figures["figures"]["mean_iou"] == pytest.approx(header.notes["figures"]["mean_iou"])
+    ceiling = figures["ceilings"]["mean_iou"]
+    assert ceiling["share"] == pytest.approx(figures["figures"]["mean_iou"] / ceiling["ceiling"])
+    assert figures["split"] == "val"
+    assert figures["images"] == 6
+    summary = run("eval", trained, "--dataset", squares, "--limit", 2, "--summary")
+    assert "dot" not in summary.output
+    assert "2 images" in summary.output
+
+
+def test_predict_writes_overlays_and_json(trained, tmp_path):
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(np.full((60, 90, 3), 200, np.uint8)).save(photo)
+    out = tmp_path / "out"
+    result = run("predict", trained, photo, "--out", out, "--size", 64)
+    assert result.exit_code == 0, result.output
+    with Image.open(out / "photo.png") as overlay:
+        assert overlay.width > overlay.height > 0
+    (entry,) = json.loads((out / "predictions.json").read_text())
+    assert entry["image"] == str(photo)
+    assert entry["size"] == [43, 64]
+    assert sum(entry["semantic"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    empty = run("predict", trained, folder, "--out", tmp_path / "out")
+    assert empty.exit_code == 1
+    assert f"error: no images in {folder}" in empty.output
+    for name in ("b.png", "a.png"):
+        Image.new("RGB", (40, 40)).save(folder / name)
+    both = run("predict", trained, folder, "--out", tmp_path / "out")
+    assert both.exit_code == 0, both.output
+    assert "wrote 2 overlay(s)" in both.output
+    twice = run("predict", trained, folder, folder / "a.png")
+    assert "two images are called a" in twice.output
+    missing = run("predict", trained, tmp_path / "none.jpg", "--out", tmp_path / "out")
+    assert missing.exit_code == 1
+    assert "none.jpg is missing" in missing.output
+
+
+def test_a_run_is_not_overwritten(trained, squares):
+    again = run("train", "fcn", "--dataset", squares, "--out", trained)
+    assert again.exit_code == 1
+    assert f"error: {trained} holds a run already: add --resume" in again.output
+
+
+def test_resume_takes_settings_from_the_run_and_refuses_others(trained):
+    done = run("train", "fcn", "--out", trained, "--resume")
+    assert done.exit_code == 0, done.output
+    assert "8 steps" in done.output
+    other = run("train", "fcn", "--out", trained, "--resume", "--lr", 0.5)
+    assert other.exit_code == 1
+    assert "made with lr=0.01, not 0.5" in other.output
+    nothing = run("train", "fcn", "--out", trained / "none", "--resume")
+    assert nothing.exit_code == 1
+    assert "nothing to resume" in nothing.output
+
+
+def test_init_starts_from_another_variant(trained, squares, tmp_path):
+    result = run(
+        "train", "fcn", "--dataset", squares, "--variant", "8s", "--init", trained,
+        "--steps", 1, "--no-eval", "--out", tmp_path / "finer",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "started afresh: network.score_pool3.weight" in result.output
+
+
+def test_overfit_prints_images_and_ceiling(squares, tmp_path):
+    result = run(
+        "train", "fcn", "--dataset", squares, "--overfit", 2, "--steps", 3, "--size", 48,
+        "--out", tmp_path / "few",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "images 100, 101" in result.output
+    assert "these 2 images at 48 px" in result.output
+    assert json.loads((tmp_path / "few" / "run.json").read_text())["augment"] is False
+
+
+def test_data_info_counts(squares):
+    result = run("data", "info", "--dataset", squares)
+    assert result.exit_code == 0, result.output
+    assert "6 images, 6 objects" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "fnc"), "no model is called 'fnc': choose among fcn"),
+        (("train", "fcn", "--dataset", "voc", "--out", "x"), "unknown dataset 'voc'"),
+        (("eval", "nothing"), "no checkpoint is called 'nothing'"),
+        (("eval", "./no/folder"), "no model file at no/folder"),
+    ],
+)
+def test_errors_are_one_line_and_exit_1(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"error: {message}")
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("train",), ("train", "fcn", "--steps", "0"), ("prdict", "x"), ("eval", "--bad")]
+)
+def test_wrong_usage_exits_2(arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(squares, tmp_path):
+    out = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "seglib.cli", "train", "fcn", "--dataset", squares, "--steps",
+        "5000", "--precision", "fp32", "--out", str(out),
+    ]  # fmt: skip
+    child = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    log = out / "log.jsonl"
+    while not (log.exists() and '"loss"' in log.read_text()):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert f"go on with: seglib train fcn --out {out} --resume" in errors.decode()
+    assert (out / "checkpoint.pt").exists()
+
+
+def test_clock():
+    assert clock(3723.4) == "1:02:03"
