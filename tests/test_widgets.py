@@ -183,10 +183,13 @@ def test_quiz_gives_feedback_and_keeps_the_score() -> None:
 
 def test_quiz_reacts_to_its_buttons() -> None:
     q = quiz()
-    q.controls["question 2"].value = q.controls["question 2"].options[0]
+    assert list(q.controls) == ["1A", "1B", "2A", "2B"]
+    q.controls["2A"].click()
     assert "It ends at 1." in q._feedback[1].value
-    assert q.controls["question 1"].options == ("A. 3", "B. 9")
-    assert q.controls["question 2"].options[0] == "A. 0 < IoU < 2"
+    assert (q.controls["2A"].description, q.controls["2A"].button_style) == ("A ✗", "warning")
+    q.controls["2B"].click()
+    assert (q.controls["2A"].description, q.controls["2A"].button_style) == ("A", "")
+    assert (q.controls["2B"].description, q.controls["2B"].button_style) == ("B ✓", "success")
 
 
 def test_quiz_reads_without_a_kernel() -> None:

@@ -1,5 +1,6 @@
 """Every picture of the course, one function each; all return a figure that shows itself."""
 
+from seglib.plotting.alignment import show_alignment
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
 from seglib.plotting.curves import bars, histogram, history_curve, training_curve
 from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
@@ -63,6 +64,7 @@ __all__ = [
     "residual_diagram",
     "resnet_diagram",
     "score_maps",
+    "show_alignment",
     "show_bilinear_kernel",
     "show_checkerboard",
     "show_field_growth",

@@ -53,14 +53,16 @@ def draw_grid(
         cmap: shading.
         limits: the values of the palest and darkest shade.
         padding: that many cells of zeros all around, drawn dashed, at negative indices.
-        fontsize: of the numbers; by default it falls with the grid's size.
+        fontsize: of the numbers; by default what fits a cell.
     """
     matrix = to_numpy(values).astype(np.float64)
     height, width = matrix.shape
     low, high = limits or _limits(matrix)
     span = max(high - low, 1e-12)
     shades = mpl.colormaps[cmap]
-    size = fontsize or float(np.clip(80 / (max(height, width) + 2 * padding), 6, 12))
+    side = max(height, width) + 2 * padding
+    longest = max((len(number_text(float(value))) for value in matrix.flat), default=1)
+    size = fontsize or float(np.clip(min(80, 170 / max(1, longest)) / side, 6, 12))
     for row in range(-padding, height + padding):
         for column in range(-padding, width + padding):
             inside = 0 <= row < height and 0 <= column < width

@@ -6,8 +6,6 @@ text reader) the same questions read as plain HTML whose options unfold to their
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +67,7 @@ class Quiz:
     """Questions with feedback and a score.
 
     Attributes:
-        controls: "question 1" … → the widget holding its choice.
+        controls: "1A", "1B" … → the button of that option.
         values: `answered`, `correct`, `first_try` (right at once), `total`.
         panel: what is displayed.
     """
@@ -81,8 +79,9 @@ class Quiz:
         self.questions = tuple(questions)
         self.title = title
         self.controls: dict[str, Any] = {}
-        self._feedback: list[Any] = []
+        self._chosen: dict[int, int] = {}
         self._first: dict[int, int] = {}
+        self._feedback = [widgets.HTML() for _ in questions]
         self._score = widgets.HTML()
         blocks = [widgets.HTML(f"<h3>{title}</h3>")]
         blocks += [self._block(i, question) for i, question in enumerate(self.questions)]
@@ -92,10 +91,9 @@ class Quiz:
     @property
     def values(self) -> dict[str, int]:
         """The score so far."""
-        chosen = {i: c.index for i, c in enumerate(self.controls.values()) if c.index is not None}
         return {
-            "answered": len(chosen),
-            "correct": sum(self.questions[i].answer == index for i, index in chosen.items()),
+            "answered": len(self._chosen),
+            "correct": sum(self.questions[i].answer == j for i, j in self._chosen.items()),
             "first_try": sum(self.questions[i].answer == j for i, j in self._first.items()),
             "total": len(self.questions),
         }
@@ -106,7 +104,7 @@ class Quiz:
             raise SeglibError(f"no question {question}: they run 0…{len(self.questions) - 1}")
         if not 0 <= option < len(self.questions[question].options):
             raise SeglibError(f"question {question} has no option {option}")
-        self.controls[f"question {question + 1}"].index = option
+        self.controls[f"{question + 1}{LETTERS[option]}"].click()
         return self.questions[question].options[option].feedback
 
     def static_html(self) -> str:
@@ -123,27 +121,33 @@ class Quiz:
         return "\n".join(parts)
 
     def _block(self, number: int, question: Question) -> Any:
-        texts = [
-            f"{letter}. {html.unescape(_plain(option.text))}"
-            for letter, option in zip(LETTERS, question.options, strict=False)
-        ]
-        choice = widgets.RadioButtons(
-            options=texts, index=None, layout=widgets.Layout(width="auto", margin="0 0 0 1.2em")
-        )
-        feedback = widgets.HTML()
-        self.controls[f"question {number + 1}"] = choice
-        self._feedback.append(feedback)
-
-        def react(change: dict[str, Any]) -> None:
-            if change["new"] is None:
-                return
-            self._first.setdefault(number, change["new"])
-            feedback.value = f"<p>{_verdict(question.options[change['new']])}</p>"
-            self._show_score()
-
-        choice.observe(react, names="index")
+        """The question, a row for each option (its text may be long and wraps), the feedback."""
+        rows = []
+        for index, option in enumerate(question.options):
+            button = widgets.Button(
+                description=LETTERS[index],
+                tooltip=f"Choose {LETTERS[index]}",
+                layout=widgets.Layout(width="3.2em", flex="0 0 auto"),
+            )
+            button.on_click(lambda _, index=index: self._choose(number, index))
+            self.controls[f"{number + 1}{LETTERS[index]}"] = button
+            text = widgets.HTML(option.text, layout=widgets.Layout(flex="1 1 auto"))
+            rows.append(widgets.HBox([button, text]))
         heading = widgets.HTML(f"<p><b>{number + 1}.</b> {question.text}</p>")
-        return widgets.VBox([heading, choice, feedback])
+        return widgets.VBox([heading, *rows, self._feedback[number]])
+
+    def _choose(self, number: int, index: int) -> None:
+        """Mark the choice on its button, by sign as well as by colour, and answer it."""
+        question = self.questions[number]
+        self._chosen[number] = index
+        self._first.setdefault(number, index)
+        for i, option in enumerate(question.options):
+            button = self.controls[f"{number + 1}{LETTERS[i]}"]
+            sign, style = ("✓", "success") if option.correct else ("✗", "warning")
+            button.description = f"{LETTERS[i]} {sign}" if i == index else LETTERS[i]
+            button.button_style = style if i == index else ""
+        self._feedback[number].value = f"<p>{_verdict(question.options[index])}</p>"
+        self._show_score()
 
     def _show_score(self) -> None:
         score = self.values
@@ -165,8 +169,3 @@ def _verdict(option: Option) -> str:
     if option.correct:
         return f'<b style="color:#00664B">✓ Right.</b> {option.feedback}'
     return f'<b style="color:#A34700">✗ Not quite.</b> {option.feedback}'
-
-
-def _plain(text: str) -> str:
-    """Radio buttons show text as it is: drop the tags, but keep a bare < as in a < b."""
-    return re.sub(r"</?[a-zA-Z][^<>]*>", "", text)
