@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from seglib import pretrained
+from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.training import TrainConfig, train
 from seglib.training.checkpoint import (
@@ -23,7 +24,6 @@ from seglib.training.checkpoint import (
     rng_state,
     seed_everything,
     set_rng_state,
-    write_atomic,
 )
 from tests.fakes import Squares, tiny_fcn
 

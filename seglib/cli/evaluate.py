@@ -39,9 +39,9 @@ def evaluate(
 
     from seglib import pretrained
     from seglib.cli.progress import Bar
+    from seglib.data.atomic import write_atomic
     from seglib.data.datasets import load_dataset
     from seglib.metrics.evaluate import evaluate as score
-    from seglib.training.checkpoint import write_atomic
 
     path = pretrained.find(model)
     network = pretrained.load(path)

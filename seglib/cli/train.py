@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -13,41 +12,13 @@ import typer
 
 from seglib.cli.errors import say
 from seglib.cli.options import Dataset, Size
+from seglib.cli.settings import DEFAULTS, TRAINING, record, settle
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
     from seglib.models.base import Segmenter
     from seglib.training import History
-
-RUN_FILE = "run.json"
-# What an option is when neither the command line nor the resumed run says.
-DEFAULTS: dict[str, Any] = {
-    "preset": "pocket",
-    "variant": None,
-    "dataset": None,
-    "size": None,
-    "init": None,
-    "overfit": None,
-    "steps": 2000,
-    "batch_size": 16,
-    "lr": 1e-3,
-    "weight_decay": 1e-4,
-    "optimizer": "adamw",
-    "warmup": None,
-    "clip": 1.0,
-    "ema": 0.0,
-    "precision": "auto",
-    "augment": True,
-    "seed": 0,
-    "eval_every": 0,
-    "eval_limit": None,
-    "checkpoint_every": 250,
-}
-SETTINGS = {
-    "steps", "batch_size", "lr", "weight_decay", "optimizer", "warmup", "clip", "ema", "precision",
-    "augment", "seed", "eval_every", "eval_limit", "checkpoint_every",
-}  # fmt: skip
 
 
 def _option(text: str, default: str, **more: Any) -> Any:
@@ -113,29 +84,10 @@ def train(
     """
     given = {name: value for name, value in locals().items() if name in DEFAULTS}
     out = out or Path("runs") / model
-    values = _values(given, out, resume)
+    values = settle(given, out, resume)
     history, network, data = _run(model, values, out, resume, evaluate)
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first_process():
         _report(history, network, data, out, values)
-
-
-def _values(given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
-    """Settle every option: as given, else as in the resumed run, else by default."""
-    earlier: dict[str, Any] = {}
-    run_file = out / RUN_FILE
-    if resume:
-        if not run_file.is_file():
-            raise SeglibError(f"nothing to resume in {out}: no {RUN_FILE} there")
-        earlier = json.loads(run_file.read_text(encoding="utf-8"))
-    elif (out / "checkpoint.pt").exists() or (out / "model.safetensors").exists():
-        raise SeglibError(f"{out} holds a run already: add --resume, or choose another --out")
-    values = {**DEFAULTS, **earlier, **{k: v for k, v in given.items() if v is not None}}
-    if values["overfit"]:
-        values.update(augment=False, weight_decay=0.0)
-        values["batch_size"] = min(values["batch_size"], values["overfit"])
-    if values["warmup"] is None:
-        values["warmup"] = min(200, values["steps"] // 10)
-    return values
 
 
 def _run(
@@ -144,10 +96,8 @@ def _run(
     """Load data, build the model and train it."""
     from seglib.cli.progress import TrainingBar
     from seglib.data.datasets import load_dataset
-    from seglib.training import TrainConfig, train
-    from seglib.training.checkpoint import write_atomic
-
     from seglib.models import model_names
+    from seglib.training import TrainConfig, train
 
     if model not in model_names():
         raise SeglibError(f"no model is called {model!r}: choose among {', '.join(model_names())}")
@@ -155,29 +105,32 @@ def _run(
     data = load_dataset(values["dataset"], split="train", size=size, limit=values["overfit"])
     validation = None
     if evaluate:
-        held_out = data if values["overfit"] else None
-        validation = held_out or load_dataset(values["dataset"], split="val", size=size)
+        validation = data
+        if not values["overfit"]:
+            validation = load_dataset(values["dataset"], split="val", size=size)
     network = _network(model, values, data)
-    config = TrainConfig(**{name: values[name] for name in SETTINGS}, channels_last=None, out=out)
-    recorded = json.dumps({"model": model, **values}, indent=2) + "\n"
-    write_atomic(out / RUN_FILE, lambda stream: stream.write(recorded.encode()))
-    command = shlex.join(["seglib", *sys.argv[1:]])
+    config = TrainConfig(**{name: values[name] for name in TRAINING}, channels_last=None, out=out)
+    record(model, values, out)
     try:
-        bar = TrainingBar(config.steps)
-        with bar:
+        with TrainingBar(config.steps) as bar:
             history = train(
                 network,
                 data,
                 config,
-                bar if os.environ.get("RANK", "0") == "0" else None,
+                bar if _is_first_process() else None,
                 validation=validation,
                 resume=resume,
-                command=command,
+                command=shlex.join(["seglib", *sys.argv[1:]]),
             )
     except KeyboardInterrupt:
         again = f"seglib train {model} --out {out} --resume"
         raise KeyboardInterrupt(f"stopped; go on with: {again}") from None
     return history, network, data
+
+
+def _is_first_process() -> bool:
+    """Whether this process speaks for all that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _network(model: str, values: dict[str, Any], data: CocoFolder) -> Segmenter:
