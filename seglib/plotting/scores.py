@@ -113,7 +113,7 @@ def _ranking_table(
     axes.set_axis_off()
     axes.set_title("Best score first")
     rows = [
-        [str(rank), f"{score:.2f}", "hit" if hit else "miss", f"{p:.2f}", f"{r:.2f}"]
+        [str(rank), f"{score:.2f}", "TP" if hit else "FP", f"{p:.2f}", f"{r:.2f}"]
         for rank, (score, hit, p, r) in enumerate(
             zip(scores, verdicts, precision, recall, strict=True), 1
         )

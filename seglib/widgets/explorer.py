@@ -26,7 +26,9 @@ class Explorer(ABC):
     def __init__(self, controls: dict[str, Any]) -> None:
         self.controls = controls
         self.values: dict[str, Any] = {}
-        self._picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self._picture = widgets.Image(
+            format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
+        )
         self._words = widgets.HTML()
         rows = widgets.VBox(list(controls.values()))
         self.panel = widgets.VBox([rows, self._picture, self._words])
@@ -62,7 +64,7 @@ class Explorer(ABC):
     def _refresh(self, _: Any = None) -> None:
         self.values = self.compute()
         self._picture.value = self.figure().png()
-        self._words.value = f"<p>{self.summary()}</p>"
+        self._words.value = f"<div>{self.summary()}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self.panel._repr_mimebundle_()

@@ -127,13 +127,13 @@ class Quiz:
             button = widgets.Button(
                 description=LETTERS[index],
                 tooltip=f"Choose {LETTERS[index]}",
-                layout=widgets.Layout(width="3.2em", flex="0 0 auto"),
+                layout=widgets.Layout(width="4.2em", flex="0 0 auto"),
             )
             button.on_click(lambda _, index=index: self._choose(number, index))
             self.controls[f"{number + 1}{LETTERS[index]}"] = button
             text = widgets.HTML(option.text, layout=widgets.Layout(flex="1 1 auto"))
             rows.append(widgets.HBox([button, text]))
-        heading = widgets.HTML(f"<p><b>{number + 1}.</b> {question.text}</p>")
+        heading = widgets.HTML(f"<div><b>{number + 1}.</b> {question.text}</div>")
         return widgets.VBox([heading, *rows, self._feedback[number]])
 
     def _choose(self, number: int, index: int) -> None:
@@ -146,7 +146,7 @@ class Quiz:
             sign, style = ("✓", "success") if option.correct else ("✗", "warning")
             button.description = f"{LETTERS[i]} {sign}" if i == index else LETTERS[i]
             button.button_style = style if i == index else ""
-        self._feedback[number].value = f"<p>{_verdict(question.options[index])}</p>"
+        self._feedback[number].value = f"<div>{_verdict(question.options[index])}</div>"
         self._show_score()
 
     def _show_score(self) -> None:
