@@ -376,7 +376,7 @@ def test_staircase_writes_the_average_precision_of_five_detections() -> None:
     expected = (26 * 1 + 50 * 0.75) / 101
     assert titles(fig)[1] == f"AP = {expected:.3f}, the mean of 101 samples"
     cells = [c.get_text().get_text() for c in fig.axes[0].tables[0].get_celld().values()]
-    assert cells.count("miss") == 2
+    assert cells.count("FP") == 2
 
 
 def test_confusion_leaves_out_empty_classes_and_shares_rows() -> None:
