@@ -93,7 +93,7 @@ def test_two_executions_leave_no_difference(source, tmp_path):
 def test_a_failing_cell_is_named(tmp_path):
     path = tmp_path / "90_bad.py"
     path.write_text('# %% id="boom"\nraise ValueError("broken on purpose")\n')
-    with pytest.raises(SeglibError, match=r"90_bad failed[\s\S]*broken on purpose"):
+    with pytest.raises(SeglibError, match=r"90_bad failed in cell 'boom'[\s\S]*on purpose"):
         execute(build_lesson(path), "90_bad", folder=tmp_path)
 
 

@@ -128,11 +128,19 @@ def execute(
     try:
         client.execute(env=kernel_environment(dataset))
     except CellExecutionError as error:
-        raise SeglibError(f"lesson {name} failed\n{error.traceback}") from None
+        cell = _failed_cell(notebook)
+        raise SeglibError(f"lesson {name} failed in cell {cell!r}\n{error.traceback}") from None
     except (CellTimeoutError, DeadKernelError) as error:
         raise SeglibError(f"lesson {name}: {error}") from None
     notebook.metadata["seglib"] = {"dataset": dataset.split(":")[0]}
     return normalise(notebook, root=folder.parent)
+
+
+def _failed_cell(notebook: NotebookNode) -> str:
+    for cell in notebook.cells:
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return str(cell.id)
+    return "unknown"
 
 
 def kernel_environment(dataset: str) -> dict[str, str]:
