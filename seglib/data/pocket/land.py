@@ -55,7 +55,7 @@ def draw_land(chance: Chance) -> Land:
         (_meadow, _coast, _highway, _shore_road, _street, _lake, _open_sea),
         (1.6, 2.6, 2.4, 1.8, 1.8, 1.2, 0.7),
     )
-    whole = Coverage(0, 0, np.full((SIZE, SIZE), FULL, np.int32))
+    whole = Coverage(0, 0, np.full((SIZE, SIZE), FULL, np.int16))
     regions = [Region(SKY, whole, 0.0), *plan(chance, horizon)]
     stuff = np.full((SIZE, SIZE), SKY, np.int32)
     for region in regions[1:]:

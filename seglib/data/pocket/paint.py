@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
 from seglib.data.pocket.palette import Coat, Color, mix
-from seglib.data.pocket.raster import FULL, fill
-from seglib.data.pocket.scenery import Image, noise, soften
-from seglib.data.pocket.shapes import Part
-from seglib.data.pocket.sprite import Sprite, aligned
+from seglib.data.pocket.raster import FULL, fill, fill_layers
+from seglib.data.pocket.sprite import Sprite
+from seglib.data.pocket.texture import Float, Image, noise, soften
 
-Float = NDArray[np.float32]
 Light = tuple[float, float]
+"""Unit vector (x, y) towards the light."""
+
 _UNIT = np.float32(1 / FULL)
+
+
+def light_direction(chance: Chance) -> Light:
+    """Where the light of a scene comes from; always from above."""
+    angle = chance.between(-2.5, -0.65)
+    return math.cos(angle), math.sin(angle)
 
 
 def paint_sprite(canvas: Image, sprite: Sprite, coat: Coat, light: Light, tint: Color) -> None:
@@ -25,46 +34,45 @@ def paint_sprite(canvas: Image, sprite: Sprite, coat: Coat, light: Light, tint: 
     cover = shape.values * _UNIT
     paint = np.empty((*cover.shape, 3), np.float32)
     paint[:] = coat["main"]
-    for part in sprite.parts:
-        if part.kind != "hole":
-            _paint_part(paint, sprite, part, coat, light)
+    _paint_parts(paint, sprite, coat, light)
     _shade(paint, cover, light, sprite)
     paint *= mix(np.ones(3, np.float32), tint, 0.6)
     part_of_canvas = canvas[shape.window]
     part_of_canvas += cover[..., None] * (paint - part_of_canvas)
 
 
-def _paint_part(paint: Image, sprite: Sprite, part: Part, coat: Coat, light: Light) -> None:
-    """Paint one part into the sprite's own window."""
-    shape = fill(sprite.pose.outline(part.rings), SIZE)
-    if shape.empty:
-        return
-    values = shape.values
-    if part.within is not None:
-        limit = fill(sprite.pose.outline(part.within.rings), SIZE)
-        values = values * aligned(limit, shape) // FULL
-    whole = sprite.silhouette
-    y0, x0 = max(0, shape.y - whole.y), max(0, shape.x - whole.x)
-    y1 = min(whole.values.shape[0], shape.y - whole.y + values.shape[0])
-    x1 = min(whole.values.shape[1], shape.x - whole.x + values.shape[1])
-    if y1 <= y0 or x1 <= x0:
-        return
-    dy, dx = whole.y - shape.y, whole.x - shape.x
-    cover = values[y0 + dy : y1 + dy, x0 + dx : x1 + dx] * _UNIT
-    tone = coat[part.tone] * np.float32(part.light)
-    fall = np.linspace(0.07, -0.09, y1 - y0, dtype=np.float32)[:, None] * np.float32(part.relief)
-    edge = _edge(cover, light) * np.float32(0.22 * part.relief)
-    target = tone * np.asarray(1 + fall + edge)[..., None]
-    region = paint[y0:y1, x0:x1]
-    region += cover[..., None] * (target - region)
+def _paint_parts(paint: Image, sprite: Sprite, coat: Coat, light: Light) -> None:
+    """Paint the parts back to front into the sprite's own window."""
+    parts = [part for part in sprite.parts if part.kind != "hole"]
+    limits = {id(part.within): part.within for part in parts if part.within is not None}
+    drawn = {id(part): i for i, part in enumerate(parts)}
+    extra = [part for key, part in limits.items() if key not in drawn]
+    drawn |= {id(part): len(parts) + i for i, part in enumerate(extra)}
+    everything = [*parts, *extra]
+    outlines = iter(sprite.pose.outline([ring for part in everything for ring in part.rings]))
+    layers = [[next(outlines) for _ in part.rings] for part in everything]
+    covers = fill_layers(layers, sprite.silhouette.bounds) * _UNIT
+    for part, cover in zip(parts, covers, strict=False):
+        if part.within is not None:
+            cover = cover * covers[drawn[id(part.within)]]
+        columns, rows = np.flatnonzero(cover.any(axis=0)), np.flatnonzero(cover.any(axis=1))
+        if not len(rows):
+            continue
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        tone = coat[part.tone] * np.float32(part.light)
+        _paint_part(paint[window], cover[window], tone, part.relief, light)
 
 
-def _edge(cover: Float, light: Light) -> Float:
-    """Positive along the edge that faces the light, negative along the other."""
-    dx, dy = round(light[0] * 1.2), round(light[1] * 1.2)
-    padded = np.pad(cover, 1)
+def _paint_part(paint: Image, cover: Float, tone: Color, relief: float, light: Light) -> None:
+    """Lighter above and on the edge that faces the light, darker on the other."""
     height, width = cover.shape
-    return cover - padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+    fall = np.linspace(0.07, -0.09, height, dtype=np.float32)[:, None]
+    dx, dy = round(light[0] * 1.2), round(light[1] * 1.2)
+    around = np.zeros((height + 2, width + 2), np.float32)
+    around[1:-1, 1:-1] = cover
+    edge = cover - around[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+    factor = np.float32(relief) * (fall + np.float32(0.22) * edge) + np.float32(1)
+    paint += cover[..., None] * (tone * factor[..., None] - paint)
 
 
 def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
@@ -72,35 +80,38 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
     height, width = cover.shape
     reach = max(3, round(0.16 * sprite.full_area**0.5))
     pad = reach + 1
-    padded = np.pad(cover, pad)
-    swell = soften(padded, reach)
-    slope_y, slope_x = np.gradient(swell)
+    padded = np.zeros((height + 2 * pad, width + 2 * pad), np.float32)
     inner = (slice(pad, pad + height), slice(pad, pad + width))
-    lit = -(slope_x * np.float32(light[0]) + slope_y * np.float32(light[1]))[inner]
-    lit = np.clip(lit * np.float32(1.1 * reach), -0.34, 0.3)
-    rim = 1 - soften(padded, 3)[inner]
+    padded[inner] = cover
+    slope_y, slope_x = np.gradient(soften(padded, reach))
+    lit: Float = (
+        slope_x[inner] * np.float32(light[0]) + slope_y[inner] * np.float32(light[1])
+    ) * -1
+    lit = np.minimum(np.maximum(lit * np.float32(1.1 * reach), -0.34), 0.3)
+    rim: Float = np.float32(1.45) - np.float32(1.7) * soften(padded, 3)[inner]
+    rim = np.minimum(np.maximum(rim, 0), 1)
     grain = np.float32(0.015) * noise(0.8, 0.8)[sprite.silhouette.window]
-    factor = 1 + lit - np.float32(0.38) * np.clip(rim * np.float32(1.7) - np.float32(0.25), 0, 1)
-    paint *= (factor + grain)[..., None]
+    paint *= (1 + lit - np.float32(0.38) * rim + grain)[..., None]
 
 
 def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
     """Darken the ground behind a standing object, and softly all that it hangs over."""
     if SKY not in sprite.kind.surfaces:
         _ground_shadow(canvas, sprite, stuff, light)
-    shape = sprite.silhouette
-    if shape.empty:
+    x0, y0, x1, y1 = sprite.silhouette.bounds
+    if sprite.silhouette.empty:
         return
-    drop = np.zeros((SIZE, SIZE), np.float32)
-    dx, dy = -round(2.0 * light[0]), 1
-    source = np.zeros_like(drop)
-    source[shape.window] = shape.values * _UNIT
-    drop[max(0, dy) :, :] = source[: SIZE - max(0, dy), :]
-    drop = np.roll(drop, dx, axis=1)
-    y0, x0 = max(0, shape.y - 4), max(0, shape.x - 5)
-    y1, x1 = shape.y + shape.values.shape[0] + 5, shape.x + shape.values.shape[1] + 6
-    window = (slice(y0, y1), slice(x0, x1))
-    canvas[window] *= (1 - np.float32(0.22) * soften(drop[window], 4))[..., None]
+    # The silhouette moved by (dx, 1) and blurred, in a window with room for the blur.
+    dx, room = -round(2.0 * light[0]), 6
+    drop = np.zeros((y1 - y0 + 2 * room, x1 - x0 + 2 * room), np.float32)
+    drop[room + 1 : 1 - room or None, room + dx : dx - room or None] = (
+        sprite.silhouette.values * _UNIT
+    )
+    dark = np.float32(0.22) * soften(drop, 4)
+    left, top = x0 - room, y0 - room
+    cx, cy = max(0, -left), max(0, -top)
+    target = canvas[top + cy : y1 + room, left + cx : x1 + room]
+    target *= (1 - dark[cy : cy + target.shape[0], cx : cx + target.shape[1]])[..., None]
 
 
 def _ground_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
@@ -116,5 +127,6 @@ def _ground_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], ligh
     if shape.empty:
         return
     ground = (stuff[shape.window] != SKY) * _UNIT
-    dark = soften(shape.values * ground, 3)
-    canvas[shape.window] *= (1 - np.float32(0.33) * dark)[..., None]
+    dark = np.float32(0.33) * soften(shape.values * ground, 3)
+    target = canvas[shape.window]
+    target *= (1 - dark)[..., None]

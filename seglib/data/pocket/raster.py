@@ -23,6 +23,9 @@ _STEP = GRID // _ROWS
 _TIE_BREAKER = 0.0137
 
 Points = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Window = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels, half-open."""
 
 
 @dataclass
@@ -31,18 +34,24 @@ class Coverage:
 
     Attributes:
         x, y: the window's left column and top row.
-        values: int32 [h, w], 0…FULL.
+        values: int16 [h, w], 0…FULL.
     """
 
     x: int
     y: int
-    values: NDArray[np.int32]
+    values: NDArray[np.int16]
 
     @property
     def window(self) -> tuple[slice, slice]:
         """Index of the window in a full image."""
         height, width = self.values.shape
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+    @property
+    def bounds(self) -> Window:
+        """The window as (left, top, right, bottom)."""
+        height, width = self.values.shape
+        return self.x, self.y, self.x + width, self.y + height
 
     @property
     def empty(self) -> bool:
@@ -58,32 +67,53 @@ def fill(rings: Sequence[Points], size: int) -> Coverage:
             by the non-zero rule.
         size: height and width of the image.
     """
-    starts, ends = _edges(rings)
-    x0, y0 = (max(0, int(min(starts[:, i].min(), ends[:, i].min())) // GRID) for i in (0, 1))
-    x1, y1 = (min(size, int(max(starts[:, i].max(), ends[:, i].max())) // GRID + 1) for i in (0, 1))
+    x0, y0, x1, y1 = bounds(rings)
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(size, x1), min(size, y1)
     if x1 <= x0 or y1 <= y0:
-        return Coverage(0, 0, np.zeros((0, 0), np.int32))
+        return Coverage(0, 0, np.zeros((0, 0), np.int16))
+    return Coverage(x0, y0, fill_layers([rings], (x0, y0, x1, y1))[0])
+
+
+def bounds(rings: Sequence[Points]) -> Window:
+    """The smallest window that holds the rings."""
+    points = np.concatenate(rings)
+    grid = np.floor(np.stack([points.min(axis=0), points.max(axis=0)]) * GRID + _TIE_BREAKER)
+    (x0, y0), (x1, y1) = (grid // GRID).astype(int).tolist()
+    return x0, y0, x1 + 1, y1 + 1
+
+
+def fill_layers(layers: Sequence[Sequence[Points]], window: Window) -> NDArray[np.int16]:
+    """Coverage of several unions of polygons in one pass.
+
+    Args:
+        layers: for each layer its rings.
+        window: the pixels to cover, not empty.
+
+    Returns:
+        int16 [len(layers), h, w], 0…FULL.
+    """
+    x0, y0, x1, y1 = window
     width, height = x1 - x0, y1 - y0
+    starts, ends, layer = _edges(layers)
     origin = np.array([x0 * GRID, y0 * GRID])
-    row, x, sign = _crossings(starts - origin, ends - origin, height * _ROWS)
+    row, x, sign = _crossings(starts - origin, ends - origin, layer, height * _ROWS)
     x = np.minimum(np.maximum(x, 0), width * GRID)
     cell = row * (width + 2) + x // GRID
     part = x % GRID
-    total = height * _ROWS * (width + 2)
+    total = len(layers) * height * _ROWS * (width + 2)
     change = np.bincount(
         np.concatenate([cell, cell + 1]), np.concatenate([(GRID - part) * sign, part * sign]), total
     )
     rows = change.astype(np.int16).reshape(-1, width + 2)[:, :width]
     winding = np.abs(np.cumsum(rows, axis=1, dtype=np.int16))
-    inside = np.minimum(winding, GRID, out=winding).reshape(height, _ROWS, width)
-    covered = np.add.reduce(inside, axis=1, dtype=np.int32)
-    return Coverage(x0, y0, covered)
+    inside = np.minimum(winding, GRID, out=winding).reshape(-1, height, _ROWS, width)
+    return np.add.reduce(inside, axis=2, dtype=np.int16)
 
 
-def _edges(rings: Sequence[Points]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Start and end of every edge on the grid, all rings turning the same way."""
-    points = np.concatenate(rings) if len(rings) > 1 else rings[0]
-    grid = np.floor(points * GRID + _TIE_BREAKER).astype(np.int64)
+def _edges(layers: Sequence[Sequence[Points]]) -> tuple[Ints, Ints, Ints]:
+    """Start, end and layer of every edge on the grid, all rings turning the same way."""
+    rings = [ring for layer in layers for ring in layer]
+    grid = np.floor(np.concatenate(rings) * GRID + _TIE_BREAKER).astype(np.int64)
     lengths = np.array([len(ring) for ring in rings])
     first = np.cumsum(lengths) - lengths
     following = np.arange(1, len(grid) + 1)
@@ -91,13 +121,15 @@ def _edges(rings: Sequence[Points]) -> tuple[NDArray[np.int64], NDArray[np.int64
     after = grid[following]
     twice_area = np.add.reduceat(grid[:, 0] * after[:, 1] - grid[:, 1] * after[:, 0], first)
     forward = np.repeat(twice_area >= 0, lengths)[:, None]
-    return np.where(forward, grid, after), np.where(forward, after, grid)
+    layer = np.repeat(np.repeat(np.arange(len(layers)), [len(each) for each in layers]), lengths)
+    return np.where(forward, grid, after), np.where(forward, after, grid), layer
 
 
-def _crossings(
-    starts: NDArray[np.int64], ends: NDArray[np.int64], rows: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Sub-scanline, x and direction of every crossing of an edge with a sub-scanline."""
+def _crossings(starts: Ints, ends: Ints, layer: Ints, rows: int) -> tuple[Ints, Ints, Ints]:
+    """Sub-scanline, x and direction of every crossing of an edge with a sub-scanline.
+
+    Each layer has its own `rows` sub-scanlines, one layer after the other.
+    """
     down = ends[:, 1] > starts[:, 1]
     top = np.where(down[:, None], starts, ends)
     bottom = np.where(down[:, None], ends, starts)
@@ -110,5 +142,6 @@ def _crossings(
     offset = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     row = first[edge] + offset
     rise = (bottom - top)[edge]
-    x = top[edge, 0] + (row * _STEP + half - top[edge, 1]) * rise[:, 0] // rise[:, 1]
-    return row, x, np.where(down, 1, -1)[edge]
+    start = top[edge]
+    x = start[:, 0] + (row * _STEP + half - start[:, 1]) * rise[:, 0] // rise[:, 1]
+    return row + layer[edge] * rows, x, np.where(down, 1, -1)[edge]

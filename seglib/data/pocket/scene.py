@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, VERSION
+from seglib.data.pocket.ground import paint_land
 from seglib.data.pocket.land import Land, draw_land
 from seglib.data.pocket.layout import Item, Layout, draw_layout
-from seglib.data.pocket.paint import cast_shadow, paint_sprite
+from seglib.data.pocket.paint import cast_shadow, light_direction, paint_sprite
 from seglib.data.pocket.palette import MOOD_WEIGHTS, MOODS, coat
-from seglib.data.pocket.scenery import light_direction, paint_land
 
 
 @dataclass
@@ -71,14 +71,13 @@ def _describe(item: Item, index: int, layout: Layout) -> SceneObject:
     alone = np.zeros((SIZE, SIZE), bool)
     for sprite in item.sprites:
         alone[sprite.silhouette.window] |= sprite.mask
-    truncated = any(s.area < 0.97 * s.full_area - 2 for s in item.sprites)
-    border = alone[0].any() or alone[-1].any() or alone[:, 0].any() or alone[:, -1].any()
+    truncated = any(s.area < s.full_area for s in item.sprites)
     return SceneObject(
         item.category,
         layout.owner == index,
         item.iscrowd,
         int(alone.sum()),
-        bool(truncated and border),
+        truncated,
     )
 
 

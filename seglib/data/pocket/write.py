@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from PIL import Image
 from rich.progress import (
     BarColumn,
@@ -149,10 +148,10 @@ def _results(draw: partial[Drawn], count: int, workers: int) -> Iterator[Drawn]:
     if workers == 1:
         yield from map(draw, range(count))
         return
-    # Spawned processes behave alike on every system and inherit no threads of torch.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(draw, range(count), chunksize=_CHUNK)
+    # joblib starts fresh interpreters that do not run the caller's script a second time, so
+    # that a script without a __main__ guard may load the data set.
+    pool = Parallel(n_jobs=workers, batch_size=_CHUNK, return_as="generator")
+    yield from pool(delayed(draw)(index) for index in range(count))
 
 
 def _install(draft: Path, folder: Path, split: str) -> None:

@@ -1,0 +1,67 @@
+"""Painting the sky: gradient, sun or moon, stars, clouds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seglib.data.pocket.chance import Chance
+from seglib.data.pocket.classes import SIZE
+from seglib.data.pocket.geometry import ellipse
+from seglib.data.pocket.palette import Mood, color, mix
+from seglib.data.pocket.raster import fill
+from seglib.data.pocket.texture import Image, blend, blend_rings
+
+_WHITE = color("ffffff")
+
+
+def paint_sky(chance: Chance, horizon: float, mood: Mood) -> Image:
+    """float32 [H, W, 3]; below the horizon the gradient's last colour goes on."""
+    top, low = chance.pick(mood.sky)
+    rows = np.arange(SIZE, dtype=np.float32)[:, None]
+    share = np.minimum(rows / np.float32(horizon), 1) ** np.float32(chance.between(0.7, 1.3))
+    canvas = np.repeat((top + share * (low - top))[:, None], SIZE, axis=1).astype(np.float32)
+    if mood.stars:
+        radii = [chance.between(0.4, 0.85) for _ in range(34)]
+        dots = [
+            ellipse(chance.between(0, SIZE), chance.between(0, horizon), r, r, count=8)
+            for r in radii
+        ]
+        blend_rings(canvas, dots, mood.glow, 0.85)
+    if chance.happens(0.7):
+        _sun(chance, canvas, horizon, mood)
+    for _ in range(chance.integer(1, 4)):
+        _cloud(chance, canvas, horizon, mood)
+    return canvas
+
+
+def _sun(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
+    """A disc in its glow; at night perhaps a crescent."""
+    x, y = chance.between(10, 118), chance.between(0.12, 0.85) * horizon
+    r = chance.between(4, 9)
+    behind = canvas[min(SIZE - 1, int(y)), 0].copy()
+    grid = np.arange(SIZE, dtype=np.float32)
+    far_x, far_y = ((grid - np.float32(at)) ** 2 / np.float32((5 * r) ** 2) for at in (x, y))
+    glow = np.float32(0.35) * np.exp(-far_y)[:, None] * np.exp(-far_x)
+    canvas += glow[..., None] * (mood.glow - canvas)
+    blend_rings(canvas, [ellipse(x, y, r, r)], mood.glow, 0.95)
+    if mood.stars and chance.happens(0.6):
+        shade = ellipse(x + r * 0.45, y - r * 0.2, r * 0.85, r * 0.85)
+        blend_rings(canvas, [shade], behind, 0.9)
+
+
+def _cloud(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
+    """Puffs on a flat base, smaller towards the horizon, fading downwards."""
+    x, y = chance.between(-5, SIZE + 5), chance.between(0.05, 0.8) * horizon
+    size = chance.between(4, 11) * (1.15 - 0.6 * y / horizon)
+    puffs = [ellipse(x - size * 0.3, y, size * 2.6, size * 0.42, count=20)]
+    for i in range(chance.integer(3, 5)):
+        r = size * chance.between(0.55, 1.0)
+        puffs.append(ellipse(x + (i - 2) * size, y - r * 0.45, r, r * 0.75, count=18))
+    cover = fill(puffs, SIZE)
+    if cover.empty:
+        return
+    height = cover.values.shape[0]
+    under = canvas[cover.window].mean(axis=(0, 1))
+    bright = mix(under, mood.glow, 0.35) if mood.stars else mix(mood.glow, _WHITE, 0.35)
+    fade = (np.arange(height, dtype=np.float32) / height)[:, None, None] * np.float32(0.55)
+    blend(canvas, cover, bright + fade * (under - bright), chance.between(0.6, 0.95))

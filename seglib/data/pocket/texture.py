@@ -1,0 +1,66 @@
+"""Small tools of painting: blending, noise, blur."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from seglib.data.pocket.chance import Chance
+from seglib.data.pocket.classes import SIZE
+from seglib.data.pocket.palette import Color
+from seglib.data.pocket.raster import FULL, Coverage, Points, fill
+
+Float = NDArray[np.float32]
+Image = Float
+"""float32 [H, W, 3] in 0…1, RGB."""
+
+
+def blend(canvas: Image, cover: Coverage, paint: Image | Color, strength: float = 1.0) -> None:
+    """Paint over what is covered, in place. `paint` is a colour or an image of the window."""
+    share = cover.values[..., None] * np.float32(strength / FULL)
+    part = canvas[cover.window]
+    part += share * (paint - part)
+
+
+def blend_rings(
+    canvas: Image,
+    rings: Sequence[Points],
+    paint: Color,
+    strength: float,
+    within: NDArray[np.int16] | None = None,
+) -> None:
+    """Paint polygons in one colour, in place; only where `within` [H, W] covers."""
+    cover = fill(rings, SIZE)
+    if cover.empty:
+        return
+    if within is not None:
+        cover.values = (cover.values.astype(np.int32) * within[cover.window] // FULL).astype(
+            np.int16
+        )
+    blend(canvas, cover, paint, strength)
+
+
+@lru_cache(maxsize=8)
+def noise(across: float, down: float) -> Float:
+    """[H, W] smooth seamless noise of unit variance; a fixed tile that callers shift."""
+    key = np.array([7, int(across * 16 + down)], np.uint64)
+    raw = np.random.Philox(key=key).random_raw(SIZE * SIZE)
+    values = (raw >> np.uint64(40)).astype(np.float32).reshape(SIZE, SIZE)
+    values = gaussian_filter(values, (down, across), mode="wrap")
+    tile: Float = ((values - values.mean()) / values.std()).astype(np.float32)
+    return np.tile(tile, (2, 2))
+
+
+def shifted(chance: Chance, across: float, down: float, rows: int = SIZE) -> Float:
+    """[rows, W] of the noise tile, from a random corner."""
+    y, x = chance.integer(0, SIZE - 1), chance.integer(0, SIZE - 1)
+    return noise(across, down)[y : y + rows, x : x + SIZE]
+
+
+def soften(mask: Float, reach: int) -> Float:
+    """Two box blurs: a cheap soft edge."""
+    return uniform_filter(uniform_filter(mask, reach, mode="constant"), reach, mode="constant")
