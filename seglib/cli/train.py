@@ -68,7 +68,7 @@ def train(
         int | None, _option("Steps between validations; 0: at the end.", "0", min=0)
     ] = None,
     eval_limit: Annotated[
-        int | None, _option("Validate on the first N images.", "all", min=1)
+        int | None, _option("Images of the validations before the last.", "all", min=1)
     ] = None,
     checkpoint_every: Annotated[
         int | None, _option("Steps between checkpoints.", "250", min=0)

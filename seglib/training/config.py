@@ -38,7 +38,7 @@ class TrainConfig:
         augment: flip, scale, crop and recolour the images, seeded by (seed, step, image).
         seed: of weights drawn during training (dropout), order of images and augmentation.
         eval_every: steps between validations; 0 validates only at the end.
-        eval_limit: validation images used during training; None uses all.
+        eval_limit: validation images used during training (None: all); at the end all are.
         checkpoint_every: steps between checkpoints; 0 writes only the last.
         out: folder for log.jsonl, checkpoint.pt and model.safetensors; None writes nothing.
     """

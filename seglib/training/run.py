@@ -189,12 +189,12 @@ class Run:
         """Validate and save when it is time."""
         last = self.step == self.config.steps
         if last or (self.config.eval_every and self.step % self.config.eval_every == 0):
-            self._validate()
+            self._validate(limit=None if last else self.config.eval_limit)
         every = self.config.checkpoint_every
         if last or interrupted or (every and self.step % every == 0):
             self._save()
 
-    def _validate(self) -> None:
+    def _validate(self, limit: int | None) -> None:
         """Evaluate in process 0 with averaged weights, leaving the random generators alone."""
         if self.validation is None:
             return
@@ -206,7 +206,7 @@ class Run:
             )
             with saving.random_state_kept(), averaged:
                 self.model.eval()
-                metrics = evaluate(self.model, self.validation, limit=self.config.eval_limit)
+                metrics = evaluate(self.model, self.validation, limit=limit)
             figures = {k: v for k, v in metrics.figures.items() if not math.isnan(v)}
             self.history.validation.append({"step": float(self.step), **figures})
             self.log.add(validation_row(self.history.validation[-1]))
