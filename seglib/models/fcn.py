@@ -172,7 +172,6 @@ class SkipFCN(nn.Module):
         self.norm7 = make_norm(config.norm, width)
         self.dropout = nn.Dropout(config.dropout)
         self.pool4_scale, self.pool3_scale = config.skip_scale
-
         he_initialise(self)
 
         inner = config.learn_upsampling != "none"
