@@ -83,10 +83,9 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
     padded = np.zeros((height + 2 * pad, width + 2 * pad), np.float32)
     inner = (slice(pad, pad + height), slice(pad, pad + width))
     padded[inner] = cover
-    slope_y, slope_x = np.gradient(soften(padded, reach))
-    lit: Float = (
-        slope_x[inner] * np.float32(light[0]) + slope_y[inner] * np.float32(light[1])
-    ) * -1
+    slopes: list[Float] = list(np.gradient(soften(padded, reach)))  # down, across
+    toward = slopes[1][inner] * np.float32(light[0]) + slopes[0][inner] * np.float32(light[1])
+    lit: Float = -toward
     lit = np.minimum(np.maximum(lit * np.float32(1.1 * reach), -0.34), 0.3)
     rim: Float = np.float32(1.45) - np.float32(1.7) * soften(padded, 3)[inner]
     rim = np.minimum(np.maximum(rim, 0), 1)
