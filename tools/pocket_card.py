@@ -1,0 +1,168 @@
+"""Write Pocket COCO's data card: pictures and measured statistics.
+
+    python tools/pocket_card.py
+
+Replaces data/pocket/CARD.md and the pictures in data/pocket/card/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from seglib.data import CocoFolder, load_dataset
+from seglib.data.assets import checkout_root
+from seglib.data.pocket import VERSION, published_hash
+from seglib.data.pocket.baselines import cluster_average_precision, color_classifier_mean_iou
+from seglib.data.pocket.statistics import OCCLUDED_FROM, Statistics, measure
+from seglib.metrics.ceilings import mask_ceiling, semantic_ceiling
+from seglib.plotting import dataset_grid, show_images
+from seglib.structures import Target
+
+# COCO 2017 by its own bins (32², 96² px): Lin et al. 2014 and the COCO web site.
+COCO_SIZES = {"small": 0.41, "medium": 0.34, "large": 0.24}
+
+
+def main() -> None:
+    """Draw the pictures, measure, write the card."""
+    root = checkout_root()
+    assert root is not None, "run this in a checkout"
+    folder = root / "data" / "pocket"
+    (folder / "card").mkdir(exist_ok=True)
+    dataset = load_dataset("pocket", split="val")
+    pictures = {
+        "scenes": dataset_grid(dataset, list(range(40, 56)), layer=None, columns=4),
+        "annotated": dataset_grid(dataset, list(range(40, 48)), layer="instances", columns=4),
+        "classes": show_images(*gallery(dataset), columns=6, panel=1.6),
+    }
+    for name, figure in pictures.items():
+        (folder / "card" / f"{name}.png").write_bytes(figure.png())
+    text = card(measure(folder, "val"), floor(folder, dataset))
+    (folder / "CARD.md").write_text(text, encoding="utf-8")
+
+
+def gallery(dataset: CocoFolder, per_class: int = 2) -> tuple[list[torch.Tensor], list[str]]:
+    """The largest whole objects of every thing class, cut out, and their names."""
+    best: dict[int, list[tuple[float, torch.Tensor]]] = {}
+    for image, target in (dataset[i] for i in range(len(dataset))):
+        for row in range(len(target)):
+            if not target.iscrowd[row] and inside(target, row):
+                crop = square_crop(image, target.boxes[row])
+                best.setdefault(int(target.labels[row]), []).append((float(target.area[row]), crop))
+    crops, names = [], []
+    for label, found in sorted(best.items()):
+        found.sort(key=lambda pair: -pair[0])
+        crops += [crop for _, crop in found[:per_class]]
+        names += [dataset.categories.by_label(label).name] * min(per_class, len(found))
+    return crops, names
+
+
+def inside(target: Target, row: int) -> bool:
+    """Whether an object keeps away from the border of its image."""
+    x0, y0, x1, y1 = target.boxes[row].tolist()
+    height, width = target.size
+    return min(x0, y0) > 1 and x1 < width - 1 and y1 < height - 1
+
+
+def square_crop(image: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
+    """The square around a box with a margin, 64 px wide: [3, 64, 64]."""
+    x0, y0, x1, y1 = box.tolist()
+    half = 0.55 * max(x1 - x0, y1 - y0)
+    center_x, center_y = (x0 + x1) / 2, (y0 + y1) / 2
+    left, top = max(0, round(center_x - half)), max(0, round(center_y - half))
+    cut = image[:, top : round(center_y + half), left : round(center_x + half)]
+    return torch.nn.functional.interpolate(cut[None], (64, 64), mode="bilinear")[0]
+
+
+def floor(folder: Path, dataset: CocoFolder) -> dict[str, float]:
+    """What colour alone reaches, and what each output form could reach at best."""
+    train = load_dataset("pocket", split="train")
+    return {
+        "clusters": cluster_average_precision(folder, "val"),
+        "colors": color_classifier_mean_iou(train, dataset),
+        **{f"stride {s}": semantic_ceiling(dataset, s) for s in (32, 16, 8, 4)},
+        "masks, stride 4": mask_ceiling(dataset, stride=4),
+        "masks, 28×28 in the box": mask_ceiling(dataset, roi_size=28),
+    }
+
+
+def card(counted: Statistics, reached: dict[str, float]) -> str:
+    """The Markdown text."""
+    mean = sum(counted.per_image) / counted.images
+    rows = [
+        f"| annotations in an image, mean | {mean:.1f} ({min(counted.per_image)}–{max(counted.per_image)}) | 7.3 |",
+        *(
+            f"| {name} objects | {counted.sizes[name]:.0%} | {COCO_SIZES[name]:.0%} |"
+            for name in COCO_SIZES
+        ),
+        f"| partly hidden by others (more than {OCCLUDED_FROM:.0%} of the object) | {counted.occluded:.0%} | – |",
+        f"| cut by the border | {counted.truncated:.0%} | – |",
+        f"| touching another of their class | {counted.touching:.0%} | – |",
+        f"| visible in several parts | {counted.several_parts:.0%} | – |",
+        f"| with a hole | {counted.holed:.0%} | – |",
+        f"| crowds | {counted.crowds} in {counted.images} images | 1 % of annotations |",
+        f"| smallest annotation | {counted.least_area} px² | – |",
+    ]
+    classes = ", ".join(f"{name} {count}" for name, count in counted.per_class.items())
+    ceilings = "\n".join(
+        f"| {name} | {value:.3f} |"
+        for name, value in reached.items()
+        if name not in ("clusters", "colors")
+    )
+    table = "\n".join(rows)
+    return f"""# Data card: Pocket COCO, version {VERSION}
+
+Procedurally drawn scenes of 128 × 128 pixels in COCO's own format, with COCO's category ids:
+12 things, 4 kinds of scenery, masks, boxes, crowds and panoptic maps. It is the default data
+of every lesson. Everything in this file is written by `python tools/pocket_card.py`.
+
+![Sixteen scenes](card/scenes.png)
+
+![Eight scenes with masks, boxes and names](card/annotated.png)
+
+![Two objects of each class](card/classes.png)
+
+## What is in it
+
+{counted.images} validation images are committed ({counted.objects} objects); 4,000 training images
+are drawn on first use. Any number can be drawn: a scene is a function of seed and index.
+
+| | Pocket COCO, validation | COCO 2017 |
+| --- | --- | --- |
+{table}
+
+Sizes are by each data set's own bins: Pocket's end at 16² and 40² px, COCO's at 32² and 96².
+Objects by class: {classes}.
+
+## What colour alone reaches
+
+| method | score | allowed |
+| --- | --- | --- |
+| k-means on colours, connected components, class ignored: mask AP | {reached["clusters"]:.4f} | 0.10 |
+| the best class for each colour (16³ bins, 400 training images): mean IoU | {reached["colors"]:.3f} | 0.35 |
+
+## What a perfect network could reach
+
+A network's output form limits its score. Mean IoU for class scores at a stride, mask AP for masks:
+
+| output | ceiling |
+| --- | --- |
+{ceilings}
+
+## Repeatability
+
+Masks and annotations are the same on every machine: geometry is rounded to a grid before it is
+drawn. The pixels' shading is floating point and may differ by a grey level. SHA-256 of masks and
+annotations: training `{(published_hash("train") or "")[:16]}…`, validation
+`{(published_hash("val") or "")[:16]}…`, whole in `seglib/data/pocket/manifest.json`.
+
+## Intended use, and limits
+
+For learning and for tests that must run anywhere. It is not a benchmark: scores on it say nothing
+about photographs. It shows no real person, and carries no third-party rights: CC BY 4.0.
+"""
+
+
+if __name__ == "__main__":
+    main()
