@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,13 @@ def settle(given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
         earlier = json.loads(run_file.read_text(encoding="utf-8"))
     elif (out / "checkpoint.pt").exists() or (out / "model.safetensors").exists():
         raise SeglibError(f"{out} holds a run already: add --resume, or choose another --out")
-    values = {**DEFAULTS, **earlier, **{k: v for k, v in given.items() if v is not None}}
+    command = shlex.join(["seglib", *sys.argv[1:]])
+    values = {
+        **DEFAULTS,
+        "command": command,
+        **earlier,
+        **{k: v for k, v in given.items() if v is not None},
+    }
     if values["overfit"]:  # the point is to remember: no variation, no decay
         values.update(augment=False, weight_decay=0.0)
         values["batch_size"] = min(values["batch_size"], values["overfit"])

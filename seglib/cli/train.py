@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -120,9 +118,11 @@ def _run(
                 bar if _is_first_process() else None,
                 validation=validation,
                 resume=resume,
-                command=shlex.join(["seglib", *sys.argv[1:]]),
+                command=values["command"],
             )
     except KeyboardInterrupt:
+        if not (out / "checkpoint.pt").exists():
+            raise
         again = f"seglib train {model} --out {out} --resume"
         raise KeyboardInterrupt(f"stopped; go on with: {again}") from None
     return history, network, data

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.pretrained.files import Header, fill, read, save
 from seglib.pretrained.rehead import adopt, rehead
-from seglib.pretrained.shipped import shipped_file, shipped_names
+from seglib.pretrained.shipped import shipped_file, shipped_names, shipped_record
 from seglib.structures import Categories
 
-__all__ = ["Header", "adopt", "find", "header", "load", "rehead", "save", "shipped_names"]
+__all__ = ["Header", "adopt", "find", "header", "load", "record", "rehead", "save", "shipped_names"]
 
 
 def load(name_or_path: str | Path, categories: Categories | None = None) -> Segmenter:
@@ -44,6 +46,17 @@ def load(name_or_path: str | Path, categories: Categories | None = None) -> Segm
 def header(name_or_path: str | Path) -> Header:
     """What a model file says of itself: configuration, categories, command, figures."""
     return read(find(name_or_path))[0]
+
+
+def record(name: str) -> dict[str, Any]:
+    """How a shipped checkpoint came about.
+
+    Returns:
+        command, minutes, parameters, figures and per_class (on the validation split), ceilings,
+        and history: what `seglib.training.History.from_dict` takes.
+    """
+    content: dict[str, Any] = json.loads(shipped_record(name).read_text(encoding="utf-8"))
+    return content
 
 
 def find(name_or_path: str | Path) -> Path:

@@ -24,10 +24,20 @@ def shipped_file(name: str) -> Path:
     Raises:
         SeglibError: no such name, or a file that is neither here nor to be fetched.
     """
+    stem = _stem(name)
+    return asset(f"checkpoints/{stem}.safetensors", SHIPPED[stem])
+
+
+def shipped_record(name: str) -> Path:
+    """The JSON file beside a shipped checkpoint; errors as `shipped_file`."""
+    return asset(f"checkpoints/{_stem(name)}.json")
+
+
+def _stem(name: str) -> str:
     stem = ALIASES.get(name, name)
     if stem not in SHIPPED:
         raise SeglibError(
             f"no checkpoint is called {name!r}: choose one of {', '.join(shipped_names())}, "
             "or give the folder of a training run or a .safetensors file"
         )
-    return asset(f"checkpoints/{stem}.safetensors", SHIPPED[stem])
+    return stem

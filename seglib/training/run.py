@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -59,6 +60,12 @@ class Run:
         self.step = 0
         if saved is not None:
             self._restore(saved)
+            if saved.threads != torch.get_num_threads():
+                warnings.warn(
+                    f"the run had {saved.threads} threads and now has {torch.get_num_threads()}: "
+                    "it goes on, but its last digits will differ from an uninterrupted run's",
+                    stacklevel=3,
+                )
         distributed.share_state(model)
         self._start = time.perf_counter() - (self.history.seconds or [0.0])[-1]
 

@@ -1,0 +1,88 @@
+"""`seglib ship`, for maintainers: turn a run into a checkpoint that comes with the course."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seglib.cli.errors import say
+from seglib.errors import SeglibError
+
+if TYPE_CHECKING:
+    from seglib.training import History
+
+MEGABYTE = 1 << 20
+LARGEST = 6 * MEGABYTE
+
+
+def ship(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run's folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as fcn-8s.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where it goes.")] = Path(
+        "data/checkpoints"
+    ),
+) -> None:
+    """Write NAME.safetensors in half precision and NAME.json with command, curve and figures.
+
+    The figures are those of the shipped file itself, on the whole validation split.
+    """
+    from seglib import pretrained
+    from seglib.cli.evaluate import ceiling_lines
+    from seglib.cli.progress import Bar
+    from seglib.data.assets import file_sha256
+    from seglib.data.atomic import write_atomic
+    from seglib.data.datasets import load_dataset
+    from seglib.metrics.evaluate import evaluate
+    from seglib.training.checkpoint import FILE_NAME, Checkpoint
+    from seglib.training.config import History
+
+    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
+    trained = pretrained.load(run)
+    file = pretrained.save(trained, out / f"{name}.safetensors", {}, half=True)
+    network = pretrained.load(file)
+    data = load_dataset(settings["dataset"], split="val", size=settings["size"])
+    with Bar("evaluating", "images", len(data)) as bar:
+        metrics = evaluate(network, data, progress=lambda done, total: bar.update(done))
+    lines, ceilings = ceiling_lines(network, data, None, metrics.figures, settings["size"])
+    facts = {
+        "command": settings["command"],
+        "minutes": round(history.seconds[-1] / 60, 1),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "dataset": data.name,
+        "evaluated": f"{len(data)} images of {data.split}",
+        "figures": _rounded(metrics.to_dict()["figures"]),
+        "ceilings": _rounded(ceilings),
+    }
+    pretrained.save(trained, file, facts, half=True)
+    if file.stat().st_size > LARGEST:
+        raise SeglibError(f"{file} has {file.stat().st_size / MEGABYTE:.1f} MB, at most 6 go in")
+    record = {
+        **facts,
+        "sha256": file_sha256(file),
+        "per_class": _rounded(metrics.to_dict()["per_class"]),
+        "history": _rounded(_slim(history)),
+    }
+    text = json.dumps(record, ensure_ascii=False) + "\n"
+    write_atomic(out / f"{name}.json", lambda stream: stream.write(text.encode()))
+    for line in lines:
+        say(line)
+    typer.echo(f"{file}: mean figures {facts['figures']}")
+
+
+def _slim(history: History) -> dict[str, Any]:
+    """The course of the run; a single named loss would only repeat the sum."""
+    plain = history.to_dict()
+    return {**plain, "parts": plain["parts"] if len(plain["parts"]) > 1 else {}}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to five significant digits, so that the file stays small."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
