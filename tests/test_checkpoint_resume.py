@@ -119,6 +119,14 @@ def test_resume_keeps_the_recorded_precision(tmp_path):
     assert (history.config.precision, history.config.channels_last) == ("fp32", True)
 
 
+def test_another_thread_count_is_pointed_out(tmp_path):
+    config = _stopped_run(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    replace(Checkpoint.load(path), threads=77).save(path)
+    with pytest.warns(UserWarning, match="had 77 threads"):
+        train(tiny_fcn(), Squares(), config, resume=True)
+
+
 def test_a_finished_run_resumes_to_its_model_without_training(tmp_path):
     config = replace(CONFIG, steps=2, out=tmp_path)
     trained = tiny_fcn()

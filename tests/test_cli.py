@@ -20,6 +20,8 @@ import seglib
 from seglib import pretrained
 from seglib.cli import app
 from seglib.cli.progress import clock
+from seglib.data.assets import file_sha256
+from seglib.training import History
 from tests.fakes import write_squares
 
 ROOT = Path(__file__).parents[1]
@@ -140,6 +142,23 @@ def test_resume_takes_settings_from_the_run_and_refuses_others(trained):
     nothing = run("train", "fcn", "--out", trained / "none", "--resume")
     assert nothing.exit_code == 1
     assert "nothing to resume" in nothing.output
+
+
+def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
+    result = run("ship", trained, "fcn-16s", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "fcn-16s.json").read_text())
+    header = pretrained.header(tmp_path / "fcn-16s.safetensors")
+    assert (
+        record["command"] == header.notes["command"] == pretrained.header(trained).notes["command"]
+    )
+    assert record["figures"]["mean_iou"] == header.notes["figures"]["mean_iou"]
+    assert record["evaluated"] == "6 images of val"
+    assert record["ceilings"]["mean_iou"]["stride"] == 16
+    history = History.from_dict(record["history"])
+    assert len(history.losses) == 8
+    assert [row["step"] for row in history.validation] == [4, 8]
+    assert record["sha256"] == file_sha256(tmp_path / "fcn-16s.safetensors")
 
 
 def test_init_starts_from_another_variant(trained, squares, tmp_path):

@@ -49,7 +49,7 @@ def ship(
         metrics = evaluate(network, data, progress=lambda done, total: bar.update(done))
     lines, ceilings = ceiling_lines(network, data, None, metrics.figures, settings["size"])
     facts = {
-        "command": settings["command"],
+        "command": pretrained.header(run).notes["command"],
         "minutes": round(history.seconds[-1] / 60, 1),
         "parameters": sum(p.numel() for p in network.parameters()),
         "dataset": data.name,
