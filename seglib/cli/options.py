@@ -12,7 +12,7 @@ Dataset = Annotated[
         "--dataset",
         "-d",
         metavar="D",
-        help="pocket, coco-mini or coco:PATH.  [default: SEGLIB_DATASET, else pocket]",
+        help="pocket, coco-mini or coco:PATH.  [dim]\\[default: SEGLIB_DATASET, else pocket][/]",
         show_default=False,
     ),
 ]

@@ -26,10 +26,12 @@ def _option(text: str, default: str, **more: Any) -> Any:
 def train(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A paradigm, such as fcn.")],
     dataset: Dataset = None,
-    steps: Annotated[int | None, _option("Optimiser steps.", "2000", min=1)] = None,
+    steps: Annotated[int | None, _option("Optimiser steps.", "2000", min=1, metavar="N")] = None,
     size: Size = None,
     out: Annotated[Path | None, _option("Folder of the run.", "runs/MODEL", metavar="DIR")] = None,
-    variant: Annotated[str | None, _option("Of the model, such as 8s.", "the model's own")] = None,
+    variant: Annotated[
+        str | None, _option("Of the model, such as 8s.", "the model's own", metavar="V")
+    ] = None,
     preset: Annotated[
         Literal["pocket", "paper"] | None,
         _option("Small network, or the published one.", "pocket"),
@@ -45,15 +47,20 @@ def train(
         int | None,
         _option("Fit only the first N images, without augmentation.", "off", min=1, metavar="N"),
     ] = None,
-    batch_size: Annotated[int | None, _option("Images a step.", "16", min=1)] = None,
-    lr: Annotated[float | None, _option("Highest learning rate.", "0.001")] = None,
+    batch_size: Annotated[int | None, _option("Images a step.", "16", min=1, metavar="N")] = None,
+    lr: Annotated[float | None, _option("Highest learning rate.", "0.001", metavar="X")] = None,
     optimizer: Annotated[Literal["adamw", "sgd"] | None, _option("Optimiser.", "adamw")] = None,
-    weight_decay: Annotated[float | None, _option("Weight decay.", "0.0001")] = None,
+    weight_decay: Annotated[float | None, _option("Weight decay.", "0.0001", metavar="X")] = None,
     warmup: Annotated[
-        int | None, _option("Steps of rising learning rate.", "a tenth, at most 200", min=0)
+        int | None,
+        _option("Steps of rising learning rate.", "a tenth, at most 200", min=0, metavar="N"),
     ] = None,
-    clip: Annotated[float | None, _option("Largest gradient norm; 0 is off.", "1.0")] = None,
-    ema: Annotated[float | None, _option("Decay of averaged weights; 0 is off.", "0")] = None,
+    clip: Annotated[
+        float | None, _option("Largest gradient norm; 0 is off.", "1.0", metavar="X")
+    ] = None,
+    ema: Annotated[
+        float | None, _option("Decay of averaged weights; 0 is off.", "0", metavar="X")
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None, _option("auto times both.", "auto")
     ] = None,
@@ -61,15 +68,15 @@ def train(
         bool | None,
         typer.Option("--augment/--no-augment", help="Vary the images.", show_default=False),
     ] = None,
-    seed: Annotated[int | None, _option("Of everything random.", "0")] = None,
+    seed: Annotated[int | None, _option("Of everything random.", "0", metavar="N")] = None,
     eval_every: Annotated[
-        int | None, _option("Steps between validations; 0: at the end.", "0", min=0)
+        int | None, _option("Steps between validations; 0: at the end.", "0", min=0, metavar="N")
     ] = None,
     eval_limit: Annotated[
-        int | None, _option("Images of the validations before the last.", "all", min=1)
+        int | None, _option("Images of the validations before the last.", "all", min=1, metavar="N")
     ] = None,
     checkpoint_every: Annotated[
-        int | None, _option("Steps between checkpoints.", "250", min=0)
+        int | None, _option("Steps between checkpoints.", "250", min=0, metavar="N")
     ] = None,
     evaluate: Annotated[
         bool, typer.Option("--eval/--no-eval", help="Evaluate on the val split.")
