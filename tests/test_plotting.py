@@ -92,6 +92,7 @@ def every_figure() -> dict[str, plotting.Figure]:
         "semantic": plotting.show_semantic(image, target, CATEGORIES),
         "panoptic": plotting.show_panoptic(image, target, CATEGORIES),
         "training": plotting.training_curve([3.0, 2, 1], {"mean IoU": [(1, 0.2), (3, 0.6)]}),
+        "layers": plotting.layer_profile({"plain": [1.0, 0.1]}, title="gradients"),
         "bars": plotting.bars({"dog": 0.5, "bird": 0.9}, title="IoU"),
         "histogram": plotting.histogram({"a": small, "b": small * 2}, title="areas"),
         "pr": plotting.precision_recall(np.array([1, 0.5]), np.array([0.5, 0.5])),
@@ -356,6 +357,15 @@ def test_live_curve_records_and_draws_at_fixed_steps(monkeypatch: pytest.MonkeyP
     assert Display.shown == [("display", 5), ("update", 10), ("update", 10)]
     assert live.losses[-1] == 0.1
     assert live.metrics["mean IoU"][0] == (1, 0.1)
+
+
+def test_layer_profile_draws_a_line_for_each_network() -> None:
+    fig = plotting.layer_profile({"plain": [1.0, 0.1, 0.01], "residual": [1.0, 1.0]}, ylabel="norm")
+    axes = fig.axes[0]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert drawn["plain"] == [[1, 1.0], [2, 0.1], [3, 0.01]]
+    assert drawn["residual"] == [[1, 1.0], [2, 1.0]]
+    assert (axes.get_yscale(), axes.get_ylabel()) == ("log", "norm")
 
 
 def test_bars_are_sorted_and_a_missing_class_says_so() -> None:

@@ -2,7 +2,7 @@
 
 from seglib.plotting.alignment import show_alignment
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
-from seglib.plotting.curves import bars, histogram, history_curve, training_curve
+from seglib.plotting.curves import bars, histogram, history_curve, layer_profile, training_curve
 from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
 from seglib.plotting.images import (
     compare,
@@ -57,6 +57,7 @@ __all__ = [
     "fpn_diagram",
     "histogram",
     "history_curve",
+    "layer_profile",
     "outlined",
     "overlay",
     "paint_labels",

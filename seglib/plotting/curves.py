@@ -116,6 +116,36 @@ def _metric_lines(
 
 
 @styled
+def layer_profile(
+    profiles: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    ylabel: str = "",
+    log: bool = True,
+    caption: str = "",
+) -> Figure:
+    """One number a layer, from the image to the output, as one line for each network.
+
+    Args:
+        profiles: network's name → a value for layer 1, 2, …; numbers of layers may differ.
+        title: over all.
+        ylabel: what the values are.
+        log: a logarithmic axis, for what shrinks or grows from layer to layer.
+        caption: under all.
+    """
+    fig, grid = figure(panel=(5.2, 2.9), caption=caption)
+    axes = grid[0, 0]
+    for shade, (name, values) in zip(PALETTE, profiles.items(), strict=False):
+        layers = np.arange(1, len(values) + 1)
+        axes.plot(layers, values, color=shade, marker="o", markersize=3, label=name)
+    axes.set(title=title, xlabel="layer", ylabel=ylabel, yscale="log" if log else "linear")
+    axes.margins(x=0.02)
+    axes.grid(axis="y")
+    axes.legend()
+    return fig
+
+
+@styled
 def bars(
     values: Mapping[str, float],
     *,
