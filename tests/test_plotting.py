@@ -119,6 +119,7 @@ def every_figure() -> dict[str, plotting.Figure]:
         "fpn": plotting.fpn_diagram(),
         "fcn": plotting.fcn_diagram(),
         "tasks": plotting.task_comparison(image, target, CATEGORIES),
+        "five": plotting.five_tasks(image, target, CATEGORIES),
         "scores": plotting.score_maps(image, {"8s": target.semantic}, target.semantic, CATEGORIES),
         "touching": plotting.touching_instances(image, target, target.semantic, CATEGORIES, 2),
     }
@@ -310,6 +311,17 @@ def test_tasks_without_panoptic_truth_show_three_pictures() -> None:
     assert len(plotting.task_comparison(image, target, CATEGORIES).axes) == 4
     target.panoptic = None
     assert len(plotting.task_comparison(image, target, CATEGORIES).axes) == 3
+
+
+def test_five_tasks_name_each_class_once_and_box_each_object_in_its_own_colour() -> None:
+    image, target = scene()
+    fig = plotting.five_tasks(image, target, CATEGORIES)
+    assert len(titles(fig)) == 6
+    assert [t.get_text() for t in fig.axes[1].texts] == ["bird\ndog"]
+    boxed = fig.axes[2].get_images()[0].get_array()
+    assert all((boxed == style.rgb(i)).all(-1).any() for i in range(3))
+    target.panoptic = None
+    assert len([t for t in titles(plotting.five_tasks(image, target, CATEGORIES)) if t]) == 5
 
 
 # --- curves and scores ---------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Data sets, batches and the files behind them; `load_dataset()` is where to start."""
 
 from seglib.data.assets import asset, cache_dir, checkout_root
+from seglib.data.choosing import find_image, touching_pairs
 from seglib.data.coco import CocoFolder
 from seglib.data.datasets import load_dataset
 from seglib.data.loading import Batch, SeededSampler, batches, collate
@@ -16,5 +17,7 @@ __all__ = [
     "cache_dir",
     "checkout_root",
     "collate",
+    "find_image",
     "load_dataset",
+    "touching_pairs",
 ]

@@ -29,6 +29,7 @@ from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_re
 from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
 from seglib.plotting.sizes import show_output_sizes
 from seglib.plotting.style import PALETTE, Figure, color, figure, styled
+from seglib.plotting.tasks import five_tasks
 from seglib.plotting.timeline import timeline
 from seglib.plotting.transposed import (
     show_bilinear_kernel,
@@ -53,6 +54,7 @@ __all__ = [
     "fcn_diagram",
     "feature_maps",
     "figure",
+    "five_tasks",
     "flow_diagram",
     "fpn_diagram",
     "histogram",

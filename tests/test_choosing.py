@@ -1,0 +1,49 @@
+"""Images chosen by what they contain, and which objects touch."""
+
+import torch
+
+from seglib.data import find_image, touching_pairs
+from seglib.structures import Target
+from tests.toy_dataset import ToyDataset
+
+
+def squares(*corners: tuple[int, int], labels: list[int], crowd: tuple[int, ...] = ()) -> Target:
+    """Squares of 2 x 2 pixels in an image of 10 x 10, by (row, column) of their first pixel."""
+    masks = torch.zeros(len(corners), 10, 10, dtype=torch.bool)
+    for mask, (row, column) in zip(masks, corners, strict=True):
+        mask[row : row + 2, column : column + 2] = True
+    count = len(corners)
+    iscrowd = torch.tensor([i in crowd for i in range(count)], dtype=torch.bool)
+    return Target(
+        torch.zeros(count, 4),
+        torch.tensor(labels),
+        masks,
+        iscrowd,
+        torch.full((count,), 4.0),
+        (10, 10),
+    )
+
+
+def test_neighbours_of_one_class_touch_also_across_a_corner():
+    row = squares((0, 0), (0, 2), (2, 4), labels=[1, 1, 1])
+    assert touching_pairs(row).tolist() == [[0, 1], [1, 2]]
+
+
+def test_a_gap_of_one_pixel_another_class_or_a_crowd_does_not_count():
+    assert touching_pairs(squares((0, 0), (0, 3), labels=[1, 1])).tolist() == []
+    assert touching_pairs(squares((0, 0), (0, 2), labels=[1, 2])).tolist() == []
+    assert touching_pairs(squares((0, 0), (0, 2), labels=[1, 1], crowd=(1,))).tolist() == []
+
+
+def test_overlapping_objects_touch_and_no_objects_do_not():
+    assert touching_pairs(squares((0, 0), (1, 1), labels=[3, 3])).tolist() == [[0, 1]]
+    assert touching_pairs(squares(labels=[])).shape == (0, 2)
+
+
+def test_the_best_image_is_found_and_the_first_of_equals():
+    toy = ToyDataset(5)
+    areas = [float(toy[i][1].masks.sum()) for i in range(5)]
+    largest = find_image(toy, lambda target: float(target.masks.sum()))
+    assert largest == max(range(5), key=areas.__getitem__)
+    assert find_image(toy, lambda target: 1.0) == 0
+    assert find_image(toy, lambda target: float(target.masks.sum()), limit=1) == 0
