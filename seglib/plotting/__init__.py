@@ -4,6 +4,7 @@ from seglib.plotting.alignment import show_alignment
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
 from seglib.plotting.curves import bars, histogram, history_curve, layer_profile, training_curve
 from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
+from seglib.plotting.features import feature_colors
 from seglib.plotting.images import (
     compare,
     dataset_grid,
@@ -52,6 +53,7 @@ __all__ = [
     "convolution_step",
     "dataset_grid",
     "fcn_diagram",
+    "feature_colors",
     "feature_maps",
     "figure",
     "five_tasks",
