@@ -20,6 +20,7 @@ from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
+from seglib.ops.roi_align import roi_align
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
@@ -45,6 +46,7 @@ __all__ = [
     "max_pool2d",
     "nms",
     "rasterize",
+    "roi_align",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",

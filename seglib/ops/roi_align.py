@@ -1,0 +1,299 @@
+"""RoIAlign: read a feature map inside boxes of any size and place, as a grid of fixed size.
+
+Mask R-CNN (He et al. 2017, section 3). A box is cut into bins; each bin takes a few bilinear
+samples and averages them, and no coordinate is ever rounded.
+
+A sample's weight is a product of one number for its row and one for its column, and so is that of
+an average over a grid of samples. A box therefore needs only two small matrices, one that mixes
+rows and one that mixes columns:
+
+    out[n] = rows[n] · F · columns[n]ᵀ        [P, Q] = [P, H] · [H, W] · [W, Q], channel by channel
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.windows import IntPair, pair
+from seglib.primitives import primitive
+
+# Feature cells read in one go: bounds the memory of the index tensors (about 100 MB).
+MOST_TAPS = 1 << 23
+
+
+def _naive_roi_align(
+    features: Tensor,
+    rois: Tensor,
+    output_size: IntPair,
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Tensor:
+    """One bin at a time, one sample at a time."""
+    _check(features, rois, output_size, sampling_ratio)
+    height, width = pair(output_size)
+    pooled = []
+    for image, left, top, right, bottom in _scaled(rois, spatial_scale, aligned).tolist():
+        step_y, step_x = (bottom - top) / height, (right - left) / width
+        count_y = sampling_ratio or math.ceil(step_y)
+        count_x = sampling_ratio or math.ceil(step_x)
+        for row in range(height):
+            for column in range(width):
+                total = features.new_zeros(features.shape[1])  # [C]
+                for i in range(count_y):
+                    y = top + row * step_y + (i + 0.5) * step_y / count_y
+                    for j in range(count_x):
+                        x = left + column * step_x + (j + 0.5) * step_x / count_x
+                        total = total + _bilinear(features[int(image)], y, x)
+                pooled.append(total / max(count_y * count_x, 1))
+    shape = (len(rois), height, width, features.shape[1])
+    if not pooled:
+        return (features.sum() * 0).expand(shape).permute(0, 3, 1, 2)
+    return torch.stack(pooled).reshape(shape).permute(0, 3, 1, 2)
+
+
+def _bilinear(plane: Tensor, y: float, x: float) -> Tensor:
+    """Value [C] of a map [C, H, W] between its cells; 0 more than a cell outside of it."""
+    height, width = plane.shape[1:]
+    if y < -1 or y > height or x < -1 or x > width:
+        return plane[:, 0, 0] * 0
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    down, across = y - top, x - left
+    upper = plane[:, top, left] * (1 - across) + plane[:, top, right] * across
+    lower = plane[:, bottom, left] * (1 - across) + plane[:, bottom, right] * across
+    return upper * (1 - down) + lower * down
+
+
+def interpolation_matrix(
+    start: Tensor, end: Tensor, bins: int, cells: int, sampling_ratio: int = 0
+) -> Tensor:
+    """How much every cell of an axis counts in every bin between `start` and `end`.
+
+    Args:
+        start: [N] where the boxes begin, in cells; the middle of cell i is at i.
+        end: [N] where they end.
+        bins: parts of equal length that each box is cut into.
+        cells: length of the feature map along this axis.
+        sampling_ratio: samples a bin; 0 means as many as the bin is long, rounded up.
+
+    Returns:
+        [N, bins, cells] weights; a bin's sum is 1 inside the map, less where samples fall outside.
+    """
+    step = (end - start) / bins  # [N]
+    count = torch.full_like(step, sampling_ratio) if sampling_ratio else step.ceil()
+    most = int(count.max().clamp(min=1)) if len(count) else 1
+    index = torch.arange(most, device=start.device)
+    bin_start = start[:, None] + torch.arange(bins, device=start.device) * step[:, None]  # [N, P]
+    samples = (index + 0.5) * step[:, None] / count[:, None].clamp(min=1)  # [N, S] from bin_start
+    position = bin_start[:, :, None] + samples[:, None, :]  # [N, P, S]
+    counted = (position >= -1) & (position <= cells) & (index < count[:, None, None])
+    weight = counted / count[:, None, None].clamp(min=1)
+    position = position.clamp(0, cells - 1)
+    low = position.long()
+    beyond = position - low
+    matrix = start.new_zeros(len(start), bins, cells)
+    matrix.scatter_add_(2, low, (1 - beyond) * weight)
+    return matrix.scatter_add_(2, (low + 1).clamp(max=cells - 1), beyond * weight)
+
+
+def _scratch_roi_align(
+    features: Tensor,
+    rois: Tensor,
+    output_size: IntPair,
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Tensor:
+    """Two matrix products a box: mix the rows, then mix the columns."""
+    _check(features, rois, output_size, sampling_ratio)
+    rows, columns = _axis_matrices(
+        features, rois, output_size, spatial_scale, sampling_ratio, aligned
+    )
+    rows, columns = rows.to(features), columns.to(features)
+    pooled, origin = [], []
+    for image, plane in enumerate(features):  # [C, H, W]
+        of_image = (rois[:, 0] == image).nonzero().squeeze(1)
+        strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)
+        pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))
+        origin.append(of_image)
+    return torch.cat(pooled)[torch.cat(origin).argsort()]
+
+
+@primitive(naive=_naive_roi_align, scratch=_scratch_roi_align)
+def roi_align(
+    features: Tensor,
+    rois: Tensor,
+    output_size: IntPair,
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Tensor:
+    """Average bilinear samples of a feature map in the bins of every box.
+
+    Samples up to one cell outside the map take the value of its border, farther ones count as 0.
+    No gradient flows into the boxes.
+
+    Args:
+        features: [B, C, H, W].
+        rois: [N, 5] rows of (index of the image in the batch, x0, y0, x1, y1), boxes in pixels.
+        output_size: bins (vertical, horizontal), or one number for both: (P, Q).
+        spatial_scale: feature cells per pixel, 1/stride.
+        sampling_ratio: S samples a bin along each axis; 0 means the bin's length in cells,
+            rounded up.
+        aligned: True puts the middle of pixel 0 at coordinate 0.5 (detectron2, half-open boxes);
+            False puts it at 0 and makes boxes at least one cell large (torchvision's detectors).
+
+    Returns:
+        [N, C, P, Q], in memory with the channels last.
+
+    Raises:
+        SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
+            batch, no bins, or a negative sampling ratio.
+    """
+    _check(features, rois, output_size, sampling_ratio)
+    rows, columns = _axis_matrices(
+        features, rois, output_size, spatial_scale, sampling_ratio, aligned
+    )
+    size = features.shape[-2:]
+    # Contiguous, or `embedding_bag` takes a path ten times slower.
+    table = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()  # [B·H·W, C]
+    pooled = [
+        _WeightedSums.apply(table, *taps)
+        for taps in _taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
+    ]
+    grid = torch.cat(pooled).reshape(len(rois), *pair(output_size), features.shape[1])
+    return grid.permute(0, 3, 1, 2)
+
+
+class _WeightedSums(torch.autograd.Function):
+    """out[r] = Σ weight[t] · table[cell[t]] over the taps t of row r: a sparse matrix product.
+
+    Whole rows of C channels are read and added, in both directions: `embedding_bag` does that
+    with vector instructions where a loop over boxes, channels and bins would gather numbers.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, cell: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+        """[cells, C], int32 [T], [T], int32 [R] taps a row -> [R, C]."""
+        ctx.save_for_backward(cell, weight, count)
+        ctx.cells = len(table)
+        starts = (count.cumsum(0) - count).to(cell.dtype)
+        return F.embedding_bag(
+            cell, table, starts, mode="sum", per_sample_weights=weight.to(table.dtype)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """The transposed product: sorted by cell, the taps of a cell are its row."""
+        cell, weight, count = ctx.saved_tensors
+        row = torch.arange(len(count), dtype=cell.dtype, device=cell.device)
+        row = row.repeat_interleave(count, output_size=len(cell))
+        by_cell, order = cell.sort()
+        starts = torch.searchsorted(
+            by_cell, torch.arange(ctx.cells, dtype=cell.dtype, device=cell.device), out_int32=True
+        )
+        weights = weight[order].to(gradient.dtype)
+        rows = row[order]
+        sums = F.embedding_bag(
+            rows, gradient.contiguous(), starts, mode="sum", per_sample_weights=weights
+        )
+        return sums, None, None, None
+
+
+def _taps(
+    rows: Tensor, columns: Tensor, image_start: Tensor, width: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The cells that every bin reads, a part of the boxes at a time.
+
+    Args:
+        rows: [N, P, H] weights of the rows.
+        columns: [N, Q, W] weights of the columns.
+        image_start: int64 [N] number of the first cell of the box's image.
+        width: W.
+
+    Yields:
+        int32 [T] cells, [T] weights, int32 [n·P·Q] taps a bin, bins in the output's order.
+    """
+    y, row_weight = _windows(rows)  # [N, P, Y] each
+    x, column_weight = _windows(columns)  # [N, Q, X]
+    y = (y * width + image_start[:, None, None]).int()
+    x = x.int()
+    taps_a_box = rows.shape[1] * columns.shape[1] * y.shape[2] * x.shape[2]
+    step = max(MOST_TAPS // taps_a_box, 1)
+    for start in range(0, max(len(rows), 1), step):
+        part = slice(start, start + step)
+        cell = y[part, :, None, :, None] + x[part, None, :, None, :]  # [n, P, Q, Y, X]
+        weight = row_weight[part, :, None, :, None] * column_weight[part, None, :, None, :]
+        used = weight != 0
+        yield cell[used], weight[used], used.flatten(3).sum(3, dtype=torch.int32).flatten()
+
+
+def _windows(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The few neighbouring cells of an axis that a bin reads: [N, P, cells] -> cells, weights.
+
+    Returns:
+        int64 and float [N, P, K], K the length of the longest window.
+    """
+    cells = matrix.shape[2]
+    index = torch.arange(cells, device=matrix.device)
+    read = matrix != 0
+    first = index.where(read, cells).amin(2)  # [N, P]; `cells` where a bin reads nothing
+    last = index.where(read, -1).amax(2)
+    longest = int((last - first + 1).amax().clamp(min=1)) if first.numel() else 1
+    window = first.clamp(max=cells - longest)[:, :, None] + index[:longest]
+    return window, matrix.gather(2, window)
+
+
+def _axis_matrices(
+    features: Tensor,
+    rois: Tensor,
+    output_size: IntPair,
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> tuple[Tensor, Tensor]:
+    """The two matrices of every box, [N, P, H] and [N, Q, W]."""
+    _, left, top, right, bottom = _scaled(rois, spatial_scale, aligned).unbind(1)
+    height, width = pair(output_size)
+    return (
+        interpolation_matrix(top, bottom, height, features.shape[2], sampling_ratio),
+        interpolation_matrix(left, right, width, features.shape[3], sampling_ratio),
+    )
+
+
+def _scaled(rois: Tensor, spatial_scale: float, aligned: bool) -> Tensor:
+    """Boxes in cells, where the middle of cell i is at i."""
+    rois = rois.detach() if rois.dtype == torch.float64 else rois.detach().float()
+    corners = rois[:, 1:] * spatial_scale
+    if aligned:
+        corners = corners - 0.5
+    else:
+        sides = (corners[:, 2:] - corners[:, :2]).clamp(min=1)
+        corners = torch.cat([corners[:, :2], corners[:, :2] + sides], dim=1)
+    return torch.cat([rois[:, :1], corners], dim=1)
+
+
+def _check(features: Tensor, rois: Tensor, output_size: IntPair, sampling_ratio: int) -> None:
+    if features.ndim != 4 or rois.ndim != 2 or rois.shape[1] != 5:
+        raise SeglibError(
+            "roi_align needs features [B, C, H, W] and rois [N, 5] (image index, x0, y0, x1, y1), "
+            f"got {list(features.shape)} and {list(rois.shape)}"
+        )
+    if min(pair(output_size)) < 1 or sampling_ratio < 0:
+        raise SeglibError(
+            "roi_align needs an output_size of 1 or more and a sampling_ratio of 0 or more, "
+            f"got {output_size} and {sampling_ratio}"
+        )
+    if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
+        raise SeglibError(
+            f"roi_align: an image index of the rois lies outside the batch of {len(features)}"
+        )
