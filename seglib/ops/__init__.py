@@ -4,6 +4,7 @@ Run lengths have a module of their own, `seglib.ops.rle`: their `encode`, `area`
 be mistaken for those of boxes and masks here.
 """
 
+from seglib.ops.box_coder import decode_deltas, encode_deltas
 from seglib.ops.boxes import (
     box_area,
     box_iou,
@@ -14,8 +15,10 @@ from seglib.ops.boxes import (
     xyxy_to_xywh,
 )
 from seglib.ops.convolution import conv2d
+from seglib.ops.levels import assign_levels
 from seglib.ops.losses import cross_entropy
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
+from seglib.ops.matching import balanced_sample, match_boxes
 from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.polygons import rasterize
@@ -26,6 +29,8 @@ from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, int
 from seglib.ops.windows import col2im, im2col
 
 __all__ = [
+    "assign_levels",
+    "balanced_sample",
     "batch_norm",
     "batched_nms",
     "bilinear_kernel",
@@ -38,11 +43,14 @@ __all__ = [
     "conv_transpose2d",
     "cross_entropy",
     "cxcywh_to_xyxy",
+    "decode_deltas",
+    "encode_deltas",
     "im2col",
     "interpolate",
     "mask_area",
     "mask_iou",
     "masks_to_boxes",
+    "match_boxes",
     "max_pool2d",
     "nms",
     "rasterize",
