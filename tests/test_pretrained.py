@@ -11,9 +11,11 @@ from safetensors.torch import load_file, save_file
 
 import seglib
 from seglib import pretrained
+from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
 from seglib.pretrained.files import KEY, read
 from seglib.pretrained.rehead import _shared
+from seglib.pretrained.shipped import SHIPPED
 from seglib.structures import Categories, Category
 from tests.fakes import CATEGORIES, Squares, tiny_fcn
 
@@ -184,6 +186,25 @@ def test_adopt_starts_a_finer_variant_from_a_coarser_one():
     other = tiny_fcn(seed=1, variant="8s")
     other.load_coarser(coarse)
     assert all(torch.equal(v, fine.state_dict()[n]) for n, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_shipped_checkpoints_are_whole_and_known_by_hash(name):
+    file = pretrained.find(name)
+    assert file_sha256(file) == SHIPPED[name]
+    assert file.stat().st_size <= 6 * 2**20
+    model = pretrained.load(name)
+    assert model.name == "fcn"
+    assert pretrained.record(name)["figures"] == pretrained.header(name).notes["figures"]
+
+
+def test_shipped_fcns_reach_their_targets():
+    scores = [pretrained.record(f"fcn-{v}")["figures"]["mean_iou"] for v in ("32s", "16s", "8s")]
+    assert scores == sorted(scores)
+    best = pretrained.record("fcn")
+    assert best["figures"]["mean_iou"] >= 0.70
+    assert best["ceilings"]["mean_iou"]["stride"] == 8
+    assert best["ceilings"]["mean_iou"]["share"] >= 0.85
 
 
 def test_reading_gives_float32(tmp_path):

@@ -79,7 +79,8 @@ def ceiling_lines(
     if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
         return [], {}
     ceiling = semantic_ceiling(data, stride, limit)
-    pixels = "at the images' own size" if size is None else f"at {size} px"
+    sides = {size} if size else {max(data.record(i).size) for i in data.image_ids}
+    pixels = f"at {sides.pop()} px" if len(sides) == 1 else "at their own sizes"
     share = figures["mean_iou"] / ceiling
     line = (
         f"ceiling: a perfect network with logits of stride {stride} reaches mean_iou "

@@ -8,7 +8,11 @@ from seglib.data.assets import asset
 from seglib.errors import SeglibError
 
 # File stem in data/checkpoints/ -> SHA-256 that a downloaded copy must have.
-SHIPPED: dict[str, str | None] = {"fcn-8s": None, "fcn-16s": None, "fcn-32s": None}
+SHIPPED = {
+    "fcn-32s": "341eb7ad98f4c949f97bcf9366af5673e32d1db5c74e50291be1192eda8e42ba",
+    "fcn-16s": "789cf41b7582eb34008ff186f27af0bc253a0266e7ebc0ee8cf7432288dc61e6",
+    "fcn-8s": "6c76aa90d60eece8df8b3257f1869a41ede0096772984e7456ee3e4f937082d3",
+}
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
 
