@@ -170,6 +170,16 @@ def test_init_starts_from_another_variant(trained, squares, tmp_path):
     assert "started afresh: network.score_pool3.weight" in result.output
 
 
+def test_a_model_keeps_the_size_it_was_trained_at(squares, tmp_path):
+    out = tmp_path / "small"
+    train = ("train", "fcn", "--dataset", squares, "--steps", 1, "--no-eval", "--size", 32)
+    assert run(*train, "--out", out).exit_code == 0
+    assert pretrained.load(out).config.image_size == 32
+    assert "6 images at 32 px" in run("eval", out, "--dataset", squares).output
+    other = run("eval", out, "--dataset", squares, "--size", 48)
+    assert "add --size 32" in other.output
+
+
 def test_overfit_prints_images_and_ceiling(squares, tmp_path):
     result = run(
         "train", "fcn", "--dataset", squares, "--overfit", 2, "--steps", 3, "--size", 48,

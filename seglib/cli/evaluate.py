@@ -34,7 +34,10 @@ def evaluate(
         bool, typer.Option("--per-class/--summary", help="Show every class, or the means only.")
     ] = True,
 ) -> None:
-    """Score a trained model, beside the score of a perfect network with its output form."""
+    """Score a trained model, beside the score of a perfect network with its output form.
+
+    Images have the size that the model was trained at with --size, unless you say otherwise.
+    """
     from rich.console import Console
 
     from seglib import pretrained
@@ -45,6 +48,7 @@ def evaluate(
 
     path = pretrained.find(model)
     network = pretrained.load(path)
+    size = size or network.config.image_size
     data = load_dataset(dataset, split=split, size=size, limit=limit)
     with Bar("evaluating", "images", len(data)) as bar:
         metrics = score(network, data, progress=lambda done, total: bar.update(done))
@@ -78,6 +82,9 @@ def ceiling_lines(
     stride = getattr(network, "output_stride", None)
     if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
         return [], {}
+    seen = network.config.image_size
+    if seen is not None and seen != size:
+        return [f"ceiling: known at the size that the model sees; add --size {seen}"], {}
     ceiling = semantic_ceiling(data, stride, limit)
     sides = {size} if size else {max(data.record(i).size) for i in data.image_ids}
     pixels = f"at {sides.pop()} px" if len(sides) == 1 else "at their own sizes"

@@ -37,8 +37,8 @@ def predict(
 ) -> None:
     """Segment photographs: an overlay of each as PNG, and all results in predictions.json.
 
-    --size brings the photographs to the size of the training images first, which is where a
-    model works best; the overlay is drawn on the photograph of that size.
+    A model trained with --size sees every photograph at that size. For others, --size brings
+    the photographs near the training images' size, where a model works best.
     """
     from PIL import Image
 

@@ -115,7 +115,8 @@ def _run(
             validation = load_dataset(values["dataset"], split="val", size=size)
     network = _network(model, values, data)
     config = TrainConfig(**{name: values[name] for name in TRAINING}, channels_last=None, out=out)
-    record(model, values, out)
+    if _is_first_process():
+        record(model, values, out)
     try:
         with TrainingBar(config.steps) as bar:
             history = train(
@@ -148,7 +149,9 @@ def _network(model: str, values: dict[str, Any], data: CocoFolder) -> Segmenter:
     from seglib.models import build_model
 
     torch.manual_seed(values["seed"])
-    overrides = {} if values["variant"] is None else {"variant": values["variant"]}
+    # With its training size in its config the model brings photographs of any size to it.
+    chosen = {"variant": values["variant"], "image_size": values["size"]}
+    overrides = {name: value for name, value in chosen.items() if value is not None}
     network = build_model(model, data.categories, preset=values["preset"], **overrides)
     if values["init"] is not None:
         trained = pretrained.load(values["init"], data.categories)
