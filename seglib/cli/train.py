@@ -85,7 +85,8 @@ def train(
     """Train a model; stop it with Ctrl-C and go on with --resume.
 
     DIR receives model.safetensors (the trained model), log.jsonl (a line a step) and
-    checkpoint.pt (everything needed to resume).
+    checkpoint.pt (everything needed to resume). Several processes share the work when started
+    by `torchrun --nproc-per-node 2 -m seglib.cli train …`.
     """
     given = {name: value for name, value in locals().items() if name in DEFAULTS}
     out = out or Path("runs") / model

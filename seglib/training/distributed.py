@@ -1,4 +1,4 @@
-"""Several processes training one model: `torchrun --nproc-per-node 2 -m seglib train …`.
+"""Several processes training one model: `torchrun --nproc-per-node 2 -m seglib.cli train …`.
 
 Every process holds the whole model and a share of the batch. After the backward pass the
 gradients are averaged, so all copies take the same step. The average equals the gradient of
