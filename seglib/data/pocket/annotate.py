@@ -34,10 +34,11 @@ def annotate(scene: Scene, image_id: int) -> Records:
     """All records of one scene."""
     segment_map = np.zeros((SIZE, SIZE), np.int32)
     segments: list[dict[str, Any]] = []
+    free = np.ones((SIZE, SIZE), bool)
+    for thing in scene.objects:
+        free &= ~thing.mask
     for category_id in np.unique(scene.stuff).tolist():
-        mask = scene.stuff == category_id
-        for thing in scene.objects:
-            mask = mask & ~thing.mask
+        mask = (scene.stuff == category_id) & free
         if mask.any():
             _add_segment(segments, segment_map, mask, category_id, False)
     for thing in scene.objects:
@@ -124,9 +125,11 @@ def outlines(mask: NDArray[np.bool_]) -> list[list[int]] | None:
     Walks the cracks between pixels with the object on the right-hand side; where two pixels
     touch only at a corner they become separate pieces.
     """
-    padded = np.pad(mask, 1).astype(np.int8)
-    across = np.diff(padded, axis=0)[:, 1:-1]  # [H + 1, W]: edges above each pixel row
-    down = np.diff(padded, axis=1)[1:-1, :]  # [H, W + 1]: edges left of each pixel column
+    x0, y0, width, height = _bbox(mask)
+    padded = np.zeros((height + 2, width + 2), np.int8)
+    padded[1:-1, 1:-1] = mask[y0 : y0 + height, x0 : x0 + width]
+    across = np.diff(padded, axis=0)[:, 1:-1]  # [h + 1, w]: edges above each pixel row
+    down = np.diff(padded, axis=1)[1:-1, :]  # [h, w + 1]: edges left of each pixel column
     following: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for y, x in np.argwhere(across == 1).tolist():
         following.setdefault((x, y), []).append((x + 1, y))
@@ -144,7 +147,7 @@ def outlines(mask: NDArray[np.bool_]) -> list[list[int]] | None:
         )
         if twice_area > 0:  # turns the other way: the rim of a hole
             return None
-        polygons.append([value for point in ring for value in point])
+        polygons.append([value for x, y in ring for value in (x + x0, y + y0)])
     return polygons
 
 
@@ -155,7 +158,7 @@ def _walk(following: dict[tuple[int, int], list[tuple[int, int]]]) -> list[tuple
     here, before = start, (0, 0)
     while here in following:
         choices = following[here]
-        after = choices.pop(_sharpest(choices, here, before))
+        after = choices.pop(_sharpest(choices, here, before) if len(choices) > 1 else 0)
         if not choices:
             del following[here]
         heading = (after[0] - here[0], after[1] - here[1])

@@ -29,8 +29,14 @@ def arc(
     x: float, y: float, rx: float, ry: float, start: float, end: float, count: int = 14
 ) -> Points:
     """Points along an ellipse from angle `start` to `end` (radians, clockwise from the right)."""
+    return np.array(_along(x, y, rx, ry, start, end, count))
+
+
+def _along(
+    x: float, y: float, rx: float, ry: float, start: float, end: float, count: int
+) -> list[Pair]:
     angles = [start + (end - start) * i / (count - 1) for i in range(count)]
-    return np.array([(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles])
+    return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
 
 
 def polygon(*points: Pair) -> Points:
@@ -55,12 +61,8 @@ def limb(start: Pair, end: Pair, r0: float, r1: float | None = None) -> Points:
     r1 = r0 if r1 is None else r1
     angle = math.atan2(end[1] - start[1], end[0] - start[0])
     half = math.pi / 2
-    return np.concatenate(
-        [
-            arc(*end, r1, r1, angle - half, angle + half, 8),
-            arc(*start, r0, r0, angle + half, angle + 3 * half, 8),
-        ]
-    )
+    far = _along(*end, r1, r1, angle - half, angle + half, 8)
+    return np.array(far + _along(*start, r0, r0, angle + half, angle + 3 * half, 8))
 
 
 def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
@@ -71,27 +73,25 @@ def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
 def smooth(*points: Pair, steps: int = 5) -> Points:
     """A closed curve through the points (Catmull-Rom)."""
     p = np.array(points, dtype=np.float64)
-    before, after, later = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-    pieces = []
-    for i in range(steps):
-        t = i / steps
-        pieces.append(
-            0.5
-            * (
-                2 * p
-                + (after - before) * t
-                + (2 * before - 5 * p + 4 * after - later) * t**2
-                + (3 * p - before - 3 * after + later) * t**3
-            )
-        )
-    return np.stack(pieces, axis=1).reshape(-1, 2)
+    around = np.concatenate([p[-1:], p, p[:2]])
+    before, after, later = around[:-3], around[2:-1], around[3:]
+    linear, square = after - before, 2 * before - 5 * p + 4 * after - later
+    cubic = 3 * p - before - 3 * after + later
+    t, t2, t3 = np.array([(i / steps, (i / steps) ** 2, (i / steps) ** 3) for i in range(steps)]).T[
+        ..., None
+    ]
+    curve = 2 * p[:, None] + linear[:, None] * t + square[:, None] * t2 + cubic[:, None] * t3
+    return (0.5 * curve).reshape(-1, 2)
 
 
 def rotate(points: Points, angle: float) -> Points:
     """Turned clockwise (y points down) about the origin by `angle` radians."""
     c, s = math.cos(angle), math.sin(angle)
     x, y = points[:, 0], points[:, 1]
-    return np.stack([c * x - s * y, s * x + c * y], axis=1)
+    turned = np.empty_like(points)
+    turned[:, 0] = c * x - s * y
+    turned[:, 1] = s * x + c * y
+    return turned
 
 
 def moved(points: Points, x: float, y: float) -> Points:

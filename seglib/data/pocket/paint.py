@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
 from seglib.data.pocket.palette import Coat, Color, mix
-from seglib.data.pocket.raster import FULL, fill, fill_layers
-from seglib.data.pocket.sprite import Sprite
+from seglib.data.pocket.raster import FULL, Window, bounds, fill, fill_layers, is_empty
+from seglib.data.pocket.shapes import Part
+from seglib.data.pocket.sprite import Sprite, as_rings
 from seglib.data.pocket.texture import Float, Image, noise, soften
 
 Light = tuple[float, float]
@@ -44,23 +46,33 @@ def paint_sprite(canvas: Image, sprite: Sprite, coat: Coat, light: Light, tint: 
 def _paint_parts(paint: Image, sprite: Sprite, coat: Coat, light: Light) -> None:
     """Paint the parts back to front into the sprite's own window."""
     parts = [part for part in sprite.parts if part.kind != "hole"]
-    limits = {id(part.within): part.within for part in parts if part.within is not None}
-    drawn = {id(part): i for i, part in enumerate(parts)}
-    extra = [part for key, part in limits.items() if key not in drawn]
-    drawn |= {id(part): len(parts) + i for i, part in enumerate(extra)}
-    everything = [*parts, *extra]
-    outlines = iter(sprite.pose.outline([ring for part in everything for ring in part.rings]))
-    layers = [[next(outlines) for _ in part.rings] for part in everything]
-    covers = fill_layers(layers, sprite.silhouette.bounds) * _UNIT
-    for part, cover in zip(parts, covers, strict=False):
-        if part.within is not None:
-            cover = cover * covers[drawn[id(part.within)]]
+    left, top, _, _ = sprite.silhouette.bounds
+    for part, (x0, y0, x1, y1), cover in _part_covers(sprite, parts):
         columns, rows = np.flatnonzero(cover.any(axis=0)), np.flatnonzero(cover.any(axis=1))
         if not len(rows):
             continue
-        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        window = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
         tone = coat[part.tone] * np.float32(part.light)
-        _paint_part(paint[window], cover[window], tone, part.relief, light)
+        _paint_part(paint[window][inner], cover[inner], tone, part.relief, light)
+
+
+def _part_covers(sprite: Sprite, parts: list[Part]) -> Iterator[tuple[Part, Window, Float]]:
+    """Each part that shows, its window in the image, its coverage 0…1 there."""
+    outlines = iter(sprite.pose.outline([ring for part in parts for ring in part.rings]))
+    layers = [[next(outlines) for _ in part.rings] for part in parts]
+    found = zip(parts, layers, bounds(layers, sprite.silhouette.bounds), strict=True)
+    shown = [(part, rings, window) for part, rings, window in found if not is_empty(window)]
+    clipped = [(part.within, window) for part, _, window in shown if part.within is not None]
+    limits = [sprite.pose.outline(within.rings) for within, _ in clipped]
+    covers = fill_layers(
+        [*(rings for _, rings, _ in shown), *limits],
+        [*(window for _, _, window in shown), *(window for _, window in clipped)],
+    )
+    limit_covers = iter(covers[len(shown) :])
+    for (part, _, window), cover in zip(shown, covers, strict=False):
+        share = cover * _UNIT
+        yield part, window, share if part.within is None else share * (next(limit_covers) * _UNIT)
 
 
 def _paint_part(paint: Image, cover: Float, tone: Color, relief: float, light: Light) -> None:
@@ -115,14 +127,12 @@ def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: 
 
 def _ground_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
     """The silhouette laid flat on the ground, away from the light."""
-    base = sprite.pose.y
-    rings = []
     bodies = [ring for part in sprite.parts if part.kind == "body" for ring in part.rings]
-    for points in sprite.pose.outline(bodies):
-        up = base - points[:, 1]
-        flat = [points[:, 0] - light[0] * 0.75 * up, base - 0.24 * up + 0.5]
-        rings.append(np.stack(flat, axis=1))
-    shape = fill(rings, SIZE)
+    points = sprite.pose(np.concatenate(bodies))
+    up = sprite.pose.y - points[:, 1]
+    points[:, 0] -= light[0] * 0.75 * up
+    points[:, 1] = sprite.pose.y - 0.24 * up + 0.5
+    shape = fill(as_rings(points, bodies), SIZE)
     if shape.empty:
         return
     ground = (stuff[shape.window] != SKY) * _UNIT

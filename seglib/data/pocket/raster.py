@@ -17,6 +17,7 @@ GRID = 64
 FULL = 256
 """Coverage of a pixel that lies inside."""
 
+_SHIFT = 6  # GRID is 2 ** _SHIFT
 _ROWS = 4
 _STEP = GRID // _ROWS
 # Keeps coordinates that are exact in theory away from ties, where one ulp would decide.
@@ -67,47 +68,67 @@ def fill(rings: Sequence[Points], size: int) -> Coverage:
             by the non-zero rule.
         size: height and width of the image.
     """
-    x0, y0, x1, y1 = bounds(rings)
-    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(size, x1), min(size, y1)
-    if x1 <= x0 or y1 <= y0:
+    window = bounds([rings], (0, 0, size, size))[0]
+    if is_empty(window):
         return Coverage(0, 0, np.zeros((0, 0), np.int16))
-    return Coverage(x0, y0, fill_layers([rings], (x0, y0, x1, y1))[0])
+    return Coverage(window[0], window[1], fill_layers([rings], [window])[0])
 
 
-def bounds(rings: Sequence[Points]) -> Window:
-    """The smallest window that holds the rings."""
-    points = np.concatenate(rings)
-    grid = np.floor(np.stack([points.min(axis=0), points.max(axis=0)]) * GRID + _TIE_BREAKER)
-    (x0, y0), (x1, y1) = (grid // GRID).astype(int).tolist()
-    return x0, y0, x1 + 1, y1 + 1
+def bounds(layers: Sequence[Sequence[Points]], limit: Window | None = None) -> list[Window]:
+    """For each layer the smallest window that holds its rings, cut to `limit`."""
+    points = np.concatenate([ring for layer in layers for ring in layer])
+    lengths = np.array([sum(len(ring) for ring in layer) for layer in layers], np.int64)
+    first = np.cumsum(lengths) - lengths
+    corners = np.concatenate(
+        [np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)], axis=1
+    )
+    pixels = (np.floor(corners * GRID + _TIE_BREAKER) // GRID).astype(np.int64)
+    pixels[:, 2:] += 1
+    if limit is not None:
+        pixels[:, :2] = np.maximum(pixels[:, :2], limit[:2])
+        pixels[:, 2:] = np.minimum(pixels[:, 2:], limit[2:])
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in pixels.tolist()]
 
 
-def fill_layers(layers: Sequence[Sequence[Points]], window: Window) -> NDArray[np.int16]:
-    """Coverage of several unions of polygons in one pass.
+def is_empty(window: Window) -> bool:
+    """Whether no pixel lies in it."""
+    return window[2] <= window[0] or window[3] <= window[1]
+
+
+def fill_layers(
+    layers: Sequence[Sequence[Points]], windows: Sequence[Window]
+) -> list[NDArray[np.int16]]:
+    """Coverage of several unions of polygons, each in its own window, in one pass.
 
     Args:
         layers: for each layer its rings.
-        window: the pixels to cover, not empty.
+        windows: for each layer the pixels to cover, not empty.
 
     Returns:
-        int16 [len(layers), h, w], 0…FULL.
+        For each layer int16 [h, w], 0…FULL.
     """
-    x0, y0, x1, y1 = window
+    x0, y0, x1, y1 = np.array(windows).T
     width, height = x1 - x0, y1 - y0
+    begin = np.cumsum(height * _ROWS * (width + 2))
+    begin, total = begin - height * _ROWS * (width + 2), int(begin[-1])
     starts, ends, layer = _edges(layers)
-    origin = np.array([x0 * GRID, y0 * GRID])
-    row, x, sign = _crossings(starts - origin, ends - origin, layer, height * _ROWS)
-    x = np.minimum(np.maximum(x, 0), width * GRID)
-    cell = row * (width + 2) + x // GRID
-    part = x % GRID
-    total = len(layers) * height * _ROWS * (width + 2)
+    origin = np.stack([x0 * GRID, y0 * GRID], axis=1)[layer]
+    edge, row, x, sign = _crossings(starts - origin, ends - origin, (height * _ROWS)[layer])
+    layer = layer[edge]
+    x = np.minimum(np.maximum(x, 0), (width * GRID)[layer])
+    cell = begin[layer] + row * (width + 2)[layer] + (x >> _SHIFT)
+    part = x & (GRID - 1)
     change = np.bincount(
         np.concatenate([cell, cell + 1]), np.concatenate([(GRID - part) * sign, part * sign]), total
     )
-    rows = change.astype(np.int16).reshape(-1, width + 2)[:, :width]
-    winding = np.abs(np.cumsum(rows, axis=1, dtype=np.int16))
-    inside = np.minimum(winding, GRID, out=winding).reshape(-1, height, _ROWS, width)
-    return np.add.reduce(inside, axis=2, dtype=np.int16)
+    # Outlines are closed, so a sub-scanline's changes add up to nothing: one sum serves all.
+    winding = np.cumsum(change.astype(np.int16), dtype=np.int16)
+    inside = np.minimum(np.abs(winding, out=winding), GRID, out=winding)
+    covered = []
+    for at, h, w in zip(begin.tolist(), height.tolist(), width.tolist(), strict=True):
+        rows = inside[at : at + h * _ROWS * (w + 2)].reshape(h, _ROWS, w + 2)[..., :w]
+        covered.append(rows[:, 0] + rows[:, 1] + rows[:, 2] + rows[:, 3])
+    return covered
 
 
 def _edges(layers: Sequence[Sequence[Points]]) -> tuple[Ints, Ints, Ints]:
@@ -125,10 +146,10 @@ def _edges(layers: Sequence[Sequence[Points]]) -> tuple[Ints, Ints, Ints]:
     return np.where(forward, grid, after), np.where(forward, after, grid), layer
 
 
-def _crossings(starts: Ints, ends: Ints, layer: Ints, rows: int) -> tuple[Ints, Ints, Ints]:
-    """Sub-scanline, x and direction of every crossing of an edge with a sub-scanline.
+def _crossings(starts: Ints, ends: Ints, rows: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Edge, sub-scanline, x and direction of every crossing of an edge with a sub-scanline.
 
-    Each layer has its own `rows` sub-scanlines, one layer after the other.
+    `rows` is for each edge the number of sub-scanlines of its window.
     """
     down = ends[:, 1] > starts[:, 1]
     top = np.where(down[:, None], starts, ends)
@@ -144,4 +165,4 @@ def _crossings(starts: Ints, ends: Ints, layer: Ints, rows: int) -> tuple[Ints, 
     rise = (bottom - top)[edge]
     start = top[edge]
     x = start[:, 0] + (row * _STEP + half - start[:, 1]) * rise[:, 0] // rise[:, 1]
-    return row + layer[edge] * rows, x, np.where(down, 1, -1)[edge]
+    return edge, row, x, np.where(down, 1, -1)[edge]

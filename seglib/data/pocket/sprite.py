@@ -39,8 +39,16 @@ class Pose:
 
     def outline(self, rings: list[Points]) -> list[Points]:
         """All of them, transformed at once."""
-        joined = self(np.concatenate(rings))
-        return np.split(joined, np.cumsum([len(ring) for ring in rings])[:-1].tolist())
+        return as_rings(self(np.concatenate(rings)), rings)
+
+
+def as_rings(joined: Points, rings: list[Points]) -> list[Points]:
+    """The joined points again as rings of these lengths."""
+    pieces, start = [], 0
+    for ring in rings:
+        pieces.append(joined[start : start + len(ring)])
+        start += len(ring)
+    return pieces
 
 
 @dataclass
@@ -117,16 +125,19 @@ def cut_out(kind: Kind, parts: list[Part], pose: Pose) -> Cutout:
     holes = [i for i, part in enumerate(parts) if part.kind == "hole"]
     if not holes:
         outlines = pose.outline(bodies)
-        window = bounds(outlines)
-        values = fill_layers([outlines], window)[0]
+        window = bounds([outlines])[0]
+        values = fill_layers([outlines], [window])[0]
         return Cutout(kind, parts, pose, Coverage(window[0], window[1], values))
     cut = [ring for i in holes for ring in parts[i].rings]
     over = [r for part in parts[holes[-1] :] if part.kind == "body" for r in part.rings]
     outlines = pose.outline([*bodies, *cut, *over])
     split = len(bodies) + len(cut)
     layers = [outlines[: len(bodies)], outlines[len(bodies) : split], outlines[split:]]
-    window = bounds(layers[0])
-    whole, missing, *front = fill_layers([layer for layer in layers if layer], window).astype(int)
+    window = bounds(layers[:1])[0]
+    layers = [layer for layer in layers if layer]
+    whole, missing, *front = (
+        cover.astype(int) for cover in fill_layers(layers, [window] * len(layers))
+    )
     if front:
         missing = missing * (FULL - front[0]) // FULL
     values = np.maximum(whole - missing, 0).astype(np.int16)

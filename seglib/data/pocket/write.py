@@ -115,7 +115,7 @@ def draw_one(draft: Path, split: str, seed: int, index: int) -> Drawn:
     number = image_id(seed, index)
     records = annotate(scene, number)
     name = f"{number:012d}.png"
-    Image.fromarray(scene.image).save(draft / split / name, compress_level=6)
+    Image.fromarray(scene.image).save(draft / split / name, compress_level=3)
     ids = records.segment_map
     color = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1).astype(np.uint8)
     Image.fromarray(color).save(draft / f"panoptic_{split}" / name, compress_level=6)
