@@ -23,12 +23,14 @@ from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
+from seglib.ops.proposals import Detections, select_detections, select_proposals
 from seglib.ops.roi_align import roi_align
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
 
 __all__ = [
+    "Detections",
     "assign_levels",
     "balanced_sample",
     "batch_norm",
@@ -55,6 +57,8 @@ __all__ = [
     "nms",
     "rasterize",
     "roi_align",
+    "select_detections",
+    "select_proposals",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",
