@@ -208,6 +208,7 @@ def corners_to_xywh(box):
 raw = torch.tensor([a["bbox"] for a in dataset.annotations(image_id)], dtype=torch.float64)
 mine = torch.tensor([xywh_to_corners(box) for box in raw.tolist()], dtype=torch.float64)
 back = torch.tensor([corners_to_xywh(box) for box in mine.tolist()], dtype=torch.float64)
+print("for example:", [round(v) for v in raw[0].tolist()], "->", [round(v) for v in mine[0].tolist()])
 print("as seglib's:", torch.equal(mine, ops.xywh_to_xyxy(raw)))
 print("there and back:", torch.allclose(back, raw))
 
@@ -439,9 +440,9 @@ plotting.task_comparison(crowded_image, crowded, dataset.categories)
 
 # %% id="maps-count" tags=["nbval-check-output"]
 label = dataset.categories.by_coco_id(many[0]["category_id"]).label
-print("objects of that class:", len(many), " of them in the semantic map: 1 label")
+print(f"objects of the largest group: {len(many)}; in the semantic map they share one label, {label}")
 seen = sorted(set(crowded.semantic.flatten().tolist()) - {0, 255})
-print("kinds of label in the semantic map:", len(seen), "; objects:", len(crowded))
+print(f"labels in the semantic map: {len(seen)}; objects in the picture: {len(crowded)}")
 
 # %% [markdown] id="maps-read"
 # The **semantic** map is one tensor `[H, W]` of labels: it says *which class* each pixel has, and
@@ -793,10 +794,12 @@ for crowds in (False, True):
     flags = torch.full((len(every),), crowds)
     theirs = torch.from_numpy(coco_mask.iou(runs_of(some), runs_of(every), flags.int().tolist()))
     ours = ops.mask_iou(some, every, flags)
-    print(f"mask IoU, crowds {crowds!s:5}:", torch.allclose(ours, theirs, rtol=0, atol=1e-12))
+    print(f"seglib's mask IoU, crowds {crowds!s:5}:", torch.allclose(ours, theirs, rtol=0, atol=1e-12))
+    if not crowds:
+        print("your mask IoU:                 ", torch.allclose(mask_iou(some, every).double(), theirs))
 boxes = toy_truth.boxes.double()
 theirs = coco_mask.iou(ops.xyxy_to_xywh(five.double()).numpy(), ops.xyxy_to_xywh(boxes).numpy(), [0] * 4)
-print("your box IoU:         ", torch.allclose(box_iou(five.double(), boxes), torch.from_numpy(theirs)))
+print("your box IoU:                  ", torch.allclose(box_iou(five.double(), boxes), torch.from_numpy(theirs)))
 
 # %% [markdown] id="equality-ap-text"
 # And now everything together: a whole data set, all classes, all thresholds. That needs a
@@ -826,8 +829,11 @@ answer = poor_detector(target, torch.Generator().manual_seed(0))
 plotting.compare(image, {"the poor detector": answer}, dataset.categories, min_score=0, panel=2.8)
 
 # %% [markdown] id="evaluator-text"
-# `seglib`'s evaluator takes one image at a time and does the five steps above for each class and
-# threshold, and for each range of sizes besides.
+# `seglib`'s evaluator does the five steps above for each class and threshold, and for each range of
+# sizes besides. With more than one image there is one thing to know: detections are *matched* image
+# by image, but then all detections of a class, from **all images**, go into one list, ranked by score.
+# There is one staircase for each class, not one for each image. So a score must mean the same in
+# every picture.
 
 # %% id="evaluator"
 from seglib.metrics import CocoEvaluator
@@ -878,10 +884,10 @@ print("all twelve equal within 1e-9:", bool(difference.abs().max() < 1e-9))
 # but wrong ones rank above them. Papers print percent: 37.1 means 0.371.
 #
 # Small, medium and large are split at 32² and 96² pixels in COCO. Pocket COCO's pictures are only
-# 128 pixels wide; it splits at 16² and 40². With a range of sizes, objects of other sizes are
-# *ignored*, as crowds are, not counted as missed. Our poor detector slips by a part of each
-# object's own size, which is kind to small ones. Real detectors are not, and you will see why
-# next.
+# 128 pixels wide; it splits at 16² and 40². Objects are sorted by their annotated `area`, and in APs
+# those of other sizes are *ignored*, as crowds are, not counted as missed. Our poor detector slips
+# by a part of each object's own size, which is kind to small ones. Real detectors are not, and you
+# will see why next.
 
 # %% [markdown] id="inside"
 # ## Look inside: what the numbers punish
@@ -909,8 +915,8 @@ for size, values in slipped.items():
     print(f"{size:7s} {len(values):5d} objects, mean IoU {sum(values) / len(values):.2f}, still right at 0.5: {passed:.0%}")
 
 # %% [markdown] id="slip-read"
-# The same slip leaves nearly all large objects right and makes most small ones wrong. So APs is low for every
-# method, and it is low for two reasons: small things are harder to *find*, and the same error in
+# The same slip leaves nearly all large objects right and makes most small ones wrong. So expect a
+# low APs of any method, for two reasons: small things are harder to *find*, and the same error in
 # pixels costs them more. Thin things, legs and poles, suffer likewise at any size.
 #
 # How common are small objects, and how full is a picture? That depends on the data; always look.
@@ -922,8 +928,8 @@ plotting.histogram(per_image, bins=range(max(per_image) + 2), title="How full th
 # %% [markdown] id="inside-read"
 # The truth has limits, too. Outlines are clicked by people, a few pixels off. An object that
 # nobody annotated makes a correct detection a false positive. And AP treats all classes alike:
-# one with five objects weighs as much as one with five thousand. A difference of 0.2 points
-# between two papers is often less than that noise.
+# one with five objects weighs as much as one with five thousand. Keep that in mind when two
+# methods differ by a few tenths of a point.
 
 # %% [markdown] id="try"
 # ## Try it
@@ -1035,7 +1041,7 @@ Quiz([ap_quiz, numbers_quiz], title="Average precision")
 #   is the width.
 # - Run lengths go down the columns and begin with zeros. Polygons are clicks; one fixed rule
 #   turns them into pixels.
-# - IoU is intersection over union, and 0.5 means that two thirds of each are shared. Against a
+# - IoU is intersection over union; at 0.5 two equal boxes share two thirds of each. Against a
 #   crowd: intersection over the detection's area, then ignored.
 # - AP: match greedily in order of score, duplicates are wrong; precision and recall; a staircase;
 #   101 samples; mean over thresholds and classes.
