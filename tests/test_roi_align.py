@@ -61,8 +61,9 @@ def test_golden(style: str, case: str) -> None:
 
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("ratio", [0, 1, 2, 3])
-def test_bodies_equal_torchvision(ratio: int, aligned: bool) -> None:
-    features = random(2, 3, 10, 13)
+@pytest.mark.parametrize("channels", [1, 5])
+def test_bodies_equal_torchvision(channels: int, ratio: int, aligned: bool) -> None:
+    features = random(2, channels, 10, 13)
     assert torchvision.ops.roi_align(features, ROIS, (2, 3), 0.5, ratio, aligned)[0].all()
     assert_bodies_equal(
         ops.roi_align, torchvision.ops.roi_align, [features], ROIS, (2, 3), 0.5, ratio, aligned
@@ -92,14 +93,17 @@ def test_float32_smoke() -> None:
 
 def test_no_boxes() -> None:
     rois = torch.zeros(0, 5, dtype=torch.float64)
-    assert_bodies_equal(
-        ops.roi_align, torchvision.ops.roi_align, [random(1, 2, 4, 4)], rois, (2, 3)
-    )
+    for channels in (1, 5):
+        features = random(1, channels, 4, 4)
+        assert_bodies_equal(ops.roi_align, torchvision.ops.roi_align, [features], rois, (2, 3))
+    for style in BODIES:  # not even an image
+        nothing = getattr(ops.roi_align, style)(torch.zeros(0, 5, 4, 4), rois, (2, 3))
+        assert nothing.shape == (0, 5, 2, 3)
 
 
 @pytest.mark.parametrize("style", BODIES)
 def test_gradcheck(style: str) -> None:
-    features = random(1, 2, 5, 6).requires_grad_()
+    features = random(1, 4, 5, 6).requires_grad_()
     rois = torch.tensor([[0, 0.3, 0.7, 4.4, 3.9]], dtype=torch.float64)
     body = getattr(ops.roi_align, style)
     assert torch.autograd.gradcheck(lambda x: body(x, rois, 2, 1.0, 2), features)
@@ -114,7 +118,7 @@ def test_no_gradient_flows_into_the_boxes(style: str) -> None:
 
 
 def test_native_reads_both_memory_formats_and_writes_channels_last() -> None:
-    features = random(2, 3, 10, 13)
+    features = random(2, 6, 10, 13)
     other = features.to(memory_format=torch.channels_last)
     pooled = ops.roi_align(features, ROIS, 4, 0.5, 2)
     assert torch.equal(ops.roi_align(other, ROIS, 4, 0.5, 2), pooled)

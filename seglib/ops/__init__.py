@@ -17,6 +17,7 @@ from seglib.ops.boxes import (
 from seglib.ops.convolution import conv2d
 from seglib.ops.levels import assign_levels
 from seglib.ops.losses import cross_entropy
+from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
 from seglib.ops.matching import balanced_sample, match_boxes
 from seglib.ops.nms import batched_nms, nms
@@ -25,6 +26,7 @@ from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
 from seglib.ops.proposals import Detections, select_detections, select_proposals
 from seglib.ops.roi_align import roi_align
+from seglib.ops.roi_pool import roi_pool
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
@@ -43,6 +45,7 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv_transpose2d",
+    "crop_resize_masks",
     "cross_entropy",
     "cxcywh_to_xyxy",
     "decode_deltas",
@@ -55,8 +58,10 @@ __all__ = [
     "match_boxes",
     "max_pool2d",
     "nms",
+    "paste_masks",
     "rasterize",
     "roi_align",
+    "roi_pool",
     "select_detections",
     "select_proposals",
     "xywh_to_xyxy",

@@ -26,6 +26,8 @@ from seglib.primitives import primitive
 
 # Feature cells read in one go: bounds the memory of the index tensors (about 100 MB).
 MOST_TAPS = 1 << 23
+# With fewer channels than this, rows of channels are too short to be worth gathering.
+FEW_CHANNELS = 4
 
 
 def _naive_roi_align(
@@ -118,10 +120,17 @@ def _scratch_roi_align(
     rows, columns = _axis_matrices(
         features, rois, output_size, spatial_scale, sampling_ratio, aligned
     )
+    return _mixed(features, rois[:, 0], rows, columns)
+
+
+def _mixed(features: Tensor, image_index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Mix the rows and the columns of every box's image, [B, C, H, W] -> [N, C, P, Q]."""
+    if len(image_index) == 0:
+        return (features.sum() * 0).expand(0, features.shape[1], rows.shape[1], columns.shape[1])
     rows, columns = rows.to(features), columns.to(features)
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (rois[:, 0] == image).nonzero().squeeze(1)
+        of_image = (image_index == image).nonzero().squeeze(1)
         strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)
         pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))
         origin.append(of_image)
@@ -153,7 +162,7 @@ def roi_align(
             False puts it at 0 and makes boxes at least one cell large (torchvision's detectors).
 
     Returns:
-        [N, C, P, Q], in memory with the channels last.
+        [N, C, P, Q], in memory with the channels last where there are several.
 
     Raises:
         SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
@@ -163,6 +172,8 @@ def roi_align(
     rows, columns = _axis_matrices(
         features, rois, output_size, spatial_scale, sampling_ratio, aligned
     )
+    if features.shape[1] < FEW_CHANNELS:
+        return _mixed(features, rois[:, 0], rows, columns)
     size = features.shape[-2:]
     # Contiguous, or `embedding_bag` takes a path ten times slower.
     table = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()  # [B·H·W, C]
