@@ -12,7 +12,7 @@ from seglib.plotting.overlays import Layer, overlay, short_name
 from seglib.plotting.style import Figure, figure, rgb, styled, switch_off
 from seglib.structures import Categories, Target
 
-COLUMNS, WIDTH = 3, 3.3
+COLUMNS, WIDTH = 3, 2.9
 
 
 @styled
