@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.roi_sampling import axis_matrices, boxes_in_cells, check_rois, windows
 from seglib.ops.windows import IntPair, pair
 from seglib.primitives import primitive
 
@@ -42,7 +43,7 @@ def _naive_roi_align(
     _check(features, rois, output_size, sampling_ratio)
     height, width = pair(output_size)
     pooled = []
-    for image, left, top, right, bottom in _scaled(rois, spatial_scale, aligned).tolist():
+    for image, left, top, right, bottom in boxes_in_cells(rois, spatial_scale, aligned).tolist():
         step_y, step_x = (bottom - top) / height, (right - left) / width
         count_y = sampling_ratio or math.ceil(step_y)
         count_x = sampling_ratio or math.ceil(step_x)
@@ -75,38 +76,6 @@ def _bilinear(plane: Tensor, y: float, x: float) -> Tensor:
     return upper * (1 - down) + lower * down
 
 
-def interpolation_matrix(
-    start: Tensor, end: Tensor, bins: int, cells: int, sampling_ratio: int = 0
-) -> Tensor:
-    """How much every cell of an axis counts in every bin between `start` and `end`.
-
-    Args:
-        start: [N] where the boxes begin, in cells; the middle of cell i is at i.
-        end: [N] where they end.
-        bins: parts of equal length that each box is cut into.
-        cells: length of the feature map along this axis.
-        sampling_ratio: samples a bin; 0 means as many as the bin is long, rounded up.
-
-    Returns:
-        [N, bins, cells] weights; a bin's sum is 1 inside the map, less where samples fall outside.
-    """
-    step = (end - start) / bins  # [N]
-    count = torch.full_like(step, sampling_ratio) if sampling_ratio else step.ceil()
-    most = int(count.max().clamp(min=1)) if len(count) else 1
-    index = torch.arange(most, device=start.device)
-    bin_start = start[:, None] + torch.arange(bins, device=start.device) * step[:, None]  # [N, P]
-    samples = (index + 0.5) * step[:, None] / count[:, None].clamp(min=1)  # [N, S] from bin_start
-    position = bin_start[:, :, None] + samples[:, None, :]  # [N, P, S]
-    counted = (position >= -1) & (position <= cells) & (index < count[:, None, None])
-    weight = counted / count[:, None, None].clamp(min=1)
-    position = position.clamp(0, cells - 1)
-    low = position.long()
-    beyond = position - low
-    matrix = start.new_zeros(len(start), bins, cells)
-    matrix.scatter_add_(2, low, (1 - beyond) * weight)
-    return matrix.scatter_add_(2, (low + 1).clamp(max=cells - 1), beyond * weight)
-
-
 def _scratch_roi_align(
     features: Tensor,
     rois: Tensor,
@@ -117,7 +86,7 @@ def _scratch_roi_align(
 ) -> Tensor:
     """Two matrix products a box: mix the rows, then mix the columns."""
     _check(features, rois, output_size, sampling_ratio)
-    rows, columns = _axis_matrices(
+    rows, columns = axis_matrices(
         features, rois, output_size, spatial_scale, sampling_ratio, aligned
     )
     return _mixed(features, rois[:, 0], rows, columns)
@@ -169,7 +138,7 @@ def roi_align(
             batch, no bins, or a negative sampling ratio.
     """
     _check(features, rois, output_size, sampling_ratio)
-    rows, columns = _axis_matrices(
+    rows, columns = axis_matrices(
         features, rois, output_size, spatial_scale, sampling_ratio, aligned
     )
     if features.shape[1] < FEW_CHANNELS:
@@ -234,8 +203,8 @@ def _taps(
     Yields:
         int32 [T] cells, [T] weights, int32 [n·P·Q] taps a bin, bins in the output's order.
     """
-    y, row_weight = _windows(rows)  # [N, P, Y] each
-    x, column_weight = _windows(columns)  # [N, Q, X]
+    y, row_weight = windows(rows)  # [N, P, Y] each
+    x, column_weight = windows(columns)  # [N, Q, X]
     y = (y * width + image_start[:, None, None]).int()
     x = x.int()
     taps_a_box = rows.shape[1] * columns.shape[1] * y.shape[2] * x.shape[2]
@@ -248,63 +217,7 @@ def _taps(
         yield cell[used], weight[used], used.flatten(3).sum(3, dtype=torch.int32).flatten()
 
 
-def _windows(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The few neighbouring cells of an axis that a bin reads: [N, P, cells] -> cells, weights.
-
-    Returns:
-        int64 and float [N, P, K], K the length of the longest window.
-    """
-    cells = matrix.shape[2]
-    index = torch.arange(cells, device=matrix.device)
-    read = matrix != 0
-    first = index.where(read, cells).amin(2)  # [N, P]; `cells` where a bin reads nothing
-    last = index.where(read, -1).amax(2)
-    longest = int((last - first + 1).amax().clamp(min=1)) if first.numel() else 1
-    window = first.clamp(max=cells - longest)[:, :, None] + index[:longest]
-    return window, matrix.gather(2, window)
-
-
-def _axis_matrices(
-    features: Tensor,
-    rois: Tensor,
-    output_size: IntPair,
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-) -> tuple[Tensor, Tensor]:
-    """The two matrices of every box, [N, P, H] and [N, Q, W]."""
-    _, left, top, right, bottom = _scaled(rois, spatial_scale, aligned).unbind(1)
-    height, width = pair(output_size)
-    return (
-        interpolation_matrix(top, bottom, height, features.shape[2], sampling_ratio),
-        interpolation_matrix(left, right, width, features.shape[3], sampling_ratio),
-    )
-
-
-def _scaled(rois: Tensor, spatial_scale: float, aligned: bool) -> Tensor:
-    """Boxes in cells, where the middle of cell i is at i."""
-    rois = rois.detach() if rois.dtype == torch.float64 else rois.detach().float()
-    corners = rois[:, 1:] * spatial_scale
-    if aligned:
-        corners = corners - 0.5
-    else:
-        sides = (corners[:, 2:] - corners[:, :2]).clamp(min=1)
-        corners = torch.cat([corners[:, :2], corners[:, :2] + sides], dim=1)
-    return torch.cat([rois[:, :1], corners], dim=1)
-
-
 def _check(features: Tensor, rois: Tensor, output_size: IntPair, sampling_ratio: int) -> None:
-    if features.ndim != 4 or rois.ndim != 2 or rois.shape[1] != 5:
-        raise SeglibError(
-            "roi_align needs features [B, C, H, W] and rois [N, 5] (image index, x0, y0, x1, y1), "
-            f"got {list(features.shape)} and {list(rois.shape)}"
-        )
-    if min(pair(output_size)) < 1 or sampling_ratio < 0:
-        raise SeglibError(
-            "roi_align needs an output_size of 1 or more and a sampling_ratio of 0 or more, "
-            f"got {output_size} and {sampling_ratio}"
-        )
-    if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
-        raise SeglibError(
-            f"roi_align: an image index of the rois lies outside the batch of {len(features)}"
-        )
+    check_rois("roi_align", features, rois, output_size)
+    if sampling_ratio < 0:
+        raise SeglibError(f"roi_align needs a sampling_ratio of 0 or more, got {sampling_ratio}")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.errors import SeglibError
+from seglib.ops.roi_sampling import check_rois
 from seglib.ops.windows import IntPair, pair
 from seglib.primitives import primitive
 
@@ -19,7 +19,7 @@ def _naive_roi_pool(
     features: Tensor, rois: Tensor, output_size: IntPair, spatial_scale: float = 1.0
 ) -> Tensor:
     """One bin at a time."""
-    _check(features, rois, output_size)
+    check_rois("roi_pool", features, rois, output_size)
     height, width = pair(output_size)
     top, bottom, left, right = (
         border.tolist() for border in _borders(features, rois, (height, width), spatial_scale)
@@ -44,7 +44,7 @@ def _scratch_roi_pool(
     features: Tensor, rois: Tensor, output_size: IntPair, spatial_scale: float = 1.0
 ) -> Tensor:
     """All boxes of an image at once: the largest of each row's bins, then of the rows in a bin."""
-    _check(features, rois, output_size)
+    check_rois("roi_pool", features, rois, output_size)
     if len(rois) == 0:
         return (features.sum() * 0).expand(0, features.shape[1], *pair(output_size))
     borders = _borders(features, rois, pair(output_size), spatial_scale)
@@ -95,7 +95,7 @@ def roi_pool(
         SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
             batch, or no bins.
     """
-    _check(features, rois, output_size)
+    check_rois("roi_pool", features, rois, output_size)
     bins = pair(output_size)
     top, bottom, left, right = _borders(features, rois, bins, spatial_scale)
     y, in_row = _cells(top, bottom)  # [N, P, Y]
@@ -139,16 +139,3 @@ def _borders(
         for edge in ((index * step).floor(), ((index + 1) * step).ceil()):
             edges.append((edge + first[:, None]).clamp(0, cells).long())
     return edges[0], edges[1], edges[2], edges[3]
-
-
-def _check(features: Tensor, rois: Tensor, output_size: IntPair) -> None:
-    if features.ndim != 4 or rois.ndim != 2 or rois.shape[1] != 5 or min(pair(output_size)) < 1:
-        raise SeglibError(
-            "roi_pool needs features [B, C, H, W], rois [N, 5] (image index, x0, y0, x1, y1) and "
-            "an output_size of 1 or more, got "
-            f"{list(features.shape)}, {list(rois.shape)} and {output_size}"
-        )
-    if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
-        raise SeglibError(
-            f"roi_pool: an image index of the rois lies outside the batch of {len(features)}"
-        )

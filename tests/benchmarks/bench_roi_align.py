@@ -15,24 +15,25 @@ from torch import Tensor
 
 from seglib import ops
 
-# (side of the map, channels, images, boxes, bins, sampling ratio), side of the boxes 14…28 cells:
-# what the level rule of the pyramid sends to each map.
+# (side of the map, channels, images, boxes, their mean side in cells, bins, sampling ratio). The
+# level rule of the pyramid sends boxes of 14 to 28 cells to each map.
 CASES = [
-    (80, 256, 1, 512, 7, 2),
-    (80, 256, 1, 512, 14, 2),
-    (32, 256, 1, 512, 7, 2),
-    (32, 256, 1, 512, 14, 2),
-    (80, 256, 1, 512, 7, 0),
-    (32, 64, 8, 512, 7, 2),
+    (80, 256, 1, 512, 21, 7, 2),
+    (80, 256, 1, 512, 21, 14, 2),
+    (32, 256, 1, 512, 21, 7, 2),
+    (32, 256, 1, 512, 21, 14, 2),
+    (80, 256, 1, 512, 21, 7, 0),
+    (32, 64, 8, 512, 21, 7, 2),
+    (320, 1, 8, 128, 120, 28, 0),  # targets of a mask head
 ]
 
 
-def scene(side: int, channels: int, images: int, count: int) -> tuple[Tensor, Tensor]:
-    """Random features, and boxes inside the map."""
+def scene(side: int, channels: int, images: int, count: int, box: int) -> tuple[Tensor, Tensor]:
+    """Random features, and boxes inside the map with sides of 2/3 to 4/3 of `box` cells."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(images, channels, side, side, generator=generator)
     center = torch.rand(count, 2, generator=generator) * side
-    half = torch.rand(count, 2, generator=generator) * 7 + 7
+    half = (torch.rand(count, 2, generator=generator) + 1) * box / 3
     boxes = torch.cat([center - half, center + half], dim=1).clamp(0, side)
     return features, torch.cat([torch.arange(count)[:, None] % images, boxes], dim=1)
 
@@ -52,8 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
-    for side, channels, images, count, bins, ratio in CASES:
-        features, rois = scene(side, channels, images, count)
+    for side, channels, images, count, box, bins, ratio in CASES:
+        features, rois = scene(side, channels, images, count, box)
         last = features.to(memory_format=torch.channels_last)
         gradient = torch.randn(count, channels, bins, bins)
         settings = (rois, bins, 1.0, ratio, False)
@@ -71,7 +72,9 @@ def main() -> None:
             name: [statistics.median(part) for part in zip(*times[1:], strict=True)]
             for name, times in seconds.items()
         }
-        print(f"{side} px, {channels} channels x {images}, {count} boxes, {bins} bins, S={ratio}:")
+        print(
+            f"{side} px, {channels} channels x {images}, {count} boxes of {box}, {bins} bins, S={ratio}:"
+        )
         theirs = sum(medians["torchvision"])
         for name, (forward, backward) in medians.items():
             print(
