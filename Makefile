@@ -5,6 +5,7 @@
 #   PIP_ARGS="..."           further arguments of pip install, such as --index-url or --proxy
 #   TORCH_INDEX=ADDRESS      take PyTorch from another index (the CPU-only or CUDA builds that
 #                            PyTorch's install page lists); torch and torchvision come together
+#   JOBS=4                   tests at a time (2 by default)
 #   ARGS="..."               further arguments of JupyterLab, pytest or `seglib lessons run`
 #   SEGLIB_REAL_COCO=PATH    a real COCO folder for `make test-all`
 
@@ -13,13 +14,16 @@ VENV ?= .venv
 PIP_ARGS ?=
 TORCH_INDEX ?=
 ARGS ?=
+JOBS ?= 2
 export VENV PIP_ARGS TORCH_INDEX
 
 BIN = $(VENV)/bin
 ENVIRONMENT = $(PYTHON) tools/environment.py
 ROOT_USER = $(filter 0,$(shell id -u))
 LESSONS = $(sort $(wildcard lessons/*.ipynb))
-NBVAL = $(BIN)/python -m pytest -p seglib.grading.nbval_plugin --nbval-lax --nbval-current-env \
+# Several tests at a time, each with one thread of its own: quicker than one with several.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+NBVAL = $(PYTEST) -p seglib.grading.nbval_plugin --nbval-lax --nbval-current-env \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
 
 .PHONY: help lab test test-all unit nbval lint browser book lessons bench lock
@@ -39,13 +43,13 @@ lab: ## open the lessons in JupyterLab (for a server: ARGS="--no-browser --port 
 test: lint unit nbval ## everything: style, unit and parity tests, the book, every lesson
 
 unit: browser
-	$(BIN)/python -m pytest -m "not slow and not real_data" $(ARGS)
+	$(PYTEST) -m "not slow and not real_data" $(ARGS)
 
 nbval: browser
 	@$(if $(LESSONS),env -u SEGLIB_DATASET $(NBVAL) $(LESSONS) $(ARGS),echo "no lessons yet")
 
 test-all: lint browser nbval ## the same, with slow tests, and real data if SEGLIB_REAL_COCO names it
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint:
 	@$(ENVIRONMENT) test book

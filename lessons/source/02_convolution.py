@@ -37,7 +37,9 @@ kernels = {
     "horizontal edges": torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]),
     "blur": torch.full((5, 5), 1 / 25),
 }
-maps = [ops.conv2d(grey[None, None], k[None, None], padding=len(k) // 2)[0, 0] for k in kernels.values()]
+maps = []
+for k in kernels.values():  # seglib's conv2d takes [B, C, H, W]; you will rebuild it below
+    maps.append(ops.conv2d(grey[None, None], k[None, None], padding=len(k) // 2)[0, 0])
 plotting.show_images(
     [image, *(m.abs() / m.abs().max() for m in maps)],
     ["the image", *kernels],
@@ -55,7 +57,7 @@ plotting.show_images(
 # %% id="dense-weights"
 inputs, outputs = 3 * 128 * 128, 128 * 128
 print(f"fully connected, one class: {inputs * outputs:,} weights")
-print(f"one 3×3 convolution:        {3 * 3 * 3:,} weights")
+print(f"one 3×3 convolution:        {3 * 3 * 3:,} weights (nine for each of three colours)")
 
 # %% [markdown] id="shift"
 # Eight hundred million, for one class and one layer. Size is not even the worst of it. A fully
@@ -82,7 +84,7 @@ for name, layer in layers.items():
 
 # %% [markdown] id="history"
 # This property is called **translation equivariance**: shift, then filter, gives the same as
-# filter, then shift. It comes from two decisions: an output looks only at a **local** window,
+# filter, then shift (away from the borders, and as long as the window moves pixel by pixel). It comes from two decisions: an output looks only at a **local** window,
 # and all places **share** the same weights.
 #
 # The idea is older than deep learning. Fukushima's Neocognitron (1980) had shared local
@@ -109,8 +111,8 @@ plotting.convolution_step(x, w, y, position=(1, 1))
 
 # %% [markdown] id="one-step-read"
 # Follow the marked cells: the right column of the window is bright (9), the left one is dark
-# (0), so the sum is large. One step further the kernel sits inside the stripe's other edge and
-# the sum turns negative. The kernel answers one question, everywhere: *is it brighter on my
+# (0), so the sum is large. (The kernel's middle column is 0; its terms are left out of the sum.) One
+# step further right, the bright column is on the *left* of the window, and the sum turns negative. The kernel answers one question, everywhere: *is it brighter on my
 # right than on my left?*
 #
 # **Predict before you run:** the input is 5 × 6, the kernel 3 × 3. How large is the output?
@@ -177,19 +179,20 @@ for name, parameter in layer.named_parameters():
     print(f"{name:6s} {list(parameter.shape)} = {parameter.numel()}")
 
 # %% [markdown] id="misconception-channels"
-# $16 \cdot 3 \cdot 9 + 16 = 448$. **A "3 × 3 kernel" is never flat**: it reaches through all input
-# channels. The widespread picture of one sheet sliding over another hides the third dimension.
+# $16 \cdot 3 \cdot 9 + 16 = 448$. **A "3 × 3 kernel" is not flat**: it reaches through all input
+# channels (unless you ask for groups, below). The widespread picture of one sheet sliding over another hides the third dimension.
 
-# %% id="colour-opponent" alt="The image and two maps: one bright where red outweighs blue, the other bright at outlines in any colour."
+# %% id="colour-opponent" alt="The image and two maps: one bright where red outweighs blue, the other bright at vertical borders between reddish and bluish areas, and dark at borders of brightness alone."
 opponent = torch.zeros(1, 3, 1, 1)
 opponent[0, 0], opponent[0, 2] = 1, -1  # red minus blue, no neighbourhood at all
-edge = kernels["vertical edges"].expand(1, 3, 3, 3)
+block = torch.zeros(1, 3, 3, 3)
+block[0, 0], block[0, 2] = kernels["vertical edges"], -kernels["vertical edges"]
 red_blue = ops.conv2d(image[None], opponent)[0, 0]
-edges = ops.conv2d(image[None], edge, padding=1)[0, 0]
+edges = ops.conv2d(image[None], block, padding=1)[0, 0]
 plotting.show_images(
     [image, red_blue / 2 + 0.5, edges.abs() / edges.abs().max()],
-    ["the image", "1×1 kernel: red − blue", "3×3×3 kernel: edges"],
-    caption="Even a 1×1 kernel does something: it mixes channels at each pixel.",
+    ["the image", "1×1: red − blue", "3×3×3: edges of red − blue"],
+    caption="A 1×1 kernel mixes the channels at each pixel; a block finds edges of colour.",
 )
 
 # %% [markdown] id="geometry"
@@ -198,7 +201,8 @@ plotting.show_images(
 # Three numbers control where the window goes.
 #
 # - **Stride** $s$: how far it jumps. Stride 2 halves the output in each direction.
-# - **Padding** $p$: zeros added on every side. With $p = (k-1)/2$ and stride 1 the size stays.
+# - **Padding** $p$: zeros added on every side. With an odd kernel, $p = (k-1)/2$ and stride 1 the
+#   size stays.
 # - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
 #   dilation 2 spans 5 × 5 pixels and still has nine weights.
 #
@@ -228,9 +232,9 @@ for k, s, p, d in [(3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2), (7, 2
     print(f"k={k} s={s} p={p} d={d}: formula {output_size(128, k, s, p, d):3d}, torch {real.shape[-1]:3d}")
 
 # %% [markdown] id="padding-note"
-# Look at the floor in the formula. With stride 2 and padding 1, inputs of 127 and 128 pixels give
-# the same output size: a strided layer forgets one pixel. That is why going up again, in
-# lesson 04, needs care, and why FCN crops its maps by odd amounts.
+# Look at the floor in the formula. With a 3 × 3 kernel, stride 2 and padding 1, inputs of 127 and of
+# 128 pixels both give 64: the layer **forgets the exact size**. That is why going up again, in
+# lesson 04, needs care.
 
 # %% [markdown] id="im2col"
 # ### From loops to one matrix product
@@ -239,8 +243,13 @@ for k, s, p, d in [(3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2), (7, 2
 # rearrange: write each window as one column of a matrix. Then the kernel becomes a row, and
 # every output number is row times column. This layout is known as **im2col** ("image to columns").
 
-# %% id="im2col-figure" alt="A 4 by 4 input with one 2 by 2 window marked; beside it the matrix whose columns are the nine windows, with that window's column marked; the kernel as a row in front of it."
-plotting.show_im2col(size=4, kernel=2, column=5)
+# %% id="im2col-figure" alt="A 4 by 4 input, its pixels numbered, with one 2 by 2 window marked; beside it a matrix of 4 rows and 9 columns, one for each window, with that window's column marked."
+plotting.show_im2col(
+    size=4,
+    kernel=2,
+    column=5,
+    caption="Marked: the sixth window and its column. The kernel as one row of 4 numbers, times this matrix, gives all 9 outputs.",
+)
 
 # %% id="im2col-code"
 def im2col(x, k):
@@ -305,9 +314,9 @@ print("the matrix form is more than ten times faster:", slow / fast > 10)
 #
 # Must every output channel look at every input channel? With **groups** $g$ the channels are split
 # into $g$ parts that do not see one another, and the layer has $g$ times fewer weights:
-# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C$, each channel has its own flat kernel: a **depthwise**
-# convolution. A 1 × 1 convolution after it mixes the channels again; the pair does nearly the
-# work of a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
+# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C = O$, each channel has a flat kernel of its own: a
+# **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again; the pair is nearly
+# as accurate as a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
 
 # %% id="groups-count" tags=["nbval-check-output"]
 def count(c_in, c_out, k, groups=1):
@@ -343,13 +352,15 @@ print("two groups are two small convolutions:", torch.allclose(torch.cat(halves,
 #
 # $$ \frac{\partial L}{\partial x_{a,b}} = \sum_{r,c} g_{r,c}\; w_{a-r,\,b-c} $$
 #
-# There is the minus sign of the textbooks: a convolution with the **turned** kernel. You can
-# also see it as stamping: each output sends its gradient back through the kernel, onto the window
-# that it came from, and overlapping stamps add up.
+# You can see it as **stamping**: each output sends its gradient back through the kernel, as it is,
+# onto the window that it came from, and overlapping stamps add up. Or stand at one input cell and
+# collect what arrives there: then you read the kernel backwards. There is the minus sign of the
+# textbooks: a convolution with the **turned** kernel, over $g$ padded with $k - 1$ zeros. (The bias is
+# easy: it is part of every output, so its gradient is the sum of $g$.)
 
-# %% id="stamps" alt="Output gradients in a small grid, each stamping a scaled copy of the kernel onto a larger grid; where stamps overlap the values add up."
+# %% id="stamps" alt="Three grids: the output's gradient with two numbers that are not zero, the kernel, and the input's gradient, on which two framed copies of the kernel, scaled by the two numbers, add up where they overlap."
 g = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
-plotting.show_transposed_convolution(g, torch.tensor([[1.0, 2, 1], [0, 1, 0], [0, 1, 0]]), stride=1, stamps=((0, 0), (1, 2)))
+plotting.show_transposed_convolution(g, torch.tensor([[1.0, 2, 1], [0, 1, 0], [0, 1, 0]]), stride=1, stamps=((0, 0), (1, 2)), title="Left: gradient of the output. Right: gradient of the input")
 
 # %% id="backward-code"
 def conv2d_backward(x, w, g):
@@ -432,6 +443,7 @@ print(f"pixels with the same label: {agreement:.1%}")
 def outlines(masks):
     """masks bool [N, H, W] -> float [H, W], 1 on both sides of every mask's border."""
     m = masks.float()[:, None]  # [N, 1, H, W]
+    # The largest of each 3×3 window makes a mask grow by a pixel; the smallest makes it shrink.
     grown, shrunk = F.max_pool2d(m, 3, 1, 1), -F.max_pool2d(-m, 3, 1, 1)
     return (grown - shrunk).amax(dim=(0, 1)) if len(masks) else torch.zeros(masks.shape[1:])
 
@@ -447,13 +459,16 @@ def load_images(indices):
 
 
 pixels, wanted = load_images(range(min(160, len(dataset))))
+trained = len(pixels) - 16  # the last sixteen are kept for looking at
 
-# %% id="outline-figure" alt="Three images, and beside each a black picture with white lines along the borders of its objects."
+# %% id="outline-figure" alt="Two images, and beside each a black picture with white lines along the borders of its objects."
 plotting.show_images(sum(([pixels[i], wanted[i, 0]] for i in range(2)), []), ["image", "wanted"] * 2)
 
 # %% [markdown] id="overfit-text"
-# The network has two convolutions with a ReLU between them; its first layer has 16 kernels of
-# 7 × 7 × 3. Two details before it starts. The kernels begin as **small noise**, so that what is
+# The network has two convolutions with a ReLU (negative numbers become 0) between them; its first
+# layer has 16 kernels of 7 × 7 × 3. For each pixel it says how sure it is of an outline, and the loss
+# is the cross-entropy with the truth; outlines are rare, so they count three times. Two details
+# before it starts. The kernels begin as **small noise**, so that what is
 # learned is not buried under it. And the pixels are **centred**: brightness 0.5 becomes 0. If all
 # inputs are positive, every window's sum mostly measures brightness, and training crawls. (Set
 # `centre = 0.0` and see.)
@@ -491,28 +506,29 @@ plotting.training_curve(losses, title="One batch, over and over")
 
 # %% [markdown] id="overfit-read"
 # The loss keeps falling: the network can learn four crops nearly by heart, so its parts are connected
-# rightly. Now train on random crops of many images. **Predict before you run:** will the loss get as
-# low?
+# rightly. Now train on random crops of many images (of the validation split, which is small and at hand;
+# the pictures drawn below are kept out of it). **Predict before you run:** will the loss get as low?
 
-# %% id="train" alt="Training loss over 250 steps: a quick fall in the first fifty, then a slow one with noise."
+# %% id="train" alt="Training loss over 300 steps: a noisy fall at first, then an ever slower one."
 network = make_network()
 optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-random = torch.Generator().manual_seed(0)
-with plotting.LiveCurve(steps=250, title="Outlines of objects") as live:
-    for i in range(250):
-        rows = torch.randperm(len(pixels), generator=random)[:16]
-        top, left = torch.randint(0, 64, (2,), generator=random).tolist()
-        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))
+chance = torch.Generator().manual_seed(0)
+with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
+    for i in range(300):
+        rows = torch.randperm(trained, generator=chance)[:16]
+        top, left = torch.randint(0, 64, (2,), generator=chance).tolist()
+        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))  # one place for all
         live.update(i, loss=train_step(network, optimizer, pixels[crop], wanted[crop]))
 
 # %% [markdown] id="train-read"
-# It does not. The curve flattens far above the one for a single batch, and more steps would
-# change little. Look at the results, and keep the question *why* for "Look inside".
+# It does not. The curve falls ever more slowly and stays far above the one for a single batch; many
+# more steps would gain little. Look at the results on new images, and keep the question *why*
+# for "Look inside".
 
-# %% id="learned-result" alt="Three images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, windows and clouds."
+# %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, windows and clouds."
 with torch.no_grad():
-    found = network((pixels[:16] - centre) * 4).sigmoid()
-rows = [[pixels[i], wanted[i, 0], found[i, 0]] for i in range(3)]
+    found = network((pixels[trained:] - centre) * 4).sigmoid()  # images that it was not trained on
+rows = [[pixels[trained + i], wanted[trained + i, 0], found[i, 0]] for i in range(3)]
 plotting.show_images(sum(rows, []), ["image", "wanted", "found"] * 3, columns=3)
 
 # %% [markdown] id="filters-text"
@@ -527,46 +543,46 @@ plotting.show_kernels(network[0].weight.detach(), title="After training")
 
 # %% [markdown] id="filters-read"
 # Some kernels have a bright side and a dark side: edge detectors in several directions, relatives of
-# the kernel that you wrote by hand at the start. Others have a centre in one colour and a rim in
+# the kernel that you saw at the start. Others have a centre in one colour and a rim in
 # another: they find spots and colour changes. Nobody told the network about edges; the task
-# did. In networks trained for long on photographs, the first layer always ends up with such edges
+# did. In networks trained for long on photographs, the first layer usually ends up with such edges
 # and blobs of colour (Krizhevsky et al. 2012, figure 3).
 #
 # The shipped FCN was trained for much longer, on classes instead of outlines. Its first kernels
 # are only 3 × 3, so look at what they *respond to* rather than at their nine cells.
 
-# %% id="fcn-maps" alt="Twelve grey maps of one image: first-layer channels of the shipped FCN respond to edges in different directions, to brightness and to colours."
+# %% id="fcn-maps" alt="Twelve maps of one image in orange (positive) and violet (negative): first-layer channels of the shipped FCN respond to edges in different directions, to brightness and to colours."
 first = next(m for m in fcn.modules() if isinstance(m, torch.nn.Conv2d))
 with torch.no_grad():
     responses = ops.conv2d(image[None], first.weight, padding=first.padding)[0]
-plotting.feature_maps(responses, limit=12, signed=True, title="First layer of the shipped FCN-8s")
+plotting.feature_maps(responses, limit=12, signed=True, title="First layer of the shipped FCN-8s", caption="Orange: positive. Violet: negative.")
 
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
 #
 # Look at the three results again. The network marks the borders of objects, and it also marks
 # borders *inside* objects and in the background. It is not careless. Cut out what it sees when it is
-# wrong: its two layers together look at 11 × 11 pixels.
+# wrong: its two layers together look at 7 + 5 − 1 = 11 pixels each way.
 
 # %% id="false-alarms"
-false_alarm = (found[:, 0] > 0.7) & (F.max_pool2d(wanted[:16], 7, 1, 3)[:, 0] == 0)  # far from any outline
+false_alarm = (found[:, 0] > 0.7) & (F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] == 0)  # far from any outline
 false_alarm[:, :5], false_alarm[:, -5:] = False, False
 false_alarm[..., :5], false_alarm[..., -5:] = False, False
 places = false_alarm.nonzero()
 places = places[torch.linspace(0, len(places) - 1, 6).long()]
 
 # %% id="patches" alt="Six enlarged patches of 11 by 11 pixels; each shows a clear edge, and none shows what the edge belongs to."
-patches = [pixels[n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in places.tolist()]
+patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in places.tolist()]
 plotting.show_images(patches, columns=6, panel=1.5, caption="False alarms, as the network sees them")
 
 # %% [markdown] id="inside-read"
-# Each patch does contain an edge. Whether it is the border of an object, or a stripe on one, or a
-# cloud, the patch cannot tell. Four crops can be remembered patch by patch; for new images the
-# missing information lies outside the window, and no kernel can bring it back. That is why the
-# loss stopped falling. The **receptive field** is too small, and the next lesson makes it grow.
+# Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch
+# cannot tell. Four crops can be remembered patch by patch; for new images the missing information
+# lies outside the window, and no kernel can bring it back. More kernels would help a little, and a
+# wider window much more. The **receptive field** is too small, and the next lesson makes it grow.
 #
-# One more thing to look at is the border. Padding with zeros paints a dark frame around the
-# picture, and the kernel sees an edge there that does not exist.
+# One more thing to look at is the border. Padding with zeros paints a frame around the picture, and
+# the kernel sees an edge there that does not exist.
 
 # %% id="border" alt="A map of the response of an edge kernel to a flat grey image: zero everywhere except along the left and the right border, where it is strong."
 flat = torch.full((1, 1, 24, 24), 0.6)  # nothing to see
@@ -643,7 +659,7 @@ backward = Question(
     objective="backward",
 )
 flipped = Question(
-    "A textbook's sharpening kernel is not symmetric. You paste it into conv2d and the result is mirrored. Why?",
+    "You paste an emboss kernel from a textbook into conv2d, and the light comes from the wrong side. Why?",
     [
         Option("conv2d pads with zeros", feedback="That only affects the border."),
         Option("conv2d computes cross-correlation, without the flip", True, "Turn the kernel by 180° first."),

@@ -73,7 +73,8 @@ for seed in range(6):
 #
 # First the columns. Each of the $k_h \cdot k_w$ cells of the kernel sees, over all places, one shifted
 # and strided view of the padded image; with dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$.
-# The rows are ordered by channel, then kernel row, then kernel column.
+# The rows are ordered by channel, then kernel row, then kernel column. A slice can take every $s$-th
+# element: `x[..., a : a + s * (n - 1) + 1 : s]` begins at `a` and has exactly `n` of them.
 #
 # Example by hand: `x = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]` (one channel), 2 × 2 windows, dilation 2:
 # there is one place, and its column is `[1, 3, 7, 9]`.
@@ -137,6 +138,9 @@ assert plain.shape == (1, 4, 4), f"four windows of four cells: expected [1, 4, 4
 assert plain[0, :, 0].tolist() == [1, 2, 4, 5], f"the first window is [1, 2, 4, 5], yours is {plain[0, :, 0].tolist()}: windows are columns, not rows"
 two = im2col(torch.stack([nine[0, 0], nine[0, 0] * 10])[None], (2, 2))
 assert two[0, :, 0].tolist() == [1, 2, 4, 5, 10, 20, 40, 50], "rows run through the first channel's window, then the second's"
+wide = im2col(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
+assert wide.shape == (1, 4, 4), f"stride 3 leaves two places each way: expected [1, 4, 4], yours is {list(wide.shape)}"
+assert wide[0, :, 3].tolist() == [18, 19, 23, 24], f"the last window starts at row 3, column 3: [18, 19, 23, 24], yours is {wide[0, :, 3].tolist()}"
 ### BEGIN HIDDEN TESTS
 for seed in range(4):
     torch.manual_seed(seed)
@@ -160,6 +164,10 @@ first = (x[0, :2, :3, :3] * w[0]).sum() + b[0]
 assert torch.allclose(got[0, 0, 1, 1], first, atol=1e-4), "output channel 0 belongs to group 0 and sees input channels 0 and 1 only; did you add the bias?"
 last = (x[0, 2:, :3, :3] * w[5]).sum() + b[5]
 assert torch.allclose(got[0, 5, 1, 1], last, atol=1e-4), "output channel 5 belongs to group 1 and sees input channels 2 and 3 only"
+wanted = F.conv2d(x, w[..., :2], None, stride=2, padding=1, dilation=2, groups=2)
+got = conv2d(x, w[..., :2], None, stride=2, padding=1, dilation=2, groups=2)
+assert got.shape == wanted.shape, f"stride 2, padding 1, dilation 2: expected {list(wanted.shape)}, yours is {list(got.shape)}"
+assert torch.allclose(got, wanted, atol=1e-4), "stride 2, padding 1, dilation 2: the values differ"
 categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = build_model("fcn", categories).eval()
 picture = torch.rand(3, 64, 64)
@@ -218,6 +226,8 @@ assert dx.shape == (1, 4), f"dx is shaped like x, [1, 4]; yours is {list(dx.shap
 assert dw.shape == (1, 2), f"dw is shaped like w, [1, 2]; yours is {list(dw.shape)}"
 assert dw.tolist() == [[16, 22]], f"the example's dw is [[16, 22]], yours is {dw.tolist()}"
 assert dx.tolist() == [[10, 20, 50, 100]], f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: does each stamp start at stride·c?"
+rows, _ = conv2d_backward(torch.zeros(5, 2), torch.ones(2, 2), torch.tensor([[1.0], [3.0]]), stride=2)
+assert rows[:, 0].tolist() == [1, 1, 3, 3, 0], f"stride 2 counts for rows too, and the last row is never read: expected [1, 1, 3, 3, 0], yours is {rows[:, 0].tolist()}"
 overlap, _ = conv2d_backward(torch.zeros(1, 3), torch.tensor([[1.0, 1]]), torch.tensor([[1.0, 1]]))
 assert overlap.tolist() == [[1, 2, 1]], f"overlapping stamps add up: expected [[1, 2, 1]], yours is {overlap.tolist()}"
 ### BEGIN HIDDEN TESTS
