@@ -73,7 +73,8 @@ def main() -> None:
             for name, times in seconds.items()
         }
         print(
-            f"{side} px, {channels} channels x {images}, {count} boxes of {box}, {bins} bins, S={ratio}:"
+            f"{side} cells, {channels} channels x {images}, {count} boxes of {box}, "
+            f"{bins} bins, S={ratio}:"
         )
         theirs = sum(medians["torchvision"])
         for name, (forward, backward) in medians.items():
