@@ -248,7 +248,7 @@ plotting.show_im2col(
     size=4,
     kernel=2,
     column=5,
-    caption="Marked: the sixth window and its column. The kernel as one row of 4 numbers, times this matrix, gives all 9 outputs.",
+    caption="Marked: the sixth window and its column.\nThe kernel, as a row of 4 numbers, times this matrix gives all 9 outputs.",
 )
 
 # %% id="im2col-code"
