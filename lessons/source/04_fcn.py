@@ -1,0 +1,1124 @@
+# %% [markdown] id="start"
+# # 04. Fully convolutional networks
+#
+# A classifier looks at a picture and says one word. In this lesson you will turn such a
+# classifier, with the weights that it has, into a network that names every pixel. Two ideas do
+# it: a fully connected layer is a convolution in disguise, and the operation that carried
+# gradients *back* in lesson 02 can carry scores *up*, from a coarse map to the full picture. Then
+# you will see what this network cannot do at all, which is where the rest of the course begins.
+#
+# **You will be able to**
+#
+# 1. turn a fully connected head into convolutions with equal weights, and run it on any image
+#    size;
+# 2. compute a transposed convolution by stamping, and say why it is no inverse;
+# 3. build the bilinear kernel, and say why training starts from it;
+# 4. add scores of stride 32, 16 and 8 with the right crops, and say what each skip brings;
+# 5. read mean IoU and pixel accuracy from a confusion matrix, and explain why a class for every
+#    pixel does not count objects.
+#
+# **You need first** [lesson 02](02_convolution.ipynb) (convolution, stamping), [lesson
+# 03](03_backbones.ipynb) (stride, receptive field, "overfit one batch").
+# **Time** about 70 minutes to read, about a minute to run.
+
+# %% id="imports"
+import torch
+from torch.nn import functional as F
+
+import seglib
+from seglib import ops, plotting
+from seglib.data import load_dataset
+from seglib.pretrained import load
+
+torch.manual_seed(0)
+dataset = load_dataset(split="val", size=128)
+held_out = min(100, len(dataset) // 3)  # images for measuring; the others may be trained on
+samples = [dataset[i] for i in range(held_out)]
+print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
+
+# %% [markdown] id="load-text"
+# Three trained networks come with the course. They know the classes of Pocket COCO. The helpers
+# below translate their answers into the labels of your data set, by class name; on Pocket COCO
+# itself they change nothing. (If you have chosen photographs instead, expect wild guesses from
+# these three: all they have ever seen is Pocket COCO. Everything you build below works there all
+# the same.)
+
+# %% id="load-models"
+models = {name: load(f"fcn-{name}") for name in ("32s", "16s", "8s")}
+shared = models["8s"].categories.shared_with(dataset.categories)  # the model's label -> the data set's
+to_dataset = torch.zeros(256, dtype=torch.long)
+to_dataset[list(shared)] = torch.tensor(list(shared.values()))
+known = torch.tensor([0, 255, *shared.values()])
+
+
+def answer(model, image):
+    """A label for every pixel, [H, W]; classes that the data set lacks become background."""
+    return to_dataset[model.predict([image])[0].semantic]
+
+
+def truth_of(target):
+    """The true labels [H, W]; classes that the models do not know are ignored (255)."""
+    return torch.where(torch.isin(target.semantic, known), target.semantic, 255)
+
+
+# %% id="first-picture" alt="An image, the label maps of FCN-32s, FCN-16s and FCN-8s, and the true map. The first is made of soft blobs; each next one follows the outlines more closely."
+def fit_to_follow(index):
+    """Many classes, and objects on about two fifths of the picture."""
+    truth = samples[index][1]
+    return len(truth_of(truth).unique()) - 20 * abs(truth.masks.any(dim=0).float().mean() - 0.4)
+
+
+chosen = max(range(held_out), key=fit_to_follow)
+image, target = samples[chosen]
+answers = {f"FCN-{name}": answer(model, image) for name, model in models.items()}
+plotting.score_maps(image, answers, truth_of(target), dataset.categories)
+
+# %% [markdown] id="first-picture-read"
+# Three networks, one and the same trunk. They differ only in how they get from a coarse map of
+# scores back to pixels. Watch the outlines from FCN-32s to FCN-8s. By the end of the lesson you
+# will have built each of the steps between them.
+
+# %% [markdown] id="problem"
+# ## The problem: one word for a whole picture
+#
+# Classifiers such as AlexNet and VGG end in fully connected layers: the last feature map is
+# flattened into one long row of numbers, and each class gets a weighted sum of all of them. What
+# comes out is one answer for the picture. *Where* things are is lost in the flattening.
+#
+# A plain way out is the **sliding window**. For every pixel, cut out the patch around it,
+# classify the patch, and write the answer at the pixel. Ciresan and others (2012) segmented brain
+# tissue that way and won a competition with it.
+#
+# **Predict before you run:** patches of 38 × 38 pixels, one for each pixel of a 128 × 128 image.
+# How often does the network read an average pixel? About 7 times, 70 times, or 700 times?
+
+# %% id="sliding-cost" tags=["nbval-check-output"]
+patch, side = 38, 128
+windows = (side - patch + 1) ** 2
+print(f"{windows:,} patches of {patch * patch:,} pixels for an image of {side * side:,}")
+print(f"each pixel is read {windows * patch**2 / side**2:.0f} times on average")
+
+# %% [markdown] id="history"
+# Neighbouring patches share nearly all of their pixels, and the network computes the same edges
+# in them again and again. Long, Shelhamer and Darrell (2015) removed the waste and, with it, the
+# patches: their network takes the whole image at once and is trained on whole images. Nearly
+# every method on the timeline after 2015 has such a **fully convolutional network** inside.
+
+# %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN, 2015, is marked, after AlexNet and VGG and before Mask R-CNN and the others."
+plotting.timeline(highlight="FCN")
+
+# %% [markdown] id="idea"
+# ## The idea, in four parts
+#
+# ### One: the head is a convolution
+#
+# Start with a classifier small enough to train while you watch. It answers one question about a
+# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its trunk is three times
+# convolution, ReLU, pooling; its head is fully connected.
+
+# %% id="classifier" tags=["nbval-check-output"]
+conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU(), torch.nn.MaxPool2d(2)
+trunk = torch.nn.Sequential(
+    conv(3, 16, 3), relu, pool,  # 38 -> 36 -> 18
+    conv(16, 24, 3), relu, pool,  # 18 -> 16 -> 8
+    conv(24, 32, 3), relu, pool,  # 8 -> 6 -> 3
+)  # fmt: skip
+head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32 * 3 * 3, 64), relu, torch.nn.Linear(64, 2))
+classifier = torch.nn.Sequential(trunk, head)
+crop = image[None, :, :38, :38]
+print("patch", list(crop.shape), "-> trunk", list(trunk(crop).shape), "-> head", list(classifier(crop).shape))
+
+# %% id="patches"
+def random_patches(count, indices, seed):
+    """Patches [count, 3, 38, 38] and, for each, whether an object covers its centre."""
+    random = torch.Generator().manual_seed(seed)
+    patches, labels = [], []
+    for n in torch.randint(len(indices), (count,), generator=random).tolist():
+        picture, truth = samples[indices[n]]
+        top, left = (int(torch.rand((), generator=random) * (s - 38)) for s in truth.size)
+        patches.append(picture[:, top : top + 38, left : left + 38])
+        labels.append(bool(truth.masks[:, top + 19, left + 19].any()))
+    return torch.stack(patches), torch.tensor(labels).long()
+
+
+# %% id="train-classifier" tolerance=0.06
+others = [i for i in range(held_out) if i != chosen]
+x, y = random_patches(2400, others[10:], seed=0)
+optimizer = torch.optim.Adam(classifier.parameters(), lr=3e-3)
+for step in range(150):
+    rows = slice(step % 50 * 48, step % 50 * 48 + 48)
+    loss = F.cross_entropy(classifier(x[rows] - 0.5), y[rows])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+x, y = random_patches(1000, others[:10], seed=1)
+right, share = (classifier(x - 0.5).argmax(1) == y).float().mean(), y.float().mean()
+print(f"on images it has not seen: {right:.2f} right; the same answer everywhere: {max(share, 1 - share):.2f}")
+
+# %% [markdown] id="naive-slide"
+# It is no genius, but it is a classifier. Now the naive way to a map: slide the window in steps
+# of 8 pixels and ask for every patch.
+
+# %% id="slide" tags=["nbval-check-output"]
+def slide(classify, picture, window=38, stride=8):
+    """Scores [K, rows, columns], one patch at a time."""
+    _, height, width = picture.shape
+    tops, lefts = range(0, height - window + 1, stride), range(0, width - window + 1, stride)
+    patches = [picture[:, t : t + window, s : s + window] for t in tops for s in lefts]
+    scores = [classify(p[None])[0] for p in patches]  # each [K]
+    scores = torch.stack(scores, dim=1)  # [K, rows·columns]
+    return scores.reshape(-1, len(tops), len(lefts))  # [K, rows, columns]
+
+
+with torch.no_grad():
+    by_patches = slide(classifier, image - 0.5)
+print("score map:", list(by_patches.shape))
+
+# %% [markdown] id="any-size"
+# **Predict before you run:** the shortcut would be to give the network the whole image at once.
+# What will it say? Convolutions do not mind the size. Does the head?
+
+# %% id="whole-image-fails"
+try:
+    classifier(image[None] - 0.5)
+except RuntimeError as error:
+    print(error)
+
+# %% [markdown] id="misconception-size"
+# The trunk was fine and gave a larger map. The first linear layer refused: it has weights for
+# exactly $32 \cdot 3 \cdot 3 = 288$ numbers. From this, people conclude that **a network with a
+# fully connected head works at one size only, and must be retrained for others**. Look at what
+# the layer does. Output $o$ is
+#
+# $$ y_o = b_o + \sum_{ch}\sum_{i=0}^{2}\sum_{j=0}^{2} w_{o,(ch,i,j)}\; x_{ch,i,j} $$
+#
+# Compare with the formula of a convolution in lesson 02. It is one, with a 3 × 3 kernel over 32
+# channels, at the only place where it fits. Nothing has to be learned anew; the same 288 weights
+# of each output are read as a block of 32 × 3 × 3. The second linear layer becomes a 1 × 1
+# convolution.
+
+# %% id="convolutionalise"
+fc1, fc2 = head[1], head[3]
+w1 = fc1.weight.detach().reshape(64, 32, 3, 3)  # [64, 288] -> [64, 32, 3, 3]
+w2 = fc2.weight.detach().reshape(2, 64, 1, 1)  # [2, 64] -> [2, 64, 1, 1]
+
+
+def dense(x):
+    """The same classifier for any size: [N, 3, H, W] -> [N, 2, rows, columns]."""
+    x = trunk(x)  # [N, 32, h, w]
+    x = F.relu(F.conv2d(x, w1, fc1.bias))  # [N, 64, h-2, w-2]
+    return F.conv2d(x, w2, fc2.bias)  # [N, 2, h-2, w-2]
+
+
+# %% id="convolutionalise-check" tags=["nbval-check-output"]
+with torch.no_grad():
+    at_once = dense(image[None] - 0.5)[0]
+print("at once:", list(at_once.shape), " patch by patch:", list(by_patches.shape))
+print("equal:", torch.allclose(at_once, by_patches, atol=1e-4))
+
+# %% [markdown] id="convolutionalise-read"
+# One pass over the image gives the scores of all patches, equal up to rounding. Neither a new
+# weight nor a training step was needed. The **stride** of the map, 8, comes from the three
+# poolings: move one cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels.
+
+# %% id="work-saved" tags=["nbval-check-output"]
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def work(function, *arguments):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        function(*arguments)
+    return counter.get_total_flops()
+
+
+ratio = work(slide, classifier, image) / work(dense, image[None])
+print(f"patch by patch costs {ratio:.0f} times the work, for the same {at_once[0].numel()} answers")
+
+# %% id="heat-map" alt="The image, a coarse map of 12 by 12 cells that is bright where objects are, and the true mask of all objects."
+heat = at_once.softmax(dim=0)[1]  # [rows, columns], probability of "object"
+objects = target.masks.any(dim=0)
+plotting.show_images(
+    [image, heat, objects[19:-19, 19:-19].float()],
+    ["the image", "the classifier's score map", "truth (where the map reaches)"],
+    caption="A classifier of patches, run once on the whole image.",
+)
+
+# %% [markdown] id="padding-note"
+# Two details that you will meet again. The map is smaller than the image over 8, because a patch
+# must fit inside; FCN pads the image so that it is not. And this equality needed convolutions
+# *without* padding: a padded layer sees zeros at each patch's border, and the neighbours' pixels
+# in the large image.
+
+# %% [markdown] id="transposed"
+# ### Two: going up by stamping
+#
+# Twelve by twelve scores are not yet a label for each pixel. You need a layer that makes maps
+# *larger*. You have met one: in lesson 02 each gradient stamped the kernel onto the window that
+# it came from. As a layer of its own it is called a **transposed convolution**. Each input number
+# stamps the kernel, times its value; the stamps are `stride` apart; where they overlap, they add
+# up.
+
+# %% id="stamping-figure" alt="A 2 by 2 input, a 3 by 3 kernel, and the 5 by 5 output; the stamps of two neighbouring inputs are framed, and in the column where the frames overlap the values add up."
+small = torch.tensor([[1.0, 2], [3, 4]])
+kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
+plotting.show_transposed_convolution(small, kernel, stride=2)
+
+# %% [markdown] id="stamping-read"
+# Find the two frames: the stamps of 1 and 2. Their columns overlap by one, and there the output's
+# first row holds $1 \cdot 1 + 2 \cdot 1 = 3$. **Predict before you run:** how large is the output
+# for an input of 4 × 4, kernel 4, stride 2? (The last stamp begins at $2 \cdot 3$.)
+
+# %% id="stamping" tags=["nbval-check-output"]
+def stamp(x, w, stride):
+    """x [h, w], kernel [k, k] -> [(h-1)·stride + k, (w-1)·stride + k], one stamp at a time."""
+    k = len(w)
+    y = torch.zeros((x.shape[0] - 1) * stride + k, (x.shape[1] - 1) * stride + k)
+    for r in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            y[r * stride : r * stride + k, c * stride : c * stride + k] += x[r, c] * w
+    return y
+
+
+print("size:", list(stamp(torch.ones(4, 4), torch.ones(4, 4), stride=2).shape))
+print(stamp(small, kernel, stride=2).int())
+
+# %% [markdown] id="output-size"
+# The last stamp begins at $(n-1)\,s$ and is $k$ long; **padding** $p$ means here that $p$ rows
+# and columns are cut *off* at each border, since it undoes what padding adds in a convolution:
+#
+# $$ n_\text{out} = (n-1)\,s - 2p + k $$
+#
+# The tensor form swaps the loops, as `im2col` did: for each cell of the kernel, all inputs at
+# once land on one strided view of the output.
+
+# %% id="stamping-fast" tags=["nbval-check-output"]
+def stamp_fast(x, w, stride):
+    """x [..., h, w]; the same, one strided view of the output for each cell of the kernel."""
+    *maps, rows, columns = x.shape
+    k, reach_r, reach_c = len(w), stride * (rows - 1) + 1, stride * (columns - 1) + 1
+    y = torch.zeros(*maps, reach_r + k - 1, reach_c + k - 1)
+    for i in range(k):
+        for j in range(k):
+            y[..., i : i + reach_r : stride, j : j + reach_c : stride] += x * w[i, j]
+    return y
+
+
+a, b = torch.randn(5, 7), torch.randn(4, 4)
+print("both forms agree:", torch.allclose(stamp(a, b, 2), stamp_fast(a, b, 2), atol=1e-6))
+
+# %% id="is-backward" tags=["nbval-check-output"]
+large = torch.zeros(12, 16, requires_grad=True)  # any image that a 4×4 kernel with stride 2 turns into 5 × 7
+F.conv2d(large[None, None], b[None, None], stride=2)[0, 0].backward(a)
+print("same as a convolution's backward pass:", torch.allclose(large.grad, stamp_fast(a, b, 2), atol=1e-5))
+
+# %% [markdown] id="undo"
+# #### Does it undo a convolution?
+#
+# The FCN paper calls this layer "deconvolution", and in signal processing that word means: undo a
+# convolution. **Predict before you run:** halve an image with a 4 × 4 kernel and stride 2, then
+# apply the transposed convolution with the *same* kernel and stride. Do you get the image back?
+
+# %% id="undo-test" alt="The grey image, its half-size version, the result of the transposed convolution, as large as the image again but nearly black, and that result four times brighter: blurred."
+grey = image.mean(dim=0)  # [H, W]
+blur = torch.full((1, 1, 4, 4), 1 / 16)
+half = F.conv2d(grey[None, None], blur, stride=2, padding=1)
+back = F.conv_transpose2d(half, blur, stride=2, padding=1)[0, 0]
+pictures = {"image": grey, "down": half[0, 0], "and up": back, "up, brightened": 4 * back}
+plotting.show_images(
+    list(pictures.values()),
+    [f"{name}, {m.shape[0]} × {m.shape[1]}" for name, m in pictures.items()],
+)
+
+# %% [markdown] id="misconception-inverse"
+# The size is back, the values are not, even after turning the brightness up. **A transposed
+# convolution is no inverse.** Written as a matrix, a convolution is $y = Wx$; this layer
+# multiplies by $W^\top$, hence its name, and $W^\top W$ is not the identity. No kernel could
+# repair it: down here a quarter of the numbers is left, and the rest is gone for good. Going up,
+# the network cannot *recover* detail. It has to get it from somewhere else. Keep that in mind for
+# part three.
+
+# %% [markdown] id="checkerboard"
+# #### How even is the stamping?
+#
+# Stamp ones with a kernel of ones, and the output counts how many stamps fall on each cell.
+# **Predict before you run:** kernel 3, stride 2. Is every cell hit equally often?
+
+# %% id="checkerboard-figure" alt="Two grids of counts. With kernel 3 and stride 2 the counts alternate between 1, 2 and 4 like a checkerboard; with kernel 4 and stride 2 they are 4 everywhere but at the border."
+plotting.show_checkerboard()
+
+# %% [markdown] id="checkerboard-read"
+# With kernel 3 some cells get one stamp, their neighbours two or four. A network would have to
+# learn weights that cancel this pattern, and often it does not: generated pictures used to show
+# checkerboards for this reason (Odena et al. 2016). With a kernel that is a multiple of the
+# stride every inner cell gets the same. FCN always takes $k = 2s$.
+
+# %% [markdown] id="bilinear"
+# #### The kernel to start from
+#
+# Which numbers should be in the stamp? Between two scores the map should pass over evenly:
+# half-way between a 2 and a 4 lies a 3. So the influence of a cell falls off linearly with
+# distance and reaches zero at the next cell. In one dimension that is a tent,
+#
+# $$ w_i = 1 - \frac{|i - c|}{s}, \qquad c = s - \tfrac12, \quad i = 0 \dots 2s-1, $$
+#
+# and in two dimensions the product of two tents: the **bilinear kernel**.
+
+# %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and its middle row drawn as bars that rise and fall like a tent."
+plotting.show_bilinear_kernel(8)
+
+# %% id="bilinear-code" tags=["nbval-check-output"]
+def bilinear(stride):
+    """The kernel [2·stride, 2·stride] that enlarges by `stride`."""
+    tent = torch.tensor([1 - abs(i - (stride - 0.5)) / stride for i in range(2 * stride)])
+    return torch.outer(tent, tent)
+
+
+enlarged = stamp_fast(heat, bilinear(8), stride=8)[4:-4, 4:-4]  # 4 pixels too many on each side
+library = F.interpolate(heat[None, None], scale_factor=8, mode="bilinear")[0, 0]
+print("size:", [n // len(heat) for n in enlarged.shape][:1], "pixels a cell")
+print("equals interpolation inside:", torch.allclose(enlarged[4:-4, 4:-4], library[4:-4, 4:-4], atol=1e-5))
+print("and at the border:          ", torch.allclose(enlarged, library, atol=1e-5))
+
+# %% [markdown] id="bilinear-read"
+# Inside it *is* bilinear interpolation. At the border it fades, because nothing beyond it sends a
+# stamp; interpolation repeats the last cell there.
+#
+# A transposed convolution is a layer like any other, its kernel can be learned. But compare what
+# it does before any learning, with random numbers, with a flat kernel, and with the tent.
+
+# %% id="three-starts" alt="The coarse map enlarged three times: with a random kernel it is covered by a repeated noise pattern, with a flat kernel it has blocks, with the bilinear kernel it is smooth."
+torch.manual_seed(0)
+starts = {
+    "random kernel": torch.rand(16, 16) / 2,
+    "flat kernel": F.pad(torch.ones(8, 8), (4, 4, 4, 4)),
+    "bilinear kernel": bilinear(8),
+}
+maps = [stamp_fast(heat, w, stride=8)[4:-4, 4:-4] for w in starts.values()]
+plotting.show_images([m / m.max() for m in maps], list(starts))
+
+# %% [markdown] id="start-why"
+# That is why FCN starts here: from the first step on, a good coarse map gives a reasonable fine
+# one, and the gradient goes to the scores and not into taming noise. The paper learns the × 2
+# steps further and leaves the last step fixed; the released networks keep all of them fixed, and
+# their authors saw no notable difference.
+
+# %% [markdown] id="skips"
+# ### Three: what a coarse map cannot say, and skips
+#
+# VGG and its kin pool five times: stride 32. **Predict before you run:** how many cells has the
+# score map of a 128 × 128 image at stride 32? And how much of the picture could a *perfect*
+# network say with it? Put the truth itself through the grid, down by averaging, up by
+# interpolation, to see.
+
+# %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain and small objects are gone, at 16 shapes appear, at 8 only thin parts and corners are lost."
+from seglib.metrics.ceilings import labels_at_stride
+
+through = {f"truth at stride {s}": labels_at_stride(truth_of(target), s) for s in (32, 16, 8)}
+plotting.score_maps(image, through, truth_of(target), dataset.categories)
+
+# %% [markdown] id="ceilings-read"
+# Four by four cells. At stride 32 even perfect knowledge turns into blobs, and objects smaller
+# than a cell drown. Learning cannot help: the form of the output is the limit. Its score is
+# called the **ceiling** of this form, and we will print it beside every result.
+#
+# Where would finer detail come from? Not from the upsampling, as you have seen. But on its way
+# down the trunk *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
+# about classes, since their receptive field is smaller, but they know well where. So give each of
+# them a 1 × 1 convolution to class scores, and **add** the scores on the way up. These shortcuts
+# are called **skips**.
+
+# %% id="fcn-diagram" alt="A diagram of FCN-8s: image, pool3, pool4, pool5, conv6 and conv7 in a row; below, score32 is enlarged by 2 and added to score16 from pool4, enlarged by 2 and added to score8 from pool3, then enlarged by 8 to labels."
+plotting.fcn_diagram("8s", size=128, classes=str(len(models["8s"].categories) + 1))
+
+# %% id="streams" tags=["nbval-check-output"]
+fcn8 = models["8s"]
+with torch.no_grad():
+    output = fcn8([torch.zeros(3, 128, 128)])
+for stride, scores in output.scores.items():
+    print(f"stride {stride:2d}: scores {list(scores.shape)}")
+print(f"logits    {list(output.logits.shape)}")
+
+# %% [markdown] id="streams-text"
+# **Predict before you run:** suppose you take the arg-max of each of these three maps *alone*.
+# Will the one of stride 8 be the best, since it is the finest?
+
+# %% id="streams-figure" alt="The arg-max of each stream of FCN-8s alone: stride 32 is coarse but mostly names the right classes, stride 16 and stride 8 are finer but patchy, with wrong classes scattered over the image; then the truth."
+with torch.no_grad():
+    streams = fcn8([image]).scores
+alone = {f"stride {s} alone": to_dataset[v[0].argmax(dim=0)] for s, v in streams.items()}
+plotting.score_maps(image, alone, truth_of(target), dataset.categories)
+
+# %% [markdown] id="misconception-finest"
+# **A finer map is not a better one.** Alone, each stream is poor, and the finest is the patchiest: its
+# cells see little of the picture around them. They were trained as a *sum*, in which the coarse
+# maps vote for what is there and the fine ones correct where it ends.
+
+# %% [markdown] id="crops"
+# #### Adding maps: which cell lies on which?
+#
+# To add two maps, their cells must lie over the same pixels. A × 2 step with kernel 4 makes
+# $(n-1) \cdot 2 + 4 = 2n + 2$ cells out of $n$: **one too many on each side**. In general kernel
+# $2s$ and stride $s$ make $(n+1)\,s$ cells, an overhang of $s/2$ at each end. A `Grid` follows
+# where the cells of a map are centred; it does the bookkeeping below.
+
+# %% id="alignment" alt="Four rows of cells over a ruler of pixels: score32 has four cells, its doubled version ten, of which the first and the last lie outside the image and are hatched; score16 has eight; their sum enlarged by 16 has 144, eight too many at each end."
+grids = fcn8.network.grids
+up = grids[32].transposed(kernel=4, stride=2)
+maps = {
+    "score32": (grids[32], 4),
+    "score32, × 2": (up, 10),
+    "score16": (grids[16], 8),
+    "sum, × 16": (grids[16].transposed(32, 16), 144),
+}
+plotting.show_alignment(maps, size=128)
+
+# %% [markdown] id="crops-read"
+# Read it row by row. Cell 1 of the doubled map lies on cell 0 of `score16`: cut one cell at each
+# end, then add. The last step overhangs by 8 pixels at each end; cut those. That is all of an
+# FCN-16s after its trunk:
+
+# %% id="fuse" tags=["nbval-check-output"]
+def enlarge(scores, stride, overhang):
+    """Scores [K, h, w], each class enlarged by itself, without the overhang at the top and left."""
+    return stamp_fast(scores, bilinear(stride), stride)[:, overhang:, overhang:]
+
+
+def fuse_16s(score32, score16, size, cell=1):
+    doubled = enlarge(score32, stride=2, overhang=cell)  # [K, 2h+1, 2w+1]
+    total = doubled[:, : score16.shape[1], : score16.shape[2]] + score16  # [K, 2h, 2w]
+    return enlarge(total, stride=16, overhang=8)[:, : size[0], : size[1]]  # [K, H, W]
+
+
+logits = fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128))
+print(list(logits.shape))
+
+# %% [markdown] id="paper-crops"
+# The paper's crops have stranger numbers, 5, 9 and 31. They come from two decisions: 100 pixels
+# of padding around the image, so that its 7 × 7 kernel `fc6` fits even a small one, and no
+# padding in `fc6`. The same bookkeeping finds them:
+
+# %% id="paper-crops-code" tags=["nbval-check-output"]
+from seglib.nn.geometry import Grid
+
+
+def trunk_grids(first_padding, head_kernel, head_padding):
+    """Where the cells of VGG-16's pool3, pool4 and of fc7 lie."""
+    grid, found = Grid().convolved(3, padding=first_padding), {}
+    for stage, convolutions in enumerate((1, 2, 3, 3, 3), start=1):  # the very first one is done
+        for _ in range(convolutions):
+            grid = grid.convolved(3, padding=1)
+        grid = found[2**stage] = grid.convolved(2, stride=2)
+    return {**found, 32: found[32].convolved(head_kernel, padding=head_padding)}
+
+
+g = trunk_grids(first_padding=100, head_kernel=7, head_padding=0)
+up2 = g[32].transposed(4, 2)
+up4 = up2.transposed(4, 2)
+print("pool4:", g[16].offset_to(up2), " pool3:", g[8].offset_to(up4), " image:", up4.transposed(16, 8).offset_to(Grid()))
+
+# %% [markdown] id="loss"
+# ### Four: the loss, and the score
+#
+# Training needs nothing new: at every pixel stands a small classification problem, and the loss
+# is the **mean of the cross-entropies** of all pixels. One more rule: pixels with the label 255
+# are ignored. They are regions that nobody could or would annotate: crowds in COCO, and
+# everything outside the image where a batch is padded.
+
+# %% id="pixel-loss" tags=["nbval-check-output"]
+def pixel_loss(logits, labels):
+    """logits [K, H, W], labels [H, W] -> the mean over pixels that are not 255."""
+    losses = []
+    for r in range(labels.shape[0]):
+        for c in range(labels.shape[1]):
+            if labels[r, c] != 255:
+                probability = logits[:, r, c].softmax(dim=0)[labels[r, c]]
+                losses.append(-probability.log())
+    return torch.stack(losses).mean()
+
+
+logits = torch.randn(4, 6, 6, requires_grad=True)
+labels = torch.randint(4, (6, 6))
+labels[:2] = 255
+print("loops equal seglib's:", torch.allclose(pixel_loss(logits, labels), ops.cross_entropy(logits[None], labels[None])))
+
+# %% id="ignored-gradient" tags=["nbval-check-output"]
+pixel_loss(logits, labels).backward()
+print("gradient in the ignored rows:", logits.grad[:, :2].abs().max().item())
+print("gradient elsewhere:          ", bool(logits.grad[:, 2:].abs().min() > 0))
+
+# %% [markdown] id="ignored-read"
+# Ignored means no gradient at all: the network may answer whatever it likes there. That is not
+# the same as "background", which is an answer that can be wrong.
+#
+# (The paper adds the losses of all pixels up instead of averaging them, and takes a learning rate
+# of 1e-10 for that. With the mean, a learning rate means the same for every image size.)
+
+# %% [markdown] id="confusion"
+# #### One table, two very different scores
+#
+# Count every pixel once, in the row of its true class and the column of the predicted one. The
+# table is called the **confusion matrix**, and all scores of this lesson are read from it.
+
+# %% id="confusion-loops" tags=["nbval-check-output"]
+def confusion_loops(predicted, true, classes):
+    table = torch.zeros(classes, classes, dtype=torch.long)
+    for p, t in zip(predicted.flatten().tolist(), true.flatten().tolist(), strict=True):
+        if t != 255:
+            table[t, p] += 1  # row: truth, column: prediction
+    return table
+
+
+true = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 2, 255]])
+predicted = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]])
+table = confusion_loops(predicted, true, classes=3)
+print(table)
+
+# %% [markdown] id="confusion-read"
+# Read the last row: one pixel of class 2, and it was called 0. **Pixel accuracy** is the diagonal
+# over everything: 10 of 11. For the **IoU** of a class take its cell on the diagonal, and divide
+# by its row plus its column minus that cell, so that nothing is counted twice:
+#
+# $$ \text{accuracy} = \frac{\sum_c n_{cc}}{\sum_{c,d} n_{cd}}, \qquad
+# \text{IoU}_c = \frac{n_{cc}}{\sum_d n_{cd} + \sum_d n_{dc} - n_{cc}}, \qquad
+# \text{mean IoU} = \frac1C \sum_c \text{IoU}_c $$
+#
+# **Predict before you run**, by hand: the three IoUs of this table, and their mean.
+
+# %% id="iou-code" tags=["nbval-check-output"]
+def accuracy(table):
+    return table.trace() / table.sum()
+
+
+def class_iou(table):
+    right = table.diagonal()
+    return right / (table.sum(dim=0) + table.sum(dim=1) - right)  # nan where a class never occurs
+
+
+print("pixel accuracy", round(accuracy(table).item(), 3))
+print("IoU by class  ", [round(v, 3) for v in class_iou(table).tolist()])
+print("mean IoU      ", round(class_iou(table).nanmean().item(), 3))
+
+# %% id="confusion-fast" tags=["nbval-check-output"]
+def confusion(predicted, true, classes):
+    """Give each pair (truth, prediction) one number, and count the numbers."""
+    counted = true != 255
+    pairs = true[counted] * classes + predicted[counted]
+    return pairs.bincount(minlength=classes**2).reshape(classes, classes)  # [C·C] -> [C, C]
+
+
+print("fast form agrees:", torch.equal(confusion(predicted, true, 3), table))
+
+# %% [markdown] id="blind"
+# Is a pixel accuracy of 90 % good? **Predict before you run.** Meet two lazy networks. The first
+# answers yes or no, "is there a such-and-such here?", for the rarest class, and always says no.
+# The second is *blind to objects*: it knows scenery perfectly (sky, grass, or "background" where
+# a data set has no scenery), and on an object it says the picture's most common scenery. What
+# will their accuracies be?
+
+# %% id="never" tags=["nbval-check-output"]
+classes = len(dataset.categories) + 1
+things = torch.tensor([c.label for c in dataset.categories.things])
+pixels = torch.stack([truth_of(t).flatten().bincount(minlength=256) for _, t in samples]).sum(dim=0)
+rare = min(things[pixels[things] > 0].tolist(), key=lambda label: pixels[label])
+never = 1 - pixels[rare] / pixels[:255].sum()
+print(f"never saying {dataset.categories.by_label(rare).name!r}: accuracy {never:.1%}, IoU of that class 0")
+
+# %% id="blind-test" tags=["nbval-check-output"]
+def rub_out_objects(labels):
+    scenery = labels[~torch.isin(labels, things) & (labels != 255)]
+    common = scenery.mode().values if len(scenery) else torch.tensor(0)
+    return torch.where(torch.isin(labels, things), common, labels)
+
+
+truths = [truth_of(t) for _, t in samples]
+blind = sum(confusion(rub_out_objects(t).clamp(max=classes - 1), t, classes) for t in truths)
+print(f"blind to every object: accuracy {accuracy(blind):.2f}, mean IoU {class_iou(blind).nanmean():.2f}")
+
+# %% [markdown] id="misconception-accuracy"
+# The first network is useless and nearly perfect, the second finds not a single object and has
+# most pixels right. **Pixel accuracy flatters**, because it counts large classes more. Mean IoU
+# gives each class the same weight and punishes false alarms too. It is the number to read; when a
+# text reports accuracy alone, ask why.
+
+# %% [markdown] id="equality"
+# ## What you built is what the library runs
+#
+# Piece by piece: `seglib.nn.vgg.convolutionalize` turns a linear layer into a convolution,
+# `seglib.ops.conv_transpose2d` is a primitive with three bodies, and `bilinear_kernel` is the
+# tent. The body called `native` is PyTorch's own layer, the reference.
+
+# %% id="equality-parts" tags=["nbval-check-output"]
+from seglib.nn.vgg import convolutionalize
+
+print("convolutionalize:", torch.equal(convolutionalize(fc1, kernel_size=3).weight, w1))
+print("bilinear kernel: ", all(torch.allclose(bilinear(s), ops.bilinear_kernel(2 * s)) for s in (2, 8, 16, 32)))
+x, w = torch.randn(2, 3, 5, 7, dtype=torch.float64), torch.randn(3, 4, 4, 4, dtype=torch.float64)
+native = ops.conv_transpose2d.native(x, w, stride=2, padding=1)
+for style in ("naive", "scratch"):
+    print(f"{style:7s} = native:", torch.allclose(getattr(ops.conv_transpose2d, style)(x, w, stride=2, padding=1), native))
+mine = sum(stamp_fast(x[0, c].float(), w[c, 0].float(), 2) for c in range(3))[1:-1, 1:-1]
+print("yours   = native:", torch.allclose(mine, native[0, 0].float(), atol=1e-4))
+
+# %% [markdown] id="equality-fuse-text"
+# Now the whole way up. Give your `fuse_16s` the scores of an FCN-16s with bilinear steps, and
+# compare with that network's own logits. The shipped one has *learned* its × 2 step, so build a
+# fresh one, with random scores.
+
+# %% id="equality-fuse" tags=["nbval-check-output"]
+from seglib.models import build_model
+
+fresh = build_model("fcn", dataset.categories, variant="16s").eval()
+for layer in (fresh.network.score_fr, fresh.network.score_pool4):
+    torch.nn.init.normal_(layer.weight, std=0.1)  # they start at zero, and zeros would prove nothing
+picture = torch.rand(3, 96, 128)
+with torch.no_grad():
+    output = fresh([picture])
+mine = fuse_16s(output.scores[32][0], output.scores[16][0], size=(96, 128))
+print("your way up = seglib's:", torch.allclose(mine, output.logits[0], atol=1e-4), list(mine.shape))
+
+# %% [markdown] id="wrong-crop-text"
+# How much does one wrong crop matter? **Predict before you run:** forget to cut the first cell
+# (`cell=0`), and add maps that are 16 pixels apart.
+
+# %% id="wrong-crop" tolerance=0.02
+def measure(labels_of, count=held_out):
+    """The confusion matrix over the images to measure on; labels_of(image) -> [H, W]."""
+    return sum(confusion(labels_of(samples[i][0]), truths[i], classes) for i in range(count))
+
+
+def by_hand(cell):
+    def labels_of(picture):
+        s = models["16s"]([picture]).scores
+        return to_dataset[fuse_16s(s[32][0], s[16][0], picture.shape[1:], cell).argmax(dim=0)]
+
+    return labels_of
+
+
+with torch.no_grad():
+    ways = {"no skip": lambda x: answer(models["32s"], x), "crop 1": by_hand(1), "crop 0": by_hand(0)}
+    for name, way in ways.items():
+        print(f"{name}: mean IoU {class_iou(measure(way, count=held_out // 2)).nanmean():.2f}")
+
+# %% [markdown] id="wrong-crop-read"
+# In Pocket COCO one cell costs most of what the skip had brought. A misaligned map is a mistake that no
+# error message tells you of. (The second line is a little below what the shipped FCN-16s reaches: it
+# has learned its × 2 step, and you used the tent.)
+#
+# Last, the network as a whole. `seglib`'s tests hold its trunk to torchvision's VGG-16 and its
+# crops and kernels to vectors recorded from the authors' own code. Here, run it on the course's
+# own tensor code only.
+
+# %% id="scratch" tags=["nbval-check-output"]
+with torch.no_grad():
+    native = fcn8([image]).logits
+    with seglib.use("scratch"):
+        scratch = fcn8([image]).logits
+print("FCN-8s on scratch code:", torch.allclose(native, scratch, atol=1e-3))
+
+# %% [markdown] id="learns"
+# ## It learns
+#
+# First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (about 2.5
+# million weights; its score layers start at zero) gets four images, again and again.
+
+# %% id="overfit" alt="The loss on one batch of four images falls from about three to near zero within forty steps." tolerance=0.15
+from seglib.training import TrainConfig, overfit, train
+
+torch.manual_seed(0)
+model = build_model("fcn", dataset.categories, dropout=0.0)
+few = samples[:4]
+losses = overfit(model, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
+print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
+plotting.training_curve(losses, title="Four images, over and over")
+
+# %% id="overfit-picture" alt="One of the four images, the network's label map and the true one: nearly equal but for the thinnest parts."
+picture, truth = few[0]
+plotting.score_maps(picture, {"learned by heart": model.predict([picture])[0].semantic}, truth.semantic, dataset.categories)
+
+# %% [markdown] id="overfit-read"
+# It can. The parts fit together, and what is left of the error lies along the outlines and in
+# objects smaller than a cell: that is the ceiling of stride 8, not a bug.
+#
+# ### Half a minute: teaching a 32s to be an 8s
+#
+# The paper trains in stages: first the 32s, then a 16s that begins with its weights, then an 8s.
+# You can watch the last part. Take the shipped FCN-32s and add both skips with scores of zero, so
+# that the new network begins by saying what the old one says. Then train on the images that are
+# not for measuring. The 32s has not seen those either: it was trained on others.
+#
+# To fit into half a minute, train the score layers only and leave the trunk as it is. **Predict
+# before you run:** the trunk of a 32s never had to say anything about single pixels. Are there
+# outlines in it to be found?
+
+# %% id="warm-start" tags=["nbval-check-output"]
+start = load("fcn-32s", dataset.categories)
+torch.manual_seed(0)
+model = build_model("fcn", dataset.categories, variant="8s")
+model.load_coarser(start)
+old = {name for name, _ in start.named_parameters()}
+for name, parameter in model.named_parameters():
+    parameter.requires_grad_("score" in name and parameter.requires_grad)
+    if name not in old:
+        print("new:", name, list(parameter.shape))
+
+# %% id="live" alt="The training loss over 100 steps: noisy, falling quickly in the first thirty steps and then slowly."
+rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
+config = TrainConfig(steps=100, batch_size=8, lr=1e-2, warmup=5)
+with plotting.LiveCurve(steps=config.steps, title="From 32s to 8s") as live:
+    train(model, rest, config, on_step=live)
+
+# %% id="live-result" alt="The image, the label map of FCN-32s, that of the network after 100 steps, and the truth: after them the outlines follow the objects' shapes, and smaller objects appear."
+before, after = answer(models["32s"], image), model.predict([image])[0].semantic
+maps = {"FCN-32s": before, "100 steps later": after}
+plotting.score_maps(image, maps, truth_of(target), dataset.categories)
+
+# %% id="live-score" tolerance=0.03
+for name, each in (("FCN-32s", start), ("100 steps later", model)):
+    table = measure(lambda x, m=each: m.predict([x])[0].semantic)
+    print(f"{name:16s} mean IoU {class_iou(table).nanmean():.2f}")
+
+# %% [markdown] id="live-read"
+# In Pocket COCO a good part of the way is done: the finer layers of a network that only ever learned
+# blobs do hold outlines, and all that was missing was a way to use them. (On other data the classes
+# are new to the trunk too, and 100 steps are far too few.) Training the trunk along, much longer,
+# brings the thin parts and the rare classes. Later the authors also trained an 8s "at once", all
+# streams from the start, with about the same result.
+#
+# ### The shipped networks
+#
+# For the three checkpoints the same was done at length. This is the course of the last one's
+# training:
+
+# %% id="shipped-curve" alt="Left, the training loss of the shipped FCN-8s falling over its steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling."
+from seglib.pretrained import record
+from seglib.training import History
+
+course = record("fcn-8s")
+ceiling = course["ceilings"]["mean_iou"]["ceiling"]
+history = History.from_dict(course["history"])
+plotting.history_curve(history, ceiling=ceiling, title="The shipped FCN-8s")
+
+# %% id="shipped-record"
+for name in ("fcn-32s", "fcn-16s", "fcn-8s"):
+    noted = record(name)
+    print(noted["command"])
+    print(f"  {noted['minutes']} minutes; mean IoU {noted['figures']['mean_iou']:.3f} on {noted['evaluated']}")
+
+# %% [markdown] id="shipped-table-text"
+# Now measure them on the images of this lesson, each beside the ceiling of its stride.
+
+# %% id="shipped-table" tolerance=0.02
+from seglib.metrics.ceilings import semantic_ceiling
+
+predicted = {name: [answer(model, x) for x, _ in samples] for name, model in models.items()}
+tables = {
+    name: sum(confusion(p, t, classes) for p, t in zip(maps, truths, strict=True))
+    for name, maps in predicted.items()
+}
+print(f"{held_out} images at 128 px  mean IoU  ceiling  share  accuracy")
+for name, table in tables.items():
+    ceiling = semantic_ceiling(dataset, stride=int(name[:-1]), limit=held_out)
+    iou = class_iou(table).nanmean().item()
+    print(f"FCN-{name:14s} {iou:13.3f} {ceiling:8.3f} {iou / ceiling:6.0%} {accuracy(table):9.3f}")
+
+# %% [markdown] id="shipped-table-read"
+# Read the columns against each other. The ceiling rises with each skip, for a finer grid can say more,
+# and in Pocket COCO mean IoU rises with it. "Share" tells how much of what the form allows the network
+# reaches. And compare mean IoU with the last column: pixel accuracy is far kinder, most of all to the
+# FCN-32s, which lives on large regions.
+#
+# `seglib eval fcn` prints the same figures; check your table against the library's `evaluate`.
+
+# %% id="evaluate-check" tags=["nbval-check-output"]
+from seglib.metrics import evaluate
+
+figures = evaluate(models["8s"], dataset, limit=30).figures
+first = sum(confusion(p, t, classes) for p, t in zip(predicted["8s"][:30], truths[:30], strict=True))
+mine = {"mean_iou": class_iou(first).nanmean(), "pixel_accuracy": accuracy(first)}
+print({name: abs(figures[name] - value.item()) < 1e-6 for name, value in mine.items()})
+
+# %% [markdown] id="inside"
+# ## Look inside: where it fails, and why
+#
+# Start with the confusion matrix. Each row is a true class, shared out over what was predicted.
+
+# %% id="confusion-figure" alt="A square table with a bright diagonal. The brighter cells off the diagonal lie mostly in the columns of scenery: objects are taken for what surrounds them."
+names = ["background", *dataset.categories.names]
+plotting.confusion_heatmap(tables["8s"], names)
+
+# %% id="class-bars" alt="One bar for each class, sorted by IoU, each with a red mark for the ceiling of stride 8: scenery and large solid objects at the top, small and thin ones at the bottom, where the marks are lower too."
+perfect = sum(confusion(labels_at_stride(t, 8).clamp(max=classes - 1), t, classes) for t in truths)
+by_class = dict(zip(names, class_iou(tables["8s"]).tolist(), strict=True))
+limits = dict(zip(names, class_iou(perfect).tolist(), strict=True))
+occurring = {name: value for name, value in by_class.items() if value == value}  # nan: never there
+plotting.bars(occurring, ceiling=limits, title="FCN-8s, IoU by class")
+
+# %% [markdown] id="class-read"
+# Two things pull a class down. Where the red mark itself is low, the class is thin or small, and
+# no network with this grid could do well. Where the bar ends far from its mark, the class is
+# *confused*: look up its row in the table above.
+#
+# ### Size and distance
+#
+# **Predict before you run:** of a small object's pixels, what share gets the right class? And of
+# a large one's?
+
+# %% id="by-size" alt="Bars for small, medium and large objects: the larger the object, the larger the share of its pixels that get the right class."
+found = {name: [] for name in dataset.area_ranges if name != "all"}
+for labels, (_, truth) in zip(predicted["8s"], samples, strict=True):
+    for mask, label, area in zip(truth.masks, truth.labels, truth.area, strict=True):
+        for name, values in found.items():
+            low, high = dataset.area_ranges[name]
+            if low <= area < high and label in known and mask.any():
+                values.append((labels[mask] == label).float().mean())
+shares = {f"{name} ({len(v)} objects)": sum(v).item() / len(v) for name, v in found.items() if v}
+plotting.bars(shares, title="Share of an object's pixels with the right class")
+
+# %% id="by-distance" tolerance=0.02
+from scipy.ndimage import distance_transform_edt
+
+wrong = {"up to 2 px": [], "2 to 6 px": [], "farther": []}
+for labels, true in zip(predicted["8s"], truths, strict=True):
+    edges = F.max_pool2d(true[None].float(), 3, 1, 1) != -F.max_pool2d(-true[None].float(), 3, 1, 1)
+    distance = torch.tensor(distance_transform_edt(~edges[0])) + 1
+    for name, near, far in zip(wrong, (0, 2, 6), (2, 6, 999), strict=True):
+        ring = (distance > near) & (distance <= far) & (true != 255)
+        wrong[name].append((labels != true)[ring])
+for name, values in wrong.items():
+    values = torch.cat(values)
+    print(f"{name:10s} from a border: {values.float().mean():5.1%} of {len(values):,} pixels wrong")
+
+# %% id="worst-image" alt="The image on which FCN-8s has the lowest accuracy, its label map, the truth, and a map of the wrong pixels: whole small objects are missed, and a band runs along the outlines of the others."
+def right_share(index):
+    counted = truths[index] != 255
+    return (predicted["8s"][index] == truths[index])[counted].float().mean().nan_to_num(1.0)
+
+
+worst = min(range(held_out), key=right_share)
+mine, true = predicted["8s"][worst], truths[worst]
+wrong_pixels = ((mine != true) & (true != 255)).float()
+pictures = [samples[worst][0], plotting.paint_labels(mine), plotting.paint_labels(true), wrong_pixels]
+plotting.show_images(pictures, ["the hardest image", "FCN-8s", "truth", "wrong pixels"])
+
+# %% [markdown] id="inside-read"
+# Most errors hug the outlines: a cell of 8 pixels, enlarged, cannot follow a corner or a thin
+# pole. Others are whole objects, mostly small ones: an object that covers one cell or less leaves
+# too little in the scores of its class to win against its surroundings. And now and then, as in
+# the hardest image, a large object is taken for another class, in parts or as a whole.
+#
+# ### Touching objects become one
+#
+# The next failure is of another kind. Suppose the network were perfect. How many objects are in
+# its label map? The only way to count them is by **connected regions** of one class. **Predict
+# before you run:** in the *true* label map, does the number of regions equal the number of
+# objects?
+
+# %% id="touching-code"
+from scipy.ndimage import label as connected
+
+
+def regions_of(labels, label):
+    """Region numbers [H, W] of one class, 0 elsewhere; diagonal neighbours touch."""
+    return torch.tensor(connected(labels == label, structure=torch.ones(3, 3))[0])
+
+
+def merged(target, labels):
+    """For each object: does its region, in this label map, hold another object as well?"""
+    answers = []
+    for label in target.labels.unique().tolist():
+        regions = regions_of(labels, label)
+        own = [set(regions[mask].tolist()) - {0} for mask in target.masks[target.labels == label]]
+        answers += [any(a & b for b in own[:i] + own[i + 1 :]) for i, a in enumerate(own)]
+    return answers
+
+
+# %% id="touching-figure" alt="The image with most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
+def objects_of(index):
+    """The true objects of classes that the models know, without crowds."""
+    truth = samples[index][1]
+    return truth[torch.isin(truth.labels, known) & ~truth.iscrowd]
+
+
+def lost(index, label):
+    """Objects of a class less its regions in the true label map."""
+    return int((objects_of(index).labels == label).sum() - regions_of(truths[index], label).max())
+
+
+pairs = [(i, label) for i in range(held_out) for label in objects_of(i).labels.unique().tolist()]
+crowded, label = max(pairs, key=lambda pair: lost(*pair))
+picture = samples[crowded][0]
+plotting.touching_instances(picture, objects_of(crowded), truths[crowded], dataset.categories, label)
+
+# %% id="touching-count" tags=["nbval-check-output"]
+some = range(held_out // 2)
+for name, maps in (("the true label map", truths), ("FCN-8s's answer", predicted["8s"])):
+    together = sum((merged(objects_of(i), maps[i]) for i in some), [])
+    print(f"{len(together)} objects, in {name} {sum(together) / len(together):.0%} share a region with another")
+
+# %% [markdown] id="misconception-count"
+# The figure and the first share come from the *truth*, not from a network. **Better semantic
+# segmentation does not become instance segmentation**: the output has no place to say "this
+# sheep, not that one". More training, more skips, more data: nothing helps, for two touching
+# objects of a class *are* one region of it. The question itself has to change, from "which class
+# is this pixel?" to "which pixels belong to this object?".
+
+# %% [markdown] id="try"
+# ## Try it
+#
+# Mix the three streams of an FCN-8s with weights of your own. Can you beat 1, 1, 1? Turn off
+# stride 32: what remains of the classes? Turn off stride 8: which parts of the picture change?
+# (It is the shipped network on Pocket COCO, and on other data the one that you have just
+# trained.)
+
+# %% id="mixer" alt="Three sliders, one for each stream's weight, above the image, the mixed label map and the truth, with the mean IoU of the mix."
+from seglib.widgets import SkipMixer
+
+mixed = fcn8 if fcn8.categories == dataset.categories else model  # the one that speaks the data set's labels
+with torch.no_grad():
+    streams = mixed([image]).scores
+scores = {f"stride {stride}": maps[0] for stride, maps in streams.items()}
+SkipMixer(image, scores, target.semantic, dataset.categories)
+
+# %% [markdown] id="quiz-text"
+# ### Check yourself
+
+# %% id="quiz-one" tags=["quiz", "hide-input"]
+from seglib.widgets import Option, Question, Quiz
+
+head_size = Question(
+    "A classifier ends in Linear(512·7·7, 4096). As a convolution this layer has",
+    [
+        Option("a 1×1 kernel over 25,088 channels", feedback="That would need the 7×7 cells stacked as channels; then it could not slide."),
+        Option("a 7×7 kernel over 512 channels, 4096 of them, with the same weights", True, "Each row of the matrix, reshaped to [512, 7, 7]."),
+        Option("the same shape, but it must be trained again", feedback="Nothing is trained: the sums are the same numbers."),
+    ],
+    objective="convolutionalise",
+)
+map_size = Question(
+    "Trained on 38×38 patches, stride 8, no padding. You feed the dense form a 70×54 image. The map has",
+    [
+        Option("8 × 6 cells", feedback="That is the image over 8: but each cell needs a whole patch inside the image."),
+        Option("1 × 1, for the head is fully connected", feedback="As a convolution the head slides to every place where it fits."),
+        Option("5 × 3 cells", True, "(70 − 38)/8 + 1 and (54 − 38)/8 + 1."),
+    ],
+    objective="convolutionalise",
+)
+Quiz([head_size, map_size], title="Heads as convolutions")
+
+# %% id="quiz-two" tags=["quiz", "hide-input"]
+stamping = Question(
+    "Row [1, 3], kernel [1, 2, 1], stride 2, no padding. The transposed convolution gives",
+    [
+        Option("[1, 2, 1, 3, 6, 3]", feedback="Those are the two stamps side by side: they start 2 apart, so they overlap by one."),
+        Option("[1, 2, 4, 6, 3]", True, "Stamps [1, 2, 1] at 0 and [3, 6, 3] at 2; they meet in the middle: 1 + 3."),
+        Option("[1, 0, 3]", feedback="That only spreads the inputs; the kernel is still to be stamped."),
+    ],
+    objective="stamping",
+)
+inverse = Question(
+    "After conv2d with stride 2, conv_transpose2d with the same kernel restores",
+    [
+        Option("size and values", feedback="A quarter of the numbers is left; they cannot hold what was thrown away."),
+        Option("the values, if the kernel is bilinear", feedback="Then it interpolates smoothly: detail stays lost."),
+        Option("the size, but not the values", True, "It multiplies by the transposed matrix, not by the inverse."),
+    ],
+    objective="no inverse",
+)
+Quiz([stamping, inverse], title="Going up")
+
+# %% id="quiz-three" tags=["quiz", "hide-input"]
+tent = Question(
+    "Why does FCN start its upsampling from bilinear kernels?",
+    [
+        Option("They make the layer an inverse of pooling", feedback="Nothing brings back what pooling dropped."),
+        Option("The maps are interpolated sensibly from the first step, so learning can go into the scores", True),
+        Option("Other kernels cannot be learned", feedback="They can; the start only spares the network from having to."),
+    ],
+    objective="bilinear",
+)
+crops = Question(
+    "A score map of 6 cells is enlarged with kernel 4, stride 2, no padding, and added to a skip of 12 cells. Crop",
+    [
+        Option("two cells at the end", feedback="One of them juts out at the front; cut at the end only, the sum would be shifted."),
+        Option("one cell at each end", True, "(6 − 1)·2 + 4 = 14: one too many on either side."),
+        Option("nothing: 6·2 = 12", feedback="(n − 1)·s + k = 14, not 12."),
+    ],
+    objective="skips",
+)
+Quiz([tent, crops], title="Kernels and crops")
+
+# %% id="quiz-four" tags=["quiz", "hide-input"]
+scores = Question(
+    "100 pixels: 90 of background, all right, and 10 of a cat, of which 5 are found. Pixel accuracy and IoU of cat:",
+    [
+        Option("0.95 and 0.95", feedback="IoU looks at the cat's row and column alone."),
+        Option("0.95 and 0.50", True, "95 of 100; 5 / (10 + 5 − 5)."),
+        Option("0.50 and 0.50", feedback="Accuracy counts all pixels: 90 + 5 are right."),
+    ],
+    objective="scores",
+)
+counting = Question(
+    "Five sheep stand side by side and touch. A perfect semantic label map shows",
+    [
+        Option("five regions", feedback="Their pixels all say 'sheep' and are connected."),
+        Option("one region, but an 8s with finer skips would separate them", feedback="Finer pixels still say the same class on both sides of the border."),
+        Option("one region, and no training changes that", True, "The output has no place for 'which sheep'."),
+    ],
+    objective="instances",
+)
+Quiz([scores, counting], title="Reading the result")
+
+# %% [markdown] id="assignment"
+# ### Your turn
+#
+# The [assignment](assignments/04_fcn.ipynb) has four tasks: a fully connected layer as a
+# convolution; a transposed convolution with strides, padding and groups that must carry a real
+# FCN; mean IoU with ignored pixels; and the whole way up of an FCN-8s, crops included.
+
+# %% [markdown] id="summary"
+# ## In one minute
+#
+# - A fully connected head is a convolution with the same weights. So a classifier runs on any
+#   image and gives a map of scores in one pass.
+# - A transposed convolution stamps its kernel: $n_\text{out} = (n-1)s - 2p + k$. It is the
+#   transpose of a convolution, not its inverse. With the bilinear kernel ($k = 2s$) it
+#   interpolates, which is a good start.
+# - Coarse maps know what, fine ones where. Skips add their scores, cell on cell: with $k = 2s$
+#   the overhang is $s/2$ at each end.
+# - Mean cross-entropy over pixels, 255 left out. Read mean IoU, and beside it the ceiling; pixel
+#   accuracy flatters.
+# - A class for every pixel is not a number for every object: what touches, merges.
+#
+# **The published numbers beside ours.** Ours are the shipped pocket-sized networks on the data of
+# this run, so only the *order* compares: each skip helps. In the paper the last one brings little;
+# on pictures of 128 px, where a cell of 16 px is a good part of an object, it brings a lot.
+
+# %% id="published" tolerance=0.02
+published = {"32s": (63.6, 59.4), "16s": (65.0, 62.4), "8s": (65.5, 62.7)}
+print("mean IoU   repository  paper  ours")
+for name, (repository, paper) in published.items():
+    print(f"FCN-{name:6s} {repository:10.1f} {paper:6.1f} {100 * class_iou(tables[name]).nanmean():5.1f}")
+
+# %% [markdown] id="references"
+# The published ones were measured on photographs of PASCAL VOC (21 classes, about 500 px), with a
+# trunk of 134 million weights that had first learned ImageNet. Another way to a finer grid is not
+# to pool it away: the FCN-ResNet-50 of torchvision has no skips, but dilated convolutions that
+# keep stride 8 (lesson 02), and reaches 60.5 on the photographs of COCO, counted on the classes
+# of VOC.
+#
+# **Next**: DeepMask (Pinheiro et al. 2015) keeps the convolutional network and changes the
+# question. It looks at a patch and draws the mask of the *object* in its centre, whatever its
+# class.
+#
+# **References**
+#
+# - J. Long, E. Shelhamer, T. Darrell. Fully convolutional networks for semantic segmentation.
+#   *CVPR* 2015. arXiv 1411.4038. Extended in *PAMI* 39(4), 2017, arXiv 1605.06211.
+# - D. Ciresan, A. Giusti, L. Gambardella, J. Schmidhuber. Deep neural networks segment neuronal
+#   membranes in electron microscopy images. *NIPS* 2012.
+# - K. Simonyan, A. Zisserman. Very deep convolutional networks for large-scale image recognition.
+#   *ICLR* 2015. arXiv 1409.1556.
+# - A. Odena, V. Dumoulin, C. Olah. Deconvolution and checkerboard artifacts. *Distill*, 2016.
+# - P. Pinheiro, R. Collobert, P. Dollár. Learning to segment object candidates. *NIPS* 2015.
+#   arXiv 1506.06204.
