@@ -18,8 +18,7 @@
 # 5. name the stages of a ResNet with their strides and channels, and merge them into a pyramid.
 #
 # **You need first** [lesson 02](02_convolution.ipynb) (convolution, stride, padding, counting
-# weights).
-# **Time** about 70 minutes to read, about a minute to run.
+# weights). **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import copy
@@ -72,10 +71,11 @@ plotting.show_images(
 )
 
 # %% [markdown] id="first-picture-read"
-# This is one image on its way through a trained backbone. Follow one object from map to map. At
-# stride 2 the colours follow edges. Further on they follow *things*: a whole object, or a piece
-# of ground, takes one colour, because its cells have come to know what they belong to. The price
-# is position. At stride 32 one cell stands for 32 × 32 pixels, and you can no longer say where
+# This is one image on its way through a trained backbone. Each place of a map is called a
+# **cell**; it holds one number for each channel. Follow one object from map to map. At stride 2
+# the colours follow edges. Further on they follow *things*: a whole object, or a piece of ground,
+# takes one colour, because its cells have come to know what they belong to. The price is
+# position. At stride 32 one cell stands for 32 × 32 pixels, and you can no longer say where
 # anything ends.
 
 # %% [markdown] id="problem"
@@ -149,7 +149,7 @@ with torch.no_grad():
 # starting at $r = 1$, $j = 1$ for the image itself. Mind the order: a layer's own stride counts
 # from the *next* layer on.
 
-# %% id="recursion-code" tags=["nbval-check-output"]
+# %% id="recursion-code"
 def receptive_field(layers):
     """layers: (kernel, stride) each -> a list of (field, jump) in pixels, one for each layer."""
     field, jump, steps = 1, 1, []
@@ -160,6 +160,7 @@ def receptive_field(layers):
     return steps
 
 
+# %% id="recursion-check" tags=["nbval-check-output"]
 stacks = [[(3, 1)] * 5, [(3, 2)] * 3 + [(3, 1)] * 2, [(7, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (5, 1)]]
 for layers in stacks:
     with torch.no_grad():
@@ -168,6 +169,10 @@ for layers in stacks:
 # %% id="growth" alt="Left, bars of the receptive field after each of five layers: 3, 7, 15, 31 and 47 pixels, with steps of 2, 4, 8, 8 and 8. Right, the same fields as nested squares on the image."
 fields, jumps = zip(*receptive_field([(3, 2)] * 3 + [(3, 1)] * 2), strict=True)
 plotting.show_field_growth(fields, jumps, image)
+
+# %% [markdown] id="trunk-field-text"
+# The same recursion tells what the cells of the first picture see. Its trunk consists of 3 × 3
+# convolutions, and of poolings that take the largest of 2 × 2 values, with stride 2.
 
 # %% id="trunk-field" tags=["nbval-check-output"]
 def size_and_stride(layer):
@@ -189,7 +194,7 @@ for layer, (field, jump) in zip(trunk_layers, trunk_steps, strict=True):
 # **Predict before you run:** a map with a bright line, one pixel wide, is halved twice: by taking
 # every second cell, and by pooling 2 × 2. In which of them is the line still there?
 
-# %% id="max-pool-loops" tags=["nbval-check-output"]
+# %% id="max-pool-loops"
 def max_pool_loops(x, size, stride):
     """x [H, W] -> the largest value of every window, one window at a time."""
     rows, columns = ((n - size) // stride + 1 for n in x.shape)
@@ -200,6 +205,7 @@ def max_pool_loops(x, size, stride):
     return y
 
 
+# %% id="max-pool-line" tags=["nbval-check-output"]
 line = torch.zeros(8, 8)
 line[:, 3] = 9
 print("every second:", line[::2, ::2][0].int().tolist())
@@ -211,7 +217,7 @@ print("max pooling: ", max_pool_loops(line, 2, 2)[0].int().tolist())
 # overlap the tensor form is a reshape: cut each axis into (window, place in the window) and take
 # the maximum over the places.
 
-# %% id="max-pool-tensor" tags=["nbval-check-output"]
+# %% id="max-pool-tensor"
 def max_pool(x, size):
     """x [C, H, W], stride = size -> [C, H/size, W/size]."""
     channels, height, width = x.shape
@@ -220,6 +226,7 @@ def max_pool(x, size):
     return x.amax(dim=(2, 4))  # over the two places
 
 
+# %% id="max-pool-check" tags=["nbval-check-output"]
 by_loops = torch.stack([max_pool_loops(channel, 2, 2) for channel in image])
 print("equal to the loops:  ", torch.equal(by_loops, max_pool(image, 2)))
 print("equal to seglib.ops: ", torch.equal(ops.max_pool2d(image[None], 2)[0], max_pool(image, 2)))
@@ -239,7 +246,7 @@ plotting.feature_maps([edges[0], *quarters], ["edges", "every 4th", "mean of 4×
 # Its task shall be to name objects. Cut a square around each larger object by its box, scale it
 # to 32 × 32 pixels, and take the most frequent classes, eight at most.
 
-# %% id="crops"
+# %% id="crops-square"
 def square_around(box, size):
     """A square that holds the box, moved inside the image of `size` (H, W): x0, y0, x1, y1."""
     x0, y0, x1, y1 = box.tolist()
@@ -249,6 +256,7 @@ def square_around(box, size):
     return round(left), round(top), round(left + side), round(top + side)
 
 
+# %% id="crops-cut"
 def object_crops(samples, smallest=20, side=32):
     """Crops [N, 3, side, side], labels [N], and where each comes from: [N, 2], image and object."""
     crops, labels, places = [], [], []
@@ -280,7 +288,7 @@ pairs = [pool[y[pool] == k][:2].tolist() for k in range(len(kinds))]  # two rows
 shown = [pair[row] for row in (0, 1) for pair in pairs]
 plotting.show_images([x[i] / 4 + 0.5 for i in shown], kinds * 2, columns=len(kinds), panel=1.25)
 
-# %% id="small-cnn" tags=["nbval-check-output"]
+# %% id="small-cnn"
 def small_cnn(norm=nn.Identity, seed=0):
     """[B, 3, 32, 32] -> scores [B, classes]. `norm` is for later."""
     torch.manual_seed(seed)
@@ -291,6 +299,7 @@ def small_cnn(norm=nn.Identity, seed=0):
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, len(kinds)))
 
 
+# %% id="small-cnn-shapes" tags=["nbval-check-output"]
 shape = x[:1]
 for layer in small_cnn():
     shape = layer(shape)
@@ -332,7 +341,7 @@ def overfit(network, loss_of=cross_entropy, tuned=None, steps=80, lr=2e-3):
     return losses
 
 
-# %% id="overfit-bugs" tolerance=0.15
+# %% id="overfit-bugs"
 def softmax_twice(scores, wanted):
     return cross_entropy(scores.softmax(dim=1), wanted)
 
@@ -341,6 +350,7 @@ def labels_shuffled(scores, wanted):
     return cross_entropy(scores, wanted[torch.randperm(len(wanted))])
 
 
+# %% id="overfit-run" tolerance=0.15
 curves = {
     "right": overfit(small_cnn()),
     "softmax twice": overfit(small_cnn(), softmax_twice),
@@ -354,10 +364,11 @@ for name, losses in curves.items():
 plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% [markdown] id="misconception-falling-loss"
-# "Softmax twice" is the treacherous one: its loss falls for a while, as every tutorial promises.
-# **A falling loss does not mean that it is right.** It says that gradients reach some weights.
-# Look at where it ends instead. Probabilities of at most 1, used as scores, can never be sure, so
-# with eight classes this loss cannot go below $-\log\frac{e}{e + 7} = 1.27$.
+# In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as
+# every tutorial promises. **A falling loss does not mean that it is right.** It says that
+# gradients reach some weights. Look at where it ends instead. Probabilities of at most 1, used as
+# scores, can never be sure, so with eight classes this loss cannot go below $-\log\frac{e}{e + 7}
+# = 1.27$.
 #
 # Learn the two numbers that tell. A fresh classifier of $C$ classes should *start* near $\log C$,
 # and on one batch it should *end* near 0. "Labels shuffled" stays at $\log C$: with labels that
@@ -427,8 +438,8 @@ def batch_norm_loops(x, gamma, beta, eps=1e-5):
 
 
 # %% [markdown] id="running"
-# **Predict before you run:** the network is trained, and at night one single photograph comes in.
-# Which batch should the mean be taken over?
+# **Think before you read on:** the network is trained, and at night one single photograph comes
+# in. Which batch should the mean be taken over?
 #
 # There is none. So the layer keeps a diary while it trains, the **running statistics**: after
 # each batch it moves them a tenth of the way (the `momentum`) towards that batch's mean and
@@ -477,7 +488,7 @@ plotting.layer_profile(
 # crop goes through a trained network twice, each time with other companions in the batch. Does
 # the network say the same about it?
 
-# %% id="companions" tolerance=0.3
+# %% id="companions"
 normed = small_cnn(nn.BatchNorm2d)
 overfit(normed, steps=40)
 
@@ -493,6 +504,7 @@ def answers_in_company(seed, mode):
     return torch.stack(answers)
 
 
+# %% id="companions-run" tolerance=0.3
 for mode in ("training", "evaluation"):
     changed = (answers_in_company(1, mode) != answers_in_company(2, mode)).float().mean()
     print(f"{mode} mode: {changed:.0%} of the answers change with the company")
@@ -551,6 +563,7 @@ class Pair(nn.Module):
         return F.relu(x + out if self.shortcut else out)
 
 
+# %% id="deep"
 def deep(depth, **options):
     """A classifier with `depth` 3×3 convolutions in pairs, on maps of 16 × 16."""
     torch.manual_seed(0)
@@ -583,13 +596,14 @@ plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 # Look at the gradients. One backward pass through each fresh network, and the size of the
 # gradient in every convolution:
 
-# %% id="gradients" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
+# %% id="gradients"
 def gradient_sizes(network):
     """Norm of the loss's gradient with respect to each convolution's weights."""
     cross_entropy(network(x[batch]), y[batch]).backward()
     return [m.weight.grad.norm().item() for m in network.modules() if isinstance(m, nn.Conv2d)][1:]
 
 
+# %% id="gradients-figure" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
 plotting.layer_profile(
     {name: gradient_sizes(deep(**options)) for name, options in candidates.items() if options["depth"] == 32},
     title="How much each layer is told to change",
@@ -606,7 +620,7 @@ plotting.layer_profile(
 # ### Why the shortcut helps
 #
 # A **residual block** computes $y = x + \mathcal F(x)$, its convolutions learn only the
-# difference (the residual). Take the derivative:
+# difference (the residual). Take the derivative, leaving the ReLU at the end aside:
 #
 # $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
@@ -693,7 +707,7 @@ for name, build in {"ResNet-18": resnet18, "ResNet-34": resnet34, "ResNet-50": r
 # %% id="fpn-figure" alt="A diagram of a feature pyramid: on top the way down from the image through C2, C3, C4, C5; below the way back from P5 to P2, each level joined to its C by a 1 by 1 convolution and enlarged by 2 from the level above."
 plotting.fpn_diagram(size=128)
 
-# %% id="nearest" tags=["nbval-check-output"]
+# %% id="nearest"
 def nearest_loops(x, size):
     """x [C, h, w] -> [C, H, W]: each new cell copies the old cell that it lies in."""
     y = torch.zeros(len(x), *size)
@@ -703,6 +717,7 @@ def nearest_loops(x, size):
     return y
 
 
+# %% id="nearest-tensor" tags=["nbval-check-output"]
 def nearest(x, size):
     """The same by two index lists, for all cells at once."""
     rows = torch.arange(size[0]) * x.shape[1] // size[0]
@@ -750,11 +765,12 @@ wanted = F.avg_pool2d(torch.stack(on_object)[:, None], 4, ceil_mode=True)  # [B,
 enlarged = [F.interpolate(m, wanted.shape[2:], mode="nearest") for m in trunk_maps]
 
 
+# %% id="fit-code"
 def fit(features):
     """The 1×1 weights, bias last, [C + 1], that fit `wanted` best on the images to learn from."""
     rows = features[: len(learn)].permute(0, 2, 3, 1).flatten(0, 2)  # [B, C, h, w] -> [B·h·w, C]
     rows = F.pad(rows, (0, 1), value=1).double()  # a column of ones for the bias
-    gram = rows.T @ rows + 1e-3 * len(rows) * torch.eye(rows.shape[1])
+    gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
     return torch.linalg.solve(gram, rows.T @ wanted[: len(learn)].flatten().double()).float()
 
 
@@ -764,13 +780,14 @@ def apply(features, weight):
     return F.conv2d(features, weight[None, :channels, None, None]) + weight[channels:].sum()
 
 
-# %% id="fit-run" tolerance=0.06
+# %% id="agreement"
 def agreement(found):
     """Correlation with the truth on the images that were not fitted."""
     pairs = torch.stack([found[len(learn) :].flatten(), wanted[len(learn) :].flatten()])
     return torch.corrcoef(pairs)[0, 1].item()
 
 
+# %% id="fit-agreement" tolerance=0.06
 alone = {f"C{k} alone": apply(m, fit(m)) for k, m in enumerate(enlarged, 2)}
 together = fit(torch.cat(enlarged, dim=1))
 merged_map = apply(torch.cat(enlarged, dim=1), together)
@@ -806,8 +823,8 @@ plotting.show_images(
 # %% [markdown] id="merge-read"
 # Read the lower row from right to left, as the sum is made. The coarse squares say roughly where
 # objects are; each lateral corrects them in its own fineness, adding here and taking away there.
-# That also answers the question: an enlarged $C_5$ has the squares of the right end, only larger
-# in number. No upsampling brings positions back; the laterals do.
+# That also answers the question: an enlarged $C_5$ still has the few squares of the right end,
+# each cut into more cells. No upsampling brings positions back; the laterals do.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -830,8 +847,8 @@ for step, training in enumerate([True, True, True, False]):
     )
 
 # %% [markdown] id="swap"
-# And a real network on *your* function: the shipped FCN, which has a batch norm behind each of its
-# convolutions.
+# And a real network on *your* function: the shipped FCN, which has a batch norm behind each of
+# its convolutions.
 
 # %% id="swap-check" tags=["nbval-check-output"]
 reference = fcn.predict([image])[0].semantic
@@ -901,6 +918,7 @@ def accuracy(network, rows, mode="eval", batch_size=256):
     return (answers == y[rows]).float().mean().item()
 
 
+# %% id="augment"
 def augmented(rows, random):
     """Crops x[rows], some mirrored, all moved by up to three pixels."""
     crops = x[rows].flip(3) if torch.rand((), generator=random) < 0.5 else x[rows]
@@ -933,7 +951,7 @@ network.eval()
 with torch.no_grad():
     answers = network(x[unseen]).argmax(dim=1)
 shown = range(0, len(unseen), max(1, len(unseen) // 16))[:16]
-words = [kinds[answers[i]] + ("" if answers[i] == y[unseen[i]] else f" ({kinds[y[unseen[i]]]})") for i in shown]
+words = [kinds[answers[i]] + ("" if answers[i] == y[unseen[i]] else f"\n({kinds[y[unseen[i]]]})") for i in shown]
 pictures = [x[unseen[i]] / 4 + 0.5 for i in shown]
 plotting.show_images(pictures, words, columns=8, panel=1.25, caption="The answer, and the truth in brackets where it is wrong.")
 
@@ -947,6 +965,14 @@ plotting.show_images(pictures, words, columns=8, panel=1.25, caption="The answer
 # changes. Give it whole images, one pass each, and average each of its last three maps over an
 # object's box. On these numbers train nothing but one linear layer.
 
+# %% id="shipped" tags=["nbval-check-output"]
+from seglib.pretrained import header
+
+notes = header("fcn").notes
+score, ceiling = notes["figures"]["mean_iou"], notes["ceilings"]["mean_iou"]["ceiling"]
+print(f"shipped FCN: {notes['parameters'] / 1e6:.1f} M weights, trained on {notes['dataset']}")
+print(f"mean IoU at its own task {score:.2f}, where its form allows {ceiling:.2f} at most")
+
 # %% id="frozen"
 def mean_over_box(features, box, stride):
     """[C, h, w] -> [C]: the mean of the cells that the box (in pixels) touches."""
@@ -955,6 +981,7 @@ def mean_over_box(features, box, stride):
     return features[:, y0:y1, x0:x1].mean(dim=(1, 2))
 
 
+# %% id="frozen-features"
 def frozen_features(places):
     """[N, 2] image and object -> [N, C]: pool3, pool4 and pool5 over its box, one pass an image."""
     rows, last = [], None
@@ -997,7 +1024,7 @@ print(f"one linear layer, {weights(linear):,} weights, on the frozen trunk: {rig
 # before you run:** which does more harm, small batches, or batches that hold a single class, as
 # when a folder is sorted by name?
 
-# %% id="forgotten-eval" alt="Bars of accuracy: evaluation mode and training mode with large mixed batches are best; training mode with small batches is lower; training mode with batches sorted by class is by far the lowest."
+# %% id="forgotten-eval" alt="Bars of accuracy: evaluation mode and training mode with large mixed batches are best; training mode with small batches is lower; training mode with batches sorted by class is the lowest."
 torch.manual_seed(0)
 mixed = unseen[torch.randperm(len(unseen))]
 in_order = unseen[y[unseen].argsort()]
@@ -1008,10 +1035,10 @@ cases["training mode, 16 of one class each"] = accuracy(network, in_order, "trai
 plotting.bars(cases, title="The same network, the same crops", xlabel="accuracy")
 
 # %% [markdown] id="forgotten-eval-read"
-# In large mixed batches you would hardly notice. Sorted batches are the worst on Pocket COCO:
-# what all eight kites have in common *is* their mean, and the mean is what batch norm takes away.
-# A score that changes with the batch size, or with the order of the data, is the mark of a
-# network in the wrong mode.
+# On Pocket COCO, large mixed batches do so little harm that you would not notice, and sorted ones
+# do the most. What sixteen kites have in common *is* their mean, and the mean is what batch norm
+# takes away. A score that changes with the batch size, or with the order of the data, is the mark
+# of a network in the wrong mode.
 
 # %% [markdown] id="effective"
 # ### What a cell really sees
@@ -1034,6 +1061,7 @@ def influence(pictures):
     return pixels.grad.abs().sum(dim=1).mean(dim=0), (row, column)
 
 
+# %% id="influence-run"
 same_size = [picture for picture, _ in samples if picture.shape == image.shape][:16]
 heat, (row, column) = influence(same_size)
 grid = fcn.network.trunk.grids[1]  # where the cells of pool4 lie
@@ -1043,7 +1071,7 @@ box = [centre_x - grid.field / 2, centre_y - grid.field / 2, centre_x + grid.fie
 # %% id="effective-figure" alt="Left, the image with a square of 94 pixels around the cell. Right, the influence as a heat map: a bright spot in the middle that fades long before it reaches the edges of the square."
 plotting.show_receptive_field(image, box, heat, position=(centre_x, centre_y))
 
-# %% id="effective-share" tolerance=0.08
+# %% id="effective-share"
 def share_within(half):
     """Share of the influence that comes from within `half` pixels of the cell's centre."""
     x0, x1 = (max(0, round(centre_x + d)) for d in (-half, half))
@@ -1051,6 +1079,7 @@ def share_within(half):
     return (heat[y0:y1, x0:x1].sum() / heat.sum()).item()
 
 
+# %% id="effective-print" tolerance=0.08
 touched = (heat.amax(dim=0) > 0).nonzero()[:, 0]  # columns with any influence at all
 print(f"theoretical field: {grid.field} columns, of which {len(touched)} have any influence")
 print(f"the middle quarter of its area holds {share_within(grid.field / 4):.0%} of the influence")
@@ -1080,13 +1109,16 @@ plotting.bars(
     caption=f"Images of 128 px; {len(areas)} objects, by the area of their masks.",
 )
 
-# %% id="small-object" alt="A small object in a part of its image, its mask, and how much of each cell it covers at strides 4, 8, 16 and 32: recognisable at 4, a few grey cells at 8, nearly nothing at 32."
+# %% id="small-object"
 far = [(t.area - 80).abs() if len(t) else torch.tensor([1e9]) for _, t in samples]  # from 80 px of area
 number = min(range(len(samples)), key=lambda i: far[i].min().item())
 picture, truth = samples[number]
 mask = truth.masks[far[number].argmin()].float()
 mask, picture = (F.pad(m, (0, -m.shape[-1] % 64, 0, -m.shape[-2] % 64)) for m in (mask, picture))
 rows, columns = mask.nonzero().float().mean(dim=0).div(32).round().sub(1).clamp(min=0).mul(32).int().tolist()
+
+
+# %% id="small-object-figure" alt="A small object in a part of its image, its mask, and how much of each cell it covers at strides 4, 8, 16 and 32: recognisable at 4, a few grey cells at 8, nearly nothing at 32."
 window = (..., slice(rows, rows + 64), slice(columns, columns + 64))  # 64 × 64 px, on the grid of stride 32
 covered = {s: F.avg_pool2d(mask[window][None], s)[0] for s in (4, 8, 16, 32)}
 plotting.show_images(
@@ -1111,7 +1143,7 @@ plotting.show_images(
 # ## Try it
 #
 # Set the number of layers, the kernel, the stride and the dilation, and watch field and jump. How
-# do you reach a field of 100 pixels with four layers? Find one way with strides, and one with
+# do you reach a field of 90 pixels with four layers? Find one way with strides, and one with
 # dilation that keeps the jump at 1.
 
 # %% id="field-explorer" alt="Bars of the receptive field after each layer and nested squares on the image, with sliders for layers, kernel, stride, strided layers and dilation."
@@ -1150,22 +1182,22 @@ Quiz([field, effective], title="What a cell sees")
 floor = Question(
     "Ten classes. On one batch, the loss starts at 2.30 and after 500 steps it is 2.30, up and down a little. What now?",
     [
-        Option("Train longer, on more data", feedback="If it cannot learn 32 examples by heart, more data will not help."),
+        Option("Train longer, on more data", feedback="What cannot learn 32 examples by heart needs no more of them."),
         Option("Check labels and optimiser: does each belong to this batch, this network?", True, "log 10 = 2.30 is guessing."),
         Option("Lower the learning rate a little", feedback="Too large a rate makes the loss jump; this one sits at log 10, where guessing is."),
     ],
     objective="overfit one batch",
 )
-passed = Question(
-    "A network reaches loss 0 on one batch. What have you shown?",
+blocks = Question(
+    "256 channels in and out. Why does a Bottleneck have far fewer weights than a BasicBlock?",
     [
-        Option("It will be good on new images", feedback="It learned by heart. New images are another test."),
-        Option("The labels are right", feedback="Wrong labels that stay the same can be learned by heart too: look at them."),
-        Option("Gradients reach the weights, and the loss can be driven down", True, "The parts are connected."),
+        Option("It has fewer layers", feedback="It has three, the BasicBlock two."),
+        Option("Its 3×3 convolution works on a quarter of the channels", True, "64·64·9, where the other has twice 256·256·9."),
+        Option("Its shortcut carries no weights", feedback="Neither does the other's, as long as the shape stays."),
     ],
-    objective="overfit one batch",
+    objective="residuals",
 )
-Quiz([floor, passed], title="One batch")
+Quiz([floor, blocks], title="One batch, two blocks")
 
 # %% id="quiz-three" tags=["quiz", "hide-input"]
 modes = Question(
