@@ -41,10 +41,13 @@ def squares(tmp_path_factory) -> str:
 def trained(squares, tmp_path_factory) -> Path:
     """A short run, as a user starts it."""
     out = tmp_path_factory.mktemp("runs") / "fcn"
-    result = run(
+    arguments = [
         "train", "fcn", "--dataset", squares, "--steps", 8, "--batch-size", 4, "--lr", 0.01,
         "--variant", "16s", "--precision", "fp32", "--eval-every", 4, "--out", out,
-    )  # fmt: skip
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:  # the run records the command as it was typed
+        patch.setattr(sys, "argv", ["seglib", *map(str, arguments)])
+        result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert re.search(r"8 steps in \S+ minutes; mean loss of the first tenth", result.output)
     assert "mean_iou" in result.output
@@ -75,7 +78,7 @@ def test_train_writes_a_run_that_eval_reads(trained, squares, tmp_path):
     }  # fmt: skip
     header = pretrained.header(trained)
     assert header.config["variant"] == "16s"
-    assert header.notes["command"].startswith("seglib ")
+    assert header.notes["command"].startswith("seglib train fcn --dataset coco:")
     report = tmp_path / "figures.json"
     result = run("eval", trained, "--dataset", squares, "--json", report, "--size", 48)
     assert result.exit_code == 0, result.output

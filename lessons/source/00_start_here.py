@@ -20,7 +20,7 @@
 # **Time** about 40 minutes to read, well under a minute to run.
 
 # %% [markdown] id="run-cells"
-# ### Does everything work?
+# **Does everything work?**
 #
 # The grey box below is a **cell** of code. Click into it and press **Shift+Enter**: the cell runs, its
 # output appears under it, and the next one is selected. Go through a lesson from top to bottom, since
