@@ -110,7 +110,7 @@ class Segmenter(nn.Module, ABC):
         return {}
 
     def prepare(self, images: Sequence[Tensor], divisor: int = 1) -> ImageBatch:
-        """Resize (by `config.image_size`), normalise and pad images into one batch.
+        """Resize (see `resize`), normalise and pad images into one batch.
 
         Padding comes after normalisation, so it has the mean colour: zero, as inside a
         convolution. The batch is on the model's device and of its floating point type.
@@ -126,8 +126,15 @@ class Segmenter(nn.Module, ABC):
         like = next(self.parameters())
         mean = like.new_tensor(PIXEL_MEAN)[:, None, None]
         std = like.new_tensor(PIXEL_STD)[:, None, None]
-        resized = [resize_longer(image.to(like), self.config.image_size) for image in images]
+        resized = [self.resize(image.to(like)) for image in images]
         return ImageBatch.from_images([(image - mean) / std for image in resized], divisor)
+
+    def resize(self, image: Tensor) -> Tensor:
+        """Bring a float [3, H, W] image to the size the network works at.
+
+        Here by `config.image_size`; a paradigm whose paper has another rule overrides this.
+        """
+        return resize_longer(image, self.config.image_size)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

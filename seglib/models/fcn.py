@@ -37,6 +37,7 @@ from seglib.nn.geometry import Grid, add_aligned, crop
 from seglib.nn.init import he_initialise
 from seglib.nn.layers import Conv2d, ConvTranspose2d
 from seglib.nn.norm import Norm, make_norm
+from seglib.nn.precision import at_least_float32
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.nn.vgg import VGG, VGG16_STAGES
 from seglib.ops.losses import cross_entropy
@@ -209,12 +210,12 @@ class SkipFCN(nn.Module):
         Returns:
             logits [B, K, H, W].
         """
-        fused, grid = _at_least_float32(scores[32]), self.grids[32]
+        fused, grid = at_least_float32(scores[32]), self.grids[32]
         # bfloat16 is slow in grouped transposed convolutions and coarse for sums of logits.
         with torch.autocast(fused.device.type, enabled=False):
             for stride, double in ((16, self.upscore2), (8, self.upscore_pool4)):
                 if double is not None:
-                    skip = _at_least_float32(scores[stride])
+                    skip = at_least_float32(scores[stride])
                     fused, grid = add_aligned(
                         double(fused), grid.transposed(4, 2), skip, self.grids[stride]
                     )
@@ -266,10 +267,10 @@ class DilatedFCN(nn.Module):
     def forward(self, x: Tensor) -> FCNOutput:
         """[B, 3, H, W] normalised -> logits [B, K, H, W], auxiliary logits in training."""
         features = self.backbone(x)
-        score = _at_least_float32(self.classifier(features.c5))
+        score = at_least_float32(self.classifier(features.c5))
         auxiliary = None
         if self.training:
-            auxiliary = _upsample(_at_least_float32(self.aux_classifier(features.c4)), x)
+            auxiliary = _upsample(at_least_float32(self.aux_classifier(features.c4)), x)
         scores = {self.backbone.strides[-1]: score}
         return FCNOutput(_upsample(score, x), scores, auxiliary=auxiliary)
 
@@ -443,8 +444,3 @@ def _fcn_head(channels: int, classes: int, config: FCNConfig) -> nn.Sequential:
 def _upsample(scores: Tensor, like: Tensor) -> Tensor:
     """[B, K, h, w] -> [B, K, H, W] of `like`, bilinearly."""
     return interpolate(scores, (like.shape[-2], like.shape[-1]), "bilinear")
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    """Scores in bfloat16 go on in float32; float32 and float64 stay."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -31,3 +33,22 @@ def global_mean_count(count: Tensor | float) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(total)
     return total.clamp(min=1) / world_size()
+
+
+def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
+    """A random generator for each image of a training step, for sampling boxes or patches.
+
+    What is drawn for an image depends on the step and the image alone, not on the batch or the
+    process it is in, so that several processes draw what one would. The step comes from one number of
+    PyTorch's own generator: seeding makes runs repeatable, resuming goes on where it was.
+
+    Args:
+        image_ids: of the images in the batch.
+
+    Returns:
+        generators on the CPU.
+    """
+    step = int(torch.randint(2**31, ()).item())
+    return [
+        torch.Generator().manual_seed(step * 2**31 + image_id % 2**31) for image_id in image_ids
+    ]
