@@ -5,7 +5,7 @@
 # a picture is stored, how the *right answer* is stored, and how a machine's answer is scored
 # against it. All three look like book-keeping. All three hide the mistakes that cost people
 # weeks. You will open a COCO file by hand, build each part yourself, and end with the twelve
-# numbers by which every paper in this course is judged.
+# numbers that papers on instance segmentation report.
 #
 # **You will be able to**
 #
@@ -38,7 +38,8 @@ print(f"{len(dataset)} images, {len(dataset.categories)} categories")
 # %% [markdown] id="choose-text"
 # Pictures in this course are never chosen by number, always by a property, so that everything
 # also works on your own data. Here: no crowds, three to eight objects, as many different classes as
-# possible, and room between them.
+# possible, and room between them. The cell reads keys of a COCO file that are explained further
+# down; for now only its result matters.
 
 # %% id="choose"
 def variety(image_id):
@@ -104,12 +105,13 @@ print(f"values from {image.min():.2f} to {image.max():.2f}")
 plotting.show_images(
     [image[0], image[1], image[2], image.flip(0)],
     ["image[0]: red", "image[1]: green", "image[2]: blue", "channels reversed"],
-    caption="A red thing is bright in the first sheet. The last picture reads RGB as BGR.",
+    caption="The brighter, the more of that colour. The last picture reads RGB as BGR.",
     panel=1.8,
 )
 
 # %% [markdown] id="channels-read"
-# Nothing in the tensor says which sheet is red. Some libraries (OpenCV) load blue first; the
+# White is bright in all three sheets, yellow in the first two, red in the first alone. But
+# nothing in the tensor says which sheet is red. Some libraries (OpenCV) load blue first; the
 # network will not complain, it will only be worse. The fourth picture is what it would see.
 #
 # **Predict before you run.** You want a red square around the point $x$ pixels from the left and
@@ -156,13 +158,13 @@ for key in ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segment
 # | `image_id` | which entry of `images` |
 # | `category_id` | which entry of `categories`. COCO's 80 classes have ids from 1 to 90 **with gaps** |
 # | `bbox` | `[x, y, width, height]`, the corner being top left. Not two corners! |
-# | `area` | in square pixels; it sorts objects into small, medium and large |
+# | `area` | pixels of the **mask**, not of the box (that would be width × height, and more); it sorts objects into small, medium and large |
 # | `iscrowd` | 1 for a group outlined as one, such as the audience in a stadium |
 # | `segmentation` | the mask: polygons, or run lengths. Both come below |
 #
 # Because of the gaps, `seglib` gives every class a contiguous **label** 1…C, with 0 for
-# background. Ids appear only where files are read or written. (Pocket COCO's records have two
-# more keys; readers skip what they do not know.)
+# background. Ids appear only where files are read or written. (Pocket COCO, the drawn data set
+# that you see unless you brought your own, has two more keys; readers skip what they do not know.)
 
 # %% id="gaps"
 ids = [category["id"] for category in content["categories"]]
@@ -176,10 +178,15 @@ print("labels:  ", [dataset.categories.by_coco_id(i).label for i in ids[:12]], "
 # **Predict before you run:** the object below covers columns 2, 3 and 4 and rows 1 and 2. What is
 # $x_1$, 4 or 5?
 
-# %% id="half-open" alt="A grid of 5 by 7 cells; six cells in columns 2 to 4 and rows 1 and 2 are ones."
+# %% id="half-open" alt="A grid of 5 by 7 cells with the lines between them numbered; six cells are ones, and the box around them runs from line 2 to line 5 across and from line 1 to line 3 down."
 tiny = torch.zeros(5, 7, dtype=torch.bool)
 tiny[1:3, 2:5] = True
-plotting.show_mask_pixels(tiny, "Columns 2, 3, 4; rows 1, 2")
+figure = plotting.show_mask_pixels(tiny, "The numbers count edges")
+axes = figure.axes[0]  # the cell in row r and column c has its centre at (c, r)
+axes.set_xticks([edge - 0.5 for edge in range(8)], range(8))
+axes.set_yticks([edge - 0.5 for edge in range(6)], range(6))
+axes.plot([1.5, 4.5, 4.5, 1.5, 1.5], [0.5, 0.5, 2.5, 2.5, 0.5], color="#D55E00", linewidth=3)
+figure
 
 # %% id="half-open-check" tags=["nbval-check-output"]
 x0, y0, x1, y1 = ops.masks_to_boxes(tiny[None])[0].int().tolist()
@@ -313,7 +320,8 @@ plotting.show_images([largest.float(), along_rows.float()], ["down the columns",
 # of five bits, the lowest first; one more bit says "another group follows", and adding 48 lands
 # among printable characters. From the fourth count on the *difference* to the count two before is
 # written, because neighbouring columns of an object have similar lengths, and small numbers need
-# fewer characters.
+# fewer characters. A difference can be negative: the highest of the last five bits (16) is the sign.
+# You may skim the next cell; what matters is that nothing is lost.
 
 # %% id="rle-characters"
 def characters(number):
@@ -372,14 +380,14 @@ def fill(corners, size):
 # %% id="polygon-figure" alt="A five-cornered outline over a grid of pixels; the cells that COCO's rule gives it are blue, and the border of the blue region is a staircase along the outline."
 polygon = [1.3, 8.6, 4.1, 1.2, 9.8, 2.7, 8.9, 6.1, 12.6, 8.9]
 corners = list(zip(polygon[0::2], polygon[1::2], strict=True))
-plotting.show_polygon([polygon], (10, 14), caption="Red: five clicked corners. Blue: the pixels that they become.")
+plotting.show_polygon([polygon], (10, 14), caption="Red: five clicked corners. Blue: the pixels that they become by COCO's rule.")
 
 # %% id="polygon-areas" tags=["nbval-check-output"]
 mine, coco = fill(corners, (10, 14)), ops.rasterize([polygon], (10, 14))
 x, y = torch.tensor(corners, dtype=torch.float64).T
 exact = float((x * y.roll(-1) - x.roll(-1) * y).sum().abs() / 2)  # the surveyor's formula
 print(f"area inside the lines {exact:.1f}; pixels by centre {int(mine.sum())}; pixels by COCO's rule {int(coco.sum())}")
-print("pixels on which the two rules differ:", int((mine ^ coco).sum()))
+print("the two rules differ at (row, column):", [tuple(place) for place in (mine ^ coco).nonzero().tolist()])
 
 # %% [markdown] id="polygon-read"
 # **A polygon is not more exact than a mask.** It is a guess made of a few clicks, and three ways
@@ -388,8 +396,8 @@ print("pixels on which the two rules differ:", int((mine ^ coco).sum()))
 # wherever the walk crosses its middle. If you rasterise with another rule, your "perfect" masks
 # never reach IoU 1 against the official ones.
 #
-# The coarser the grid, the more the rim matters. Here are the outlines of one object of the data
-# set on smaller and smaller pictures.
+# The coarser the grid, the more the rim matters. Here is one object of the data set, its outline
+# rasterised on coarser and coarser grids.
 
 # %% id="polygon-choose"
 outlined = [a for a in content["annotations"] if isinstance(a["segmentation"], list)]
@@ -412,8 +420,8 @@ sizes = (64, 28, 14, 7)
 plotting.show_images([at_scale(s).float() for s in sizes], [f"{s} pixels" for s in sizes], panel=2.3)
 
 # %% [markdown] id="polygon-scales-read"
-# Remember the second and third picture. Mask R-CNN answers with 28 × 28 pixels for each object, and
-# what is lost here no training can bring back.
+# Remember the second picture: Mask R-CNN answers with 28 × 28 pixels for each object, however large
+# it is in the image. Thin parts that are gone there no training can bring back.
 
 # %% [markdown] id="maps-text"
 # ### One picture, three truths
@@ -541,7 +549,7 @@ pair_image, pair = dataset[index][0], dataset[index][1][[i, j]]
 
 # %% id="box-mask-figure" alt="Two objects whose boxes nearly coincide while their masks hardly touch, because one stands in front of the other."
 painted = plotting.overlay(pair_image, pair, dataset.categories, side=300, shrink=True)
-plotting.show_images([painted], panel=3.2)
+plotting.show_images([painted], ["two boxes, nearly one place"], panel=3.2)
 
 # %% id="box-mask-iou" alt="The two masks cut out and hatched in two colours; they share no pixels or hardly any, and the IoU is close to zero."
 def zoom(masks):
@@ -551,7 +559,8 @@ def zoom(masks):
 
 
 print(f"IoU of the boxes: {float(ops.box_iou(pair.boxes[:1], pair.boxes[1:])):.2f}")
-plotting.show_iou(*zoom(pair.masks), title="IoU of the masks")
+kinds = [dataset.categories.by_label(k).name for k in pair.labels.tolist()]
+plotting.show_iou(*zoom(pair.masks), names=(f"A: {kinds[0]}", f"B: {kinds[1]}"), title="IoU of the masks")
 
 # %% [markdown] id="box-mask-read"
 # The boxes say "much the same place", the masks say "two things". That is why this course is about
@@ -628,16 +637,16 @@ def moved(box, part):
 
 
 upper_third = torch.tensor([c[0], c[1], c[2], c[1] + (c[3] - c[1]) / 3])
-five = torch.stack([upper_third, moved(a, -0.2), moved(b, 0.22), moved(a, 0.05), moved(d, 0.1)])
+five = torch.stack([upper_third, moved(a, -0.2), moved(b, -0.22), moved(a, 0.05), moved(d, 0.1)])
 scores = torch.tensor([0.55, 0.95, 0.70, 0.85, 0.30])
 detections = Instances(five, scores, torch.full((5,), label))
 
-# %% id="ap-picture" alt="An image with four objects of one class, named A to D; beside it five detected boxes with scores: two on A, one on the upper part of C, one near B and one near D."
+# %% id="ap-picture" alt="Four objects of one class, named A to D; beside them five detected boxes with scores: two on A, one on the upper part of C, one near B and one near D."
 letters = Categories.from_coco({"id": i, "name": n} for i, n in enumerate("ABCD", start=1))
 named = replace(toy_truth, labels=torch.arange(1, 5))
-objects = plotting.overlay(toy_image, named, letters, side=245, shrink=True)
-boxes = plotting.overlay(toy_image, detections, min_score=0, side=245, shrink=True)
-plotting.show_images([toy_image, objects, boxes], ["the image", "four objects", "five detections"], panel=2.5)
+objects = plotting.overlay(toy_image, named, letters, side=360, shrink=True)
+boxes = plotting.overlay(toy_image, detections, min_score=0, side=360, shrink=True)
+plotting.show_images([objects, boxes], ["four objects", "five detections"], panel=3.7)
 
 # %% [markdown] id="ap-overlaps-text"
 # **Step 1: overlaps.** Every detection with every object.
@@ -699,8 +708,8 @@ for rank, d in enumerate(order.tolist(), start=1):
 # %% [markdown] id="ap-interpolate-text"
 # **Step 4: one number.** Read the precision at 101 levels of recall, 0.00, 0.01, … 1.00, and
 # average. Two rules make the reading definite. At each level take the **best precision at that
-# recall or any higher one**, since a user could lower the threshold and be better off in both. A
-# recall that is never reached counts **0**.
+# recall or any higher one**, the **interpolated precision**, since a user could also show answers of
+# lower scores and be better off in both. A recall that is never reached counts **0**.
 
 # %% id="ap-interpolate" tags=["nbval-check-output"]
 samples = []
@@ -733,11 +742,11 @@ print(f"and a hundred wrong ones: AP {average_precision(junk_scores.numpy(), jun
 
 # %% [markdown] id="ap-junk-read"
 # Not at all. **AP judges the order, not the cut.** Wrong detections *after* the last right one
-# change no sample, and that is why detectors are evaluated with thresholds near zero. It also
-# means that a high AP does not tell you how a picture will look at the threshold that you show
-# people.
+# change no sample, and that is why detectors are evaluated with all their answers, down to scores
+# near zero. It also means that a high AP does not tell you how a picture will look when you show
+# people only the answers above some score.
 #
-# **Step 5: other thresholds.** COCO repeats all of this for the ten IoU thresholds 0.50, 0.55, …
+# **Step 5: other IoU thresholds.** COCO repeats all of this for the ten IoU thresholds 0.50, 0.55, …
 # 0.95, for each class, and takes the mean. With a higher threshold, true positives turn into
 # false ones.
 
@@ -824,9 +833,10 @@ def poor_detector(truth, random):
     return Instances(ops.masks_to_boxes(masks), scores, labels, masks)[kept]
 
 
-# %% id="poor-example" alt="The first picture of this lesson, and the poor detector's masks on it: shifted, some twice, some missing, some misnamed."
+# %% id="poor-example" alt="The poor detector's masks on the first picture of this lesson: shifted, some twice, some missing."
 answer = poor_detector(target, torch.Generator().manual_seed(0))
-plotting.compare(image, {"the poor detector": answer}, dataset.categories, min_score=0, panel=2.8)
+painted = plotting.overlay(image, answer, dataset.categories, min_score=0, side=400, shrink=True)
+plotting.show_images([painted], ["the poor detector"], panel=4.1)
 
 # %% [markdown] id="evaluator-text"
 # `seglib`'s evaluator does the five steps above for each class and threshold, and for each range of
@@ -877,7 +887,8 @@ print("all twelve equal within 1e-9:", bool(difference.abs().max() < 1e-9))
 # | AR1, AR10, AR100 | recall, averaged over the thresholds, if only the 1, 10 or 100 most confident detections of each class and image may speak |
 # | ARs, ARm, ARl | AR100 on small, medium and large objects alone |
 #
-# All but AR1 and AR10 let at most 100 detections of a class and image speak.
+# All but AR1 and AR10 let at most 100 detections of a class and image speak. (Where no image has more
+# than ten of a class, AR10 and AR100 are the same.)
 #
 # Ask two questions of them. *Is AP50 fine and AP75 poor?* Then things are found, but their
 # outlines are bad. *Is AR100 much higher than AP?* Then the objects are there among the answers,
@@ -885,7 +896,8 @@ print("all twelve equal within 1e-9:", bool(difference.abs().max() < 1e-9))
 #
 # Small, medium and large are split at 32² and 96² pixels in COCO. Pocket COCO's pictures are only
 # 128 pixels wide; it splits at 16² and 40². Objects are sorted by their annotated `area`, and in APs
-# those of other sizes are *ignored*, as crowds are, not counted as missed. Our poor detector slips
+# those of other sizes are *ignored*, as crowds are, not counted as missed; and so is a detection of
+# another size that found nothing. Our poor detector slips
 # by a part of each object's own size, which is kind to small ones. Real detectors are not, and you
 # will see why next.
 

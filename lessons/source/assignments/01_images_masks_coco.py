@@ -29,6 +29,8 @@ from seglib.structures import Categories, Instances, Target
 # Example by hand: the mask `[[1, 0, 0], [1, 1, 0]]` has the columns `1 1`, `0 1` and `0 0`. In
 # reading order that is `1 1 0 1 0 0`: no zeros, two ones, one zero, one one, two zeros, so the
 # counts are `[0, 2, 1, 1, 2]`.
+#
+# The lesson does this too. Write yours with the lesson closed, then compare.
 
 # %% id="encode" nbgrader="solution"
 def encode(mask):
