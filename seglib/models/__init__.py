@@ -18,7 +18,7 @@ from seglib.structures import Categories
 
 __all__ = ["MODELS", "ModelConfig", "Segmenter", "build_model", "model_names"]
 
-_CLASS_NAMES = {"fcn": "FCN"}
+_CLASS_NAMES = {"fcn": "FCN", "mask_rcnn": "MaskRCNN"}
 
 
 class _LazyModels(Mapping[str, type[Segmenter]]):

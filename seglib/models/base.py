@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -48,7 +48,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from `to_dict`'s values (JSON turns tuples into lists; they turn back).
+        """Build from `to_dict`'s values: lists turn back into tuples, dicts into nested rules.
 
         Raises:
             SeglibError: a field that this config does not have.
@@ -58,10 +58,18 @@ class ModelConfig:
             raise SeglibError(
                 f"{cls.__name__} has no field {', '.join(unknown)}: choose among {', '.join(known)}"
             )
-        return cls(**{k: _tuples(v) for k, v in values.items()})
+        rules: dict[str, Any] = {
+            f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)
+        }
+        built = {k: _tuples(v) for k, v in values.items()}
+        for name in rules.keys() & {k for k, v in built.items() if isinstance(v, dict)}:
+            built[name] = rules[name](**built[name])
+        return cls(**built)
 
 
 def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 

@@ -39,7 +39,7 @@ def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
     """A random generator for each image of a training step, for sampling boxes or patches.
 
     What is drawn for an image depends on the step and the image alone, not on the batch or the
-    process it is in, so that several processes draw what one would. The step comes from one number of
+    process it is in, so that several processes draw what one would. The step is one number of
     PyTorch's own generator: seeding makes runs repeatable, resuming goes on where it was.
 
     Args:
