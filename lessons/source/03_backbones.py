@@ -52,7 +52,7 @@ def stage_maps(pictures):
                 maps.append(x)
     return maps
 
-# %% id="first-picture" alt="One image, and the five maps of a trained network, coloured so that cells with like features have like colours. At stride 2 the outlines of all objects are visible; towards stride 32 the cells grow to large squares, and objects become areas of one colour."
+# %% id="first-picture" alt="One image, and the five maps of a trained network, coloured so that cells with like features have like colours. At stride 2 the outlines of all objects are visible; towards stride 32 the cells grow to large squares, and objects become areas of like colours."
 def crowding(i):
     """Smallest for an image with about four objects that cover about a third of it."""
     masks = samples[i][1].masks
@@ -73,10 +73,10 @@ plotting.show_images(
 # %% [markdown] id="first-picture-read"
 # This is one image on its way through a trained backbone. Each place of a map is called a
 # **cell**; it holds one number for each channel. Follow one object from map to map. At stride 2
-# the colours follow edges. Further on they follow *things*: a whole object, or a piece of ground,
-# takes one colour, because its cells have come to know what they belong to. The price is
-# position. At stride 32 one cell stands for 32 × 32 pixels, and you can no longer say where
-# anything ends.
+# the colours follow edges. Further on they follow *things*: cells on one object, or on one piece
+# of ground, take like colours, because they have come to know what they belong to. The price is
+# position. At stride 32 one cell stands for 32 × 32 pixels: it holds several things at once, and
+# you can no longer say where any of them ends.
 
 # %% [markdown] id="problem"
 # ## The problem: the window is too small
@@ -237,7 +237,12 @@ both = torch.stack([vertical, vertical.T])[:, None]  # [2, 1, 3, 3]
 edges = ops.conv2d(image.mean(0)[None, None], both, padding=1).abs().amax(dim=1)  # [1, H, W]
 edges = edges[:, 2:-2, 2:-2]  # without the frame that the zero padding makes
 quarters = [edges[0, ::4, ::4], F.avg_pool2d(edges[None], 4)[0, 0], max_pool(edges, 4)[0]]
-plotting.feature_maps([edges[0], *quarters], ["edges", "every 4th", "mean of 4×4", "maximum of 4×4"], columns=4)
+plotting.feature_maps(
+    [edges[0], *quarters],
+    ["edges", "every 4th", "mean of 4×4", "maximum of 4×4"],
+    columns=4,
+    caption="Every 4th cell breaks thin lines, the mean smears them, the maximum keeps them.",
+)
 
 # %% [markdown] id="first-cnn"
 # ### A first CNN
@@ -287,6 +292,12 @@ print(f"{len(pool)} crops to train on, {len(unseen)} to measure on: {', '.join(k
 pairs = [pool[y[pool] == k][:2].tolist() for k in range(len(kinds))]  # two rows of each class
 shown = [pair[row] for row in (0, 1) for pair in pairs]
 plotting.show_images([x[i] / 4 + 0.5 for i in shown], kinds * 2, columns=len(kinds), panel=1.25)
+
+# %% [markdown] id="crops-read"
+# Did you stop at a crop that shows something else than its name? Objects stand before one
+# another, so a square may hold two, and its label names the one whose box was cut, even where
+# most of that one is hidden. Such labels are right, only hard. To tell them from wrong ones you
+# have to look, as you just did.
 
 # %% id="small-cnn"
 def small_cnn(norm=nn.Identity, seed=0):
@@ -361,7 +372,9 @@ for name, losses in curves.items():
     print(f"{name:16s} loss {losses[0]:.2f} → {losses[-1]:.2f}")
 
 # %% id="overfit-figure" alt="Four loss curves on one batch. The right one falls to zero. Softmax twice falls and then stays well above one. Labels shuffled and wrong optimiser stay near two."
-plotting.training_curve(curves, window=1, title="One batch, over and over")
+figure = plotting.training_curve(curves, window=1, title="One batch, over and over")
+figure.axes[0].get_legend().set_loc((0.55, 0.2))  # off the curves
+figure
 
 # %% [markdown] id="misconception-falling-loss"
 # In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as
@@ -387,7 +400,7 @@ print(f"labels all off by one: loss {losses[0]:.1f} → {losses[-1]:.1f}")
 # %% [markdown] id="blind-spot-read"
 # It passes. A network can learn nonsense by heart as long as the nonsense stays the same. Against
 # that only the second habit helps: **look at the batch**, pictures and labels side by side, as
-# the network gets it. The row of crops above was that.
+# the network gets it. The row of crops above was for that.
 
 # %% [markdown] id="depth"
 # ## The idea, part two: going deep
@@ -577,14 +590,18 @@ candidates = {
     "32 plain, no norm": {"depth": 32, "norm": nn.Identity, "shortcut": False},
     "6 plain": {"depth": 6, "shortcut": False},
     "32 plain": {"depth": 32, "shortcut": False},
+    "6 with shortcuts": {"depth": 6, "shortcut": True},
     "32 with shortcuts": {"depth": 32, "shortcut": True},
 }
 deep_curves = {name: overfit(deep(**options), steps=50, lr=1e-3) for name, options in candidates.items()}
 for name, losses in deep_curves.items():
     print(f"{name:18s} loss after 50 steps {losses[-1]:.1f}")
 
-# %% id="deep-figure" alt="Four loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 32 layers with shortcuts fall to zero within about twenty steps."
-plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
+# %% id="deep-figure" alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall to zero within about twenty steps."
+figure = plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
+figure.axes[0].get_legend().set_loc((1.02, 0.3))  # beside the curves
+figure.set_figwidth(6)
+figure
 
 # %% [markdown] id="misconception-depth"
 # **Deeper is not by itself better, not even on the training data.** The plain 32 layers have
@@ -592,6 +609,9 @@ plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 # on the small photographs of CIFAR-10, a plain network of 56 layers had a *higher training error*
 # than one of 20 (He et al. 2016, figure 1). It cannot be overfitting, then. The good solution
 # exists, and gradient descent does not find it.
+#
+# (The curve with 32 layers and shortcuts starts *above* $\log C$. That is no fault: each block adds
+# to the signal, so the fresh network's scores are large: it is sure before it has learned.)
 #
 # Look at the gradients. One backward pass through each fresh network, and the size of the
 # gradient in every convolution:
@@ -674,6 +694,10 @@ for name, parameter in Bottleneck(256, 64).named_parameters():
 # goes down to stride 4 at once. Then four **stages** of residual blocks; each but the first
 # begins with a stride of 2 and doubles the channels. Their outputs are called $C_2, C_3, C_4,
 # C_5$, and $C_k$ has stride $2^k$.
+#
+# The figure shows the channels of ResNet-18 and ResNet-34, made of basic blocks. ResNet-50 and the
+# deeper ones are made of bottlenecks: there these are the channels in the narrow middle, and what
+# leaves a stage has four times as many.
 
 # %% id="resnet-figure" alt="A diagram of a ResNet for a 128 pixel image: stem and pooling, then stages C2 to C5 with 32, 16, 8 and 4 cells along each side and 64, 128, 256 and 512 channels."
 plotting.resnet_diagram(size=128)
@@ -700,9 +724,14 @@ for name, build in {"ResNet-18": resnet18, "ResNet-34": resnet34, "ResNet-50": r
 # The **feature pyramid network** (FPN) takes both. From the top down, at each level:
 #
 # 1. **lateral**: a 1 × 1 convolution gives each $C_k$ the same number of channels (256);
-# 2. **top-down**: the level above is enlarged by repeating cells (*nearest* neighbour) and added;
+# 2. **top-down**: the *sum* of the level above is enlarged by repeating cells (*nearest*
+#    neighbour) and added; nothing lies above $C_5$, so its lateral alone is the first sum;
 # 3. **output**: a 3 × 3 convolution on each sum smooths what the repeating left; the results are
 #    $P_2 \dots P_5$.
+#
+# Mind what travels down: the sums of step 2, *before* their 3 × 3. So with $M_5$ for the lateral of
+# $C_5$, and $M_4$ for the lateral of $C_4$ plus the enlarged $M_5$, the result $P_4$ is the 3 × 3 of
+# $M_4$. In the figure each green box holds a sum and its result; the arrows ×2 carry the sum.
 
 # %% id="fpn-figure" alt="A diagram of a feature pyramid: on top the way down from the image through C2, C3, C4, C5; below the way back from P5 to P2, each level joined to its C by a 1 by 1 convolution and enlarged by 2 from the level above."
 plotting.fpn_diagram(size=128)
@@ -770,6 +799,7 @@ def fit(features):
     """The 1×1 weights, bias last, [C + 1], that fit `wanted` best on the images to learn from."""
     rows = features[: len(learn)].permute(0, 2, 3, 1).flatten(0, 2)  # [B, C, h, w] -> [B·h·w, C]
     rows = F.pad(rows, (0, 1), value=1).double()  # a column of ones for the bias
+    # least squares, with a small penalty on large weights: a little better on new images
     gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
     return torch.linalg.solve(gram, rows.T @ wanted[: len(learn)].flatten().double()).float()
 
@@ -809,6 +839,7 @@ plotting.feature_maps(
     [f"{what}, stride {s}" for what in ("lateral", "sum") for s in (4, 8, 16, 32)],
     columns=4,
     signed=True,
+    caption="Orange speaks for an object, purple against it; white is zero.",
 )
 
 # %% id="merged-figure" alt="The image, the share of each cell that lies on an object, and three attempts at it: from C5 alone a few blurred squares, from C2 alone a noisy map of edges, from the merged pyramid a map that resembles the truth."
@@ -920,7 +951,7 @@ def accuracy(network, rows, mode="eval", batch_size=256):
 
 # %% id="augment"
 def augmented(rows, random):
-    """Crops x[rows], some mirrored, all moved by up to three pixels."""
+    """Crops x[rows]: all mirrored or none, and moved by up to 3 px; what leaves comes in opposite."""
     crops = x[rows].flip(3) if torch.rand((), generator=random) < 0.5 else x[rows]
     return crops.roll(torch.randint(-3, 4, (2,), generator=random).tolist(), dims=(2, 3))
 
@@ -928,6 +959,7 @@ def augmented(rows, random):
 # %% id="train" alt="Left, the training loss falls over 300 steps with noise. Right, the share of right answers on new images rises, quickly at first."
 network, steps, random = small_cnn(nn.BatchNorm2d), 300, torch.Generator().manual_seed(0)
 optimizer = torch.optim.Adam(network.parameters())
+# the rate rises first, and then falls to almost nothing, so that the network comes to rest
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=steps)
 with plotting.LiveCurve(steps=steps, title="Naming objects") as live:
     for step in range(steps):
@@ -953,7 +985,14 @@ with torch.no_grad():
 shown = range(0, len(unseen), max(1, len(unseen) // 16))[:16]
 words = [kinds[answers[i]] + ("" if answers[i] == y[unseen[i]] else f"\n({kinds[y[unseen[i]]]})") for i in shown]
 pictures = [x[unseen[i]] / 4 + 0.5 for i in shown]
-plotting.show_images(pictures, words, columns=8, panel=1.25, caption="The answer, and the truth in brackets where it is wrong.")
+plotting.show_images(
+    pictures,
+    words,
+    columns=8,
+    panel=1.25,
+    title="What the small network answers",
+    caption="The answer, and the truth in brackets where it is wrong.",
+)
 
 # %% [markdown] id="transfer-text"
 # Always put the dumb answer beside the score: where one class dominates, "the largest class,
@@ -964,6 +1003,10 @@ plotting.show_images(pictures, words, columns=8, panel=1.25, caption="The answer
 # to label pixels. Does what its trunk has learned serve *this* task? Freeze it: no weight of it
 # changes. Give it whole images, one pass each, and average each of its last three maps over an
 # object's box. On these numbers train nothing but one linear layer.
+#
+# (Its own score, printed first, is the mean IoU of lesson 00: how far predicted and true areas
+# coincide, averaged over the classes. Its answers are made on cells of 8 pixels, so that even a
+# perfect network of its form stays below 1.)
 
 # %% id="shipped" tags=["nbval-check-output"]
 from seglib.pretrained import header
@@ -1272,7 +1315,7 @@ ours = {name: losses[-1] for name, losses in deep_curves.items()}
 print("             published: layers, error   ours: layers, loss")
 print(f"plain        18, 27.94 %                 6, {ours['6 plain']:.1f}")
 print(f"plain        34, 28.54 %                32, {ours['32 plain']:.1f}")
-print("residual     18, 27.88 %")
+print(f"residual     18, 27.88 %                 6, {ours['6 with shortcuts']:.1f}")
 print(f"residual     34, 25.03 %                32, {ours['32 with shortcuts']:.1f}")
 
 # %% [markdown] id="references"

@@ -350,6 +350,13 @@ assert bias.shape == (1,), f"one bias a channel, [1]; yours is {list(bias.shape)
 assert abs(weight.item() - 9) < 1e-5, f"the example's weight is 9, yours is {weight.item():.4f}: 6 · 3 / √(3 + 1)"
 assert abs(bias.item() + 4) < 1e-5, f"the example's bias is -4, yours is {bias.item():.4f}: the old bias goes through the norm too"
 assert conv.weight.item() == 3 and norm.weight.item() == 6, "fold must not change the layers that it was given"
+conv, norm = nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3).eval()
+with torch.no_grad():
+    norm.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    norm.running_mean.copy_(torch.tensor([0.5, 0.0, -0.5]))
+    x = torch.rand(1, 2, 5, 5, generator=torch.Generator().manual_seed(0))
+    same_answer = torch.allclose(F.conv2d(x, *fold(conv, norm)), norm(conv(x)), atol=1e-5)
+assert same_answer, "three output channels and no bias: each channel of the output, axis 0 of the weight, has its own scale and shift"
 ### BEGIN HIDDEN TESTS
 for seed in range(4):
     for options in ({"bias": False, "padding": 1}, {"groups": 2, "stride": 2}, {"dilation": 2}, {"bias": False, "groups": 4}):
