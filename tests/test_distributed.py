@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from seglib.nn.distributed import image_generators
 from seglib.training import TrainConfig, train
 from tests.fakes import Squares, tiny_fcn
 
@@ -122,3 +123,12 @@ def test_two_processes_equal_one(tmp_path):
         torch.tensor(ranks[0]["losses"]), torch.tensor(joined.losses), rtol=1e-4, atol=0
     )
     assert ranks[0]["losses"] == ranks[1]["losses"]
+
+
+def test_an_images_chance_differs_from_step_to_step() -> None:
+    torch.manual_seed(0)
+    steps = [image_generators([7, 8]) for _ in range(20)]
+    drawn = [float(torch.rand((), generator=g)) for generators in steps for g in generators]
+    assert len(set(drawn)) == 40
+    torch.manual_seed(0)
+    assert float(torch.rand((), generator=image_generators([8])[0])) == drawn[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -49,6 +50,6 @@ def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
         generators on the CPU.
     """
     step = int(torch.randint(2**31, ()).item())
-    return [
-        torch.Generator().manual_seed(step * 2**31 + image_id % 2**31) for image_id in image_ids
-    ]
+    # PyTorch's generator takes in only the lower half of a seed's 64 bits, so mix them first.
+    seeds = [np.random.SeedSequence([step, image_id % 2**32]) for image_id in image_ids]
+    return [torch.Generator().manual_seed(int(seed.generate_state(1)[0])) for seed in seeds]
