@@ -24,7 +24,7 @@
 #
 # The grey box below is a **cell** of code. Click into it and press **Shift+Enter**: the cell runs, its
 # output appears under it, and the next one is selected. Go through a lesson from top to bottom, since
-# cells use what earlier ones made. If you get lost: menu *Run → Restart Kernel and Run up to
+# cells use what earlier ones made. If you get lost: menu *Kernel → Restart Kernel and Run up to
 # Selected Cell*.
 
 # %% id="check-environment" tags=["nbval-check-output"]
@@ -65,7 +65,7 @@ attempt("pictures to look at", load_dataset)
 attempt("a trained network", lambda: load("fcn"))
 
 # %% [markdown] id="check-read"
-# Five or six ticks: go on. A cross comes with an arrow that says what to do. Errors that you can mend
+# Six ticks in all: go on. A cross comes with an arrow that says what to do. Errors that you can mend
 # always read like that in this course; if you ever see a bare Python traceback from inside `seglib`,
 # you have found a bug of ours.
 #
@@ -103,7 +103,7 @@ plotting.show_images(
 )
 
 # %% [markdown] id="first-read"
-# Look at the two neighbours of the same class: they have the same name and different colours. The
+# Look for neighbours of the same class: they have the same name and different colours. The
 # outline follows each object, not a rectangle around it. That is all there is to the task. The rest of the
 # course is how.
 #
@@ -114,7 +114,7 @@ plotting.show_images(
 # ## The problem: five questions about one picture
 #
 # "What is in this picture?" can be asked in five ways, and each has a field of its own. Read the
-# panels in order; each asks for more than the one before.
+# panels in order, and ask of each what it leaves out.
 
 # %% id="five-tasks" alt="Six panels of one scene: the image; a list of class names; boxes with names; every pixel tinted by class, neighbours of one class in one tint; every object in its own tint; and objects and background together."
 plotting.five_tasks(image, target, categories)
@@ -170,13 +170,11 @@ boxed_image, boxed = dataset[find_image(dataset, confusing_boxes)]
 rows, columns = torch.arange(boxed.size[0])[:, None], torch.arange(boxed.size[1])
 x0, y0, x1, y1 = boxed.boxes.T[:, :, None, None]  # each [N, 1, 1]
 in_box = (columns >= x0) & (columns < x1) & (rows >= y0) & (rows < y1)  # [N, H, W]
-plotting.compare(
-    boxed_image,
-    {"Perfect boxes, filled": replace(boxed, masks=in_box), "Masks": boxed},
-    categories,
-    layer="instances",
-    panel=2.8,
+filled, exact = (
+    plotting.overlay(boxed_image, answer, categories, layer="instances", boxes=False, side=280)
+    for answer in (replace(boxed, masks=in_box), boxed)
 )
+plotting.show_images([boxed_image, filled, exact], ["Image", "Perfect boxes, filled", "Masks"], panel=2.8)
 
 # %% [markdown] id="boxes-answer"
 # Nearer to a half. The rest of a *perfect* box is something else: background, or a neighbour. And the
@@ -206,8 +204,8 @@ plotting.touching_instances(crowded_image, crowded, crowded.semantic, categories
 # %% [markdown] id="count-answer"
 # Objects that touch have melted into one region: **fewer**, wherever they touch. And an object that something
 # in front cuts in two makes **more**. The two mistakes can even cancel, which is worse, because then
-# the count looks right. A class map does not know what an object is. That is the hole which FCN leaves, and
-# which the rest of the course fills.
+# the count looks right. A class map does not know what an object is. Semantic
+# segmentation leaves this hole (lesson 04), and the rest of the course fills it.
 
 # %% [markdown] id="hard"
 # ### Why it is hard
@@ -215,29 +213,37 @@ plotting.touching_instances(crowded_image, crowded, crowded.semantic, categories
 # Four scenes, each found by a property. In every one, try to say how *you* know where one object ends.
 
 # %% id="hard-scenes"
+shown = [scene.boxes.tolist() for scene in (target, boxed, crowded)]
+
+
 def inverse_smallest(target):
     return 1 / target.masks.float().mean((1, 2)).min().item() if len(target) else 0
 
 
+def new_scene(score):
+    """The best scene that you have not seen above."""
+    return dataset[find_image(dataset, lambda target: -1 if target.boxes.tolist() in shown else score(target))]
+
+
 wanted = {
-    "most objects": len,
-    "most neighbours": one_class_touching,
+    "many neighbours": one_class_touching,
     "one behind another": confusing_boxes,
     "smallest object": inverse_smallest,
+    "most objects": len,
 }
-found = {title: dataset[find_image(dataset, score)] for title, score in wanted.items()}
-picture, objects = found["smallest object"]
+found = {title: new_scene(score) for title, score in wanted.items()}
+picture, objects = found["smallest object"]  # of this scene, keep the smallest alone
 found["smallest object"] = picture, objects[objects.masks.sum((1, 2)).argsort()[:1]]
 
-# %% id="hard-figure" alt="Four annotated scenes: one with many objects, one with touching objects of one class, one with an object in front of another, and one with a tiny object, marked by its box."
+# %% id="hard-figure" alt="Four annotated scenes: one with touching objects of one class, one with an object in front of another, one with a tiny object, marked by its box, and one with many objects."
 painted = [
-    plotting.overlay(picture, objects, categories, layer="instances", boxes=len(objects) == 1, names=False)
-    for picture, objects in found.values()
+    plotting.overlay(scene, kept, categories, layer="instances", boxes=len(kept) == 1, names=len(kept) == 1, side=250)
+    for scene, kept in found.values()
 ]
 plotting.show_images(painted, list(found), columns=4)
 
 # %% [markdown] id="hard-read"
-# - **Neighbours** of one class have the same colour and texture on both sides of the border. Colour will not tell.
+# - **Neighbours** of one class may look the same on both sides of the border, and one object may have many colours. Colour will not tell.
 # - **Occlusion**: what you see of the object behind may be two separate pieces, which still are one object.
 # - **Size**: the same class can fill the picture or a few pixels.
 # - **Number**: nobody says beforehand how many objects there are.
@@ -248,7 +254,7 @@ plotting.show_images(painted, list(found), columns=4)
 every = load_dataset(split="val")
 counts = [len(every.annotations(image_id)) for image_id in every.image_ids]
 edges = [n - 0.5 for n in range(max(counts) + 2)]
-plotting.histogram(counts, bins=edges, title="How many objects?", xlabel="objects in an image")
+plotting.histogram(counts, bins=edges, title="How many images have so many objects?", xlabel="objects in an image")
 
 # %% [markdown] id="count-trouble"
 # A network computes a fixed number of outputs. A class for each of $H \times W$ pixels is a fixed number; "all
@@ -261,6 +267,7 @@ plotting.histogram(counts, bins=edges, title="How many objects?", xlabel="object
 #
 # A picture is a grid of **pixels**, each three numbers: red, green, blue. A **mask** is a grid of the same
 # size with one yes-or-no for each pixel. Here is one small object, cut out and enlarged, then its mask.
+# (The next cell only looks for an object of the right size. You may skip its code.)
 
 # %% id="small-object"
 def fit(target):
@@ -276,13 +283,16 @@ whole, truth = dataset[find_image(dataset, lambda t: fit(t).max().item() if len(
 chosen = fit(truth).argmax()
 left, top, right, bottom = truth.boxes[chosen].round().int().tolist()
 
-# %% id="object-pixels" alt="A small part of a picture, enlarged until each pixel is a square: a small object can just be recognised."
+# %% id="object-pixels" alt="Left, a darkened picture in which one small part stays bright. Right, that part, enlarged until each pixel is a square: a small object can just be recognised."
 name = categories.by_label(int(truth.labels[chosen])).name
-crop = whole[:, max(0, top - 1) : bottom + 1, max(0, left - 1) : right + 1]
-plotting.show_images([whole, crop], ["the picture", f"a {name}, enlarged"], panel=3.2)
+part = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
+crop = whole[:, *part]
+spotlit = 0.4 * whole
+spotlit[:, *part] = crop
+plotting.show_images([spotlit, crop], [f"where the {name} is", f"the {name}, enlarged"], panel=3.2)
 
 # %% id="object-mask" alt="The same part as a grid of zeros and ones; the ones form the shape of the object."
-mask = truth.masks[chosen, max(0, top - 1) : bottom + 1, max(0, left - 1) : right + 1]
+mask = truth.masks[chosen, *part]
 plotting.show_mask_pixels(mask, f"its mask: {int(mask.sum())} ones among {mask.numel()} numbers")
 
 # %% [markdown] id="mask-read"
@@ -292,7 +302,7 @@ plotting.show_mask_pixels(mask, f"its mask: {int(mask.sum())} ones among {mask.n
 # paradigms differ most.
 #
 # An instance segmentation is a list: for each object a mask `[H, W]`, a **label** (the number of its class), and, if
-# a network made it, a **score** between 0 and 1 for how sure it is.
+# a network made it, a **score** between 0 and 1 for how sure it is. Here is that of the lesson's first picture:
 
 # %% id="target-fields" tags=["nbval-check-output"]
 print("image ", list(image.shape))
@@ -302,13 +312,13 @@ print("labels", target.labels.tolist(), "→", [categories.by_label(n).name for 
 # %% [markdown] id="idea"
 # ## The idea: ten years of answers
 #
-# Here are the papers of the course. Each lane is a family with one way of thinking. Read it from left to
-# right: what did each year add?
+# Here are the papers of the course, each at its year. A coloured lane is a family with one way of thinking; the
+# grey one holds the networks that the others look through (lesson 03). The table says what each added.
 
 # %% id="timeline" alt="A timeline from 2012 to 2022 in five lanes: features (AlexNet to FPN), a class for every pixel (FCN 2015), find regions then look (R-CNN 2014 to Cascade R-CNN 2018), all at once (YOLACT, SOLO, PolarMask), and queries (DETR, MaskFormer, Mask2Former)."
 plotting.timeline(
     ["FCN", "DeepMask", "R-CNN", "Mask R-CNN", "Cascade R-CNN", "YOLACT", "SOLO", "PolarMask", "DETR", "MaskFormer"],
-    caption="Filled: a lesson of its own. The others are what these stand on.",
+    caption="Filled: you build it in a lesson. The others are what these stand on, or what came of them.",
 )
 
 # %% [markdown] id="paradigms"
@@ -320,12 +330,13 @@ plotting.timeline(
 # | 07 | **Cascade R-CNN** | 2018 | Improve boxes in stages; each stage learns from the better boxes of the one before, and is stricter. | Two, three, four looks at each object. Must it be so many? |
 # | 08 | **YOLACT** | 2019 | One look: draw a few *prototype* masks for the whole picture; each object only says how to mix them. | It still needs boxes, to find objects and to crop their masks. |
 # | 09 | **SOLO** | 2020 | No boxes: lay a grid over the picture; the cell in which an object's centre lies answers for its mask. | A whole mask for each cell: does a shape need so many numbers? |
-# | 10 | **PolarMask** | 2020 | A shape is a centre and 36 distances to its outline. | Holes, and objects in several pieces. |
+# | 10 | **PolarMask** | 2020 | A shape is a centre and 36 distances to its outline. | Holes, and objects in several pieces. And, as ever since DeepMask, one object is found many times, and copies must be removed. |
 # | 11 | **DETR** | 2020 | A hundred learned *queries* each ask for one object; in training each object is given to exactly one of them, so nothing is found twice. | It learns slowly, and its masks are added afterwards. |
 # | 12 | **MaskFormer** | 2021 | A query answers with a class and a mask of the whole picture: semantic, instance and panoptic become one task. | Where should a query look? (Mask2Former, 2022) |
 #
-# The years are those of publication. Notice how each entry in the last column is the question of the row
-# below. You need not memorise the table; come back to it when a lesson begins.
+# The years are those of publication; in 2015 FCN came half a year before DeepMask. A **convolution** (lesson 02) lays
+# one small window of weights on every place of a picture and writes down an answer for each. Notice how
+# each entry in the last column is the question of the row below. You need not memorise the table; come back to it when a lesson begins.
 #
 # And remember the question about unordered lists of unknown length. The families answer it so: FCN does
 # not answer it. Regions: propose far too many candidates, keep the good ones. All at once: give each place
@@ -336,17 +347,20 @@ plotting.timeline(
 #
 # The field measures itself on **COCO**: some hundred thousand photographs, with a mask for each object. Training
 # on it takes days on big machines. You have a laptop and an evening. So the course draws its own
-# pictures, **Pocket COCO**: 128 × 128 pixels, stored exactly as COCO is stored.
+# pictures, **Pocket COCO**: 128 × 128 pixels, stored exactly as COCO is stored. It has twelve things (person, car,
+# airplane, boat, bird, cat, umbrella, kite, cup, donut, potted plant, clock) and four kinds of stuff (road, sea, sky, grass).
 
 # %% id="dataset-grid" alt="Four scenes of the data set with every object tinted, outlined and named: different numbers of objects, sizes, and overlaps."
 plotting.dataset_grid(dataset, 4, title="The first four images, with their masks")
 
 # %% [markdown] id="pocket-read"
-# Drawn, but not easy on purpose: objects hide each other, are cut by the border, touch others of their own
+# (Some names seem to have no object: look for the few pixels that still show behind something.)
+#
+# Drawn, and on purpose not easy: objects hide each other, are cut by the border, touch others of their own
 # class, come in several parts, and change shape, pose and colour. Two rules keep it honest. **Colour must not
-# give the answer away**: grouping pixels by colour finds practically no object, and a test of the course holds
-# that. And **what learns here is the same code** that holds the published networks: only numbers of channels and
-# pixels are smaller. What Pocket COCO cannot tell you is how good a method is on photographs. For that, each
+# give the answer away**: grouping pixels by colour finds practically no object, and a test of the course checks
+# that. And **what learns here is the same code** into which the published weights can be loaded: only numbers of
+# channels and pixels are smaller. What Pocket COCO cannot tell you is how good a method is on photographs. For that, each
 # lesson quotes the published figures, and you can switch the data.
 
 # %% [markdown] id="switch"
@@ -358,7 +372,7 @@ plotting.dataset_grid(dataset, 4, title="The first four images, with their masks
 # |---|---|
 # | not set, or `pocket` | Pocket COCO, at once and offline |
 # | `coco-mini` | some hundred real COCO photographs; fetch them first: `seglib data coco-mini --categories person,dog --images 200` |
-# | `coco:PATH` | any folder in COCO's format, for instance your own |
+# | `coco:PATH` | any folder in COCO's format, for instance your own: `annotations/instances_val.json` (lesson 01 opens such a file), and its pictures in a folder `val` beside `annotations` |
 #
 # Set it before JupyterLab starts, for all lessons: `SEGLIB_DATASET=coco-mini make lab` (on Windows: `set
 # SEGLIB_DATASET=coco-mini`, then start). Or for one notebook: `%env SEGLIB_DATASET=coco-mini` in its first
@@ -410,7 +424,7 @@ for right, _, picture, true, said in chosen_rows:
 plotting.show_images(panels, titles, columns=3, panel=2.2, caption="The best, the middle and the worst of 60 images.")
 
 # %% [markdown] id="rank-read"
-# In Pocket COCO, the top row is nearly right, but thin parts such as masts are gone, and much of the share is
+# In Pocket COCO, the top row is nearly right, but tips of masts are gone, gaps between sails are filled, and much of the share is
 # easy scenery. (Stripes in the truth mark a **crowd**, a group outlined as one; it does not count.) In the middle,
 # look for objects that vanished or fell into pieces, and for borders that bulge. The bottom row shows what it looks like when a network is wrong: not noise,
 # but a confident wrong name, a merged group, a missing object. (On photographs this network is lost, since it has
@@ -438,7 +452,8 @@ for stride in (32, 16, 8, 4):
 # %% [markdown] id="data-answer"
 # A perfect network with one answer for 32 × 32 pixels is stopped far below 1, on Pocket COCO even below our imperfect FCN-8s. Give it
 # all the pictures in the world: it will not move. **The form of the output is a ceiling, and data cannot lift it.**
-# So (c): first see which limit you are at. Each lesson prints this ceiling beside its score.
+# So (c): first see which limit you are at. For our own network, split what is missing in two: from its score up to the line
+# 8 × 8 is what data or training may win; from that line up to 1 is what neither can. Which part is larger? Each lesson prints this ceiling beside its score.
 #
 # There is a second thing to rule out before you collect data.
 
@@ -480,7 +495,8 @@ plotting.compare(best, {"FCN": sound, "FCN with one bug": broken}, panel=2.7)
 # everything. In a cell, `Tab` completes a name, and `Shift+Tab` behind a name shows its description.
 #
 # **Widgets** are pictures with sliders. This one asks when two boxes agree: move an edge and watch
-# the **IoU**, their common part over their joint part. How far can you push before it falls below 0.5?
+# the **IoU**, their common part over their joint part. From 0.5 on, a find usually counts as right (a *true positive*),
+# below as a false alarm. It starts below: what is the least that you must move?
 
 # %% id="explorer" alt="A true and a predicted box that overlap, their common part hatched, the IoU written above, and sliders for the edges and a threshold."
 from seglib.widgets import IoUExplorer
@@ -600,18 +616,19 @@ print(f"FCN-8s of this course, {small.name}, {len(small)} images: mean IoU {ours
 # %% [markdown] id="plan"
 # ### The road ahead
 #
-# | Lessons | About | Time |
-# |---|---|---|
-# | [01](01_images_masks_coco.ipynb) | images, masks, COCO's files; how a segmentation is scored | about an hour each, |
-# | [02](02_convolution.ipynb) | convolution, from loops to a layer that learns | and another for |
-# | [03](03_backbones.ipynb) | networks: training, normalisation, residuals, pyramids | its assignment |
-# | [04](04_fcn.ipynb) | FCN: a class for every pixel | |
-# | 05–07 | propose, look closer, refine: DeepMask, R-CNN to Mask R-CNN, Cascade R-CNN | |
-# | 08–10 | all at once: YOLACT, SOLO, PolarMask | |
-# | 11–12 | queries: DETR, MaskFormer | |
-# | 13–15 | looking back: the paradigms side by side, with published weights | |
+# | Lessons | About |
+# |---|---|
+# | [01](01_images_masks_coco.ipynb) | images, masks, COCO's files; how a segmentation is scored |
+# | [02](02_convolution.ipynb) | convolution, from loops to a layer that learns |
+# | [03](03_backbones.ipynb) | networks: training, normalisation, residuals, pyramids |
+# | [04](04_fcn.ipynb) | FCN: a class for every pixel |
+# | 05–07 | propose, look closer, refine: DeepMask, R-CNN to Mask R-CNN, Cascade R-CNN |
+# | 08–10 | all at once: YOLACT, SOLO, PolarMask |
+# | 11–12 | queries: DETR, MaskFormer |
+# | 13–15 | looking back: the paradigms side by side, with published weights |
 #
-# Lessons from 05 on are still being built; the road to 04 is complete in itself. One lesson an evening is a good pace.
+# Lessons from 05 on are still being built; the road to 04 is complete in itself. A lesson
+# takes about an hour, its assignment another; one lesson an evening is a good pace.
 #
 # ### First words
 #
