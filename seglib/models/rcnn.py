@@ -57,10 +57,11 @@ class RCNN:
             feature map [B, K, h, w] or a tuple of them, of which the last counts (the paper's
             pool5). A `ResNet` or `VGG` of seglib.nn will do.
         categories: what the labels mean.
-        propose: where regions come from; see `proposals_of` for a learned source.
+        proposer: where regions come from; see `proposals_of` for a learned source.
         config: constants.
 
     Attributes:
+        proposer: what `propose` asks.
         cost: seconds by step and crops through the network, of all calls so far.
         parts: what was fitted, or None.
     """
@@ -69,7 +70,7 @@ class RCNN:
         self,
         trunk: nn.Module,
         categories: Categories,
-        propose: Proposer = propose_boxes,
+        proposer: Proposer = propose_boxes,
         config: RCNNConfig | None = None,
     ) -> None:
         self.trunk = trunk
@@ -77,13 +78,13 @@ class RCNN:
         self.config = config or RCNNConfig.pocket()
         self.cost = StepCost()
         self.parts: FittedParts | None = None
-        self._propose = propose
+        self.proposer = proposer
 
     def propose(self, image: Tensor) -> Tensor:
         """Step 1: where might objects be? Image [3, H, W] in 0…1 -> boxes [N, 4]."""
         check_images([image])
         with self.cost.step("propose"):
-            return self._propose(image)[: self.config.max_proposals].to(image)
+            return self.proposer(image)[: self.config.max_proposals].to(image)
 
     def warp(self, image: Tensor, boxes: Tensor) -> Tensor:
         """Step 2: image [3, H, W], boxes [N, 4] -> crops [N, 3, S, S] in 0…1.

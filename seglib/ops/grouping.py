@@ -35,7 +35,7 @@ def propose_regions(
     image: Tensor,
     scales: Sequence[float] = (50.0, 100.0),
     strategies: Sequence[Measures] = (ALL_MEASURES, ("texture", "size", "fill")),
-    min_size: int = 12,
+    min_size: int = 20,
     max_proposals: int = 300,
     seed: int = 0,
 ) -> RegionProposals:
