@@ -1,0 +1,223 @@
+"""Mask R-CNN equals torchvision's, whole: losses and detections with the same weights."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN as Reference
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.ops import FrozenBatchNorm2d
+
+from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from seglib.pretrained.torchvision_names import mask_rcnn_names
+from seglib.structures import Target
+from tests.modelling import some_categories
+
+THINGS = some_categories(3)
+# The published network with fewer pixels, proposals and drawn boxes, so that the tests are quick.
+SIZES = {"min_size": 64, "max_size": 96}
+FEWER = {
+    "rpn_pre_nms_top_n_train": 300,
+    "rpn_pre_nms_top_n_test": 200,
+    "rpn_post_nms_top_n_train": 300,
+    "rpn_post_nms_top_n_test": 100,
+    "box_batch_size_per_image": 32,
+    "box_detections_per_img": 30,
+}
+CONFIG = replace(
+    MaskRCNNConfig.paper(),
+    frozen_stages=0,
+    rois=32,
+    max_detections=30,
+    rpn=replace(MaskRCNNConfig.paper().rpn, before_nms=(300, 200), after_nms=(300, 100)),
+    **SIZES,
+)
+
+
+def randomize(model: nn.Module) -> nn.Module:
+    """Random weights whose scores pass thresholds: the heads scaled up, every statistic moved."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, FrozenBatchNorm2d):
+            for name, (low, high) in {
+                "weight": (0.3, 0.6),
+                "bias": (-0.1, 0.1),
+                "running_mean": (-0.1, 0.1),
+                "running_var": (0.5, 1.5),
+            }.items():
+                nn.init.uniform_(getattr(module, name), low, high)
+    nn.init.normal_(model.rpn.head.cls_logits.weight, std=0.3)
+    nn.init.normal_(model.rpn.head.bbox_pred.weight, std=0.02)
+    nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.3)
+    nn.init.normal_(model.roi_heads.box_predictor.bbox_pred.weight, std=0.05)
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+def reference_model() -> nn.Module:
+    """torchvision's `maskrcnn_resnet50_fpn` with the frozen norms it has on loaded weights."""
+    backbone = resnet_fpn_backbone(
+        backbone_name="resnet50", weights=None, trainable_layers=5, norm_layer=FrozenBatchNorm2d
+    )
+    return randomize(Reference(backbone, num_classes=4, **SIZES, **FEWER)).double()
+
+
+@pytest.fixture(scope="module")
+def reference() -> nn.Module:
+    return reference_model()
+
+
+@pytest.fixture(scope="module")
+def ours(reference: nn.Module) -> MaskRCNN:
+    model = MaskRCNN(CONFIG, THINGS)
+    model.load_state_dict(mask_rcnn_names(reference.state_dict()), strict=True)
+    return model.double()
+
+
+# Shorter side already 64, or to be resized: there torchvision rounds the boxes' scale to float32.
+EXACT, RESIZED = ((64, 80), (75, 64)), ((50, 70), (75, 45))
+
+
+@pytest.fixture(scope="module", params=[EXACT, RESIZED], ids=["exact", "resized"])
+def sizes(request: pytest.FixtureRequest) -> tuple[tuple[int, int], ...]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tolerance(sizes: tuple[tuple[int, int], ...]) -> float:
+    return 1e-8 if sizes is EXACT else 1e-6
+
+
+@pytest.fixture(scope="module")
+def images(sizes: tuple[tuple[int, int], ...]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.rand(3, *size, dtype=torch.float64, generator=generator) for size in sizes]
+
+
+@pytest.fixture(scope="module")
+def targets(images: list[Tensor]) -> list[Target]:
+    boxes = [[[5, 10, 30, 40], [20, 15, 69, 49], [2, 2, 15, 12]], [[10, 30, 40, 70]]]
+    labels = [[1, 3, 2], [2]]
+    made = []
+    for number, (image, corners, classes) in enumerate(zip(images, boxes, labels, strict=True)):
+        masks = torch.zeros(len(corners), *image.shape[-2:], dtype=torch.bool)
+        for mask, (x0, y0, x1, y1) in zip(masks, corners, strict=True):
+            mask[y0:y1, x0:x1] = True
+            mask[(y0 + y1) // 2 : y1, x0 : (x0 + x1) // 2] = False
+        made.append(
+            Target(
+                boxes=torch.tensor(corners, dtype=torch.float32),
+                labels=torch.tensor(classes),
+                masks=masks,
+                iscrowd=torch.zeros(len(corners), dtype=torch.bool),
+                area=masks.sum((1, 2)).float(),
+                size=(image.shape[-2], image.shape[-1]),
+                image_id=number,
+            )
+        )
+    return made
+
+
+@pytest.fixture
+def first_ones_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides draw the first boxes of each kind instead of random ones."""
+
+    def ours(labels: Tensor, count: int, positive_fraction: float, generator: object = None):
+        positive, negative = ((labels > 0).nonzero()[:, 0], (labels == 0).nonzero()[:, 0])
+        positive = positive[: int(count * positive_fraction)]
+        return positive, negative[: count - len(positive)]
+
+    def theirs(self, matched: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        masks: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for labels in matched:
+            drawn = ours(labels, self.batch_size_per_image, self.positive_fraction)
+            for kind, rows in zip(masks, drawn, strict=True):
+                kind.append(torch.zeros_like(labels, dtype=torch.uint8))
+                kind[-1][rows] = 1
+        return masks
+
+    sampler = torchvision.models.detection._utils.BalancedPositiveNegativeSampler
+    monkeypatch.setattr(sampler, "__call__", theirs)
+    monkeypatch.setattr("seglib.nn.rpn.balanced_sample", ours)
+    monkeypatch.setattr("seglib.nn.box_sampling.balanced_sample", ours)
+
+
+@pytest.mark.usefixtures("first_ones_drawn")
+def test_losses_and_gradients_equal_torchvision(
+    reference: nn.Module,
+    ours: MaskRCNN,
+    images: list[Tensor],
+    targets: list[Target],
+    tolerance: float,
+) -> None:
+    truth = [
+        {"boxes": t.boxes.double(), "labels": t.labels, "masks": t.masks.to(torch.uint8)}
+        for t in targets
+    ]
+    expected = reference.train()(images, truth)
+    actual = ours.train().loss(images, targets)
+    names = {
+        "rpn_objectness": "loss_objectness",
+        "rpn_box": "loss_rpn_box_reg",
+        "class": "loss_classifier",
+        "box": "loss_box_reg",
+        "mask": "loss_mask",
+    }
+    assert set(actual) == set(names)
+    for name, theirs in names.items():
+        assert expected[theirs] > 1e-4, "the comparison would say nothing"
+        # torchvision takes this one loss in float32, whatever its inputs are.
+        relative = 1e-6 if name == "rpn_objectness" else tolerance
+        torch.testing.assert_close(
+            actual[name], expected[theirs], rtol=relative, atol=1e-12, check_dtype=False
+        )
+
+    sum(expected.values()).backward()
+    sum(actual.values()).backward()
+    gradients = {name: p.grad for name, p in reference.named_parameters()}
+    renamed = mask_rcnn_names(gradients)
+    for name, parameter in ours.named_parameters():
+        if name.startswith("backbone.conv1"):
+            assert renamed[name].abs().max() > 0
+        torch.testing.assert_close(parameter.grad, renamed[name], rtol=1e-4, atol=1e-7)
+    reference.zero_grad(set_to_none=True)
+    ours.zero_grad(set_to_none=True)
+
+
+def test_detections_equal_torchvision(
+    reference: nn.Module, ours: MaskRCNN, images: list[Tensor], tolerance: float
+) -> None:
+    with torch.no_grad():
+        expected = reference.eval()(images)
+    actual = ours.predict(images)
+    assert sum(len(e["scores"]) for e in expected) >= 50
+    for prediction, theirs in zip(actual, expected, strict=True):
+        found = prediction.instances
+        assert len(found) == len(theirs["scores"])
+        torch.testing.assert_close(found.scores, theirs["scores"], rtol=tolerance, atol=1e-10)
+        torch.testing.assert_close(found.boxes, theirs["boxes"], rtol=tolerance, atol=1e-5)
+        assert torch.equal(found.labels, theirs["labels"])
+        same = (found.masks == (theirs["masks"][:, 0] >= 0.5)).float().mean()
+        assert same > 0.9999
+        assert found.masks.any()
+
+
+def test_float32_detections_agree(
+    reference: nn.Module, ours: MaskRCNN, images: list[Tensor]
+) -> None:
+    single = [image.float() for image in images]
+    model = MaskRCNN(ours.config, THINGS)
+    model.load_state_dict(ours.state_dict())
+    model = model.float()
+    for prediction, exact in zip(model.predict(single), ours.predict(images), strict=True):
+        torch.testing.assert_close(
+            prediction.instances.scores[:20],
+            exact.instances.scores[:20].float(),
+            rtol=1e-4,
+            atol=1e-4,
+        )
