@@ -1,11 +1,17 @@
 """Data sets, batches and the files behind them; `load_dataset()` is where to start."""
 
-from seglib.data.assets import asset, cache_dir, checkout_root
-from seglib.data.choosing import find_image, touching_pairs
-from seglib.data.coco import CocoFolder
-from seglib.data.datasets import load_dataset
-from seglib.data.loading import Batch, SeededSampler, batches, collate
-from seglib.structures import COCO_AREA_RANGES
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seglib.data.assets import asset, cache_dir, checkout_root
+    from seglib.data.choosing import find_image, touching_pairs
+    from seglib.data.coco import CocoFolder
+    from seglib.data.datasets import load_dataset
+    from seglib.data.loading import Batch, SeededSampler, batches, collate
+    from seglib.structures import COCO_AREA_RANGES
 
 __all__ = [
     "COCO_AREA_RANGES",
@@ -21,3 +27,21 @@ __all__ = [
     "load_dataset",
     "touching_pairs",
 ]
+
+_HOMES = {
+    "seglib.data.assets": ("asset", "cache_dir", "checkout_root"),
+    "seglib.data.choosing": ("find_image", "touching_pairs"),
+    "seglib.data.coco": ("CocoFolder",),
+    "seglib.data.datasets": ("load_dataset",),
+    "seglib.data.loading": ("Batch", "SeededSampler", "batches", "collate"),
+    "seglib.structures": ("COCO_AREA_RANGES",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for, and torch with it, at first use: drawing Pocket needs neither."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(home), name)
+            return value
+    raise AttributeError(f"module 'seglib.data' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from pycocotools import mask as coco_mask
 
 from seglib.data.pocket.classes import SIZE, category_records
 from seglib.data.pocket.scene import Scene, SceneObject
+
+Corner = tuple[int, int]
+"""x, y of a corner between pixels."""
 
 _COLORS = {record["id"]: record["color"] for record in category_records()}
 
@@ -122,58 +126,59 @@ def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
 def outlines(mask: NDArray[np.bool_]) -> list[list[int]] | None:
     """Corners [x0, y0, x1, y1, …] of each piece's pixel outline, or None if it has holes.
 
-    Walks the cracks between pixels with the object on the right-hand side; where two pixels
-    touch only at a corner they become separate pieces.
+    Walks the cracks between pixels, from corner to corner, with the object on the right-hand
+    side; where two pixels touch only at a corner they become separate pieces.
     """
     x0, y0, width, height = _bbox(mask)
     padded = np.zeros((height + 2, width + 2), np.int8)
     padded[1:-1, 1:-1] = mask[y0 : y0 + height, x0 : x0 + width]
-    across = np.diff(padded, axis=0)[:, 1:-1]  # [h + 1, w]: edges above each pixel row
-    down = np.diff(padded, axis=1)[1:-1, :]  # [h, w + 1]: edges left of each pixel column
-    following: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for y, x in np.argwhere(across == 1).tolist():
-        following.setdefault((x, y), []).append((x + 1, y))
-    for y, x in np.argwhere(across == -1).tolist():
-        following.setdefault((x + 1, y), []).append((x, y))
-    for y, x in np.argwhere(down == -1).tolist():
-        following.setdefault((x, y), []).append((x, y + 1))
-    for y, x in np.argwhere(down == 1).tolist():
-        following.setdefault((x, y + 1), []).append((x, y))
+    across = np.diff(padded, axis=0)  # [h + 1, w + 2]: edges above each pixel row
+    down = np.diff(padded, axis=1).T  # [w + 1, h + 2]: edges left of each pixel column
+    following: dict[Corner, list[Corner]] = {}
+    for y, left, right in _runs(across == 1):
+        following.setdefault((left, y), []).append((right, y))
+    for y, left, right in _runs(across == -1):
+        following.setdefault((right, y), []).append((left, y))
+    for x, top, bottom in _runs(down == -1):
+        following.setdefault((x, top), []).append((x, bottom))
+    for x, top, bottom in _runs(down == 1):
+        following.setdefault((x, bottom), []).append((x, top))
     polygons = []
     while following:
         ring = _walk(following)
-        twice_area = sum(
-            ring[i][0] * ring[i - 1][1] - ring[i - 1][0] * ring[i][1] for i in range(len(ring))
-        )
+        before = [ring[-1], *ring[:-1]]
+        twice_area = sum(x * v - u * y for (x, y), (u, v) in zip(ring, before, strict=True))
         if twice_area > 0:  # turns the other way: the rim of a hole
             return None
         polygons.append([value for x, y in ring for value in (x + x0, y + y0)])
     return polygons
 
 
-def _walk(following: dict[tuple[int, int], list[tuple[int, int]]]) -> list[tuple[int, int]]:
-    """Take one closed ring out of the edges; keep only its corners."""
-    start = next(iter(following))
-    ring: list[tuple[int, int]] = []
-    here, before = start, (0, 0)
+def _runs(edges: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+    """Line, first and last corner of every straight run; the first column has no edge."""
+    changes = edges[:, 1:] != edges[:, :-1]
+    lines, corners = (found.tolist() for found in changes.nonzero())
+    return zip(lines[::2], corners[::2], corners[1::2], strict=True)
+
+
+def _walk(following: dict[Corner, list[Corner]]) -> list[Corner]:
+    """Take one closed ring out of the runs."""
+    here = before = next(iter(following))
+    ring: list[Corner] = []
     while here in following:
         choices = following[here]
         after = choices.pop(_sharpest(choices, here, before) if len(choices) > 1 else 0)
         if not choices:
             del following[here]
-        heading = (after[0] - here[0], after[1] - here[1])
-        if heading != before:
-            ring.append(here)
-        before, here = heading, after
+        ring.append(here)
+        before, here = here, after
     return ring
 
 
-def _sharpest(
-    choices: list[tuple[int, int]], here: tuple[int, int], before: tuple[int, int]
-) -> int:
+def _sharpest(choices: list[Corner], here: Corner, before: Corner) -> int:
     """At a corner shared by two pixels turn right, so that the pieces stay apart."""
-    right = (-before[1], before[0])
+    right_x, right_y = before[1] - here[1], here[0] - before[0]
     for i, (x, y) in enumerate(choices):
-        if (x - here[0], y - here[1]) == right:
+        if (x - here[0]) * right_x + (y - here[1]) * right_y > 0:
             return i
     return 0

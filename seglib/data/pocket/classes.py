@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seglib.structures import Categories
+if TYPE_CHECKING:
+    from seglib.structures import Categories
 
 VERSION = 1
 """Part of every seed. Any change of a single mask pixel needs a new number."""
@@ -62,4 +63,6 @@ def category_records() -> list[dict[str, Any]]:
 
 def categories() -> Categories:
     """The 12 things and 4 stuff classes, labelled 1…16 by rising COCO id."""
+    from seglib.structures import Categories  # loads torch, which drawing does not need
+
     return Categories.from_coco(category_records())

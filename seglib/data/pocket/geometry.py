@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seglib.data.pocket.raster import Points
 
 Pair = tuple[float, float]
+
+_HALF_CIRCLE = np.array([cmath.rect(1, math.pi * (i / 7 - 0.5)) for i in range(8)])
+"""Complex [8], from -i by way of 1 to i."""
 
 
 @lru_cache(maxsize=64)
@@ -29,14 +34,15 @@ def arc(
     x: float, y: float, rx: float, ry: float, start: float, end: float, count: int = 14
 ) -> Points:
     """Points along an ellipse from angle `start` to `end` (radians, clockwise from the right)."""
-    return np.array(_along(x, y, rx, ry, start, end, count))
+    return np.array(_along(x, y, rx, ry, start, end, count)).reshape(-1, 2)
 
 
 def _along(
     x: float, y: float, rx: float, ry: float, start: float, end: float, count: int
-) -> list[Pair]:
+) -> list[float]:
+    """x, y, x, y, …: NumPy reads numbers in a row several times as fast as pairs."""
     angles = [start + (end - start) * i / (count - 1) for i in range(count)]
-    return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
+    return [z for a in angles for z in (x + rx * math.cos(a), y + ry * math.sin(a))]
 
 
 def polygon(*points: Pair) -> Points:
@@ -51,18 +57,20 @@ def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Poin
     r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
     quarter = math.pi / 2
     corners = ((x1 - r, y1 - r), (x0 + r, y1 - r), (x0 + r, y0 + r), (x1 - r, y0 + r))
-    return np.concatenate(
-        [arc(cx, cy, r, r, i * quarter, (i + 1) * quarter, 5) for i, (cx, cy) in enumerate(corners)]
-    )
+    flat: list[float] = []
+    for i, (x, y) in enumerate(corners):
+        flat += _along(x, y, r, r, i * quarter, (i + 1) * quarter, 5)
+    return np.array(flat).reshape(-1, 2)
 
 
 def limb(start: Pair, end: Pair, r0: float, r1: float | None = None) -> Points:
     """A line with round ends of radius r0 and r1: arms, legs, masts, stalks."""
-    r1 = r0 if r1 is None else r1
-    angle = math.atan2(end[1] - start[1], end[0] - start[0])
-    half = math.pi / 2
-    far = _along(*end, r1, r1, angle - half, angle + half, 8)
-    return np.array(far + _along(*start, r0, r0, angle + half, angle + 3 * half, 8))
+    foot, tip = complex(*start), complex(*end)
+    length = abs(tip - foot)
+    heading = (tip - foot) / length if length else 1.0
+    far = _HALF_CIRCLE * ((r0 if r1 is None else r1) * heading) + tip
+    near = _HALF_CIRCLE * (-r0 * heading) + foot
+    return np.concatenate([far, near]).view(np.float64).reshape(-1, 2)
 
 
 def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
@@ -72,16 +80,22 @@ def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
 
 def smooth(*points: Pair, steps: int = 5) -> Points:
     """A closed curve through the points (Catmull-Rom)."""
-    p = np.array(points, dtype=np.float64)
-    around = np.concatenate([p[-1:], p, p[:2]])
-    before, after, later = around[:-3], around[2:-1], around[3:]
-    linear, square = after - before, 2 * before - 5 * p + 4 * after - later
-    cubic = 3 * p - before - 3 * after + later
-    t, t2, t3 = np.array([(i / steps, (i / steps) ** 2, (i / steps) ** 3) for i in range(steps)]).T[
-        ..., None
-    ]
-    curve = 2 * p[:, None] + linear[:, None] * t + square[:, None] * t2 + cubic[:, None] * t3
-    return (0.5 * curve).reshape(-1, 2)
+    around = np.array(points, dtype=np.float64)[_neighbours(len(points))]
+    curve: Points = _catmull_rom(steps) @ around
+    return curve.reshape(-1, 2)
+
+
+@lru_cache(maxsize=32)
+def _neighbours(count: int) -> NDArray[np.int64]:
+    """[N, 4] the point before each, itself, the next and the one after that, in a ring."""
+    return (np.arange(count)[:, None] + (-1, 0, 1, 2)) % count
+
+
+@lru_cache(maxsize=8)
+def _catmull_rom(steps: int) -> Points:
+    """[steps, 4] weights of these four points between the second and the third."""
+    powers = np.array([[(i / steps) ** k for k in range(4)] for i in range(steps)])
+    return powers @ (0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]))
 
 
 def rotate(points: Points, angle: float) -> Points:

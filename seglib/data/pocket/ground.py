@@ -12,7 +12,7 @@ from seglib.data.pocket.land import Land, Region
 from seglib.data.pocket.palette import Color, Mood, color, colors, mix
 from seglib.data.pocket.raster import Points
 from seglib.data.pocket.sky import paint_sky
-from seglib.data.pocket.texture import Float, Image, blend, blend_rings, shifted
+from seglib.data.pocket.texture import Float, Image, blend, blend_rings, over, shifted
 
 _WHITE, _BLACK = color("ffffff"), color("14141c")
 _DRIFTS = colors("d08060 6080c0 70a080 b0a070 8070a0")
@@ -21,9 +21,9 @@ _LINES = colors("fdf8ea fdf8ea f4cf62")
 
 
 def paint_land(chance: Chance, land: Land, mood: Mood) -> Image:
-    """float32 [H, W, 3] in 0…1: the empty scenery."""
+    """float32 [3, H, W] in 0…1: the empty scenery."""
     canvas = paint_sky(chance, land.horizon, mood)
-    zenith, haze = canvas[2, 64].copy(), canvas[int(land.horizon) - 1, 64].copy()
+    zenith, haze = canvas[:, 2, 64].copy(), canvas[:, int(land.horizon) - 1, 64].copy()
     bases = {
         GRASS: _drift(chance, chance.pick(mood.grass)),
         SEA: _drift(chance, chance.pick(mood.sea)),
@@ -54,8 +54,8 @@ def _depth(region: Region) -> Float:
 
 
 def _ramp(far: Color, near: Color, depth: Float) -> Image:
-    """[h, 1, 3] from one colour to the other."""
-    return (far + depth * (near - far))[:, None]
+    """[3, h, 1] from one colour to the other."""
+    return over(far) + depth * over(near - far)
 
 
 def _in_window(region: Region, texture: Float) -> Float:
@@ -83,9 +83,9 @@ def _paint_sea(
     crest = np.sin(phase + np.float32(1.7) * wobble)
     light = np.minimum(np.maximum(crest * 3 - 1.9 + broken, 0), 1) * np.float32(0.5)
     dark = np.minimum(np.maximum(crest * -2 - 1.2 + broken, 0), 1) * np.float32(0.22)
-    area = area + light[..., None] * (mix(mood.glow, haze, 0.4) - area)
+    area = area + light * (over(mix(mood.glow, haze, 0.4)) - area)
     trough = _BLACK * np.float32(0.6) + base * np.float32(0.3)
-    blend(canvas, region.coverage, area + dark[..., None] * (trough - area))
+    blend(canvas, region.coverage, area + dark * (over(trough) - area))
 
 
 def _paint_grass(chance: Chance, canvas: Image, region: Region, base: Color, haze: Color) -> None:
@@ -95,7 +95,7 @@ def _paint_grass(chance: Chance, canvas: Image, region: Region, base: Color, haz
     swathes = _in_window(region, shifted(chance, 14.0, 5.0, len(depth)))
     blades = _in_window(region, shifted(chance, 0.6, 2.0, len(depth)))
     light = np.float32(0.035) * swathes + np.float32(0.055) * depth * blades
-    blend(canvas, region.coverage, area * (1 + light)[..., None])
+    blend(canvas, region.coverage, area * (1 + light))
     within = np.zeros((SIZE, SIZE), np.int16)
     within[region.coverage.window] = region.coverage.values
     for tone in (_WHITE, _BLACK):
@@ -135,7 +135,7 @@ def _paint_road(
     grain = _in_window(region, shifted(chance, 0.7, 0.7, len(depth)))
     stains = _in_window(region, shifted(chance, 14.0, 5.0, len(depth)))
     light = np.float32(0.05) * grain * (np.float32(0.3) + depth) + np.float32(0.03) * stains
-    blend(canvas, region.coverage, area * (1 + light)[..., None])
+    blend(canvas, region.coverage, area * (1 + light))
     line = mix(chance.pick(_LINES), base, 0.4 if mood.stars else 0.15)
     within: NDArray[np.int16] = np.zeros((SIZE, SIZE), np.int16)
     within[region.coverage.window] = region.coverage.values

@@ -47,10 +47,14 @@ class Layout:
     Attributes:
         items: in the order they were placed.
         owner: int32 [H, W], index into items, −1 for scenery.
+        depth: float64 [H, W], depth of the sprite in front; −inf for scenery.
+        seen: visible pixels of each item.
     """
 
     items: list[Item] = field(default_factory=list)
     owner: NDArray[np.int32] = field(default_factory=lambda: np.full((SIZE, SIZE), -1, np.int32))
+    depth: NDArray[np.float64] = field(default_factory=lambda: np.full((SIZE, SIZE), -np.inf))
+    seen: list[int] = field(default_factory=list)
 
     def stack(self) -> list[tuple[int, Sprite]]:
         """(item index, sprite) from back to front."""
@@ -59,15 +63,22 @@ class Layout:
 
     def admits(self, item: Item) -> bool:
         """Add the item unless it, or one that it hides, would be too little to see."""
-        trial = Layout([*self.items, item])
-        for index, sprite in trial.stack():
-            trial.owner[sprite.silhouette.window][sprite.mask] = index
-        counts = np.bincount(trial.owner.ravel() + 1, minlength=len(trial.items) + 1)[1:]
-        for other, seen in zip(trial.items, counts.tolist(), strict=True):
+        index, items = len(self.items), [*self.items, item]
+        owner, depth = self.owner.copy(), self.depth.copy()
+        counts = np.array([0, *self.seen, 0])  # scenery, the items, the new one
+        for sprite in item.sprites:
+            window = sprite.silhouette.window
+            shows = sprite.mask & (depth[window] <= sprite.depth)
+            counts -= np.bincount(owner[window][shows] + 1, minlength=len(counts))
+            counts[-1] += np.count_nonzero(shows)
+            np.copyto(owner[window], index, where=shows)
+            np.copyto(depth[window], sprite.depth, where=shows)
+        seen = counts[1:].tolist()
+        for other, visible in zip(items, seen, strict=True):
             inside = sum(sprite.area for sprite in other.sprites)
-            if seen < LEAST_VISIBLE or (seen < _LEAST_SHARE * inside and not other.iscrowd):
+            if visible < LEAST_VISIBLE or (visible < _LEAST_SHARE * inside and not other.iscrowd):
                 return False
-        self.items, self.owner = trial.items, trial.owner
+        self.items, self.owner, self.depth, self.seen = items, owner, depth, seen
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
 from seglib.data.pocket.palette import Coat, Color, mix
-from seglib.data.pocket.raster import FULL, Window, bounds, fill, fill_layers, is_empty
+from seglib.data.pocket.raster import FULL, Points, bounds, fill, fill_layers, on_grid
 from seglib.data.pocket.shapes import Part
-from seglib.data.pocket.sprite import Sprite, as_rings
-from seglib.data.pocket.texture import Float, Image, noise, soften
+from seglib.data.pocket.sprite import Sprite
+from seglib.data.pocket.texture import Float, Image, noise, over, soften
 
 Light = tuple[float, float]
 """Unit vector (x, y) towards the light."""
@@ -34,57 +35,60 @@ def paint_sprite(canvas: Image, sprite: Sprite, coat: Coat, light: Light, tint: 
     if shape.empty:
         return
     cover = shape.values * _UNIT
-    paint = np.empty((*cover.shape, 3), np.float32)
-    paint[:] = coat["main"]
+    paint = np.empty((3, *cover.shape), np.float32)
+    paint[:] = over(coat["main"])
     _paint_parts(paint, sprite, coat, light)
     _shade(paint, cover, light, sprite)
-    paint *= mix(np.ones(3, np.float32), tint, 0.6)
-    part_of_canvas = canvas[shape.window]
-    part_of_canvas += cover[..., None] * (paint - part_of_canvas)
+    paint *= over(mix(np.ones(3, np.float32), tint, 0.6))
+    part_of_canvas = canvas[:, *shape.window]
+    part_of_canvas += cover * (paint - part_of_canvas)
 
 
 def _paint_parts(paint: Image, sprite: Sprite, coat: Coat, light: Light) -> None:
     """Paint the parts back to front into the sprite's own window."""
-    parts = [part for part in sprite.parts if part.kind != "hole"]
-    left, top, _, _ = sprite.silhouette.bounds
-    for part, (x0, y0, x1, y1), cover in _part_covers(sprite, parts):
-        columns, rows = np.flatnonzero(cover.any(axis=0)), np.flatnonzero(cover.any(axis=1))
+    for part, top, left, cover in _part_covers(sprite):
+        rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
         if not len(rows):
             continue
-        inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        window = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         tone = coat[part.tone] * np.float32(part.light)
-        _paint_part(paint[window][inner], cover[inner], tone, part.relief, light)
+        canvas = paint[:, top + y0 : top + y1, left + x0 : left + x1]
+        _paint_part(canvas, cover[y0:y1, x0:x1], tone, part.relief, light)
 
 
-def _part_covers(sprite: Sprite, parts: list[Part]) -> Iterator[tuple[Part, Window, Float]]:
-    """Each part that shows, its window in the image, its coverage 0…1 there."""
-    outlines = iter(sprite.pose.outline([ring for part in parts for ring in part.rings]))
-    layers = [[next(outlines) for _ in part.rings] for part in parts]
-    found = zip(parts, layers, bounds(layers, sprite.silhouette.bounds), strict=True)
-    shown = [(part, rings, window) for part, rings, window in found if not is_empty(window)]
-    clipped = [(part.within, window) for part, _, window in shown if part.within is not None]
-    limits = [sprite.pose.outline(within.rings) for within, _ in clipped]
-    covers = fill_layers(
-        [*(rings for _, rings, _ in shown), *limits],
-        [*(window for _, _, window in shown), *(window for _, window in clipped)],
-    )
-    limit_covers = iter(covers[len(shown) :])
-    for (part, _, window), cover in zip(shown, covers, strict=False):
+def _part_covers(sprite: Sprite) -> Iterator[tuple[Part, int, int, Float]]:
+    """Each part, top and left of its window in the sprite's, its coverage 0…1 there."""
+    parts = [part for part in sprite.parts if part.kind != "hole"]
+    clipped = [i for i, part in enumerate(parts) if part.within is not None]
+    limits = [part.within.rings for part in parts if part.within is not None]
+    outlines = on_grid([*(part.rings for part in parts), *limits], sprite.pose)
+    windows = bounds(outlines, sprite.silhouette.bounds)
+    windows[:, len(parts) :] = windows[:, clipped]
+    covers = fill_layers(outlines, windows)
+    limit_covers = iter(covers[len(parts) :])
+    lefts, tops = windows[0] - sprite.silhouette.x, windows[1] - sprite.silhouette.y
+    for part, left, top, cover in zip(parts, lefts.tolist(), tops.tolist(), covers, strict=False):
         share = cover * _UNIT
-        yield part, window, share if part.within is None else share * (next(limit_covers) * _UNIT)
+        if part.within is not None:
+            share = share * (next(limit_covers) * _UNIT)
+        yield part, top, left, share
+
+
+@lru_cache(maxsize=SIZE)
+def _fall(height: int) -> Float:
+    """[h, 1] lighter at the top."""
+    return np.linspace(0.07, -0.09, height, dtype=np.float32)[:, None]
 
 
 def _paint_part(paint: Image, cover: Float, tone: Color, relief: float, light: Light) -> None:
     """Lighter above and on the edge that faces the light, darker on the other."""
     height, width = cover.shape
-    fall = np.linspace(0.07, -0.09, height, dtype=np.float32)[:, None]
     dx, dy = round(light[0] * 1.2), round(light[1] * 1.2)
     around = np.zeros((height + 2, width + 2), np.float32)
     around[1:-1, 1:-1] = cover
     edge = cover - around[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-    factor = np.float32(relief) * (fall + np.float32(0.22) * edge) + np.float32(1)
-    paint += cover[..., None] * (tone * factor[..., None] - paint)
+    factor = np.float32(relief) * (_fall(height) + np.float32(0.22) * edge) + np.float32(1)
+    paint += cover * (over(tone) * factor - paint)
 
 
 def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
@@ -95,14 +99,16 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
     padded = np.zeros((height + 2 * pad, width + 2 * pad), np.float32)
     inner = (slice(pad, pad + height), slice(pad, pad + width))
     padded[inner] = cover
-    slopes: list[Float] = list(np.gradient(soften(padded, reach)))  # down, across
-    toward = slopes[1][inner] * np.float32(light[0]) + slopes[0][inner] * np.float32(light[1])
+    soft, half = soften(padded, reach), np.float32(0.5)
+    down = (soft[pad + 1 : 1 - pad, inner[1]] - soft[pad - 1 : -pad - 1, inner[1]]) * half
+    across = (soft[inner[0], pad + 1 : 1 - pad] - soft[inner[0], pad - 1 : -pad - 1]) * half
+    toward = across * np.float32(light[0]) + down * np.float32(light[1])
     lit: Float = -toward
     lit = np.minimum(np.maximum(lit * np.float32(1.1 * reach), -0.34), 0.3)
     rim: Float = np.float32(1.45) - np.float32(1.7) * soften(padded, 3)[inner]
     rim = np.minimum(np.maximum(rim, 0), 1)
     grain = np.float32(0.015) * noise(0.8, 0.8)[sprite.silhouette.window]
-    paint *= (1 + lit - np.float32(0.38) * rim + grain)[..., None]
+    paint *= 1 + lit - np.float32(0.38) * rim + grain
 
 
 def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
@@ -121,21 +127,24 @@ def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: 
     dark = np.float32(0.22) * soften(drop, 4)
     left, top = x0 - room, y0 - room
     cx, cy = max(0, -left), max(0, -top)
-    target = canvas[top + cy : y1 + room, left + cx : x1 + room]
-    target *= (1 - dark[cy : cy + target.shape[0], cx : cx + target.shape[1]])[..., None]
+    target = canvas[:, top + cy : y1 + room, left + cx : x1 + room]
+    target *= 1 - dark[cy : cy + target.shape[1], cx : cx + target.shape[2]]
 
 
 def _ground_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
     """The silhouette laid flat on the ground, away from the light."""
     bodies = [ring for part in sprite.parts if part.kind == "body" for ring in part.rings]
-    points = sprite.pose(np.concatenate(bodies))
-    up = sprite.pose.y - points[:, 1]
-    points[:, 0] -= light[0] * 0.75 * up
-    points[:, 1] = sprite.pose.y - 0.24 * up + 0.5
-    shape = fill(as_rings(points, bodies), SIZE)
+
+    def laid(ring: Points) -> Points:
+        points = sprite.pose(ring)
+        up = sprite.pose.y - points[:, 1]
+        points[:, 0] -= light[0] * 0.75 * up
+        points[:, 1] = sprite.pose.y - 0.24 * up + 0.5
+        return points
+
+    shape = fill(bodies, SIZE, laid)
     if shape.empty:
         return
     ground = (stuff[shape.window] != SKY) * _UNIT
     dark = np.float32(0.33) * soften(shape.values * ground, 3)
-    target = canvas[shape.window]
-    target *= (1 - dark)[..., None]
+    canvas[:, *shape.window] *= 1 - dark

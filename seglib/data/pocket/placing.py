@@ -11,7 +11,7 @@ from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
 from seglib.data.pocket.land import Land
 from seglib.data.pocket.shapes import Kind
-from seglib.data.pocket.sprite import Cutout, Pose, Sprite, cut_out
+from seglib.data.pocket.sprite import Cutout, Pose, Sprite
 
 LEAST_VISIBLE = 44
 """Fewest visible pixels of an object; the floor of the data set is 40."""
@@ -25,7 +25,7 @@ def make(chance: Chance, kind: Kind, area: float) -> Cutout:
     scale = math.sqrt(area / kind.fullness)
     turn, flip = chance.near(0, kind.tilt), chance.happens(0.5)
     stretch = chance.near(1.0, 0.1)
-    return cut_out(kind, parts, Pose(chance.unit(), chance.unit(), scale, turn, flip, stretch))
+    return Cutout(kind, parts, Pose(chance.unit(), chance.unit(), scale, turn, flip, stretch))
 
 
 def position(
@@ -81,7 +81,7 @@ def spot(chance: Chance, land: Land, kind: Kind, area: float) -> tuple[float, fl
 
 def fits(sprite: Sprite, land: Land) -> bool:
     """Enough of it is in the image, and its foot on its own surface."""
-    if not stands(sprite.kind, sprite.pose.x, sprite.pose.y, land):
+    if not stands(sprite.kind, *sprite.foot, land):
         return False
     return sprite.area >= max(LEAST_VISIBLE, 0.5 * sprite.full_area)
 
@@ -98,7 +98,7 @@ def beside(chance: Chance, sprite: Sprite) -> Sprite:
     cutout = make(chance, sprite.kind, area)
     x = sprite.pose.x + chance.sign() * chance.between(0.5, 0.88) * cutout.width
     if SKY in sprite.kind.surfaces:
-        y = sprite.pose.y + chance.near(0, 0.4 * cutout.cover.values.shape[0])
+        y = sprite.pose.y + chance.near(0, 0.4 * cutout.height)
         depth = sprite.depth + chance.near(0, 0.01)
     else:
         y = sprite.pose.y + chance.near(0, 0.12 * math.sqrt(area))

@@ -14,6 +14,7 @@ from seglib.data.pocket.land import Land, draw_land
 from seglib.data.pocket.layout import Item, Layout, draw_layout
 from seglib.data.pocket.paint import cast_shadow, light_direction, paint_sprite
 from seglib.data.pocket.palette import MOOD_WEIGHTS, MOODS, coat
+from seglib.data.pocket.texture import over
 
 
 @dataclass
@@ -85,8 +86,9 @@ def _paint(chance: Chance, land: Land, layout: Layout) -> NDArray[np.uint8]:
     mood = chance.pick(MOODS, MOOD_WEIGHTS)
     light = light_direction(chance)
     canvas = paint_land(chance, land, mood)
-    canvas *= mood.tint
+    canvas *= over(mood.tint)
     for _, sprite in layout.stack():
         cast_shadow(canvas, sprite, land.stuff, light)
         paint_sprite(canvas, sprite, coat(chance), light, mood.tint)
-    return np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)
+    pixels = np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))

@@ -7,19 +7,20 @@ import numpy as np
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE
 from seglib.data.pocket.geometry import ellipse
-from seglib.data.pocket.palette import Mood, color, mix
+from seglib.data.pocket.palette import Color, Mood, color, mix
 from seglib.data.pocket.raster import fill
-from seglib.data.pocket.texture import Image, blend, blend_rings
+from seglib.data.pocket.texture import Image, blend, blend_rings, over
 
 _WHITE = color("ffffff")
 
 
 def paint_sky(chance: Chance, horizon: float, mood: Mood) -> Image:
-    """float32 [H, W, 3]; below the horizon the gradient's last colour goes on."""
+    """float32 [3, H, W]; below the horizon the gradient's last colour goes on."""
     top, low = chance.pick(mood.sky)
-    rows = np.arange(SIZE, dtype=np.float32)[:, None]
+    rows = np.arange(SIZE, dtype=np.float32)
     share = np.minimum(rows / np.float32(horizon), 1) ** np.float32(chance.between(0.7, 1.3))
-    canvas = np.repeat((top + share * (low - top))[:, None], SIZE, axis=1).astype(np.float32)
+    column = over(top) + share[:, None] * over(low - top)
+    canvas = np.repeat(column.astype(np.float32), SIZE, axis=2)
     if mood.stars:
         radii = [chance.between(0.4, 0.85) for _ in range(34)]
         dots = [
@@ -38,11 +39,11 @@ def _sun(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
     """A disc in its glow; at night perhaps a crescent."""
     x, y = chance.between(10, 118), chance.between(0.12, 0.85) * horizon
     r = chance.between(4, 9)
-    behind = canvas[min(SIZE - 1, int(y)), 0].copy()
+    behind = canvas[:, min(SIZE - 1, int(y)), 0].copy()
     grid = np.arange(SIZE, dtype=np.float32)
     far_x, far_y = ((grid - np.float32(at)) ** 2 / np.float32((5 * r) ** 2) for at in (x, y))
     glow = np.float32(0.35) * np.exp(-far_y)[:, None] * np.exp(-far_x)
-    canvas += glow[..., None] * (mood.glow - canvas)
+    canvas += glow * (over(mood.glow) - canvas)
     blend_rings(canvas, [ellipse(x, y, r, r)], mood.glow, 0.95)
     if mood.stars and chance.happens(0.6):
         shade = ellipse(x + r * 0.45, y - r * 0.2, r * 0.85, r * 0.85)
@@ -61,7 +62,14 @@ def _cloud(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
     if cover.empty:
         return
     height = cover.values.shape[0]
-    under = canvas[cover.window].mean(axis=(0, 1))
+    under = _mean(canvas[:, *cover.window])
     bright = mix(under, mood.glow, 0.35) if mood.stars else mix(mood.glow, _WHITE, 0.35)
-    fade = (np.arange(height, dtype=np.float32) / height)[:, None, None] * np.float32(0.55)
-    blend(canvas, cover, bright + fade * (under - bright), chance.between(0.6, 0.95))
+    fade = (np.arange(height, dtype=np.float32) / height)[:, None] * np.float32(0.55)
+    paint = over(bright) + fade * over(under - bright)
+    blend(canvas, cover, paint, chance.between(0.6, 0.95))
+
+
+def _mean(part: Image) -> Color:
+    """The mean colour; pixel after pixel, since another order of summing rounds otherwise."""
+    mean: Color = np.ascontiguousarray(np.moveaxis(part, 0, -1)).mean(axis=(0, 1))
+    return mean

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seglib.data.pocket.classes import SIZE
 from seglib.data.pocket.geometry import Points, rotate
-from seglib.data.pocket.raster import FULL, Coverage, bounds, fill_layers
+from seglib.data.pocket.raster import (
+    FULL,
+    Coverage,
+    Outlines,
+    Windows,
+    bounds,
+    fill_layers,
+    on_grid,
+)
 from seglib.data.pocket.shapes import Kind, Part
 
 Mask = NDArray[np.bool_]
@@ -32,113 +41,144 @@ class Pose:
     def __call__(self, ring: Points) -> Points:
         """From the object's units to pixels."""
         across = -self.stretch if self.flip else self.stretch
-        return rotate(ring * (across, 1.0 / self.stretch), self.turn) * self.scale + (
-            self.x,
-            self.y,
-        )
-
-    def outline(self, rings: list[Points]) -> list[Points]:
-        """All of them, transformed at once."""
-        return as_rings(self(np.concatenate(rings)), rings)
-
-
-def as_rings(joined: Points, rings: list[Points]) -> list[Points]:
-    """The joined points again as rings of these lengths."""
-    pieces, start = [], 0
-    for ring in rings:
-        pieces.append(joined[start : start + len(ring)])
-        start += len(ring)
-    return pieces
+        turned = rotate(ring * (across, 1.0 / self.stretch), self.turn)
+        turned *= self.scale
+        turned += (self.x, self.y)
+        return turned
 
 
 @dataclass
 class Cutout:
-    """An object drawn at its size on an endless canvas, not yet placed.
+    """An object at its size on an endless canvas, not yet placed.
+
+    Many are made and few can be placed, so the silhouette is only drawn when it is asked for.
 
     Attributes:
         kind: what it is.
         parts: back to front, in the object's units.
         pose: its origin lies within the pixel (0, 0).
-        cover: what it covers; x and y may be negative.
     """
 
     kind: Kind
     parts: list[Part]
     pose: Pose
-    cover: Coverage
 
     @property
     def width(self) -> int:
         """Of the window, in pixels."""
-        return self.cover.values.shape[1]
+        return int(self._window[2, 0] - self._window[0, 0])
+
+    @property
+    def height(self) -> int:
+        """Of the window, in pixels."""
+        return int(self._window[3, 0] - self._window[1, 0])
+
+    @cached_property
+    def cover(self) -> Coverage:
+        """What it covers; x and y may be negative. A hole cuts what lies before it."""
+        layers = len(self._outlines.layer_start)
+        whole, *others = fill_layers(self._outlines, np.repeat(self._window, layers, axis=1))
+        if others:
+            missing, *front = others
+            for cover in front:
+                missing = missing.astype(np.int32) * (FULL - cover) // FULL
+            whole = np.maximum(whole - missing, 0).astype(np.int16)
+        return Coverage(int(self._window[0, 0]), int(self._window[1, 0]), whole)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """bool [h, w] in the window: pixels covered at least by half."""
+        return self.cover.values >= FULL // 2
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels of the mask."""
+        return int(np.count_nonzero(self.mask))
 
     def at(self, x: int, y: int, depth: float) -> Sprite:
-        """Placed with its origin in pixel (x, y) and cut at the border of the image."""
-        x0, y0, _, _ = self.cover.bounds
-        left, top = max(0, -(x0 + x)), max(0, -(y0 + y))
-        right, bottom = max(left, SIZE - x0 - x), max(top, SIZE - y0 - y)
-        values = self.cover.values[top:bottom, left:right]
-        shape = Coverage(x0 + x + left, y0 + y + top, values)
-        pose = replace(self.pose, x=self.pose.x + x, y=self.pose.y + y)
-        return Sprite(self.kind, self.parts, pose, depth, shape, mask_area(self.cover))
+        """Placed with its origin in pixel (x, y)."""
+        return Sprite(self, x, y, depth)
+
+    @cached_property
+    def _outlines(self) -> Outlines:
+        """The bodies; then, if there are any, the holes; then bodies in front of those."""
+        bodies = [ring for part in self.parts if part.kind == "body" for ring in part.rings]
+        holes = [i for i, part in enumerate(self.parts) if part.kind == "hole"]
+        layers = [bodies]
+        if holes:
+            front = [part for part in self.parts[holes[-1] :] if part.kind == "body"]
+            layers.append([ring for i in holes for ring in self.parts[i].rings])
+            layers.append([ring for part in front for ring in part.rings])
+        return on_grid([layer for layer in layers if layer], self.pose)
+
+    @cached_property
+    def _window(self) -> Windows:
+        """[4, 1], around the bodies."""
+        return bounds(self._outlines)[:, :1]
 
 
 @dataclass
 class Sprite:
-    """One placed object.
+    """One placed object, cut at the border of the image.
 
     Attributes:
-        kind: what it is.
-        parts: back to front, in the object's units.
-        pose: where it is.
+        cutout: the object.
+        x, y: the pixel that its origin lies in.
         depth: sprites of greater depth value lie in front.
-        silhouette: what it covers of the image.
-        full_area: pixels it would cover on an endless canvas.
     """
 
-    kind: Kind
-    parts: list[Part]
-    pose: Pose
+    cutout: Cutout
+    x: int
+    y: int
     depth: float
-    silhouette: Coverage
-    full_area: int
 
     @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return self.cutout.kind
+
+    @property
+    def parts(self) -> list[Part]:
+        """Back to front, in the object's units."""
+        return self.cutout.parts
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Its origin's x and y, in pixels."""
+        return self.cutout.pose.x + self.x, self.cutout.pose.y + self.y
+
+    @cached_property
+    def pose(self) -> Pose:
+        """Where it is, and how."""
+        return replace(self.cutout.pose, x=self.foot[0], y=self.foot[1])
+
+    @cached_property
+    def silhouette(self) -> Coverage:
+        """What it covers of the image."""
+        x0, y0, _, _ = self.cutout.cover.bounds
+        rows, columns = self._inside
+        left, top = x0 + self.x + columns.start, y0 + self.y + rows.start
+        return Coverage(left, top, self.cutout.cover.values[rows, columns])
+
+    @cached_property
     def mask(self) -> Mask:
         """bool [h, w] in the silhouette's window: pixels covered at least by half."""
-        return self.silhouette.values >= FULL // 2
+        return self.cutout.mask[self._inside]
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Pixels of the mask inside the image."""
-        return mask_area(self.silhouette)
+        return int(np.count_nonzero(self.mask))
 
+    @property
+    def full_area(self) -> int:
+        """Pixels it would cover on an endless canvas."""
+        return self.cutout.area
 
-def mask_area(cover: Coverage) -> int:
-    """Pixels covered at least by half."""
-    return int(np.count_nonzero(cover.values >= FULL // 2))
-
-
-def cut_out(kind: Kind, parts: list[Part], pose: Pose) -> Cutout:
-    """Draw the silhouette: the union of the bodies; a hole cuts what lies before it."""
-    bodies = [ring for part in parts if part.kind == "body" for ring in part.rings]
-    holes = [i for i, part in enumerate(parts) if part.kind == "hole"]
-    if not holes:
-        outlines = pose.outline(bodies)
-        window = bounds([outlines])[0]
-        values = fill_layers([outlines], [window])[0]
-        return Cutout(kind, parts, pose, Coverage(window[0], window[1], values))
-    cut = [ring for i in holes for ring in parts[i].rings]
-    over = [r for part in parts[holes[-1] :] if part.kind == "body" for r in part.rings]
-    outlines = pose.outline([*bodies, *cut, *over])
-    split = len(bodies) + len(cut)
-    layers = [outlines[: len(bodies)], outlines[len(bodies) : split], outlines[split:]]
-    window = bounds(layers[:1])[0]
-    layers = [layer for layer in layers if layer]
-    whole, missing, *front = (
-        cover.astype(int) for cover in fill_layers(layers, [window] * len(layers))
-    )
-    if front:
-        missing = missing * (FULL - front[0]) // FULL
-    values = np.maximum(whole - missing, 0).astype(np.int16)
-    return Cutout(kind, parts, pose, Coverage(window[0], window[1], values))
+    @property
+    def _inside(self) -> tuple[slice, slice]:
+        """What of the cutout's window lies in the image."""
+        x0, y0, _, _ = self.cutout.cover.bounds
+        left, top = max(0, -(x0 + self.x)), max(0, -(y0 + self.y))
+        right, bottom = max(left, SIZE - x0 - self.x), max(top, SIZE - y0 - self.y)
+        return slice(top, bottom), slice(left, right)
