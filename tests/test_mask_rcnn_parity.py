@@ -8,7 +8,6 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN as Reference
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.ops import FrozenBatchNorm2d
 
 from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig

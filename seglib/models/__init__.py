@@ -18,7 +18,12 @@ from seglib.structures import Categories
 
 __all__ = ["MODELS", "ModelConfig", "Segmenter", "build_model", "model_names"]
 
-_CLASS_NAMES = {"fcn": "FCN", "mask_rcnn": "MaskRCNN"}
+_CLASS_NAMES = {
+    "fcn": "FCN",
+    "deepmask": "DeepMask",
+    "mask_rcnn": "MaskRCNN",
+    "cascade_rcnn": "CascadeRCNN",
+}
 
 
 class _LazyModels(Mapping[str, type[Segmenter]]):

@@ -205,7 +205,7 @@ class MaskRCNN(Segmenter):
         self.rpn = RegionProposalNetwork(config.fpn_width, anchors, config.rpn)
         self.box_pooler = self._pooler(config.box_bins)
         self.mask_pooler = self._pooler(config.mask_bins)
-        self.box_head = self._box_head()
+        self._add_box_heads()
         self.mask_head = MaskHead(
             config.fpn_width, config.mask_width, config.mask_convolutions, self.classes
         )
@@ -220,6 +220,10 @@ class MaskRCNN(Segmenter):
             aligned=not torchvision,
             pooling=self.config.pooling,
         )
+
+    def _add_box_heads(self) -> None:
+        """One box head; a cascade has several."""
+        self.box_head = self._box_head()
 
     def _box_head(self, class_agnostic: bool = False) -> BoxHead:
         pooled = self.config.fpn_width * self.config.box_bins**2
@@ -278,11 +282,12 @@ class MaskRCNN(Segmenter):
         objectness, rpn_box = self.rpn.loss(rpn, [t.boxes for t in truth], generators)
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
         drawn = self.draw(proposals, truth, generators)
+        box_losses, masked = self._box_loss(pyramid, drawn, truth, batch.sizes)
         return {
             "rpn_objectness": objectness,
             "rpn_box": rpn_box,
-            **self._box_loss(pyramid, drawn, truth, batch.sizes),
-            "mask": self._mask_loss(pyramid, drawn, truth),
+            **box_losses,
+            "mask": self._mask_loss(pyramid, masked, truth),
         }
 
     def draw(
@@ -312,7 +317,8 @@ class MaskRCNN(Segmenter):
         drawn: list[LabelledBoxes],
         truth: list[SizedTarget],
         sizes: list[tuple[int, int]],
-    ) -> dict[str, Tensor]:
+    ) -> tuple[dict[str, Tensor], list[LabelledBoxes]]:
+        """The box head's losses by name, and the boxes that the mask head learns on."""
         logits, deltas = self.box_head(self.box_pooler(pyramid, [b.boxes for b in drawn]))
         labels = torch.cat([b.labels for b in drawn])
         classes, boxes = box_losses(
@@ -323,7 +329,7 @@ class MaskRCNN(Segmenter):
             global_mean_count(len(labels)),
             self.box_beta,
         )
-        return {"class": classes, "box": boxes}
+        return {"class": classes, "box": boxes}, drawn
 
     def _mask_loss(
         self, pyramid: tuple[Tensor, ...], drawn: list[LabelledBoxes], truth: list[SizedTarget]
