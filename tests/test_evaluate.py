@@ -92,7 +92,7 @@ def test_figures_fall_when_predictions_are_spoiled() -> None:
     figures = evaluate(Oracle(dataset, spoil=spoil), dataset).figures
     assert 0 < figures["mean_iou"] < 1
     assert figures["mask_AR100"] == 0.5
-    assert figures["AR@10"] == 0.25
+    assert figures["mask_AR@10"] == 0.25
 
 
 def test_only_the_models_tasks_are_scored() -> None:
@@ -132,7 +132,7 @@ def test_only_shared_classes_are_scored_and_the_notes_name_them() -> None:
     assert metrics.figures["mean_iou"] == 1.0
     assert set(metrics.per_class["iou"]) == {"background", "square"}
     assert metrics.per_class["box_AP"] == {"square": 1.0}
-    assert metrics.figures["AR@10"] == 1.0  # proposals have no classes: every object counts
+    assert metrics.figures["mask_AR@10"] == 1.0  # proposals have no classes: every object counts
     (note,) = metrics.notes
     assert "1 classes" in note
     assert note.endswith("square")

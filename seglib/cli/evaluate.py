@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from seglib.cli.options import Dataset, Limit, Size
+from seglib.cli.window_lines import window_lines
 
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
     from seglib.models.base import Segmenter
+    from seglib.models.deepmask import DeepMask
 
 
 def evaluate(
@@ -79,6 +81,8 @@ def ceiling_lines(
     """The ceiling of the model's output form on these images, in words and as JSON values."""
     from seglib.metrics.ceilings import semantic_ceiling
 
+    if network.name == "deepmask":
+        return window_lines(cast("DeepMask", network), data, limit, figures)
     stride = getattr(network, "output_stride", None)
     if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
         return [], {}

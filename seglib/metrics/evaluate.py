@@ -11,7 +11,7 @@ from seglib.metrics.average_precision import UNDEFINED, CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
 from seglib.metrics.matching import IouType
 from seglib.metrics.mean_iou import SemanticEvaluator
-from seglib.metrics.proposal_recall import ProposalEvaluator
+from seglib.metrics.proposal_recall import MaskAndBoxRecall
 from seglib.metrics.report import Metrics
 from seglib.metrics.shared_classes import SharedClasses
 from seglib.models.base import Segmenter
@@ -141,14 +141,14 @@ class _InstanceScorer:
 
 class _ProposalScorer:
     def __init__(self, dataset: LabelledImages) -> None:
-        self._evaluator = ProposalEvaluator(dataset.categories, "segm", dataset.area_ranges)
+        self._recall = MaskAndBoxRecall(dataset.categories, dataset.area_ranges)
 
     def update(self, prediction: Prediction, target: Target) -> None:
         assert prediction.proposals is not None, "the model's tasks promise proposals"
-        self._evaluator.update(prediction.proposals, target)
+        self._recall.update(prediction.proposals, target)
 
     def figures(self) -> dict[str, float]:
-        return self._evaluator.compute()
+        return self._recall.figures()
 
     def per_class(self) -> dict[str, dict[str, float]]:
         return {}

@@ -57,6 +57,36 @@ class ProposalEvaluator:
         return overall | {f"AR{s}@{counts[-1]}": stats[f"AR{s}"] for s in letters}
 
 
+class MaskAndBoxRecall:
+    """`ProposalEvaluator` for masks and for boxes at once, its figures under "mask_" and "box_".
+
+    Args:
+        categories: of the data set.
+        area_ranges: as in `ProposalEvaluator`.
+    """
+
+    def __init__(self, categories: Categories, area_ranges: AreaRanges = COCO_AREA_RANGES) -> None:
+        kinds: dict[str, IouType] = {"mask": "segm", "box": "bbox"}
+        self._evaluators = {
+            name: ProposalEvaluator(categories, kind, area_ranges) for name, kind in kinds.items()
+        }
+
+    def update(self, proposals: Instances, target: Target) -> None:
+        """Add one image; proposals without masks are scored as boxes alone."""
+        if proposals.masks is None:
+            self._evaluators.pop("mask", None)
+        for evaluator in self._evaluators.values():
+            evaluator.update(proposals, target)
+
+    def figures(self) -> dict[str, float]:
+        """ "mask_AR@10", …, "box_AR@10", …, each in 0…1, or -1 where there was nothing to find."""
+        return {
+            f"{kind}_{name}": value
+            for kind, evaluator in self._evaluators.items()
+            for name, value in evaluator.compute().items()
+        }
+
+
 def average_recall(
     proposals: Iterable[Instances],
     targets: Iterable[Target],

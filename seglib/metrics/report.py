@@ -17,7 +17,7 @@ class Metrics:
     Attributes:
         figures: over the data set, in 0…1, best first to read: "mean_iou", "pixel_accuracy",
             "mean_accuracy", "freq_weighted_iou" (semantic); "mask_AP", "mask_AP50" … and
-            "box_AP" … (instances); "AR@10", "AR@100" … (proposals).
+            "box_AP" … (instances); "mask_AR@10" … and "box_AR@10" … (proposals).
         per_class: figure → class name → value: "iou" and "accuracy", "mask_AP", "box_AP".
         notes: what a reader of the figures must know, such as the classes compared.
         dataset: its name.

@@ -1,0 +1,474 @@
+"""DeepMask: the published rules, the low rank, patches and windows, and the contract."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from seglib.errors import SeglibError
+from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
+from seglib.models import build_model
+from seglib.models.deepmask import DeepMask, DeepMaskConfig
+from seglib.nn.patch_sampling import draw_patches
+from seglib.nn.sliding import SlidingLinear
+from seglib.ops.boxes import xywh_to_xyxy, xyxy_to_xywh
+from seglib.ops.canonical import (
+    canonical_labels,
+    canonical_windows,
+    far_from_objects,
+    object_side,
+    scale_bins,
+    window_labels,
+)
+from seglib.ops.masks import mask_iou, masks_to_boxes
+from seglib.ops.patches import crop_windows, sliding_windows
+from seglib.ops.soft_margin import soft_margin
+from seglib.structures import Categories, Category, Target
+from seglib.training import overfit
+from tests.helpers import golden
+from tests.toy_dataset import ToyDataset
+
+CATEGORIES = Categories([Category(1, 1, "disc"), Category(2, 2, "box")])
+RULES = golden("deepmask_rules")
+
+
+def tiny(**changes: object) -> DeepMask:
+    """Three scales, eight channels: a second or less for everything."""
+    torch.manual_seed(0)
+    small = {"width": 8, "reduced": 8, "rank": 12, "score_widths": (8,), "octaves": (-1.0, 0.0)}
+    model = build_model("deepmask", CATEGORIES, **{"image_size": None, **small, **changes})
+    assert isinstance(model, DeepMask)
+    return model
+
+
+def scene() -> tuple[torch.Tensor, Target]:
+    """96 x 80 px, grey, with a bright disc of 30 px and a dark bar of 48 x 24 px."""
+    y, x = torch.meshgrid(torch.arange(96) + 0.5, torch.arange(80) + 0.5, indexing="ij")
+    disc = (y - 24) ** 2 + (x - 24) ** 2 < 15**2
+    bar = (y >= 60) & (y < 84) & (x >= 20) & (x < 68)
+    image = torch.full((3, 96, 80), 0.5)
+    image[:, disc], image[:, bar] = 0.9, 0.1
+    masks = torch.stack([disc, bar])
+    target = Target(
+        boxes=masks_to_boxes(masks),
+        labels=torch.tensor([1, 2]),
+        masks=masks,
+        iscrowd=torch.zeros(2, dtype=torch.bool),
+        area=masks.sum((1, 2)).float(),
+        size=(96, 80),
+        image_id=5,
+    )
+    return image, target
+
+
+# --- the rules -------------------------------------------------------------------------------
+
+
+def values(case: str, role: str, name: str) -> torch.Tensor:
+    return torch.as_tensor(RULES[case][role][name]).double()
+
+
+def test_scale_bins_are_the_released_codes() -> None:
+    boxes = xywh_to_xyxy(values("scale_bins", "in", "boxes_xywh"))
+    log2_scale, centers = scale_bins(boxes, 160)
+    assert object_side(160) == 92
+    torch.testing.assert_close(log2_scale, values("scale_bins", "out", "log2_scale"))
+    torch.testing.assert_close(
+        centers, values("scale_bins", "out", "scaled_center"), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_jittered_windows_are_the_released_codes() -> None:
+    boxes = xywh_to_xyxy(values("jitter", "in", "boxes_xywh"))
+    windows = canonical_windows(boxes, 160, 16.0, 192, values("jitter", "in", "uniforms"))
+    expected = values("jitter", "out", "windows_xywh")
+    torch.testing.assert_close(xyxy_to_xywh(windows), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_negatives_are_the_released_codes() -> None:
+    boxes = xywh_to_xyxy(values("negatives", "in", "boxes_xywh"))
+    candidates = values("negatives", "in", "candidates_x_y_log2scale")
+    accepted = far_from_objects(candidates[:, :2], candidates[:, 2], boxes, 160, 16.0)
+    assert accepted.tolist() == values("negatives", "out", "accepted").bool().tolist()
+    with pytest.raises(SeglibError, match=r"\[K, 2\] places"):
+        far_from_objects(candidates, candidates[:, 2], boxes, 160, 16.0)
+
+
+def test_labels_are_the_papers() -> None:
+    offset, ratio = (values("paper_labels", "in", n) for n in ("offset_xy", "log2_ratio"))
+    labels = canonical_labels(offset, ratio)
+    assert labels.tolist() == RULES["paper_labels"]["out"]["label"].tolist()
+
+
+def test_the_loss_is_the_papers_and_the_small_weight_is_on_the_score() -> None:
+    logits, signs = (values("loss", "in", n) for n in ("mask_logits", "mask_targets"))
+    labels = values("loss", "in", "labels")
+    mask = soft_margin(logits, signs).mean((1, 2)) * (labels > 0)
+    score = soft_margin(values("loss", "in", "score_logits"), labels)
+    torch.testing.assert_close(mask, values("loss", "out", "mask_term"), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(score, values("loss", "out", "score_term"), rtol=1e-5, atol=1e-6)
+    total = (mask + DeepMaskConfig.paper().score_weight * score).sum()
+    torch.testing.assert_close(total, values("loss", "out", "total_sum"), rtol=1e-5, atol=1e-6)
+
+
+def test_a_canonical_window_is_positive_whatever_the_chance_and_objects_fill_four_sevenths() -> (
+    None
+):
+    boxes = torch.tensor([[10.0, 20.0, 42.0, 30.0], [0.0, 0.0, 5.0, 90.0]])
+    middle = canonical_windows(boxes, 56, 4.0)
+    assert middle[0].tolist() == [-2.0, -3.0, 54.0, 53.0]  # 32 px long: the window is 56 px
+    for corner in (0.001, 0.999):
+        windows = canonical_windows(boxes, 56, 4.0, None, torch.full((2, 3), corner))
+        assert window_labels(windows, boxes, 56, 4.0).diagonal().tolist() == [1, 1]
+    far = torch.tensor([[100.0, 100.0, 156.0, 156.0]])
+    assert window_labels(far, boxes, 56, 4.0).tolist() == [[-1, -1]]
+
+
+# --- windows and patches ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [17, 48, 130])
+def test_a_crop_of_everything_is_the_resized_image(size: int) -> None:
+    image = torch.rand(3, 48, 48, dtype=torch.float64)
+    crop = crop_windows(image, torch.tensor([[0.0, 0.0, 48.0, 48.0]]), size)[0]
+    resized = F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True)[0]
+    torch.testing.assert_close(crop, resized, rtol=1e-5, atol=1e-6)
+
+
+def test_beyond_the_picture_a_crop_is_filled() -> None:
+    image = torch.arange(16.0).view(1, 4, 4)
+    crop = crop_windows(image, torch.tensor([[-2.0, -2.0, 6.0, 6.0]]), 8, fill=0.5)[0, 0]
+    torch.testing.assert_close(crop[2:6, 2:6], image[0])
+    assert (crop[:2] == 0.5).all()
+    assert (crop[:, 6:] == 0.5).all()
+    with pytest.raises(SeglibError, match="crop_windows needs"):
+        crop_windows(image, torch.zeros(4), 8)
+
+
+def test_windows_stand_where_methods_put_them() -> None:
+    windows = sliding_windows((64, 96), (32, 48), patch=56, stride=8)  # at scale 1/2
+    assert windows.shape == (5, 7, 4)
+    # cell (i, j): corner (stride * j - patch / 2) / scale, side patch / scale
+    assert windows[2, 3].tolist() == [(24 - 28) * 2, (16 - 28) * 2, (24 + 28) * 2, (16 + 28) * 2]
+
+
+def test_every_object_between_the_extreme_scales_is_canonical_in_some_window() -> None:
+    model = build_model("deepmask", CATEGORIES)
+    assert isinstance(model, DeepMask)
+    windows = torch.cat([level.flatten(0, 1) for level in model.windows((128, 128))])
+    generator = torch.Generator().manual_seed(0)
+    side = torch.exp2(torch.linspace(2.77, 6.99, 200))  # 6.8 to 127 px
+    center = side / 2 + (128 - side) * torch.rand(2, 200, generator=generator)
+    boxes = torch.stack([*(center - side / 2), *(center + side / 2)], dim=1)
+    labels = window_labels(windows, boxes, model.config.patch, model.config.shift)
+    assert (labels > 0).any(dim=0).all()
+
+
+def test_patches_are_half_positive_seeded_and_obey_the_rules() -> None:
+    image, target = scene()
+    rules = tiny().rules
+    patches = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    again = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    assert torch.equal(patches.images, again.images)
+    assert patches.images.shape[1:] == (3, rules.window, rules.window)
+    labels = window_labels(patches.windows, target.boxes, rules.patch, rules.shift)
+    positive = patches.labels > 0
+    assert positive.sum() == 20
+    assert (~positive).sum() == 20
+    assert (labels[positive] == 1).any(dim=1).all()
+    assert (labels[~positive] == -1).all()
+    assert (patches.masks[positive].amax((1, 2)) > 0.99).all()
+    assert (patches.masks[~positive] == 0).all()
+
+
+def test_a_positive_patch_shows_what_its_mask_says() -> None:
+    image, target = scene()
+    rules = tiny(context=0).rules
+    patches = draw_patches(image, target[:1], rules, 10, torch.Generator().manual_seed(0))
+    for picture, mask, label in zip(patches.images, patches.masks, patches.labels, strict=True):
+        if label > 0:  # mirrored or not, the disc is where the mask is
+            assert (picture[0][mask > 0.99] > 0.85).all()
+            assert (picture[0][mask == 0] < 0.55).all()
+
+
+def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() -> None:
+    image, target = scene()
+    rules = tiny(min_area=1000.0).rules
+    generator = torch.Generator().manual_seed(0)
+    only_bar = draw_patches(image, target, rules, 20, generator)
+    labels = window_labels(only_bar.windows, target.boxes, rules.patch, rules.shift)
+    assert (labels[only_bar.labels > 0][:, 1] == 1).all()
+    target.iscrowd[:] = True
+    none = draw_patches(image, target, rules, 20, generator)
+    assert none.labels.tolist() == [-1] * 10
+
+
+def test_the_released_negatives_can_be_chosen() -> None:
+    image, target = scene()
+    rules = tiny(negatives="released").rules
+    patches = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    assert (patches.labels < 0).any()
+
+
+# --- the network -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_linear_layer_slides_as_a_convolution(dilation: int) -> None:
+    layer = SlidingLinear(3, 5, kernel_size=3, dilation=dilation).double()
+    x = torch.randn(2, 3, 9, 8, dtype=torch.float64)
+    everywhere = layer(x)
+    span = layer.span
+    assert everywhere.shape == (2, 5, 10 - span, 9 - span)
+    for i, j in ((0, 0), (2, 1)):
+        here = layer(x[:, :, i : i + span, j : j + span])
+        plain = x[:, :, i : i + span : dilation, j : j + span : dilation]
+        by_hand = plain.flatten(1) @ layer.weight.T + layer.bias
+        torch.testing.assert_close(here[:, :, 0, 0], by_hand)
+        torch.testing.assert_close(everywhere[:, :, i, j], by_hand)
+
+
+@pytest.mark.parametrize("variant", ["vgg", "resnet"])
+def test_the_heads_answer_an_image_as_they_answer_each_window(variant: str) -> None:
+    model = tiny_vgg() if variant == "vgg" else tiny()
+    network = model.network.double().eval()
+    cells, margin = model.config.patch // model.config.stride, network.margin
+    features = torch.randn(
+        1, network.reduce[0].in_channels, cells + 2 * margin + 3, cells + 2 * margin + 2
+    )
+    network.trunk = nn.Identity()
+    features = features.double()
+    everywhere = network(features)
+    assert everywhere.scores.shape == (1, 4, 3)
+    side = cells + 2 * margin
+    for i, j in ((0, 0), (3, 2)):
+        window = network(features[:, :, i : i + side, j : j + side])
+        torch.testing.assert_close(everywhere.codes[:, :, i, j], window.codes[:, :, 0, 0])
+        torch.testing.assert_close(everywhere.scores[:, i, j], window.scores[:, 0, 0])
+
+
+def tiny_vgg() -> DeepMask:
+    """The paper's structure with few channels: 224 px patches of 14 x 14 cells."""
+    torch.manual_seed(0)
+    model = build_model(
+        "deepmask",
+        CATEGORIES,
+        preset="paper",
+        variant="vgg",
+        vgg_stages=((4,), (4,), (8, 8), (8, 8), (8, 8)),
+        reduced=8,
+        rank=6,
+        score_widths=(8, 8),
+    )
+    assert isinstance(model, DeepMask)
+    return model
+
+
+def test_the_papers_score_branch_pools_then_reads_seven_by_seven() -> None:
+    network = tiny_vgg().network.double().eval()
+    features = torch.randn(2, 8, 14, 14, dtype=torch.float64)
+    linears = [m for m in network.score if isinstance(m, SlidingLinear)]
+    x = F.max_pool2d(features, 2).flatten(1)  # as published: stride 2, then fully connected
+    for layer in linears[:-1]:
+        x = F.relu(F.linear(x, layer.weight, layer.bias))
+    published = F.linear(x, linears[-1].weight, linears[-1].bias)
+    torch.testing.assert_close(network.score(features)[:, :, 0, 0], published)
+
+
+def test_nothing_stands_between_the_two_linear_maps() -> None:
+    network = tiny().network.double().eval()
+    x = torch.randn(40, 8, 7, 7, dtype=torch.float64)
+    masks = network.decode(network.squeeze(x)[:, :, 0, 0]).flatten(1)
+    product = network.decoder.weight @ network.squeeze.weight
+    bias = network.decoder.weight @ network.squeeze.bias + network.decoder.bias
+    torch.testing.assert_close(masks, x.flatten(1) @ product.T + bias)
+    assert torch.linalg.matrix_rank(masks - bias) == 12  # of 40 masks with 784 pixels each
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "millions"),
+    [
+        ("pocket", {}, (0.8, 1.3)),
+        ("paper", {}, (70, 80)),
+        ("paper", {"variant": "resnet"}, (15, 19)),
+    ],
+)
+def test_sizes_of_the_presets(
+    preset: str, options: dict[str, str], millions: tuple[float, float]
+) -> None:
+    with torch.device("meta"):
+        model = build_model("deepmask", CATEGORIES, preset=preset, **options)  # type: ignore[arg-type]
+    count = sum(p.numel() for p in model.parameters()) / 1e6
+    assert millions[0] < count < millions[1]
+
+
+def test_a_stride_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(SeglibError, match="multiples"):
+        tiny(patch=60)
+    with pytest.raises(SeglibError, match="no variant"):
+        tiny(variant="alexnet")
+
+
+# --- the contract ----------------------------------------------------------------------------
+
+
+def test_losses_are_mean_over_patches_with_the_score_at_a_thirty_second() -> None:
+    image, target = scene()
+    model = tiny(dropout=0.0).eval()
+    torch.manual_seed(4)
+    losses = model.loss([image], [target])
+    torch.manual_seed(4)
+    patches = model.draw([image], [target])
+    maps = model.network((patches.images - mean()) / std())
+    signs = patches.labels.float()
+    score = F.softplus(-signs * maps.scores[:, 0, 0]).mean()
+    torch.testing.assert_close(losses["loss_score"], score / 32)
+    positive = patches.labels > 0
+    logits = model.masks(maps.codes[positive, :, 0, 0])
+    fine = F.interpolate(logits[:, None], size=(56, 56), mode="bilinear")[:, 0]
+    true = (patches.masks[positive] >= 0.5).float()
+    each = F.binary_cross_entropy_with_logits(fine, true, reduction="none").mean((1, 2))
+    torch.testing.assert_close(losses["loss_mask"], each.sum() / len(signs))
+
+
+def mean() -> torch.Tensor:
+    return torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+
+
+def std() -> torch.Tensor:
+    return torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+
+def test_the_loss_follows_torchs_generator_and_reaches_every_parameter() -> None:
+    image, target = scene()
+    model = tiny(dropout=0.0)
+    torch.manual_seed(1)
+    first = model.loss([image], [target])
+    torch.manual_seed(1)
+    second = model.loss([image], [target])
+    assert first["loss_mask"].item() == second["loss_mask"].item()
+    sum(first.values(), torch.zeros(())).backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
+
+
+def test_images_without_objects_teach_the_score_alone() -> None:
+    image, target = scene()
+    losses = tiny().loss([image], [target[:0]])
+    assert losses["loss_mask"].item() == 0.0
+    assert losses["loss_score"].item() > 0.0
+    sum(losses.values(), torch.zeros(())).backward()
+
+
+def test_the_mean_mask_is_the_mean_of_the_masks_learned_from() -> None:
+    image, target = scene()
+    model = tiny()
+    total, seen = torch.zeros(28, 28), 0
+    for step in range(3):
+        torch.manual_seed(step)
+        model.loss([image], [target])
+        torch.manual_seed(step)
+        patches = model.draw([image], [target])
+        masks = patches.masks[patches.labels > 0]
+        total += F.avg_pool2d(masks, 2).sum(0)
+        seen += len(masks)
+    assert model.masks_seen == seen
+    torch.testing.assert_close(model.mean_mask, total / seen)
+    before = model.mean_mask.clone()
+    model.eval().loss([image], [target])
+    assert torch.equal(model.mean_mask, before)
+
+
+def test_forward_answers_the_windows_it_names() -> None:
+    image = torch.rand(3, 50, 70)
+    model = tiny().eval()
+    levels = model([image, image[:, :40]])
+    assert [len(some) for some in levels] == [3, 3]
+    half, _, full = levels[0]
+    assert (half.octave, full.octave) == (-1.0, 0.0)
+    assert half.scores.shape == (25 // 8 + 1, 35 // 8 + 1)
+    assert full.windows.shape == (7, 9, 4)
+    assert full.codes.shape == (12, 7, 9)
+    for level, windows in zip(levels[0], model.windows((50, 70)), strict=True):
+        assert torch.equal(level.windows, windows)
+
+
+def test_the_network_sees_in_a_window_what_training_would_have_cut_there() -> None:
+    image = torch.rand(3, 50, 70)
+    model = tiny().eval()
+    windows = model.windows((50, 70))[0]  # at half size
+    seen = model._padded(image, -1.0, windows.shape[:2])
+    window = windows[2, 3]
+    margin = model.config.context / model.config.patch * (window[2:] - window[:2])
+    wide = torch.cat([window[:2] - margin, window[2:] + margin])
+    patch = model._normalised(crop_windows(image, wide[None], model.rules.window, 0.5))
+    side = model.rules.window
+    torch.testing.assert_close(
+        seen[:, :, 16 : 16 + side, 24 : 24 + side], patch, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_proposals_keep_the_contract() -> None:
+    model = tiny(proposals=30, mask_threshold=0.4).train()
+    images = [torch.rand(3, 64, 48), torch.rand(3, 40, 72)]
+    predictions = model.predict(images)
+    assert model.training
+    for image, prediction in zip(images, predictions, strict=True):
+        found = prediction.proposals
+        assert found is not None
+        assert found.masks is not None
+        assert prediction.size == tuple(image.shape[1:]) == tuple(found.masks.shape[1:])
+        assert 5 <= len(found) <= 30
+        assert found.scores.diff().le(0).all()
+        assert 0 <= found.scores.min() <= found.scores.max() <= 1
+        assert torch.equal(found.boxes, masks_to_boxes(found.masks))
+        assert found.labels.eq(1).all()
+        assert found.masks.flatten(1).any(1).all()
+
+
+def test_a_state_dict_comes_back_and_keeps_the_mean_mask() -> None:
+    image, target = scene()
+    model, other = tiny(), tiny()
+    model.loss([image], [target])
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.mean_mask, model.mean_mask)
+    config = DeepMaskConfig.from_dict(DeepMaskConfig.pocket().to_dict())
+    assert config == DeepMaskConfig.pocket()
+
+
+def test_a_tiny_scene_is_learned_by_heart() -> None:
+    image, target = scene()
+    model = tiny(dropout=0.0, patches=16)
+    losses = overfit(model, [image], [target], steps=80, lr=5e-3)
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
+    found = model.predict([image])[0].proposals
+    assert found is not None
+    assert found.masks is not None
+    ious = mask_iou(found.masks[:20], target.masks)
+    assert (ious.amax(0) > 0.75).all()
+
+
+# --- baseline and ceiling --------------------------------------------------------------------
+
+
+def test_a_perfect_network_finds_what_its_windows_hold() -> None:
+    _image, target = scene()
+    model = tiny()  # scales 1/2 to 1: objects of 27 to 76 px
+    found = perfect_proposals(model, target)
+    assert found.masks is not None
+    assert len(found) == 2
+    assert (mask_iou(found.masks, target.masks).diagonal() > 0.85).all()
+    fewer = perfect_proposals(tiny(octaves=(0.0, 0.0)), target)
+    assert len(fewer) == 1  # the bar, 48 px long, is 0.58 octaves too long for 32
+
+
+def test_baseline_and_ceiling_bracket_a_toy_data_set() -> None:
+    dataset = ToyDataset(2)
+    model = tiny(octaves=(-1.0, 1.0))
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 28), torch.linspace(-1, 1, 28), indexing="ij")
+    model.mean_mask.copy_((y**2 + x**2 < 0.3).float())
+    low, high = mean_mask_baseline(model, dataset), window_ceiling(model, dataset)
+    assert set(low) == set(high)
+    assert low["mask_AR@100"] < high["mask_AR@100"] <= 1
+    assert mean_mask_baseline(model, dataset) == low
