@@ -74,7 +74,7 @@ def test_an_oracle_scores_one_everywhere() -> None:
     limited = {"mask_AR1", "box_AR1"}
     assert {v for n, v in metrics.figures.items() if n not in limited} == {1.0}
     assert metrics.figures["mask_AR1"] == 0.5
-    assert len(metrics.figures) == 4 + 12 + 12 + 6
+    assert len(metrics.figures) == 4 + 12 + 12 + 6 + 6
     assert metrics.notes == []
     assert metrics.per_class["iou"] == {"background": 1, "disc": 1, "square": 1, "sea": 1}
     assert metrics.per_class["mask_AP"]["disc"] == 1.0
