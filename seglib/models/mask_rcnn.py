@@ -120,8 +120,9 @@ class MaskRCNNConfig(ModelConfig):
     def pocket(cls) -> MaskRCNNConfig:
         """About 2.7 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
-        Pixel constants follow the objects, 6 to 120 px: anchors of 10 to 80 px, and a box of
-        32 px already reads stride 8, since masks need cells to be cut from.
+        Pixel constants follow the objects, 6 to 120 px: anchors of 10 to 80 px, and only boxes of
+        64 px and more leave the level of stride 4, since a mask is cut from cells: 16 across at
+        the most, as in the published rule.
         """
         return cls(
             conventions="detectron2",
@@ -134,12 +135,12 @@ class MaskRCNNConfig(ModelConfig):
             fpn_width=64,
             pooled_level=False,
             anchor_sizes=((10,), (20,), (40,), (80,)),
-            canonical_size=64,
+            canonical_size=128,
             rpn=RPNRules(sampled=128, before_nms=(200, 200), after_nms=(200, 100)),
             rois=64,
             box_hidden=256,
-            mask_width=64,
-            mask_convolutions=2,
+            mask_width=48,
+            mask_convolutions=4,
         )
 
     @classmethod
