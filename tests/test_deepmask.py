@@ -166,7 +166,7 @@ def test_every_object_between_the_extreme_scales_is_canonical_in_some_window() -
     assert (labels > 0).any(dim=0).all()
 
 
-def test_patches_are_half_positive_seeded_and_obey_the_rules() -> None:
+def test_patches_are_seeded_and_obey_the_rules() -> None:
     image, target = scene()
     rules = tiny().rules
     patches = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
@@ -175,8 +175,8 @@ def test_patches_are_half_positive_seeded_and_obey_the_rules() -> None:
     assert patches.images.shape[1:] == (3, rules.window, rules.window)
     labels = window_labels(patches.windows, target.boxes, rules.patch, rules.shift)
     positive = patches.labels > 0
-    assert positive.sum() == 20
-    assert (~positive).sum() == 20
+    assert positive.sum() == 30  # three of four
+    assert (~positive).sum() == 10
     assert (labels[positive] == 1).any(dim=1).all()
     assert (labels[~positive] == -1).all()
     assert (patches.masks[positive].amax((1, 2)) > 0.99).all()
@@ -202,7 +202,7 @@ def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() 
     assert (labels[only_bar.labels > 0][:, 1] == 1).all()
     target.iscrowd[:] = True
     none = draw_patches(image, target, rules, 20, generator)
-    assert none.labels.tolist() == [-1] * 10
+    assert none.labels.tolist() == [-1] * 5
 
 
 def test_the_released_negatives_can_be_chosen() -> None:
@@ -440,7 +440,7 @@ def test_a_state_dict_comes_back_and_keeps_the_mean_mask() -> None:
 def test_a_tiny_scene_is_learned_by_heart() -> None:
     image, target = scene()
     model = tiny(dropout=0.0, patches=16)
-    losses = overfit(model, [image], [target], steps=80, lr=5e-3)
+    losses = overfit(model, [image], [target], steps=60, lr=5e-3)
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
     found = model.predict([image])[0].proposals
     assert found is not None

@@ -64,6 +64,7 @@ class DeepMaskConfig(ModelConfig):
         dropout: in the score branch.
         score_weight: of the score's loss; the mask's is 1.
         patches: drawn from every image in a training step.
+        positive_share: of the patches that shows an object.
         negatives: whose rule, see `seglib.ops.canonical`.
         min_area: px² of the image; smaller objects are not taught.
         min_side: px; nor are objects with a narrower box.
@@ -90,6 +91,7 @@ class DeepMaskConfig(ModelConfig):
     dropout: float = 0.5
     score_weight: float = 1 / 32
     patches: int = 2
+    positive_share: float = 0.5
     negatives: NegativeRule = "released"
     min_area: float = 100.0
     min_side: float = 5.0
@@ -108,7 +110,8 @@ class DeepMaskConfig(ModelConfig):
 
         Windows of 56 px in steps of 8, objects of 32 px in them, 4 px of tolerance: half a step,
         so that every object is canonical in some window. Nine scales from 1/4 to 4 bring objects
-        of 7 to 150 px to size. Masks have 28 x 28 cells.
+        of 7 to 150 px to size. Masks have 28 x 28 cells. Three patches of four show an object: the
+        released code draws as many for the mask, all with objects, as for the score, half of them.
         """
         return cls(
             image_size=128,
@@ -123,11 +126,11 @@ class DeepMaskConfig(ModelConfig):
             score_widths=(256,),
             dropout=0.1,
             patches=8,
+            positive_share=0.75,
             negatives="paper",
             min_area=16.0,
             min_side=2.0,
             octaves=(-2.0, 2.0),
-            mask_threshold=0.5,
             blocks=(1, 1, 1),
             bottleneck=False,
             width=40,
@@ -198,6 +201,7 @@ class DeepMask(Segmenter):
             octaves=config.octaves,
             min_area=config.min_area,
             min_side=config.min_side,
+            positive_share=config.positive_share,
             negatives=config.negatives,
         )
 

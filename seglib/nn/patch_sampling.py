@@ -35,6 +35,7 @@ class PatchRules:
         octaves: smallest and largest log2 of the factor that brings an image to a window.
         min_area: px² of the image; smaller objects are not taught.
         min_side: px of the image; so are objects whose box is narrower.
+        positive_share: of the patches that shows an object.
         negatives: "paper" (see `window_labels`) or "released" (see `far_from_objects`).
     """
 
@@ -45,6 +46,7 @@ class PatchRules:
     octaves: tuple[float, float]
     min_area: float
     min_side: float
+    positive_share: float = 0.5
     negatives: NegativeRule = "paper"
 
     @property
@@ -79,7 +81,7 @@ class Patches:
 def draw_patches(
     image: Tensor, target: Target, rules: PatchRules, count: int, generator: Generator
 ) -> Patches:
-    """Draw patches of one image: half with an object, as far as there are any, half without.
+    """Draw patches of one image: a share with an object, if it has any, the others without.
 
     First a class is drawn, then an object of it, so that rare classes are seen as often.
 
@@ -87,16 +89,17 @@ def draw_patches(
         image: float [3, H, W] in 0…1.
         target: its objects; crowds are neither taught nor avoided.
         rules: see `PatchRules`.
-        count: how many patches; an image without objects gives half as many, and one that is
-            all objects may give fewer negatives.
+        count: how many patches; an image without objects gives the negatives alone, and one
+            that is all objects may give fewer of those.
         generator: on the CPU; all chance comes from it.
     """
     objects: Target = target[~target.iscrowd]
     sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).amin(dim=1)
     taught = objects[(objects.area >= rules.min_area) & (sides >= rules.min_side)]
-    parts = [_negatives(image, objects.boxes, rules, count // 2, generator)]
-    if len(taught) and count > 1:
-        parts.append(_positives(image, taught, rules, count - count // 2, generator))
+    positives = round(rules.positive_share * count)
+    parts = [_negatives(image, objects.boxes, rules, count - positives, generator)]
+    if len(taught):
+        parts.append(_positives(image, taught, rules, positives, generator))
     return Patches.cat(parts)
 
 
