@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from seglib.cli.window_lines import window_lines
 from seglib.errors import SeglibError
+from seglib.metrics.evaluate import evaluate
 from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
 from seglib.models import build_model
 from seglib.models.deepmask import DeepMask, DeepMaskConfig
@@ -439,8 +441,8 @@ def test_a_state_dict_comes_back_and_keeps_the_mean_mask() -> None:
 
 def test_a_tiny_scene_is_learned_by_heart() -> None:
     image, target = scene()
-    model = tiny(dropout=0.0, patches=16)
-    losses = overfit(model, [image], [target], steps=60, lr=5e-3)
+    model = tiny(dropout=0.0)
+    losses = overfit(model, [image], [target], steps=120, lr=1e-2)
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
     found = model.predict([image])[0].proposals
     assert found is not None
@@ -472,3 +474,18 @@ def test_baseline_and_ceiling_bracket_a_toy_data_set() -> None:
     assert set(low) == set(high)
     assert low["mask_AR@100"] < high["mask_AR@100"] <= 1
     assert mean_mask_baseline(model, dataset) == low
+
+
+def test_evaluation_is_printed_beside_baseline_and_ceiling() -> None:
+    dataset = ToyDataset(2)
+    model = tiny(octaves=(-1.0, 1.0), proposals=50)
+    model.mean_mask[8:20, 8:20] = 1.0
+    figures = evaluate(model, dataset).figures
+    assert {"mask_AR@10", "mask_AR@100", "mask_AR@1000", "box_AR@100"} <= set(figures)
+    lines, values = window_lines(model, dataset, None, figures | {"mask_AR@100": 0.4})
+    assert lines[0].startswith("baseline: the same windows with the mean training mask")
+    assert lines[1].startswith("ceiling: a perfect network with these windows and 28 x 28 masks")
+    row = values["mask_AR@100"]
+    assert row["share"] == pytest.approx(0.4 / row["ceiling"])
+    assert ("times" in row) == (row["baseline"] > 0)
+    assert lines[-2].endswith(f"{row['share']:.3f} of the ceiling on these 2 images")
