@@ -25,6 +25,7 @@ from seglib.plotting.networks import (
     touching_instances,
 )
 from seglib.plotting.overlays import class_color, overlay
+from seglib.plotting.proposals import show_average_recall, show_coverage
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
 from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
@@ -37,6 +38,12 @@ from seglib.plotting.transposed import (
     show_checkerboard,
     show_im2col,
     show_transposed_convolution,
+)
+from seglib.plotting.windows import (
+    show_patches,
+    show_window,
+    show_window_labels,
+    show_window_scores,
 )
 
 __all__ = [
@@ -70,8 +77,10 @@ __all__ = [
     "resnet_diagram",
     "score_maps",
     "show_alignment",
+    "show_average_recall",
     "show_bilinear_kernel",
     "show_checkerboard",
+    "show_coverage",
     "show_field_growth",
     "show_heatmap",
     "show_im2col",
@@ -81,6 +90,7 @@ __all__ = [
     "show_mask_pixels",
     "show_output_sizes",
     "show_panoptic",
+    "show_patches",
     "show_polygon",
     "show_prediction",
     "show_receptive_field",
@@ -88,6 +98,9 @@ __all__ = [
     "show_sample",
     "show_semantic",
     "show_transposed_convolution",
+    "show_window",
+    "show_window_labels",
+    "show_window_scores",
     "styled",
     "task_comparison",
     "timeline",

@@ -5,6 +5,7 @@ from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.overlap import IoUExplorer
 from seglib.widgets.quiz import Option, Question, Quiz
 from seglib.widgets.skips import SkipMixer
+from seglib.widgets.sliding_window import SlidingWindow
 from seglib.widgets.stepper import ConvolutionStepper
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Quiz",
     "ReceptiveField",
     "SkipMixer",
+    "SlidingWindow",
 ]

@@ -1,0 +1,101 @@
+"""Class-agnostic proposals: which objects a short list covers, and how recall grows with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from seglib.errors import SeglibError
+from seglib.ops.masks import mask_iou
+from seglib.plotting.canvas import Canvas
+from seglib.plotting.images import panel_height, panel_pixels, show_pixels
+from seglib.plotting.style import GREY, Figure, color, figure, rgb, styled
+from seglib.structures import Instances, Target
+
+
+@styled
+def show_coverage(
+    image: Any,
+    proposals: Instances,
+    target: Target,
+    counts: Sequence[int] = (10, 100, 1000),
+    *,
+    caption: str = "",
+    panel: float = 3.3,
+) -> Figure:
+    """How well the best 10, 100, 1000 proposals cover the true objects.
+
+    In every panel each object wears the mask of the proposal that fits it best, with the IoU;
+    an object that none fits by at least 0.5 is hatched instead.
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        proposals: with masks, best score first.
+        target: the objects; crowds are left out.
+        counts: one panel each.
+        caption: under all.
+        panel: width of one panel in inches.
+    """
+    if proposals.masks is None:
+        raise SeglibError("show_coverage needs proposals with masks")
+    objects: Target = target[~target.iscrowd]
+    fig, grid = figure(len(counts), panel=(panel, panel_height(image, panel)), caption=caption)
+    overlaps = mask_iou(proposals.masks, objects.masks)  # [N, G]
+    for axes, count in zip(grid.flat, counts, strict=True):
+        canvas = Canvas(image, panel_pixels(len(counts), panel), shrink=True)
+        found = 0
+        best = overlaps[:count].max(dim=0) if len(overlaps) else None
+        for i, box in enumerate(objects.boxes):
+            value = float(best.values[i]) if best is not None else 0.0
+            if best is None or value < 0.5:
+                canvas.hatch(canvas.grow(objects.masks[i]), (90, 90, 90))
+                continue
+            bits = canvas.grow(proposals.masks[best.indices[i]])
+            canvas.fill(bits, rgb(i))
+            canvas.outline(bits, rgb(i))
+            canvas.tag(f"{value:.2f}", box, rgb(i))
+            found += 1
+        title = f"the best {count}: {found} of {len(objects)} objects"
+        show_pixels(axes, canvas.pixels, title)
+    return fig
+
+
+@styled
+def show_average_recall(
+    lines: Mapping[str, Mapping[int, float]],
+    *,
+    title: str = "Average recall",
+    caption: str = "",
+) -> Figure:
+    """Average recall over the number of proposals allowed, one line each.
+
+    Args:
+        lines: name → number of proposals → average recall in 0…1.
+        title: over it.
+        caption: under it.
+    """
+    fig, grid = figure(panel=(6.6, 3.4), caption=caption)
+    axes = grid[0, 0]
+    for i, (name, values) in enumerate(lines.items()):
+        counts = np.array(sorted(values))
+        heights = np.array([values[int(count)] for count in counts])
+        axes.plot(counts, heights, "o-", color=color(i), label=name)
+        for count, height in zip(counts, heights, strict=True):
+            axes.annotate(
+                f"{height:.2f}",
+                (count, height),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8.5,
+                color=GREY,
+            )
+    axes.set_xscale("log")
+    ticks = sorted({count for values in lines.values() for count in values})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set(ylim=(0, 1.08), xlabel="proposals an image", ylabel="average recall", title=title)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return fig
