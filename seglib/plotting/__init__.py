@@ -3,6 +3,7 @@
 from seglib.plotting.alignment import show_alignment
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
 from seglib.plotting.curves import bars, histogram, history_curve, layer_profile, training_curve
+from seglib.plotting.detection import show_boxes, show_corrections
 from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
 from seglib.plotting.features import feature_colors
 from seglib.plotting.images import (
@@ -27,6 +28,7 @@ from seglib.plotting.networks import (
 from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.proposals import show_average_recall, show_coverage
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
+from seglib.plotting.rois import reading_curve, show_roi_reading
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
 from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
 from seglib.plotting.sizes import show_output_sizes
@@ -73,13 +75,16 @@ __all__ = [
     "overlay",
     "paint_labels",
     "precision_recall",
+    "reading_curve",
     "residual_diagram",
     "resnet_diagram",
     "score_maps",
     "show_alignment",
     "show_average_recall",
     "show_bilinear_kernel",
+    "show_boxes",
     "show_checkerboard",
+    "show_corrections",
     "show_coverage",
     "show_field_growth",
     "show_heatmap",
@@ -95,6 +100,7 @@ __all__ = [
     "show_prediction",
     "show_receptive_field",
     "show_rle",
+    "show_roi_reading",
     "show_sample",
     "show_semantic",
     "show_transposed_convolution",

@@ -1,5 +1,6 @@
 """Explorers to turn and quizzes to answer; each recomputes through seglib's own functions."""
 
+from seglib.widgets.anchors import AnchorExplorer
 from seglib.widgets.explorer import Explorer
 from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.overlap import IoUExplorer
@@ -7,11 +8,14 @@ from seglib.widgets.quiz import Option, Question, Quiz
 from seglib.widgets.skips import SkipMixer
 from seglib.widgets.sliding_window import SlidingWindow
 from seglib.widgets.stepper import ConvolutionStepper
+from seglib.widgets.suppression import NMSStepper
 
 __all__ = [
+    "AnchorExplorer",
     "ConvolutionStepper",
     "Explorer",
     "IoUExplorer",
+    "NMSStepper",
     "Option",
     "Question",
     "Quiz",

@@ -1,0 +1,194 @@
+"""What a box reads from a map of cells: rounded (RoIPool) or between them (RoIAlign)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from seglib.errors import SeglibError
+from seglib.plotting.canvas import to_numpy
+from seglib.plotting.detection import HALO, picture_under
+from seglib.plotting.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    VERMILION,
+    Figure,
+    color,
+    figure,
+    styled,
+)
+
+
+def pooled_bins(span: tuple[float, float], stride: float, bins: int) -> tuple[list[int], list[int]]:
+    """The cells of RoIPool's bins along one axis; neighbours may share a cell.
+
+    Args:
+        span: of the box, in pixels.
+        stride: pixels a cell.
+        bins: along the axis.
+
+    Returns:
+        first cell of every bin, and one past its last.
+    """
+    first, last = (math.floor(edge / stride + 0.5) for edge in span)
+    step = max(last - first + 1, 1) / bins
+    return (
+        [math.floor(b * step) + first for b in range(bins)],
+        [math.ceil((b + 1) * step) + first for b in range(bins)],
+    )
+
+
+@styled
+def show_roi_reading(
+    image: Any,
+    box: Any,
+    stride: int,
+    bins: int = 2,
+    samples: int = 2,
+    *,
+    title: str = "",
+    caption: str = "",
+) -> Figure:
+    """A box over the cells of a feature map: what RoIPool reads, and what RoIAlign reads.
+
+    Args:
+        image: float [3, H, W] in 0…1, under the cells.
+        box: (x0, y0, x1, y1) in pixels.
+        stride: pixels a cell.
+        bins: along each side of the box.
+        samples: of RoIAlign, along each side of a bin.
+        title: over all.
+        caption: under all.
+    """
+    corners = to_numpy(box).astype(float).tolist()
+    fig, grid = figure(2, 1, panel=(4.6, 4.2), title=title, caption=caption)
+    rounded = _draw_pooled(grid[0, 0], image, corners, stride, bins)
+    picture_under(grid[0, 1], image, "RoIAlign: nothing is rounded")
+    _bin_lines(grid[0, 1], corners, bins)
+    for x in _sample_places(corners[0], corners[2], bins, samples):
+        ys = _sample_places(corners[1], corners[3], bins, samples)
+        grid[0, 1].plot([x] * len(ys), ys, "o", color=VERMILION, markersize=4, path_effects=HALO)
+    for axes in grid[0]:
+        _cell_lines(axes, stride)
+        _frame(axes, corners, BLUE, 2.2)
+        _zoom(axes, [corners, rounded], stride)
+    return fig
+
+
+def _draw_pooled(
+    axes: Axes, image: Any, corners: list[float], stride: int, bins: int
+) -> list[float]:
+    """The rounded box in pixels, drawn with its bins."""
+    picture_under(axes, image, "RoIPool: rounded to whole cells")
+    x_first, x_end = pooled_bins((corners[0], corners[2]), stride, bins)
+    y_first, y_end = pooled_bins((corners[1], corners[3]), stride, bins)
+    for row in range(bins):
+        for column in range(bins):
+            edges = [x_first[column], y_first[row], x_end[column], y_end[row]]
+            read = [edge * stride for edge in edges]
+            axes.add_patch(
+                Rectangle(
+                    (read[0], read[1]),
+                    read[2] - read[0],
+                    read[3] - read[1],
+                    facecolor=color(1 + (row + column) % 2),
+                    alpha=0.28,
+                    linewidth=0,
+                    zorder=2,
+                )
+            )
+    whole = [stride * float(e) for e in (x_first[0], y_first[0], x_end[-1], y_end[-1])]
+    _frame(axes, whole, ORANGE, 2.2, linestyle="--")
+    return whole
+
+
+def _sample_places(start: float, end: float, bins: int, samples: int) -> list[float]:
+    step = (end - start) / (bins * samples)
+    return [start + (i + 0.5) * step for i in range(bins * samples)]
+
+
+def _bin_lines(axes: Axes, corners: list[float], bins: int) -> None:
+    x0, y0, x1, y1 = corners
+    for i in range(1, bins):
+        axes.plot([x0 + (x1 - x0) * i / bins] * 2, [y0, y1], color=BLUE, linewidth=1.2)
+        axes.plot([x0, x1], [y0 + (y1 - y0) * i / bins] * 2, color=BLUE, linewidth=1.2)
+
+
+def _cell_lines(axes: Axes, stride: int) -> None:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for x in np.arange(left, right + 1, stride):
+        axes.axvline(x, color=INK, linewidth=0.6, alpha=0.55)
+    for y in np.arange(top, bottom + 1, stride):
+        axes.axhline(y, color=INK, linewidth=0.6, alpha=0.55)
+
+
+def _frame(axes: Axes, corners: Sequence[float], shade: str, linewidth: float, **look: Any) -> None:
+    x0, y0, x1, y1 = corners
+    axes.add_patch(
+        Rectangle(
+            (x0, y0),
+            x1 - x0,
+            y1 - y0,
+            fill=False,
+            edgecolor=shade,
+            linewidth=linewidth,
+            path_effects=HALO,
+            zorder=4,
+            **look,
+        )
+    )
+
+
+def _zoom(axes: Axes, frames: Sequence[Sequence[float]], air: float) -> None:
+    """Show the frames and a cell around them; beyond the image it is white."""
+    every = np.array(frames)
+    axes.set(
+        xlim=(every[:, 0].min() - air, every[:, 2].max() + air),
+        ylim=(every[:, 3].max() + air, every[:, 1].min() - air),
+    )
+
+
+@styled
+def reading_curve(
+    positions: Any,
+    read: Mapping[str, Any],
+    *,
+    title: str = "",
+    xlabel: str = "where the box is (pixels)",
+    ylabel: str = "where the values were read (pixels)",
+    caption: str = "",
+) -> Figure:
+    """What is read while a box moves, one line for each way of reading, and the line y = x.
+
+    Args:
+        positions: [N].
+        read: name → [N].
+        title: over it.
+        xlabel: of the positions.
+        ylabel: of the readings.
+        caption: under it.
+
+    Raises:
+        SeglibError: a line with another number of values than positions.
+    """
+    x = to_numpy(positions)
+    fig, grid = figure(panel=(6.2, 3.4), caption=caption)
+    axes = grid[0, 0]
+    axes.plot(x, x, color=GREY, linestyle=":", label="exactly there")
+    for number, (name, values) in enumerate(read.items()):
+        y = to_numpy(torch.as_tensor(values))
+        if y.shape != x.shape:
+            raise SeglibError(f"{name!r} has {list(y.shape)} values for {list(x.shape)} positions")
+        axes.plot(x, y, color=(VERMILION, BLUE, ORANGE)[number % 3], label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title)
+    axes.legend()
+    return fig

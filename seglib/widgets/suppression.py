@@ -1,0 +1,104 @@
+"""Non-maximum suppression, one box at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.boxes import box_iou
+from seglib.plotting.detection import draw_verdicts, picture_under
+from seglib.plotting.style import Figure, figure, styled
+from seglib.widgets.explorer import Explorer, choice, slider
+
+WITHIN = "inside a class"
+
+
+class NMSStepper(Explorer):
+    """Step down the ranking: each box that is still there stays and strikes out what it overlaps.
+
+    `values`: `kept`, `struck` and `waiting` boxes as indices, `current` (the box kept last, -1
+    at first), `left` (boxes above the lowest score), and `done`.
+    """
+
+    def __init__(
+        self,
+        image: Tensor,
+        boxes: Tensor,
+        scores: Tensor,
+        labels: Tensor | None = None,
+        names: Sequence[str] = (),
+        *,
+        threshold: float = 0.5,
+        lowest: float = 0.05,
+    ) -> None:
+        """Boxes [N, 4] with scores [N] on `image`; `labels` [N] for suppression by class.
+
+        `names` are written at the boxes.
+        """
+        labels = torch.zeros(len(boxes), dtype=torch.int64) if labels is None else labels
+        if boxes.shape != (len(scores), 4) or labels.shape != scores.shape or len(scores) == 0:
+            raise SeglibError(
+                "NMSStepper needs boxes [N, 4], scores [N] and labels [N], got "
+                f"{list(boxes.shape)}, {list(scores.shape)} and {list(labels.shape)}"
+            )
+        self.image, self.boxes, self.scores, self.labels = image, boxes, scores, labels
+        self.names = list(names) or [""] * len(boxes)
+        super().__init__(
+            {
+                "step": slider("step", 0, 0, len(boxes)),
+                "IoU threshold": slider("IoU threshold", threshold, 0.05, 0.95, 0.05),
+                "lowest score": slider("lowest score", lowest, 0.0, 0.95, 0.05),
+                "suppress": choice("suppress", [WITHIN, "across classes"], WITHIN),
+            }
+        )
+
+    def compute(self) -> dict[str, Any]:
+        """Greedy suppression, stopped after as many kept boxes as the step says."""
+        overlaps = box_iou(self.boxes, self.boxes) > self.setting("IoU threshold")
+        if self.setting("suppress") == WITHIN:
+            overlaps &= self.labels[:, None] == self.labels
+        order = self.scores.argsort(descending=True, stable=True)
+        waiting = [i for i in order.tolist() if self.scores[i] > self.setting("lowest score")]
+        left, kept, struck = len(waiting), [], []
+        while waiting and len(kept) < self.setting("step"):
+            best, *rest = waiting
+            kept.append(best)
+            struck += [i for i in rest if overlaps[best, i]]
+            waiting = [i for i in rest if not overlaps[best, i]]
+        return {
+            "kept": kept,
+            "struck": struck,
+            "waiting": waiting,
+            "current": kept[-1] if kept else -1,
+            "left": left,
+            "done": not waiting,
+        }
+
+    @styled
+    def figure(self) -> Figure:
+        """The boxes over the image, coloured by what has become of them."""
+        height, width = self.image.shape[-2:]
+        fig, grid = figure(panel=(4.8, 4.8 * height / width))
+        axes = picture_under(grid[0, 0], self.image)
+        v = self.values
+        states = {i: name for name in ("waiting", "struck", "kept") for i in v[name]}
+        states[v["current"]] = "current"
+        shown = [i for i in range(len(self.boxes)) if i in states]
+        texts = [f"{self.names[i]} {self.scores[i]:.2f}".strip() for i in shown]
+        draw_verdicts(axes, self.boxes[shown], [states[i] for i in shown], texts)
+        axes.set_title("red: kept now · green: kept · blue: waiting · dashed: struck out")
+        axes.title.set_fontsize(8.5)
+        return fig
+
+    def summary(self) -> str:
+        """Counts after this step."""
+        v = self.values
+        end = " Nothing is waiting: done." if v["done"] else ""
+        return (
+            f"{v['left']} boxes above the lowest score: {len(v['kept'])} kept, "
+            f"{len(v['struck'])} struck out, {len(v['waiting'])} waiting.{end}"
+        )

@@ -1,0 +1,92 @@
+"""Pictures of boxes, and of what a box reads, show the numbers they are given."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib.patches import Rectangle
+
+from seglib.errors import SeglibError
+from seglib.ops.roi_pool import roi_pool
+from seglib.plotting import reading_curve, show_boxes, show_corrections, show_roi_reading
+from seglib.plotting.rois import pooled_bins
+
+IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
+BOXES = torch.tensor([[4.0, 5, 20, 25], [10, 8, 40, 30]])
+
+
+def corners(axes):
+    boxes = [p for p in axes.patches if isinstance(p, Rectangle)]
+    return [[*p.get_xy(), p.get_x() + p.get_width(), p.get_y() + p.get_height()] for p in boxes]
+
+
+def words(fig):
+    return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
+
+
+def test_boxes_stand_where_they_are_and_groups_keep_their_colour():
+    panels = {"all": BOXES, "parts": {"object": BOXES[:1], "nothing": BOXES[1:]}}
+    fig = show_boxes(IMAGE, panels, names={"object": ["dog"]}, caption="two")
+    first, second = fig.axes[:2]
+    assert corners(first) == BOXES.tolist()
+    assert corners(second) == BOXES.tolist()
+    assert second.patches[0].get_edgecolor() != second.patches[1].get_edgecolor()
+    assert second.patches[1].get_linestyle() == "--"  # the group is called "no…"
+    assert {"all", "parts", "object", "nothing", "dog", "two"} <= set(words(fig))
+    assert (first.get_xlim(), first.get_ylim()) == ((0, 48), (32, 0))
+    assert fig.png() == show_boxes(IMAGE, panels, names={"object": ["dog"]}, caption="two").png()
+
+
+def test_boxes_of_another_shape_are_refused_and_none_are_fine():
+    with pytest.raises(SeglibError, match=r"\[N, 4\]"):
+        show_boxes(IMAGE, {"a": torch.zeros(3)})
+    with pytest.raises(SeglibError, match="nothing to draw"):
+        show_boxes(IMAGE, {})
+    assert corners(show_boxes(IMAGE, {"empty": torch.zeros(0, 4)}).axes[0]) == []
+
+
+def test_corrections_point_from_centre_to_centre():
+    fig = show_corrections(IMAGE, BOXES[:1], BOXES[1:], BOXES)
+    arrow = fig.axes[0].texts[0]
+    assert arrow.xy == (25, 19)
+    assert arrow.xyann == (12, 15)
+    assert {"truth", "anchor", "corrected"} <= set(words(fig))
+
+
+@pytest.mark.parametrize("stride", [4, 8])
+@pytest.mark.parametrize("span", [(6.0, 26.0), (5.9, 21.0), (1.0, 30.5)])
+def test_the_drawn_bins_are_those_that_roi_pool_reads(stride, span):
+    first, end = pooled_bins(span, stride, bins=3)
+    cells = torch.arange(64.0).expand(1, 1, 64, 64)
+    roi = torch.tensor([[0, span[0], span[0], span[1], span[1]]])
+    largest = roi_pool(cells, roi, 3, 1 / stride)[0, 0, 0]
+    smallest = -roi_pool(-cells, roi, 3, 1 / stride)[0, 0, 0]
+    assert smallest.tolist() == first
+    assert (largest + 1).tolist() == end
+
+
+def test_a_reading_shows_the_box_the_rounded_box_and_the_samples():
+    fig = show_roi_reading(IMAGE, [6.0, 6, 26, 22], stride=8, bins=2, samples=2)
+    pooled, aligned = fig.axes
+    # 6/8 → 1, 26/8 → 3, 22/8 → 3: cells 1…3, 24 pixels from pixel 8.
+    assert [8, 8, 32, 32] in corners(pooled)
+    assert [6, 6, 26, 22] in corners(pooled)
+    assert corners(aligned) == [[6, 6, 26, 22]]
+    dots = [line for line in aligned.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in dots] == [8.5, 13.5, 18.5, 23.5]
+    assert list(dots[0].get_ydata()) == [8, 12, 16, 20]
+
+
+def test_reading_curve_draws_each_line_and_refuses_others():
+    x = torch.arange(4.0)
+    axes = reading_curve(x, {"pool": x.round(), "align": x}, title="t").axes[0]
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == [
+        "exactly there",
+        "pool",
+        "align",
+    ]
+    assert np.array_equal(axes.lines[2].get_ydata(), x)
+    with pytest.raises(SeglibError, match="'pool' has"):
+        reading_curve(x, {"pool": torch.zeros(3)})
