@@ -21,6 +21,8 @@ from seglib import pretrained
 from seglib.cli import app
 from seglib.cli.progress import clock
 from seglib.data.assets import file_sha256
+from seglib.errors import SeglibError
+from seglib.pretrained.results import append_result, read_results
 from seglib.training import History
 from tests.fakes import write_squares
 
@@ -148,10 +150,11 @@ def test_resume_takes_settings_from_the_run_and_refuses_others(trained):
 
 
 def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
-    result = run("ship", trained, "fcn-16s", "--out", tmp_path)
+    folder = tmp_path / "checkpoints"
+    result = run("ship", trained, "fcn-16s", "--out", folder)
     assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "fcn-16s.json").read_text())
-    header = pretrained.header(tmp_path / "fcn-16s.safetensors")
+    record = json.loads((folder / "fcn-16s.json").read_text())
+    header = pretrained.header(folder / "fcn-16s.safetensors")
     assert (
         record["command"] == header.notes["command"] == pretrained.header(trained).notes["command"]
     )
@@ -161,7 +164,28 @@ def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
     history = History.from_dict(record["history"])
     assert len(history.losses) == 8
     assert [row["step"] for row in history.validation] == [4, 8]
-    assert record["sha256"] == file_sha256(tmp_path / "fcn-16s.safetensors")
+    assert record["sha256"] == file_sha256(folder / "fcn-16s.safetensors")
+
+    rows = read_results(tmp_path / "results.jsonl")
+    assert [(row["name"], row["seed"]) for row in rows] == [("fcn-16s", 0)]
+    assert rows[0]["cpu_minutes"] == record["cpu_minutes"] >= 0
+    again = run("ship", trained, "fcn-16s-seed1", "--out", folder, "--figures-only")
+    assert again.exit_code == 0, again.output
+    assert not (folder / "fcn-16s-seed1.json").exists()
+    assert len(read_results(tmp_path / "results.jsonl")) == 2
+    shown = run("results", "--file", tmp_path / "results.jsonl")
+    assert "fcn-16s-seed1" in shown.output
+
+
+def test_results_refuse_damage(tmp_path):
+    table = tmp_path / "results.jsonl"
+    assert read_results(table) == []
+    with pytest.raises(SeglibError, match="needs command"):
+        append_result(table, {"name": "x"})
+    table.write_text('{"name": "half"\n')
+    with pytest.raises(SeglibError, match="line 1 is no result"):
+        read_results(table)
+    assert run("results", "--file", table).exit_code == 1
 
 
 def test_init_starts_from_another_variant(trained, squares, tmp_path):

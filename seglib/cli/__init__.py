@@ -1,4 +1,4 @@
-"""The command line: `seglib train`, `eval`, `predict`, `data`, `lessons`, `assignments`.
+"""The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`.
 
 Commands import what they need when they run, so that `seglib --help` answers at once.
 """
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import seglib
-from seglib.cli import assignments, data, evaluate, lessons, predict, ship, train
+from seglib.cli import assignments, data, evaluate, lessons, predict, results, ship, train
 from seglib.cli.errors import ErrorsInOneLine
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ def _root(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("results")(results.results)
 app.command("ship", hidden=True)(ship.ship)
 app.add_typer(data.app, name="data")
 app.add_typer(lessons.app, name="lessons")

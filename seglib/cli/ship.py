@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,12 @@ from seglib.cli.errors import say
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
-    from seglib.training import History
+    from seglib.models.base import Segmenter
+    from seglib.training.config import History
 
 MEGABYTE = 1 << 20
 LARGEST = 6 * MEGABYTE
+RESULTS = "results.jsonl"
 
 
 def ship(
@@ -24,53 +27,76 @@ def ship(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where it goes.")] = Path(
         "data/checkpoints"
     ),
+    figures_only: Annotated[
+        bool, typer.Option("--figures-only", help="Write no files, only the row of the table.")
+    ] = False,
 ) -> None:
     """Write NAME.safetensors in half precision and NAME.json with command, curve and figures.
 
-    The figures are those of the shipped file itself, on the whole validation split.
+    The figures are those of the shipped file itself, on the whole validation split. They are also
+    added to the table of finished runs, results.jsonl beside the folder.
     """
     from seglib import pretrained
-    from seglib.cli.evaluate import ceiling_lines
-    from seglib.cli.progress import Bar
     from seglib.data.assets import file_sha256
     from seglib.data.atomic import write_atomic
-    from seglib.data.datasets import load_dataset
-    from seglib.metrics.evaluate import evaluate
+    from seglib.pretrained.results import append_result
     from seglib.training.checkpoint import FILE_NAME, Checkpoint
     from seglib.training.config import History
 
-    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
+    saved = Checkpoint.load(run / FILE_NAME)
+    history = History.from_dict(saved.history)
     trained = pretrained.load(run)
-    file = pretrained.save(trained, out / f"{name}.safetensors", {}, half=True)
-    network = pretrained.load(file)
+    with tempfile.TemporaryDirectory() as aside:
+        file = (Path(aside) if figures_only else out) / f"{name}.safetensors"
+        pretrained.save(trained, file, {}, half=True)
+        facts, per_class = _scored(run, pretrained.load(file), history)
+        pretrained.save(trained, file, facts, half=True)
+        if file.stat().st_size > LARGEST:
+            raise SeglibError(
+                f"{file} has {file.stat().st_size / MEGABYTE:.1f} MB, at most 6 go in"
+            )
+        digest = file_sha256(file)
+    if not figures_only:
+        record = {
+            **facts,
+            "sha256": digest,
+            "per_class": per_class,
+            "history": _rounded(_slim(history)),
+        }
+        text = json.dumps(record, ensure_ascii=False) + "\n"
+        write_atomic(out / f"{name}.json", lambda stream: stream.write(text.encode()))
+    seed = None if history.config is None else history.config.seed
+    append_result(out.parent / RESULTS, {"name": name, "seed": seed, **facts})
+    typer.echo(f"{name}: {facts['figures']}")
+
+
+def _scored(run: Path, network: Segmenter, history: History) -> tuple[dict[str, Any], Any]:
+    """What is said of a shipped file, its figures measured anew; and those of every class."""
+    from seglib import pretrained
+    from seglib.cli.evaluate import ceiling_lines
+    from seglib.cli.progress import Bar
+    from seglib.data.datasets import load_dataset
+    from seglib.metrics.evaluate import evaluate
+
+    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     data = load_dataset(settings["dataset"], split="val", size=settings["size"])
     with Bar("evaluating", "images", len(data)) as bar:
         metrics = evaluate(network, data, progress=lambda done, total: bar.update(done))
     lines, ceilings = ceiling_lines(network, data, None, metrics.figures, settings["size"])
+    for line in lines:
+        say(line)
+    plain = metrics.to_dict()
     facts = {
         "command": pretrained.header(run).notes["command"],
         "minutes": round(history.seconds[-1] / 60, 1),
+        "cpu_minutes": round(history.cpu_seconds / 60, 1),
         "parameters": sum(p.numel() for p in network.parameters()),
         "dataset": data.name,
         "evaluated": f"{len(data)} images of {data.split}",
-        "figures": _rounded(metrics.to_dict()["figures"]),
+        "figures": _rounded(plain["figures"]),
         "ceilings": _rounded(ceilings),
     }
-    pretrained.save(trained, file, facts, half=True)
-    if file.stat().st_size > LARGEST:
-        raise SeglibError(f"{file} has {file.stat().st_size / MEGABYTE:.1f} MB, at most 6 go in")
-    record = {
-        **facts,
-        "sha256": file_sha256(file),
-        "per_class": _rounded(metrics.to_dict()["per_class"]),
-        "history": _rounded(_slim(history)),
-    }
-    text = json.dumps(record, ensure_ascii=False) + "\n"
-    write_atomic(out / f"{name}.json", lambda stream: stream.write(text.encode()))
-    for line in lines:
-        say(line)
-    typer.echo(f"{file}: mean figures {facts['figures']}")
+    return facts, _rounded(plain["per_class"])
 
 
 def _slim(history: History) -> dict[str, Any]:

@@ -150,6 +150,7 @@ class History:
         lr: learning rates.
         seconds: wall-clock time since the start.
         validation: the validations, each {"step": …, metric name: value}.
+        cpu_seconds: processor time of the first process's threads, validation included.
         config: the settings, with precision and channels_last as they were chosen.
     """
 
@@ -158,6 +159,7 @@ class History:
     lr: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
+    cpu_seconds: float = 0.0
     config: TrainConfig | None = None
 
     def append(self, progress: Progress) -> None:

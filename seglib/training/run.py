@@ -68,6 +68,7 @@ class Run:
                 )
         distributed.share_state(model)
         self._start = time.perf_counter() - (self.history.seconds or [0.0])[-1]
+        self._cpu_start = time.process_time() - self.history.cpu_seconds
 
     def go(self, on_step: OnStep | None = None) -> History:
         """Do the steps that are left, validate, save; returns the whole course."""
@@ -222,6 +223,7 @@ class Run:
     def _save(self) -> None:
         """Write the checkpoint: process 0 writes, all contribute their random state."""
         distributed.share_state(self.model)
+        self.history.cpu_seconds = round(time.process_time() - self._cpu_start, 1)
         rng = distributed.gather(saving.rng_state())
         if self.rank == 0 and self.checkpoint_file is not None:
             Checkpoint(

@@ -1,0 +1,56 @@
+"""`seglib eval shipped`: every checkpoint of the course, scored anew, in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seglib.cli.results import MAIN_FIGURES, main_figures
+
+if TYPE_CHECKING:
+    from seglib.data.datasets import CocoFolder
+    from seglib.metrics.report import Metrics
+    from seglib.models.base import Segmenter
+
+
+def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
+    """Evaluate every shipped file and print its figures beside those of its record.
+
+    Args:
+        dataset: as on the command line; None is the default.
+        split: to evaluate on.
+        limit: only the first N images; the record's figures are those of all.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from seglib import pretrained
+    from seglib.cli.evaluate import ceiling_lines
+    from seglib.data.datasets import load_dataset
+    from seglib.pretrained.shipped import SHIPPED
+
+    table = Table("checkpoint", "parameters", "measured now", "on record", "CPU min")
+    console = Console(soft_wrap=True)
+    for name in SHIPPED:
+        network = pretrained.load(name)
+        size = network.config.image_size
+        data = load_dataset(dataset, split=split, size=size, limit=limit)
+        metrics = _scored(name, network, data)
+        record = pretrained.record(name)
+        table.add_row(
+            name,
+            f"{sum(p.numel() for p in network.parameters()):,}",
+            main_figures(metrics.figures),
+            main_figures({k: v for k, v in record["figures"].items() if k in MAIN_FIGURES}),
+            str(record.get("cpu_minutes", "–")),
+        )
+        for line in ceiling_lines(network, data, limit, metrics.figures, size)[0]:
+            console.print(f"{name}: {line}", highlight=False)
+    console.print(table)
+
+
+def _scored(name: str, network: Segmenter, data: CocoFolder) -> Metrics:
+    from seglib.cli.progress import Bar
+    from seglib.metrics.evaluate import evaluate
+
+    with Bar(name, "images", len(data)) as bar:
+        return evaluate(network, data, progress=lambda done, total: bar.update(done))
