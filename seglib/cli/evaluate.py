@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from seglib.cli.options import Dataset, Limit, Size
+from seglib.cli.shipped_table import print_shipped
 from seglib.cli.window_lines import window_lines
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|DIR", help="A shipped checkpoint, a run's folder or a .safetensors file."
+            metavar="MODEL|DIR|FILE",
+            help="A shipped checkpoint, a run's folder, a .safetensors file, or a .pth or .pkl of "
+            "torchvision's or detectron2's published weights.",
         ),
     ],
     dataset: Dataset = None,
@@ -38,6 +41,7 @@ def evaluate(
 ) -> None:
     """Score a trained model, beside the score of a perfect network with its output form.
 
+    MODEL "shipped" scores every checkpoint that comes with the course, in one table.
     Images have the size that the model was trained at with --size, unless you say otherwise.
     """
     from rich.console import Console
@@ -48,6 +52,9 @@ def evaluate(
     from seglib.data.datasets import load_dataset
     from seglib.metrics.evaluate import evaluate as score
 
+    if model == "shipped":
+        print_shipped(dataset, split, limit)
+        return
     path = pretrained.find(model)
     network = pretrained.load(path)
     size = size or network.config.image_size
@@ -83,6 +90,9 @@ def ceiling_lines(
 
     if network.name == "deepmask":
         return window_lines(cast("DeepMask", network), data, limit, figures)
+    cells = getattr(network, "mask_size", None)
+    if cells is not None and "mask_AP" in figures:
+        return _roi_lines(data, cells, limit, figures["mask_AP"])
     stride = getattr(network, "output_stride", None)
     if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
         return [], {}
@@ -98,3 +108,19 @@ def ceiling_lines(
         f"{ceiling:.3f} on these {len(data)} images {pixels}; this model reaches {share:.3f} of it"
     )
     return [line], {"mean_iou": {"stride": stride, "ceiling": ceiling, "share": share}}
+
+
+def _roi_lines(
+    data: CocoFolder, cells: int, limit: int | None, reached: float
+) -> tuple[list[str], dict[str, Any]]:
+    """The ceiling of masks that are small squares inside boxes."""
+    from seglib.metrics.ceilings import mask_ceiling
+
+    ceiling = mask_ceiling(data, roi_size=cells, limit=limit)
+    line = (
+        f"ceiling: a perfect detector with {cells} x {cells} masks in its boxes reaches mask_AP "
+        f"{ceiling:.3f} on these {len(data)} images; this model reaches {reached / ceiling:.3f} "
+        "of it"
+    )
+    share = reached / ceiling
+    return [line], {"mask_AP": {"cells": cells, "ceiling": ceiling, "share": share}}
