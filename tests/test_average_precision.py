@@ -21,6 +21,7 @@ from seglib.data.datasets import load_dataset
 from seglib.errors import SeglibError
 from seglib.metrics import (
     COCO_AREA_RANGES,
+    IOU_THRESHOLDS,
     APResult,
     CocoEvaluator,
     average_precision,
@@ -279,3 +280,19 @@ def test_coco_ranges_are_the_default() -> None:
     assert CocoEvaluator(CATEGORIES).area_ranges == COCO_AREA_RANGES
     assert COCO_AREA_RANGES["small"] == (0, 1024)
     assert COCO_AREA_RANGES["medium"] == (1024, 9216)
+
+
+def test_ap_at_single_thresholds_averages_to_ap() -> None:
+    """AP is the mean over ten thresholds; AP50 and AP75 are two of them."""
+    result = APResult(
+        stats={},
+        per_category={},
+        precision=np.linspace(1, 0.1, 10)[None, None, :, None] * np.ones((1, 1, 10, 101)),
+        recall=np.zeros((1, 1, 10, 3)),
+    )
+    assert result.at(0.5) == pytest.approx(1.0)
+    assert result.at(0.9) == pytest.approx(0.2)
+    mean = np.mean([result.at(threshold) for threshold in IOU_THRESHOLDS])
+    assert mean == pytest.approx(0.55)
+    with pytest.raises(SeglibError, match=r"not at 0\.6"):
+        result.at(0.62)

@@ -74,7 +74,7 @@ def test_an_oracle_scores_one_everywhere() -> None:
     limited = {"mask_AR1", "box_AR1"}
     assert {v for n, v in metrics.figures.items() if n not in limited} == {1.0}
     assert metrics.figures["mask_AR1"] == 0.5
-    assert len(metrics.figures) == 4 + 12 + 12 + 6 + 6
+    assert len(metrics.figures) == 4 + 13 + 13 + 6 + 6  # AP90 beside the twelve
     assert metrics.notes == []
     assert metrics.per_class["iou"] == {"background": 1, "disc": 1, "square": 1, "sea": 1}
     assert metrics.per_class["mask_AP"]["disc"] == 1.0
@@ -101,7 +101,7 @@ def test_only_the_models_tasks_are_scored() -> None:
     model.tasks = ("instances",)
     figures = evaluate(model, dataset).figures
     assert set(figures) == {n for n in figures if n.startswith(("mask_", "box_"))}
-    assert len(figures) == 24
+    assert len(figures) == 2 * 13
 
 
 def test_without_masks_only_boxes_are_scored() -> None:

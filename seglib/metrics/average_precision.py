@@ -114,6 +114,17 @@ class APResult:
     precision: Floats
     recall: Floats
 
+    def at(self, iou_threshold: float) -> float:
+        """AP over objects of all sizes at one of the ten thresholds 0.50, 0.55 … 0.95.
+
+        Raises:
+            SeglibError: another threshold.
+        """
+        nearest = int(np.abs(IOU_THRESHOLDS - iou_threshold).argmin())
+        if abs(IOU_THRESHOLDS[nearest] - iou_threshold) > 1e-6:
+            raise SeglibError(f"AP is measured at 0.50, 0.55 … 0.95, not at {iou_threshold}")
+        return _mean(self.precision[:, 0, nearest])
+
 
 @dataclass(frozen=True)
 class _Judged:

@@ -126,11 +126,12 @@ class _InstanceScorer:
             evaluator.update(found, truth)
 
     def figures(self) -> dict[str, float]:
-        return {
-            f"{prefix}_{name}": value
-            for prefix, evaluator in self._evaluators.items()
-            for name, value in evaluator.compute().stats.items()
-        }
+        named: dict[str, float] = {}
+        for prefix, evaluator in self._evaluators.items():
+            result = evaluator.compute()
+            named |= {f"{prefix}_{name}": value for name, value in result.stats.items()}
+            named[f"{prefix}_AP90"] = result.at(0.9)  # the strictest that still says something
+        return named
 
     def per_class(self) -> dict[str, dict[str, float]]:
         return {
