@@ -81,8 +81,12 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1 down, 3x3, 1x1 up around a shortcut (ResNet-50 and deeper).
 
-    The stride sits on the 3x3 convolution, as in torchvision and its weights ("ResNet v1.5"),
-    not on the first 1x1 as in the paper.
+    The stride sits on the 3x3 convolution, as in torchvision and its weights ("ResNet v1.5").
+
+    Args:
+        in_channels, width, stride, dilation, norm: as in `BasicBlock`.
+        stride_in_1x1: put the stride on the first 1x1, as in the paper and in the weights that
+            detectron2 starts from.
     """
 
     expansion: ClassVar[int] = 4
@@ -94,12 +98,14 @@ class Bottleneck(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         norm: Norm = "batch",
+        stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
         out_channels = width * self.expansion
-        self.conv1 = Conv2d(in_channels, width, kernel_size=1, bias=False)
+        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = Conv2d(in_channels, width, kernel_size=1, stride=first, bias=False)
         self.bn1 = make_norm(norm, width)
-        self.conv2 = _conv3x3(width, width, stride, dilation)
+        self.conv2 = _conv3x3(width, width, second, dilation)
         self.bn2 = make_norm(norm, width)
         self.conv3 = Conv2d(width, out_channels, kernel_size=1, bias=False)
         self.bn3 = make_norm(norm, out_channels)
@@ -127,6 +133,7 @@ class ResNet(nn.Module):
         replace_stride_with_dilation: for stages 2, 3, 4: keep the resolution and dilate the
             convolutions from there on instead, so that the field of view still grows.
         norm: which normalisation.
+        stride_in_1x1: of bottleneck blocks, see `Bottleneck`.
 
     Attributes:
         channels: of c2…c5.
@@ -142,8 +149,11 @@ class ResNet(nn.Module):
         stem: Stem = "imagenet",
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
         norm: Norm = "batch",
+        stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
+        if stride_in_1x1 and block is BasicBlock:
+            raise SeglibError("stride_in_1x1 needs bottleneck blocks: basic ones have no 1x1")
         if len(layers) != 4 or len(replace_stride_with_dilation) != 3:
             raise SeglibError(
                 f"ResNet has 4 stages and may dilate the last 3: got layers={tuple(layers)}, "
@@ -167,7 +177,10 @@ class ResNet(nn.Module):
             first_dilation, dilation = dilation, dilation * 2 if dilate else dilation
             # The first block of a dilated stage still meets its input at the old spacing.
             dilations = [first_dilation] + [dilation] * (layers[index] - 1)
-            stages.append(_stage(block, inputs[index], width * 2**index, stride, dilations, norm))
+            options = {"stride_in_1x1": True} if stride_in_1x1 else {}
+            stages.append(
+                _stage(block, inputs[index], width * 2**index, stride, dilations, norm, **options)
+            )
             total_stride *= stride
             strides.append(total_stride)
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -225,8 +238,9 @@ def _stage(
     stride: int,
     dilations: Sequence[int],
     norm: Norm,
+    **options: bool,
 ) -> nn.Sequential:
     """One block per dilation; the first takes the stride and the change of channels."""
-    first = block(in_channels, width, stride, dilations[0], norm)
+    first = block(in_channels, width, stride, dilations[0], norm, **options)
     rest = [block(width * block.expansion, width, 1, d, norm) for d in dilations[1:]]
     return nn.Sequential(first, *rest)
