@@ -21,7 +21,9 @@ def predict(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|DIR", help="A shipped checkpoint, a run's folder or a .safetensors file."
+            metavar="MODEL|DIR|FILE",
+            help="A shipped checkpoint, a run's folder, a .safetensors file, or a .pth or .pkl of "
+            "torchvision's or detectron2's published weights.",
         ),
     ],
     images: Annotated[

@@ -63,6 +63,8 @@ class MaskRCNNConfig(ModelConfig):
         width: channels of the backbone's first stage.
         stem: of the backbone.
         norm: of the backbone.
+        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights that
+            detectron2 starts from, instead of in the 3x3.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
         fpn_width: F.
         pooled_level: the pyramid has one level more, for the RPN alone.
@@ -94,6 +96,7 @@ class MaskRCNNConfig(ModelConfig):
     width: int = 64
     stem: Stem = "imagenet"
     norm: Norm = "frozen"
+    stride_in_1x1: bool = False
     frozen_stages: int = 2
     fpn_width: int = 256
     pooled_level: bool = True
@@ -197,6 +200,7 @@ class MaskRCNN(Segmenter):
             width=config.width,
             stem=config.stem,
             norm=config.norm,
+            stride_in_1x1=config.stride_in_1x1,
         )
         _freeze(self.backbone, config.frozen_stages)
         self.fpn = FPN(self.backbone.channels, config.fpn_width, pooled_level=config.pooled_level)
@@ -234,6 +238,11 @@ class MaskRCNN(Segmenter):
     def box_beta(self) -> float:
         """Of the box head's `smooth_l1`, by the conventions."""
         return 1 / 9 if self.config.conventions == "torchvision" else 0.0
+
+    @property
+    def mask_size(self) -> int:
+        """Cells along a side of the masks it predicts inside boxes."""
+        return 2 * self.config.mask_bins
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """The box head's and the mask head's last layers; see `Segmenter.class_parameters`."""

@@ -1,4 +1,4 @@
-"""Trained models: shipped checkpoints by name, your own runs by folder, torchvision's weights."""
+"""Trained models: shipped checkpoints by name, your own runs by folder, others' published files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from seglib.pretrained.rehead import adopt, rehead
 from seglib.pretrained.shipped import shipped_file, shipped_names, shipped_record
 from seglib.structures import Categories
 
+OFFICIAL = (".pth", ".pt", ".pkl")
+
 __all__ = ["Header", "adopt", "find", "header", "load", "record", "rehead", "save", "shipped_names"]
 
 
@@ -21,7 +23,8 @@ def load(name_or_path: str | Path, categories: Categories | None = None) -> Segm
 
     Args:
         name_or_path: a shipped name ("fcn", "fcn-16s", …), the folder of a training run, or a
-            .safetensors file.
+            .safetensors file; or a .pth or .pkl of torchvision's or detectron2's published
+            networks, see `load_official`.
         categories: give the model these classes instead, see `rehead`.
 
     Returns:
@@ -30,17 +33,28 @@ def load(name_or_path: str | Path, categories: Categories | None = None) -> Segm
     Raises:
         SeglibError: an unknown name, a missing or damaged file, or weights that do not fit.
     """
+    path = find(name_or_path)
+    model = _official(path) if path.suffix in OFFICIAL else _own(path)
+    if categories is not None:
+        model = rehead(model, categories)
+    return model.eval()
+
+
+def _official(path: Path) -> Segmenter:
+    from seglib.pretrained.official import load_official
+
+    return load_official(path)
+
+
+def _own(path: Path) -> Segmenter:
     from seglib.models import MODELS
 
-    path = find(name_or_path)
     described, tensors = read(path)
     if described.model not in MODELS:
         raise SeglibError(f"{path} holds a {described.model!r}, which this seglib does not know")
     model = _build(MODELS[described.model], described, path)
     fill(model, tensors, path)
-    if categories is not None:
-        model = rehead(model, categories)
-    return model.eval()
+    return model
 
 
 def header(name_or_path: str | Path) -> Header:
@@ -66,7 +80,7 @@ def find(name_or_path: str | Path) -> Path:
         if not (path / "model.safetensors").is_file():
             raise SeglibError(f"{path} holds no model.safetensors: has its training finished?")
         return path / "model.safetensors"
-    if path.is_file() or path.suffix == ".safetensors" or len(path.parts) > 1:
+    if path.is_file() or path.suffix in (".safetensors", *OFFICIAL) or len(path.parts) > 1:
         return path
     return shipped_file(str(name_or_path))
 

@@ -143,22 +143,29 @@ def _full(value: Tensor) -> Tensor:
     return value.float() if value.dtype == torch.float16 else value
 
 
-def fill(model: Segmenter, tensors: Mapping[str, Tensor], source: Path | str) -> None:
+def fill(
+    model: Segmenter,
+    tensors: Mapping[str, Tensor],
+    source: Path | str,
+    origins: Mapping[str, str] | None = None,
+) -> None:
     """Copy weights into a model.
 
     Args:
         model: filled in place.
         tensors: by the names of its state dict.
         source: the file they come from, for the message.
+        origins: what the file calls them, where it has names of its own.
 
     Raises:
         SeglibError: names or shapes that do not fit, the first of them named.
     """
     wanted = model.state_dict()
     faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    faults += [f"{name} is not part of the model" for name in tensors if name not in wanted]
+    called = {name: (origins or {}).get(name, name) for name in tensors}
+    faults += [f"{called[name]} is not part of the model" for name in tensors if name not in wanted]
     faults += [
-        f"{name} is {list(value.shape)}, the model needs {list(wanted[name].shape)}"
+        f"{called[name]} is {list(value.shape)}, the model needs {list(wanted[name].shape)}"
         for name, value in tensors.items()
         if name in wanted and value.shape != wanted[name].shape
     ]
