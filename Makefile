@@ -70,9 +70,10 @@ lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)
 	env -u SEGLIB_DATASET $(BIN)/seglib lessons run $(ARGS)
 	$(BIN)/seglib assignments build
 
-bench: ## time the primitives' bodies against each other
+bench: ## time the primitives' bodies, and Mask R-CNN beside torchvision's
 	@$(ENVIRONMENT) test
 	$(BIN)/python tests/benchmarks/primitives.py $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_two_stage
 
 lock: ## write requirements.lock from what is installed (for maintainers)
 	@$(ENVIRONMENT) lab book grade test
