@@ -10,7 +10,7 @@ import typer
 from seglib.errors import SeglibError
 
 # What a paradigm is judged by, first match first.
-MAIN_FIGURES = ("mean_iou", "mask_AP", "box_AP", "box_AP75", "mask_AR100", "box_AR100")
+MAIN_FIGURES = ("mean_iou", "mask_AP", "box_AP", "box_AP75", "mask_AR@100", "box_AR@100")
 
 
 def results(
