@@ -1,0 +1,1129 @@
+# %% [markdown] id="start"
+# # 05. DeepMask
+#
+# A label map cannot count: two touching objects of one class become one region. So ask another
+# question. Cut a window out of the picture and ask for the mask of the object *in its middle*;
+# then move the window. The place of the window says which object you mean. DeepMask is a network
+# that answers this question, and a second one with it: is there an object in the middle at all?
+# Slid over the whole picture it draws objects of any kind, before anybody knows what they are.
+#
+# **You will be able to**
+#
+# 1. label any window positive, negative or unused for an object, by the rules of the canonical
+#    position;
+# 2. count the weights of a mask layer, and say what its low rank saves and what it costs;
+# 3. write the joint loss of masks and scores, and say who is taught what, and where the 1/32
+#    stands;
+# 4. slide a network of windows over an image at several scales and turn what it says into a
+#    sorted list of proposals;
+# 5. read average recall at 10, 100 and 1000 proposals between a baseline and a ceiling, and say
+#    what a score of "objectness" does not tell.
+#
+# **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; what
+# touches, merges), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
+# **Time** about 70 minutes to read, a minute to run.
+
+# %% id="imports"
+import torch
+from torch.nn import functional as F
+
+from seglib import ops, plotting
+from seglib.data import load_dataset
+from seglib.pretrained import load
+
+torch.manual_seed(0)
+dataset = load_dataset(split="val", size=128)
+held_out = min(40, len(dataset) // 4)  # images to measure on; from the others we may learn
+samples = [dataset[i] for i in range(held_out)]
+print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
+
+# %% [markdown] id="load-text"
+# The trained network that comes with the course learned from Pocket COCO. It knows no classes, so
+# nothing has to be translated for other data; on photographs expect it to be much worse.
+
+# %% id="load-model"
+model = load("deepmask")
+config = model.config
+
+
+def objects_of(target):
+    """The objects that count here: no crowds, and nothing narrower than 4 pixels."""
+    sides = (target.boxes[:, 2:] - target.boxes[:, :2]).amin(dim=1)
+    return target[(sides >= 4) & ~target.iscrowd]
+
+
+# %% [markdown] id="touching-text"
+# Lesson 04 ended with touching objects of one class. So let this picture be the guide: of all
+# pairs of one class that touch and do not leave the picture, it holds the largest.
+
+# %% id="first-picture" alt="One image three times, with the masks of the proposals that fit its objects best among the first 10, the first 100 and the first 1000: more objects are covered, and more tightly, from left to right. Those that no proposal fits are hatched."
+def touching_pairs(index):
+    """(size of the smaller one, image, object, object) for pairs of one class that touch."""
+    picture, things = samples[index][0], objects_of(samples[index][1])
+    grown = F.max_pool2d(things.masks[:, None].float(), 3, 1, 1)[:, 0] > 0  # one pixel larger
+    edge = torch.tensor(picture.shape[:0:-1]) - 1  # W - 1, H - 1
+    whole = (things.boxes[:, :2] > 0).all(dim=1) & (things.boxes[:, 2:] <= edge).all(dim=1)
+    for i in range(len(things)):
+        for j in range(i):
+            beside = (grown[i] & things.masks[j]).any() and things.labels[i] == things.labels[j]
+            yield (things.area[[i, j]].min().item() * bool(beside & whole[i] & whole[j]), index, i, j)
+
+
+_, chosen, first, second = max(pair for n in range(held_out) for pair in touching_pairs(n))
+image, target = samples[chosen][0], objects_of(samples[chosen][1])
+proposals = model.predict([image])[0].proposals
+plotting.show_coverage(image, proposals, target)
+
+# %% [markdown] id="first-picture-read"
+# The network has proposed a thousand masks for this picture, the best-scored first. Each object
+# wears the proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an object
+# that none fits by 0.5 is hatched. No proposal says what it is. By the end of the lesson you will
+# have built the whole way to this picture, and you will know why ten proposals cover so few
+# objects.
+
+# %% [markdown] id="problem"
+# ## The problem: which object do you mean?
+#
+# A network with one answer a pixel has no place to say "this one, not that one". In 2014 the way
+# around it was to decide *first* where objects might be, and to look at each place afterwards.
+# R-CNN (Girshick et al. 2014), the first detector with a deep network that beat the rest by far,
+# took about 2000 regions an image from **selective search**, which groups neighbouring pixels of
+# like colour and texture step by step, by hand-made rules. Such candidates are called
+# **proposals**. Nothing in them was learned, and a detector never finds what nobody proposes.
+
+# %% id="timeline" alt="A timeline of papers; R-CNN, 2014, and DeepMask, 2015, are marked in the lane of methods that find regions first and then look."
+plotting.timeline(highlight=["R-CNN", "DeepMask"])
+
+# %% [markdown] id="history"
+# DeepMask (Pinheiro, Collobert, Dollár 2015) asked whether a network can *learn* to propose, and
+# with masks instead of boxes. Here is the hand-made kind on our picture:
+
+# %% id="grouping" alt="The same image with what the best-fitting regions of hand-made grouping cover, among the first 10, 100 and 300: fewer objects than DeepMask's masks, and looser."
+from seglib.ops.grouping import propose_regions
+from seglib.structures import Instances
+
+
+def grouped(picture):
+    """Hand-made grouping as proposals, the likelier first."""
+    boxes, masks = propose_regions(picture)
+    return Instances(boxes, torch.linspace(1, 0.01, len(boxes)), torch.ones(len(boxes)).long(), masks)
+
+
+plotting.show_coverage(image, grouped(image), target, counts=(10, 100, 300))
+
+# %% [markdown] id="idea"
+# ## The idea, in four parts
+#
+# ### One: point with a window
+#
+# How do you tell a network which object you mean, without a class and without a list? Put it in
+# the middle. DeepMask looks through a square window and has learned a convention, the **canonical
+# position**: the object lies in the centre of the window, and its longer side fills four sevenths
+# of it (128 of 224 pixels in the paper, 32 of 56 here).
+
+# %% id="canonical-code" tags=["nbval-check-output"]
+def canonical_window(box):
+    """The square that shows an object canonically; both (x0, y0, x1, y1) in pixels."""
+    x0, y0, x1, y1 = box
+    half = max(x1 - x0, y1 - y0) * 7 / 4 / 2  # the longer side is 4/7 of the window
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return x - half, y - half, x + half, y + half
+
+
+print(canonical_window((10, 20, 42, 30)))
+
+# %% id="canonical-figure" alt="The image with an object's box in orange and its canonical window in blue, a good deal larger; beside it the patch inside the window, with the object in the middle, and the object's mask as a small square."
+from seglib.ops.patches import crop_windows
+
+window = torch.tensor([canonical_window(target.boxes[first].tolist())])  # [1, 4]
+patch = crop_windows(image, window, 224, fill=0.5)[0]  # [3, 224, 224], grey beyond the image
+truth = crop_windows(target.masks[first][None].float(), window, config.mask_size)[0, 0]
+views = {"the patch": patch, f"its mask, {config.mask_size} × {config.mask_size}": truth}
+plotting.show_window(image, window[0].tolist(), views, box=target.boxes[first])
+
+# %% [markdown] id="canonical-read"
+# Orange is the object's box, blue its canonical window. Beyond the image the window shows grey.
+# The mask counts in cells of the window, so a small object has as many cells as a large one.
+#
+# **Predict before you run:** the pair that touches has one class, and perhaps one colour. The
+# network gets the window around the one, then the window around the other; nothing else differs.
+# Will it draw both objects, the larger one twice, or each time the one in the middle?
+
+# %% id="look"
+from seglib.models.base import PIXEL_MEAN, PIXEL_STD
+
+
+def normalised(pictures):
+    return (pictures - torch.tensor(PIXEL_MEAN)[:, None, None]) / torch.tensor(PIXEL_STD)[:, None, None]
+
+
+def cut(picture, windows):
+    """What the network sees of [K, 4] windows: [K, 3, 72, 72], a margin of 8 around each patch."""
+    margin = config.context / config.patch * (windows[:, 2:] - windows[:, :2])
+    wide = torch.cat([windows[:, :2] - margin, windows[:, 2:] + margin], dim=1)
+    return crop_windows(picture, wide, config.patch + 2 * config.context, fill=0.5)
+
+
+def middle(patches):
+    """The patches [K, 3, 56, 56] without their margin."""
+    return patches[:, :, config.context : -config.context, config.context : -config.context]
+
+
+@torch.no_grad()
+def look(patches):
+    """Masks [K, 28, 28] and scores [K], both in 0…1."""
+    answer = model.network(normalised(patches))
+    return model.masks(answer.codes.flatten(1)).sigmoid(), answer.scores.flatten().sigmoid()
+
+
+# %% id="two-windows" alt="Two patches of the same picture, each with one of two touching objects in its middle: the network's mask in the first covers the first object, in the second the second object."
+two = torch.tensor([canonical_window(target.boxes[i].tolist()) for i in (first, second)])
+patches = cut(image, two)
+masks, scores = look(patches)
+true = crop_windows(target.masks[[first, second], None].float(), two, config.mask_size)[:, 0]
+titles = [f"answer {i}, score {s:.2f}" for i, s in enumerate(scores, 1)] + ["truth 1", "truth 2"]
+plotting.show_patches(middle(patches).repeat(2, 1, 1, 1), torch.cat([masks, true]), titles, columns=4)
+
+# %% [markdown] id="misconception-which"
+# Same picture, same weights: **the network needs no input that says which object. The window is
+# the input that says it.** (No drawn line is perfect; look at which object is drawn.) A label map
+# would have to give both objects one label. Here they are two answers to two questions.
+#
+# #### Right windows, wrong windows, and the others
+#
+# To learn this, the network needs windows with labels. A window that is a pixel off should still
+# do, one that is far off should not, and in between nobody wants to decide. The paper's rules, in
+# pixels of the *patch* (here 56; the paper's numbers for 224 in brackets):
+#
+# - **positive**: the object's centre is at most 4 px [16] off in x and in y, and its longer side
+#   is within a quarter **octave** of 32 px [128], a factor of $2^{\pm 1/4}$;
+# - **negative**: more than 8 px [32] off in x or y, or more than an octave (a factor of 2) off in
+#   size;
+# - **not used** otherwise.
+
+# %% id="label-loop" tags=["nbval-check-output"]
+from math import log2
+
+
+def label_window(window, box, patch=56, shift=4):
+    """1 positive, -1 negative, 0 not used; window and box (x0, y0, x1, y1) in image pixels."""
+    zoom = patch / (window[2] - window[0])  # patch pixels in an image pixel
+    dx = zoom * abs(box[0] + box[2] - window[0] - window[2]) / 2
+    dy = zoom * abs(box[1] + box[3] - window[1] - window[3]) / 2
+    octaves = abs(log2(zoom * max(box[2] - box[0], box[3] - box[1]) / (patch * 4 / 7)))
+    if max(dx, dy) <= shift and octaves <= 1 / 4:
+        return 1
+    return -1 if max(dx, dy) > 2 * shift or octaves > 1 else 0
+
+
+box = (12, 12, 44, 30)
+for window in ((0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49), (-28, -35, 84, 77), (-32, -39, 88, 81)):
+    print(window, label_window(window, box))
+
+# %% [markdown] id="windows-text"
+# Check a few of them by hand. The last two look at the right place with a window 2 and 2.14 times
+# too large.
+#
+# At test time the windows stand on a grid, in steps of 8 patch pixels, at nine scales: the image
+# is resized by $2^{-2}, 2^{-1.5}, \dots, 2^{2}$ under a window of constant size. Below are the
+# grids of three scales, and what each window is to *one* object.
+
+# %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are green and those around them orange; half an octave away orange dots remain; two octaves away all are grey."
+from seglib.ops.canonical import window_labels
+
+grids = model.windows(target.size)  # nine times [h, w, 4]
+box = target.boxes[first]
+labels = [window_labels(w.flatten(0, 1), box[None], config.patch, config.shift) for w in grids]
+best = max(range(len(grids)), key=lambda k: ((labels[k] > 0).sum(), (labels[k] == 0).sum()))
+shown = {}
+for k in (best, best + 1 if best < 8 else best - 1, best - 4 if best > 3 else best + 4):
+    shown[f"image × {2 ** model.octaves[k]:.2g}"] = (grids[k], labels[k].reshape(grids[k].shape[:2]))
+plotting.show_window_labels(image, shown, box)
+
+# %% [markdown] id="window-labels-read"
+# A dot is the middle of a window, and the dashed square shows how large the windows of the panel
+# are. Left, the scale that suits this object. One step of scale away (half an octave) no window
+# is positive any more, but those in the middle are not called wrong. Two octaves away every
+# window is negative, even those centred on the object.
+#
+# **Predict before you run:** of all windows of all scales, how many are positive for some object
+# of the picture? One in 10, one in 100, or one in 1000?
+
+# %% id="label-share" tolerance=0.2
+counts = torch.zeros(3)
+for _, truth in samples:
+    windows = torch.cat([w.flatten(0, 1) for w in model.windows(truth.size)])  # [K, 4]
+    labels = window_labels(windows, objects_of(truth).boxes, config.patch, config.shift)  # [K, N]
+    positive, negative = (labels > 0).any(dim=1), (labels < 0).all(dim=1)
+    counts += torch.stack([positive.sum(), negative.sum(), (~positive & ~negative).sum()])
+each = counts / held_out
+print(f"{each.sum():.0f} windows an image: {each[0]:.1f} positive, {each[1]:.0f} negative, {each[2]:.0f} not used")
+
+# %% id="label-check" tags=["nbval-check-output"]
+some = windows[:: max(1, len(windows) // 500)]
+boxes = objects_of(truth).boxes
+loops = torch.tensor([[label_window(w, b) for b in boxes.tolist()] for w in some.tolist()])
+fast = window_labels(some, boxes, config.patch, config.shift)
+print("loops and tensors agree:", bool((loops == fast).all()))
+
+# %% [markdown] id="sampling"
+# About one in a thousand. Training on windows as they come would teach the network to say no. So
+# **patches** are drawn: a share of them around objects, shifted and resized by chance within the
+# positive range and mirrored half of the time; the others anywhere, if they are negative for every
+# object. (Half and half in the paper; our training draws three of four around objects.)
+#
+# **Predict before you run:** what do the negative patches show? Empty scenery, or objects too?
+
+# %% id="patches" alt="Two rows of patches. Above, patches with an object in the middle, painted with its mask, though not always exactly centred. Below, negative patches: many show parts of objects at their edge, objects that are much too small or much too large."
+from dataclasses import replace
+
+from seglib.nn.patch_sampling import Patches, draw_patches
+
+half = replace(model.rules, positive_share=0.5)
+random = torch.Generator().manual_seed(0)
+drawn = Patches.cat([draw_patches(p, t, half, 4, random) for p, t in samples[:8]])
+rows = [(drawn.labels > 0).nonzero()[:8, 0], (drawn.labels < 0).nonzero()[:8, 0]]
+rows = torch.cat(rows)
+titles = ["+1" if y > 0 else "−1" for y in drawn.labels[rows]]
+plotting.show_patches(middle(drawn.images[rows]), drawn.masks[rows], titles)
+
+# %% [markdown] id="misconception-negative"
+# **A negative window is not an empty one.** Many hold objects, or pieces: off the middle, far too
+# small, far too large. That is the point of it. "Is there something?" would be true nearly
+# everywhere. What the score must learn is "is there one, whole, in the middle, of the right
+# size?", since only then its mask can be right. Some windows next to it, or another scale, will
+# get a better answer for the same object.
+
+# %% [markdown] id="rank"
+# ### Two: a mask in one piece, and a layer of low rank
+#
+# Every cell of the mask must know the whole window: whether *this* pixel belongs to the object in
+# the middle depends on where that object ends. A convolution that sees its neighbourhood cannot
+# tell. So each of the $28 \times 28$ outputs reads all features of the window, a fully connected
+# layer.
+#
+# **Predict before you run:** the paper has $512 \times 14 \times 14$ features and a mask of $56
+# \times 56$. How many weights has that layer? About 3 million, 30 million, or 300 million? (All
+# convolutions of its trunk together have about 9 million.)
+
+# %% id="count-weights" tags=["nbval-check-output"]
+def weights(features, cells, rank):
+    """Of one full layer, and of two in a row with `rank` numbers in between."""
+    return features * cells, features * rank + rank * cells
+
+
+kept = config.reduced * (config.patch // config.stride) ** 2  # channels × cells of a window
+for name, sizes in {
+    "paper": (512 * 14 * 14, 56 * 56, 512),
+    "ours": (kept, config.mask_size**2, config.rank),
+}.items():
+    full, low = weights(*sizes)
+    print(f"{name}: {sizes[0]:,} features, {sizes[1]} cells: full {full:,}, rank {sizes[2]}: {low:,}")
+
+# %% [markdown] id="rank-text"
+# The way out: two linear layers, from the features to a **code** of $R$ numbers, and from the code
+# to the mask. What is lost? Masks are no random pictures. Take the true masks of many objects in
+# canonical position, and look for the patterns of which they are mixtures (the singular vectors;
+# in statistics this is called principal component analysis).
+
+# %% id="collect"
+def canonical_patches(pairs):
+    """All objects of some images in canonical position: patches [K, 3, 72, 72], masks [K, 28, 28]."""
+    patches, masks = [], []
+    for picture, truth in pairs:
+        things = objects_of(truth)
+        windows = torch.tensor([canonical_window(b) for b in things.boxes.tolist()]).reshape(-1, 4)
+        patches.append(cut(picture, windows))
+        masks.append(crop_windows(things.masks[:, None].float(), windows, config.mask_size)[:, 0])
+    return torch.cat(patches), torch.cat(masks)
+
+
+practice = [dataset[i] for i in range(held_out, min(held_out + 120, len(dataset)))]
+practice_patches, practice_masks = canonical_patches(practice)
+test_patches, test_masks = canonical_patches(samples)
+print(f"{len(practice_masks)} masks to look at, {len(test_masks)} others to test with")
+
+# %% id="alphabet" alt="Twelve square patterns in two colours: blobs, bars, diagonals and rings, from coarse to fine."
+average = practice_masks.mean(dim=0)
+rows = (practice_masks - average).flatten(1)  # [K, 28·28]
+patterns = torch.linalg.svd(rows, full_matrices=False)[2]  # [., 784], the most useful first
+patterns = patterns * patterns.sum(dim=1).sign()[:, None]  # a pattern and its negative are one
+names = [f"pattern {k}" for k in range(1, 13)]
+plotting.feature_maps(patterns[:12].reshape(-1, *average.shape), names, signed=True)
+
+# %% id="rebuilt" alt="Six masks of objects the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 the shapes are recognisable, with 64 nearly the true masks, which stand in the last row."
+def mask_iou(a, b):
+    """The IoU of each mask [K, 28, 28] with its partner, [K]."""
+    return (a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)
+
+
+def rebuild(masks, count):
+    codes = (masks - average).flatten(1) @ patterns[:count].T  # [K, count]: how much of each
+    return average + (codes @ patterns[:count]).reshape(masks.shape)
+
+
+picked = test_masks[:: max(1, len(test_masks) // 6)][:6]
+grid = {r: rebuild(picked, r) for r in (4, 16, 64)}
+titles = [f"{r}: IoU {v:.2f}" for r in grid for v in mask_iou(grid[r] >= 0.5, picked >= 0.5)]
+pictures = [*torch.cat([*grid.values(), picked]).clamp(0, 1)]
+plotting.show_images(pictures, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
+
+# %% id="rank-ceiling" tolerance=0.03
+for r in (0, 4, 16, 64, 128):
+    fit = mask_iou(rebuild(test_masks, r) >= 0.5, test_masks >= 0.5).mean()
+    print(f"{r:3d} patterns: mean IoU {fit:.2f}")
+
+# %% [markdown] id="rank-read"
+# The first patterns say "larger", "flatter", "upright", the later ones move the outline. With
+# none of them every answer is the mean mask. A few dozen numbers say most of a mask of 784 cells,
+# and thin parts need the rest. That is what the second layer has to learn: $R$ patterns; and the
+# first one how much of each.
+
+# %% id="network-diagram" alt="A diagram: the patch goes through the trunk to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
+from itertools import pairwise
+
+side = config.patch // config.stride
+Block = plotting.Block
+blocks = [
+    Block("patch", f"3 × {config.patch + 2 * config.context}²", "data", (0, 0.5)),
+    Block("trunk", f"{model.network.reduce[0].in_channels} × {side}²", "layer", (1, 0.5)),
+    Block("1×1, ReLU", f"{config.reduced} × {side}²", "layer", (2, 0.5)),
+    Block("linear", f"code: {config.rank}", "head", (3, 0.5)),
+    Block("linear ", f"{config.mask_size} × {config.mask_size}", "head", (4, 0)),
+    Block("2 linear, ReLU", "1", "head", (4, 1)),
+    Block("mask", "", "output", (5, 0)),
+    Block("score", "", "output", (5, 1)),
+]
+chain = ["patch", "trunk", "1×1, ReLU", "linear"]
+arrows = [*pairwise(chain), ("linear", "linear "), ("linear ", "mask")]
+plotting.flow_diagram(blocks, [*arrows, ("linear", "2 linear, ReLU"), ("2 linear, ReLU", "score")])
+
+# %% [markdown] id="two-linear"
+# Two linear layers in a row, and *nothing in between*, no ReLU. **Predict before you run:** "two
+# linear maps in a row are one linear map. So the second layer is useless." Right?
+
+# %% id="two-linear-code" tags=["nbval-check-output"]
+squeeze, decoder = model.network.squeeze, model.network.decoder
+with torch.no_grad():
+    features = torch.randn(9, squeeze.in_features)
+    in_two = decoder(F.linear(features, squeeze.weight, squeeze.bias))  # [9, 784]
+    matrix = decoder.weight.double() @ squeeze.weight.double()  # [784, 3136]
+    bias = decoder.weight @ squeeze.bias + decoder.bias
+    in_one = features @ matrix.float().T + bias
+print("one matrix gives the same:", torch.allclose(in_two, in_one, atol=1e-3))
+print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(matrix).item())
+
+# %% [markdown] id="misconception-linear"
+# The first sentence is right: one matrix gives the same. But not *any* matrix of that size. Its
+# rank is at most $R$, the width of the bottleneck, as you see. **The second layer is not there to
+# say more, it is there to say less:** a matrix with a fifth of the weights, whose answers are all
+# mixtures of $R$ patterns.
+#
+# Does that hurt? Train this part anew, with several ranks and with the full layer, on the same
+# features from the trunk. (A ReLU would not help to save anything; you may try one.)
+
+# %% id="rank-features"
+@torch.no_grad()
+def features_of(patches):
+    """What the mask layer reads: [K, 64·7·7]."""
+    inner = slice(config.context // config.stride, -config.context // config.stride or None)
+    maps = [model.network.trunk(normalised(p))[:, :, inner, inner] for p in patches.split(64)]
+    return model.network.reduce(torch.cat(maps)).flatten(1)  # [K, 64, 7, 7] -> [K, 64·7·7]
+
+
+x, y = features_of(practice_patches), (practice_masks >= 0.5).flatten(1)
+x_test, y_test = features_of(test_patches), test_masks >= 0.5
+
+# %% id="rank-training"
+def train_mask_layer(rank, steps=150):
+    """Mean IoU on the masks learned from and on others; rank None is one full layer."""
+    torch.manual_seed(0)
+    middle = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
+    layer = torch.nn.Sequential(*map(torch.nn.Linear, middle[:-1], middle[1:]))
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=2e-3, weight_decay=0.05)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (64,))
+        loss = F.binary_cross_entropy_with_logits(layer(x[rows]), y[rows].float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    shape = (-1, *average.shape)
+    known = mask_iou((layer(x) > 0).reshape(shape), y.reshape(shape)).mean()
+    new = mask_iou((layer(x_test) > 0).reshape(shape), y_test).mean()
+    return sum(p.numel() for p in layer.parameters()), known.item(), new.item()
+
+
+# %% id="rank-table" tolerance=0.06
+print("rank     weights  IoU, learned from  IoU, new objects")
+for rank in (2, 8, 32, 128, None):
+    size, known, new = train_mask_layer(rank)
+    print(f"{rank or 'full':4}  {size:10,}  {known:17.2f}  {new:16.2f}")
+
+# %% [markdown] id="rank-table-read"
+# Read the last column. It grows with the rank and then stops: in Pocket COCO the full layer, with five
+# times the weights, does no better on new objects. What it has on top it spends on learning the
+# old ones by heart: compare the column before.
+
+# %% [markdown] id="loss"
+# ### Three: two questions, one loss
+#
+# Labels are written as $y = +1$ and $y = -1$ here, for windows and for mask pixels alike, and the
+# loss of a logit $z$ is $\log(1 + e^{-yz})$: near zero if $z$ is large and has the sign of $y$. It
+# is the cross-entropy of a sigmoid by another name. The loss of one patch, with $m$ for the true
+# mask and $s$ for the score:
+#
+# $$ L = \underbrace{\frac{1 + y}{2} \cdot \frac{1}{hw} \sum_{i,j} \log\left(1 + e^{-m_{ij} z_{ij}}\right)}_{\text{mask}}
+#  \;+\; \frac{1}{32} \underbrace{\log\left(1 + e^{-y s}\right)}_{\text{score}} $$
+
+# %% id="loss-loop" tags=["nbval-check-output"]
+from math import exp, log
+
+
+def patch_loss(mask_logits, score, mask, label):
+    """mask_logits [h, w], score a number, mask [h, w] of 0 and 1, label ±1."""
+    soft_margin = [
+        log(1 + exp(-(1 if inside else -1) * z))
+        for z, inside in zip(mask_logits.flatten().tolist(), mask.flatten().tolist(), strict=True)
+    ]
+    mask_term = (1 + label) / 2 * sum(soft_margin) / len(soft_margin)
+    return mask_term, log(1 + exp(-label * score)) / 32
+
+
+logits, mask = torch.tensor([[2.0, -1], [0, -3]]), torch.tensor([[1, 1], [0, 0]])
+for label in (1, -1):
+    print(label, [round(term, 3) for term in patch_loss(logits, 1.5, mask, label)])
+
+# %% [markdown] id="loss-read"
+# The factor $(1+y)/2$ is 1 for a positive patch and 0 for a negative one. **Predict before you
+# run:** so what must the network draw in a negative window? An empty mask, the mean mask, or
+# whatever it likes?
+
+# %% id="loss-gradient" tags=["nbval-check-output"]
+def joint_loss(mask_logits, scores, masks, labels):
+    """The same for [P, h, w] and [P] at once: the mean over patches of both terms."""
+    pixels = F.softplus(-(2 * masks - 1) * mask_logits).mean(dim=(1, 2))  # [P]
+    mask = ((labels > 0) * pixels).mean()
+    return mask, F.softplus(-labels * scores).mean() / 32
+
+
+z, s = torch.randn(2, 4, 4, requires_grad=True), torch.randn(2)
+m, labels = (torch.rand(2, 4, 4) > 0.5).float(), torch.tensor([1, -1])
+loops = torch.tensor([patch_loss(*row) for row in zip(z.detach(), s.tolist(), m, labels.tolist())]).mean(dim=0)
+print("loops and tensors agree:", torch.allclose(torch.stack(joint_loss(z, s, m, labels)), loops))
+sum(joint_loss(z, s, m, labels)).backward()
+print("gradient on the positive's mask:", bool(z.grad[0].abs().min() > 0))
+print("gradient on the negative's mask:", z.grad[1].abs().max().item())
+
+# %% [markdown] id="misconception-empty"
+# Whatever it likes. **A negative window has no right mask; it has no mask lesson at all.** An
+# empty mask would be a lie in a window where an object stands a little aside. The score says
+# whether to believe the mask; the mask branch may always answer as if there were an object. Keep
+# that in mind when you look at masks with low scores.
+#
+# And the 1/32: on which term does it stand? It is the *score's*. Drawing is the harder task, and a
+# single logit can pull the shared layers with more force than 784 averaged ones. Measure the pull
+# of both terms on the trunk of a fresh network, without the 1/32:
+
+# %% id="pull" tolerance=0.5
+from seglib.models import build_model
+
+torch.manual_seed(0)
+fresh = build_model("deepmask", dataset.categories)
+few = sorted(samples, key=lambda pair: -len(objects_of(pair[1])))[:4]  # the four fullest
+losses = fresh.loss([p for p, _ in few], [t for _, t in few])
+terms = {"mask": losses["loss_mask"], "score": losses["loss_score"] / config.score_weight}
+pull = {}
+for name, term in terms.items():
+    grads = torch.autograd.grad(term, list(fresh.network.trunk.parameters()), retain_graph=True)
+    pull[name] = torch.stack([g.norm() for g in grads]).norm().item()
+    print(f"{name}: loss {term.item():.2f}")
+print(f"the score pulls {pull['score'] / pull['mask']:.1f} times as hard")
+
+# %% [markdown] id="pull-read"
+# More than ten times. Unchecked, the shared layers would serve the score first. With the 1/32 the
+# mask leads, and the score still learns: its loss is the easier one to bring down.
+
+# %% [markdown] id="slide"
+# ### Four: slide it
+#
+# You have a network for one window. The naive way to all of them is a loop, as in lesson 04; for
+# one scale of one image:
+
+# %% id="slide-loop" tags=["nbval-check-output"]
+height, width = (s // config.stride * config.stride for s in image.shape[-2:])
+view = image[:, :height, :width]  # whole cells, so that the grids below fit exactly
+grid = model.windows((height, width))[model.octaves.index(0.0)]  # [h, w, 4] at the image's own scale
+with torch.no_grad():
+    one_by_one = [model.network(normalised(cut(view, w[None]))) for w in grid.flatten(0, 1)]
+by_patches = torch.cat([some.scores.flatten() for some in one_by_one]).reshape(grid.shape[:2])
+print("windows:", list(grid.shape[:2]))
+
+# %% [markdown] id="slide-conv"
+# Now at once. The picture gets a grey border, so that windows may reach beyond it, and goes
+# through the trunk in one piece. Everything after the trunk is linear over 7 × 7 cells, or over
+# one: a 7 × 7 convolution and 1 × 1 convolutions. First only that part: slide a frame of 7 × 7
+# cells over the map, or convolve.
+
+# %% id="slide-heads" tags=["nbval-check-output"]
+border = config.patch // 2 + config.context
+padded = normalised(F.pad(view[None], [border] * 4, value=0.5))
+with torch.no_grad():
+    inner = slice(config.context // config.stride, -(config.context // config.stride))
+    cells = model.network.reduce(model.network.trunk(padded)[:, :, inner, inner])  # [1, 64, h+6, w+6]
+    kernel = squeeze.weight.reshape(config.rank, config.reduced, side, side)  # [128, 3136] -> [128, 64, 7, 7]
+    at_once = F.conv2d(cells, kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
+    frames = cells.unfold(2, side, 1).unfold(3, side, 1)  # [1, 64, h, w, 7, 7], views, no copies
+    one = F.linear(frames[0, :, 3, 5].flatten(), squeeze.weight, squeeze.bias)
+    every = F.linear(frames[0].permute(1, 2, 0, 3, 4).flatten(2), squeeze.weight, squeeze.bias)
+print("one window: ", torch.allclose(one, at_once[:, 3, 5], atol=1e-4))
+print("every window:", torch.allclose(every.permute(2, 0, 1), at_once, atol=1e-4), list(at_once.shape))
+
+# %% [markdown] id="slide-whole-text"
+# Exactly equal, up to rounding. Convolution and frame are one sum. **Predict before you run:** and
+# the network as a whole, trunk included? Does the image at once give *exactly* the scores of the
+# loop over patches?
+
+# %% id="slide-whole" tolerance=0.15
+with torch.no_grad():
+    dense = model.network(padded).scores[0]  # [h, w]
+gap = (dense.sigmoid() - by_patches.sigmoid()).abs()
+pair = torch.stack([dense.flatten(), by_patches.flatten()])
+print(f"scores differ by {gap.mean():.3f} on average, by {gap.max():.2f} at most")
+print(f"correlation of the logits: {torch.corrcoef(pair)[0, 1]:.2f}")
+
+# %% [markdown] id="slide-whole-read"
+# Nearly, but not exactly. Lesson 04 said why: its trunk had no padding, this one has. In a patch
+# cut out alone, every padded layer sees zeros at the border; in the whole image it sees the
+# neighbours. That is the reason for the margin of 8 pixels around each patch (the released code
+# has 32): the outermost cells, most affected, are thrown away. The paper's claim that dense and
+# patch-wise computation are the same is exact for the heads, and good for the trunk.
+#
+# What is saved:
+
+# %% id="work" tolerance=0.1
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def work(patches):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.network(patches)
+    return counter.get_total_flops()
+
+
+loop = work(normalised(cut(view, grid[0, :1]))) * grid[..., 0].numel()
+print(f"patch by patch: {loop / work(padded):.0f} times the work")
+
+# %% [markdown] id="scales"
+# #### Every size has its scale
+#
+# At the image's own scale only objects of about 32 px are canonical. For the others the image is
+# resized. **Predict before you run:** where will a *large* object light up, in the enlarged images
+# or in the shrunk ones?
+
+# %% id="scales-figure" alt="Nine panels, one a scale, each the image with the scores of all windows as a heat map. In the shrunk images few large windows score at the centres of large objects; in the enlarged ones small windows score at small objects."
+with torch.no_grad():
+    levels = model([image])[0]
+maps = {f"× {2**level.octave:.2g}": (level.windows, level.scores.sigmoid()) for level in levels}
+plotting.show_window_scores(image, maps, target.boxes)
+
+# %% [markdown] id="scales-read"
+# Read a panel's title: the factor, then how large its windows are on the image. In the shrunk
+# images a window covers much, so large objects fit; every object lights up at its centre in one
+# or two panels, and fades in the next. Most windows of most scales are dark: one in a thousand.
+#
+# #### From windows to proposals
+#
+# All that is left: put the windows of all scales into one list, sort by score, and draw the masks
+# of the best. The score ranks, the mask is what you get. The code is turned into a mask *after*
+# the sorting: a thousand masks instead of all.
+
+# %% id="propose" tags=["nbval-check-output"]
+from seglib.ops.mask_paste import paste_masks
+
+
+@torch.no_grad()
+def propose(picture, count):
+    """The best windows' scores [N] and masks [N, H, W]."""
+    levels = model([picture])[0]
+    scores = torch.cat([level.scores.flatten() for level in levels])  # [K], all windows
+    windows = torch.cat([level.windows.flatten(0, 1) for level in levels])  # [K, 4]
+    codes = torch.cat([level.codes.flatten(1).T for level in levels])  # [R, h, w] -> [h·w, R]
+    best = scores.topk(count).indices
+    soft = model.masks(codes[best]).sigmoid()  # [N, 28, 28]
+    masks = paste_masks(soft, windows[best], picture.shape[-2:], config.mask_threshold)
+    return scores[best].sigmoid(), masks, soft, windows[best]
+
+
+scores, masks, soft, windows = propose(image, 200)
+print("scores fall:", bool((scores.diff() <= 0).all()), " masks:", list(masks.shape[:1]), "of the image's size")
+
+# %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask of 28 by 28 cells, bright in the middle."
+patch = crop_windows(image, windows[:1], 224, fill=0.5)[0]
+views = {"what it sees": patch, "the soft mask": soft[0]}
+title = f"the best of all: score {scores[0]:.2f}"
+plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=title)
+
+# %% [markdown] id="paste-read"
+# Right, the mask as it leaves the network: one probability a cell. It is stretched to the window
+# and cut at a threshold. The paper and its code use 0.2 on COCO, not 0.5: a soft outline is
+# drawn a little wide, and thin parts survive.
+
+# %% [markdown] id="equality"
+# ## What you built is what the library runs
+#
+# The rules, the windows and the loss in `seglib` are held by tests to vectors recorded from the
+# authors' released code; the networks of the paper and of that code can be built with `paper()`.
+# And yours equals `seglib`'s:
+
+# %% id="equality-windows" tags=["nbval-check-output"]
+from seglib.ops.canonical import canonical_windows
+
+boxes = target.boxes
+mine = torch.tensor([canonical_window(b) for b in boxes.tolist()])
+print("canonical windows:", torch.allclose(mine, canonical_windows(boxes, config.patch, config.shift), atol=1e-3))
+found = model.predict([image])[0].proposals
+kept = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
+same = torch.equal(masks[kept], found.masks[: int(kept.sum())])
+print("proposals:        ", same and torch.allclose(scores[kept], found.scores[: int(kept.sum())], atol=1e-5))
+
+# %% [markdown] id="equality-loss-text"
+# The loss, too. One detail is new: the true mask has twice as many cells as the predicted one has,
+# so the logits are enlarged bilinearly first, as in lesson 04.
+
+# %% id="equality-loss" tags=["nbval-check-output"]
+def own_loss(network, drawn):
+    """Both terms for drawn patches, by your joint_loss."""
+    answer = network.network(normalised(drawn.images))
+    logits = network.masks(answer.codes.flatten(1))[:, None]  # [P, 1, 28, 28]
+    fine = F.interpolate(logits, size=drawn.masks.shape[1:], mode="bilinear")[:, 0]  # [P, 56, 56]
+    return joint_loss(fine, answer.scores.flatten(), (drawn.masks >= 0.5).float(), drawn.labels)
+
+
+pictures, targets = [p for p, _ in few], [t for _, t in few]
+torch.manual_seed(1)
+drawn = model.draw(pictures, targets)
+torch.manual_seed(1)  # the same patches again
+with torch.no_grad():
+    mine, theirs = own_loss(model, drawn), model.loss(pictures, targets)
+print({name: torch.allclose(a, b, atol=1e-5) for a, (name, b) in zip(mine, theirs.items(), strict=True)})
+
+# %% [markdown] id="learns"
+# ## It learns
+#
+# **Overfit one batch** first: sixteen patches of two images, drawn once, with your own loss.
+
+# %% id="overfit" alt="The loss on sixteen patches falls steeply in the first ten steps and then steadily towards zero." tolerance=0.3
+from seglib.training import History, TrainConfig, train
+
+torch.manual_seed(0)
+learner = build_model("deepmask", dataset.categories, dropout=0.0)
+batch = learner.draw(pictures[:2], targets[:2])
+optimizer, losses = torch.optim.Adam(learner.parameters(), lr=3e-3), []
+for _ in range(80):
+    loss = sum(own_loss(learner, batch))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+print(f"{sum(p.numel() for p in learner.parameters()):,} parameters")
+print(f"loss {losses[0]:.2f} → {losses[-1]:.2f}")
+plotting.training_curve(losses, title="Sixteen patches, over and over")
+
+# %% id="overfit-picture" alt="Patches of the batch with an object: above the masks that the network draws after eighty steps, below the true ones, which they resemble closely."
+def draw_masks(network, patches):
+    """[K, 3, 72, 72] -> masks [K, 28, 28] in 0…1."""
+    with network.evaluating():
+        return network.masks(network.network(normalised(patches)).codes.flatten(1)).sigmoid()
+
+
+rows = (batch.labels > 0).nonzero()[:8, 0]
+answers, truth = draw_masks(learner, batch.images[rows]), batch.masks[rows]
+truth = F.avg_pool2d(truth[:, None], 2)[:, 0]  # [8, 56, 56] -> [8, 28, 28]
+titles = [f"IoU {v:.2f}" for v in mask_iou(answers >= 0.5, truth >= 0.5)] + ["truth"] * len(rows)
+inside = middle(batch.images[rows])
+plotting.show_patches(torch.cat([inside, inside]), torch.cat([answers, truth]), titles, columns=len(rows))
+
+# %% [markdown] id="overfit-read"
+# It can. Now for real, a quarter of a minute from random weights, on images that are not for
+# measuring. **Predict before you run:** what will a network of this kind learn *first*?
+
+# %% id="live" alt="The loss of masks and scores over sixty training steps: a quick fall, then a slow one."
+rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
+torch.manual_seed(0)
+learner = build_model("deepmask", dataset.categories)
+settings = TrainConfig(steps=60, batch_size=4, lr=2e-3, warmup=5)
+with plotting.LiveCurve(steps=settings.steps, title="From scratch") as live:
+    train(learner, rest, settings, on_step=live)
+
+# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after sixty steps: soft blobs in the middle that follow the objects roughly; second row, the shipped network: outlines of the objects; third row, the truth."
+some = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
+rows = {"60 steps": draw_masks(learner, test_patches[some]), "shipped": draw_masks(model, test_patches[some])}
+inside = middle(test_patches[some])
+titles = [name for name in [*rows, "truth"] for _ in some]
+stack = torch.cat([*rows.values(), test_masks[some]])
+plotting.show_patches(inside.repeat(3, 1, 1, 1), stack, titles, columns=6)
+
+# %% id="live-numbers" tolerance=0.06
+fits = {
+    "the mean mask, whatever the picture": average.expand(len(test_masks), -1, -1),
+    "after 60 steps": draw_masks(learner, test_patches),
+    "shipped": draw_masks(model, test_patches),
+}
+for name, answers in fits.items():
+    print(f"{name:36s} mean IoU {mask_iou(answers >= 0.5, test_masks >= 0.5).mean():.2f}")
+
+# %% [markdown] id="live-read"
+# The first thing to learn is the convention itself: *there is something in the middle*. The mean
+# mask needs no eyes at all, and the network is a little better than that after these steps.
+# Outlines come much later. So the mean mask is what any learned proposal must be compared with.
+#
+# ### The shipped network
+
+# %% id="shipped-curve" alt="The training loss of the shipped network, mask and score apart, over its steps: the mask's falls slowly all the way, the score's, with its small weight, lies far below."
+from seglib.pretrained import record
+
+course = record("deepmask")
+history = History.from_dict(course["history"])
+print(course["command"])
+print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
+plotting.training_curve(history.parts, title="The shipped DeepMask")
+
+# %% [markdown] id="recall"
+# #### Average recall, between a floor and a ceiling
+#
+# Proposals name no classes and a detector will sort them out later, so false ones cost little; what
+# counts is that every object is covered. Take the best $N$ proposals of an image. An object is
+# **recalled** at a threshold $t$ if one of them has an IoU of at least $t$ with it. **Average
+# recall**, AR@$N$, is the share of objects recalled, averaged over $t = 0.50, 0.55, \dots, 0.95$,
+# so that tight masks earn more.
+
+# %% id="recall-loop" tags=["nbval-check-output"]
+def recall(best_ious):
+    """AR of the best IoU that each object got."""
+    thresholds = [0.5 + 0.05 * k for k in range(10)]
+    return sum(sum(iou >= t for iou in best_ious) / len(best_ious) for t in thresholds) / 10
+
+
+print(round(recall([0.82, 0.61, 0.3]), 3))
+
+# %% [markdown] id="recall-read"
+# By hand: 0.82 passes seven thresholds (.50 to .80), 0.61 three, 0.3 none: $10 / 30$. (COCO's own
+# count gives each proposal to one object only, which changes little.)
+#
+# A number alone says nothing. The **floor**: the same windows in random order, each with the mean
+# training mask; no eyes. The **ceiling**: the same windows and the same 28 × 28 cells, but perfect
+# knowledge: each object's true mask, from the best window in which it is canonical. And beside
+# them the hand-made grouping from above.
+
+# %% id="measure"
+from seglib.metrics.proposal_recall import average_recall
+from seglib.metrics.window_proposals import mean_mask_baseline, window_ceiling
+
+count = min(16, held_out)
+by_hand = [grouped(picture) for picture, _ in samples[:count]]
+learned = [model.predict([picture])[0].proposals for picture, _ in samples[:count]]
+kinds = dataset.categories, "segm", dataset.area_ranges
+figures = {
+    "mean mask, random": mean_mask_baseline(model, dataset, count),
+    "grouping by hand": average_recall(by_hand, [t for _, t in samples[:count]], *kinds),
+    "DeepMask": average_recall(learned, [t for _, t in samples[:count]], *kinds),
+    "perfect network": window_ceiling(model, dataset, count),
+}
+figures = {name: {k.removeprefix("mask_"): v for k, v in found.items()} for name, found in figures.items()}
+
+# %% id="recall-figure" alt="Average recall over 10, 100 and 1000 proposals: the mean mask in random order near zero, hand-made grouping above it, DeepMask well above both, and the perfect network's ceiling as an almost flat line on top."
+lines = {name: {n: found[f"AR@{n}"] for n in (10, 100, 1000)} for name, found in figures.items()}
+plotting.show_average_recall(lines, title=f"Masks of {count} images")
+
+# %% id="recall-table" tolerance=0.05
+low, ours, high = (lines[name][100] for name in ("mean mask, random", "DeepMask", "perfect network"))
+print(f"AR@100: floor {low:.2f}, DeepMask {ours:.2f}, ceiling {high:.2f}: {ours / high:.0%} of the ceiling")
+
+# %% [markdown] id="recall-figure-read"
+# Read it from below. The floor shows that windows alone, as many as they are, cover next to
+# nothing. The ceiling does not reach 1: objects too thin for 28 × 28 cells of their window, and
+# windows in steps of 8, cost the rest. What learning has reached lies between the two. And look at the
+# slope: from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but not in
+# front. Why?
+
+# %% [markdown] id="inside"
+# ## Look inside: where it fails, and why
+#
+# ### Ten times the same object
+#
+# **Predict before you run:** these are the ten best proposals of our picture. How many different
+# objects are in them?
+
+# %% id="top-ten" alt="The ten best-scored proposals, each painted over its window: several show the same object from windows next to each other."
+inside = crop_windows(image, windows[:10], config.patch, fill=0.5)
+titles = [f"{s:.2f}" for s in scores[:10]]
+plotting.show_patches(inside, soft[:10] >= config.mask_threshold, titles, columns=10)
+
+# %% id="distinct" tolerance=0.3
+distinct = []
+for some, (_, truth) in zip(learned, samples[:count], strict=True):
+    overlap = ops.mask_iou(some.masks[:10], objects_of(truth).masks)
+    good = overlap.amax(dim=1) >= 0.5 if overlap.shape[1] else torch.zeros(0)
+    distinct.append((good.sum().item(), len(overlap[good.bool()].argmax(dim=1).unique())))
+hits, objects = (sum(column) / count for column in zip(*distinct, strict=True))
+print(f"of an image's ten best, {hits:.1f} fit an object; they fit {objects:.1f} different objects")
+
+# %% [markdown] id="duplicates-read"
+# A window one step aside, or one scale further, sees the same object and scores nearly as high.
+# DeepMask sorts and cuts off; it lets nobody say "we had this one". What if a proposal is dropped
+# when its box overlaps a better one's by more than 0.7? This is called **non-maximum suppression**
+# (NMS), and lesson 06 takes it apart.
+
+# %% id="suppress" tolerance=0.05
+def without_doubles(some, threshold=0.7):
+    return some[ops.nms(some.boxes, some.scores, threshold)]
+
+
+truths = [t for _, t in samples[:count]]
+thinned = average_recall([without_doubles(some) for some in learned], truths, *kinds)
+print("AR at      10    100   1000")
+for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
+    print(f"{name:9s}" + "".join(f"{found[f'AR@{n}']:6.2f}" for n in (10, 100, 1000)))
+
+# %% [markdown] id="objectness"
+# ### Objectness is not a class, and no promise
+#
+# **Predict before you run:** the score is a number between 0 and 1, like a classifier's. Could you
+# tell a class from it? Below, the scores of windows in canonical position, for the two most
+# frequent classes, and of negative windows.
+
+# %% id="scores-figure" alt="Three histograms of scores: those of two classes lie on top of each other near 1, those of negative windows near 0."
+labels = torch.cat([objects_of(t).labels for _, t in practice])
+canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
+common = labels.bincount().topk(2).indices.tolist()
+groups = {dataset.categories.by_label(c).name: canonical_scores[labels == c] for c in common}
+random = torch.Generator().manual_seed(0)
+away = [draw_patches(p, t, replace(half, positive_share=0.0), 4, random).images for p, t in practice]
+groups["negative windows"] = torch.cat([look(p)[1] for p in torch.cat(away).split(64)])
+plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in the window")
+
+# %% [markdown] id="misconception-class"
+# **The score says "an object, whole, in the middle". It does not say which, and it does not say
+# that the mask is good.** The two classes lie on top of each other. A proposal has no name; all
+# labels are 1. Naming is the work of whoever takes the proposals, and that is R-CNN's second stage.
+#
+# Is at least a high score a good mask? Compare the score of each proposal with the IoU that it
+# really has.
+
+# %% id="promise" tolerance=0.1
+pairs = [(some, objects_of(t)) for some, t in zip(learned, truths, strict=True)]
+pairs = [(some, things) for some, things in pairs if len(things)]
+scores_all = torch.cat([some.scores for some, _ in pairs])
+ious_all = torch.cat([ops.mask_iou(some.masks, things.masks).amax(dim=1) for some, things in pairs])
+for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)):
+    chosen_rows = (scores_all >= low) & (scores_all < high)
+    if chosen_rows.any():
+        print(f"score {low:.1f} to {min(high, 1.0):.1f}: {int(chosen_rows.sum()):6d} proposals, mean IoU {ious_all[chosen_rows].mean():.2f}")
+
+# %% [markdown] id="promise-read"
+# It ranks, and ranking is all that a proposal needs. But even at the top the mean IoU is far from
+# 1: the score was taught with the labels of *windows*, it never saw how well the mask came out.
+# And what are the confident proposals that fit no object at all?
+
+# %% id="close-up"
+def close_ups(rows, words):
+    """Draw (number, picture, box, mask) each in the middle of its canonical window."""
+    windows = [torch.tensor([canonical_window(box.tolist())]) for _, _, box, _ in rows]
+    pairs = list(zip(rows, windows, strict=True))
+    inside = torch.cat([crop_windows(row[1], w, 112, fill=0.5) for row, w in pairs])
+    shapes = torch.cat([crop_windows(row[3][None].float(), w, 112)[:, 0] for row, w in pairs])
+    return plotting.show_patches(inside, shapes, [f"{words} {row[0]:.2f}" for row in rows])
+
+
+# %% id="false-alarms" alt="Eight proposals with high scores that fit no annotated object: parts of objects with an outline of their own, such as wheels, pieces of scenery, and several objects taken together."
+alarms = []
+for some, (picture, truth) in zip(learned, samples[:count], strict=True):
+    some = without_doubles(some)
+    overlap = ops.mask_iou(some.masks, truth.masks).sum(dim=1)
+    row = int((overlap < 0.2).float().argmax())  # the first, best-scored one that fits nothing
+    alarms.append((some.scores[row].item(), picture, some.boxes[row], some.masks[row]))
+close_ups(sorted(alarms, key=lambda row: -row[0])[:8], "score")
+
+# %% [markdown] id="false-alarms-read"
+# Parts of things, mostly: a wheel, a stripe, whatever is compact, centred and set off from its
+# surroundings. Nobody can see in a wheel that it is no object; it is none because nobody annotated
+# wheels. **What counts as an object is a decision of those who annotate**, and with no class to
+# hold on to, the score has to guess it.
+#
+# ### Which objects are missed?
+
+# %% id="by-size" alt="Bars of average recall at 1000 proposals for small, medium and large objects, each with a mark for the ceiling."
+letters = {"s": "small", "m": "medium", "l": "large"}
+sizes = {letters[k[2]]: v for k, v in figures["DeepMask"].items() if k[2] in letters and v >= 0}
+tops = {letters[k[2]]: v for k, v in figures["perfect network"].items() if k[2] in letters and v >= 0}
+plotting.bars(sizes, ceiling=tops, title="AR@1000 by size, and its ceiling")
+
+# %% id="missed" alt="Eight objects of which no proposal has a good mask, in canonical position, with their true masks: thin, broken into parts, or hidden behind others."
+worst = []
+for some, (picture, truth) in zip(learned, samples[:count], strict=True):
+    things = objects_of(truth)
+    best = ops.mask_iou(some.masks, things.masks).amax(dim=0)
+    worst += [(best[i].item(), picture, things.boxes[i], things.masks[i]) for i in range(len(things))]
+close_ups(sorted(worst, key=lambda row: row[0])[:8], "IoU")
+
+# %% [markdown] id="missed-read"
+# Painted is the truth; the number is the best IoU among a thousand proposals. Look at the
+# shapes. Thin and branching ones: an error of one cell on each side of a bar of two cells halves
+# the IoU, and the rank smooths such parts away. Hidden ones, of which a strip or two pieces are
+# left: what lies in the *middle* of their box is often another object, so the window points at the
+# wrong one. The canonical position is a convention about boxes, and some objects are not where
+# their box is.
+
+# %% [markdown] id="try"
+# ## Try it
+#
+# Slide the window yourself. Put it on an object, then move it off in small steps: when does the mask jump to
+# the neighbour, and what does the score do meanwhile? Then leave it in place and change the
+# octave.
+
+# %% id="window-widget" alt="Three sliders, x, y and octave, above the image with the window and the mask, the patch in the window, and the soft mask."
+from seglib.widgets import SlidingWindow
+
+x0, y0, x1, y1 = canonical_window(target.boxes[first].tolist())
+zoom = log2(config.patch / (x1 - x0) * max(image.shape[-2:]) / 128)
+SlidingWindow(model, image, target, x=round((x0 + x1) / 2), y=round((y0 + y1) / 2), octave=round(4 * zoom) / 4)
+
+# %% [markdown] id="quiz-text"
+# ### Check yourself
+
+# %% id="quiz-one" tags=["quiz", "hide-input"]
+from seglib.widgets import Option, Question, Quiz
+
+negatives = Question(
+    "A window of 56 px (canonical size 32, shift 4) is centred on an object whose longer side is 70 px. The window is",
+    [
+        Option("positive: it is centred", feedback="Size counts as well: 70 is far from 32."),
+        Option("not used", feedback="That ends at one octave: 64 px. 70 is beyond."),
+        Option("negative", True, "More than an octave (32 · 2 = 64) too large, although the object fills the window."),
+    ],
+    objective="canonical position",
+)
+between = Question(
+    "The same window; the object is 32 px long, its centre 6 px off in x. The window is",
+    [
+        Option("positive, for most of the object is inside", feedback="Overlap does not count; only the centre and the longer side do."),
+        Option("not used in training", True, "More than 4 px off, but not more than 8."),
+        Option("negative", feedback="Only from more than 8 px on."),
+    ],
+    objective="canonical position",
+)
+Quiz([negatives, between], title="Right and wrong windows")
+
+# %% id="quiz-two" tags=["quiz", "hide-input"]
+saving = Question(
+    "1000 features, a mask of 20 × 20. The layer at rank 50 has",
+    [
+        Option("400,000 weights", feedback="That is the full layer: 1000 · 400."),
+        Option("70,000 weights", True, "1000 · 50 + 50 · 400."),
+        Option("20,000 weights", feedback="That is the second part alone, 50 · 400; the features have to become a code first."),
+    ],
+    objective="low rank",
+)
+bottleneck = Question(
+    "Nothing stands between the two linear maps of the mask layer. Why two, then?",
+    [
+        Option("Together they can express more than one matrix could", feedback="They are one matrix, of rank R at most: they can express less."),
+        Option("They are one matrix of low rank: every mask is a mixture of R patterns, with far fewer weights", True),
+        Option("It is an oversight; a ReLU belongs in between", feedback="It is on purpose: only a linear map of low rank was wanted."),
+    ],
+    objective="low rank",
+)
+Quiz([saving, bottleneck], title="The mask layer")
+
+# %% id="quiz-three" tags=["quiz", "hide-input"]
+taught = Question(
+    "For a negative window, the loss asks the mask branch for",
+    [
+        Option("an empty mask", feedback="That is an answer, and it would be taught by a gradient. There is none."),
+        Option("nothing: its mask term is zero", True, "(1 + y)/2 is 0. The score alone learns from it."),
+        Option("the mean mask", feedback="That is what a blind network would say; nobody asks for it."),
+    ],
+    objective="joint loss",
+)
+weight = Question(
+    "The factor 1/32 in DeepMask's loss stands",
+    [
+        Option("on the mask term, which has more pixels", feedback="The pixels are averaged already."),
+        Option("on the score term", True, "Drawing is what the shared layers should mostly learn."),
+        Option("on negative patches", feedback="Positive and negative patches weigh the same in the score."),
+    ],
+    objective="joint loss",
+)
+Quiz([taught, weight], title="Two questions, one loss")
+
+# %% id="quiz-four" tags=["quiz", "hide-input"]
+sliding = Question(
+    "An object is 128 px long; a canonical one has 32 px in the window. It is found in the image resized by",
+    [
+        Option("4", feedback="Then it is 512 px long, larger than any window."),
+        Option("1/4", True, "There it is 32 px long. Large objects are found in small images."),
+        Option("1, with a window four times as large", feedback="The window is the network's input and has one size; the image is what changes."),
+    ],
+    objective="sliding",
+)
+reading = Question(
+    "A method has AR@10 = .10 and AR@1000 = .45. What does that suggest?",
+    [
+        Option("Its masks are poor", feedback="Then AR@1000 would be low as well: the thousand do contain good masks."),
+        Option("Good masks are there, but not among the first: look at the ranking, or at duplicates", True),
+        Option("It knows too few classes", feedback="No class enters into average recall of proposals."),
+    ],
+    objective="average recall",
+)
+Quiz([sliding, reading], title="From windows to proposals")
+
+# %% [markdown] id="assignment"
+# ### Your turn
+#
+# The [assignment](assignments/05_deepmask.ipynb) has three tasks: label windows by the rules of
+# the canonical position, for all windows and objects at once; the mask layer of low rank, and the
+# best two factors of a full one; and heads that slide, from a feature map to a sorted list of
+# windows.
+
+# %% [markdown] id="summary"
+# ## In one minute
+#
+# - A label map cannot say "this one". A window can: the network draws the object in its middle.
+#   **Canonical position**: centred, longer side 4/7 of the window.
+# - Positive within a small tolerance, negative beyond a larger one, unused in between. Negative
+#   windows are full of objects in the wrong place or size.
+# - Every cell of the mask reads the whole window through two linear maps with nothing in between,
+#   a matrix of low rank: masks are mixtures of few patterns.
+# - Mask loss on positives only, plus 1/32 of the score's loss on all.
+# - The network slides as a convolution, over the image at several scales; sort by score, draw the
+#   best. The score ranks objectness. It names nothing, and neighbours repeat each other.
+# - Average recall at 10, 100, 1000 means something beside a floor and a ceiling.
+#
+# **The published numbers beside ours.** Theirs: masks on 5000 photographs of COCO 2014, the
+# network of the paper (VGG-A, windows of 224 px). Ours: the shipped pocket-sized network on the
+# validation images of Pocket COCO. Different worlds; what compares is the shape: the long way
+# from 10 to 1000.
+
+# %% id="published" tolerance=0.05
+published = {10: 0.126, 100: 0.245, 1000: 0.331}
+print("AR of masks at     10    100   1000")
+print("paper (COCO)  " + "".join(f"{v:7.3f}" for v in published.values()))
+print("ours (Pocket) " + "".join(f"{course['figures'][f'mask_AR@{n}']:7.3f}" for n in published))
+
+# %% [markdown] id="references"
+# **Next**: in [lesson 06](06_mask_rcnn.ipynb) somebody looks at the proposals: R-CNN names them, one by
+# one and slowly; then the features are shared, the windows become anchors, and the result is Mask
+# R-CNN, where DeepMask's two questions live on as two heads.
+#
+# **References**
+#
+# - P. Pinheiro, R. Collobert, P. Dollár. Learning to segment object candidates. *NIPS* 2015.
+#   arXiv 1506.06204. The released code, with a ResNet-50, is described in
+# - P. Pinheiro, T.-Y. Lin, R. Collobert, P. Dollár. Learning to refine object segments. *ECCV*
+#   2016. arXiv 1603.08695 (SharpMask, which adds skips to sharpen the outlines).
+# - R. Girshick, J. Donahue, T. Darrell, J. Malik. Rich feature hierarchies for accurate object
+#   detection and semantic segmentation. *CVPR* 2014. arXiv 1311.2524.
+# - J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders. Selective search for object recognition.
+#   *IJCV* 104, 2013.
+# - J. Hosang, R. Benenson, P. Dollár, B. Schiele. What makes for effective detection proposals?
+#   *PAMI* 38(4), 2016. arXiv 1502.05082.
