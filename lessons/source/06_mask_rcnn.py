@@ -10,11 +10,10 @@
 # **You will be able to**
 #
 # 1. carry out the four steps of R-CNN on an image, and count what they waste;
-# 2. write a box as a correction of another one, and undo it;
-# 3. run greedy non-maximum suppression, and say what its threshold gives and takes;
-# 4. say what RoIPool rounds away, and compute RoIAlign for one box;
-# 5. follow a region proposal network from anchors to proposals, and say what each anchor learns;
-# 6. explain what the mask head predicts, why its classes do not compete, and read its score beside
+# 2. write a box as a correction of another one, and thin boxes out by greedy non-maximum suppression;
+# 3. say what RoIPool rounds away, and compute RoIAlign for one box;
+# 4. follow a region proposal network from anchors to proposals, and say what each anchor learns;
+# 5. explain what the mask head predicts, why its classes do not compete, and read its score beside
 #    its ceiling.
 #
 # **You need first** [lesson 03](03_backbones.ipynb) (feature pyramid), [lesson
@@ -51,9 +50,10 @@ small = dataset.area_ranges["small"][1]  # an area in pixels below which an obje
 
 
 def fit_to_follow(index):
-    """Up to six objects of some size, and few tiny ones."""
-    areas = samples[index][1].area
-    return min(int((areas >= small).sum()), 6) - 0.5 * int((areas < small).sum())
+    """Up to six objects of some size, few tiny ones, and not too much of a crowd."""
+    areas, boxes = samples[index][1].area, samples[index][1].boxes
+    crowding = ops.box_iou(boxes, boxes).fill_diagonal_(0).sum()
+    return min(int((areas >= small).sum()), 6) - 0.5 * int((areas < small).sum()) - 0.3 * crowding
 
 
 image, target = samples[max(range(held_out), key=fit_to_follow)]
@@ -127,9 +127,16 @@ from dataclasses import replace
 
 from seglib.models.rcnn import RCNN, RCNNConfig
 
+
+
+def few_regions(picture):
+    """Thirty proposals of one quick grouping, for fitting later."""
+    return propose_regions(picture, (100.0,), [("texture", "size", "fill")], max_proposals=30).boxes
+
+
 trunk = load("fcn").network.trunk  # the convolutions of lesson 04's network
-config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, max_proposals=40)
-rcnn = RCNN(trunk, dataset.categories, config=config)
+config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
+rcnn = RCNN(trunk, dataset.categories, few_regions, config)
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
 picked = [*nearest.tolist()[:5], *range(20, 26)][:8]
 sizes = [f"{x1 - x0:.0f} × {y1 - y0:.0f} px" for x0, y0, x1, y1 in boxes[picked].tolist()]
@@ -148,11 +155,11 @@ print("forward passes for one picture:", rcnn.cost.forward_passes)
 # %% [markdown] id="classify-text"
 # **Step 4, classify.** On these rows fit one **linear classifier** for each class: a weighted sum
 # that should be positive for that class and negative for everything else. True boxes are the
-# positives, proposals that overlap no object of the class the negatives. We fit on 16 images, a
+# positives, proposals that overlap no object of the class the negatives. We fit on 24 images, a
 # tiny fraction of what the paper had.
 
 # %% id="classify" tolerance=0.3
-pairs = practice[:16]
+pairs = practice[:24]
 rcnn.fit([x for x, _ in pairs], [t for _, t in pairs])
 features *= rcnn.parts.feature_scale  # fitting also chose a common scale for all features
 margins = rcnn.classify(features)  # [N, C], above 0 means yes
@@ -161,7 +168,7 @@ for row, truth in list(zip(nearest.tolist(), objects.labels.tolist(), strict=Tru
     print(f"truth {names[truth]:10s} best answer {names[best + 1]:10s} margin {margins[row, best]:+.1f}")
 
 # %% [markdown] id="classify-read"
-# Not bad for sixteen pictures and a linear sum: the features do the work. These are the four steps.
+# Not bad for two dozen pictures and a linear sum: the features do the work. These are the four steps.
 # Two repairs are still missing, and both are alive in every detector today.
 #
 # #### Repair one: correct the box
@@ -255,7 +262,7 @@ def nms_fast(boxes, scores, threshold):
 
 
 scores, chosen_class = margins.max(dim=1)
-print("loop and tensor form agree:", nms_loop(boxes, scores, 0.3) == nms_fast(boxes, scores, 0.3))
+print("loop and tensor form agree:", nms_loop(boxes, scores, 0.5) == nms_fast(boxes, scores, 0.5))
 
 # %% id="rcnn-result" alt="Left, every proposal to which a classifier said yes, a tangle of boxes around each object; right, what is left of them after suppression within each class, beside the true boxes."
 yes = (scores > 0).nonzero().squeeze(1)
@@ -275,9 +282,9 @@ plotting.show_boxes(image, panels, names={"object": [names[i] for i in objects.l
 # ### Two: the bill
 #
 # It works, roughly. Now count. **Predict before you run:** how many crops hold an average pixel of
-# this image? A few, about ten, or dozens?
+# this image? Three, ten, or more than twenty?
 
-# %% id="coverage" alt="A heat map of the image's area: in its middle a pixel lies in about half of all proposals, at the border in few."
+# %% id="coverage" alt="A heat map of the image's area: where there is much to see a pixel lies in some forty crops, in the empty corners in about a dozen."
 cover = torch.zeros(image.shape[1:])
 for x0, y0, x1, y1 in boxes.int().tolist():
     cover[y0:y1, x0:x1] += 1
@@ -422,12 +429,12 @@ by_loop, by_matrix = (f(pyramid[1][0], inner, 8, 7) for f in (align_loop, align_
 print(list(by_matrix.shape), "loop and matrices agree:", torch.allclose(by_loop, by_matrix, atol=1e-4))
 
 # %% [markdown] id="pixels-text"
-# What does this mean for a mask? Take the true masks, average them to cells of 8 pixels (what a
-# feature map of that stride can know at best), read them back through both, and compare with the
-# truth inside the box. Nothing is learned here: this is what the *reading* costs.
+# What does this mean for a mask? Take the true masks, average them to cells of 4 pixels, read them
+# back through both, and compare with the truth inside the box. Nothing is learned here: this is what
+# the *reading* costs.
 
 # %% id="pixels" alt="One object's true mask in its box as 28 by 28 cells, the same read by RoIAlign from coarse cells, smooth and in place, and by RoIPool, blocky, swollen and shifted."
-def read_masks(reader, truth, stride=8):
+def read_masks(reader, truth, stride=4):
     """Masks [G, H, W] averaged to cells, then each read inside its own box: [G, 28, 28]."""
     cells = F.avg_pool2d(truth.masks[:, None].float(), stride, ceil_mode=True)  # [G, 1, h, w]
     rois = torch.cat([torch.arange(len(truth))[:, None].float(), truth.boxes], dim=1)
@@ -441,13 +448,21 @@ pictures = [exact[at].float(), *(read_masks(r, objects)[at] for r in readers.val
 plotting.show_images(pictures, ["the true mask in its box", *readers], panel=2.3)
 
 # %% id="pixels-count" tolerance=0.02
-for name, reader in readers.items():
-    found = []
-    for _, truth in samples:
-        truth = truth[~truth.iscrowd]
-        a, b = read_masks(reader, truth) >= 0.5, ops.crop_resize_masks(truth.masks, truth.boxes, 28)
-        found += ((a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)).tolist()
-    print(f"{name:8s} mean IoU of {len(found)} masks after reading: {sum(found) / len(found):.2f}")
+every = [truth[~truth.iscrowd] for _, truth in samples]
+for stride in (4, 8):
+    for name, reader in readers.items():
+        found = []
+        for truth in every:
+            a = read_masks(reader, truth, stride) >= 0.5
+            b = ops.crop_resize_masks(truth.masks, truth.boxes, 28)
+            found += ((a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)).tolist()
+        print(f"cells of {stride} px, {name:8s} mean IoU of {len(found)} masks: {sum(found) / len(found):.2f}")
+
+# %% [markdown] id="pixels-read"
+# A quarter of each mask is lost to rounding alone with cells of 8 pixels, still a good part with
+# cells of 4. (A trained network does better: with many channels, cells say more than "half
+# covered", and a head can learn that its bins are shifted on average. It cannot learn *by how
+# much* this one is.)
 
 # %% [markdown] id="rpn"
 # ### Four: the network proposes
@@ -541,11 +556,15 @@ plotting.show_corrections(image, anchors[strongest], boxes[strongest], objects.b
 # why so high a threshold? What would 0.3 do to two objects that overlap?
 
 # %% id="select" tags=["nbval-check-output"]
+from itertools import pairwise
+
 rules = model.config.rpn
 starts = torch.tensor([0, *(len(a) for a in rpn.anchors)]).cumsum(0).tolist()
 survivors, entered = [], []
-for start, end in zip(starts, starts[1:], strict=False):
+for start, end in pairwise(starts):
     best = start + scores[start:end].argsort(descending=True)[: rules.before_nms[1]]
+    clipped = ops.clip_boxes(boxes[best], batch.sizes[0])
+    best = best[(clipped[:, 2:] > clipped[:, :2]).all(dim=1)]  # some lay outside the image
     entered += best.tolist()
     kept = nms_fast(ops.clip_boxes(boxes[best], batch.sizes[0]), scores[best], rules.nms_iou)
     survivors += best[kept].tolist()
@@ -553,12 +572,12 @@ final = sorted(survivors, key=lambda n: -scores[n])[: rules.after_nms[1]]
 proposals = ops.clip_boxes(boxes[final], batch.sizes[0])
 print(f"{len(anchors)} anchors, {len(entered)} enter suppression, {len(survivors)} survive, {len(final)} stay")
 
-# %% id="stages" alt="Four pictures: fifty well-scored anchors, the same corrected and bunched on the objects, the best fifty after suppression, thinner, and the true boxes."
-top = scores.argsort(descending=True)[:50]
+# %% id="stages" alt="Four pictures: 25 well-scored anchors, the same corrected and bunched on the objects, the best 25 after suppression, which are spread over more objects, and the true boxes."
+top = scores.argsort(descending=True)[:25]
 panels = {
-    "50 best-scored anchors": anchors[top],
+    "25 best-scored anchors": anchors[top],
     "the same, corrected": boxes[top],
-    "the best 50 after NMS": proposals[:50],
+    "the best 25 after NMS": proposals[:25],
     "truth": objects.boxes,
 }
 plotting.show_boxes(image, panels, columns=4, panel=2.5)
@@ -616,7 +635,7 @@ print(f"{len(final)} proposals, {len(found)} detections, {sum(s > 0.5 for s, _, 
 # small FCN inside a box. The class that the box head has named selects the map; a sigmoid makes it
 # probabilities; and it is stretched into the box, where one half decides.
 
-# %% id="mask-head" alt="A row of pictures: the cut-out of the most certain detection, the 28 by 28 mask of its own class with a clear shape, the masks that the head gives for two other classes, and the first one pasted back into the image."
+# %% id="mask-head" alt="A row of pictures: the cut-out of the most certain detection, the 28 by 28 mask of its own class with a clear shape, the masks that the head gives for two other classes, and the image, dark but for the first mask pasted into it."
 score, label, box = found[0]
 with torch.no_grad():
     logits = model.mask_head(model.mask_pooler(pyramid, [box[None]]))[0]  # [K, 28, 28]
@@ -624,7 +643,7 @@ soft = logits.sigmoid()
 others = [n for n in torch.cat([objects.labels, torch.tensor([1, 2, 3])]).unique().tolist() if n != label][:2]
 x0, y0, x1, y1 = box.round().int().tolist()
 pasted = ops.paste_masks(soft[label][None], box[None], tuple(image.shape[1:]))
-pictures = [image[:, y0:y1, x0:x1], soft[label], *soft[others], plotting.outlined(image, pasted)]
+pictures = [image[:, y0:y1, x0:x1], soft[label], *soft[others], image * (0.25 + 0.75 * pasted)]
 titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in others), "pasted"]
 plotting.show_images(pictures, titles, columns=5, panel=2.0)
 
@@ -715,7 +734,7 @@ print("on scratch code:       ", torch.allclose(again.instances.boxes, answer.in
 # First, as always, **overfit one batch**. A fresh network, two images, again and again. Watch that
 # there are *five* losses now, two of the first stage and three of the second, simply added.
 
-# %% id="overfit" alt="The summed loss on two images falls steeply from about five and levels off far below one within sixty steps." tolerance=0.3
+# %% id="overfit" alt="The summed loss on two images falls steeply from about five and levels off far below one within forty steps." tolerance=0.3
 from seglib.models import build_model
 from seglib.training import History, overfit
 
@@ -724,7 +743,7 @@ fresh = build_model("mask_rcnn", dataset.categories)
 few = samples[:2]
 start = fresh.loss([x for x, _ in few], [t for _, t in few])
 print({name: round(value.item(), 2) for name, value in start.items()})
-losses = overfit(fresh, [x for x, _ in few], [t for _, t in few], steps=60, lr=2e-3)
+losses = overfit(fresh, [x for x, _ in few], [t for _, t in few], steps=40, lr=2e-3)
 print(f"sum {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="Two images, over and over")
 
@@ -767,7 +786,7 @@ print("read:", list(features["RoIAlign"].shape), " to be learned:", list(squares
 # 32.)
 
 # %% id="train-head"
-def train_head(read, loss_of, steps=100, on_step=None):
+def train_head(read, loss_of, steps=80, on_step=None):
     """A new mask head, taught on random boxes; returns it and its losses."""
     torch.manual_seed(0)
     inside = model.config
@@ -785,8 +804,8 @@ def train_head(read, loss_of, steps=100, on_step=None):
     return head.eval(), losses
 
 
-# %% id="live" alt="The mask loss of the new head over a hundred steps: it starts near 0.7, the loss of a coin, drops within the first thirty steps, and then falls slowly."
-with plotting.LiveCurve(steps=100, title="A new mask head, as published") as live:
+# %% id="live" alt="The mask loss of the new head over eighty steps: it starts high, drops within the first thirty steps, and then falls slowly."
+with plotting.LiveCurve(steps=80, title="A new mask head, as published") as live:
     published, _ = train_head(features["RoIAlign"], mask_loss, on_step=live)
 
 # %% [markdown] id="ablation-text"
@@ -822,7 +841,14 @@ print("RoIAlign, softmax", mask_ap(competing, poolers["RoIAlign"], lambda maps: 
 print("the shipped head ", mask_ap(model.mask_head, poolers["RoIAlign"]))
 
 # %% [markdown] id="ablation-read"
-# ABLATION-READ
+# In Pocket COCO both changes cost, and the rounding shows most in AP75, which asks for precise masks.
+# Before you believe such a table, mind three things. The heads are far from done (compare the last
+# line). The competing head has the harder lesson, a choice among all classes at every pixel, so a
+# good part of its gap is slowness. And it is one seed. The paper trained to the end and found 3.3
+# points for the reading and 5.5 for the competition. We see the direction, not the size.
+#
+# One more test, without any training. **Predict before you run:** take the shipped network as it is
+# and let it *read* with RoIPool, boxes and masks alike. What suffers more, box AP or mask AP?
 
 # %% id="swap" tolerance=0.03
 from seglib.metrics import evaluate
@@ -836,7 +862,9 @@ for pooling, figures in measured.items():
     print(f"{pooling:5s} box AP {figures['box_AP']:.3f}  mask AP {figures['mask_AP']:.3f}  mask AP75 {figures['mask_AP75']:.3f}")
 
 # %% [markdown] id="swap-read"
-# SWAP-READ
+# Both, and of its mask AP less is left. A class survives being read a few pixels off; a correction
+# of the box suffers, and an outline is lost. (This is not the paper's ablation: a network that has
+# learned from exact features is given others. The heads above are the fair comparison.)
 #
 # ### The shipped network
 #
@@ -865,7 +893,10 @@ for size in ("", "s", "m", "l"):
     print(f"{word:21s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:7.3f}")
 
 # %% [markdown] id="shipped-read"
-# SHIPPED-READ
+# The ceiling is near one in every row: the form of the output takes hardly anything. What is missing
+# has not been *learned*, and most of it where objects are small, though their ceiling is no lower: an
+# object of 12 pixels covers 3 × 3 cells of the finest map, and 14 × 14 cells read from these hold no
+# more than the nine did. The last column is the AP of the boxes alone.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -1004,7 +1035,7 @@ correction = Question(
         Option("20 px to the right, 40 px", True, "0.5 · 40, and 20 · exp(log 2)."),
         Option("10 px to the right, 40 px", feedback="The shift to the right is counted in widths, 0.5 · 40."),
     ],
-    objective="corrections",
+    objective="boxes",
 )
 Quiz([bill, correction], title="R-CNN")
 
@@ -1016,7 +1047,7 @@ suppression = Question(
         Option("the first and the third", True, "The second goes before its turn."),
         Option("all: none overlaps all others", feedback="One overlap with a kept box is enough to go."),
     ],
-    objective="suppression",
+    objective="boxes",
 )
 threshold = Question(
     "Two sheep stand so close that their true boxes have an IoU of 0.6. NMS inside a class at 0.5",
@@ -1025,7 +1056,7 @@ threshold = Question(
         Option("loses one, however good the network is", True, "It is a rule about boxes; masks could tell them apart, but are never asked."),
         Option("keeps both, since their masks do not overlap", feedback="It never sees the masks."),
     ],
-    objective="suppression",
+    objective="boxes",
 )
 Quiz([suppression, threshold], title="Suppression")
 

@@ -1,14 +1,21 @@
-# %% [markdown] id="start"
+# %% [markdown] id="intro"
 # # Assignment 06: From R-CNN to Mask R-CNN
 #
-# Four tasks, from easy to hard. Fill in the functions, run the cell with the checks below each, and read
-# its message when it complains. Everything you need is in [lesson 06](../06_mask_rcnn.ipynb).
+# Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
+# Everything you need is in [lesson 06](../06_mask_rcnn.ipynb). Replace the line
+# `raise NotImplementedError` and run the checks below it.
+#
+# | task | points | difficulty | importance | minutes |
+# | --- | --- | --- | --- | --- |
+# | 1. A box as a correction of another | 3 | 2/5 | 5/5 | 15 |
+# | 2. Suppression, inside a real detector | 4 | 3/5 | 5/5 | 20 |
+# | 3. RoIAlign for one box | 4 | 4/5 | 5/5 | 30 |
+# | 4. What each anchor learns | 3 | 3/5 | 4/5 | 20 |
 
 # %% id="imports" nbgrader="locked"
 import math
 
 import torch
-from torch.nn import functional as F
 
 import seglib
 from seglib import ops
