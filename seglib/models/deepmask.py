@@ -128,9 +128,10 @@ class DeepMaskConfig(ModelConfig):
             patches=8,
             positive_share=0.75,
             negatives="paper",
-            min_area=16.0,
-            min_side=2.0,
+            min_area=4.0,
+            min_side=1.0,
             octaves=(-2.0, 2.0),
+            mask_threshold=0.3,
             blocks=(1, 1, 1),
             bottleneck=False,
             width=40,
@@ -276,10 +277,13 @@ class DeepMask(Segmenter):
 
     def _mask_term(self, logits: Tensor, masks: Tensor) -> Tensor:
         """[P, M, M] logits and [P, T, T] fractions -> [P], the mean over T x T pixels."""
+        signs = (masks >= 0.5).to(logits) * 2 - 1
+        return soft_margin(self._refined(logits), signs).mean(dim=(1, 2))
+
+    def _refined(self, logits: Tensor) -> Tensor:
+        """[P, M, M] logits -> [P, T, T], upsampled to the size that the loss compares at."""
         side = self.config.mask_target
-        fine = interpolate(logits[:, None], (side, side), "bilinear")[:, 0]
-        signs = (masks >= 0.5).to(fine) * 2 - 1
-        return soft_margin(fine, signs).mean(dim=(1, 2))
+        return interpolate(logits[:, None], (side, side), "bilinear")[:, 0]
 
     @torch.no_grad()
     def _remember(self, masks: Tensor) -> None:
@@ -333,7 +337,7 @@ class DeepMask(Segmenter):
         codes = torch.cat([level.codes.flatten(1).T for level in levels])
         room = max(1, MASKS_AT_ONCE // (size[0] * size[1]))
         best = scores.topk(min(self.config.proposals, len(scores), room)).indices
-        soft = self.masks(codes[best]).sigmoid()
+        soft = self._refined(self.masks(codes[best])).sigmoid()
         masks = paste_masks(soft, windows[best], size, self.config.mask_threshold)
         kept = masks.flatten(1).any(dim=1)
         masks, best = masks[kept], best[kept]
