@@ -10,7 +10,7 @@ R-CNN (He et al. 2017, section 3). Layers bear torchvision's names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -61,17 +61,64 @@ class PyramidPooler(nn.Module):
         rois = torch.cat([image[:, None].to(corners), corners], dim=1)  # [R, 5]
         first = self.strides[0].bit_length() - 1  # the level's number is log2 of its stride
         levels = assign_levels(corners, first, first + len(self.strides) - 1, self.canonical_size)
-        pooled, order = [], []
+        pooled, members = [], []
         for level, stride in enumerate(self.strides):
-            members = (levels == level).nonzero().squeeze(1)
-            pooled.append(self._read(pyramid[level], rois[members], 1 / stride))
-            order.append(members)
-        return torch.cat(pooled)[torch.cat(order).argsort()]
+            members.append((levels == level).nonzero().squeeze(1))
+            pooled.append(self._read(pyramid[level], rois[members[-1]], 1 / stride))
+        return cast(Tensor, _Merged.apply(members, *pooled))
 
     def _read(self, features: Tensor, rois: Tensor, scale: float) -> Tensor:
         if self.pooling == "pool":
             return roi_pool(features, rois, self.size, scale)
         return roi_align(features, rois, self.size, scale, self.sampling_ratio, self.aligned)
+
+
+class _Merged(torch.autograd.Function):
+    """Rows of several tensors in one, out[members[i]] = parts[i].
+
+    Pooled features are the largest tensors of a step: each row is written once, and read once on
+    the way back, where concatenating and sorting would move it twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, members: list[Tensor], *parts: Tensor) -> Tensor:
+        """int64 [n_i] rows, [n_i, C, P, Q] each -> [sum of n_i, C, P, Q], formatted as they are."""
+        ctx.members = members
+        last = any(len(part) and _channels_last(part) for part in parts)
+        merged = torch.empty(
+            (sum(map(len, parts)), *parts[0].shape[1:]),
+            dtype=parts[0].dtype,
+            device=parts[0].device,
+            memory_format=_format(last),
+        )
+        rows = _rows(merged)
+        for index, part in zip(members, parts, strict=True):
+            source = part.contiguous(memory_format=_format(last))
+            rows.index_copy_(0, index, _rows(source))
+        return merged
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Each part's own rows."""
+        last = _channels_last(gradient)
+        dense = gradient.contiguous(memory_format=_format(last))
+        shape = dense.permute(0, 2, 3, 1).shape if last else dense.shape
+        parts = [_rows(dense)[index].unflatten(1, shape[1:]) for index in ctx.members]
+        return None, *(part.permute(0, 3, 1, 2) if last else part for part in parts)
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether the channels of [N, C, P, Q] lie beside one another in memory."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def _format(last: bool) -> torch.memory_format:
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[N, C, P, Q] of either format as [N, C·P·Q] in the order of memory."""
+    return (x.permute(0, 2, 3, 1) if _channels_last(x) else x).flatten(1)
 
 
 class BoxHead(nn.Module):
@@ -101,10 +148,18 @@ class BoxHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """[R, F, P, P] -> class logits [R, K] and deltas [R, K, 4] (class-agnostic [R, 1, 4])."""
-        hidden = F.relu(self.fc6(pooled.flatten(1)))
-        hidden = F.relu(self.fc7(hidden))
+        hidden = F.relu(self._flat_fc6(pooled), inplace=True)
+        hidden = F.relu(self.fc7(hidden), inplace=True)
         deltas = self.bbox_pred(hidden).unflatten(1, (-1, 4))
         return at_least_float32(self.cls_score(hidden)), at_least_float32(deltas)
+
+    def _flat_fc6(self, pooled: Tensor) -> Tensor:
+        """fc6 of the flattened features. The smaller of features and weights changes its layout."""
+        weight = self.fc6.weight
+        if not _channels_last(pooled) or len(pooled) < len(weight):
+            return cast(Tensor, self.fc6(pooled.flatten(1)))
+        by_cell = weight.unflatten(1, (pooled.shape[1], -1)).transpose(1, 2).flatten(1)
+        return F.linear(_rows(pooled), by_cell, self.fc6.bias)
 
 
 class MaskHead(nn.Module):
@@ -134,6 +189,6 @@ class MaskHead(nn.Module):
         """[P, F, S, S] -> logits [P, K, 2S, 2S]."""
         hidden = pooled
         for convolution in self.convs:
-            hidden = F.relu(convolution(hidden))
-        hidden = F.relu(self.conv5_mask(hidden))
+            hidden = F.relu(convolution(hidden), inplace=True)
+        hidden = F.relu(self.conv5_mask(hidden), inplace=True)
         return at_least_float32(self.mask_fcn_logits(hidden))

@@ -93,7 +93,7 @@ class RPNHead(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, H, W] -> logits [B, H·W·A] and deltas [B, H·W·A, 4], in the anchors' order."""
-        hidden = F.relu(self.conv(features))
+        hidden = F.relu(self.conv(features), inplace=True)
         logits = self.cls_logits(hidden).permute(0, 2, 3, 1)  # [B, H, W, A]
         deltas = self.bbox_pred(hidden).permute(0, 2, 3, 1)  # [B, H, W, 4A]
         batch = len(features)
@@ -143,16 +143,17 @@ class RegionProposalNetwork(nn.Module):
             for every image [K, 4] boxes in pixels and [K] logits, best first, without gradient.
         """
         stage = 0 if self.training else 1
-        boxes = [
-            decode_deltas(anchors, deltas.detach())
-            for anchors, deltas in zip(output.anchors, output.deltas, strict=True)
+        most = self.rules.before_nms[stage]
+        levels = [
+            _best(*level, most)
+            for level in zip(output.logits, output.deltas, output.anchors, strict=True)
         ]
         return [
             select_proposals(
-                [level[image] for level in boxes],
-                [level[image] for level in output.logits],
+                [boxes[image] for boxes, _ in levels],
+                [logits[image] for _, logits in levels],
                 size,
-                before_nms=self.rules.before_nms[stage],
+                before_nms=most,
                 after_nms=self.rules.after_nms[stage],
                 iou_threshold=self.rules.nms_iou,
                 min_size=self.rules.min_size,
@@ -219,3 +220,20 @@ class RegionProposalNetwork(nn.Module):
         targets = torch.zeros_like(anchors)
         targets[positive] = encode_deltas(anchors[positive], objects[index[positive]])
         return labels, targets
+
+
+def _best(logits: Tensor, deltas: Tensor, anchors: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The best boxes of a level: only they are worth decoding.
+
+    Args:
+        logits: [B, n].
+        deltas: [B, n, 4].
+        anchors: [n, 4].
+        most: k.
+
+    Returns:
+        [B, min(n, k), 4] boxes and their logits, best first, without gradient.
+    """
+    top = logits.detach().topk(min(most, logits.shape[1]), dim=1)
+    chosen = deltas.detach().gather(1, top.indices[:, :, None].expand(-1, -1, 4))
+    return decode_deltas(anchors[top.indices], chosen), top.values

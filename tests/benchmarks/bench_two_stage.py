@@ -187,7 +187,7 @@ def report(name: str, result: tuple[float, float, list[float]], note: str = "") 
 
 def bench_step(case: Case, rounds: int) -> None:
     """One line: time and memory of a training step."""
-    formats = {side: best_format(side, case, trials=2) for side in SIDES}
+    formats = {side: best_format(side, case, trials=1) for side in SIDES}
     steps = {side: prepared(side, case, formats[side]) for side in SIDES}
     result = in_turns(steps["ours"], steps["torchvision"], rounds)
     steps.clear()
@@ -245,7 +245,7 @@ def main() -> None:
     """Print a line for every case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help="resnet18, resnet50, roi_align, nms; else all")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     chosen = arguments.cases or [*STEPS, "roi_align", "nms"]
