@@ -92,10 +92,13 @@ plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Faster R-CNN", "Mask R-CNN"
 # region on the way may be an object, so its box becomes a **proposal**. (R-CNN used selective
 # search, Uijlings and others 2013; `propose_regions` is a small relative of it.)
 
-# %% id="propose" alt="The image three times: the first ten proposals, among them very large boxes; two hundred proposals covering everything; and the true boxes, each with the proposal that fits it best."
+# %% id="propose" tolerance=0.1
 from seglib.ops.grouping import propose_regions
 
 boxes = propose_regions(image, max_proposals=200).boxes  # [N, 4]
+print(f"{len(boxes)} proposals, sides from {(boxes[:, 2:] - boxes[:, :2]).min():.0f} to {(boxes[:, 2:] - boxes[:, :2]).max():.0f} pixels")
+
+# %% id="propose-figure" alt="The image three times: the first ten proposals, among them very large boxes; two hundred proposals covering everything; and the true boxes, each with the proposal that fits it best."
 nearest = ops.box_iou(objects.boxes, boxes).argmax(dim=1)  # for each object its best proposal
 panels = {
     "the first ten": boxes[:10],
@@ -182,7 +185,7 @@ for row, truth in list(zip(nearest.tolist(), objects.labels.tolist(), strict=Tru
 #
 # with centre $(x, y)$ and sides $w, h$ of the proposal, and a star for the object.
 
-# %% id="encode" tags=["nbval-check-output"]
+# %% id="encode"
 def encode(box, wanted):
     """The correction [4] that turns one box (x0, y0, x1, y1) into another."""
     w, h, new_w, new_h = box[2] - box[0], box[3] - box[1], wanted[2] - wanted[0], wanted[3] - wanted[1]
@@ -191,6 +194,7 @@ def encode(box, wanted):
     return torch.stack([dx, dy, (new_w / w).log(), (new_h / h).log()])
 
 
+# %% id="decode"
 def decode(boxes, deltas):
     """Boxes [N, 4] and corrections [N, 4] -> corrected boxes [N, 4]."""
     sides = boxes[:, 2:] - boxes[:, :2]  # [N, 2]
@@ -199,6 +203,7 @@ def decode(boxes, deltas):
     return torch.cat([centres - sides / 2, centres + sides / 2], dim=1)
 
 
+# %% id="encode-example" tags=["nbval-check-output"]
 box, wanted = torch.tensor([10.0, 10, 30, 50]), torch.tensor([14.0, 10, 34, 70])
 print("correction:", [round(v, 3) for v in encode(box, wanted).tolist()])
 print("and back:  ", decode(box[None], encode(box, wanted)[None])[0].tolist())
@@ -290,7 +295,7 @@ for x0, y0, x1, y1 in boxes.int().tolist():
     cover[y0:y1, x0:x1] += 1
 plotting.show_heatmap(cover, "In how many crops is each pixel?", label="crops")
 
-# %% id="bill" tolerance=0.15
+# %% id="work"
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -300,6 +305,7 @@ def work(network, x):
     return counter.get_total_flops()
 
 
+# %% id="bill" tolerance=0.15
 once = work(trunk, image[None])
 print(f"a pixel is in {cover.mean():.0f} crops on average")
 print(f"work for {len(crops)} crops: {len(crops) * work(trunk, crops[:1]) / once:.0f} times that of the image")
