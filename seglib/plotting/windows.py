@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from seglib.errors import SeglibError
@@ -217,15 +219,13 @@ def show_window_scores(
     grey = as_rgb(image).mean(-1)
     height, width = grey.shape
     ncols, nrows = panel_grid(len(scales), columns)
-    panel = 8.4 / ncols
-    fig, grid = figure(
-        ncols, nrows, panel=(panel, panel_height(image, panel)), title=title, caption=caption
-    )
-    heat = None
+    panel = 8.4 / ncols  # and a ninth of the width for the colour bar
+    size = (panel, panel_height(image, 0.86 * panel))
+    fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
     for axes, (name, (windows, scores)) in zip(grid.flat, scales.items(), strict=False):
         corners, values = to_numpy(windows), to_numpy(scores)
         bare(axes).imshow(grey, cmap="Greys_r", extent=(0, width, height, 0), vmin=-90, vmax=300)
-        heat = axes.imshow(
+        axes.imshow(
             values,
             extent=_extent(corners),
             cmap=SEQUENTIAL,
@@ -238,8 +238,9 @@ def show_window_scores(
             frame(axes, tuple(box), PALE, 1.0)
         axes.set(xlim=(0, width), ylim=(height, 0))
         side = corners[0, 0, 2] - corners[0, 0, 0]
-        axes.set_title(f"{name}: windows of {side:.0f} px, best {values.max():.2f}", fontsize=9.5)
+        axes.set_title(f"{name}: {side:.0f} px windows", fontsize=9.5)
     switch_off(grid, len(scales))
+    heat = ScalarMappable(Normalize(0, 1), SEQUENTIAL)
     fig.colorbar(heat, ax=list(grid.flat), label="score", shrink=0.6)
     return fig
 
