@@ -171,7 +171,8 @@ for row, truth in list(zip(nearest.tolist(), objects.labels.tolist(), strict=Tru
     print(f"truth {names[truth]:10s} best answer {names[best + 1]:10s} margin {margins[row, best]:+.1f}")
 
 # %% [markdown] id="classify-read"
-# Not bad for two dozen pictures and a linear sum: the features do the work. These are the four steps.
+# In Pocket COCO that is not bad for two dozen pictures and a linear sum: the features do the work.
+# These are the four steps.
 # Two repairs are still missing, and both are alive in every detector today.
 #
 # #### Repair one: correct the box
@@ -737,24 +738,24 @@ print("on scratch code:       ", torch.allclose(again.instances.boxes, answer.in
 # %% [markdown] id="learns"
 # ## It learns
 #
-# First, as always, **overfit one batch**. A fresh network, two images, again and again. Watch that
+# First, as always, **overfit one batch**. A fresh network, one image, again and again. Watch that
 # there are *five* losses now, two of the first stage and three of the second, simply added.
 
-# %% id="overfit" alt="The summed loss on two images falls steeply from about five and levels off far below one within forty steps." tolerance=0.3
+# %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then goes on falling, with some noise." tolerance=0.3
 from seglib.models import build_model
 from seglib.training import History, overfit
 
 torch.manual_seed(0)
 fresh = build_model("mask_rcnn", dataset.categories)
-few = samples[:2]
-start = fresh.loss([x for x, _ in few], [t for _, t in few])
+start = fresh.loss([image], [target])
 print({name: round(value.item(), 2) for name, value in start.items()})
-losses = overfit(fresh, [x for x, _ in few], [t for _, t in few], steps=40, lr=2e-3)
+losses = overfit(fresh, [image], [target], steps=60, lr=2e-3)
 print(f"sum {losses[0]:.1f} → {losses[-1]:.1f}")
-plotting.training_curve(losses, title="Two images, over and over")
+plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
-# The parts fit together. (The loss is noisy because each step draws other anchors and other boxes.)
+# The parts fit together. (The loss stays noisy because each step draws other anchors and other boxes:
+# even one image holds thousands of little lessons.)
 #
 # ### A mask head learns, three times
 #
