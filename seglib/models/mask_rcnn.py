@@ -63,8 +63,8 @@ class MaskRCNNConfig(ModelConfig):
         width: channels of the backbone's first stage.
         stem: of the backbone.
         norm: of the backbone.
-        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights that
-            detectron2 starts from, instead of in the 3x3.
+        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights
+            that detectron2 starts from, instead of in the 3x3.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
         fpn_width: F.
         pooled_level: the pyramid has one level more, for the RPN alone.

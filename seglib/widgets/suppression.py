@@ -63,7 +63,9 @@ class NMSStepper(Explorer):
             overlaps &= self.labels[:, None] == self.labels
         order = self.scores.argsort(descending=True, stable=True)
         waiting = [i for i in order.tolist() if self.scores[i] > self.setting("lowest score")]
-        left, kept, struck = len(waiting), [], []
+        left = len(waiting)
+        kept: list[int] = []
+        struck: list[int] = []
         while waiting and len(kept) < self.setting("step"):
             best, *rest = waiting
             kept.append(best)
