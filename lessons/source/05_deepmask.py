@@ -78,8 +78,8 @@ plotting.show_coverage(image, proposals, target)
 # The network has proposed a thousand masks for this picture, the best-scored first. Each object
 # wears the proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an object
 # that none fits by 0.5 is hatched. No proposal says what it is. By the end of the lesson you will
-# have built the whole way to this picture, and you will know why ten proposals cover so few
-# objects.
+# have built the whole way to this picture, and you will know why the first ten proposals cover
+# fewer objects than ten could.
 
 # %% [markdown] id="problem"
 # ## The problem: which object do you mean?
@@ -96,7 +96,7 @@ plotting.timeline(highlight=["R-CNN", "DeepMask"])
 
 # %% [markdown] id="history"
 # DeepMask (Pinheiro, Collobert, Dollár 2015) asked whether a network can *learn* to propose, and
-# with masks instead of boxes. Here is the hand-made kind on our picture:
+# with masks instead of boxes. Here is the hand-made kind on our picture, at most 300 regions:
 
 # %% id="grouping" alt="The same image with what the best-fitting regions of hand-made grouping cover, among the first 10, 100 and 300: fewer objects than DeepMask's masks, and looser."
 from seglib.ops.grouping import propose_regions
@@ -158,7 +158,7 @@ def normalised(pictures):
 
 
 def cut(picture, windows):
-    """What the network sees of [K, 4] windows: [K, 3, 72, 72], a margin of 8 around each patch."""
+    """What the network sees of [K, 4] windows: [K, 3, S, S], each patch with a margin around it."""
     margin = config.context / config.patch * (windows[:, 2:] - windows[:, :2])
     wide = torch.cat([windows[:, :2] - margin, windows[:, 2:] + margin], dim=1)
     return crop_windows(picture, wide, config.patch + 2 * config.context, fill=0.5)
@@ -328,7 +328,7 @@ for name, sizes in {
 
 # %% id="collect"
 def canonical_patches(pairs):
-    """All objects of some images in canonical position: patches [K, 3, 72, 72], masks [K, 28, 28]."""
+    """All objects of some images in canonical position: patches [K, 3, S, S], masks [K, 28, 28]."""
     patches, masks = [], []
     for picture, truth in pairs:
         things = objects_of(truth)
@@ -435,7 +435,7 @@ x, y = features_of(practice_patches), (practice_masks >= 0.5).flatten(1)
 x_test, y_test = features_of(test_patches), test_masks >= 0.5
 
 # %% id="rank-training"
-def train_mask_layer(rank, steps=150):
+def train_mask_layer(rank, steps=120):
     """Mean IoU on the masks learned from and on others; rank None is one full layer."""
     torch.manual_seed(0)
     middle = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
@@ -528,7 +528,7 @@ print("gradient on the negative's mask:", z.grad[1].abs().max().item())
 from seglib.models import build_model
 
 torch.manual_seed(0)
-fresh = build_model("deepmask", dataset.categories)
+fresh = build_model("deepmask", dataset.categories, context=config.context)
 few = sorted(samples, key=lambda pair: -len(objects_of(pair[1])))[:4]  # the four fullest
 losses = fresh.loss([p for p, _ in few], [t for _, t in few])
 terms = {"mask": losses["loss_mask"], "score": losses["loss_score"] / config.score_weight}
@@ -594,8 +594,8 @@ print(f"correlation of the logits: {torch.corrcoef(pair)[0, 1]:.2f}")
 # %% [markdown] id="slide-whole-read"
 # Nearly, but not exactly. Lesson 04 said why: its trunk had no padding, this one has. In a patch
 # cut out alone, every padded layer sees zeros at the border; in the whole image it sees the
-# neighbours. That is the reason for the margin of 8 pixels around each patch (the released code
-# has 32): the outermost cells, most affected, are thrown away. The paper's claim that dense and
+# neighbours. That is the reason for the margin around each patch, which the released code has
+# too: the outermost cells, most affected, are thrown away. The paper's claim that dense and
 # patch-wise computation are the same is exact for the heads, and good for the trunk.
 #
 # What is saved:
@@ -628,8 +628,9 @@ plotting.show_window_scores(image, maps, target.boxes)
 
 # %% [markdown] id="scales-read"
 # Read a panel's title: the factor, then how large its windows are on the image. In the shrunk
-# images a window covers much, so large objects fit; every object lights up at its centre in one
-# or two panels, and fades in the next. Most windows of most scales are dark: one in a thousand.
+# images a window covers much, so the large objects light up there; the small ones do so in the
+# enlarged images, where nearly all other windows are dark. And notice that no object has only one
+# bright window: its neighbours are bright too, and so is the next scale. That will matter.
 #
 # #### From windows to proposals
 #
@@ -683,8 +684,8 @@ mine = torch.tensor([canonical_window(b) for b in boxes.tolist()])
 print("canonical windows:", torch.allclose(mine, canonical_windows(boxes, config.patch, config.shift), atol=1e-3))
 found = model.predict([image])[0].proposals
 kept = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
-same = torch.equal(masks[kept], found.masks[: int(kept.sum())])
-print("proposals:        ", same and torch.allclose(scores[kept], found.scores[: int(kept.sum())], atol=1e-5))
+same = (masks[kept] == found.masks[: int(kept.sum())]).float().mean() > 0.9999  # pixels; rounding may turn one
+print("proposals:        ", bool(same) and torch.allclose(scores[kept], found.scores[: int(kept.sum())], atol=1e-4))
 
 # %% [markdown] id="equality-loss-text"
 # The loss, too. One detail is new: the true mask has twice as many cells as the predicted one has,
@@ -716,10 +717,10 @@ print({name: torch.allclose(a, b, atol=1e-5) for a, (name, b) in zip(mine, their
 from seglib.training import History, TrainConfig, train
 
 torch.manual_seed(0)
-learner = build_model("deepmask", dataset.categories, dropout=0.0)
+learner = build_model("deepmask", dataset.categories, dropout=0.0, context=config.context)
 batch = learner.draw(pictures[:2], targets[:2])
 optimizer, losses = torch.optim.Adam(learner.parameters(), lr=3e-3), []
-for _ in range(80):
+for _ in range(60):
     loss = sum(own_loss(learner, batch))
     optimizer.zero_grad()
     loss.backward()
@@ -729,9 +730,9 @@ print(f"{sum(p.numel() for p in learner.parameters()):,} parameters")
 print(f"loss {losses[0]:.2f} → {losses[-1]:.2f}")
 plotting.training_curve(losses, title="Sixteen patches, over and over")
 
-# %% id="overfit-picture" alt="Patches of the batch with an object: above the masks that the network draws after eighty steps, below the true ones, which they resemble closely."
+# %% id="overfit-picture" alt="Patches of the batch with an object: above the masks that the network draws after sixty steps, below the true ones, which they resemble closely."
 def draw_masks(network, patches):
-    """[K, 3, 72, 72] -> masks [K, 28, 28] in 0…1."""
+    """[K, 3, S, S] -> masks [K, 28, 28] in 0…1."""
     with network.evaluating():
         return network.masks(network.network(normalised(patches)).codes.flatten(1)).sigmoid()
 
@@ -747,17 +748,17 @@ plotting.show_patches(torch.cat([inside, inside]), torch.cat([answers, truth]), 
 # It can. Now for real, a quarter of a minute from random weights, on images that are not for
 # measuring. **Predict before you run:** what will a network of this kind learn *first*?
 
-# %% id="live" alt="The loss of masks and scores over sixty training steps: a quick fall, then a slow one."
+# %% id="live" alt="The loss of masks and scores over forty training steps: a quick fall, then a slow one."
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
 torch.manual_seed(0)
-learner = build_model("deepmask", dataset.categories)
-settings = TrainConfig(steps=60, batch_size=4, lr=2e-3, warmup=5)
+learner = build_model("deepmask", dataset.categories, context=config.context)
+settings = TrainConfig(steps=40, batch_size=4, lr=2e-3, warmup=5)
 with plotting.LiveCurve(steps=settings.steps, title="From scratch") as live:
     train(learner, rest, settings, on_step=live)
 
-# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after sixty steps: soft blobs in the middle that follow the objects roughly; second row, the shipped network: outlines of the objects; third row, the truth."
+# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after forty steps: blobs in the middle that follow the objects roughly; second row, the shipped network: outlines of the objects; third row, the truth."
 some = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
-rows = {"60 steps": draw_masks(learner, test_patches[some]), "shipped": draw_masks(model, test_patches[some])}
+rows = {"40 steps": draw_masks(learner, test_patches[some]), "shipped": draw_masks(model, test_patches[some])}
 inside = middle(test_patches[some])
 titles = [name for name in [*rows, "truth"] for _ in some]
 stack = torch.cat([*rows.values(), test_masks[some]])
@@ -766,7 +767,7 @@ plotting.show_patches(inside.repeat(3, 1, 1, 1), stack, titles, columns=6)
 # %% id="live-numbers" tolerance=0.06
 fits = {
     "the mean mask, whatever the picture": average.expand(len(test_masks), -1, -1),
-    "after 60 steps": draw_masks(learner, test_patches),
+    "after 40 steps": draw_masks(learner, test_patches),
     "shipped": draw_masks(model, test_patches),
 }
 for name, answers in fits.items():
@@ -774,8 +775,8 @@ for name, answers in fits.items():
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
-# mask needs no eyes at all, and the network is a little better than that after these steps.
-# Outlines come much later. So the mean mask is what any learned proposal must be compared with.
+# mask needs no eyes at all, and after these steps the network is hardly better than that. Outlines
+# come much later. So the mean mask is what any learned proposal must be compared with.
 #
 # ### The shipped network
 
@@ -784,8 +785,7 @@ from seglib.pretrained import record
 
 course = record("deepmask")
 history = History.from_dict(course["history"])
-print(course["command"])
-print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
+print(f"{course['command']}\n{course['minutes']} minutes, {course['parameters']:,} parameters")
 plotting.training_curve(history.parts, title="The shipped DeepMask")
 
 # %% [markdown] id="recall"
@@ -819,7 +819,7 @@ print(round(recall([0.82, 0.61, 0.3]), 3))
 from seglib.metrics.proposal_recall import average_recall
 from seglib.metrics.window_proposals import mean_mask_baseline, window_ceiling
 
-count = min(16, held_out)
+count = min(10, held_out)
 by_hand = [grouped(picture) for picture, _ in samples[:count]]
 learned = [model.predict([picture])[0].proposals for picture, _ in samples[:count]]
 kinds = dataset.categories, "segm", dataset.area_ranges
@@ -885,6 +885,11 @@ print("AR at      10    100   1000")
 for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
     print(f"{name:9s}" + "".join(f"{found[f'AR@{n}']:6.2f}" for n in (10, 100, 1000)))
 
+# %% [markdown] id="suppress-read"
+# The first ten gain, for there are fewer doubles among them. A long list does not: what was thrown
+# away was now and then the tighter mask, and the one that stayed had only the higher score. The
+# paper suppresses nothing and leaves it to the detector.
+
 # %% [markdown] id="objectness"
 # ### Objectness is not a class, and no promise
 #
@@ -898,8 +903,9 @@ canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
 common = labels.bincount().topk(2).indices.tolist()
 groups = {dataset.categories.by_label(c).name: canonical_scores[labels == c] for c in common}
 random = torch.Generator().manual_seed(0)
-away = [draw_patches(p, t, replace(half, positive_share=0.0), 4, random).images for p, t in practice]
-groups["negative windows"] = torch.cat([look(p)[1] for p in torch.cat(away).split(64)])
+away = Patches.cat([draw_patches(p, t, half, 4, random) for p, t in practice[:60]])
+away = away.images[away.labels < 0]
+groups["negative windows"] = torch.cat([look(p)[1] for p in away.split(64)])
 plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in the window")
 
 # %% [markdown] id="misconception-class"
