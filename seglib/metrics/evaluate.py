@@ -48,8 +48,11 @@ def evaluate(
     Raises:
         SeglibError: no image, no class in common, or a target that lacks what the task needs.
     """
-    shared = SharedClasses(model.categories, dataset.categories)
     scorers: list[_Scorer] = []
+    notes = list(getattr(dataset, "notes", ()))
+    if set(model.tasks) != {"proposals"}:
+        shared = SharedClasses(model.categories, dataset.categories)
+        notes += shared.notes()
     for task in model.tasks:
         if task == "semantic":
             scorers.append(_SemanticScorer(shared, dataset.name))
@@ -68,7 +71,6 @@ def evaluate(
         done += len(batch)
         if progress is not None:
             progress(done, total)
-    notes = [*getattr(dataset, "notes", ()), *shared.notes()]
     return _gather(scorers, notes, dataset.name, total, model.name)
 
 

@@ -117,7 +117,14 @@ class DeepMaskConfig(ModelConfig):
         In an image every window has neighbours; in a patch the trunk meets zeros beyond 8 px
         ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide") costs
         twice as much and is nearly what the image will show: good for the last part of training.
+
+        Raises:
+            SeglibError: another variant.
         """
+        if variant not in ("narrow", "wide"):
+            raise SeglibError(
+                f"DeepMask's pocket has no variant {variant!r}: choose narrow or wide"
+            )
         return cls(
             image_size=128,
             patch=56,
