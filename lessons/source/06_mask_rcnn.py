@@ -59,7 +59,7 @@ def fit_to_follow(index):
 image, target = samples[max(range(held_out), key=fit_to_follow)]
 objects = target[~target.iscrowd]
 answer = model.predict([image])[0]
-plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categories)
+plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categories, panel=2.9)
 
 # %% [markdown] id="first-picture-read"
 # Look for two objects of one class that touch: each has a mask of its own. No label map can say
@@ -960,7 +960,7 @@ def failures(index):
 hardest = max(range(held_out), key=failures)
 picture, truth = samples[hardest]
 result = {"Mask R-CNN": model.predict([picture])[0], "truth": truth}
-plotting.compare(picture, result, dataset.categories, min_score=0.3)
+plotting.compare(picture, result, dataset.categories, min_score=0.3, panel=2.7)
 
 # %% [markdown] id="hardest-read"
 # Look for objects that others cover. Their box holds more of the neighbour than of themselves, and
@@ -989,7 +989,7 @@ for threshold in (0.3, 0.5, 0.7):
     print(f"NMS at {threshold} loses {lost} of {sum(len(t) for t in every)} objects, from perfect boxes")
 crowded = max(range(held_out), key=lambda i: closest_pair(every[i])[0] if len(every[i]) else 0)
 _, i, j = closest_pair(every[crowded])
-plotting.show_sample(samples[crowded][0], every[crowded][[i, j]], dataset.categories, title="The closest pair")
+plotting.compare(samples[crowded][0], {"the closest pair": every[crowded][[i, j]]}, dataset.categories, layer="instances", panel=2.7)
 
 # %% [markdown] id="crowd-read"
 # A low threshold loses true neighbours, a high one keeps duplicates. No threshold is right for both,
@@ -1025,7 +1025,7 @@ with torch.no_grad():
     output = model([image])
     weights = model.config.box_weights
     moved = ops.decode_deltas(output.proposals[0][:, None], output.deltas, weights)[:, 1:]
-    every = ops.select_detections(moved, output.logits.softmax(1)[:, 1:], batch.sizes[0], 0.3, 1.0, 40)
+    every = ops.select_detections(moved, output.logits.softmax(1)[:, 1:], batch.sizes[0], 0.02, 1.0, 40)
 labels = every.classes + 1
 NMSStepper(image, every.boxes, every.scores, labels, [names[i] for i in labels], lowest=0.5)
 

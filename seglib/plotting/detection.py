@@ -43,7 +43,7 @@ def show_boxes(
     columns: int | None = None,
     title: str = "",
     caption: str = "",
-    panel: float = 3.3,
+    panel: float = 2.7,
 ) -> Figure:
     """Boxes over an image, a panel for each stage.
 
@@ -173,7 +173,7 @@ def show_corrections(
         caption: under it.
     """
     height, width = as_rgb(image).shape[:2]
-    fig, grid = figure(panel=(5.2, 5.2 * min(1.15, height / width)), caption=caption)
+    fig, grid = figure(panel=(4.4, 4.4 * min(1.15, height / width)), caption=caption)
     axes = picture_under(grid[0, 0], image, title)
     shades = {}
     if truth is not None:

@@ -84,7 +84,7 @@ class NMSStepper(Explorer):
     def figure(self) -> Figure:
         """The boxes over the image, coloured by what has become of them."""
         height, width = self.image.shape[-2:]
-        fig, grid = figure(panel=(4.8, 4.8 * height / width))
+        fig, grid = figure(panel=(3.8, 3.8 * height / width))
         axes = picture_under(grid[0, 0], self.image)
         v = self.values
         states = {i: name for name in ("waiting", "struck", "kept") for i in v[name]}
