@@ -23,7 +23,7 @@ def show_coverage(
     counts: Sequence[int] = (10, 100, 1000),
     *,
     caption: str = "",
-    panel: float = 3.3,
+    panel: float = 2.5,
 ) -> Figure:
     """How well the best 10, 100, 1000 proposals cover the true objects.
 

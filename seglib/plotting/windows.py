@@ -57,7 +57,7 @@ def show_window(
         title: of the image's panel.
         caption: under all.
     """
-    fig, grid = figure(1 + len(views), panel=(2.9, 2.9), caption=caption)
+    fig, grid = figure(1 + len(views), panel=2.1, caption=caption)
     picture = as_rgb(image)
     if mask is not None:
         canvas = Canvas(picture, side=512)
@@ -128,7 +128,7 @@ def show_window_labels(
     """
     picture, (height, width) = as_rgb(image), as_rgb(image).shape[:2]
     fig, grid = figure(
-        len(scales), panel=(3.3, panel_height(image, 3.3)), title=title, caption=caption
+        len(scales), panel=(2.8, panel_height(image, 2.8)), title=title, caption=caption
     )
     for axes, (name, (windows, labels)) in zip(grid.flat, scales.items(), strict=True):
         corners, marks = to_numpy(windows).reshape(-1, 4), to_numpy(labels).reshape(-1)
@@ -178,9 +178,10 @@ def show_patches(
     if masks is not None and len(masks) != len(pictures):
         raise SeglibError(f"{len(pictures)} patches, but {len(masks)} masks: give one for each")
     ncols, nrows = panel_grid(len(pictures), columns)
-    fig, grid = figure(ncols, nrows, panel=10.0 / columns, title=title, caption=caption)
+    panel = min(8.0 / columns, 1.8)
+    fig, grid = figure(ncols, nrows, panel=panel, title=title, caption=caption)
     for i, axes in enumerate(list(grid.flat)[: len(pictures)]):
-        canvas = Canvas(pictures[i], side=160)
+        canvas = Canvas(pictures[i], side=round(110 * panel))
         if masks is not None:
             bits = to_numpy(masks[i]) >= 0.5
             factor = canvas.pixels.shape[0] / bits.shape[0]
@@ -219,7 +220,7 @@ def show_window_scores(
     grey = as_rgb(image).mean(-1)
     height, width = grey.shape
     ncols, nrows = panel_grid(len(scales), columns)
-    panel = 8.4 / ncols  # and a ninth of the width for the colour bar
+    panel = 6.6 / ncols  # and a ninth of the width for the colour bar
     size = (panel, panel_height(image, 0.86 * panel))
     fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
     for axes, (name, (windows, scores)) in zip(grid.flat, scales.items(), strict=False):

@@ -14,6 +14,7 @@ from seglib.ops.canonical import window_labels
 from seglib.ops.mask_paste import paste_masks
 from seglib.ops.masks import mask_iou
 from seglib.ops.patches import crop_windows
+from seglib.ops.upsampling import interpolate
 from seglib.plotting.style import Figure
 from seglib.plotting.windows import show_window
 from seglib.structures import Target
@@ -84,7 +85,7 @@ class SlidingWindow(Explorer):
         }
 
     def _look(self, window: Tensor) -> tuple[Tensor, float]:
-        """The mask [1, M, M] in 0…1 and the score in 0…1 of one window."""
+        """The mask [1, T, T] in 0…1, at the loss's resolution, and the score in 0…1 of a window."""
         model, rules = self.model, self.model.rules
         margin = rules.context / rules.patch * (window[:, 2:] - window[:, :2])
         wide = torch.cat([window[:, :2] - margin, window[:, 2:] + margin], dim=1)
@@ -92,7 +93,9 @@ class SlidingWindow(Explorer):
         mean, std = (torch.tensor(v)[:, None, None] for v in (PIXEL_MEAN, PIXEL_STD))
         with model.evaluating():
             maps = model.network((seen - mean) / std)
-            soft = model.masks(maps.codes.flatten(1)).sigmoid()
+            logits = model.masks(maps.codes.flatten(1))[:, None]
+            fine = (model.config.mask_target, model.config.mask_target)
+            soft = interpolate(logits, fine, "bilinear")[:, 0].sigmoid()
         return soft, float(maps.scores[0, 0, 0].sigmoid())
 
     def _label(self, window: Tensor) -> int:
