@@ -44,7 +44,7 @@ print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} to 
 # it keeps the weights of the classes that it knows, by name, and starts the rest at random. (So on
 # photographs expect wild guesses from it. What you build works there all the same.)
 
-# %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: nearly all objects are found, and touching ones have masks of their own."
+# %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: the smaller ones in front are found, touching ones with masks of their own, while the large overlapping ones behind get ragged masks."
 model = load("mask_rcnn", dataset.categories)
 small = dataset.area_ranges["small"][1]  # an area in pixels below which an object counts as small
 
@@ -63,7 +63,7 @@ plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categor
 
 # %% [markdown] id="first-picture-read"
 # Look for two objects of one class that touch: each has a mask of its own. No label map can say
-# that (lesson 04). The network does not ask "which class is this pixel?" It first asks "where may
+# that (lesson 04). (Large objects that cover one another are harder; at the end you will see why.) The network does not ask "which class is this pixel?" It first asks "where may
 # an object be?", then for each such place "what is it?" and "which of these pixels are its own?".
 
 # %% [markdown] id="problem"
@@ -143,7 +143,7 @@ rcnn = RCNN(trunk, dataset.categories, few_regions, config)
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
 picked = [*nearest.tolist()[:5], *range(20, 26)][:8]
 sizes = [f"{x1 - x0:.0f} × {y1 - y0:.0f} px" for x0, y0, x1, y1 in boxes[picked].tolist()]
-plotting.show_images(list(crops[picked]), sizes, panel=1.9)
+plotting.show_images(list(crops[picked]), sizes, panel=1.6)
 
 # %% [markdown] id="features-text"
 # **Step 3, describe.** Run the network on every crop and keep its last feature map as a row of
@@ -540,7 +540,7 @@ for level, logits in zip(pyramid, rpn.logits, strict=True):
     logits = logits[0].reshape(*level.shape[-2:], per_cell)  # [H·W·A] -> [H, W, A]
     maps.append(logits.sigmoid().amax(dim=2))  # [H, W]
 titles = [f"stride {s}" for s in model.backbone.strides]
-plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=2.0)
+plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
 # Each level answers for objects of its own size. There is no class here; "something is centred
@@ -587,7 +587,7 @@ panels = {
     "the best 25 after NMS": proposals[:25],
     "truth": objects.boxes,
 }
-plotting.show_boxes(image, panels, columns=4, panel=2.5)
+plotting.show_boxes(image, panels, columns=4, panel=2.0)
 
 # %% [markdown] id="anchors-bet"
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
@@ -652,7 +652,7 @@ x0, y0, x1, y1 = box.round().int().tolist()
 pasted = ops.paste_masks(soft[label][None], box[None], tuple(image.shape[1:]))
 pictures = [image[:, y0:y1, x0:x1], soft[label], *soft[others], image * (0.25 + 0.75 * pasted)]
 titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in others), "pasted"]
-plotting.show_images(pictures, titles, columns=5, panel=2.0)
+plotting.show_images(pictures, titles, columns=5, panel=1.75)
 
 # %% [markdown] id="mask-head-read"
 # The other classes' maps say things too: whatever the head has learned to do *if* the box held one.
@@ -741,7 +741,7 @@ print("on scratch code:       ", torch.allclose(again.instances.boxes, answer.in
 # First, as always, **overfit one batch**. A fresh network, one image, again and again. Watch that
 # there are *five* losses now, two of the first stage and three of the second, simply added.
 
-# %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then goes on falling, with some noise." tolerance=0.3
+# %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then falls slowly, with noise." tolerance=0.3
 from seglib.models import build_model
 from seglib.training import History, overfit
 
@@ -948,8 +948,8 @@ shares = {
 plotting.bars(shares, title="Objects that are not found, by cause", limit=None)
 
 # %% [markdown] id="causes-read"
-# In Pocket COCO the two sizes fail differently. A small object that is not found is mostly missed
-# outright or taken for something else: a few cells hold too little to say what it is. A larger one is
+# In Pocket COCO the two sizes fail differently. A small object that is not found is most
+# often missed outright: a few cells hold too little to say what it is. A larger one is
 # more often boxed correctly, and its *mask* is wrong.
 
 # %% id="hardest" alt="The image with the most failures, what the network says of it, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
@@ -989,7 +989,8 @@ for threshold in (0.3, 0.5, 0.7):
     print(f"NMS at {threshold} loses {lost} of {sum(len(t) for t in every)} objects, from perfect boxes")
 crowded = max(range(held_out), key=lambda i: closest_pair(every[i])[0] if len(every[i]) else 0)
 _, i, j = closest_pair(every[crowded])
-plotting.compare(samples[crowded][0], {"the closest pair": every[crowded][[i, j]]}, dataset.categories, layer="instances", panel=2.7)
+pair = plotting.overlay(samples[crowded][0], every[crowded][[i, j]], dataset.categories, layer="instances", side=240)
+plotting.show_images([pair], ["the closest pair"])
 
 # %% [markdown] id="crowd-read"
 # A low threshold loses true neighbours, a high one keeps duplicates. No threshold is right for both,

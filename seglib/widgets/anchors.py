@@ -78,7 +78,7 @@ class AnchorExplorer(Explorer):
     def figure(self) -> Figure:
         """Dots where anchors lie, the positive ones as boxes over the objects."""
         height, width = self.image.shape[-2:]
-        fig, grid = figure(panel=(3.8, 3.8 * height / width))
+        fig, grid = figure(panel=(3.3, 3.3 * height / width))
         axes = picture_under(grid[0, 0], self.image)
         anchors, labels = self.anchors(), self.values["labels"]
         for value, shade, size in ((0, BLUE, 1.5), (-1, ORANGE, 3.0), (1, VERMILION, 4.0)):
@@ -91,7 +91,7 @@ class AnchorExplorer(Explorer):
             f"{v['positive']} positive (red), {v['between']} without loss (orange), "
             f"{v['negative']} negative (blue)\ngreen: the objects, {v['reached']} of them reached"
         )
-        axes.title.set_fontsize(8.5)
+        axes.title.set_fontsize(7.5)
         return fig
 
     def summary(self) -> str:

@@ -84,7 +84,7 @@ class NMSStepper(Explorer):
     def figure(self) -> Figure:
         """The boxes over the image, coloured by what has become of them."""
         height, width = self.image.shape[-2:]
-        fig, grid = figure(panel=(3.8, 3.8 * height / width))
+        fig, grid = figure(panel=(3.3, 3.3 * height / width))
         axes = picture_under(grid[0, 0], self.image)
         v = self.values
         states = {i: name for name in ("waiting", "struck", "kept") for i in v[name]}
@@ -93,7 +93,7 @@ class NMSStepper(Explorer):
         texts = [f"{self.names[i]} {self.scores[i]:.2f}".strip() for i in shown]
         draw_verdicts(axes, self.boxes[shown], [states[i] for i in shown], texts)
         axes.set_title("red: kept now · green: kept · blue: waiting · dashed: struck out")
-        axes.title.set_fontsize(8.5)
+        axes.title.set_fontsize(7.5)
         return fig
 
     def summary(self) -> str:
