@@ -460,9 +460,9 @@ for rank in (2, 8, 32, 128, None):
     print(f"{rank or 'full':4}  {size:10,}  {known:17.2f}  {new:16.2f}")
 
 # %% [markdown] id="rank-table-read"
-# Read the last column. It grows with the rank and then stops: in Pocket COCO the full layer, with five
-# times the weights, does no better on new objects. What it has on top it spends on learning the
-# old ones by heart: compare the column before.
+# Read the last column. It grows with the rank, ever more slowly: in Pocket COCO the full layer, with
+# five times the weights, gains a few hundredths on new objects at most. Most of what it has on top
+# goes into learning the old ones by heart: compare the column before.
 
 # %% [markdown] id="loss"
 # ### Three: two questions, one loss
@@ -540,7 +540,7 @@ for name, term in terms.items():
 print(f"the score pulls {pull['score'] / pull['mask']:.1f} times as hard")
 
 # %% [markdown] id="pull-read"
-# More than ten times. Unchecked, the shared layers would serve the score first. With the 1/32 the
+# Ten times or so. Unchecked, the shared layers would serve the score first. With the 1/32 the
 # mask leads, and the score still learns: its loss is the easier one to bring down.
 
 # %% [markdown] id="slide"
@@ -620,14 +620,14 @@ print(f"patch by patch: {loop / work(padded):.0f} times the work")
 # resized. **Predict before you run:** where will a *large* object light up, in the enlarged images
 # or in the shrunk ones?
 
-# %% id="scales-figure" alt="Nine panels, one a scale, each the image with the scores of all windows as a heat map. In the shrunk images few large windows score at the centres of large objects; in the enlarged ones small windows score at small objects."
+# %% id="scales-figure" alt="Six panels, one a scale, each the image with the scores of all windows as a heat map. In the shrunk images few large windows score at the centres of large objects; in the enlarged ones small windows score at small objects."
 with torch.no_grad():
     levels = model([image])[0]
-maps = {f"× {2**level.octave:.2g}": (level.windows, level.scores.sigmoid()) for level in levels}
+maps = {f"× {2**level.octave:.2g}": (level.windows, level.scores.sigmoid()) for level in levels[1:7]}
 plotting.show_window_scores(image, maps, target.boxes)
 
 # %% [markdown] id="scales-read"
-# Read a panel's title: the factor, then how large its windows are on the image. In the shrunk
+# Six of the nine scales. Read a panel's title: the factor, then how large its windows are on the image. In the shrunk
 # images a window covers much, so the large objects light up there; the small ones do so in the
 # enlarged images, where nearly all other windows are dark. And notice that no object has only one
 # bright window: its neighbours are bright too, and so is the next scale. That will matter.
@@ -636,7 +636,8 @@ plotting.show_window_scores(image, maps, target.boxes)
 #
 # All that is left: put the windows of all scales into one list, sort by score, and draw the masks
 # of the best. The score ranks, the mask is what you get. The code is turned into a mask *after*
-# the sorting: a thousand masks instead of all.
+# the sorting: a thousand masks instead of all. On the way its logits are enlarged bilinearly to
+# twice as many cells, as the loss does, too.
 
 # %% id="propose" tags=["nbval-check-output"]
 from seglib.ops.mask_paste import paste_masks
@@ -650,7 +651,8 @@ def propose(picture, count):
     windows = torch.cat([level.windows.flatten(0, 1) for level in levels])  # [K, 4]
     codes = torch.cat([level.codes.flatten(1).T for level in levels])  # [R, h, w] -> [h·w, R]
     best = scores.topk(count).indices
-    soft = model.masks(codes[best]).sigmoid()  # [N, 28, 28]
+    logits = model.masks(codes[best])[:, None]  # [N, 1, 28, 28]
+    soft = F.interpolate(logits, scale_factor=2, mode="bilinear")[:, 0].sigmoid()  # [N, 56, 56]
     masks = paste_masks(soft, windows[best], picture.shape[-2:], config.mask_threshold)
     return scores[best].sigmoid(), masks, soft, windows[best]
 
@@ -658,7 +660,7 @@ def propose(picture, count):
 scores, masks, soft, windows = propose(image, 200)
 print("scores fall:", bool((scores.diff() <= 0).all()), " masks:", list(masks.shape[:1]), "of the image's size")
 
-# %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask of 28 by 28 cells, bright in the middle."
+# %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask, bright in the middle."
 patch = crop_windows(image, windows[:1], 224, fill=0.5)[0]
 views = {"what it sees": patch, "the soft mask": soft[0]}
 title = f"the best of all: score {scores[0]:.2f}"
@@ -688,8 +690,7 @@ same = (masks[kept] == found.masks[: int(kept.sum())]).float().mean() > 0.9999  
 print("proposals:        ", bool(same) and torch.allclose(scores[kept], found.scores[: int(kept.sum())], atol=1e-4))
 
 # %% [markdown] id="equality-loss-text"
-# The loss, too. One detail is new: the true mask has twice as many cells as the predicted one has,
-# so the logits are enlarged bilinearly first, as in lesson 04.
+# The loss, too. The true masks have 56 × 56 cells, so here as well the logits are enlarged first.
 
 # %% id="equality-loss" tags=["nbval-check-output"]
 def own_loss(network, drawn):
@@ -775,7 +776,7 @@ for name, answers in fits.items():
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
-# mask needs no eyes at all, and after these steps the network is hardly better than that. Outlines
+# mask needs no eyes at all, and after these steps the network is about as good as that. Outlines
 # come much later. So the mean mask is what any learned proposal must be compared with.
 #
 # ### The shipped network
@@ -886,7 +887,7 @@ for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
     print(f"{name:9s}" + "".join(f"{found[f'AR@{n}']:6.2f}" for n in (10, 100, 1000)))
 
 # %% [markdown] id="suppress-read"
-# The first ten gain, for there are fewer doubles among them. A long list does not: what was thrown
+# The first ten gain, for there are fewer doubles among them. A long list loses: what was thrown
 # away was now and then the tighter mask, and the one that stayed had only the higher score. The
 # paper suppresses nothing and leaves it to the detector.
 
@@ -938,17 +939,17 @@ def close_ups(rows, words):
     pairs = list(zip(rows, windows, strict=True))
     inside = torch.cat([crop_windows(row[1], w, 112, fill=0.5) for row, w in pairs])
     shapes = torch.cat([crop_windows(row[3][None].float(), w, 112)[:, 0] for row, w in pairs])
-    return plotting.show_patches(inside, shapes, [f"{words} {row[0]:.2f}" for row in rows])
+    return plotting.show_patches(inside, shapes, [f"{words} {row[0]:.2f}" for row in rows], columns=6)
 
 
-# %% id="false-alarms" alt="Eight proposals with high scores that fit no annotated object: parts of objects with an outline of their own, such as wheels, pieces of scenery, and several objects taken together."
+# %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, such as wheels, pieces of scenery, and several objects taken together."
 alarms = []
 for some, (picture, truth) in zip(learned, samples[:count], strict=True):
     some = without_doubles(some)
     overlap = ops.mask_iou(some.masks, truth.masks).sum(dim=1)
     row = int((overlap < 0.2).float().argmax())  # the first, best-scored one that fits nothing
     alarms.append((some.scores[row].item(), picture, some.boxes[row], some.masks[row]))
-close_ups(sorted(alarms, key=lambda row: -row[0])[:8], "score")
+close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
 # Parts of things, mostly: a wheel, a stripe, whatever is compact, centred and set off from its
@@ -964,13 +965,13 @@ sizes = {letters[k[2]]: v for k, v in figures["DeepMask"].items() if k[2] in let
 tops = {letters[k[2]]: v for k, v in figures["perfect network"].items() if k[2] in letters and v >= 0}
 plotting.bars(sizes, ceiling=tops, title="AR@1000 by size, and its ceiling")
 
-# %% id="missed" alt="Eight objects of which no proposal has a good mask, in canonical position, with their true masks: thin, broken into parts, or hidden behind others."
+# %% id="missed" alt="Six objects of which no proposal has a good mask, in canonical position, with their true masks: thin, broken into parts, or hidden behind others."
 worst = []
 for some, (picture, truth) in zip(learned, samples[:count], strict=True):
     things = objects_of(truth)
     best = ops.mask_iou(some.masks, things.masks).amax(dim=0)
     worst += [(best[i].item(), picture, things.boxes[i], things.masks[i]) for i in range(len(things))]
-close_ups(sorted(worst, key=lambda row: row[0])[:8], "IoU")
+close_ups(sorted(worst, key=lambda row: row[0])[:6], "IoU")
 
 # %% [markdown] id="missed-read"
 # Painted is the truth; the number is the best IoU among a thousand proposals. Look at the

@@ -12,6 +12,7 @@ from seglib.ops.masks import mask_iou
 from seglib.plotting.canvas import Canvas
 from seglib.plotting.images import panel_height, panel_pixels, show_pixels
 from seglib.plotting.style import GREY, Figure, color, figure, rgb, styled
+from seglib.plotting.windows import LIGHT
 from seglib.structures import Instances, Target
 
 
@@ -42,6 +43,7 @@ def show_coverage(
         raise SeglibError("show_coverage needs proposals with masks")
     objects: Target = target[~target.iscrowd]
     fig, grid = figure(len(counts), panel=(panel, panel_height(image, panel)), caption=caption)
+    fig.heavy = LIGHT
     overlaps = mask_iou(proposals.masks, objects.masks)  # [N, G]
     for axes, count in zip(grid.flat, counts, strict=True):
         canvas = Canvas(image, panel_pixels(len(counts), panel), shrink=True)

@@ -75,7 +75,13 @@ STYLE: Any = {
 
 
 class Figure(MatplotlibFigure):
-    """A matplotlib figure outside pyplot that displays itself as a small PNG."""
+    """A matplotlib figure outside pyplot that displays itself as a small PNG.
+
+    Attributes:
+        heavy: bytes from which the PNG is reduced to 256 colours.
+    """
+
+    heavy = _HEAVY
 
     def pixels(self) -> NDArray[np.uint8]:
         """The drawn figure: uint8 [H, W, 3]."""
@@ -92,7 +98,7 @@ class Figure(MatplotlibFigure):
         """The figure as PNG bytes without metadata; the same figure gives the same bytes."""
         pixels = self.pixels()
         data = encode_png(pixels)
-        return data if len(data) <= _HEAVY else encode_png(pixels, colors=256)
+        return data if len(data) <= self.heavy else encode_png(pixels, colors=256)
 
     @property
     def title(self) -> str:

@@ -31,6 +31,7 @@ from seglib.plotting.style import (
     switch_off,
 )
 
+LIGHT = 40_000  # bytes: a lesson shows many of these pictures
 BEYOND = "#808080"  # what a window sees where there is no picture
 VERDICTS = {1: ("positive", GREEN), 0: ("not used", ORANGE), -1: ("negative", GREY)}
 
@@ -58,6 +59,7 @@ def show_window(
         caption: under all.
     """
     fig, grid = figure(1 + len(views), panel=2.1, caption=caption)
+    fig.heavy = LIGHT
     picture = as_rgb(image)
     if mask is not None:
         canvas = Canvas(picture, side=512)
@@ -130,6 +132,7 @@ def show_window_labels(
     fig, grid = figure(
         len(scales), panel=(2.8, panel_height(image, 2.8)), title=title, caption=caption
     )
+    fig.heavy = LIGHT
     for axes, (name, (windows, labels)) in zip(grid.flat, scales.items(), strict=True):
         corners, marks = to_numpy(windows).reshape(-1, 4), to_numpy(labels).reshape(-1)
         bare(axes).imshow(picture, extent=(0, width, height, 0), alpha=0.55)
@@ -180,6 +183,7 @@ def show_patches(
     ncols, nrows = panel_grid(len(pictures), columns)
     panel = min(8.0 / columns, 1.8)
     fig, grid = figure(ncols, nrows, panel=panel, title=title, caption=caption)
+    fig.heavy = LIGHT
     for i, axes in enumerate(list(grid.flat)[: len(pictures)]):
         canvas = Canvas(pictures[i], side=round(110 * panel))
         if masks is not None:
@@ -223,6 +227,7 @@ def show_window_scores(
     panel = 6.6 / ncols  # and a ninth of the width for the colour bar
     size = (panel, panel_height(image, 0.86 * panel))
     fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
+    fig.heavy = LIGHT
     for axes, (name, (windows, scores)) in zip(grid.flat, scales.items(), strict=False):
         corners, values = to_numpy(windows), to_numpy(scores)
         bare(axes).imshow(grey, cmap="Greys_r", extent=(0, width, height, 0), vmin=-90, vmax=300)
