@@ -141,7 +141,7 @@ trunk = load("fcn").network.trunk  # the convolutions of lesson 04's network
 config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
 rcnn = RCNN(trunk, dataset.categories, few_regions, config)
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
-picked = [*nearest.tolist()[:5], *range(20, 26)][:8]
+picked = [*nearest.tolist()[:4], 20, 21, 22, 23][:8]
 sizes = [f"{x1 - x0:.0f} × {y1 - y0:.0f} px" for x0, y0, x1, y1 in boxes[picked].tolist()]
 plotting.show_images(list(crops[picked]), sizes, panel=1.6)
 
@@ -579,15 +579,14 @@ final = sorted(survivors, key=lambda n: -scores[n])[: rules.after_nms[1]]
 proposals = ops.clip_boxes(boxes[final], batch.sizes[0])
 print(f"{len(anchors)} anchors, {len(entered)} enter suppression, {len(survivors)} survive, {len(final)} stay")
 
-# %% id="stages" alt="Four pictures: 25 well-scored anchors, the same corrected and bunched on the objects, the best 25 after suppression, which are spread over more objects, and the true boxes."
+# %% id="stages" alt="Three pictures: 25 well-scored anchors, the same corrected and bunched on the objects, and the best 25 after suppression, with fewer near-duplicates."
 top = scores.argsort(descending=True)[:25]
 panels = {
     "25 best-scored anchors": anchors[top],
     "the same, corrected": boxes[top],
     "the best 25 after NMS": proposals[:25],
-    "truth": objects.boxes,
 }
-plotting.show_boxes(image, panels, columns=4, panel=2.0)
+plotting.show_boxes(image, panels, panel=2.1)
 
 # %% [markdown] id="anchors-bet"
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
