@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.boxes import clip_boxes
 from seglib.ops.masks import mask_area, masks_to_boxes
 from seglib.structures import IGNORE, Panoptic, Target
 
@@ -75,7 +76,10 @@ def crop(
     boxes = target.boxes - target.boxes.new_tensor([left, top, left, top])
     visible_area = mask_area(result.masks)
     is_cut = visible_area < mask_area(target.masks)
-    boxes[is_cut] = masks_to_boxes(result.masks[is_cut])
+    # A box of fractions may stick out by part of a pixel where its mask, rounded, does not.
+    sticks_out = (boxes != clip_boxes(boxes, size)).any(dim=1)
+    tight = is_cut | sticks_out
+    boxes[tight] = masks_to_boxes(result.masks[tight])
     area = torch.where(is_cut, visible_area.float(), target.area)
     result = replace(result, boxes=boxes, area=area, size=size)
     return window(image, FILL), drop_invisible(result)
