@@ -143,11 +143,14 @@ def _all(
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not progress) as bar:
+    # The bar shares two cores with the drawing: it is brought up to date now and then only.
+    with Progress(*columns, disable=not progress, refresh_per_second=2) as bar:
         task = bar.add_task("Drawing Pocket COCO", total=count, rate="")
-        for drawn in _results(draw, count, workers):
-            speed = bar.tasks[0].speed
-            bar.update(task, advance=1, rate=f"{speed:.0f} images/s" if speed else "")
+        for number, drawn in enumerate(_results(draw, count, workers), start=1):
+            if number % _CHUNK == 0 or number == count:
+                speed = bar.tasks[0].speed
+                rate = f"{speed:.0f} images/s" if speed else ""
+                bar.update(task, completed=number, rate=rate)
             yield drawn
 
 
