@@ -324,6 +324,11 @@ class ImageBatch:
         return cls(tensor, sizes)
 
     @property
+    def canvas(self) -> tuple[int, int]:
+        """(H, W) of the padded tensor."""
+        return self.tensor.shape[-2], self.tensor.shape[-1]
+
+    @property
     def padding_mask(self) -> Tensor:
         """bool [B, H, W], True where there is only padding."""
         mask = torch.ones(

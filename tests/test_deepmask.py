@@ -14,7 +14,8 @@ from seglib.errors import SeglibError
 from seglib.metrics.evaluate import evaluate
 from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
 from seglib.models import build_model
-from seglib.models.deepmask import DeepMask, DeepMaskConfig
+from seglib.models.deepmask import DeepMask
+from seglib.models.deepmask_config import DeepMaskConfig
 from seglib.nn.patch_sampling import draw_patches
 from seglib.nn.sliding import SlidingLinear
 from seglib.ops.boxes import xywh_to_xyxy, xyxy_to_xywh

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 import seglib
 from seglib import SeglibError
 from seglib.models import MODELS, build_model, model_names
-from seglib.models.fcn import FCN, FCNConfig, SkipFCN, bilinear_upsampling
+from seglib.models.fcn import FCN
+from seglib.models.fcn_config import FCNConfig
+from seglib.models.fcn_networks import SkipFCN, bilinear_upsampling
 from seglib.nn.distributed import global_mean_count
 from seglib.nn.geometry import Grid
 from seglib.ops.convolution import conv2d

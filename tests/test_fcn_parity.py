@@ -8,7 +8,8 @@ import torchvision
 from torch import nn
 
 from seglib import SeglibError
-from seglib.models.fcn import FCN, FCNConfig
+from seglib.models.fcn import FCN
+from seglib.models.fcn_config import FCNConfig
 from tests.modelling import randomize_statistics, semantic_target, some_categories
 
 VOC = some_categories(20)

@@ -10,7 +10,8 @@ from torchvision.models.detection import MaskRCNN as Reference
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
-from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from seglib.models.mask_rcnn import MaskRCNN
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Target
 from tests.modelling import some_categories

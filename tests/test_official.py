@@ -27,7 +27,8 @@ from seglib import SeglibError, pretrained
 from seglib.data.coco_categories import coco_categories, voc_categories
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD, Segmenter
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
-from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from seglib.models.mask_rcnn import MaskRCNN
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.pretrained.detectron2_names import first_layer_for_rgb, our_name
 from seglib.pretrained.official import load_official
@@ -175,7 +176,6 @@ SMALL = {
     "box_hidden": 16,
     "mask_width": 6,
     "stride_in_1x1": True,
-    "conventions": "detectron2",
 }
 
 
@@ -188,9 +188,8 @@ def small(cascade: bool) -> Segmenter:
             replace(CascadeRCNNConfig.paper("detectron2"), **SMALL), coco_categories()
         )
     else:
-        plain = MaskRCNNConfig.paper()
-        rules = replace(plain.rpn, after_nms=(1000, 1000), box_beta=0.0)
-        model = MaskRCNN(replace(plain, rpn=rules, **SMALL), coco_categories())
+        plain = MaskRCNNConfig.detectron2()
+        model = MaskRCNN(replace(plain, **SMALL), coco_categories())
     with torch.no_grad():
         for value in model.state_dict().values():
             value.copy_(torch.rand_like(value) * 0.5 + 0.1 if value.ndim == 1 else value * 2)

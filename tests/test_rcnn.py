@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglib import SeglibError
-from seglib.models.fcn import FCN, FCNConfig
+from seglib.models.fcn import FCN
+from seglib.models.fcn_config import FCNConfig
 from seglib.models.rcnn import RCNN, proposals_of
 from seglib.models.rcnn_parts import RCNNConfig, region_signs, regression_targets
 from seglib.models.step_cost import StepCost

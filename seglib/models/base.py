@@ -167,6 +167,18 @@ def resize_longer(image: Tensor, longer: int | None) -> Tensor:
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
 
 
+def resize_shorter(image: Tensor, shorter: int, longest: int) -> Tensor:
+    """Resize a float [C, H, W] image so that its shorter side is `shorter`.
+
+    If the longer side would exceed `longest`, it is resized to that instead. Rounded down and
+    without antialiasing, as the published detectors were trained.
+    """
+    height, width = image.shape[-2:]
+    scale = min(shorter / min(height, width), longest / max(height, width))
+    size = (int(height * scale), int(width * scale))
+    return F.interpolate(image[None], size=size, mode="bilinear")[0]
+
+
 def semantic_labels(
     images: Sequence[Tensor],
     targets: Sequence[Target],

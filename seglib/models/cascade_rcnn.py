@@ -22,7 +22,7 @@ Two references differ, and so does what a checkpoint expects; `variant` chooses:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -30,7 +30,8 @@ from torch import Tensor, nn
 
 from seglib.models.base import ModelConfig
 from seglib.models.instance_targets import SizedTarget
-from seglib.models.mask_rcnn import Conventions, MaskRCNN, MaskRCNNConfig, MaskRCNNOutput
+from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNOutput
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.nn.box_sampling import LabelledBoxes, label_boxes
 from seglib.nn.distributed import global_mean_count
 from seglib.ops.box_coder import Weights, decode_deltas
@@ -71,17 +72,7 @@ class CascadeRCNNConfig(MaskRCNNConfig):
     @classmethod
     def paper(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
         """ResNet-50 and FPN with three heads of 1024, by either reference."""
-        published = MaskRCNNConfig.paper()
-        detectron2: Conventions = "detectron2"
-        rules = replace(published.rpn, after_nms=(1000, 1000), box_beta=0.0)
-        return cls(
-            **{
-                **_fields(published),
-                "variant": variant,
-                "conventions": detectron2,
-                "rpn": rules,
-            }
-        )
+        return cls(**{**_fields(MaskRCNNConfig.detectron2()), "variant": variant})
 
 
 def _fields(config: ModelConfig) -> dict[str, Any]:
@@ -142,9 +133,7 @@ class CascadeRCNN(MaskRCNN):
 
     def forward(self, images: Sequence[Tensor]) -> CascadeOutput:
         """All stages on images of any size, float [3, H, W] in 0…1."""
-        batch = self.prepare(images, divisor=max(self.backbone.strides))
-        pyramid = self.features(batch)
-        rpn = self.rpn(pyramid, (batch.tensor.shape[-2], batch.tensor.shape[-1]))
+        batch, pyramid, rpn = self.first_stage(images)
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
         stages = self.refine(pyramid, proposals, batch.sizes)
         last = stages[-1]
@@ -209,7 +198,7 @@ class CascadeRCNN(MaskRCNN):
                 torch.cat([b.labels for b in labelled]),
                 torch.cat([b.deltas(self.config.stage_box_weights[stage]) for b in labelled]),
                 global_mean_count(len(logits)),
-                self.box_beta,
+                self.reference.box_beta,
             )
             weight = self.config.stage_loss_weights[stage] if official else 1.0
             losses[f"class_{stage + 1}"] = classes * weight

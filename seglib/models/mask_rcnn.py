@@ -19,140 +19,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.errors import SeglibError
-from seglib.models.base import ModelConfig, Segmenter, Task
+from seglib.models.base import ModelConfig, Segmenter, Task, resize_shorter
 from seglib.models.instance_targets import SizedTarget, scale_boxes, sized_targets
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.nn.anchors import Anchors
 from seglib.nn.box_sampling import LabelledBoxes, draw_boxes, label_boxes
 from seglib.nn.distributed import global_mean_count, image_generators
 from seglib.nn.fpn import FPN
-from seglib.nn.norm import Norm
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet, Stem
-from seglib.nn.roi_heads import BoxHead, MaskHead, Pooling, PyramidPooler
-from seglib.nn.rpn import RegionProposalNetwork, RPNOutput, RPNRules
-from seglib.ops.box_coder import Weights, decode_deltas
+from seglib.nn.reference_rules import REFERENCES
+from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
+from seglib.nn.roi_heads import BoxHead, MaskHead, PyramidPooler
+from seglib.nn.rpn import RegionProposalNetwork, RPNOutput
+from seglib.ops.box_coder import decode_deltas
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.proposals import Detections, select_detections
 from seglib.ops.rcnn_losses import box_losses, mask_loss, softmax_mask_loss
 from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
-
-Conventions = Literal["torchvision", "detectron2"]
-PAPER_RPN = RPNRules()
-
-
-@dataclass(frozen=True)
-class MaskRCNNConfig(ModelConfig):
-    """How a Mask R-CNN is built.
-
-    Attributes:
-        conventions: the two reference implementations differ in details that move boxes by up to
-            half a cell; a checkpoint needs those it was trained with. "torchvision": anchors
-            rounded to pixels, RoIAlign without the half-pixel shift and with 2 samples a bin,
-            smooth L1 with beta 1/9, pasted boxes rounded. "detectron2": none of these, as many
-            samples as cells, plain L1.
-        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: the longer side stays within it, where min_size is given.
-        blocks: residual blocks of the four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
-        width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
-        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights
-            that detectron2 starts from, instead of in the 3x3.
-        frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        fpn_width: F.
-        pooled_level: the pyramid has one level more, for the RPN alone.
-        anchor_sizes: sides in pixels, for each level of the pyramid.
-        anchor_ratios: heights over widths.
-        canonical_size: side in pixels of the box that reads the level of stride 16.
-        rpn: numbers of the first stage.
-        rois: boxes an image that the box head learns from.
-        positive_fraction: the largest share of foreground among them.
-        foreground_iou: overlap with an object from which a proposal is foreground.
-        box_weights: scale of the box head's deltas.
-        box_hidden: width of its two layers.
-        box_bins: it reads box_bins x box_bins.
-        mask_bins: the mask head reads as many; its masks have twice the side.
-        mask_width: channels of its layers.
-        mask_convolutions: layers before the upsampling.
-        pooling: "align", or "pool" to see what rounding costs.
-        mask_competition: "sigmoid", a mask for each class by itself, or "softmax", the ablation.
-        score_threshold: a detection scores more.
-        nms_iou: overlap at which the weaker of two detections of a class goes.
-        max_detections: an image.
-    """
-
-    conventions: Conventions = "torchvision"
-    min_size: int | None = 800
-    max_size: int = 1333
-    blocks: tuple[int, ...] = (3, 4, 6, 3)
-    bottleneck: bool = True
-    width: int = 64
-    stem: Stem = "imagenet"
-    norm: Norm = "frozen"
-    stride_in_1x1: bool = False
-    frozen_stages: int = 2
-    fpn_width: int = 256
-    pooled_level: bool = True
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    canonical_size: float = 224
-    rpn: RPNRules = PAPER_RPN
-    rois: int = 512
-    positive_fraction: float = 0.25
-    foreground_iou: float = 0.5
-    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
-    box_hidden: int = 1024
-    box_bins: int = 7
-    mask_bins: int = 14
-    mask_width: int = 256
-    mask_convolutions: int = 4
-    pooling: Pooling = "align"
-    mask_competition: Literal["sigmoid", "softmax"] = "sigmoid"
-    score_threshold: float = 0.05
-    nms_iou: float = 0.5
-    max_detections: int = 100
-
-    @classmethod
-    def pocket(cls) -> MaskRCNNConfig:
-        """About 2.7 M parameters; learns Pocket COCO at 128 px on two CPU cores.
-
-        Pixel constants follow the objects, 6 to 120 px: anchors of 10 to 80 px, and only boxes of
-        64 px and more leave the level of stride 4, since a mask is cut from cells: 16 across at
-        the most, as in the published rule.
-        """
-        return cls(
-            conventions="detectron2",
-            min_size=None,
-            blocks=(2, 2, 2, 1),
-            bottleneck=False,
-            width=32,
-            norm="batch",
-            frozen_stages=0,
-            fpn_width=64,
-            pooled_level=False,
-            anchor_sizes=((10,), (20,), (40,), (80,)),
-            canonical_size=128,
-            rpn=RPNRules(sampled=128, before_nms=(200, 200), after_nms=(200, 100)),
-            rois=64,
-            box_hidden=256,
-            mask_width=48,
-            mask_convolutions=4,
-        )
-
-    @classmethod
-    def paper(cls) -> MaskRCNNConfig:
-        """The published network with ResNet-50 and FPN, as torchvision's `maskrcnn_resnet50_fpn`.
-
-        It differs from detectron2's in the details that `conventions` names.
-        """
-        return cls(rpn=RPNRules(before_nms=(2000, 1000), after_nms=(2000, 1000), box_beta=1 / 9))
 
 
 @dataclass(eq=False)
@@ -194,6 +81,7 @@ class MaskRCNN(Segmenter):
     def __init__(self, config: MaskRCNNConfig, categories: Categories) -> None:
         super().__init__(config, categories)
         self.classes = len(categories) + 1
+        self.reference = REFERENCES[config.conventions]
         self.backbone = ResNet(
             Bottleneck if config.bottleneck else BasicBlock,
             config.blocks,
@@ -202,10 +90,10 @@ class MaskRCNN(Segmenter):
             norm=config.norm,
             stride_in_1x1=config.stride_in_1x1,
         )
-        _freeze(self.backbone, config.frozen_stages)
+        self.backbone.freeze(config.frozen_stages)
         self.fpn = FPN(self.backbone.channels, config.fpn_width, pooled_level=config.pooled_level)
         anchors = Anchors(
-            config.anchor_sizes, config.anchor_ratios, rounded=config.conventions == "torchvision"
+            config.anchor_sizes, config.anchor_ratios, rounded=self.reference.rounded_anchors
         )
         self.rpn = RegionProposalNetwork(config.fpn_width, anchors, config.rpn)
         self.box_pooler = self._pooler(config.box_bins)
@@ -216,13 +104,12 @@ class MaskRCNN(Segmenter):
         )
 
     def _pooler(self, bins: int) -> PyramidPooler:
-        torchvision = self.config.conventions == "torchvision"
         return PyramidPooler(
             bins,
             self.backbone.strides,
             self.config.canonical_size,
-            sampling_ratio=2 if torchvision else 0,
-            aligned=not torchvision,
+            sampling_ratio=self.reference.sampling_ratio,
+            aligned=self.reference.aligned,
             pooling=self.config.pooling,
         )
 
@@ -233,11 +120,6 @@ class MaskRCNN(Segmenter):
     def _box_head(self, class_agnostic: bool = False) -> BoxHead:
         pooled = self.config.fpn_width * self.config.box_bins**2
         return BoxHead(pooled, self.config.box_hidden, self.classes, class_agnostic)
-
-    @property
-    def box_beta(self) -> float:
-        """Of the box head's `smooth_l1`, by the conventions."""
-        return 1 / 9 if self.config.conventions == "torchvision" else 0.0
 
     @property
     def mask_size(self) -> int:
@@ -253,12 +135,7 @@ class MaskRCNN(Segmenter):
         """By the shorter side where the config has `min_size`, as published."""
         if self.config.min_size is None:
             return super().resize(image)
-        height, width = image.shape[-2:]
-        scale = min(
-            self.config.min_size / min(height, width), self.config.max_size / max(height, width)
-        )
-        size = (int(height * scale), int(width * scale))
-        return F.interpolate(image[None], size=size, mode="bilinear")[0]
+        return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, ...]:
         """The pyramid [B, F, H_l, W_l] of a batch, finest first."""
@@ -267,12 +144,19 @@ class MaskRCNN(Segmenter):
 
     def forward(self, images: Sequence[Tensor]) -> MaskRCNNOutput:
         """Both stages on images of any size, float [3, H, W] in 0…1."""
-        batch = self.prepare(images, divisor=max(self.backbone.strides))
-        pyramid = self.features(batch)
-        rpn = self.rpn(pyramid, _canvas(batch))
+        batch, pyramid, rpn = self.first_stage(images)
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
         logits, deltas = self.box_head(self.box_pooler(pyramid, proposals))
         return MaskRCNNOutput(pyramid, rpn, proposals, logits, deltas, batch)
+
+    def first_stage(
+        self, images: Sequence[Tensor]
+    ) -> tuple[ImageBatch, tuple[Tensor, ...], RPNOutput]:
+        """The batch as the network sees it, its pyramid, and what the RPN says of its anchors."""
+        batch = self.prepare(images, divisor=max(self.backbone.strides))
+        pyramid = self.features(batch)
+        levels = pyramid[-len(self.config.anchor_sizes) :]
+        return batch, pyramid, self.rpn(levels, batch.canvas)
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """The five losses, summed with equal weight as published.
@@ -284,11 +168,9 @@ class MaskRCNN(Segmenter):
             SeglibError: a target whose masks do not have its image's size, or a label the model
                 does not know.
         """
-        batch = self.prepare(images, divisor=max(self.backbone.strides))
+        batch, pyramid, rpn = self.first_stage(images)
         truth = sized_targets(images, targets, batch, len(self.categories))
         generators = image_generators([target.image_id for target in targets])
-        pyramid = self.features(batch)
-        rpn = self.rpn(pyramid, _canvas(batch))
         objectness, rpn_box = self.rpn.loss(rpn, [t.boxes for t in truth], generators)
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
         drawn = self.draw(proposals, truth, generators)
@@ -337,7 +219,7 @@ class MaskRCNN(Segmenter):
             labels,
             torch.cat([b.deltas(self.config.box_weights) for b in drawn]),
             global_mean_count(len(labels)),
-            self.box_beta,
+            self.reference.box_beta,
         )
         return {"class": classes, "box": boxes}, drawn
 
@@ -346,7 +228,6 @@ class MaskRCNN(Segmenter):
     ) -> Tensor:
         positive = [b[b.labels > 0] for b in drawn]
         logits = self.mask_head(self.mask_pooler(pyramid, [b.boxes for b in positive]))
-        torchvision = self.config.conventions == "torchvision"
         targets = torch.cat(
             [
                 crop_resize_masks(
@@ -354,8 +235,8 @@ class MaskRCNN(Segmenter):
                     b.boxes,
                     logits.shape[-1],
                     b.index,
-                    threshold=None if torchvision else 0.5,
-                    aligned=not torchvision,
+                    threshold=self.reference.mask_threshold,
+                    aligned=self.reference.aligned,
                 )
                 for b, t in zip(positive, truth, strict=True)
             ]
@@ -400,7 +281,7 @@ class MaskRCNN(Segmenter):
                 self.config.score_threshold,
                 self.config.nms_iou,
                 self.config.max_detections,
-                min_size=0.01 if self.config.conventions == "torchvision" else None,
+                min_size=self.reference.min_detection,
             )
             for of_image, of_image_scores, size in zip(boxes, scores, sizes, strict=True)
         ]
@@ -424,33 +305,10 @@ class MaskRCNN(Segmenter):
         """Take one image's detections from the network's size to the image's own."""
         size = (image.shape[-2], image.shape[-1])
         boxes = scale_boxes(found.boxes, seen, size)
-        rounded = self.config.conventions == "torchvision"
         instances = Instances(
             boxes=boxes,
             scores=found.scores,
             labels=found.classes + 1,
-            masks=paste_masks(masks, boxes, size, rounded=rounded),
+            masks=paste_masks(masks, boxes, size, rounded=self.reference.rounded_paste),
         )
         return Prediction(size, self.categories, instances=instances)
-
-
-def _freeze(backbone: ResNet, stages: int) -> None:
-    """Stop the first parts of a backbone from training: their filters serve every task."""
-    parts = (
-        (backbone.conv1, backbone.bn1),
-        (backbone.layer1,),
-        (backbone.layer2,),
-        (backbone.layer3,),
-        (backbone.layer4,),
-    )
-    if not 0 <= stages <= len(parts):
-        raise SeglibError(
-            f"frozen_stages={stages}: a ResNet has {len(parts)} parts, 0…{len(parts)}"
-        )
-    for part in parts[:stages]:
-        for module in part:
-            module.requires_grad_(False)
-
-
-def _canvas(batch: ImageBatch) -> tuple[int, int]:
-    return batch.tensor.shape[-2], batch.tensor.shape[-1]

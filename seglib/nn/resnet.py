@@ -23,7 +23,8 @@ from seglib.nn.init import he_initialise
 from seglib.nn.layers import Conv2d, MaxPool2d
 from seglib.nn.norm import Norm, make_norm
 
-Stem = Literal["imagenet", "small"]
+Stem = Literal["imagenet", "half", "small"]
+STEM_STRIDES: dict[Stem, int] = {"imagenet": 4, "half": 2, "small": 1}
 
 
 class ResNetFeatures(NamedTuple):
@@ -129,7 +130,8 @@ class ResNet(nn.Module):
         block: BasicBlock or Bottleneck.
         layers: how many blocks each of the four stages has.
         width: channels of the first stage's 3x3 convolutions; each stage doubles them.
-        stem: "imagenet" (7x7 stride 2, then a stride-2 pool) or "small" (one 3x3, stride 1).
+        stem: "imagenet" (7x7 stride 2, then a stride-2 pool), "half" (one 3x3, stride 2) or
+            "small" (one 3x3, stride 1).
         replace_stride_with_dilation: for stages 2, 3, 4: keep the resolution and dilate the
             convolutions from there on instead, so that the field of view still grows.
         norm: which normalisation.
@@ -163,14 +165,14 @@ class ResNet(nn.Module):
             self.conv1 = Conv2d(3, width, kernel_size=7, stride=2, padding=3, bias=False)
             self.maxpool: nn.Module = MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = _conv3x3(3, width)
+            self.conv1 = _conv3x3(3, width, stride=STEM_STRIDES[stem])
             self.maxpool = nn.Identity()
         self.bn1 = make_norm(norm, width)
         self.relu = nn.ReLU(inplace=True)
 
         self.channels = tuple(width * 2**index * block.expansion for index in range(4))
         inputs = (width, *self.channels[:3])
-        dilation, total_stride = 1, 4 if stem == "imagenet" else 1
+        dilation, total_stride = 1, STEM_STRIDES[stem]
         stages, strides = [], []
         for index, dilate in enumerate((False, *replace_stride_with_dilation)):
             stride = 1 if index == 0 or dilate else 2
@@ -194,6 +196,22 @@ class ResNet(nn.Module):
         c3 = self.layer2(c2)
         c4 = self.layer3(c3)
         return ResNetFeatures(c2, c3, c4, self.layer4(c4))
+
+    def freeze(self, parts: int) -> None:
+        """Stop the first parts from training: 1 the stem, 2 also the first stage, up to 5.
+
+        Early filters serve every task, so a detector keeps those of ImageNet as they are.
+
+        Raises:
+            SeglibError: parts outside 0…5.
+        """
+        stem = (self.conv1, self.bn1)
+        in_order = (stem, *((s,) for s in (self.layer1, self.layer2, self.layer3, self.layer4)))
+        if not 0 <= parts <= len(in_order):
+            raise SeglibError(f"cannot freeze {parts} parts of a ResNet: it has {len(in_order)}")
+        for part in in_order[:parts]:
+            for module in part:
+                module.requires_grad_(False)
 
 
 def resnet18(**options: Any) -> ResNet:

@@ -24,8 +24,10 @@ from seglib.data.coco_categories import coco_categories, voc_categories
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
-from seglib.models.fcn import FCN, FCNConfig
-from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from seglib.models.fcn import FCN
+from seglib.models.fcn_config import FCNConfig
+from seglib.models.mask_rcnn import MaskRCNN
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.pretrained import detectron2_names as detectron2
 from seglib.pretrained.files import fill
 from seglib.pretrained.plain_pickle import read_plain_pickle
@@ -148,7 +150,7 @@ def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:
     )
     for name, value in weights.values.items():
         weights.values[name] = detectron2.to_ours(name, value, pixel_std)
-    common = {**_layout(weights), "conventions": "detectron2", "stride_in_1x1": True}
+    common = {**_layout(weights), "stride_in_1x1": True}
     categories = _eighty(weights)
     stages = weights.count(r"box_heads\.(\d+)\.")
     if stages:
@@ -156,9 +158,8 @@ def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:
         if stages != len(config.stage_ious):
             raise SeglibError(f"{path} has {stages} stages of box heads, a cascade here 3")
         return _filled(CascadeRCNN(replace(config, **common), categories), weights)
-    plain = MaskRCNNConfig.paper()
-    rules = replace(plain.rpn, after_nms=(1000, 1000), box_beta=0.0)
-    return _filled(MaskRCNN(replace(plain, rpn=rules, **common), categories), weights)
+    plain = MaskRCNNConfig.detectron2()
+    return _filled(MaskRCNN(replace(plain, **common), categories), weights)
 
 
 def _mask_rcnn_from_torchvision(

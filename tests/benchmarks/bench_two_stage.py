@@ -26,7 +26,8 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from seglib import ops
-from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from seglib.models.mask_rcnn import MaskRCNN
+from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Categories, Category, Target
 
