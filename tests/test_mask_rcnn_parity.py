@@ -184,7 +184,9 @@ def test_losses_and_gradients_equal_torchvision(
     for name, parameter in ours.named_parameters():
         if name.startswith("backbone.conv1"):
             assert renamed[name].abs().max() > 0
-        torch.testing.assert_close(parameter.grad, renamed[name], rtol=1e-4, atol=1e-7)
+        # float32 in that one loss leaves 2e-7 of the largest gradient between the two.
+        largest = renamed[name].abs().max().item()
+        torch.testing.assert_close(parameter.grad, renamed[name], rtol=0, atol=1e-6 * largest)
     reference.zero_grad(set_to_none=True)
     ours.zero_grad(set_to_none=True)
 

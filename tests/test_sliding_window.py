@@ -12,6 +12,7 @@ from seglib.models.deepmask import DeepMask
 from seglib.ops.canonical import canonical_windows
 from seglib.structures import Categories, Category, Target
 from seglib.widgets import SlidingWindow
+from tests.explorers import plain
 
 CATEGORIES = Categories([Category(1, 1, "square")])
 
@@ -30,10 +31,6 @@ def explorer() -> SlidingWindow:
     one = torch.ones(1)
     target = Target(box, one.long(), mask, torch.tensor([False]), 1024 * one, (128, 128))
     return SlidingWindow(model.eval(), image, target)
-
-
-def plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
 
 
 @pytest.mark.parametrize(("name", "value"), [("x", 48), ("y", 40), ("octave", 1.0)])

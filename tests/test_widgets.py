@@ -21,6 +21,7 @@ from seglib.widgets import (
     ReceptiveField,
     SkipMixer,
 )
+from tests.explorers import check_every_control
 
 CATEGORIES = Categories([Category(1, 16, "bird"), Category(2, 18, "dog")])
 
@@ -61,23 +62,11 @@ MOVES: list[tuple[Callable[[], Explorer], dict[str, Any]]] = [
 ]
 
 
-def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """The values as things that can be compared."""
-    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
-
-
 @pytest.mark.parametrize(("build", "moves"), MOVES, ids=["iou", "convolution", "field", "skips"])
 def test_every_control_changes_the_numbers_and_the_picture(
     build: Callable[[], Explorer], moves: dict[str, Any]
 ) -> None:
-    explorer = build()
-    assert set(moves) == set(explorer.controls)
-    for name, value in moves.items():
-        before, picture = plain(explorer.values), explorer._picture.value
-        explorer.controls[name].value = value
-        assert plain(explorer.values) != before, name
-        assert explorer._picture.value != picture, name
-        assert explorer.summary() in explorer._words.value
+    check_every_control(build(), moves)
 
 
 def test_set_moves_controls_by_name_and_refuses_others() -> None:

@@ -12,6 +12,7 @@ from seglib.errors import SeglibError
 from seglib.nn.anchors import Anchors
 from seglib.ops.nms import batched_nms, nms
 from seglib.widgets import AnchorExplorer, Explorer, NMSStepper
+from tests.explorers import check_every_control
 
 IMAGE = torch.zeros(3, 64, 96)
 OBJECTS = torch.tensor([[6.0, 6, 26, 26], [40, 10, 80, 30], [50, 40, 58, 60]])
@@ -49,22 +50,11 @@ MOVES: list[tuple[Callable[[], Explorer], dict[str, Any]]] = [
 ]
 
 
-def plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
-
-
 @pytest.mark.parametrize(("build", "moves"), MOVES, ids=["anchors", "nms"])
 def test_every_control_changes_the_numbers_and_the_picture(
     build: Callable[[], Explorer], moves: dict[str, Any]
 ) -> None:
-    explorer = build()
-    assert set(moves) == set(explorer.controls)
-    for name, value in moves.items():
-        before, picture = plain(explorer.values), explorer._picture.value
-        explorer.controls[name].value = value
-        assert plain(explorer.values) != before, name
-        assert explorer._picture.value != picture, name
-        assert explorer.summary() in explorer._words.value
+    check_every_control(build(), moves)
 
 
 def test_anchors_are_the_networks_and_their_labels_add_up() -> None:

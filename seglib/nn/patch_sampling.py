@@ -98,7 +98,7 @@ def draw_patches(
     taught = objects[(objects.area >= rules.min_area) & (sides >= rules.min_side)]
     positives = round(rules.positive_share * count)
     parts = [_negatives(image, objects.boxes, rules, count - positives, generator)]
-    if len(taught):
+    if len(taught) and positives:
         parts.append(_positives(image, taught, rules, positives, generator))
     return Patches.cat(parts)
 
