@@ -1,0 +1,28 @@
+"""What every explorer must do: each of its controls changes the numbers and the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seglib.widgets import Explorer
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """The values as things that can be compared."""
+    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
+
+
+def check_every_control(explorer: Explorer, moves: dict[str, Any]) -> None:
+    """Move one control after another and look at what follows.
+
+    Args:
+        explorer: freshly built.
+        moves: control -> a value that it does not have; all of its controls.
+    """
+    assert set(moves) == set(explorer.controls)
+    for name, value in moves.items():
+        before, picture = plain(explorer.values), explorer._picture.value
+        explorer.controls[name].value = value
+        assert plain(explorer.values) != before, name
+        assert explorer._picture.value != picture, name
+        assert explorer.summary() in explorer._words.value
