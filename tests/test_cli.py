@@ -24,6 +24,7 @@ from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
 from seglib.pretrained.results import append_result, read_results
 from seglib.training import History
+from seglib.training.checkpoint import FILE_NAME, Checkpoint
 from tests.fakes import write_squares
 
 ROOT = Path(__file__).parents[1]
@@ -175,6 +176,23 @@ def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
     assert len(read_results(tmp_path / "results.jsonl")) == 2
     shown = run("results", "--file", tmp_path / "results.jsonl")
     assert "fcn-16s-seed1" in shown.output
+
+
+def test_ship_counts_the_runs_it_started_from(trained, squares, tmp_path):
+    second = tmp_path / "second"
+    done = run("train", "fcn", "--variant", "16s", "--dataset", squares, "--steps", 2,
+               "--batch-size", 2, "--no-eval", "--init", trained, "--out", second)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    result = run("ship", second, "both", "--out", tmp_path / "checkpoints")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "checkpoints" / "both.json").read_text())
+    first, then = (pretrained.header(run_).notes["command"] for run_ in (trained, second))
+    assert record["command"] == f"{first} && {then}"
+    minutes = [
+        History.from_dict(Checkpoint.load(run_ / FILE_NAME).history).cpu_seconds / 60
+        for run_ in (trained, second)
+    ]
+    assert record["cpu_minutes"] == pytest.approx(sum(minutes), abs=0.051)
 
 
 def test_results_refuse_damage(tmp_path):

@@ -10,7 +10,15 @@ import typer
 from seglib.errors import SeglibError
 
 # What a paradigm is judged by, first match first.
-MAIN_FIGURES = ("mean_iou", "mask_AP", "box_AP", "box_AP75", "mask_AR@100", "box_AR@100")
+MAIN_FIGURES = (
+    "mean_iou",
+    "mask_AP",
+    "box_AP",
+    "box_AP75",
+    "box_AP90",
+    "mask_AR@100",
+    "box_AR@100",
+)
 
 
 def results(

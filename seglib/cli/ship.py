@@ -43,13 +43,12 @@ def ship(
     from seglib.training.checkpoint import FILE_NAME, Checkpoint
     from seglib.training.config import History
 
-    saved = Checkpoint.load(run / FILE_NAME)
-    history = History.from_dict(saved.history)
+    history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
     trained = pretrained.load(run)
     with tempfile.TemporaryDirectory() as aside:
         file = (Path(aside) if figures_only else out) / f"{name}.safetensors"
         pretrained.save(trained, file, {}, half=True)
-        facts, per_class = _scored(run, pretrained.load(file), history)
+        facts, per_class = _scored(run, pretrained.load(file))
         pretrained.save(trained, file, facts, half=True)
         if file.stat().st_size > LARGEST:
             raise SeglibError(
@@ -70,9 +69,8 @@ def ship(
     typer.echo(f"{name}: {facts['figures']}")
 
 
-def _scored(run: Path, network: Segmenter, history: History) -> tuple[dict[str, Any], Any]:
+def _scored(run: Path, network: Segmenter) -> tuple[dict[str, Any], Any]:
     """What is said of a shipped file, its figures measured anew; and those of every class."""
-    from seglib import pretrained
     from seglib.cli.evaluate import ceiling_lines
     from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
@@ -86,10 +84,11 @@ def _scored(run: Path, network: Segmenter, history: History) -> tuple[dict[str, 
     for line in lines:
         say(line)
     plain = metrics.to_dict()
+    stages = _stages(run)
     facts = {
-        "command": pretrained.header(run).notes["command"],
-        "minutes": round(history.seconds[-1] / 60, 1),
-        "cpu_minutes": round(history.cpu_seconds / 60, 1),
+        "command": " && ".join(stage["command"] for stage in stages),
+        "minutes": round(sum(stage["seconds"] for stage in stages) / 60, 1),
+        "cpu_minutes": round(sum(stage["cpu_seconds"] for stage in stages) / 60, 1),
         "parameters": sum(p.numel() for p in network.parameters()),
         "dataset": data.name,
         "evaluated": f"{len(data)} images of {data.split}",
@@ -97,6 +96,24 @@ def _scored(run: Path, network: Segmenter, history: History) -> tuple[dict[str, 
         "ceilings": _rounded(ceilings),
     }
     return facts, _rounded(plain["per_class"])
+
+
+def _stages(run: Path) -> list[dict[str, Any]]:
+    """Command and seconds of a run, after those of the runs that it started from."""
+    from seglib import pretrained
+    from seglib.training.checkpoint import FILE_NAME, Checkpoint
+    from seglib.training.config import History
+
+    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    start = settings.get("init")
+    earlier = _stages(Path(start)) if start and (Path(start) / "run.json").is_file() else []
+    history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
+    stage = {
+        "command": pretrained.header(run).notes["command"],
+        "seconds": history.seconds[-1],
+        "cpu_seconds": history.cpu_seconds,
+    }
+    return [*earlier, stage]
 
 
 def _slim(history: History) -> dict[str, Any]:

@@ -190,5 +190,6 @@ class MaskHead(nn.Module):
         hidden = pooled
         for convolution in self.convs:
             hidden = F.relu(convolution(hidden), inplace=True)
-        hidden = F.relu(self.conv5_mask(hidden), inplace=True)
+        # Not in place: the upsampled map is a view, for which autograd would copy it all again.
+        hidden = F.relu(self.conv5_mask(hidden))
         return at_least_float32(self.mask_fcn_logits(hidden))

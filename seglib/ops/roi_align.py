@@ -13,7 +13,6 @@ rows and one that mixes columns:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,12 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.ops.roi_sampling import axis_matrices, boxes_in_cells, check_rois, windows
+from seglib.ops.roi_sampling import axis_matrices, boxes_in_cells, check_rois, reach
 from seglib.ops.windows import IntPair, pair
 from seglib.primitives import primitive
 
-# Feature cells read in one go: bounds the memory of the index tensors (about 100 MB).
-MOST_TAPS = 1 << 23
 # With fewer channels than this, rows of channels are too short to be worth gathering.
 FEW_CHANNELS = 4
 
@@ -146,11 +143,9 @@ def roi_align(
     size = features.shape[-2:]
     # Contiguous, or `embedding_bag` takes a path ten times slower.
     table = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()  # [B·H·W, C]
-    pooled = [
-        _WeightedSums.apply(table, *taps)
-        for taps in _taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
-    ]
-    grid = torch.cat(pooled).reshape(len(rois), *pair(output_size), features.shape[1])
+    taps = _taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
+    grid = _WeightedSums.apply(table, *taps)
+    grid = grid.reshape(len(rois), *pair(output_size), features.shape[1])
     return grid.permute(0, 3, 1, 2)
 
 
@@ -191,8 +186,8 @@ class _WeightedSums(torch.autograd.Function):
 
 def _taps(
     rows: Tensor, columns: Tensor, image_start: Tensor, width: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The cells that every bin reads, a part of the boxes at a time.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells that every bin reads: a rectangle, row by row.
 
     Args:
         rows: [N, P, H] weights of the rows.
@@ -200,21 +195,24 @@ def _taps(
         image_start: int64 [N] number of the first cell of the box's image.
         width: W.
 
-    Yields:
-        int32 [T] cells, [T] weights, int32 [n·P·Q] taps a bin, bins in the output's order.
+    Returns:
+        int32 [T] cells, [T] weights, int64 [N·P·Q] taps a bin, bins in the output's order.
     """
-    y, row_weight = windows(rows)  # [N, P, Y] each
-    x, column_weight = windows(columns)  # [N, Q, X]
-    y = (y * width + image_start[:, None, None]).int()
-    x = x.int()
-    taps_a_box = rows.shape[1] * columns.shape[1] * y.shape[2] * x.shape[2]
-    step = max(MOST_TAPS // taps_a_box, 1)
-    for start in range(0, max(len(rows), 1), step):
-        part = slice(start, start + step)
-        cell = y[part, :, None, :, None] + x[part, None, :, None, :]  # [n, P, Q, Y, X]
-        weight = row_weight[part, :, None, :, None] * column_weight[part, None, :, None, :]
-        used = weight != 0
-        yield cell[used], weight[used], used.flatten(3).sum(3, dtype=torch.int32).flatten()
+    (top, high), (left, wide) = reach(rows), reach(columns)  # int64 [N, P], [N, Q] each
+    count = (high[:, :, None] * wide[:, None, :]).flatten()  # [N·P·Q]
+    total = int(count.sum())
+    bins = torch.arange(len(count), device=count.device)
+    of_bin = bins.repeat_interleave(count, output_size=total)  # [T]
+    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]
+    box = of_bin // (rows.shape[1] * columns.shape[1])
+    row = of_bin // columns.shape[1]  # numbers of [N·P]
+    column = box * columns.shape[1] + of_bin % columns.shape[1]  # of [N·Q]
+    across = wide.flatten()[column]
+    down = tap // across
+    y = top.flatten()[row] + down
+    x = left.flatten()[column] + tap - down * across
+    weight = rows.flatten(0, 1)[row, y] * columns.flatten(0, 1)[column, x]
+    return (image_start[box] + y * width + x).int(), weight, count
 
 
 def _check(features: Tensor, rois: Tensor, output_size: IntPair, sampling_ratio: int) -> None:

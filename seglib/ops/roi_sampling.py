@@ -41,20 +41,18 @@ def interpolation_matrix(
     return matrix.scatter_add_(2, (low + 1).clamp(max=cells - 1), beyond * weight)
 
 
-def windows(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The few neighbouring cells of an axis that a bin reads: [N, P, cells] -> cells, weights.
+def reach(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Where on an axis a bin reads: [N, P, cells] weights -> first cell, number of cells.
 
     Returns:
-        int64 and float [N, P, K], K the length of the longest window.
+        int64 [N, P] each; a bin that reads nothing has none.
     """
     cells = matrix.shape[2]
     index = torch.arange(cells, device=matrix.device)
     read = matrix != 0
-    first = index.where(read, cells).amin(2)  # [N, P]; `cells` where a bin reads nothing
+    first = index.where(read, cells).amin(2)
     last = index.where(read, -1).amax(2)
-    longest = int((last - first + 1).amax().clamp(min=1)) if first.numel() else 1
-    window = first.clamp(max=cells - longest)[:, :, None] + index[:longest]
-    return window, matrix.gather(2, window)
+    return first, (last - first + 1).clamp(min=0)
 
 
 def axis_matrices(
