@@ -1,6 +1,13 @@
 """Every picture of the course, one function each; all return a figure that shows itself."""
 
 from seglib.plotting.alignment import show_alignment
+from seglib.plotting.cascade import (
+    ap_by_iou,
+    correction_curve,
+    show_box_quality,
+    show_differences,
+    show_iou_histograms,
+)
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
 from seglib.plotting.curves import bars, histogram, history_curve, layer_profile, training_curve
 from seglib.plotting.detection import show_boxes, show_corrections
@@ -53,6 +60,7 @@ __all__ = [
     "Block",
     "Figure",
     "LiveCurve",
+    "ap_by_iou",
     "ap_staircase",
     "bars",
     "class_color",
@@ -60,6 +68,7 @@ __all__ = [
     "compare",
     "confusion_heatmap",
     "convolution_step",
+    "correction_curve",
     "dataset_grid",
     "fcn_diagram",
     "feature_colors",
@@ -82,15 +91,18 @@ __all__ = [
     "show_alignment",
     "show_average_recall",
     "show_bilinear_kernel",
+    "show_box_quality",
     "show_boxes",
     "show_checkerboard",
     "show_corrections",
     "show_coverage",
+    "show_differences",
     "show_field_growth",
     "show_heatmap",
     "show_im2col",
     "show_images",
     "show_iou",
+    "show_iou_histograms",
     "show_kernels",
     "show_mask_pixels",
     "show_output_sizes",

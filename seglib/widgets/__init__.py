@@ -1,6 +1,7 @@
 """Explorers to turn and quizzes to answer; each recomputes through seglib's own functions."""
 
 from seglib.widgets.anchors import AnchorExplorer
+from seglib.widgets.cascade_stages import CascadeStages, StagedImage
 from seglib.widgets.explorer import Explorer
 from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.overlap import IoUExplorer
@@ -12,6 +13,7 @@ from seglib.widgets.suppression import NMSStepper
 
 __all__ = [
     "AnchorExplorer",
+    "CascadeStages",
     "ConvolutionStepper",
     "Explorer",
     "IoUExplorer",
@@ -22,4 +24,5 @@ __all__ = [
     "ReceptiveField",
     "SkipMixer",
     "SlidingWindow",
+    "StagedImage",
 ]
