@@ -118,6 +118,7 @@ def test_rows_belong_together(sample):
 def test_batches_pad_at_the_right_and_the_bottom():
     batch = ImageBatch.from_images([torch.ones(3, 2, 5), torch.ones(3, 4, 3)], divisor=4)
     assert batch.tensor.shape == (2, 3, 4, 8)
+    assert batch.canvas == (4, 8)
     assert batch.sizes == [(2, 5), (4, 3)]
     assert torch.equal(batch.tensor[:, 0] == 0, batch.padding_mask)
     assert batch.tensor[0, :, :2, :5].eq(1).all()

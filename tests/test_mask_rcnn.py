@@ -207,3 +207,15 @@ def test_ablations_train_and_predict(options: dict[str, str], images: list[Tenso
 def test_pocket_preset_is_small() -> None:
     model = build_model("mask_rcnn", some_categories(16))
     assert 1e6 < sum(p.numel() for p in model.parameters()) < 3e6
+
+
+def test_the_heads_may_read_finer_levels_than_the_rpn() -> None:
+    model = build_model("mask_rcnn", some_categories(2)).eval()
+    with torch.no_grad():
+        output = model([torch.rand(3, 64, 96)])
+    assert [batch.shape[-2:] for batch in output.pyramid] == [
+        (32, 48), (16, 24), (8, 12), (4, 6), (2, 3),
+    ]  # fmt: skip
+    cells = [len(anchors) // 3 for anchors in output.rpn.anchors]
+    assert cells == [16 * 24, 8 * 12, 4 * 6, 2 * 3]
+    assert model.box_pooler.strides == (2, 4, 8, 16)

@@ -65,15 +65,15 @@ def test_dilated_stages_equal_torchvision(dilate: tuple[bool, ...]) -> None:
     assert ours.strides == tuple(64 // f.shape[-1] for f in features)
 
 
-@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize(("stem", "first"), [("imagenet", 4), ("half", 2), ("small", 1)])
 @pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
-def test_channels_and_strides_say_what_comes_out(block: type, stem: str) -> None:
+def test_channels_and_strides_say_what_comes_out(block: type, stem: str, first: int) -> None:
     network = ResNet(block, (1, 1, 1, 1), width=8, stem=stem)
     features = network(torch.randn(2, 3, 64, 96))
     assert [f.shape[1] for f in features] == list(network.channels)
     sizes = [(64 // stride, 96 // stride) for stride in network.strides]
     assert [tuple(f.shape[-2:]) for f in features] == sizes
-    assert network.strides == ((4, 8, 16, 32) if stem == "imagenet" else (1, 2, 4, 8))
+    assert network.strides == (first, 2 * first, 4 * first, 8 * first)
 
 
 def test_frozen_norm_loads_batch_norm_weights_and_stays_put_in_training() -> None:
@@ -87,8 +87,9 @@ def test_frozen_norm_loads_batch_norm_weights_and_stays_put_in_training() -> Non
 
 
 def test_group_norm_does_not_see_the_batch() -> None:
-    network = ResNet(BasicBlock, (1, 1, 1, 1), width=8, norm="group").train()
-    x = torch.randn(3, 3, 32, 32)
+    network = ResNet(BasicBlock, (1, 1, 1, 1), width=8, norm="group").train().double()
+    # float64: where a group has few pixels, normalisation enlarges rounding.
+    x = torch.randn(3, 3, 32, 32, dtype=torch.float64)
     torch.testing.assert_close(network(x).c5[:1], network(x[:1]).c5)
 
 
