@@ -12,7 +12,7 @@ SHIPPED = {
     "fcn-32s": "341eb7ad98f4c949f97bcf9366af5673e32d1db5c74e50291be1192eda8e42ba",
     "fcn-16s": "789cf41b7582eb34008ff186f27af0bc253a0266e7ebc0ee8cf7432288dc61e6",
     "fcn-8s": "6c76aa90d60eece8df8b3257f1869a41ede0096772984e7456ee3e4f937082d3",
-    "deepmask": "4673f96d936961882377df7b7198a821db3daae7f284002deed5306162b601d6",
+    "deepmask": "d20375c557e0185434ec2483af40ce9db29dc894b16f50ffc19943655647f857",
     "mask_rcnn": "7ee6c52303329fbabb38959ad1c676481cbd47a946d9a80830651bc3a2026c5b",
 }
 # A paradigm's bare name means its best checkpoint.
