@@ -56,10 +56,10 @@ class Layout:
     depth: NDArray[np.float64] = field(default_factory=lambda: np.full((SIZE, SIZE), -np.inf))
     seen: list[int] = field(default_factory=list)
 
-    def stack(self) -> list[tuple[int, Sprite]]:
-        """(item index, sprite) from back to front."""
-        pairs = [(i, s) for i, item in enumerate(self.items) for s in item.sprites]
-        return sorted(pairs, key=lambda pair: pair[1].depth)
+    def stack(self) -> list[Sprite]:
+        """All sprites from back to front."""
+        sprites = [sprite for item in self.items for sprite in item.sprites]
+        return sorted(sprites, key=lambda sprite: sprite.depth)
 
     def admits(self, item: Item) -> bool:
         """Add the item unless it, or one that it hides, would be too little to see."""

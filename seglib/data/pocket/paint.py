@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -11,16 +10,11 @@ from numpy.typing import NDArray
 
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
+from seglib.data.pocket.covers import UNIT, Cover, Covers, Light
 from seglib.data.pocket.palette import Coat, Color, mix
-from seglib.data.pocket.raster import FULL, Points, bounds, fill, fill_layers, on_grid
 from seglib.data.pocket.shapes import Part
 from seglib.data.pocket.sprite import Sprite
 from seglib.data.pocket.texture import Float, Image, noise, over, soften
-
-Light = tuple[float, float]
-"""Unit vector (x, y) towards the light."""
-
-_UNIT = np.float32(1 / FULL)
 
 
 def light_direction(chance: Chance) -> Light:
@@ -29,49 +23,31 @@ def light_direction(chance: Chance) -> Light:
     return math.cos(angle), math.sin(angle)
 
 
-def paint_sprite(canvas: Image, sprite: Sprite, coat: Coat, light: Light, tint: Color) -> None:
+def paint_sprite(
+    canvas: Image, sprite: Sprite, covers: Covers, coat: Coat, light: Light, tint: Color
+) -> None:
     """Paint one object over the canvas, in place."""
     shape = sprite.silhouette
-    if shape.empty:
-        return
-    cover = shape.values * _UNIT
+    cover = shape.values * UNIT
     paint = np.empty((3, *cover.shape), np.float32)
     paint[:] = over(coat["main"])
-    _paint_parts(paint, sprite, coat, light)
+    _paint_parts(paint, covers.parts, coat, light)
     _shade(paint, cover, light, sprite)
     paint *= over(mix(np.ones(3, np.float32), tint, 0.6))
     part_of_canvas = canvas[:, *shape.window]
     part_of_canvas += cover * (paint - part_of_canvas)
 
 
-def _paint_parts(paint: Image, sprite: Sprite, coat: Coat, light: Light) -> None:
+def _paint_parts(paint: Image, parts: list[tuple[Part, Cover]], coat: Coat, light: Light) -> None:
     """Paint the parts back to front into the sprite's own window."""
-    for part, top, left, cover in _part_covers(sprite):
-        rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
-        if not len(rows):
-            continue
-        y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        tone = coat[part.tone] * np.float32(part.light)
-        canvas = paint[:, top + y0 : top + y1, left + x0 : left + x1]
-        _paint_part(canvas, cover[y0:y1, x0:x1], tone, part.relief, light)
-
-
-def _part_covers(sprite: Sprite) -> Iterator[tuple[Part, int, int, Float]]:
-    """Each part, top and left of its window in the sprite's, its coverage 0…1 there."""
-    parts = [part for part in sprite.parts if part.kind != "hole"]
-    clipped = [i for i, part in enumerate(parts) if part.within is not None]
-    limits = [part.within.rings for part in parts if part.within is not None]
-    outlines = on_grid([*(part.rings for part in parts), *limits], sprite.pose)
-    windows = bounds(outlines, sprite.silhouette.bounds)
-    windows[:, len(parts) :] = windows[:, clipped]
-    covers = fill_layers(outlines, windows)
-    limit_covers = iter(covers[len(parts) :])
-    lefts, tops = windows[0] - sprite.silhouette.x, windows[1] - sprite.silhouette.y
-    for part, left, top, cover in zip(parts, lefts.tolist(), tops.tolist(), covers, strict=False):
-        share = cover * _UNIT
-        if part.within is not None:
-            share = share * (next(limit_covers) * _UNIT)
-        yield part, top, left, share
+    for part, cover in parts:
+        # Light falls from the first row that shows to the last.
+        rows = np.logical_or.reduce(cover.values, axis=1).nonzero()[0]
+        if len(rows):
+            tone = coat[part.tone] * np.float32(part.light)
+            top, bottom = int(rows[0]), int(rows[-1]) + 1
+            canvas = paint[:, *cover.window][:, top:bottom]
+            _paint_part(canvas, cover.values[top:bottom], tone, part.relief, light)
 
 
 @lru_cache(maxsize=SIZE)
@@ -111,18 +87,18 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
     paint *= 1 + lit - np.float32(0.38) * rim + grain
 
 
-def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
+def cast_shadow(
+    canvas: Image, sprite: Sprite, covers: Covers, stuff: NDArray[np.int32], light: Light
+) -> None:
     """Darken the ground behind a standing object, and softly all that it hangs over."""
-    if SKY not in sprite.kind.surfaces:
-        _ground_shadow(canvas, sprite, stuff, light)
+    if covers.shadow is not None:
+        _ground_shadow(canvas, covers.shadow, stuff)
     x0, y0, x1, y1 = sprite.silhouette.bounds
-    if sprite.silhouette.empty:
-        return
     # The silhouette moved by (dx, 1) and blurred, in a window with room for the blur.
     dx, room = -round(2.0 * light[0]), 6
     drop = np.zeros((y1 - y0 + 2 * room, x1 - x0 + 2 * room), np.float32)
     drop[room + 1 : 1 - room or None, room + dx : dx - room or None] = (
-        sprite.silhouette.values * _UNIT
+        sprite.silhouette.values * UNIT
     )
     dark = np.float32(0.22) * soften(drop, 4)
     left, top = x0 - room, y0 - room
@@ -131,20 +107,8 @@ def cast_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: 
     target *= 1 - dark[cy : cy + target.shape[1], cx : cx + target.shape[2]]
 
 
-def _ground_shadow(canvas: Image, sprite: Sprite, stuff: NDArray[np.int32], light: Light) -> None:
-    """The silhouette laid flat on the ground, away from the light."""
-    bodies = [ring for part in sprite.parts if part.kind == "body" for ring in part.rings]
-
-    def laid(ring: Points) -> Points:
-        points = sprite.pose(ring)
-        up = sprite.pose.y - points[:, 1]
-        points[:, 0] -= light[0] * 0.75 * up
-        points[:, 1] = sprite.pose.y - 0.24 * up + 0.5
-        return points
-
-    shape = fill(bodies, SIZE, laid)
-    if shape.empty:
-        return
-    ground = (stuff[shape.window] != SKY) * _UNIT
-    dark = np.float32(0.33) * soften(shape.values * ground, 3)
-    canvas[:, *shape.window] *= 1 - dark
+def _ground_shadow(canvas: Image, shape: Cover, stuff: NDArray[np.int32]) -> None:
+    """Darken the ground where the shadow lies."""
+    if shape.values.size:
+        ground = shape.values * (stuff[shape.window] != SKY)
+        canvas[:, *shape.window] *= 1 - np.float32(0.33) * soften(ground, 3)

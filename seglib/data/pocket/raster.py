@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +27,12 @@ _STEP = GRID // _ROWS
 # Keeps coordinates that are exact in theory away from ties, where one ulp would decide.
 _TIE_BREAKER = 0.0137
 _LANES = np.uint64(0x0001_0001_0001_0001)
+_LAST_LANE = np.uint64(48)
 _INSIDE = np.int16(GRID)
 # Added to each lane so that none is negative and borrows from the next.
 _BIAS = 1 << 14
+# After each row, for what leaves the window on the right.
+_MARGIN = 2
 
 Points = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,6 +40,7 @@ Window = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, half-open."""
 Windows = Ints
 """int64 [4, L]: left, top, right, bottom of L windows; an empty one has right = left."""
+Cell = TypeVar("Cell", np.int16, np.float32)
 
 
 @dataclass
@@ -73,71 +79,82 @@ class Outlines:
     """Closed polygons on the grid, in layers; each layer is filled as one union.
 
     Attributes:
-        x, y: int64 [N] vertices in 1/64 pixel, one ring after another.
-        start, end: int64 [R] each ring's first vertex, and the one after its last.
-        layer_start, layer_end: int64 [L] the same for each layer.
+        points: int64 [2, N] x and y of the vertices in 1/64 pixel, one ring after another.
+        following: int64 [N] the vertex after each, around its ring.
+        ring_start, ring_size: int64 [R] each ring's first vertex, and how many it has.
+        layer_start, layer_size: int64 [L] the same for each layer.
     """
 
-    x: Ints
-    y: Ints
-    start: Ints
-    end: Ints
+    points: Ints
+    following: Ints
+    ring_start: Ints
+    ring_size: Ints
     layer_start: Ints
-    layer_end: Ints
+    layer_size: Ints
 
 
-def on_grid(
-    layers: Sequence[Sequence[Points]], place: Callable[[Points], Points] | None = None
-) -> Outlines:
+def on_grid(layers: Sequence[Sequence[Points]], points: Points | None = None) -> Outlines:
     """Round polygons to the grid.
 
     Args:
         layers: for each layer its rings, [N, 2] vertices (x, y) each; none is empty. A ring
             that crosses itself is filled by the non-zero rule.
-        place: takes vertices to pixels, all at once; None if they are in pixels.
+        points: float64 [N, 2] all their vertices in pixels, where `layers` has other units.
     """
     rings = [ring for layer in layers for ring in layer]
-    points = np.concatenate(rings)
-    if place is not None:
-        points = place(points)
-    x, y = np.floor(points.T * GRID + _TIE_BREAKER).astype(np.int64)
-    end = np.array([len(ring) for ring in rings]).cumsum()
-    start = np.concatenate([[0], end[:-1]])
-    layer_end = end[np.array([len(layer) for layer in layers]).cumsum() - 1]
-    return Outlines(x, y, start, end, np.concatenate([[0], layer_end[:-1]]), layer_end)
+    if points is None:
+        points = np.concatenate(rings)
+    grid = points.T * GRID
+    grid += _TIE_BREAKER
+    ring_size = np.array([len(ring) for ring in rings])
+    ring_end = ring_size.cumsum()
+    ring_start = ring_end - ring_size
+    following = np.arange(1, len(points) + 1)
+    following[ring_end - 1] = ring_start
+    first = [0, *accumulate(map(len, layers))]
+    layer_start = ring_start[first[:-1]]
+    layer_size = ring_end[np.array(first[1:]) - 1] - layer_start
+    return Outlines(
+        np.floor(grid, out=grid).astype(np.int64, order="C"),
+        following,
+        ring_start,
+        ring_size,
+        layer_start,
+        layer_size,
+    )
 
 
-def bounds(outlines: Outlines, limit: Window | None = None) -> Windows:
-    """For each layer the smallest window that holds its rings, cut to `limit`."""
-    x, y, first = outlines.x, outlines.y, outlines.layer_start
-    low = np.array([np.minimum.reduceat(x, first), np.minimum.reduceat(y, first)]) >> _SHIFT
-    high = np.array([np.maximum.reduceat(x, first), np.maximum.reduceat(y, first)]) >> _SHIFT
-    high += 1
+def bounds(outlines: Outlines, limit: Windows | None = None) -> Windows:
+    """For each layer the smallest window that holds its rings, cut to `limit` ([4, L or 1])."""
+    low = np.minimum.reduceat(outlines.points, outlines.layer_start, axis=1) >> _SHIFT
+    high = (np.maximum.reduceat(outlines.points, outlines.layer_start, axis=1) >> _SHIFT) + 1
     if limit is not None:
-        corners = np.array(limit)[:, None]
-        low = np.maximum(low, corners[:2])
-        high = np.minimum(high, corners[2:])
+        low = np.maximum(low, limit[:2])
+        high = np.minimum(high, limit[2:])
         # Nothing in sight in one direction is nothing in the other.
-        high = np.where((high > low).all(axis=0), high, low)
+        high = np.where(np.logical_and.reduce(high > low), high, low)
     return np.concatenate([low, high])
 
 
-def fill(
-    rings: Sequence[Points], size: int, place: Callable[[Points], Points] | None = None
-) -> Coverage:
+def fill(rings: Sequence[Points], size: int) -> Coverage:
     """Coverage of the union of closed polygons, cropped to a size x size image.
 
     Args:
-        rings: [N, 2] vertices (x, y) each, see `on_grid`.
+        rings: [N, 2] vertices (x, y) in pixels each, see `on_grid`.
         size: height and width of the image.
-        place: takes vertices to pixels; None if they are in pixels.
     """
-    outlines = on_grid([rings], place)
-    windows = bounds(outlines, (0, 0, size, size))
-    x0, y0, x1, _ = windows[:, 0].tolist()
-    if x0 == x1:
-        return Coverage(0, 0, np.zeros((0, 0), np.int16))
-    return Coverage(x0, y0, fill_layers(outlines, windows)[0])
+    return fill_each([rings], size)[0]
+
+
+def fill_each(layers: Sequence[Sequence[Points]], size: int) -> list[Coverage]:
+    """Coverage of several unions of polygons, each as of `fill`, in one pass."""
+    outlines = on_grid(layers)
+    windows = bounds(outlines, np.array([[0], [0], [size], [size]]))
+    corners = windows[:2].T.tolist()
+    return [
+        Coverage(x, y, values) if values.size else Coverage(0, 0, values)
+        for (x, y), values in zip(corners, fill_layers(outlines, windows), strict=True)
+    ]
 
 
 def fill_layers(outlines: Outlines, windows: Windows) -> list[NDArray[np.int16]]:
@@ -146,56 +163,90 @@ def fill_layers(outlines: Outlines, windows: Windows) -> list[NDArray[np.int16]]
     Returns:
         For each layer int16 [h, w], 0…FULL.
     """
+    return cut(fill_cells(outlines, windows), windows)
+
+
+def cut(cells: NDArray[Cell], windows: Windows) -> list[NDArray[Cell]]:
+    """The layers [h, w] in what `fill_cells` returned."""
+    layers = []
+    begin = 0
+    for x0, y0, x1, y1 in windows.T.tolist():
+        height, stride = y1 - y0, x1 - x0 + _MARGIN
+        end = begin + height * stride
+        layers.append(cells[begin:end].reshape(height, stride)[:, :-_MARGIN])
+        begin = end
+    return layers
+
+
+def fill_cells(outlines: Outlines, windows: Windows) -> NDArray[np.int16]:
+    """Coverage of each layer in its own window, one after another, in one pass.
+
+    Returns:
+        int16 [cells], 0…FULL: row after row of each layer, two zeros after every row.
+    """
     x0, y0, x1, y1 = windows
-    width, height = x1 - x0, y1 - y0
-    size = height * (width + 2)
+    height, stride = y1 - y0, x1 - x0 + _MARGIN
+    size = height * stride
     end = size.cumsum()
-    total, begin = int(end[-1]), end - size
-    layer, row, x, sign = _crossings(outlines, x0 * GRID, y0 * GRID, height * _ROWS)
-    x = np.minimum(np.maximum(x, 0), (width * GRID)[layer])
-    cell = begin[layer] + (row >> 2) * (width + 2)[layer] + (x >> _SHIFT)
+    right = (stride - _MARGIN) << _SHIFT
+    row, x, sign, repeat = _crossings(outlines, windows[:2] << _SHIFT, height * _ROWS)
+    np.minimum(np.maximum(x, 0, out=x), repeat(right), out=x)
+    cell = repeat(end - size) + (row >> 2) * repeat(stride) + (x >> _SHIFT)
     # From its cell on, a crossing counts in full; in the cell itself, what lies to the right.
     weight = sign << ((row & 3) << 4)
     part = (x & (GRID - 1)) * weight
-    change = np.zeros(total + 1, np.int64)  # one more: there may be nothing to cover
+    change = np.zeros(int(end[-1]) + 1, np.int64)  # one more: there may be nothing to cover
     np.add.at(change, cell, (weight << _SHIFT) - part)
     np.add.at(change, cell + 1, part)
     change[0] += int(_LANES) * _BIAS
     # Outlines are closed, so a sub-scanline's changes add up to nothing: one sum serves all.
-    winding = change.cumsum().view(np.int16) - np.int16(_BIAS)
-    inside = np.abs(winding.clip(-_INSIDE, _INSIDE))
-    covered = (inside.view(np.uint64) * _LANES >> np.uint64(48)).astype(np.int16)
-    return [
-        covered[at : at + h * (w + 2)].reshape(h, w + 2)[:, :w]
-        for at, h, w in zip(begin.tolist(), height.tolist(), width.tolist(), strict=True)
-    ]
+    winding = np.add.accumulate(change, out=change).view(np.int16)
+    winding -= np.int16(_BIAS)
+    winding.clip(-_INSIDE, _INSIDE, out=winding)
+    np.abs(winding, out=winding)
+    lanes = change.view(np.uint64)
+    lanes *= _LANES
+    lanes >>= _LAST_LANE
+    return change.astype(np.int16)
 
 
 def _crossings(
-    outlines: Outlines, left: Ints, top: Ints, rows: Ints
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """Layer, sub-scanline, x and direction of every crossing of an edge with a sub-scanline.
+    outlines: Outlines, corner: Ints, rows: Ints
+) -> tuple[Ints, Ints, Ints, Callable[[Ints], Ints]]:
+    """Sub-scanline, x and direction of every crossing of an edge with a sub-scanline.
 
     Args:
         outlines: L layers.
-        left, top: [L] corners of their windows on the grid.
+        corner: [2, L] left and top of their windows on the grid.
         rows: [L] sub-scanlines of their windows.
+
+    Returns:
+        The three, and what takes a number for each layer [L] to the crossings.
     """
-    layer = np.repeat(np.arange(len(left)), outlines.layer_end - outlines.layer_start)
-    x, y, limit = outlines.x - left[layer], outlines.y - top[layer], rows[layer]
-    following = np.arange(1, len(x) + 1)
-    following[outlines.end - 1] = outlines.start
-    dx, dy = x[following] - x, y[following] - y
+    following = outlines.following
+    limit = rows
+    if several := len(rows) > 1:
+        corner, limit = corner.repeat(outlines.layer_size, axis=1), rows.repeat(outlines.layer_size)
+    x, y = points = outlines.points - corner
+    dx, dy = points.take(following, axis=1) - points
+    lever = x * dy - y * dx
     # All rings are to turn the same way.
-    turn = np.where(np.add.reduceat(x * dy - y * dx, outlines.start) >= 0, 1, -1)
+    turn = np.where(np.add.reduceat(lever, outlines.ring_start) >= 0, 1, -1)
     # Sub-scanline k runs at y = k * _STEP + half; an edge owns the upper of its ends.
     half = _STEP // 2
-    rank = np.minimum(np.maximum((y + half - 1) >> _STEP_SHIFT, 0), limit)
-    rise = rank[following] - rank
+    rank = np.minimum(np.maximum((y + (half - 1)) >> _STEP_SHIFT, 0), limit)
+    after = rank.take(following)
+    rise = after - rank
     count = np.abs(rise)
-    sign = np.sign(rise) * np.repeat(turn, outlines.end - outlines.start)
-    edge = np.repeat(np.arange(len(x)), count)
-    offset = np.minimum(rank, rank[following]) - (count.cumsum() - count)
-    row = np.arange(len(edge)) + offset[edge]
-    crossing = (row * (_STEP * dx)[edge] + ((half - y) * dx + x * dy)[edge]) // dy[edge]
-    return layer[edge], row, crossing, sign[edge]
+    sign = np.sign(rise) * turn.repeat(outlines.ring_size)
+    end = count.cumsum()
+    row = (np.minimum(rank, after) - end + count).repeat(count)
+    row += np.arange(len(row))
+    crossing = row * (_STEP * dx).repeat(count)
+    crossing += (half * dx + lever).repeat(count)
+    crossing //= dy.repeat(count)
+
+    def repeat(numbers: Ints) -> Ints:
+        return numbers.repeat(outlines.layer_size).repeat(count) if several else numbers
+
+    return row, crossing, sign.repeat(count), repeat

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, VERSION
+from seglib.data.pocket.covers import cover_sprites
 from seglib.data.pocket.ground import paint_land
 from seglib.data.pocket.land import Land, draw_land
 from seglib.data.pocket.layout import Item, Layout, draw_layout
@@ -87,8 +88,9 @@ def _paint(chance: Chance, land: Land, layout: Layout) -> NDArray[np.uint8]:
     light = light_direction(chance)
     canvas = paint_land(chance, land, mood)
     canvas *= over(mood.tint)
-    for _, sprite in layout.stack():
-        cast_shadow(canvas, sprite, land.stuff, light)
-        paint_sprite(canvas, sprite, coat(chance), light, mood.tint)
+    sprites = layout.stack()
+    for sprite, covers in zip(sprites, cover_sprites(sprites, light), strict=True):
+        cast_shadow(canvas, sprite, covers, land.stuff, light)
+        paint_sprite(canvas, sprite, covers, coat(chance), light, mood.tint)
     pixels = np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))

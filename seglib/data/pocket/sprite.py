@@ -77,7 +77,7 @@ class Cutout:
     def cover(self) -> Coverage:
         """What it covers; x and y may be negative. A hole cuts what lies before it."""
         layers = len(self._outlines.layer_start)
-        whole, *others = fill_layers(self._outlines, np.repeat(self._window, layers, axis=1))
+        whole, *others = fill_layers(self._outlines, self._window.repeat(layers, axis=1))
         if others:
             missing, *front = others
             for cover in front:
@@ -109,7 +109,8 @@ class Cutout:
             front = [part for part in self.parts[holes[-1] :] if part.kind == "body"]
             layers.append([ring for i in holes for ring in self.parts[i].rings])
             layers.append([ring for part in front for ring in part.rings])
-        return on_grid([layer for layer in layers if layer], self.pose)
+        layers = [layer for layer in layers if layer]
+        return on_grid(layers, self.pose(np.concatenate([r for layer in layers for r in layer])))
 
     @cached_property
     def _window(self) -> Windows:
@@ -155,7 +156,7 @@ class Sprite:
     @cached_property
     def silhouette(self) -> Coverage:
         """What it covers of the image."""
-        x0, y0, _, _ = self.cutout.cover.bounds
+        x0, y0 = self.cutout.cover.x, self.cutout.cover.y
         rows, columns = self._inside
         left, top = x0 + self.x + columns.start, y0 + self.y + rows.start
         return Coverage(left, top, self.cutout.cover.values[rows, columns])
@@ -178,7 +179,7 @@ class Sprite:
     @property
     def _inside(self) -> tuple[slice, slice]:
         """What of the cutout's window lies in the image."""
-        x0, y0, _, _ = self.cutout.cover.bounds
+        x0, y0 = self.cutout.cover.x, self.cutout.cover.y
         left, top = max(0, -(x0 + self.x)), max(0, -(y0 + self.y))
         right, bottom = max(left, SIZE - x0 - self.x), max(top, SIZE - y0 - self.y)
         return slice(top, bottom), slice(left, right)
