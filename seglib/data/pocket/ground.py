@@ -7,17 +7,19 @@ from numpy.typing import NDArray
 
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import GRASS, ROAD, SEA, SIZE
-from seglib.data.pocket.geometry import ellipse, polygon
+from seglib.data.pocket.geometry import ellipse
 from seglib.data.pocket.land import Land, Region
 from seglib.data.pocket.palette import Color, Mood, color, colors, mix
-from seglib.data.pocket.raster import Points
+from seglib.data.pocket.raster import Points, fill_each
 from seglib.data.pocket.sky import paint_sky
-from seglib.data.pocket.texture import Float, Image, blend, blend_rings, over, shifted
+from seglib.data.pocket.texture import Float, Image, blend, blend_cover, blend_rings, over, shifted
 
 _WHITE, _BLACK = color("ffffff"), color("14141c")
 _DRIFTS = colors("d08060 6080c0 70a080 b0a070 8070a0")
 _FLOWERS = colors("fff4d6 f7c8d0 f6d860 e98a6a cdb6f0")
 _LINES = colors("fdf8ea fdf8ea f4cf62")
+_LEAN = np.array([-0.5, 0.05, 0.55])
+"""Of the blades of a tuft, as a share of their height."""
 
 
 def paint_land(chance: Chance, land: Land, mood: Mood) -> Image:
@@ -29,7 +31,7 @@ def paint_land(chance: Chance, land: Land, mood: Mood) -> Image:
         SEA: _drift(chance, chance.pick(mood.sea)),
         ROAD: _drift(chance, chance.pick(mood.road)),
     }
-    for region in land.regions[1:]:
+    for region in land.regions:
         base = bases[region.category]
         if region.category == SEA:
             _paint_sea(chance, canvas, region, base, zenith, haze, mood)
@@ -98,23 +100,30 @@ def _paint_grass(chance: Chance, canvas: Image, region: Region, base: Color, haz
     blend(canvas, region.coverage, area * (1 + light))
     within = np.zeros((SIZE, SIZE), np.int16)
     within[region.coverage.window] = region.coverage.values
-    for tone in (_WHITE, _BLACK):
-        blend_rings(canvas, _tufts(chance, region, 22), mix(base, tone, 0.28), 0.7, within)
+    layers = [_tufts(chance, region, 22) for _ in (_WHITE, _BLACK)]
+    paints = [(mix(base, tone, 0.28), 0.7) for tone in (_WHITE, _BLACK)]
     if chance.happens(0.5):
-        blend_rings(canvas, _flowers(chance, region), chance.pick(_FLOWERS), 0.9, within)
+        layers.append(_flowers(chance, region))
+        paints.append((chance.pick(_FLOWERS), 0.9))
+    for cover, (paint, strength) in zip(fill_each(layers, SIZE), paints, strict=True):
+        blend_cover(canvas, cover, paint, strength, within)
 
 
 def _tufts(chance: Chance, region: Region, count: int) -> list[Points]:
     """Small fans of three blades, larger towards the viewer."""
-    rings = []
-    for _ in range(count):
-        t = chance.unit()
-        x, y = chance.between(0, SIZE), region.top + 5 + t * (SIZE - region.top)
-        tall = 1.2 + 4.2 * t * (1 - 0.6 * region.distance)
-        for lean in (-0.5, 0.05, 0.55):
-            foot = tall * 0.13
-            rings.append(polygon((x - foot, y), (x + lean * tall, y - tall), (x + foot, y)))
-    return rings
+    chosen = [(chance.unit(), chance.between(0, SIZE)) for _ in range(count)]
+    t, x = np.array(chosen).T[:, :, None]
+    y = region.top + 5 + t * (SIZE - region.top)
+    tall = 1.2 + 4.2 * t * (1 - 0.6 * region.distance)
+    foot = tall * 0.13
+    blades = np.empty((count, 3, 3, 2))  # tuft, blade, corner, x and y
+    blades[:, :, 0, 0], blades[:, :, 1, 0], blades[:, :, 2, 0] = (
+        x - foot,
+        x + _LEAN * tall,
+        x + foot,
+    )
+    blades[:, :, 0, 1], blades[:, :, 1, 1], blades[:, :, 2, 1] = y, y - tall, y
+    return list(blades.reshape(-1, 3, 2))
 
 
 def _flowers(chance: Chance, region: Region) -> list[Points]:

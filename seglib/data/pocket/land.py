@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import GRASS, ROAD, SEA, SIZE, SKY
 from seglib.data.pocket.geometry import Points, polygon
-from seglib.data.pocket.raster import FULL, Coverage, fill
+from seglib.data.pocket.raster import FULL, Coverage, fill_each
 
 
 @dataclass
@@ -20,22 +20,24 @@ class Region:
 
     Attributes:
         category: COCO id.
-        coverage: where it lies, before what is in front of it.
+        outline: where it lies, before what is in front of it.
         top: the highest row it begins at: its own horizon.
         marks: outlines painted on it (lane lines).
         distance: 1 for the farthest ridge, 0 for the foreground; haze.
+        coverage: of the outline.
     """
 
     category: int
-    coverage: Coverage
+    outline: Points
     top: float
     marks: list[Points] = field(default_factory=list)
     distance: float = 0.0
+    coverage: Coverage = field(init=False)
 
 
 @dataclass
 class Land:
-    """A scenery: regions from back to front, the sky first.
+    """A scenery: regions from back to front, in front of the sky.
 
     Attributes:
         horizon: row of the horizon.
@@ -55,12 +57,13 @@ def draw_land(chance: Chance) -> Land:
         (_meadow, _coast, _highway, _shore_road, _street, _lake, _open_sea),
         (1.6, 2.6, 2.4, 1.8, 1.8, 1.2, 0.7),
     )
-    whole = Coverage(0, 0, np.full((SIZE, SIZE), FULL, np.int16))
-    regions = [Region(SKY, whole, 0.0), *plan(chance, horizon)]
+    regions = plan(chance, horizon)
+    covers = fill_each([[region.outline] for region in regions], SIZE)
     stuff = np.full((SIZE, SIZE), SKY, np.int32)
-    for region in regions[1:]:
-        part = stuff[region.coverage.window]
-        part[region.coverage.values >= FULL // 2] = region.category
+    for region, coverage in zip(regions, covers, strict=True):
+        region.coverage = coverage
+        part = stuff[coverage.window]
+        part[coverage.values >= FULL // 2] = region.category
     return Land(horizon, regions, stuff)
 
 
@@ -76,7 +79,7 @@ def _below(chance: Chance, category: int, y: float, bumps: float, distance: floa
         rise = sum(a * math.sin(f * 2 * math.pi * x / SIZE + p) for a, f, p in waves)
         line.append((x, y + rise))
     ring = polygon(*line, (SIZE + 4, SIZE + 4), (-4, SIZE + 4))
-    return Region(category, fill([ring], SIZE), y - 2 * bumps, distance=distance)
+    return Region(category, ring, y - 2 * bumps, distance=distance)
 
 
 def _hills(chance: Chance, horizon: float, count: int) -> list[Region]:
@@ -147,7 +150,7 @@ def _perspective_road(chance: Chance, top: float) -> Region:
     while t < 1.0:
         marks.append(strip(-0.045, 0.045, t, min(t * 1.28, 1.02), 3))
         t *= 1.62
-    return Region(ROAD, fill([strip(-1, 1, 0.0, 1.02, 16)], SIZE), top, marks)
+    return Region(ROAD, strip(-1, 1, 0.0, 1.02, 16), top, marks)
 
 
 def _street(chance: Chance, horizon: float) -> list[Region]:
@@ -184,4 +187,4 @@ def _cross_road(chance: Chance, horizon: float) -> list[Region]:
     while x < SIZE:
         marks.append(band(0.45, 0.52, x, x + 14, 0.8))
         x += 24
-    return [Region(ROAD, fill([band(0, 1)], SIZE), y0 - 4, marks)]
+    return [Region(ROAD, band(0, 1), y0 - 4, marks)]

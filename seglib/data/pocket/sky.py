@@ -8,7 +8,7 @@ from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE
 from seglib.data.pocket.geometry import ellipse
 from seglib.data.pocket.palette import Color, Mood, color, mix
-from seglib.data.pocket.raster import fill
+from seglib.data.pocket.raster import Coverage, Points, fill_each
 from seglib.data.pocket.texture import Image, blend, blend_rings, over
 
 _WHITE = color("ffffff")
@@ -30,8 +30,10 @@ def paint_sky(chance: Chance, horizon: float, mood: Mood) -> Image:
         blend_rings(canvas, dots, mood.glow, 0.85)
     if chance.happens(0.7):
         _sun(chance, canvas, horizon, mood)
-    for _ in range(chance.integer(1, 4)):
-        _cloud(chance, canvas, horizon, mood)
+    clouds = [_cloud(chance, horizon) for _ in range(chance.integer(1, 4))]
+    covers = fill_each([puffs for puffs, _ in clouds], SIZE)
+    for cover, (_, strength) in zip(covers, clouds, strict=True):
+        _paint_cloud(canvas, cover, mood, strength)
     return canvas
 
 
@@ -50,23 +52,25 @@ def _sun(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
         blend_rings(canvas, [shade], behind, 0.9)
 
 
-def _cloud(chance: Chance, canvas: Image, horizon: float, mood: Mood) -> None:
-    """Puffs on a flat base, smaller towards the horizon, fading downwards."""
+def _cloud(chance: Chance, horizon: float) -> tuple[list[Points], float]:
+    """Puffs on a flat base, smaller towards the horizon; and how thick they are."""
     x, y = chance.between(-5, SIZE + 5), chance.between(0.05, 0.8) * horizon
     size = chance.between(4, 11) * (1.15 - 0.6 * y / horizon)
     puffs = [ellipse(x - size * 0.3, y, size * 2.6, size * 0.42, count=20)]
     for i in range(chance.integer(3, 5)):
         r = size * chance.between(0.55, 1.0)
         puffs.append(ellipse(x + (i - 2) * size, y - r * 0.45, r, r * 0.75, count=18))
-    cover = fill(puffs, SIZE)
-    if cover.empty:
-        return
+    return puffs, chance.between(0.6, 0.95)
+
+
+def _paint_cloud(canvas: Image, cover: Coverage, mood: Mood, strength: float) -> None:
+    """Bright, fading downwards."""
     height = cover.values.shape[0]
     under = _mean(canvas[:, *cover.window])
     bright = mix(under, mood.glow, 0.35) if mood.stars else mix(mood.glow, _WHITE, 0.35)
     fade = (np.arange(height, dtype=np.float32) / height)[:, None] * np.float32(0.55)
     paint = over(bright) + fade * over(under - bright)
-    blend(canvas, cover, paint, chance.between(0.6, 0.95))
+    blend(canvas, cover, paint, strength)
 
 
 def _mean(part: Image) -> Color:

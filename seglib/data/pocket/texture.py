@@ -39,13 +39,22 @@ def blend_rings(
     within: NDArray[np.int16] | None = None,
 ) -> None:
     """Paint polygons in one colour, in place; only where `within` [H, W] covers."""
-    cover = fill(rings, SIZE)
+    blend_cover(canvas, fill(rings, SIZE), paint, strength, within)
+
+
+def blend_cover(
+    canvas: Image,
+    cover: Coverage,
+    paint: Color,
+    strength: float,
+    within: NDArray[np.int16] | None = None,
+) -> None:
+    """Paint what is covered in one colour, in place; only where `within` [H, W] covers."""
     if cover.empty:
         return
     if within is not None:
-        cover.values = (cover.values.astype(np.int32) * within[cover.window] // FULL).astype(
-            np.int16
-        )
+        both = np.multiply(cover.values, within[cover.window], dtype=np.int32)
+        cover.values = (both // FULL).astype(np.int16)
     blend(canvas, cover, over(paint), strength)
 
 
