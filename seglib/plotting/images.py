@@ -11,6 +11,7 @@ from seglib.plotting.canvas import as_rgb, to_numpy
 from seglib.plotting.overlays import Layer, overlay
 from seglib.plotting.style import (
     DPI,
+    EDGE,
     MAX_WIDTH,
     PANEL,
     SEQUENTIAL,
@@ -43,7 +44,7 @@ def panel_height(image: Any, width: float) -> float:
 
 def panel_pixels(columns: int, width: float) -> int:
     """The pixels a panel will have: overlays are drawn at that size, so their letters are sharp."""
-    return int(min(width, MAX_WIDTH / columns) * DPI * 0.97)
+    return round((min(width, MAX_WIDTH / columns) - 2 * EDGE) * DPI)
 
 
 @styled

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import io
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,10 +18,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
-from PIL import Image
 
 from seglib.errors import SeglibError
+from seglib.plotting.fitting import lay_out
+from seglib.plotting.png import encode_png
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,8 @@ DIVERGING = "PuOr_r"
 DPI = 100
 PANEL = 2.9  # inches: side of one panel in a grid
 MAX_WIDTH = 10.0  # inches: what fits a notebook's column
-_HEAVY = 180_000  # bytes; a heavier PNG is reduced to 256 colours
+EDGE = 0.03  # inches: paper kept free on each side of a panel
+_HEAVY = 150_000  # bytes; a heavier PNG is reduced to 256 colours
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
@@ -88,8 +90,8 @@ class Figure(MatplotlibFigure):
         with mpl.rc_context(STYLE):
             canvas = FigureCanvasAgg(self)
             if (layout := self.get_layout_engine()) is not None:
-                # Each run of the layout moves things by a fraction of a pixel: run it once.
-                layout.execute(self)
+                # Each run of the layout moves things by a fraction of a pixel: do it once.
+                lay_out(self, layout)
                 self.set_layout_engine("none")
             canvas.draw()
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -116,29 +118,6 @@ class Figure(MatplotlibFigure):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"image/png": base64.b64encode(self.png()).decode(), "text/plain": repr(self)}
-
-
-def encode_png(pixels: NDArray[np.uint8], colors: int | None = None) -> bytes:
-    """PNG bytes of uint8 [H, W, 3], reduced to `colors` shades when given."""
-    image = Image.fromarray(pixels)
-    if colors is not None:
-        image = _reduce(image, colors)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _reduce(image: Image.Image, colors: int) -> Image.Image:
-    """Fewer colours, dithered, with a paper that stays white."""
-    shades = image.quantize(colors - 1, method=Image.Quantize.MEDIANCUT)
-    reduced = image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG)
-    indices = np.array(reduced)
-    indices[(np.asarray(image) == 255).all(-1)] = colors - 1
-    palette = list(shades.getpalette() or [])[: 3 * (colors - 1)]
-    palette += [255] * (3 * colors - len(palette))
-    result = Image.fromarray(indices)
-    result.putpalette(palette)
-    return result
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -182,7 +161,8 @@ def figure(
     shrink = min(1.0, MAX_WIDTH / (width * ncols))
     extra = (0.35 if title else 0.0) + (0.3 + 0.16 * caption.count("\n") if caption else 0.0)
     size = (width * ncols * shrink, (height * shrink + 0.3) * nrows + extra)
-    fig = Figure(figsize=size, dpi=DPI, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=EDGE, wspace=0.0)
+    fig = Figure(figsize=size, dpi=DPI, layout=layout)
     axes = fig.subplots(nrows, ncols, squeeze=False, width_ratios=widths, **subplots)
     if title:
         fig.suptitle(title)
@@ -194,6 +174,19 @@ def figure(
 def add_caption(fig: Figure, text: str) -> None:
     """One or two quiet lines under the figure."""
     fig.supxlabel(text, fontsize=9, color=GREY, fontweight="normal")
+
+
+def legend_beside(fig: Figure, axes: Axes, *entries: Any) -> None:
+    """A legend to the right of the axes, where no curve comes, and the paper that it needs.
+
+    Args:
+        fig: made wider.
+        axes: its named lines and bars are explained.
+        entries: handles and labels as `Axes.legend` takes them; by default all, as drawn.
+    """
+    legend = axes.legend(*entries, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    letters = max(len(text.get_text()) for text in legend.get_texts())
+    fig.set_figwidth(min(MAX_WIDTH, fig.get_figwidth() + 0.5 + 0.075 * letters))
 
 
 def panel_grid(count: int, columns: int | None = None) -> tuple[int, int]:
