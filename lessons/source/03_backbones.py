@@ -372,9 +372,7 @@ for name, losses in curves.items():
     print(f"{name:16s} loss {losses[0]:.2f} → {losses[-1]:.2f}")
 
 # %% id="overfit-figure" alt="Four loss curves on one batch. The right one falls to zero. Softmax twice falls and then stays well above one. Labels shuffled and wrong optimiser stay near two."
-figure = plotting.training_curve(curves, window=1, title="One batch, over and over")
-figure.axes[0].get_legend().set_loc((0.55, 0.2))  # off the curves
-figure
+plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% [markdown] id="misconception-falling-loss"
 # In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as
@@ -598,10 +596,7 @@ for name, losses in deep_curves.items():
     print(f"{name:18s} loss after 50 steps {losses[-1]:.1f}")
 
 # %% id="deep-figure" alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall to zero within about twenty steps."
-figure = plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
-figure.axes[0].get_legend().set_loc((1.02, 0.3))  # beside the curves
-figure.set_figwidth(6)
-figure
+plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 
 # %% [markdown] id="misconception-depth"
 # **Deeper is not by itself better, not even on the training data.** The plain 32 layers have

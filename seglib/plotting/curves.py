@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from seglib.plotting.canvas import to_numpy
-from seglib.plotting.style import BLUE, GREY, PALETTE, VERMILION, Figure, figure, styled
+from seglib.plotting.style import (
+    BLUE,
+    GREY,
+    PALETTE,
+    VERMILION,
+    Figure,
+    figure,
+    legend_beside,
+    styled,
+)
 from seglib.training.config import History
 
 
@@ -38,6 +47,8 @@ def training_curve(
 ) -> Figure:
     """The loss by step, faint and smoothed, and beside it any metric measured on the way.
 
+    Where there are several lines, a legend to the right of them names them.
+
     Args:
         losses: one value a step, or several named series of them.
         metrics: name → (step, value) pairs.
@@ -57,9 +68,11 @@ def training_curve(
     axes.margins(x=0.01)
     axes.grid(axis="y")
     if len(series) > 1:
-        axes.legend()
+        legend_beside(fig, axes)
     if metrics:
         _metric_lines(grid[0, 1], metrics, ceiling)
+        if len(metrics) > 1 or ceiling is not None:
+            legend_beside(fig, grid[0, 1])
     return fig
 
 
@@ -111,8 +124,8 @@ def _metric_lines(
     if ceiling is not None:
         axes.axhline(ceiling, color=GREY, linestyle="--", linewidth=1, label="ceiling")
     axes.set(title="On images it does not train on", xlabel="step", ylim=(0, 1))
+    axes.set_ylabel(", ".join(metrics))
     axes.grid(axis="y")
-    axes.legend()
 
 
 @styled
@@ -155,26 +168,50 @@ def bars(
     limit: float | None = 1.0,
     caption: str = "",
 ) -> Figure:
-    """One horizontal bar a name, best first, its number at its end; ceilings as grey marks."""
+    """One horizontal bar a name, best first, its number at its end.
+
+    Args:
+        values: name → length of its bar; NaN is written as absent.
+        title: over it.
+        xlabel: what the bars measure.
+        ceiling: name → the most that could be reached, a red mark across the bar's row; the
+            numbers then stand inside the bars, so that none is taken for a mark's.
+        limit: where the axis ends, a little air aside; None for the longest bar.
+        caption: under it.
+    """
     ordered = sorted(values.items(), key=lambda item: (np.isnan(item[1]), -item[1]))
     fig, grid = figure(panel=(6.2, 0.7 + 0.24 * len(ordered)), caption=caption)
-    axes = grid[0, 0]
+    axes: Axes = grid[0, 0]
     names = [name for name, _ in ordered]
     numbers = np.array([number for _, number in ordered])
-    axes.barh(names, np.nan_to_num(numbers), color=BLUE, height=0.7)
+    axes.barh(names, np.nan_to_num(numbers), color=BLUE, height=0.7, label="reached")
     top = limit or float(np.nanmax(numbers)) * 1.1
     for row, (name, number) in enumerate(zip(names, numbers, strict=True)):
-        text = "absent" if np.isnan(number) else f"{number:.2f}"
-        beside = np.nanmax([0.0, number, (ceiling or {}).get(name, np.nan)]) + 0.012 * top
-        axes.text(beside, row, text, va="center", fontsize=8.5)
+        _write_number(axes, row, number, top, None if ceiling is None else ceiling.get(name))
     if ceiling is not None:
         places = [ceiling.get(name, np.nan) for name in names]
-        axes.scatter(places, names, marker="|", s=90, color=VERMILION, label="ceiling", zorder=3)
-        axes.legend(loc="lower right")
+        axes.scatter(
+            places, names, marker="|", s=90, linewidth=2, color=VERMILION, label="ceiling", zorder=3
+        )
+        handles, labels = axes.get_legend_handles_labels()
+        legend_beside(fig, axes, handles[::-1], labels[::-1])
     axes.set(title=title, xlabel=xlabel, xlim=(0, top * 1.1))
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     return fig
+
+
+def _write_number(axes: Axes, row: int, number: float, top: float, ceiling: float | None) -> None:
+    """The number of a bar: beside it, or inside where a ceiling's mark may stand beside it."""
+    text = "absent" if np.isnan(number) else f"{number:.2f}"
+    air, length = 0.012 * top, float(np.nan_to_num(number))
+    if ceiling is not None and length > 0.12 * top:
+        axes.text(length - air, row, text, va="center", ha="right", fontsize=8.5, color="white")
+        return
+    # A short bar's number would lie on a mark close by: it goes behind the mark.
+    near = ceiling is not None and length <= ceiling < length + 0.12 * top
+    beside = ceiling if ceiling is not None and near else length
+    axes.text(beside + air, row, text, va="center", fontsize=8.5)
 
 
 @styled
