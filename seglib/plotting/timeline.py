@@ -19,13 +19,14 @@ from seglib.plotting.style import (
     PURPLE,
     Figure,
     figure,
+    ink_on,
     styled,
 )
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its method's name, the year of publication, and its lane."""
+    """A paper: its method's name, the year of its conference, and its lane."""
 
     name: str
     year: int
@@ -41,7 +42,7 @@ LANES: dict[str, str] = {
 }
 PAPERS: tuple[Paper, ...] = (
     Paper("AlexNet", 2012, "Features"),
-    Paper("VGG", 2014, "Features"),
+    Paper("VGG", 2015, "Features"),
     Paper("ResNet", 2016, "Features"),
     Paper("FPN", 2017, "Features"),
     Paper("FCN", 2015, "A class for every pixel"),
@@ -59,6 +60,7 @@ PAPERS: tuple[Paper, ...] = (
     Paper("Mask2Former", 2022, "Ask with queries"),
 )
 LINE = 0.42  # height of one name
+RULE = "A paper stands at the year of its conference; its preprint may be a year older."
 
 
 @styled
@@ -73,7 +75,7 @@ def timeline(
     Args:
         highlight: one name or several that stand out, such as the lesson's own; by default all.
         title: over all.
-        caption: under all.
+        caption: under all, before the rule of the years.
 
     Raises:
         SeglibError: a highlighted name that is not on the line.
@@ -84,6 +86,7 @@ def timeline(
         raise SeglibError(f"{sorted(unknown)} not on the timeline: {[p.name for p in PAPERS]}")
     heights = {lane: LINE * _rows(lane) + 0.28 for lane in LANES}
     total = sum(heights.values())
+    caption = f"{caption}\n{RULE}" if caption else RULE
     fig, grid = figure(panel=(10.0, 0.72 * total + 0.35), title=title, caption=caption)
     axes = grid[0, 0]
     top = 0.0
@@ -139,7 +142,7 @@ def _draw_lane(
                 va="center",
                 fontsize=8,
                 bbox=box,
-                color="white" if paper.name in strong else INK if lit else GREY,
+                color=ink_on(shade) if paper.name in strong else INK if lit else GREY,
                 fontweight="bold" if lit and strong else "normal",
             )
 
