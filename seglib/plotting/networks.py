@@ -15,6 +15,7 @@ from seglib.plotting.images import panel_height, panel_pixels, show_pixels
 from seglib.plotting.overlays import Layer, overlay, short_name
 from seglib.plotting.segments import legend_of_labels, paint_labels
 from seglib.plotting.style import Figure, add_caption, figure, panel_grid, rgb, styled, switch_off
+from seglib.plotting.tasks import object_shades
 from seglib.structures import Categories, Target
 
 
@@ -98,6 +99,8 @@ def task_comparison(
 ) -> Figure:
     """One scene, four questions: the image, its classes, its objects, and both at once.
 
+    An object has one colour in all panels; a class has that of its first object.
+
     Args:
         image: float [3, H, W] in 0…1.
         target: with `semantic`; where it has no `panoptic`, three pictures are drawn.
@@ -126,6 +129,7 @@ def task_comparison(
             boxes=False,
             shrink=True,
             side=panel_pixels(ncols, width),
+            shades=object_shades(target, layer),
         )
         show_pixels(axes, painted, name)
     return fig

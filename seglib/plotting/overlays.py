@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from seglib.structures import IGNORE, Categories, Instances, Panoptic, Predictio
 
 Layer = Literal["instances", "panoptic", "semantic", "proposals"]
 LAYERS: tuple[Layer, ...] = ("instances", "panoptic", "semantic", "proposals")
+Shades = Mapping[int, RGB]
 SHADE: RGB = (110, 110, 110)
 SMALLEST_NAMED = 0.004  # of the picture: a region below it gets no name
 
@@ -33,6 +35,7 @@ def overlay(
     names: bool = True,
     side: int = 512,
     shrink: bool = False,
+    shades: Mapping[int, RGB] | None = None,
 ) -> Bytes:
     """Paint masks with outlines, boxes and names over an image.
 
@@ -47,6 +50,8 @@ def overlay(
         names: write class names, and scores of predictions.
         side: a smaller image is enlarged until its longer side has this many pixels.
         shrink: bring a larger image down to that size too, as a panel of a figure needs.
+        shades: colours other than the course's own: by an instance's number, a class's label, or
+            a panoptic segment's place.
 
     Returns:
         uint8 [H', W', 3]; H' = H unless resized.
@@ -56,15 +61,15 @@ def overlay(
     chosen, content = _choose(result, layer)
     canvas = Canvas(image, side, shrink)
     if chosen == "semantic":
-        _paint_semantic(canvas, to_numpy(content), categories, names)
+        _paint_semantic(canvas, to_numpy(content), categories, names, shades or {})
     elif chosen == "panoptic":
-        _paint_panoptic(canvas, content, categories, names)
+        _paint_panoptic(canvas, content, categories, names, shades or {})
     else:
         if chosen == "proposals":
             content, categories = content[slice(0, 10)], None
         elif isinstance(content, Instances):
             content = content[content.scores >= min_score]
-        _paint_instances(canvas, content, categories, boxes, names)
+        _paint_instances(canvas, content, categories, boxes, names, shades or {})
     return canvas.pixels
 
 
@@ -103,47 +108,54 @@ def _paint_instances(
     categories: Categories | None,
     boxes: bool,
     names: bool,
+    shades: Shades,
 ) -> None:
     """Large objects first, so that a small one in front stays visible; names last, on top."""
     corners = to_numpy(items.boxes)
     areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     order = np.argsort(-areas, kind="stable").tolist()
     crowd = to_numpy(items.iscrowd) if isinstance(items, Target) else np.zeros(len(items), bool)
+    shade = [shades.get(i, rgb(i)) for i in range(len(items))]
     for i in order:
         if items.masks is not None:
             bits = canvas.grow(items.masks[i])
             if crowd[i]:
-                canvas.hatch(bits, rgb(i))
+                canvas.hatch(bits, shade[i])
             else:
-                canvas.fill(bits, rgb(i))
-            canvas.outline(bits, rgb(i))
+                canvas.fill(bits, shade[i])
+            canvas.outline(bits, shade[i])
     for i in order if boxes or items.masks is None else []:
-        canvas.box(corners[i], rgb(i))
+        canvas.box(corners[i], shade[i])
     for i in order if names else []:
         text = _name(categories, int(items.labels[i]))
         if isinstance(items, Instances):
             score = f"{float(items.scores[i]):.2f}"
             text = f"{text} {score}" if categories is not None else score
-        canvas.tag(text + (" (crowd)" if crowd[i] else ""), corners[i], rgb(i))
+        canvas.tag(text + (" (crowd)" if crowd[i] else ""), corners[i], shade[i])
 
 
 def _paint_semantic(
-    canvas: Canvas, labels: Any, categories: Categories | None, names: bool
+    canvas: Canvas, labels: Any, categories: Categories | None, names: bool, shades: Shades
 ) -> None:
     regions = {int(v): canvas.grow(labels == v) for v in np.unique(labels) if v != 0}
     for label, bits in regions.items():
         if label == IGNORE:
             canvas.hatch(bits, SHADE)
             continue
-        canvas.fill(bits, class_color(label), 0.6)
-        canvas.outline(bits, class_color(label))
+        canvas.fill(bits, shades.get(label, class_color(label)), 0.6)
+        canvas.outline(bits, shades.get(label, class_color(label)))
     for label, bits in regions.items() if names else ():
         if label != IGNORE and bits.mean() >= SMALLEST_NAMED:
-            canvas.tag_region(_name(categories, label), bits, class_color(label))
+            shade = shades.get(label, class_color(label))
+            canvas.tag_region(_name(categories, label), bits, shade)
 
 
 def _paint_panoptic(
-    canvas: Canvas, panoptic: Panoptic, categories: Categories | None, names: bool
+    canvas: Canvas,
+    panoptic: Panoptic,
+    categories: Categories | None,
+    names: bool,
+    shades: Shades,
 ) -> None:
     """Stuff in its class's colour, each thing in a colour of its own."""
     pieces = []
@@ -151,7 +163,7 @@ def _paint_panoptic(
     for number in range(len(panoptic)):
         label = int(panoptic.labels[number])
         thing = categories is None or categories.by_label(label).is_thing
-        shade = rgb(things) if thing else class_color(label)
+        shade = shades.get(number, rgb(things) if thing else class_color(label))
         things += thing
         bits = canvas.grow(panoptic.segment_map == panoptic.ids[number])
         pieces.append((label, bits, shade))
