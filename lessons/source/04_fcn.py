@@ -105,7 +105,7 @@ print(f"each pixel is read {windows * patch**2 / side**2:.0f} times on average")
 # patches: their network takes the whole image at once and is trained on whole images. Nearly
 # every method on the timeline after 2015 has such a **fully convolutional network** inside.
 
-# %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN, 2015, is marked, after AlexNet and VGG and before Mask R-CNN and the others."
+# %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN, 2015, is marked, in the year of VGG, after AlexNet and before Mask R-CNN and the others."
 plotting.timeline(highlight="FCN")
 
 # %% [markdown] id="idea"
@@ -367,10 +367,10 @@ plotting.show_checkerboard()
 # $$ w_i = 1 - \frac{|i - c|}{s}, \qquad c = s - \tfrac12, \quad i = 0 \dots 2s-1, $$
 #
 # and in two dimensions the product of two tents: the **bilinear kernel**. Below, for $s = 4$, it
-# has 8 × 8 cells. The tent's top is $1 - 0.5/4 = 0.875$; the bars on the right are a middle *row*
-# of the kernel, the tent times 0.875, so their top is $0.875^2 \approx 0.77$.
+# has 8 × 8 cells. On the right is its tent, whose sides are straight: no cell lies at the very tip,
+# so the largest weights are $1 - 0.5/4 = 0.875$, and in the kernel $0.875^2 \approx 0.77$.
 
-# %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and its middle row drawn as bars that rise and fall like a tent."
+# %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and beside it the one-dimensional tent: eight bars whose tops lie on two straight lines, from 0.125 up to 0.875 and down again."
 plotting.show_bilinear_kernel(8)
 
 # %% id="bilinear-code" tags=["nbval-check-output"]

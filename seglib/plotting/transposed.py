@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel
@@ -130,20 +131,48 @@ def show_transposed_convolution(
 
 @styled
 def show_bilinear_kernel(
-    size: int = 4, *, title: str = "Bilinear interpolation as a kernel", caption: str = ""
+    size: int = 4,
+    *,
+    title: str = "Bilinear interpolation as a kernel",
+    caption: str = "Each number of the kernel is the tent of its row times the tent of its column.",
 ) -> Figure:
-    """The kernel that makes a transposed convolution interpolate: numbers, and its middle rows."""
+    """The kernel that makes a transposed convolution interpolate, and the tent that it is made of.
+
+    Left the size x size numbers; right the same in one dimension: bars whose tops lie on two
+    straight lines, from 1 between the middle cells down to 0 one stride away.
+
+    Args:
+        size: side of the kernel.
+        title: over all.
+        caption: under all.
+    """
     weights = to_numpy(bilinear_kernel(size))
-    fig, grid = figure(2, panel=(3.4, 2.9), title=title, caption=caption)
-    draw_grid(grid[0, 0], weights, f"{size}×{size}", cmap="Oranges", limits=(0, weights.max()))
-    middle = weights[size // 2]
-    axes = grid[0, 1]
-    axes.bar(range(size), middle, color=ORANGE, width=0.9)
-    axes.plot(range(size), middle, "o-", color=VERMILION, markersize=4, linewidth=1.2)
-    axes.set(title="Across the middle: a tent", xlabel="column", ylabel="weight")
-    axes.set_ylim(0, 1.05)
-    axes.set_xticks(range(size))
+    fig, grid = figure(2, panel=(3.4, 3.0), title=title, caption=caption)
+    draw_grid(
+        grid[0, 0],
+        weights,
+        f"{size}×{size}: tent × tent",
+        cmap="Oranges",
+        limits=(0, weights.max()),
+    )
+    _draw_tent(grid[0, 1], np.sqrt(np.diag(weights)))
     return fig
+
+
+def _draw_tent(axes: Axes, taps: NDArray[Any]) -> None:
+    """The taps [N] as bars with their numbers, under the tent through their tops."""
+    size = len(taps)
+    middle, reach = (size - 1) / 2, (size + 1) // 2
+    axes.bar(range(size), taps, color=ORANGE, width=0.9)
+    corners = ([middle - reach, middle, middle + reach], [0, 1, 0])
+    axes.plot(*corners, color=VERMILION, linewidth=1.4)
+    axes.plot(range(size), taps, "o", color=VERMILION, markersize=4)
+    for place, weight in enumerate(taps):
+        side, away = ("right", -0.15) if place < middle else ("left", 0.15)
+        axes.text(place + away, weight + 0.005, f"{weight:.3g}", ha=side, va="bottom", fontsize=8)
+    axes.set(title="In one dimension: a tent", xlabel="column", ylabel="weight")
+    axes.set(xlim=(middle - reach - 0.9, middle + reach + 0.9), ylim=(0, 1.05))
+    axes.set_xticks(range(size))
 
 
 @styled
