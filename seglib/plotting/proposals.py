@@ -85,10 +85,13 @@ def show_average_recall(
         heights = np.array([values[int(count)] for count in counts])
         axes.plot(counts, heights, "o-", color=color(i), label=name)
         for count, height in zip(counts, heights, strict=True):
+            # Of points that nearly meet the numbers are stacked, lowest point first.
+            beneath = [v[int(count)] for v in lines.values() if int(count) in v]
+            below = sum(height - 0.05 < other < height for other in beneath)
             axes.annotate(
                 f"{height:.2f}",
                 (count, height),
-                xytext=(0, 6),
+                xytext=(0, 6 + 10 * below),
                 textcoords="offset points",
                 ha="center",
                 fontsize=8.5,
