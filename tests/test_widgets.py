@@ -190,13 +190,18 @@ def test_quiz_reads_without_a_kernel() -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
+def test_one_question_is_counted_as_one() -> None:
+    assert repr(quiz()) == "<Quiz: Check yourself, 2 questions>"
+    assert repr(Quiz(quiz().questions[:1], "Crowds")) == "<Quiz: Crowds, 1 question>"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([Option("a", True), Option("b", True)], "2 right"),
         ([Option("a", feedback="no"), Option("b", feedback="no")], "0 right"),
         ([Option("a", True), Option("b")], "needs feedback"),
-        ([Option("a", True)], "1 options"),
+        ([Option("a", True)], "1 option:"),
     ],
 )
 def test_faulty_questions_are_refused(options: list[Option], message: str) -> None:

@@ -52,7 +52,8 @@ class Question:
         if right != 1:
             raise SeglibError(f"{self.text!r} has {right} right options: mark exactly one")
         if not 2 <= len(self.options) <= len(LETTERS):
-            raise SeglibError(f"{self.text!r} has {len(self.options)} options: give 2 to 8")
+            have = _count(len(self.options), "option")
+            raise SeglibError(f"{self.text!r} has {have}: give 2 to 8")
         for option in self.options:
             if not option.correct and not option.feedback.strip():
                 raise SeglibError(f"{self.text!r}: wrong option {option.text!r} needs feedback")
@@ -161,7 +162,11 @@ class Quiz:
         return {**bundle, "text/html": self.static_html(), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return f"<Quiz: {self.title}, {len(self.questions)} questions>"
+        return f"<Quiz: {self.title}, {_count(len(self.questions), 'question')}>"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _verdict(option: Option) -> str:
