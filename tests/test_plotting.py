@@ -161,6 +161,74 @@ def test_heavy_pictures_are_reduced_but_paper_stays_white() -> None:
     assert (drawn[0, 0] == 255).all()
 
 
+def drawn(fig: plotting.Figure) -> np.ndarray:
+    """Its pixels; afterwards its texts know their places."""
+    return fig.pixels()
+
+
+def empty_rows(pixels: np.ndarray) -> list[int]:
+    """Lengths of the runs of white rows, from the top."""
+    white = (pixels == 255).all((1, 2))
+    return [len(list(run)) for is_white, run in itertools.groupby(white) if is_white]
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 60), (60, 30)])
+def test_no_empty_strip_is_left_around_pictures_and_captions(shape: tuple[int, int]) -> None:
+    picture = torch.zeros(3, *shape)
+    for count, columns in ((1, 1), (3, 3), (4, 2)):
+        bare = plotting.show_images([picture] * count, columns=columns)
+        told = plotting.show_images(
+            [picture] * count, ["a"] * count, columns=columns, title="all", caption="these"
+        )
+        assert max(empty_rows(drawn(bare))) <= 20
+        assert max(empty_rows(drawn(told))) <= 20
+
+
+def test_a_strip_is_cut_without_making_the_picture_smaller() -> None:
+    fig = plotting.show_images([torch.zeros(3, 50, 50)] * 2, panel=2.9, caption="these")
+    black = (drawn(fig) == 0).all(-1)
+    # Panels of 290 pixels, 3 of them free on either side.
+    assert abs(int(black.any(0).sum()) - 2 * 284) <= 2
+    assert abs(int(black.any(1).sum()) - 284) <= 2
+
+
+def test_titles_of_two_lines_lie_inside_the_figure_and_above_their_pictures() -> None:
+    picture = torch.zeros(3, 50, 50)
+    for title in ("", "over all"):
+        fig = plotting.show_images([picture] * 4, ["two\nlines", "one"] * 2, columns=2, title=title)
+        drawn(fig)
+        boxes = [axes.title.get_window_extent() for axes in fig.axes]
+        assert all(b.y0 >= 0 and b.y1 <= fig.bbox.height for b in boxes)
+        pictures = [axes.get_window_extent() for axes in fig.axes]
+        assert not any(a.overlaps(b) for a in boxes for b in pictures)
+
+
+def test_titles_wider_than_their_pictures_get_smaller_together_or_break() -> None:
+    picture = torch.zeros(3, 50, 50)
+    long = "a title that is far too long for so narrow a picture"
+    for names in (["the best of all: 1.00", "seen", "true"], [long, "b", long]):
+        fig = plotting.show_images([picture] * 3, names, panel=1.8)
+        drawn(fig)
+        boxes = [axes.title.get_window_extent() for axes in fig.axes]
+        assert all(b.x0 >= 0 and b.x1 <= fig.bbox.width for b in boxes)
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+        assert len({axes.title.get_fontsize() for axes in fig.axes}) == 1
+    assert fig.axes[0].get_title().count("\n") == 1
+
+
+def test_a_drawing_is_short_and_its_areas_keep_their_colours() -> None:
+    fig = plotting.timeline(["FCN", "SOLO", "DETR"])
+    pixels = fig.pixels()
+    kept = np.asarray(Image.open(io.BytesIO(fig.png())).convert("RGB")).astype(int)
+    assert np.abs(kept - pixels).max() <= 20
+    areas = (pixels == pixels[:, 4:5]).all(-1)  # what is as at the left: paper and lanes
+    assert areas.mean() > 0.5
+    np.testing.assert_array_equal(kept[areas], pixels[areas])
+    whole = io.BytesIO()
+    Image.fromarray(pixels).save(whole, "PNG", optimize=True)
+    assert len(fig.png()) < 0.6 * len(whole.getvalue())
+
+
 # --- colour vision -------------------------------------------------------------------------
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
@@ -320,8 +388,33 @@ def test_five_tasks_name_each_class_once_and_box_each_object_in_its_own_colour()
     assert [t.get_text() for t in fig.axes[1].texts] == ["bird\ndog"]
     boxed = fig.axes[2].get_images()[0].get_array()
     assert all((boxed == style.rgb(i)).all(-1).any() for i in range(3))
+    assert [name.split(":")[0] for name in titles(fig)] == [
+        "The image",
+        "Classification",
+        "Detection",
+        "Semantic",
+        "Instance",
+        "Panoptic",
+    ]
     target.panoptic = None
     assert len([t for t in titles(plotting.five_tasks(image, target, CATEGORIES)) if t]) == 5
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
+def test_an_object_keeps_its_colour_in_every_task(order: list[int]) -> None:
+    image, target = scene()
+    assert target.panoptic is not None
+    p = target.panoptic
+    target.panoptic = Panoptic(p.segment_map, p.ids[order], p.labels[order], p.iscrowd[order])
+    first, second, bird = (style.rgb(i) for i in range(3))
+    compared = plotting.task_comparison(image, target, CATEGORIES).axes[1:]
+    five = plotting.five_tasks(image, target, CATEGORIES).axes[3:]
+    for semantic, instances, panoptic in (compared, five):
+        shown = [axes.get_images()[0].get_array() for axes in (semantic, instances, panoptic)]
+        for pixels in shown[1:]:
+            assert all((pixels == shade).all(-1).any() for shade in (first, second, bird))
+        # Both dogs have the colour of the first.
+        assert [(shown[0] == shade).all(-1).any() for shade in (first, second, bird)] == [1, 0, 1]
 
 
 # --- curves and scores ---------------------------------------------------------------------
@@ -339,6 +432,25 @@ def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
     np.testing.assert_allclose(fig.axes[0].get_lines()[0].get_ydata(), [3, 2, 1])
     np.testing.assert_allclose(fig.axes[1].get_lines()[0].get_xdata(), [1, 3])
     assert "ceiling" in words(fig)
+
+
+def test_legends_of_curves_lie_beside_them_and_name_what_is_drawn() -> None:
+    losses = {"right": [2.0, 0.1], "labels shuffled": [2.0, 2.0]}
+    metrics = {"mask AP": [(1, 0.2), (2, 0.9)], "box AP": [(1, 0.9), (2, 0.1)]}
+    fig = plotting.training_curve(losses, metrics, window=1, ceiling=0.95)
+    drawn(fig)
+    wanted = (["right", "labels shuffled"], ["mask AP", "box AP", "ceiling"])
+    for axes, names in zip(fig.axes, wanted, strict=True):
+        legend = axes.get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == names
+        lines = {line.get_label(): line.get_color() for line in axes.get_lines()}
+        assert [handle.get_color() for handle in legend.get_lines()] == [lines[n] for n in names]
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(other.get_window_extent()) for other in fig.axes)
+        assert box.x1 <= fig.bbox.width
+    alone = plotting.training_curve([2.0, 1.0], {"accuracy": [(1, 0.2), (2, 0.9)]})
+    assert [axes.get_legend() for axes in alone.axes] == [None, None]
+    assert [axes.get_ylabel() for axes in alone.axes] == ["loss", "accuracy"]
 
 
 def test_history_curve_picks_the_metrics_that_were_measured() -> None:
@@ -384,6 +496,26 @@ def test_bars_are_sorted_and_a_missing_class_says_so() -> None:
     fig = plotting.bars({"dog": 0.5, "bird": 0.9, "sky": float("nan")})
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["bird", "dog", "sky"]
     assert "absent" in words(fig)
+
+
+def test_bars_and_ceilings_look_as_their_legend_says() -> None:
+    fig = plotting.bars({"dog": 0.5, "bird": 0.02}, ceiling={"dog": 0.9, "bird": 0.05})
+    axes = fig.axes[0]
+    legend = axes.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["reached", "ceiling"]
+    bar, mark = legend.legend_handles
+    assert to_rgb(bar.get_facecolor()) == to_rgb(axes.patches[0].get_facecolor())
+    marks = axes.collections[0]
+    assert to_rgb(mark.get_edgecolor()[0]) == to_rgb(marks.get_edgecolor()[0])
+    assert to_rgb(mark.get_edgecolor()[0]) == to_rgb(style.VERMILION)
+    assert marks.get_offsets()[:, 0].tolist() == [0.9, 0.05]
+    drawn(fig)
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    # A number stands in its bar, or, where that is short, behind the mark: never on one.
+    places = {t.get_text(): (t.get_position()[0], t.get_ha()) for t in axes.texts}
+    assert places["0.50"][0] < 0.5
+    assert places["0.50"][1] == "right"
+    assert places["0.02"][0] > 0.05
 
 
 def test_histogram_shares_sum_to_one() -> None:
@@ -454,6 +586,19 @@ def test_transposed_convolution_adds_overlapping_stamps() -> None:
     assert [t.get_text() for t in fig.axes[2].texts].count("10") == 1
 
 
+@pytest.mark.parametrize("size", [4, 8])
+def test_the_bilinear_kernel_is_the_product_of_the_tents_beside_it(size: int) -> None:
+    kernel, tent = plotting.show_bilinear_kernel(size).axes
+    bars = [bar.get_height() for bar in tent.patches]
+    numbers = [float(t.get_text()) for t in kernel.texts]
+    np.testing.assert_allclose(np.outer(bars, bars).ravel(), numbers, atol=0.006)
+    line = tent.get_lines()[0]
+    assert line.get_ydata().tolist() == [0, 1, 0]
+    # Every bar's top lies on one of the two straight lines.
+    np.testing.assert_allclose(np.interp(range(size), line.get_xdata(), line.get_ydata()), bars)
+    assert (tent.get_xlabel(), tent.get_ylabel()) == ("column", "weight")
+
+
 def test_checkerboard_counts_overlaps() -> None:
     uneven, even = plotting.show_checkerboard(size=4).axes
     assert {t.get_text() for t in uneven.texts} == {"1", "2", "4"}
@@ -498,6 +643,17 @@ def test_timeline_names_every_paradigm_and_refuses_unknown_ones() -> None:
         assert name in shown
     with pytest.raises(SeglibError, match="FPNN"):
         plotting.timeline("FPNN")
+
+
+def test_timeline_counts_years_of_conferences_and_says_so() -> None:
+    fig = plotting.timeline("FCN", caption="Filled: yours.")
+    years = {t.get_text(): t.get_position()[0] for t in fig.axes[0].texts}
+    # Preprints of VGG and FCN are of 2014, of Cascade R-CNN of 2017, of SOLO of 2019.
+    assert [years[n] for n in ("VGG", "FCN", "Cascade R-CNN", "SOLO")] == [2015, 2015, 2018, 2020]
+    first, second = fig.get_supxlabel().split("\n")
+    assert first == "Filled: yours."
+    assert "year of its conference" in second
+    assert plotting.timeline().get_supxlabel() == second
 
 
 def test_timeline_names_do_not_cover_each_other() -> None:
