@@ -40,6 +40,13 @@ def test_each_box_wears_the_colour_of_its_overlap():
     assert {"given\nmean IoU 0.70", "none\nno box", "truth", *BANDS} <= set(words(fig))
 
 
+def test_rounding_does_not_push_a_box_out_of_its_band():
+    aside = torch.tensor([[20 / 3, 0.0, 80 / 3, 20]])  # IoU one half, but for the last digit
+    fig = show_box_quality(IMAGE, {"aside": aside}, TRUTH[:1])
+    assert to_hex(fig.axes[0].patches[-1].get_edgecolor()) == BANDS["0.5 to 0.7"][1].lower()
+    assert "aside\nIoU 0.50" in words(fig)
+
+
 def test_without_a_true_box_every_overlap_is_zero():
     assert best_overlaps(TRUTH, torch.zeros(0, 4)).tolist() == [0, 0]
 
@@ -51,15 +58,15 @@ def test_a_histogram_counts_what_reaches_its_threshold():
     coloured = [p for p in first.patches if to_hex(p.get_facecolor()) == VERMILION.lower()]
     heights = {round(p.get_x(), 2): p.get_height() for p in coloured if p.get_height()}
     assert heights == pytest.approx({0.6: 0.2, 0.95: 0.4})
-    assert first.texts[0].get_text() == "3 of 5\nare 0.6 or more (60%)"
-    assert second.texts[0].get_text() == "0 of 2\nare 0.6 or more (0%)"
+    assert first.get_xlabel() == "IoU\n3 of 5 are 0.6 or more (60%)"
+    assert second.get_xlabel() == "IoU\n0 of 2 are 0.6 or more (0%)"
     assert first.get_ylim() == second.get_ylim()
 
 
 def test_a_histogram_without_a_threshold_or_values_is_fine():
     fig = show_iou_histograms({"all": [0.5, 0.6], "none": torch.zeros(0)}, {"none": 0.5})
-    assert not fig.axes[0].texts
-    assert "0 of 0" in fig.axes[1].texts[0].get_text()
+    assert fig.axes[0].get_xlabel() == "IoU"
+    assert "0 of 0" in fig.axes[1].get_xlabel()
 
 
 def test_bins_with_few_values_are_left_out():
@@ -95,3 +102,5 @@ def test_a_difference_that_may_be_zero_is_grey():
     assert list(its_mean.get_xdata()) == [0.03]
     assert (sure.get_color(), unsure.get_color()) == (BLUE, GREY)
     assert {"AP", "AP50", "t"} <= set(words(fig))
+    with pytest.raises(SeglibError, match="nothing to draw"):
+        show_differences({})

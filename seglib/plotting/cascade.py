@@ -77,7 +77,8 @@ def show_box_quality(
     fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
     for axes, (name, boxes) in zip(grid.flat, steps.items(), strict=False):
         overlaps = best_overlaps(boxes, truth)
-        mean = f"mean IoU {overlaps.mean():.2f}" if len(overlaps) else "no box"
+        word = "mean IoU" if len(overlaps) > 1 else "IoU"
+        mean = f"{word} {overlaps.mean():.2f}" if len(overlaps) else "no box"
         draw_by_quality(picture_under(axes, image, f"{name}\n{mean}"), boxes, truth)
     switch_off(grid, len(steps))
     shades = {"truth": GREEN} | {name: shade for name, (_, shade) in BANDS.items()}
@@ -90,6 +91,7 @@ def draw_by_quality(axes: Axes, boxes: Any, truth: Any) -> None:
     """True boxes thin in green; the others in the colour of their band, the best on top."""
     draw_boxes(axes, truth, GREEN, linewidth=1.2)
     corners, overlaps = to_numpy(boxes), best_overlaps(boxes, truth).numpy()
+    overlaps = overlaps.round(4)  # a box made to overlap by 0.5 belongs to that band
     lows = [low for low, _ in BANDS.values()] + [np.inf]
     for number, (low, shade) in enumerate(BANDS.values()):
         band = corners[(overlaps >= low) & (overlaps < lows[number + 1])]
@@ -122,7 +124,7 @@ def show_iou_histograms(
         top = max(top, draw_iou_histogram(axes, values, threshold))
         axes.set_title(name)
     for axes in list(grid.flat)[: len(groups)]:
-        axes.set(ylim=(0, 1.18 * top or 1.0))
+        axes.set(ylim=(0, 1.05 * top or 1.0))
     grid[0, 0].set_ylabel("share of the boxes")
     return fig
 
@@ -133,17 +135,17 @@ def draw_iou_histogram(axes: Axes, values: Any, threshold: float | None = None) 
     edges = np.linspace(0, 1, 21)
     counts, _ = np.histogram(numbers, edges)
     shares = counts / max(1, len(numbers))
-    reached = np.zeros_like(shares)
+    reached, label = np.zeros_like(shares), "IoU"
     if threshold is not None:
         high, _ = np.histogram(numbers[numbers >= threshold], edges)
         reached = high / max(1, len(numbers))
         axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
         many, share = int(high.sum()), float(reached.sum())
-        words = f"{many} of {len(numbers)}\nare {threshold:.2g} or more ({share:.0%})"
-        axes.text(0.04, 0.97, words, transform=axes.transAxes, va="top", fontsize=8)
+        label += f"\n{many} of {len(numbers)} are {threshold:.2g} or more ({share:.0%})"
     axes.bar(edges[:-1], shares, 0.05, align="edge", color=PALE if reached.any() else BLUE)
     axes.bar(edges[:-1], reached, 0.05, align="edge", color=VERMILION)
-    axes.set(xlim=(0, 1), xlabel="IoU")
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(label, fontsize=8)
     return float(shares.max())
 
 
@@ -247,7 +249,12 @@ def show_differences(
         title: over it.
         xlabel: of the differences.
         caption: under it.
+
+    Raises:
+        SeglibError: no difference.
     """
+    if not differences:
+        raise SeglibError("nothing to draw: give at least one difference")
     fig, grid = figure(panel=(5.6, 0.9 + 0.3 * len(differences)), caption=caption)
     axes = grid[0, 0]
     axes.axvline(0, color=GREY, linewidth=1)
