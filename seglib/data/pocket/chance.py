@@ -24,13 +24,14 @@ class Chance:
         """Equal arguments give equal streams; different ones, independent streams."""
         key = np.array([(version << 48) ^ seed, index], dtype=np.uint64)
         self._bits = np.random.Philox(key=key)
-        self._buffer: list[int] = []
+        self._buffer: list[float] = []
 
     def unit(self) -> float:
         """A float in [0, 1), a multiple of 2⁻⁵³."""
         if not self._buffer:
-            self._buffer = (self._bits.random_raw(_BLOCK) >> np.uint64(11)).tolist()
-        return self._buffer.pop() * 2.0**-53
+            raw = self._bits.random_raw(_BLOCK) >> np.uint64(11)
+            self._buffer = (raw * 2.0**-53).tolist()
+        return self._buffer.pop()
 
     def between(self, low: float, high: float) -> float:
         """Uniform in [low, high)."""

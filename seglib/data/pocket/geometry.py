@@ -26,8 +26,11 @@ def _circle(count: int) -> Points:
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0, count: int = 28) -> Points:
     """An ellipse with these half-axes, turned clockwise by `turn` radians."""
-    points = _circle(count) * (rx, ry)
-    return (rotate(points, turn) if turn else points) + (x, y)
+    points = _circle(count) * np.array((rx, ry))
+    if turn:
+        points = rotate(points, turn)
+    points += np.array((x, y))
+    return points
 
 
 def arc(

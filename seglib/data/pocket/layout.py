@@ -63,23 +63,32 @@ class Layout:
 
     def admits(self, item: Item) -> bool:
         """Add the item unless it, or one that it hides, would be too little to see."""
-        index, items = len(self.items), [*self.items, item]
-        owner, depth = self.owner.copy(), self.depth.copy()
         counts = np.array([0, *self.seen, 0])  # scenery, the items, the new one
+        before = []
         for sprite in item.sprites:
-            window = sprite.silhouette.window
-            shows = sprite.mask & (depth[window] <= sprite.depth)
-            counts -= np.bincount(owner[window][shows] + 1, minlength=len(counts))
-            counts[-1] += np.count_nonzero(shows)
-            np.copyto(owner[window], index, where=shows)
-            np.copyto(depth[window], sprite.depth, where=shows)
+            owner, depth = self.owner[sprite.window], self.depth[sprite.window]
+            shows = sprite.mask & (depth <= sprite.depth)
+            lost = np.bincount(owner[shows] + 1, minlength=len(counts))
+            counts -= lost
+            counts[-1] += lost.sum()
+            before.append((owner, owner.copy(), depth, depth.copy()))
+            np.copyto(owner, len(self.items), where=shows)
+            np.copyto(depth, sprite.depth, where=shows)
         seen = counts[1:].tolist()
-        for other, visible in zip(items, seen, strict=True):
-            inside = sum(sprite.area for sprite in other.sprites)
-            if visible < LEAST_VISIBLE or (visible < _LEAST_SHARE * inside and not other.iscrowd):
-                return False
-        self.items, self.owner, self.depth, self.seen = items, owner, depth, seen
-        return True
+        if all(map(_is_seen, [*self.items, item], seen)):
+            self.items.append(item)
+            self.seen = seen
+            return True
+        for owner, old_owner, depth, old_depth in reversed(before):
+            owner[:], depth[:] = old_owner, old_depth
+        return False
+
+
+def _is_seen(item: Item, visible: int) -> bool:
+    """Whether so many visible pixels are enough of it."""
+    if visible < LEAST_VISIBLE:
+        return False
+    return item.iscrowd or visible >= _LEAST_SHARE * sum(sprite.area for sprite in item.sprites)
 
 
 def draw_layout(chance: Chance, land: Land) -> Layout:

@@ -34,7 +34,7 @@ def paint_sprite(
     _paint_parts(paint, covers.parts, coat, light)
     _shade(paint, cover, light, sprite)
     paint *= over(mix(np.ones(3, np.float32), tint, 0.6))
-    part_of_canvas = canvas[:, *shape.window]
+    part_of_canvas = canvas[:, *sprite.window]
     part_of_canvas += cover * (paint - part_of_canvas)
 
 
@@ -62,9 +62,15 @@ def _paint_part(paint: Image, cover: Float, tone: Color, relief: float, light: L
     dx, dy = round(light[0] * 1.2), round(light[1] * 1.2)
     around = np.zeros((height + 2, width + 2), np.float32)
     around[1:-1, 1:-1] = cover
-    edge = cover - around[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-    factor = np.float32(relief) * (_fall(height) + np.float32(0.22) * edge) + np.float32(1)
-    paint += cover * (over(tone) * factor - paint)
+    factor = cover - around[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+    factor *= np.float32(0.22)
+    factor += _fall(height)
+    factor *= np.float32(relief)
+    factor += np.float32(1)
+    change = over(tone) * factor
+    change -= paint
+    change *= cover
+    paint += change
 
 
 def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
@@ -83,7 +89,7 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
     lit = np.minimum(np.maximum(lit * np.float32(1.1 * reach), -0.34), 0.3)
     rim: Float = np.float32(1.45) - np.float32(1.7) * soften(padded, 3)[inner]
     rim = np.minimum(np.maximum(rim, 0), 1)
-    grain = np.float32(0.015) * noise(0.8, 0.8)[sprite.silhouette.window]
+    grain = np.float32(0.015) * noise(0.8, 0.8)[sprite.window]
     paint *= 1 + lit - np.float32(0.38) * rim + grain
 
 

@@ -58,7 +58,7 @@ def position(
         if not fits(sprite, land):
             continue
         if near is None and attempt < _TRIES - 2:
-            taken = np.count_nonzero(owner[sprite.silhouette.window][sprite.mask] >= 0)
+            taken = np.count_nonzero((owner[sprite.window] >= 0) & sprite.mask)
             if taken > 0.12 * sprite.full_area:
                 continue
         return sprite

@@ -72,7 +72,7 @@ def draw_scene(seed: int, index: int) -> Scene:
 def _describe(item: Item, index: int, layout: Layout) -> SceneObject:
     alone = np.zeros((SIZE, SIZE), bool)
     for sprite in item.sprites:
-        alone[sprite.silhouette.window] |= sprite.mask
+        alone[sprite.window] |= sprite.mask
     truncated = any(s.area < s.full_area for s in item.sprites)
     return SceneObject(
         item.category,

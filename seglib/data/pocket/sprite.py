@@ -22,6 +22,8 @@ from seglib.data.pocket.raster import (
 from seglib.data.pocket.shapes import Kind, Part
 
 Mask = NDArray[np.bool_]
+Index = tuple[slice, slice]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Pose:
     def __call__(self, ring: Points) -> Points:
         """From the object's units to pixels."""
         across = -self.stretch if self.flip else self.stretch
-        turned = rotate(ring * (across, 1.0 / self.stretch), self.turn)
+        turned = rotate(ring * np.array((across, 1.0 / self.stretch)), self.turn)
         turned *= self.scale
-        turned += (self.x, self.y)
+        turned += np.array((self.x, self.y))
         return turned
 
 
@@ -153,33 +155,40 @@ class Sprite:
         """Where it is, and how."""
         return replace(self.cutout.pose, x=self.foot[0], y=self.foot[1])
 
+    @property
+    def window(self) -> Index:
+        """Index of the part of the image that its window covers."""
+        return self._frame[0]
+
     @cached_property
     def silhouette(self) -> Coverage:
         """What it covers of the image."""
-        x0, y0 = self.cutout.cover.x, self.cutout.cover.y
-        rows, columns = self._inside
-        left, top = x0 + self.x + columns.start, y0 + self.y + rows.start
-        return Coverage(left, top, self.cutout.cover.values[rows, columns])
+        (rows, columns), inside = self._frame
+        return Coverage(columns.start, rows.start, self.cutout.cover.values[inside])
 
     @cached_property
     def mask(self) -> Mask:
         """bool [h, w] in the silhouette's window: pixels covered at least by half."""
-        return self.cutout.mask[self._inside]
+        return self.cutout.mask[self._frame[1]]
 
     @cached_property
     def area(self) -> int:
         """Pixels of the mask inside the image."""
-        return int(np.count_nonzero(self.mask))
+        whole = self.mask.shape == self.cutout.mask.shape
+        return self.cutout.area if whole else int(np.count_nonzero(self.mask))
 
     @property
     def full_area(self) -> int:
         """Pixels it would cover on an endless canvas."""
         return self.cutout.area
 
-    @property
-    def _inside(self) -> tuple[slice, slice]:
-        """What of the cutout's window lies in the image."""
-        x0, y0 = self.cutout.cover.x, self.cutout.cover.y
-        left, top = max(0, -(x0 + self.x)), max(0, -(y0 + self.y))
-        right, bottom = max(left, SIZE - x0 - self.x), max(top, SIZE - y0 - self.y)
-        return slice(top, bottom), slice(left, right)
+    @cached_property
+    def _frame(self) -> tuple[Index, Index]:
+        """Where the image and the cutout's window overlap: index of the one, of the other."""
+        cover = self.cutout.cover
+        height, width = cover.values.shape
+        left, top = cover.x + self.x, cover.y + self.y
+        x0, y0 = max(0, left), max(0, top)
+        x1, y1 = max(x0, min(SIZE, left + width)), max(y0, min(SIZE, top + height))
+        here = slice(y0, y1), slice(x0, x1)
+        return here, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
