@@ -16,6 +16,8 @@ from seglib.data import load_dataset
 from seglib.data.assets import checkout_root
 from seglib.data.pocket import SIZE, VERSION, categories, draw_scene, ensure_pocket, write_split
 from seglib.data.pocket.cache import folder_hash, published_hash
+from seglib.data.pocket.outlines import outlines
+from seglib.data.pocket.png import write_map, write_picture
 from seglib.errors import SeglibError
 
 ROOT = checkout_root()
@@ -117,6 +119,27 @@ def test_pycocotools_reads_it(capsys):
             kinds["compressed" if text else "uncompressed"] += 1
     assert all(kinds.values()), f"every way COCO writes masks occurs: {kinds}"
     assert sum(a["iscrowd"] for a in coco.anns.values()) >= 10
+
+
+@pytest.mark.parametrize("write", [write_picture, write_map])
+def test_pictures_and_maps_are_read_back_as_written(write, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    write(tmp_path / "small.png", pixels)
+    with Image.open(tmp_path / "small.png") as image:
+        assert image.mode == "RGB"
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("touching", [[(1, 1), (2, 2)], [(1, 2), (2, 1)]])
+def test_pixels_that_touch_at_a_corner_are_outlined_one_by_one(touching):
+    mask = np.zeros((5, 6), bool)
+    mask[tuple(np.transpose(touching))] = True
+    rings = outlines(mask, [1, 1, 2, 2])
+    assert rings is not None
+    assert sorted(min(zip(r[1::2], r[::2], strict=True)) for r in rings) == touching
+    mask[1:4, 1:4] = True
+    mask[2, 2] = False
+    assert outlines(mask, [1, 1, 3, 3]) is None, "a hole"
 
 
 def test_the_panoptic_map_agrees_with_the_instances():

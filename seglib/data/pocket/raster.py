@@ -114,14 +114,8 @@ def on_grid(layers: Sequence[Sequence[Points]], points: Points | None = None) ->
     first = [0, *accumulate(map(len, layers))]
     layer_start = ring_start[first[:-1]]
     layer_size = ring_end[np.array(first[1:]) - 1] - layer_start
-    return Outlines(
-        np.floor(grid, out=grid).astype(np.int64, order="C"),
-        following,
-        ring_start,
-        ring_size,
-        layer_start,
-        layer_size,
-    )
+    vertices = np.floor(grid, out=grid).astype(np.int64, order="C")
+    return Outlines(vertices, following, ring_start, ring_size, layer_start, layer_size)
 
 
 def bounds(outlines: Outlines, limit: Windows | None = None) -> Windows:
@@ -221,7 +215,7 @@ def _crossings(
         rows: [L] sub-scanlines of their windows.
 
     Returns:
-        The three, and what takes a number for each layer [L] to the crossings.
+        The three, and a function that gives each crossing the number of its layer, of L.
     """
     following = outlines.following
     limit = rows
