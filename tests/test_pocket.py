@@ -17,7 +17,6 @@ from seglib.data.assets import checkout_root
 from seglib.data.pocket import SIZE, VERSION, categories, draw_scene, ensure_pocket, write_split
 from seglib.data.pocket.cache import folder_hash, published_hash
 from seglib.data.pocket.outlines import outlines
-from seglib.data.pocket.png import write_map, write_picture
 from seglib.errors import SeglibError
 
 ROOT = checkout_root()
@@ -119,15 +118,6 @@ def test_pycocotools_reads_it(capsys):
             kinds["compressed" if text else "uncompressed"] += 1
     assert all(kinds.values()), f"every way COCO writes masks occurs: {kinds}"
     assert sum(a["iscrowd"] for a in coco.anns.values()) >= 10
-
-
-@pytest.mark.parametrize("write", [write_picture, write_map])
-def test_pictures_and_maps_are_read_back_as_written(write, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    write(tmp_path / "small.png", pixels)
-    with Image.open(tmp_path / "small.png") as image:
-        assert image.mode == "RGB"
-        assert np.array_equal(np.asarray(image), pixels)
 
 
 @pytest.mark.parametrize("touching", [[(1, 1), (2, 2)], [(1, 2), (2, 1)]])
