@@ -13,7 +13,7 @@ SHIPPED = {
     "fcn-16s": "789cf41b7582eb34008ff186f27af0bc253a0266e7ebc0ee8cf7432288dc61e6",
     "fcn-8s": "6c76aa90d60eece8df8b3257f1869a41ede0096772984e7456ee3e4f937082d3",
     "deepmask": "d20375c557e0185434ec2483af40ce9db29dc894b16f50ffc19943655647f857",
-    "mask_rcnn": "7ee6c52303329fbabb38959ad1c676481cbd47a946d9a80830651bc3a2026c5b",
+    "mask_rcnn": "163c049a7282ed5e724a802b0d72a5c35eb0ac0e2b7cdc01b3e83555c488da23",
 }
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
