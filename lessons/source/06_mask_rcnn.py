@@ -330,7 +330,8 @@ print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {2000 * 227**
 with torch.no_grad():
     batch = model.prepare([image], divisor=32)  # normalise, pad
     pyramid = model.features(batch)
-for level, stride in zip(pyramid, model.backbone.strides, strict=True):
+strides = [batch.canvas[1] // level.shape[-1] for level in pyramid]
+for level, stride in zip(pyramid, strides, strict=True):
     print(f"stride {stride:2d}: {list(level.shape)}")
 
 # %% [markdown] id="roipool"
@@ -432,7 +433,8 @@ def align_fast(feature, box, stride, bins, samples=2):
 
 
 inner = torch.tensor([21.3, 40.2, 77.9, 90.0])
-by_loop, by_matrix = (f(pyramid[1][0], inner, 8, 7) for f in (align_loop, align_fast))
+eighth = pyramid[strides.index(8)]  # [1, F, H/8, W/8]
+by_loop, by_matrix = (f(eighth[0], inner, 8, 7) for f in (align_loop, align_fast))
 print(list(by_matrix.shape), "loop and matrices agree:", torch.allclose(by_loop, by_matrix, atol=1e-4))
 
 # %% [markdown] id="pixels-text"
@@ -481,13 +483,15 @@ for stride in (4, 8):
 # But a convolution gives numbers at every cell, not boxes. So lay fixed boxes over the image, the
 # **anchors**: at every cell three shapes, one size for each level of the pyramid. The network answers
 # two questions for each anchor: is there an object here, and what correction would make you fit it?
+# (The finest level has no anchors here. The second stage reads it: an outline needs finer cells than
+# a proposal.)
 
 # %% id="anchors" alt="Left, the twelve anchors around one place: four sizes, each in three shapes, wide, square and tall. Right, all anchors of the coarsest level: large overlapping boxes that reach beyond the image."
 with torch.no_grad():
-    rpn = model.rpn(pyramid, tuple(batch.tensor.shape[-2:]))
+    rpn = model.rpn(pyramid[1:], batch.canvas)
 per_cell = len(model.config.anchor_ratios)  # A
 one_place = {}
-for level, stride, anchors in zip(pyramid, model.backbone.strides, rpn.anchors, strict=True):
+for level, stride, anchors in zip(pyramid[1:], strides[1:], rpn.anchors, strict=True):
     grid = anchors.reshape(*level.shape[-2:], per_cell, 4)  # [H·W·A, 4] -> [H, W, A, 4]
     one_place[f"stride {stride}"] = grid[grid.shape[0] // 2, grid.shape[1] // 2]
 plotting.show_boxes(image, {"around one place": one_place, "all of stride 32": rpn.anchors[-1]})
@@ -536,10 +540,10 @@ plotting.show_boxes(image, panels)
 
 # %% id="objectness" alt="The image and four maps of objectness from stride 4 to stride 32: small objects light up on the fine levels, large ones on the coarse levels."
 maps = []
-for level, logits in zip(pyramid, rpn.logits, strict=True):
+for level, logits in zip(pyramid[1:], rpn.logits, strict=True):
     logits = logits[0].reshape(*level.shape[-2:], per_cell)  # [H·W·A] -> [H, W, A]
     maps.append(logits.sigmoid().amax(dim=2))  # [H, W]
-titles = [f"stride {s}" for s in model.backbone.strides]
+titles = [f"stride {s}" for s in strides[1:]]
 plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
@@ -716,8 +720,8 @@ print("nms       ", nms_fast(a, points, 0.5) == ops.nms(a, points, 0.5).tolist()
 print("encode    ", torch.allclose(torch.stack([encode(*pair) for pair in zip(a, b, strict=True)]), ops.encode_deltas(a, b)))
 print("decode    ", torch.allclose(decode(a, ops.encode_deltas(a, b)), ops.decode_deltas(a, ops.encode_deltas(a, b)), atol=1e-3))
 roi = F.pad(inner, (1, 0))[None]  # [1, 5]: image 0, then the box
-theirs = ops.roi_align(pyramid[1], roi, 7, 1 / 8, sampling_ratio=2)[0]
-print("roi_align ", torch.allclose(align_fast(pyramid[1][0], inner, 8, 7), theirs, atol=1e-4))
+theirs = ops.roi_align(eighth, roi, 7, 1 / 8, sampling_ratio=2)[0]
+print("roi_align ", torch.allclose(align_fast(eighth[0], inner, 8, 7), theirs, atol=1e-4))
 library = model.rpn.proposals(rpn, batch.sizes)[0][0]
 print("proposals ", torch.allclose(proposals, library, atol=1e-3))
 
@@ -758,7 +762,7 @@ plotting.training_curve(losses, title="One image, over and over")
 #
 # ### A mask head learns, three times
 #
-# A whole Mask R-CNN takes half an hour. But its mask head is a small network of its own. Throw it
+# A whole Mask R-CNN takes most of an hour. But its mask head is a small network of its own. Throw it
 # away, keep the rest frozen, and teach a new one while you watch. The features in each box do not
 # change then, so read them once: from the practice images, all proposals that overlap an object by
 # at least a half.
@@ -788,8 +792,8 @@ print("read:", list(features["RoIAlign"].shape), " to be learned:", list(squares
 # Three heads start from the same random weights and see the same boxes in the same order: one as
 # published, one that reads with RoIPool instead of RoIAlign, one whose classes compete in a softmax.
 # **Predict before you run:** which change costs more here, the reading or the competition? (Our boxes
-# come from a pyramid with cells of 4 pixels, the paper's ablation from one map with cells of 16 or
-# 32.)
+# are read from a pyramid, most of them in cells of 2 pixels; the paper's ablation reads one map with
+# cells of 16 or 32.)
 
 # %% id="train-head"
 def train_head(read, loss_of, steps=80, on_step=None):
@@ -818,7 +822,7 @@ with plotting.LiveCurve(steps=80, title="A new mask head, as published") as live
 # Then the other two, and all three measured on the held-out images: the same detections for all,
 # only the masks in them differ.
 
-# %% id="ablation" tolerance=0.05
+# %% id="ablation-code"
 from seglib.metrics import CocoEvaluator
 from seglib.structures import Instances
 
@@ -827,7 +831,7 @@ with torch.no_grad():
 
 
 def mask_ap(head, pooler, link=torch.sigmoid):
-    """AP and AP75 of these detections with the masks of this head."""
+    """The figures of these detections with the masks of this head."""
     evaluator = CocoEvaluator(dataset.categories, "segm", dataset.area_ranges)
     for output, seen, (_, truth) in zip(outputs, detections, samples, strict=True):
         with torch.no_grad():
@@ -839,6 +843,7 @@ def mask_ap(head, pooler, link=torch.sigmoid):
     return f"mask AP {stats['AP']:.3f}  AP50 {stats['AP50']:.3f}  AP75 {stats['AP75']:.3f}"
 
 
+# %% id="ablation" tolerance=0.05
 rounding, _ = train_head(features["RoIPool"], mask_loss)
 competing, _ = train_head(features["RoIAlign"], softmax_mask_loss)
 print("RoIAlign, sigmoid", mask_ap(published, poolers["RoIAlign"]))
@@ -901,8 +906,12 @@ for size in ("", "s", "m", "l"):
 # %% [markdown] id="shipped-read"
 # The ceiling is near one in every row: the form of the output takes hardly anything. What is missing
 # has not been *learned*, and most of it where objects are small, though their ceiling is no lower: an
-# object of 12 pixels covers 3 × 3 cells of the finest map, and 14 × 14 cells read from these hold no
-# more than the nine did. The last column is the AP of the boxes alone.
+# object of 12 pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these hold no
+# more than the 36 did. The last column is the AP of the boxes alone.
+#
+# How much do cells matter? `seglib results` lists an earlier network, the same but for a backbone that
+# starts with cells of 4 pixels instead of 2. Compare its mask AP. It had found the right boxes, and
+# could not draw the wings.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
