@@ -131,7 +131,6 @@ from dataclasses import replace
 from seglib.models.rcnn import RCNN, RCNNConfig
 
 
-
 def few_regions(picture):
     """Thirty proposals of one quick grouping, for fitting later."""
     return propose_regions(picture, (100.0,), [("texture", "size", "fill")], max_proposals=30).boxes
@@ -282,7 +281,7 @@ panels = {
     f"{len(stay)} after suppression": {"detection": corrected[stay]},
     "truth": {"object": objects.boxes},
 }
-plotting.show_boxes(image, panels, names={"object": [names[i] for i in objects.labels]})
+plotting.show_boxes(image, panels)
 
 # %% [markdown] id="waste"
 # ### Two: the bill
@@ -336,9 +335,11 @@ for level, stride in zip(pyramid, strides, strict=True):
 
 # %% [markdown] id="roipool"
 # The heads behind it have fully connected layers, so each box must come out with the same number
-# of cells, say 7 × 7. Fast R-CNN's **RoIPool** does it in whole cells. Round the box to cells, divide
-# it into bins, round the bins outwards, and keep the largest value of each bin. Below, an object of
-# this image over cells of 8 pixels, read in 2 × 2 bins.
+# of cells, say 7 × 7. Fast R-CNN's **RoIPool** does it in whole cells. Round the box to cells, the
+# last one included: with cells of 8 pixels a box from 21 to 45 px runs from cell round(21/8) = 3 to
+# cell round(45/8) = 6, and these are the pixels 24 to 56. Divide that into bins, round the bins
+# outwards, and keep the largest value of each bin. Below, an object of this image over cells of 8
+# pixels, read in 2 × 2 bins.
 
 # %% id="reading" alt="An object over a grid of cells of 8 pixels. Left, the box in blue and, dashed in orange, the rounded box that RoIPool reads, which is several pixels off and larger; right, RoIAlign's bins and sample points, exactly inside the box."
 def misplaced(box, stride=8):
@@ -352,8 +353,8 @@ plotting.show_roi_reading(image, example, stride=8, bins=2, samples=2)
 
 # %% [markdown] id="reading-read"
 # Left, the orange frame is what RoIPool reads instead of the blue box: shifted, and larger, since the
-# last cell counts as a whole (where colours mix, two bins share cells). For a *word* about the object
-# this hardly matters. For a mask, which must say yes or no at every pixel, it is a disaster.
+# last cell counts as a whole (the coloured quarters are its bins). For a *word* about the object this
+# hardly matters. For a mask, which must say yes or no at every pixel, it is a disaster.
 #
 # **Predict before you run:** take a map in which each cell holds its own x coordinate, so that
 # reading it tells you *where* you read. Slide a box slowly to the right. Does what RoIPool reads
@@ -442,7 +443,7 @@ print(list(by_matrix.shape), "loop and matrices agree:", torch.allclose(by_loop,
 # back through both, and compare with the truth inside the box. Nothing is learned here: this is what
 # the *reading* costs.
 
-# %% id="pixels" alt="One object's true mask in its box as 28 by 28 cells, the same read by RoIAlign from coarse cells, smooth and in place, and by RoIPool, blocky, swollen and shifted."
+# %% id="pixels" alt="One object's true mask in its box as 28 by 28 cells, the same read by RoIAlign from coarse cells, smooth and in place, and by RoIPool, blocky, smaller and pushed to the upper left."
 def read_masks(reader, truth, stride=4):
     """Masks [G, H, W] averaged to cells, then each read inside its own box: [G, 28, 28]."""
     cells = F.avg_pool2d(truth.masks[:, None].float(), stride, ceil_mode=True)  # [G, 1, h, w]
@@ -468,8 +469,9 @@ for stride in (4, 8):
         print(f"cells of {stride} px, {name:8s} mean IoU of {len(found)} masks: {sum(found) / len(found):.2f}")
 
 # %% [markdown] id="pixels-read"
-# Coarse cells cost something in any case. On top of that, rounding alone takes about a quarter of the
-# IoU in Pocket COCO. (A trained network does better: with many channels, cells say more than "half
+# RoIPool has read more than the box, to the right and below, so in its picture the object comes out
+# smaller and too far to the upper left. In numbers: coarse cells cost something in any case, and on top
+# of that rounding alone takes a quarter of the IoU or more in Pocket COCO. (A trained network does better: with many channels, cells say more than "half
 # covered", and a head can learn that its bins are shifted on average. It cannot learn *by how much*
 # this one is.)
 
@@ -494,7 +496,7 @@ one_place = {}
 for level, stride, anchors in zip(pyramid[1:], strides[1:], rpn.anchors, strict=True):
     grid = anchors.reshape(*level.shape[-2:], per_cell, 4)  # [H·W·A, 4] -> [H, W, A, 4]
     one_place[f"stride {stride}"] = grid[grid.shape[0] // 2, grid.shape[1] // 2]
-plotting.show_boxes(image, {"around one place": one_place, "all of stride 32": rpn.anchors[-1]})
+plotting.show_boxes(image, {"around one place": one_place, f"all of {[*one_place][-1]}": {[*one_place][-1]: rpn.anchors[-1]}})
 
 # %% [markdown] id="targets-text"
 # What should each anchor say? Compare it with the true boxes. An IoU of 0.7 or more with some object
@@ -532,13 +534,13 @@ panels = {
 plotting.show_boxes(image, panels)
 
 # %% [markdown] id="sampling"
-# Learning from all of them, the network would hear "nothing here" a hundred times for each "here it
-# is", and learn to say nothing. So each step draws a few anchors, at most half of them positive.
-# And each positive anchor learns its correction, the four numbers of `encode`.
+# In Pocket COCO far fewer than one in fifty. Learning from all of them, the network would hear "nothing
+# here" hundreds of times for each "here it is", and learn to say nothing. So each step draws a few
+# anchors, here 128 an image, at most half of them positive. And each positive anchor learns its correction, the four numbers of `encode`.
 #
 # Now the trained RPN. First its scores: for each cell the best of its three anchors.
 
-# %% id="objectness" alt="The image and four maps of objectness from stride 4 to stride 32: small objects light up on the fine levels, large ones on the coarse levels."
+# %% id="objectness" alt="The image and four maps of objectness from stride 4 to stride 32: stride 4 is almost dark, the clocks light up at stride 8, the car and a bird at stride 16, and the region of the large birds at stride 32."
 maps = []
 for level, logits in zip(pyramid[1:], rpn.logits, strict=True):
     logits = logits[0].reshape(*level.shape[-2:], per_cell)  # [H·W·A] -> [H, W, A]
@@ -547,11 +549,12 @@ titles = [f"stride {s}" for s in strides[1:]]
 plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
-# Each level answers for objects of its own size. There is no class here; "something is centred
-# here, about this large" is all. Then the corrections: for each object, the anchor with the best
+# Each level answers for objects of its own size. (In Pocket COCO's image hardly anything is as small
+# as the 10 pixels of the anchors at stride 4.) There is no class here; "something is centred here,
+# about this large" is all. Then the corrections: for each object, the anchor with the best
 # score among its positive ones, before and after.
 
-# %% id="deltas" alt="True boxes in green, an anchor near each object, dashed, and the same anchor after its correction, which fits the object much better; arrows show how the centres moved."
+# %% id="deltas" tolerance=0.02 alt="True boxes in green, an anchor near each object, dashed, and the same anchor after its correction, which fits closely around the clocks and the car and less well around the birds that cover one another; arrows show how the centres moved."
 scores = torch.cat(rpn.logits, dim=1)[0]  # [N]
 deltas = torch.cat(rpn.deltas, dim=1)[0]  # [N, 4]
 boxes = decode(anchors, deltas)  # every anchor, corrected
@@ -559,9 +562,15 @@ strongest = []
 for g in range(len(objects)):
     mine = ((labels == 1) & (of_object == g)).nonzero().squeeze(1)
     strongest += [int(mine[scores[mine].argmax()])] if len(mine) else []
+own = objects.boxes[of_object[strongest]]
+for word, candidates in (("before", anchors), ("after", boxes)):
+    print(f"{word}: mean IoU with the object {ops.box_iou(own, candidates[strongest]).diag().mean():.2f}")
 plotting.show_corrections(image, anchors[strongest], boxes[strongest], objects.boxes)
 
 # %% [markdown] id="select-text"
+# Better, not perfect: where objects cover one another, the features under one anchor speak of both, and
+# the second stage will have to correct once more.
+#
 # Last, the selection: the 200 best-scored boxes of each level, cut at the image's border, NMS with
 # a threshold of 0.7 inside each level, and the best 100 of what is left. **Predict before you run:**
 # why so high a threshold? What would 0.3 do to two objects that overlap?
@@ -592,6 +601,12 @@ panels = {
 }
 plotting.show_boxes(image, panels, panel=2.1)
 
+# %% [markdown] id="stages-read"
+# Corrected, the boxes bunch on the objects; suppression then takes near-copies only. At 0.3 the first
+# of two overlapping objects would strike out the second, before anyone has asked what they are, and
+# what is not proposed can never be found. The duplicates that stay cost a little work, and a second
+# suppression, after the classes, will deal with them.
+
 # %% [markdown] id="anchors-bet"
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
 # the best of thousands of anchors fit an object, and how well the best of a hundred proposals?
@@ -619,6 +634,9 @@ for name, found in fits.items():
 # The **second stage** is Fast R-CNN's, with a branch added. Each proposal is read with RoIAlign as 7 × 7
 # cells, from the level that fits its size. Two fully connected layers say what it is (one logit for each
 # class, and one for background) and correct the box once more, with four numbers *for each class*.
+#
+# In training a proposal is **foreground** if it overlaps an object with an IoU of at least 0.5: it
+# learns that object's class, correction and mask. All others learn "background", and nothing else.
 
 # %% id="box-head" tags=["nbval-check-output"]
 with torch.no_grad():
@@ -852,8 +870,8 @@ print("RoIAlign, softmax", mask_ap(competing, poolers["RoIAlign"], lambda maps: 
 print("the shipped head ", mask_ap(model.mask_head, poolers["RoIAlign"]))
 
 # %% [markdown] id="ablation-read"
-# In Pocket COCO both changes cost, and the rounding shows most in AP75, which asks for precise masks.
-# Before you believe such a table, mind three things. The heads are far from done (compare the last
+# In Pocket COCO both changes cost, the competition by far the most, and the rounding shows most in
+# AP75, which asks for precise masks. Before you believe such a table, mind three things. The heads are far from done (compare the last
 # line). The competing head has the harder lesson, a choice among all classes at every pixel, so a
 # good part of its gap is slowness. And it is one seed. The paper trained to the end and found 3.3
 # points for the reading and 5.5 for the competition. We see the direction, not the size.
@@ -881,7 +899,7 @@ for pooling, figures in measured.items():
 #
 # The same at length, all parts together. Its training, and its figures on all validation images:
 
-# %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its mask AP on validation images rising and levelling off below the dashed ceiling of 28 by 28 masks."
+# %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its box AP and, lower, its mask AP on validation images, both levelling off far below the dashed ceiling of 28 by 28 masks."
 from seglib.pretrained import record
 
 course = record("mask_rcnn")
@@ -909,9 +927,21 @@ for size in ("", "s", "m", "l"):
 # object of 12 pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these hold no
 # more than the 36 did. The last column is the AP of the boxes alone.
 #
-# How much do cells matter? `seglib results` lists an earlier network, the same but for a backbone that
-# starts with cells of 4 pixels instead of 2. Compare its mask AP. It had found the right boxes, and
-# could not draw the wings.
+# How much do cells matter? The table of finished runs holds an earlier network whose finest map has
+# cells of 4 pixels instead of 2, and which was trained a little longer.
+
+# %% id="finer-cells"
+from seglib.data.assets import asset
+from seglib.pretrained.results import read_results
+
+rows = [row["figures"] for row in read_results(asset("results.jsonl")) if row["name"] == "mask_rcnn"]
+for cells, row in (("4 px", rows[0]), ("2 px", rows[-1])):
+    shown = "  ".join(f"{name.replace('_', ' ')} {row[name]:.3f}" for name in ("box_AP", "box_AP75", "mask_AP", "mask_AP75"))
+    print(f"cells of {cells}: {shown}")
+
+# %% [markdown] id="finer-cells-read"
+# Coarser cells cost the boxes something and the masks more, most of all where masks must be precise
+# (AP75). A bird's wing or a kite's tail is two pixels thin: in a cell of four it drowns. (One run each.)
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -957,8 +987,8 @@ plotting.bars(shares, title="Objects that are not found, by cause", limit=None)
 
 # %% [markdown] id="causes-read"
 # In Pocket COCO the two sizes fail differently. A small object that is not found is most
-# often missed outright: a few cells hold too little to say what it is. A larger one is
-# more often boxed correctly, and its *mask* is wrong.
+# often missed outright: a few cells hold too little to say what it is. A larger one is most
+# often in a correct box, with a *mask* that is wrong.
 
 # %% id="hardest" alt="The image with the most failures, what the network says of it, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
 def failures(index):
@@ -1005,8 +1035,8 @@ plotting.show_images([pair], ["the closest pair"])
 # and no training changes it: suppression is a rule, written by hand. Remember it. Lesson 10 will get
 # rid of it, with a network that answers once for each object.
 #
-# And one more thing is left to chance here: the box head learns from every proposal with an IoU of at
-# least 0.5, so a box that half misses its object counts as right. What happens if you ask for 0.7? More
+# And one more thing is left to chance here: every proposal with an IoU of at least 0.5 is foreground,
+# so a box that half misses its object counts as right. What happens if you ask for 0.7? More
 # precise boxes? The next lesson begins with that question, and the answer is not the obvious one.
 
 # %% [markdown] id="try"
@@ -1021,7 +1051,7 @@ plotting.show_images([pair], ["the closest pair"])
 # %% id="anchor-explorer" alt="Six controls for stride, size, shapes and thresholds above the image with its true boxes and the positive anchors; a line below counts them."
 from seglib.widgets import AnchorExplorer
 
-AnchorExplorer(image, objects.boxes, stride=8, size=40)
+AnchorExplorer(image, objects.boxes, stride=8, size=24)
 
 # %% [markdown] id="nms-text"
 # **Suppression, step by step.** These are the box head's answers before NMS. Step through them. Then
