@@ -143,7 +143,9 @@ plotting.show_window(image, window[0].tolist(), views, box=target.boxes[first])
 
 # %% [markdown] id="canonical-read"
 # Orange is the object's box, blue its canonical window. Beyond the image the window shows grey.
-# The mask counts in cells of the window, so a small object has as many cells as a large one.
+# The mask counts in cells of the window, so a small object has as many cells as a large one. The
+# network draws 28 × 28 cells too, and its drawing is then enlarged to 56 × 56 by bilinear
+# interpolation; so it is trained, and so we look at it.
 #
 # **Predict before you run:** the pair that touches has one class, and perhaps one colour. The
 # network gets the window around the one, then the window around the other; nothing else differs.
@@ -169,18 +171,23 @@ def middle(patches):
     return patches[:, :, config.context : -config.context, config.context : -config.context]
 
 
+def enlarged(masks):
+    """[K, 28, 28] -> [K, 56, 56], as finely as the network is taught."""
+    return F.interpolate(masks[:, None], scale_factor=2, mode="bilinear")[:, 0]
+
+
 @torch.no_grad()
 def look(patches):
-    """Masks [K, 28, 28] and scores [K], both in 0…1."""
+    """Masks [K, 56, 56] and scores [K], both in 0…1."""
     answer = model.network(normalised(patches))
-    return model.masks(answer.codes.flatten(1)).sigmoid(), answer.scores.flatten().sigmoid()
+    return enlarged(model.masks(answer.codes.flatten(1))).sigmoid(), answer.scores.flatten().sigmoid()
 
 
 # %% id="two-windows" alt="Two patches of the same picture, each with one of two touching objects in its middle: the network's mask in the first covers the first object, in the second the second object."
 two = torch.tensor([canonical_window(target.boxes[i].tolist()) for i in (first, second)])
 patches = cut(image, two)
 masks, scores = look(patches)
-true = crop_windows(target.masks[[first, second], None].float(), two, config.mask_size)[:, 0]
+true = crop_windows(target.masks[[first, second], None].float(), two, config.mask_target)[:, 0]
 titles = [f"answer {i}, score {s:.2f}" for i, s in enumerate(scores, 1)] + ["truth 1", "truth 2"]
 plotting.show_patches(middle(patches).repeat(2, 1, 1, 1), torch.cat([masks, true]), titles, columns=4)
 
@@ -321,20 +328,20 @@ for name, sizes in {
     print(f"{name}: {sizes[0]:,} features, {sizes[1]} cells: full {full:,}, rank {sizes[2]}: {low:,}")
 
 # %% [markdown] id="rank-text"
-# The way out: two linear layers, from the features to a **code** of $R$ numbers, and from the code
-# to the mask. What is lost? Masks are no random pictures. Take the true masks of many objects in
-# canonical position, and look for the patterns of which they are mixtures (the singular vectors;
-# in statistics this is called principal component analysis).
+# (That 3136 stands in both lines is chance.) The way out: two linear layers, from the features to a
+# **code** of $R$ numbers, and from the code to the mask. What is lost? Masks are no random pictures.
+# Take the true masks of many objects in canonical position, and look for the patterns of which they
+# are mixtures (the singular vectors; in statistics this is called principal component analysis).
 
 # %% id="collect"
-def canonical_patches(pairs):
+def canonical_patches(pairs, cells=config.mask_size):
     """All objects of some images in canonical position: patches [K, 3, S, S], masks [K, 28, 28]."""
     patches, masks = [], []
     for picture, truth in pairs:
         things = objects_of(truth)
         windows = torch.tensor([canonical_window(b) for b in things.boxes.tolist()]).reshape(-1, 4)
         patches.append(cut(picture, windows))
-        masks.append(crop_windows(things.masks[:, None].float(), windows, config.mask_size)[:, 0])
+        masks.append(crop_windows(things.masks[:, None].float(), windows, cells)[:, 0])
     return torch.cat(patches), torch.cat(masks)
 
 
@@ -353,7 +360,7 @@ plotting.feature_maps(patterns[:12].reshape(-1, *average.shape), names, signed=T
 
 # %% id="rebuilt" alt="Six masks of objects the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 the shapes are recognisable, with 64 nearly the true masks, which stand in the last row."
 def mask_iou(a, b):
-    """The IoU of each mask [K, 28, 28] with its partner, [K]."""
+    """The IoU of each mask [K, h, w] with its partner, [K]."""
     return (a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)
 
 
@@ -364,7 +371,7 @@ def rebuild(masks, count):
 
 picked = test_masks[:: max(1, len(test_masks) // 6)][:6]
 grid = {r: rebuild(picked, r) for r in (4, 16, 64)}
-titles = [f"{r}: IoU {v:.2f}" for r in grid for v in mask_iou(grid[r] >= 0.5, picked >= 0.5)]
+titles = [f"{r} patterns: {v:.2f}" for r in grid for v in mask_iou(grid[r] >= 0.5, picked >= 0.5)]
 pictures = [*torch.cat([*grid.values(), picked]).clamp(0, 1)]
 plotting.show_images(pictures, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
 
@@ -374,10 +381,18 @@ for r in (0, 4, 16, 64, 128):
     print(f"{r:3d} patterns: mean IoU {fit:.2f}")
 
 # %% [markdown] id="rank-read"
-# The first patterns say "larger", "flatter", "upright", the later ones move the outline. With
-# none of them every answer is the mean mask. A few dozen numbers say most of a mask of 784 cells,
+# Orange cells of a pattern are added to the mean mask, purple ones taken away (or the other way
+# round, if its number is negative). The first patterns say "larger", "flatter", "upright", the
+# later ones move the outline. With none of them every answer is the mean mask. The numbers over
+# the rebuilt masks are their IoU with the truth, cut at one half; the squared error falls with
+# every pattern, the IoU of a single mask need not. A few dozen numbers say most of a mask of 784 cells,
 # and thin parts need the rest. That is what the second layer has to learn: $R$ patterns; and the
 # first one how much of each.
+#
+# Here is the whole network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says
+# what the margin is for. The trunk is a small ResNet ([lesson 03](03_backbones.ipynb)) with a
+# stride of 8, which makes 13 × 13 cells. The three outer cells on each side are thrown away, and 7 × 7
+# stay for the 56 × 56 px of the window. Both answers are read from one code.
 
 # %% id="network-diagram" alt="A diagram: the patch goes through the trunk to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
 from itertools import pairwise
@@ -420,7 +435,8 @@ print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(ma
 # mixtures of $R$ patterns.
 #
 # Does that hurt? Train this part anew, with several ranks and with the full layer, on the same
-# features from the trunk. (A ReLU would not help to save anything; you may try one.)
+# features from the trunk, from the mean mask on (biases are counted in). (A ReLU would not help to
+# save anything; you may try one.)
 
 # %% id="rank-features"
 @torch.no_grad()
@@ -440,6 +456,7 @@ def train_mask_layer(rank, steps=120):
     torch.manual_seed(0)
     middle = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
     layer = torch.nn.Sequential(*map(torch.nn.Linear, middle[:-1], middle[1:]))
+    layer[-1].bias.data = y.float().mean(dim=0).clamp(0.01, 0.99).logit()  # begin with the mean mask
     optimizer = torch.optim.AdamW(layer.parameters(), lr=2e-3, weight_decay=0.05)
     for _ in range(steps):
         rows = torch.randint(len(x), (64,))
@@ -559,10 +576,10 @@ by_patches = torch.cat([some.scores.flatten() for some in one_by_one]).reshape(g
 print("windows:", list(grid.shape[:2]))
 
 # %% [markdown] id="slide-conv"
-# Now at once. The picture gets a grey border, so that windows may reach beyond it, and goes
-# through the trunk in one piece. Everything after the trunk is linear over 7 × 7 cells, or over
-# one: a 7 × 7 convolution and 1 × 1 convolutions. First only that part: slide a frame of 7 × 7
-# cells over the map, or convolve.
+# Now at once. The picture gets a grey border, so that windows may reach beyond it, and goes through
+# the trunk in one piece. Each linear layer after the trunk reads 7 × 7 cells, or one: it is a 7 × 7
+# convolution or a 1 × 1 convolution (a ReLU works on one number and never minds). First only that
+# part: slide a frame of 7 × 7 cells over the map, or convolve.
 
 # %% id="slide-heads" tags=["nbval-check-output"]
 border = config.patch // 2 + config.context
@@ -662,14 +679,14 @@ print("scores fall:", bool((scores.diff() <= 0).all()), " masks:", list(masks.sh
 
 # %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask, bright in the middle."
 patch = crop_windows(image, windows[:1], 224, fill=0.5)[0]
-views = {"what it sees": patch, "the soft mask": soft[0]}
+views = {"what it sees": patch, f"soft, cut at {config.mask_threshold}": soft[0]}
 title = f"the best of all: score {scores[0]:.2f}"
 plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=title)
 
 # %% [markdown] id="paste-read"
 # Right, the mask as it leaves the network: one probability a cell. It is stretched to the window
-# and cut at a threshold. The paper and its code use 0.2 on COCO, not 0.5: a soft outline is
-# drawn a little wide, and thin parts survive.
+# and cut at a threshold. The paper and its code use 0.2 on COCO, our network the
+# number over the picture, not 0.5: a soft outline is drawn a little wide, and thin parts survive.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -733,21 +750,21 @@ plotting.training_curve(losses, title="Sixteen patches, over and over")
 
 # %% id="overfit-picture" alt="Patches of the batch with an object: above the masks that the network draws after sixty steps, below the true ones, which they resemble closely."
 def draw_masks(network, patches):
-    """[K, 3, S, S] -> masks [K, 28, 28] in 0…1."""
+    """[K, 3, S, S] -> masks [K, 56, 56] in 0…1."""
     with network.evaluating():
-        return network.masks(network.network(normalised(patches)).codes.flatten(1)).sigmoid()
+        return enlarged(network.masks(network.network(normalised(patches)).codes.flatten(1))).sigmoid()
 
 
 rows = (batch.labels > 0).nonzero()[:8, 0]
 answers, truth = draw_masks(learner, batch.images[rows]), batch.masks[rows]
-truth = F.avg_pool2d(truth[:, None], 2)[:, 0]  # [8, 56, 56] -> [8, 28, 28]
 titles = [f"IoU {v:.2f}" for v in mask_iou(answers >= 0.5, truth >= 0.5)] + ["truth"] * len(rows)
 inside = middle(batch.images[rows])
 plotting.show_patches(torch.cat([inside, inside]), torch.cat([answers, truth]), titles, columns=len(rows))
 
 # %% [markdown] id="overfit-read"
-# It can. Now for real, a quarter of a minute from random weights, on images that are not for
-# measuring. **Predict before you run:** what will a network of this kind learn *first*?
+# It can: what it has seen sixty times it draws to the cell. Now for real, a quarter of a minute from
+# random weights, on images that are not for measuring. **Predict before you run:** what will a
+# network of this kind learn *first*?
 
 # %% id="live" alt="The loss of masks and scores over forty training steps: a quick fall, then a slow one."
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
@@ -762,17 +779,18 @@ some = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
 rows = {"40 steps": draw_masks(learner, test_patches[some]), "shipped": draw_masks(model, test_patches[some])}
 inside = middle(test_patches[some])
 titles = [name for name in [*rows, "truth"] for _ in some]
-stack = torch.cat([*rows.values(), test_masks[some]])
+test_fine = canonical_patches(samples, config.mask_target)[1]  # [K, 56, 56]
+stack = torch.cat([*rows.values(), test_fine[some]])
 plotting.show_patches(inside.repeat(3, 1, 1, 1), stack, titles, columns=6)
 
 # %% id="live-numbers" tolerance=0.06
 fits = {
-    "the mean mask, whatever the picture": average.expand(len(test_masks), -1, -1),
+    "the mean mask, whatever the picture": enlarged(average.expand(len(test_fine), -1, -1)),
     "after 40 steps": draw_masks(learner, test_patches),
     "shipped": draw_masks(model, test_patches),
 }
 for name, answers in fits.items():
-    print(f"{name:36s} mean IoU {mask_iou(answers >= 0.5, test_masks >= 0.5).mean():.2f}")
+    print(f"{name:36s} mean IoU {mask_iou(answers >= 0.5, test_fine >= 0.5).mean():.2f}")
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
@@ -784,19 +802,22 @@ for name, answers in fits.items():
 # It was trained in two runs. The first, long one saw patches with 8 pixels around them, which are quick
 # to compute. In the second each patch has 24 pixels around it, so that the trunk meets the neighbours
 # that it will meet in an image, and zeros no more; `seglib results` has the figures after either.
-# Below, both commands, and the losses of the second run.
+# Below, both commands, and the losses of the second run; they fall little, for it begins
+# where the first one ended.
 
 # %% id="shipped-curve" alt="The training loss of the shipped network in its second run, mask and score apart, over its steps: the mask's is noisy and falls slowly all the way, the score's, with its small weight, lies far below."
 from seglib.pretrained import record
 
 course = record("deepmask")
 history = History.from_dict(course["history"])
-print(f"{course['command']}\n{course['minutes']} minutes, {course['parameters']:,} parameters")
+print(*course["command"].split(" && "), sep="\n")
+print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
 plotting.training_curve(history.parts, title="The shipped DeepMask")
 
 # %% [markdown] id="recall"
 # #### Average recall, between a floor and a ceiling
 #
+# Lesson 01's average precision will not do: it asks for classes and charges for every false alarm.
 # Proposals name no classes and a detector will sort them out later, so false ones cost little; what
 # counts is that every object is covered. Take the best $N$ proposals of an image. An object is
 # **recalled** at a threshold $t$ if one of them has an IoU of at least $t$ with it. **Average
@@ -855,7 +876,7 @@ print(f"AR@100: floor {low:.2f}, DeepMask {ours:.2f}, ceiling {high:.2f}: {ours 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# ### Ten times the same object
+# ### Many windows, one object
 #
 # **Predict before you run:** these are the ten best proposals of our picture. How many different
 # objects are in them?
@@ -866,13 +887,17 @@ titles = [f"{s:.2f}" for s in scores[:10]]
 plotting.show_patches(inside, soft[:10] >= config.mask_threshold, titles, columns=10)
 
 # %% id="distinct" tolerance=0.3
-distinct = []
-for some, (_, truth) in zip(learned, samples[:count], strict=True):
-    overlap = ops.mask_iou(some.masks[:10], objects_of(truth).masks)
+def fits_of_ten(some, things):
+    """How many of the ten best fit an object, and how many objects they fit."""
+    overlap = ops.mask_iou(some.masks[:10], things.masks)
     good = overlap.amax(dim=1) >= 0.5 if overlap.shape[1] else torch.zeros(0)
-    distinct.append((good.sum().item(), len(overlap[good.bool()].argmax(dim=1).unique())))
+    return good.sum().item(), len(overlap[good.bool()].argmax(dim=1).unique())
+
+
+print("of our picture's ten best, {} fit an object; they fit {} different objects".format(*fits_of_ten(proposals, target)))
+distinct = [fits_of_ten(p, objects_of(t)) for p, (_, t) in zip(learned, samples[:count], strict=True)]
 hits, objects = (sum(column) / count for column in zip(*distinct, strict=True))
-print(f"of an image's ten best, {hits:.1f} fit an object; they fit {objects:.1f} different objects")
+print(f"on average over {count} images, {hits:.1f} fit an object; they fit {objects:.1f} different objects")
 
 # %% [markdown] id="duplicates-read"
 # A window one step aside, or one scale further, sees the same object and scores nearly as high.
@@ -947,7 +972,7 @@ def close_ups(rows, words):
     return plotting.show_patches(inside, shapes, [f"{words} {row[0]:.2f}" for row in rows], columns=6)
 
 
-# %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, such as wheels, pieces of scenery, and several objects taken together."
+# %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, pieces of scenery between other things, and several objects taken together."
 alarms = []
 for some, (picture, truth) in zip(learned, samples[:count], strict=True):
     some = without_doubles(some)
@@ -957,10 +982,10 @@ for some, (picture, truth) in zip(learned, samples[:count], strict=True):
 close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
-# Parts of things, mostly: a wheel, a stripe, whatever is compact, centred and set off from its
-# surroundings. Nobody can see in a wheel that it is no object; it is none because nobody annotated
-# wheels. **What counts as an object is a decision of those who annotate**, and with no class to
-# hold on to, the score has to guess it.
+# Pieces, mostly: a part of a thing, what shows between two others, something that nobody listed;
+# whatever is compact, centred and set off from its surroundings. Nobody can see in a wheel that it
+# is no object; it is none because nobody annotated wheels. **What counts as an object is a decision
+# of those who annotate**, and with no class to hold on to, the score has to guess it.
 #
 # ### Which objects are missed?
 
@@ -969,6 +994,12 @@ letters = {"s": "small", "m": "medium", "l": "large"}
 sizes = {letters[k[2]]: v for k, v in figures["DeepMask"].items() if k[2] in letters and v >= 0}
 tops = {letters[k[2]]: v for k, v in figures["perfect network"].items() if k[2] in letters and v >= 0}
 plotting.bars(sizes, ceiling=tops, title="AR@1000 by size, and its ceiling")
+
+# %% [markdown] id="by-size-read"
+# Look at the gaps as well as at the bars. Small objects need not be the losers: their windows give
+# them as many cells as the large ones have. In Pocket COCO the bars come in the order of their
+# ceilings: where even perfect knowledge of the cells loses, the network does, too. So ask for
+# shape more than for size. Which objects got the worst masks?
 
 # %% id="missed" alt="Six objects of which no proposal has a good mask, in canonical position, with their true masks: thin, broken into parts, or hidden behind others."
 worst = []
@@ -979,12 +1010,14 @@ for some, (picture, truth) in zip(learned, samples[:count], strict=True):
 close_ups(sorted(worst, key=lambda row: row[0])[:6], "IoU")
 
 # %% [markdown] id="missed-read"
-# Painted is the truth; the number is the best IoU among a thousand proposals. Look at the
-# shapes. Thin and branching ones: an error of one cell on each side of a bar of two cells halves
-# the IoU, and the rank smooths such parts away. Hidden ones, of which a strip or two pieces are
-# left: what lies in the *middle* of their box is often another object, so the window points at the
-# wrong one. The canonical position is a convention about boxes, and some objects are not where
-# their box is.
+# Painted is the truth; the number is the best IoU among a thousand proposals. Look at the cross
+# first, then at the shapes.
+#
+# - **Hidden** ones in a crowd, of which a strip or two pieces are left: what lies in the *middle*
+#   of their box is often the object that covers them, so the window points at the wrong one. The
+#   canonical position is a convention about boxes, and some objects are not where their box is.
+# - **Thin and branching** ones: an error of one cell on each side of a bar of two cells halves the
+#   IoU, and the rank smooths such parts away.
 
 # %% [markdown] id="try"
 # ## Try it
