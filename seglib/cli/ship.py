@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seglib.models.base import Segmenter
     from seglib.training.config import History
 
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 LARGEST = 6 * MEGABYTE
 RESULTS = "results.jsonl"
 

@@ -67,7 +67,7 @@ class CascadeRCNNConfig(MaskRCNNConfig):
     @classmethod
     def pocket(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
         """Mask R-CNN's pocket network with three smaller box heads in a row."""
-        return cls(**{**_fields(MaskRCNNConfig.pocket()), "variant": variant, "box_hidden": 112})
+        return cls(**{**_fields(MaskRCNNConfig.pocket()), "variant": variant, "box_hidden": 96})
 
     @classmethod
     def paper(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
