@@ -78,8 +78,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) + (100 if fault == "long" else 0)))
         self.end_headers()
         body = data[: len(data) // 2] if fault == "drop" else data
+        server.sent[self.path] += len(body)  # before the client can have it all
         self.wfile.write(body)
-        server.sent[self.path] += len(body)
         if fault in ("drop", "long"):
             self.close_connection = True
 
