@@ -80,9 +80,10 @@ def identified(notebook: NotebookNode) -> list[str]:
 def small_steps(notebook: NotebookNode) -> list[str]:
     """Cells that a reader takes in at a glance."""
     counts = {cell.id: lines_of(cell.source) for cell in code_cells(notebook)}
+    whole = {cell.id: len(cell.source.splitlines()) for cell in code_cells(notebook)}
     bad = [
-        f"cell {i} has {n} lines, more than {MOST_LINES}"
-        for i, n in counts.items()
+        f"cell {i} has {n} lines, blank ones among them, more than {MOST_LINES}"
+        for i, n in whole.items()
         if n > MOST_LINES
     ]
     median = statistics.median(counts.values()) if counts else 0

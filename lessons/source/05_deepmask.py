@@ -151,7 +151,7 @@ plotting.show_window(image, window[0].tolist(), views, box=target.boxes[first])
 # network gets the window around the one, then the window around the other; nothing else differs.
 # Will it draw both objects, the larger one twice, or each time the one in the middle?
 
-# %% id="look"
+# %% id="cut"
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 
 
@@ -171,6 +171,7 @@ def middle(patches):
     return patches[:, :, config.context : -config.context, config.context : -config.context]
 
 
+# %% id="look"
 def enlarged(masks):
     """[K, 28, 28] -> [K, 56, 56], as finely as the network is taught."""
     return F.interpolate(masks[:, None], scale_factor=2, mode="bilinear")[:, 0]
