@@ -153,12 +153,17 @@ def test_a_figure_displays_itself_as_png_with_its_title_as_text() -> None:
     assert "From a convolution to masks by query" in bundle["text/plain"]
 
 
-def test_heavy_pictures_are_reduced_but_paper_stays_white() -> None:
+def test_heavy_pictures_are_reduced_but_paper_and_marks_keep_their_colours() -> None:
     noise = torch.rand(3, 400, 400, generator=torch.Generator().manual_seed(0))
     fig = plotting.show_images([noise, noise], ["a", "b"])
-    assert len(fig.png()) < 0.6 * len(style.encode_png(fig.pixels()))
+    fig.axes[0].plot([100, 300], [200, 200], color=style.GREEN, linewidth=8)
+    pixels = fig.pixels()
+    assert len(fig.png()) < 0.6 * len(style.encode_png(pixels))
     drawn = np.asarray(Image.open(io.BytesIO(fig.png())).convert("RGB"))
-    assert (drawn[0, 0] == 255).all()
+    for kept in ((255, 255, 255), style.rgb(2)):
+        places = (pixels == kept).all(-1)
+        assert places.sum() > 500
+        assert (drawn[places] == kept).all()
 
 
 def drawn(fig: plotting.Figure) -> np.ndarray:
@@ -496,6 +501,15 @@ def test_bars_are_sorted_and_a_missing_class_says_so() -> None:
     fig = plotting.bars({"dog": 0.5, "bird": 0.9, "sky": float("nan")})
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["bird", "dog", "sky"]
     assert "absent" in words(fig)
+
+
+def test_bars_keep_the_names_own_order_when_asked() -> None:
+    fig = plotting.bars({"small": 0.5, "medium": 0.9, "large": 0.7}, ranked=False)
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == [
+        "small",
+        "medium",
+        "large",
+    ]
 
 
 def test_bars_and_ceilings_look_as_their_legend_says() -> None:

@@ -17,7 +17,7 @@ from seglib.plotting import (
     show_window_labels,
     show_window_scores,
 )
-from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE
+from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE
 from seglib.plotting.windows import _extent
 from seglib.structures import Instances, Target
 
@@ -68,9 +68,20 @@ def test_every_windows_middle_wears_the_colour_of_its_label():
     fig = show_window_labels(IMAGE, {"1": (windows, labels)}, (24.0, 10, 40, 22))
     drawn = {to_hex(line.get_color()): line.get_xydata() for line in fig.axes[0].lines}
     assert drawn[GREEN.lower()].tolist() == [[32, 16]]
-    assert drawn[ORANGE.lower()].tolist() == [[16, 16]]
+    assert drawn[PURPLE.lower()].tolist() == [[16, 16]]
     assert len(drawn[GREY.lower()]) == 10
     assert "1 positive of 12" in fig.axes[0].get_title()
+
+
+@pytest.mark.parametrize(
+    ("box", "corner"), [((24.0, 10, 40, 22), (24, 8)), ((40.0, 0, 48, 4), (32, 0))]
+)
+def test_a_panel_shows_a_windows_size_about_the_object_and_in_the_picture(box, corner):
+    windows = sliding_windows((32, 48), (32, 48), 16, 16)
+    axes = show_window_labels(IMAGE, {"1": (windows, -torch.ones(3, 4))}, box).axes[0]
+    (dashed,) = [patch for patch in axes.patches if patch.get_linestyle() == "--"]
+    assert dashed.get_xy() == corner
+    assert (dashed.get_width(), dashed.get_height()) == (16, 16)
 
 
 def test_patches_wear_their_masks_and_need_one_each():

@@ -753,7 +753,7 @@ print(f"and a hundred wrong ones: AP {average_precision(junk_scores.numpy(), jun
 # %% id="ap-thresholds" alt="Ten horizontal bars, AP at each IoU threshold: highest at 0.50, falling in steps, zero at 0.95."
 steps = [0.5 + 0.05 * i for i in range(10)]
 by_threshold = {f"IoU {t:.2f}": average_precision(scores.numpy(), match(overlaps, scores, t).numpy(), 4) for t in steps}
-plotting.bars(by_threshold, title=f"AP at each threshold; their mean, COCO's AP, is {sum(by_threshold.values()) / 10:.3f}")
+plotting.bars(by_threshold, ranked=False, xlabel="AP", title=f"AP at each threshold; their mean, COCO's AP, is {sum(by_threshold.values()) / 10:.3f}")
 
 # %% [markdown] id="ap-thresholds-read"
 # Compare two rows of the overlaps with the bars. At 0.70 the confident detection on A (IoU 0.67)

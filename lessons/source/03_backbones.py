@@ -1070,7 +1070,7 @@ cases = {"evaluation mode, any batch": accuracy(network, mixed)}
 for size in (64, 8, 2, 1):
     cases[f"training mode, mixed batches of {size}"] = accuracy(network, mixed, "train", size)
 cases["training mode, 16 of one class each"] = accuracy(network, in_order, "train", 16)
-plotting.bars(cases, title="The same network, the same crops", xlabel="accuracy")
+plotting.bars(cases, ranked=False, title="The same network, the same crops", xlabel="accuracy")
 
 # %% [markdown] id="forgotten-eval-read"
 # On Pocket COCO, large mixed batches do so little harm that you would not notice, and sorted ones
@@ -1144,6 +1144,7 @@ plotting.bars(
     shares,
     title="Objects that are smaller than one cell",
     xlabel="share of all objects",
+    ranked=False,
     caption=f"Images of 128 px; {len(areas)} objects, by the area of their masks.",
 )
 

@@ -860,7 +860,7 @@ plotting.confusion_heatmap(tables["8s"], names)
 by_class = dict(zip(names, class_iou(tables["8s"]).tolist(), strict=True))
 limits = dict(zip(names, class_iou(perfect["8s"]).tolist(), strict=True))
 occurring = {name: value for name, value in by_class.items() if value == value}  # nan: never there
-plotting.bars(occurring, ceiling=limits, title="FCN-8s, IoU by class")
+plotting.bars(occurring, ceiling=limits, xlabel="IoU", title="FCN-8s, IoU by class")
 
 # %% [markdown] id="class-read"
 # The number is the bar's own, the red mark is its ceiling. Two things pull a class down. Where the
@@ -883,7 +883,7 @@ for labels, (_, truth) in zip(predicted["8s"], samples, strict=True):
             if low <= area < high and label in known and mask.any():
                 values.append((labels[mask] == label).float().mean())
 shares = {f"{name} ({len(v)} objects)": sum(v).item() / len(v) for name, v in found.items() if v}
-plotting.bars(shares, title="Share of an object's pixels with the right class")
+plotting.bars(shares, ranked=False, xlabel="share of its pixels with the right class", title="By the object's size")
 
 # %% id="by-distance" tolerance=0.02
 from scipy.ndimage import distance_transform_edt

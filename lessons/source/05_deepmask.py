@@ -236,7 +236,7 @@ for window in ((0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49), (-28, -35, 84,
 # is resized by $2^{-2}, 2^{-1.5}, \dots, 2^{2}$ under a window of constant size. Below are the
 # grids of three scales, and what each window is to *one* object.
 
-# %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are green and those around them orange; half an octave away orange dots remain; two octaves away all are grey."
+# %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them purple; half an octave away purple dots remain; two octaves away all are grey."
 from seglib.ops.canonical import window_labels
 
 grids = model.windows(target.size)  # nine times [h, w, 4]
@@ -929,7 +929,7 @@ for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
 # tell a class from it? Below, the scores of windows in canonical position, for the two most
 # frequent classes, and of negative windows.
 
-# %% id="scores-figure" alt="Three histograms of scores: those of two classes lie on top of each other near 1, those of negative windows near 0."
+# %% id="scores-figure" alt="Bars for the scores of three groups of windows, side by side: those of two classes stand together near 1, those of negative windows near 0."
 labels = torch.cat([objects_of(t).labels for _, t in practice])
 canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
 common = labels.bincount().topk(2).indices.tolist()
@@ -942,7 +942,7 @@ plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in 
 
 # %% [markdown] id="misconception-class"
 # **The score says "an object, whole, in the middle". It does not say which, and it does not say
-# that the mask is good.** The two classes lie on top of each other. A proposal has no name; all
+# that the mask is good.** The two classes have their bars in the same places. A proposal has no name; all
 # labels are 1. Naming is the work of whoever takes the proposals, and that is R-CNN's second stage.
 #
 # Is at least a high score a good mask? Compare the score of each proposal with the IoU that it
@@ -994,7 +994,7 @@ close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 letters = {"s": "small", "m": "medium", "l": "large"}
 sizes = {letters[k[2]]: v for k, v in figures["DeepMask"].items() if k[2] in letters and v >= 0}
 tops = {letters[k[2]]: v for k, v in figures["perfect network"].items() if k[2] in letters and v >= 0}
-plotting.bars(sizes, ceiling=tops, title="AR@1000 by size, and its ceiling")
+plotting.bars(sizes, ceiling=tops, ranked=False, xlabel="AR@1000", title="Recall by the objects' size")
 
 # %% [markdown] id="by-size-read"
 # Look at the gaps as well as at the bars. Small objects need not be the losers: their windows give

@@ -19,7 +19,7 @@
 # **You need first** [lesson 03](03_backbones.ipynb) (feature pyramid), [lesson
 # 04](04_fcn.ipynb) (score maps, the tent, the ceiling), IoU and AP from [lesson
 # 01](01_images_masks_coco.ipynb).
-# **Time** about 90 minutes to read, about a minute to run.
+# **Time** about 90 minutes to read, one to two minutes to run.
 
 # %% id="imports"
 import torch
@@ -983,7 +983,7 @@ shares = {
     for reason, count in counts.items()
     if reason != "found"
 }
-plotting.bars(shares, title="Objects that are not found, by cause", limit=None)
+plotting.bars(shares, xlabel="share of the objects of that size", title="Objects that are not found, by cause", limit=None)
 
 # %% [markdown] id="causes-read"
 # In Pocket COCO the two sizes fail differently. A small object that is not found is most

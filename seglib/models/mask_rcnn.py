@@ -5,7 +5,7 @@ name and correct it; add a third, small, fully convolutional branch that says fo
 box whether it is the object's. Reading without rounding (RoIAlign) is what makes pixels come right.
 
     image [B, 3, H, W]
-      ResNet + FPN      -> pyramid, strides 4, 8, 16, 32 (and 64), F channels
+      ResNet + FPN      -> pyramid, strides 4, 8, 16, 32 (and 64), F channels; pocket() has 2, too
       RPN               -> proposals [n, 4] an image                      (nn/rpn.py)
       RoIAlign 7x7      -> box head  -> class logits [R, K], deltas [R, K, 4]
       NMS by class      -> detections [d, 4]

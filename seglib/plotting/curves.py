@@ -166,9 +166,10 @@ def bars(
     xlabel: str = "",
     ceiling: Mapping[str, float] | None = None,
     limit: float | None = 1.0,
+    ranked: bool = True,
     caption: str = "",
 ) -> Figure:
-    """One horizontal bar a name, best first, its number at its end.
+    """One horizontal bar a name, its number at its end.
 
     Args:
         values: name → length of its bar; NaN is written as absent.
@@ -177,9 +178,12 @@ def bars(
         ceiling: name → the most that could be reached, a red mark across the bar's row; the
             numbers then stand inside the bars, so that none is taken for a mark's.
         limit: where the axis ends, a little air aside; None for the longest bar.
+        ranked: the longest first; False keeps the names' own order, as of sizes or thresholds.
         caption: under it.
     """
-    ordered = sorted(values.items(), key=lambda item: (np.isnan(item[1]), -item[1]))
+    ordered = list(values.items())
+    if ranked:
+        ordered.sort(key=lambda item: (np.isnan(item[1]), -item[1]))
     fig, grid = figure(panel=(6.2, 0.7 + 0.24 * len(ordered)), caption=caption)
     axes: Axes = grid[0, 0]
     names = [name for name, _ in ordered]
@@ -224,7 +228,7 @@ def histogram(
     log: bool = False,
     caption: str = "",
 ) -> Figure:
-    """How numbers are spread; several named groups as shares of their own total."""
+    """How numbers are spread; several named groups side by side, as shares of their own total."""
     named = groups if isinstance(groups, Mapping) else {"": groups}
     arrays = {name: to_numpy(values).ravel() for name, values in named.items()}
     joined = np.concatenate(list(arrays.values()))
@@ -232,10 +236,12 @@ def histogram(
     edges = 10**edges if log and isinstance(bins, int) else edges
     fig, grid = figure(panel=(5.2, 2.7), caption=caption)
     axes = grid[0, 0]
-    for shade, (name, values) in zip(PALETTE, arrays.items(), strict=False):
-        weights = np.full(len(values), 1 / len(values)) if len(arrays) > 1 else None
-        axes.hist(values, edges, weights=weights, histtype="step", color=shade, linewidth=1.8)
-        axes.hist(values, edges, weights=weights, color=shade, alpha=0.3, label=name)
+    if len(arrays) > 1:
+        shares = [np.full(len(values), 1 / len(values)) for values in arrays.values()]
+        shades = list(PALETTE[: len(arrays)])
+        axes.hist(list(arrays.values()), edges, weights=shares, color=shades, label=list(arrays))
+    else:
+        axes.hist(joined, edges, color=BLUE, edgecolor="white", linewidth=0.4)
     axes.set(title=title, xlabel=xlabel, ylabel="share" if len(arrays) > 1 else "count")
     axes.set_xscale("log" if log else "linear")
     if len(arrays) > 1:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Bytes = NDArray[np.uint8]
+Shade = tuple[int, int, int]  # red, green, blue in 0…255
+PAPER: Shade = (255, 255, 255)
 DRAWING = 4096  # colours: a picture with fewer is a drawing, not a photograph
 EXACT = 48  # of a drawing's 256: its commonest colours, which fill areas
 SEEN = 20  # of 255: at the rims of letters nobody sees a channel off by so little
 
 
-def encode_png(pixels: Bytes, colors: int | None = None) -> bytes:
-    """PNG bytes of uint8 [H, W, 3], reduced to `colors` shades when given.
+def encode_png(pixels: Bytes, colors: int | None = None, kept: Sequence[Shade] = ()) -> bytes:
+    """PNG bytes of uint8 [H, W, 3], reduced to `colors` shades when given, `kept` among them.
 
     Without them, a drawing gets a palette of 256 where that changes nothing to be seen: the
     many colours are those of the rims of its letters, and the file is a third as long.
     """
     image = Image.fromarray(pixels)
     if colors is not None:
-        image = _reduce(image, colors)
+        image = _reduce(pixels, colors, [PAPER, *kept])
     elif image.getcolors(DRAWING) is not None:
         image = _as_drawing(pixels) or image
     buffer = io.BytesIO()
@@ -49,14 +52,15 @@ def _as_drawing(pixels: Bytes) -> Image.Image | None:
     return result
 
 
-def _reduce(image: Image.Image, colors: int) -> Image.Image:
-    """Fewer colours, dithered, with a paper that stays white."""
-    shades = image.quantize(colors - 1, method=Image.Quantize.MEDIANCUT)
-    reduced = image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG)
-    indices = np.array(reduced)
-    indices[(np.asarray(image) == 255).all(-1)] = colors - 1
-    palette = list(shades.getpalette() or [])[: 3 * (colors - 1)]
-    palette += [255] * (3 * colors - len(palette))
+def _reduce(pixels: Bytes, colors: int, kept: Sequence[Shade]) -> Image.Image:
+    """Fewer colours, dithered; marks and paper in one of the `kept` shades stay as they are."""
+    image, free = Image.fromarray(pixels), colors - len(kept)
+    shades = image.quantize(free, method=Image.Quantize.MEDIANCUT)
+    indices = np.array(image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG))
+    for place, shade in enumerate(kept, start=free):
+        indices[(pixels == shade).all(-1)] = place
+    palette = list(shades.getpalette() or [])[: 3 * free]
+    palette += [0] * (3 * free - len(palette)) + [value for shade in kept for value in shade]
     result = Image.fromarray(indices)
     result.putpalette(palette)
     return result

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from seglib.errors import SeglibError
 from seglib.plotting.fitting import lay_out
-from seglib.plotting.png import encode_png
+from seglib.plotting.png import Shade, encode_png
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,7 +100,7 @@ class Figure(MatplotlibFigure):
         """The figure as PNG bytes without metadata; the same figure gives the same bytes."""
         pixels = self.pixels()
         data = encode_png(pixels)
-        return data if len(data) <= self.heavy else encode_png(pixels, colors=256)
+        return data if len(data) <= self.heavy else encode_png(pixels, 256, _marks())
 
     @property
     def title(self) -> str:
@@ -220,9 +220,19 @@ def color(index: int) -> str:
     return to_hex(tuple(turned.tolist()))
 
 
-def rgb(index: int) -> tuple[int, int, int]:
+def rgb(index: int) -> Shade:
     """`color(index)` as three bytes."""
-    red, green, blue = (round(255 * channel) for channel in to_rgb(color(index)))
+    return _bytes(color(index))
+
+
+@functools.cache
+def _marks() -> tuple[Shade, ...]:
+    """The shades that lines, dots and letters are drawn in."""
+    return tuple(_bytes(shade) for shade in (*PALETTE, GREY, PALE))
+
+
+def _bytes(shade: str) -> Shade:
+    red, green, blue = (round(255 * channel) for channel in to_rgb(shade))
     return red, green, blue
 
 

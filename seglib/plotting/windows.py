@@ -20,6 +20,7 @@ from seglib.plotting.style import (
     GREY,
     ORANGE,
     PALE,
+    PURPLE,
     SEQUENTIAL,
     VERMILION,
     Figure,
@@ -33,7 +34,7 @@ from seglib.plotting.style import (
 
 LIGHT = 40_000  # bytes: a lesson shows many of these pictures
 BEYOND = "#808080"  # what a window sees where there is no picture
-VERDICTS = {1: ("positive", GREEN), 0: ("not used", ORANGE), -1: ("negative", GREY)}
+VERDICTS = {1: ("positive", GREEN), 0: ("not used", PURPLE), -1: ("negative", GREY)}
 
 
 @styled
@@ -121,6 +122,9 @@ def show_window_labels(
 ) -> Figure:
     """Which of the windows of several scales are positive, negative or unused for one object.
 
+    One dot stands in the middle of each window; a dashed square about the object shows how
+    large the windows of the panel are.
+
     Args:
         image: float [3, H, W] in 0…1.
         scales: panel title → (windows [h, w, 4] in pixels of the image, labels [h, w] of 1, 0, -1).
@@ -129,21 +133,26 @@ def show_window_labels(
         caption: under all.
     """
     picture, (height, width) = as_rgb(image), as_rgb(image).shape[:2]
+    panel = 2.8
     fig, grid = figure(
-        len(scales), panel=(2.8, panel_height(image, 2.8)), title=title, caption=caption
+        len(scales), panel=(panel, panel_height(image, panel)), title=title, caption=caption
     )
     fig.heavy = LIGHT
     for axes, (name, (windows, labels)) in zip(grid.flat, scales.items(), strict=True):
         corners, marks = to_numpy(windows).reshape(-1, 4), to_numpy(labels).reshape(-1)
         bare(axes).imshow(picture, extent=(0, width, height, 0), alpha=0.55)
-        frame(axes, tuple(float(v) for v in box), ORANGE)
         middle = (corners[:, :2] + corners[:, 2:]) / 2
+        between = panel * 72 * np.ptp(middle[:, 0]) / (width * np.shape(windows)[1])  # points
+        small = float(np.clip(0.4 * between, 1.5, 4.5))
         for value, (word, shade) in reversed(VERDICTS.items()):
             chosen = middle[marks == value]
-            size = 6.5 if value > 0 else 4.5
-            axes.plot(*chosen.T, "o", color=shade, ms=size, mec="white", mew=0.6, label=word)
+            size = small + 2 * (value + 1)  # what is rarer is larger
+            axes.plot(
+                *chosen.T, "o", color=shade, ms=size, mec="white", mew=0.13 * small, label=word
+            )
+        frame(axes, tuple(float(v) for v in box), ORANGE)
         side = float(corners[0, 2] - corners[0, 0])
-        axes.add_patch(_size_of_window((width, height), side))
+        axes.add_patch(_size_of_window(box, side, (width, height)))
         axes.set(xlim=(-3, width + 3), ylim=(height + 3, -3))
         axes.set_title(f"{name}\n{int((marks > 0).sum())} positive of {len(marks)}")
     handles, words = grid[0, 0].get_legend_handles_labels()
@@ -151,10 +160,14 @@ def show_window_labels(
     return fig
 
 
-def _size_of_window(size: tuple[int, int], side: float) -> Rectangle:
-    """The outline of one window, in the middle of the picture."""
-    corner = ((size[0] - side) / 2, (size[1] - side) / 2)
-    return Rectangle(corner, side, side, fill=False, edgecolor=BLUE, linestyle="--", linewidth=1.4)
+def _size_of_window(box: Sequence[float], side: float, size: tuple[int, int]) -> Rectangle:
+    """The outline of a window about an object, moved into the picture (W, H) as far as it fits."""
+    places = []
+    for axis, length in enumerate(size):
+        low, high = sorted((0.0, length - side))
+        places.append(float(np.clip((box[axis] + box[axis + 2] - side) / 2, low, high)))
+    x, y = places
+    return Rectangle((x, y), side, side, fill=False, edgecolor=BLUE, linestyle="--", linewidth=1.4)
 
 
 @styled
