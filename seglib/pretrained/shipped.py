@@ -14,7 +14,7 @@ SHIPPED = {
     "fcn-8s": "6c76aa90d60eece8df8b3257f1869a41ede0096772984e7456ee3e4f937082d3",
     "deepmask": "d20375c557e0185434ec2483af40ce9db29dc894b16f50ffc19943655647f857",
     "mask_rcnn": "163c049a7282ed5e724a802b0d72a5c35eb0ac0e2b7cdc01b3e83555c488da23",
-    "cascade_rcnn": "97d83d122c93cf7beaf16c668febf0cc88033789d5739e3fda6e0191690b30ec",
+    "cascade_rcnn": "e077c90703026b22f057720530032da4d985ad11c85584ba1f491e504b6d9095",
 }
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
