@@ -145,3 +145,17 @@ def test_the_docstring_check_catches():
 def test_licences_are_there():
     assert "MIT License" in (ROOT / "LICENSE").read_text("utf-8")
     assert "CC BY 4.0" in (ROOT / "LICENSE-lessons").read_text("utf-8")
+
+
+def test_every_cited_paper_is_in_the_books_references() -> None:
+    cited = re.compile(r"arXiv[: ]+(\d{4}\.\d{4,5})")
+    known = set(cited.findall((ROOT / "book" / "references.bib").read_text(encoding="utf-8")))
+    files = [*(ROOT / "lessons" / "source").rglob("*.py"), *(ROOT / "seglib").rglob("*.py")]
+    missing = {
+        number: file.relative_to(ROOT).as_posix()
+        for file in files
+        for number in cited.findall(file.read_text(encoding="utf-8"))
+        if number not in known
+    }
+    assert len(known) > 20
+    assert missing == {}, "add these to book/references.bib"
