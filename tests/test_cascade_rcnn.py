@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from seglib.errors import SeglibError
 from seglib.models import build_model
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
-from seglib.nn.box_sampling import label_boxes
-from seglib.ops.box_coder import decode_deltas
-from seglib.ops.boxes import clip_boxes
-from seglib.ops.proposals import select_detections
-from seglib.structures import Target
+from seglib.models.instance_targets import SizedTarget
+from seglib.nn.box_sampling import LabelledBoxes, label_boxes
+from seglib.ops.rcnn_losses import box_losses
+from seglib.structures import ImageBatch, Target
 from tests.helpers import golden
 from tests.modelling import randomize_statistics, some_categories
 
@@ -23,46 +23,135 @@ def tensors(group: dict) -> dict[str, Tensor]:
     return {name: torch.as_tensor(value) for name, value in group.items()}
 
 
-def refine(boxes: Tensor, deltas: Tensor, par: dict[str, Tensor], stage: int) -> Tensor:
+class Recorded(nn.Module):
+    """A head that answers what was recorded, whatever it is shown."""
+
+    def __init__(self, logits: Tensor, deltas: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+        self.deltas = nn.Parameter(deltas[:, None])
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        return self.logits[: len(pooled)], self.deltas[: len(pooled)]
+
+
+class Pooler(nn.Module):
+    """Pools nothing, and remembers which boxes it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, pyramid: object, boxes: list[Tensor]) -> Tensor:
+        self.seen.append(torch.cat(boxes))
+        return torch.zeros(len(self.seen[-1]), 1, requires_grad=True)
+
+
+def recorded_cascade(case: str, **options: object) -> tuple[CascadeRCNN, dict[str, Tensor]]:
+    """A model whose three heads answer as in a golden case, and the case's parameters."""
+    par, given = (tensors(CASES[case][role]) for role in ("par", "in"))
+    classes = int(par["num_classes"]) if "num_classes" in par else given["logits_0"].shape[1] - 1
+    rows = len(given["proposals"])
+    config = replace(
+        CascadeRCNNConfig.pocket(),
+        stage_box_weights=tuple(tuple(w) for w in par["box_weights"].tolist()),
+        **options,
+    )
+    model = CascadeRCNN(config, some_categories(classes)).eval()
+    model.box_heads = nn.ModuleList(
+        Recorded(
+            # The recorded background is last, seglib's is first.
+            given.get(f"logits_{n}", torch.zeros(rows, classes + 1)).roll(1, dims=1),
+            given[f"deltas_{n}"],
+        )
+        for n in range(3)
+    )
+    model.box_pooler = Pooler()
+    return model, par
+
+
+def learn(
+    model: CascadeRCNN, drawn: LabelledBoxes, truth: SizedTarget, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[tuple[Tensor, Tensor]], list[LabelledBoxes]]:
+    """The labels [R] and wanted deltas [R, 4] of every stage; the mask head's boxes."""
+    asked = []
+
+    def spy(logits: Tensor, deltas: Tensor, labels: Tensor, wanted: Tensor, *rest: object):
+        asked.append((labels, wanted))
+        return box_losses(logits, deltas, labels, wanted, *rest)
+
+    monkeypatch.setattr("seglib.models.cascade_rcnn.box_losses", spy)
+    _, masked = model._box_loss((), [drawn], [truth], [tuple(truth.masks.shape[-2:])])
+    return asked, masked
+
+
+def recorded_training(
+    model: CascadeRCNN, par: dict[str, Tensor]
+) -> tuple[LabelledBoxes, SizedTarget]:
+    """The first stage's boxes and the objects of the golden training case."""
+    given = tensors(CASES["train"]["in"])
     size = (int(par["height"]), int(par["width"]))
-    weights = tuple(par["box_weights"][stage].tolist())
-    return clip_boxes(decode_deltas(boxes, deltas, weights), size)
+    masks = torch.zeros(len(given["gt_boxes"]), *size, dtype=torch.bool)
+    truth = SizedTarget(given["gt_boxes"], given["gt_classes"] + 1, masks)
+    drawn = label_boxes(given["proposals"], truth.boxes, truth.labels, model.foreground_iou)
+    return drawn, truth
 
 
-def test_training_stages_equal_the_recorded_ones() -> None:
-    par, given, out = (tensors(CASES["train"][role]) for role in ("par", "in", "out"))
-    boxes, background = given["proposals"], int(par["num_classes"])
-    for stage in range(3):
+@pytest.mark.parametrize(("variant", "masked_stage"), [("detectron2", 0), ("official", 2)])
+def test_training_stages_equal_the_recorded_ones(
+    variant: str, masked_stage: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ious = tuple(tensors(CASES["train"]["par"])["iou_thresholds"].tolist())
+    model, par = recorded_cascade("train", variant=variant, stage_ious=ious)
+    out, background = tensors(CASES["train"]["out"]), int(par["num_classes"])
+    asked, masked = learn(model, *recorded_training(model, par), monkeypatch)
+    for stage, (labels, wanted) in enumerate(asked):
+        boxes = model.box_pooler.seen[stage]
+        assert not boxes.requires_grad
         torch.testing.assert_close(boxes, out[f"input_boxes_{stage}"], rtol=0, atol=1e-3)
-        labelled = label_boxes(
-            boxes, given["gt_boxes"], given["gt_classes"] + 1, float(par["iou_thresholds"][stage])
-        )
         expected = out[f"classes_{stage}"]
-        assert torch.equal(labelled.labels, torch.where(expected == background, 0, expected + 1))
-        foreground = labelled.labels.nonzero()[:, 0]
+        assert torch.equal(labels, torch.where(expected == background, 0, expected + 1))
+        foreground = labels.nonzero()[:, 0]
         assert torch.equal(foreground, out[f"fg_index_{stage}"])
-        deltas = labelled.deltas(tuple(par["box_weights"][stage].tolist()))
         torch.testing.assert_close(
-            deltas[foreground], out[f"fg_targets_{stage}"], rtol=1e-4, atol=1e-4
+            wanted[foreground], out[f"fg_targets_{stage}"], rtol=1e-4, atol=1e-4
         )
-        boxes = refine(boxes, given[f"deltas_{stage}"], par, stage)
+    torch.testing.assert_close(
+        masked[0].boxes, out[f"input_boxes_{masked_stage}"], rtol=0, atol=1e-3
+    )
 
 
-def test_test_time_stages_equal_the_recorded_ones() -> None:
-    par, given, out = (tensors(CASES["test"][role]) for role in ("par", "in", "out"))
-    boxes = given["proposals"]
-    for stage in range(3):
+def test_boxes_that_a_stage_empties_do_not_reach_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, par = recorded_cascade("train")
+    drawn, truth = recorded_training(model, par)
+    with torch.no_grad():
+        model.box_heads[0].deltas[4] = torch.tensor([1e4, 0.0, 0.0, 0.0])  # far out of the image
+    asked, _ = learn(model, drawn, truth, monkeypatch)
+    counts = [len(labels) for labels, _ in asked]
+    rows = len(drawn.boxes)
+    assert counts == [rows, rows - 1, rows - 1]
+
+
+def test_test_time_stages_equal_the_recorded_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    par = tensors(CASES["test"]["par"])
+    model, _ = recorded_cascade(
+        "test",
+        score_threshold=float(par["score_thr"]),
+        nms_iou=float(par["nms_iou"]),
+        max_detections=int(par["max_detections"]),
+    )
+    given, out = (tensors(CASES["test"][role]) for role in ("in", "out"))
+    size = (int(par["height"]), int(par["width"]))
+    batch = ImageBatch(torch.zeros(1, 3, *size), [size])
+    monkeypatch.setattr(model, "first_stage", lambda images: (batch, (), None))
+    monkeypatch.setattr(model.rpn, "proposals", lambda rpn, sizes: [(given["proposals"], None)])
+    with torch.no_grad():
+        output = model([batch.tensor[0]])
+        (found,) = model.detect(output)
+    for stage, boxes in enumerate(model.box_pooler.seen):
         torch.testing.assert_close(boxes, out[f"input_boxes_{stage}"], rtol=0, atol=1e-3)
-        boxes = refine(boxes, given[f"deltas_{stage}"], par, stage)
-    mean = torch.stack([given[f"logits_{stage}"].softmax(1) for stage in range(3)]).mean(0)
-    torch.testing.assert_close(mean, out["mean_probs"], rtol=1e-5, atol=1e-6)
-    found = select_detections(
-        boxes,
-        mean[:, :-1],  # the recorded background is last
-        (int(par["height"]), int(par["width"])),
-        float(par["score_thr"]),
-        float(par["nms_iou"]),
-        int(par["max_detections"]),
+    torch.testing.assert_close(
+        output.probabilities, out["mean_probs"].roll(1, dims=1), rtol=1e-5, atol=1e-6
     )
     assert len(found.boxes) == len(out["boxes"]) == 28
     torch.testing.assert_close(found.boxes, out["boxes"], rtol=0, atol=1e-3)
@@ -177,3 +266,19 @@ def test_paper_presets_follow_their_reference() -> None:
     assert official.stage_ious == (0.5, 0.6, 0.7)
     assert official.stage_box_weights[2] == (30.0, 30.0, 15.0, 15.0)
     assert official.conventions == detectron2.conventions == "detectron2"
+
+
+def test_the_first_stage_learns_by_its_own_threshold(image: Tensor, target: Target) -> None:
+    """`stage_ious` holds for every stage, `foreground_iou` for none."""
+    losses = []
+    for options in ({}, {"foreground_iou": 0.95}, {"stage_ious": (0.2, 0.6, 0.7)}):
+        torch.manual_seed(0)
+        model = build_model("cascade_rcnn", some_categories(3), **options).eval()
+        torch.manual_seed(1)
+        losses.append(model.loss([image], [target])["box_1"].item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_cascade_has_as_many_of_each_as_stages() -> None:
+    with pytest.raises(SeglibError, match=r"as many of each as it has stages.*4"):
+        CascadeRCNNConfig(stage_ious=(0.5, 0.6, 0.7, 0.8))

@@ -18,6 +18,7 @@ from seglib.errors import SeglibError
 from seglib.metrics.average_precision import CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
 from seglib.metrics.mean_iou import SemanticEvaluator
+from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import masks_to_boxes
 from seglib.structures import IGNORE, Instances, Target
 
@@ -133,6 +134,8 @@ def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
 def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
     """Masks seen through a grid of size x size cells laid over each mask's own box.
 
+    Cells hold covered fractions, cut out and pasted as the R-CNNs' targets and answers are.
+
     Args:
         masks: bool [N, H, W].
         size: cells along each side, whatever the box's size.
@@ -140,17 +143,9 @@ def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
     Returns:
         bool [N, H, W]; nothing outside the box.
     """
-    rebuilt = torch.zeros_like(masks)
-    for mask, result, box in zip(masks, rebuilt, masks_to_boxes(masks).int().tolist(), strict=True):
-        x0, y0, x1, y1 = box
-        if x1 > x0:
-            inside = mask[None, None, y0:y1, x0:x1].float()
-            soft = F.adaptive_avg_pool2d(inside, size)
-            pasted = F.interpolate(
-                soft, size=(y1 - y0, x1 - x0), mode="bilinear", align_corners=False
-            )
-            result[y0:y1, x0:x1] = pasted[0, 0] >= 0.5
-    return rebuilt
+    boxes = masks_to_boxes(masks)
+    cells = crop_resize_masks(masks, boxes, size, threshold=None)
+    return paste_masks(cells, boxes, (masks.shape[-2], masks.shape[-1]))
 
 
 def _pool(maps: Tensor, stride: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -53,18 +53,23 @@ class ModelConfig:
         Raises:
             SeglibError: a field that this config does not have.
         """
-        known = [f.name for f in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise SeglibError(
-                f"{cls.__name__} has no field {', '.join(unknown)}: choose among {', '.join(known)}"
-            )
         rules: dict[str, Any] = {
             f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)
         }
+        _check_fields(cls, values)
         built = {k: _tuples(v) for k, v in values.items()}
         for name in rules.keys() & {k for k, v in built.items() if isinstance(v, dict)}:
+            _check_fields(rules[name], built[name])
             built[name] = rules[name](**built[name])
         return cls(**built)
+
+
+def _check_fields(config: type[Any], values: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(config)]
+    if unknown := sorted(set(values) - set(known)):
+        raise SeglibError(
+            f"{config.__name__} has no field {', '.join(unknown)}: choose among {', '.join(known)}"
+        )
 
 
 def _tuples(value: Any) -> Any:

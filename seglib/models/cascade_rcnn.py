@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from seglib.errors import SeglibError
 from seglib.models.base import ModelConfig
 from seglib.models.instance_targets import SizedTarget
 from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNOutput
@@ -47,12 +48,17 @@ Size = tuple[int, int]
 class CascadeRCNNConfig(MaskRCNNConfig):
     """How a Cascade Mask R-CNN is built; everything else is `MaskRCNNConfig`'s.
 
+    The stages' numbers stand in for `foreground_iou` and `box_weights`, which are not read.
+
     Attributes:
         variant: which reference it follows, see the head of this file.
         stage_ious: overlap from which a box is foreground, stage by stage; as many stages as
             there are numbers.
         stage_box_weights: scale of each stage's deltas: later corrections are smaller.
         stage_loss_weights: of each stage's two losses, in the official variant.
+
+    Raises:
+        SeglibError: no stage, or not the same number of stages in all three.
     """
 
     variant: Variant = "detectron2"
@@ -63,6 +69,12 @@ class CascadeRCNNConfig(MaskRCNNConfig):
         (30.0, 30.0, 15.0, 15.0),
     )
     stage_loss_weights: tuple[float, ...] = (1.0, 0.5, 0.25)
+
+    def __post_init__(self) -> None:
+        names = ("stage_ious", "stage_box_weights", "stage_loss_weights")
+        counts = {name: len(getattr(self, name)) for name in names}
+        if 0 in counts.values() or len(set(counts.values())) > 1:
+            raise SeglibError(f"a cascade has as many of each as it has stages, got {counts}")
 
     @classmethod
     def pocket(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
@@ -124,6 +136,11 @@ class CascadeRCNN(MaskRCNN):
         self.box_heads = nn.ModuleList(
             self._box_head(class_agnostic=True) for _ in self.config.stage_ious
         )
+
+    @property
+    def foreground_iou(self) -> float:
+        """Overlap from which a proposal is foreground for the first stage."""
+        return self.config.stage_ious[0]
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """The scores of every stage and the masks; corrections are for all classes alike."""

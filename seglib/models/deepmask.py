@@ -30,6 +30,7 @@ from torch import Tensor
 
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD, ModelConfig, Segmenter, Task
 from seglib.models.deepmask_config import DeepMaskConfig
+from seglib.models.instance_targets import check_targets
 from seglib.nn.distributed import global_mean_count, image_generators
 from seglib.nn.patch_sampling import GREY, Patches, PatchRules, draw_patches
 from seglib.nn.precision import at_least_float32
@@ -94,6 +95,7 @@ class DeepMask(Segmenter):
             min_side=config.min_side,
             positive_share=config.positive_share,
             negatives=config.negatives,
+            image_size=config.image_size,
         )
 
     @property
@@ -153,8 +155,13 @@ class DeepMask(Segmenter):
             return [self._propose(image) for image in images]
 
     def draw(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Patches:
-        """The training patches of a batch; what is drawn follows torch's generator."""
+        """The training patches of a batch; what is drawn follows torch's generator.
+
+        Raises:
+            SeglibError: another number of targets than images, or masks of another size.
+        """
         check_images(images)
+        check_targets(images, targets)
         generators = image_generators([target.image_id for target in targets])
         like = self.mean_mask
         with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
@@ -215,8 +222,7 @@ class DeepMask(Segmenter):
 
     def _resized(self, size: tuple[int, int], octave: float) -> tuple[int, int]:
         """(H, W) that the network sees at an octave."""
-        usual = self.config.image_size
-        factor = 2.0**octave * (1.0 if usual is None else usual / max(size))
+        factor = 2.0**octave * self.rules.usual_factor(size)
         return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
     def _propose(self, image: Tensor) -> Prediction:

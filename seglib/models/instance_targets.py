@@ -35,6 +35,24 @@ def scale_boxes(boxes: Tensor, old: Size, new: Size) -> Tensor:
     return boxes * boxes.new_tensor([across, down, across, down])
 
 
+def check_targets(images: Sequence[Tensor], targets: Sequence[Target]) -> None:
+    """Refuse targets that cannot belong to the images.
+
+    Raises:
+        SeglibError: another number of targets than images, or masks of another size than their
+            image.
+    """
+    if len(images) != len(targets):
+        raise SeglibError(f"{len(images)} images have {len(targets)} targets: give each one")
+    for image, target in zip(images, targets, strict=True):
+        if target.masks.shape[-2:] != image.shape[-2:]:
+            raise SeglibError(
+                f"target of image {target.image_id} has masks of size "
+                f"{list(target.masks.shape[-2:])} for an image of {list(image.shape[-2:])}: "
+                "resize both together"
+            )
+
+
 def sized_targets(
     images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch, classes: int
 ) -> list[SizedTarget]:
@@ -52,8 +70,7 @@ def sized_targets(
         SeglibError: another number of targets than images, masks of another size than their
             image, or a label outside 1…C.
     """
-    if len(images) != len(targets):
-        raise SeglibError(f"{len(images)} images have {len(targets)} targets: give each one")
+    check_targets(images, targets)
     return [
         _sized(image, target, size, batch.tensor, classes)
         for image, target, size in zip(images, targets, batch.sizes, strict=True)
@@ -62,11 +79,6 @@ def sized_targets(
 
 def _sized(image: Tensor, target: Target, size: Size, like: Tensor, classes: int) -> SizedTarget:
     old: Size = (image.shape[-2], image.shape[-1])
-    if tuple(target.masks.shape[-2:]) != old:
-        raise SeglibError(
-            f"target of image {target.image_id} has masks of size "
-            f"{list(target.masks.shape[-2:])} for an image of {list(old)}: resize both together"
-        )
     if len(target) and not 1 <= int(target.labels.min()) <= int(target.labels.max()) <= classes:
         raise SeglibError(
             f"target of image {target.image_id} has labels "

@@ -95,7 +95,9 @@ class MaskRCNN(Segmenter):
         anchors = Anchors(
             config.anchor_sizes, config.anchor_ratios, rounded=self.reference.rounded_anchors
         )
-        self.rpn = RegionProposalNetwork(config.fpn_width, anchors, config.rpn)
+        self.rpn = RegionProposalNetwork(
+            config.fpn_width, anchors, config.rpn, self.reference.box_beta
+        )
         self.box_pooler = self._pooler(config.box_bins)
         self.mask_pooler = self._pooler(config.mask_bins)
         self._add_box_heads()
@@ -120,6 +122,11 @@ class MaskRCNN(Segmenter):
     def _box_head(self, class_agnostic: bool = False) -> BoxHead:
         pooled = self.config.fpn_width * self.config.box_bins**2
         return BoxHead(pooled, self.config.box_hidden, self.classes, class_agnostic)
+
+    @property
+    def foreground_iou(self) -> float:
+        """Overlap from which a proposal is foreground for the box head."""
+        return self.config.foreground_iou
 
     @property
     def mask_size(self) -> int:
@@ -174,11 +181,11 @@ class MaskRCNN(Segmenter):
         objectness, rpn_box = self.rpn.loss(rpn, [t.boxes for t in truth], generators)
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
         drawn = self.draw(proposals, truth, generators)
-        box_losses, masked = self._box_loss(pyramid, drawn, truth, batch.sizes)
+        second, masked = self._box_loss(pyramid, drawn, truth, batch.sizes)
         return {
             "rpn_objectness": objectness,
             "rpn_box": rpn_box,
-            **box_losses,
+            **second,
             "mask": self._mask_loss(pyramid, masked, truth),
         }
 
@@ -195,7 +202,7 @@ class MaskRCNN(Segmenter):
         config = self.config
         return [
             draw_boxes(
-                label_boxes(torch.cat([boxes, t.boxes]), t.boxes, t.labels, config.foreground_iou),
+                label_boxes(torch.cat([boxes, t.boxes]), t.boxes, t.labels, self.foreground_iou),
                 config.rois,
                 config.positive_fraction,
                 generator,

@@ -117,9 +117,9 @@ class MaskRCNNConfig(ModelConfig):
     @classmethod
     def paper(cls) -> MaskRCNNConfig:
         """The published network, as torchvision's `maskrcnn_resnet50_fpn`."""
-        return cls(rpn=RPNRules(after_nms=(2000, 1000), box_beta=1 / 9))
+        return cls(rpn=RPNRules(after_nms=(2000, 1000)))
 
     @classmethod
     def detectron2(cls) -> MaskRCNNConfig:
         """The same network as detectron2 trains it."""
-        return cls(conventions="detectron2", rpn=RPNRules(after_nms=(1000, 1000), box_beta=0.0))
+        return cls(conventions="detectron2", rpn=RPNRules(after_nms=(1000, 1000)))

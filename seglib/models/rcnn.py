@@ -185,7 +185,10 @@ class RCNN:
             examples.append(Examples(features, signs, labels, deltas))
             if progress is not None:
                 progress(index + 1, len(images))
-        self.parts = fit_parts(Examples.join(examples), self.config)
+        joined = Examples.join(examples)
+        if not (joined.signs > 0).any():
+            raise SeglibError("fit found no object in the targets: R-CNN needs some of a class")
+        self.parts = fit_parts(joined, self.config)
         return self
 
     def _fitted(self) -> FittedParts:

@@ -41,7 +41,9 @@ def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
 
     What is drawn for an image depends on the step and the image alone, not on the batch or the
     process it is in, so that several processes draw what one would. The step is one number of
-    PyTorch's own generator: seeding makes runs repeatable, resuming goes on where it was.
+    PyTorch's own generator: seeding makes runs repeatable, resuming goes on where it was. Dropout
+    takes its numbers from there, too, more for a larger batch: with it, only the first step of
+    several processes is that of one.
 
     Args:
         image_ids: of the images in the batch.

@@ -7,6 +7,7 @@ the tolerance and mirrored half of the time; the others show none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 from typing import Literal
 
 import torch
@@ -32,11 +33,13 @@ class PatchRules:
         context: more of the image on every side, for the network to see.
         mask_side: side of the mask that is the target.
         shift: tolerance of the position, 16 of 224.
-        octaves: smallest and largest log2 of the factor that brings an image to a window.
-        min_area: px² of the image; smaller objects are not taught.
-        min_side: px of the image; so are objects whose box is narrower.
+        octaves: smallest and largest log2 of the factor that brings an image of usual size to a
+            window.
+        min_area: px² of the image at its usual size; smaller objects are not taught.
+        min_side: px of the same; so are objects whose box is narrower.
         positive_share: of the patches that shows an object.
         negatives: "paper" (see `window_labels`) or "released" (see `far_from_objects`).
+        image_size: longer side of images at their usual size, octave 0; None keeps each image's.
     """
 
     patch: int
@@ -48,6 +51,11 @@ class PatchRules:
     min_side: float
     positive_share: float = 0.5
     negatives: NegativeRule = "paper"
+    image_size: int | None = None
+
+    def usual_factor(self, size: tuple[int, int]) -> float:
+        """By what an image of (H, W) is resized at octave 0."""
+        return 1.0 if self.image_size is None else self.image_size / max(size)
 
     @property
     def window(self) -> int:
@@ -95,7 +103,9 @@ def draw_patches(
     """
     objects: Target = target[~target.iscrowd]
     sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).amin(dim=1)
-    taught = objects[(objects.area >= rules.min_area) & (sides >= rules.min_side)]
+    factor = rules.usual_factor((image.shape[-2], image.shape[-1]))
+    large = (objects.area * factor**2 >= rules.min_area) & (sides * factor >= rules.min_side)
+    taught = objects[large]
     positives = round(rules.positive_share * count)
     parts = [_negatives(image, objects.boxes, rules, count - positives, generator)]
     if len(taught) and positives:
@@ -128,7 +138,7 @@ def _negatives(
     height, width = image.shape[-2:]
     chance = torch.rand(TRIES * count, 3, generator=generator).to(image)
     low, high = rules.octaves
-    octaves = low + (high - low) * chance[:, 0]
+    octaves = low + (high - low) * chance[:, 0] + log2(rules.usual_factor((height, width)))
     scale = torch.exp2(octaves)[:, None]
     center = chance[:, 1:] * chance.new_tensor([width, height])
     side = (rules.patch / scale).expand(-1, 2)

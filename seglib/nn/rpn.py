@@ -45,7 +45,6 @@ class RPNRules:
         after_nms: proposals an image, in training and in evaluation.
         nms_iou: overlap at which the weaker of two proposals of a level goes.
         min_size: sides in pixels that a proposal must exceed.
-        box_beta: of the box loss's `smooth_l1`.
     """
 
     positive_iou: float = 0.7
@@ -56,7 +55,6 @@ class RPNRules:
     after_nms: tuple[int, int] = (2000, 1000)
     nms_iou: float = 0.7
     min_size: float = 0.0
-    box_beta: float = 0.0
 
 
 class RPNOutput(NamedTuple):
@@ -110,11 +108,14 @@ class RegionProposalNetwork(nn.Module):
         width: channels of the pyramid.
         anchors: their sizes and shapes, level by level.
         rules: thresholds and counts.
+        box_beta: of the box loss's `smooth_l1`.
     """
 
-    def __init__(self, width: int, anchors: Anchors, rules: RPNRules) -> None:
+    def __init__(
+        self, width: int, anchors: Anchors, rules: RPNRules, box_beta: float = 0.0
+    ) -> None:
         super().__init__()
-        self.anchors, self.rules = anchors, rules
+        self.anchors, self.rules, self.box_beta = anchors, rules, box_beta
         self.head = RPNHead(width, anchors.per_cell[0])
 
     def forward(self, pyramid: Sequence[Tensor], canvas: Size) -> RPNOutput:
@@ -187,7 +188,7 @@ class RegionProposalNetwork(nn.Module):
             labels,
             targets,
             global_mean_count((labels >= 0).sum()),
-            self.rules.box_beta,
+            self.box_beta,
         )
 
     def assign(

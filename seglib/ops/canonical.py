@@ -135,6 +135,9 @@ def far_from_objects(
 
     Returns:
         bool [K].
+
+    Raises:
+        SeglibError: places and scales that do not belong together.
     """
     if places.shape != (len(log2_scales), 2):
         raise SeglibError(

@@ -23,6 +23,9 @@ def crop_windows(image: Tensor, windows: Tensor, size: int, fill: float = 0.0) -
 
     Returns:
         [N, C, S, S] of the image's dtype.
+
+    Raises:
+        SeglibError: another shape.
     """
     if windows.ndim != 2 or windows.shape[1] != 4 or image.ndim not in (3, 4):
         raise SeglibError(

@@ -13,8 +13,8 @@ SHIPPED = {
     "fcn-16s": "789cf41b7582eb34008ff186f27af0bc253a0266e7ebc0ee8cf7432288dc61e6",
     "fcn-8s": "6c76aa90d60eece8df8b3257f1869a41ede0096772984e7456ee3e4f937082d3",
     "deepmask": "d20375c557e0185434ec2483af40ce9db29dc894b16f50ffc19943655647f857",
-    "mask_rcnn": "163c049a7282ed5e724a802b0d72a5c35eb0ac0e2b7cdc01b3e83555c488da23",
-    "cascade_rcnn": "e077c90703026b22f057720530032da4d985ad11c85584ba1f491e504b6d9095",
+    "mask_rcnn": "87db8a5864a8dc08276ed1358baa56b0b7dbab721edd80a94954494203f83a7a",
+    "cascade_rcnn": "9492f048d2a7e3110917a226a4ec23f8e0c13afb4f928098c49ca0500690dfac",
 }
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
