@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -58,6 +59,15 @@ def test_checks_say_what_is_wrong_and_students_see_no_solution(master):
         if cell.metadata.get("nbgrader", {}).get("grade"):
             assert cell.metadata["editable"] is False
             assert cell.metadata["nbgrader"]["checksum"]
+
+
+@pytest.mark.parametrize("master", named(MASTERS))
+def test_the_table_promises_the_points_that_the_checks_give(master):
+    text = master.read_text(encoding="utf-8")
+    promised = re.findall(r"^# \| \d+\. .*? \| (\d+) \|", text, re.MULTILINE)
+    given = re.findall(r'nbgrader="checks" points=(\d+)', text)
+    assert len(promised) > 1
+    assert sum(map(int, promised)) == sum(map(int, given))
 
 
 @pytest.mark.parametrize("master", named(MASTERS))

@@ -210,6 +210,39 @@ def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() 
     assert none.labels.tolist() == [-1] * 5
 
 
+def test_what_is_taught_does_not_depend_on_the_images_own_size() -> None:
+    """An image of twice its usual size: the windows are twice as large, the patches alike."""
+    image, target = scene()
+    model = tiny(image_size=96, min_area=800.0)  # the disc has 707 px², the bar more
+    large = Target(
+        boxes=target.boxes * 2,
+        labels=target.labels,
+        masks=target.masks.repeat_interleave(2, 1).repeat_interleave(2, 2),
+        iscrowd=target.iscrowd,
+        area=target.area * 4,
+        size=(192, 160),
+        image_id=5,
+    )
+    double = image.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    drawn = [
+        draw_patches(i, t, model.rules, 40, torch.Generator().manual_seed(3))
+        for i, t in ((image, target), (double, large))
+    ]
+    torch.testing.assert_close(drawn[1].windows, 2 * drawn[0].windows)
+    assert torch.equal(drawn[1].labels, drawn[0].labels)
+    sides = (drawn[1].windows[:, 2] - drawn[1].windows[:, 0])[drawn[1].labels < 0]
+    slid = torch.stack([w[0, 0, 2] - w[0, 0, 0] for w in model.windows(large.size)])
+    assert slid.min() <= sides.min() <= sides.max() <= slid.max() * 1.01
+
+
+def test_targets_of_other_images_are_refused() -> None:
+    (image, target), model = scene(), tiny()
+    with pytest.raises(SeglibError, match=r"masks of size \[96, 80\].*\[64, 64\]"):
+        model.loss([image[:, :64, :64]], [target])
+    with pytest.raises(SeglibError, match="1 images have 2 targets"):
+        model.loss([image], [target, target])
+
+
 def test_the_released_negatives_can_be_chosen() -> None:
     image, target = scene()
     rules = tiny(negatives="released").rules

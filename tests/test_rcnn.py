@@ -241,6 +241,9 @@ def test_what_a_user_can_mend() -> None:
         rcnn.predict(scene(0)[0])
     with pytest.raises(SeglibError, match="1 images but 0 targets"):
         rcnn.fit([IMAGE], [])
+    image, truth = scene(0)
+    with pytest.raises(SeglibError, match="no object"):
+        rcnn.fit([image], [truth[:0]])
     fcn = FCN(FCNConfig.pocket(), CATEGORIES)
     with pytest.raises(SeglibError, match="no proposals"):
         proposals_of(fcn)

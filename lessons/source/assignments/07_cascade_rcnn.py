@@ -127,7 +127,7 @@ def cascade_at_test(heads, weights, boxes, size, variant="detectron2"):
     return boxes, torch.stack([named.softmax(dim=1) for named in logits]).mean(dim=0)
     ### END SOLUTION
 
-# %% id="at-test-checks" nbgrader="checks" points=4
+# %% id="at-test-checks" nbgrader="checks" points=3
 def nudging(shift, slope):
     """A head that always answers the same correction, and scores that depend on where the box is."""
     def head(boxes):
@@ -180,7 +180,7 @@ for seed in range(4):
 
 # %% [markdown] id="real-text"
 # Now a real network: a fresh cascade, whose heads are wrapped as functions. Your loop must find the boxes and
-# probabilities that it finds. (Part of the four points.)
+# probabilities that it finds. (One of the four points.)
 
 # %% id="real-checks" nbgrader="checks" points=1
 torch.manual_seed(0)
