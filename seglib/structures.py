@@ -11,6 +11,7 @@ Conventions, pinned by tests/test_conventions.py:
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -312,7 +313,7 @@ class ImageBatch:
             pad_value: fills the padding.
 
         Raises:
-            SeglibError: no images, or one that is not a float [3, H, W] tensor.
+            SeglibError: images that `check_images` refuses.
         """
         check_images(images)
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
@@ -343,7 +344,12 @@ class ImageBatch:
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Refuse anything that is not a non-empty list of float [3, H, W] tensors, by name."""
+    """Refuse what no model can look at.
+
+    Raises:
+        SeglibError: no image, or one that is not a float [3, H, W] tensor, has no pixel, or has
+            NaN or infinite ones.
+    """
     if len(images) == 0:
         raise SeglibError("a batch needs at least one image")
     for index, image in enumerate(images):
@@ -354,3 +360,15 @@ def check_images(images: Sequence[Tensor]) -> None:
             raise SeglibError(
                 f"image {index} must be float in 0…1, got {image.dtype}: divide bytes by 255"
             )
+        if image.numel() == 0:
+            raise SeglibError(f"image {index} has no pixel, its shape is {list(image.shape)}")
+        if not all_finite(image):
+            raise SeglibError(f"image {index} has NaN or infinite pixels: they must be in 0…1")
+
+
+def all_finite(values: Tensor) -> bool:
+    """Whether no number is NaN or infinite; on a CPU many times faster than `isfinite().all()`."""
+    if values.numel() == 0:
+        return True
+    low, high = values.detach().aminmax()  # NaN, where there is one, is both
+    return math.isfinite(low) and math.isfinite(high)

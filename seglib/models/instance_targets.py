@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.structures import ImageBatch, Target
+from seglib.structures import ImageBatch, Target, all_finite
 
 Size = tuple[int, int]
 
@@ -35,22 +35,67 @@ def scale_boxes(boxes: Tensor, old: Size, new: Size) -> Tensor:
     return boxes * boxes.new_tensor([across, down, across, down])
 
 
-def check_targets(images: Sequence[Tensor], targets: Sequence[Target]) -> None:
-    """Refuse targets that cannot belong to the images.
+def check_targets(
+    images: Sequence[Tensor], targets: Sequence[Target], classes: int | None = None
+) -> None:
+    """Refuse targets that are not what `Target` promises or cannot belong to the images.
+
+    Args:
+        images: [3, H, W].
+        targets: one for each.
+        classes: C, the highest label allowed; None for any, where classes are not told apart.
 
     Raises:
-        SeglibError: another number of targets than images, or masks of another size than their
-            image.
+        SeglibError: another number of targets than images; a field of another type or shape, or
+            with NaN; masks of another size than their image; a label outside 1…C.
     """
     if len(images) != len(targets):
         raise SeglibError(f"{len(images)} images have {len(targets)} targets: give each one")
-    for image, target in zip(images, targets, strict=True):
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
+        if not isinstance(target, Target):
+            raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")
+        _check_fields(target)
         if target.masks.shape[-2:] != image.shape[-2:]:
             raise SeglibError(
                 f"target of image {target.image_id} has masks of size "
                 f"{list(target.masks.shape[-2:])} for an image of {list(image.shape[-2:])}: "
                 "resize both together"
             )
+        _check_labels(target, classes)
+
+
+def _check_fields(target: Target) -> None:
+    """Types and shapes of what losses read, so that nothing is misread or fails further in."""
+    count = len(target)
+    for name, (kind, shape) in {
+        "boxes": ("float", [count, 4]),
+        "labels": ("int64", [count]),
+        "masks": ("bool", [count, *target.masks.shape[-2:]]),
+        "iscrowd": ("bool", [count]),
+        "area": ("float", [count]),
+    }.items():
+        field: Tensor = getattr(target, name)
+        found = str(field.dtype).removeprefix("torch.")
+        if not found.startswith(kind) or list(field.shape) != shape:
+            raise SeglibError(
+                f"target of image {target.image_id} has {name} {found} {list(field.shape)}, its "
+                f"{count} labels ask for {kind} {shape}"
+            )
+        if kind == "float" and not all_finite(field):
+            raise SeglibError(
+                f"target of image {target.image_id} has NaN or infinite {name}: leave such "
+                "objects out"
+            )
+
+
+def _check_labels(target: Target, classes: int | None) -> None:
+    known = "1 and more" if classes is None else f"1…{classes}"
+    labels = target.labels
+    if len(target) and (labels.min() < 1 or (classes is not None and labels.max() > classes)):
+        raise SeglibError(
+            f"target of image {target.image_id} has labels {sorted(set(labels.tolist()))}, the "
+            f"model knows {known}: build it with the dataset's categories"
+        )
 
 
 def sized_targets(
@@ -67,24 +112,17 @@ def sized_targets(
         classes: C, the highest label allowed.
 
     Raises:
-        SeglibError: another number of targets than images, masks of another size than their
-            image, or a label outside 1…C.
+        SeglibError: targets that `check_targets` refuses.
     """
-    check_targets(images, targets)
+    check_targets(images, targets, classes)
     return [
-        _sized(image, target, size, batch.tensor, classes)
+        _sized(image, target, size, batch.tensor)
         for image, target, size in zip(images, targets, batch.sizes, strict=True)
     ]
 
 
-def _sized(image: Tensor, target: Target, size: Size, like: Tensor, classes: int) -> SizedTarget:
+def _sized(image: Tensor, target: Target, size: Size, like: Tensor) -> SizedTarget:
     old: Size = (image.shape[-2], image.shape[-1])
-    if len(target) and not 1 <= int(target.labels.min()) <= int(target.labels.max()) <= classes:
-        raise SeglibError(
-            f"target of image {target.image_id} has labels "
-            f"{sorted(set(target.labels.tolist()))}, the model knows 1…{classes}: build it with "
-            "the dataset's categories"
-        )
     sides = target.boxes[:, 2:] - target.boxes[:, :2]
     single = target[~target.iscrowd & (sides > 0).all(1)]
     boxes, masks = single.boxes.to(like), single.masks.to(like.device)
