@@ -261,7 +261,7 @@ def test_overfit_one_batch():
     assert losses[-1] < 0.3 * losses[0]
     assert not model.training
     with pytest.raises(SeglibError, match="smaller lr"):
-        overfit(model, [image * math.nan for image in images], targets, steps=2)
+        overfit(poison(model, 100), images, targets, steps=2)
 
 
 def test_memory_source_reads_once_and_gives_the_same_samples():
