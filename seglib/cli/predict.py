@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,13 @@ from seglib.cli.options import Size
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from seglib.structures import Instances, Prediction
+
+RESULTS = "predictions.json"
 
 
 def predict(
@@ -42,27 +47,29 @@ def predict(
     A model trained with --size sees every photograph at that size. For others, --size brings
     the photographs near the training images' size, where a model works best.
     """
-    from PIL import Image
-
     from seglib import pretrained
     from seglib.cli.progress import Bar
+    from seglib.data.atomic import make_folder
     from seglib.plotting import overlay
 
     files = _files(images)
+    _check_outputs(files, out)
     network = pretrained.load(model)
-    out.mkdir(parents=True, exist_ok=True)
-    results = []
-    with Bar("predicting", "images", len(files)) as bar:
-        for done, file in enumerate(files, start=1):
-            image = _read(file, size)
-            prediction = network.predict([image])[0]
-            target = out / f"{file.stem}.png"
-            Image.fromarray(overlay(image, prediction, min_score=min_score)).save(target)
-            results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})
-            bar.update(done)
-    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    (out / "predictions.json").write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {len(files)} overlay(s) and predictions.json to {out}")
+    make_folder(out)
+    results: list[dict[str, Any]] = []
+    try:
+        with Bar("predicting", "images", len(files)) as bar:
+            for done, file in enumerate(files, start=1):
+                image = _read(file, size)
+                prediction = network.predict([image])[0]
+                target = _overlay_path(file, out)
+                _write_picture(target, overlay(image, prediction, min_score=min_score))
+                results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})
+                bar.update(done)
+    finally:  # a photograph that cannot be read must not cost the results of those before it
+        if results:
+            _write_results(out / RESULTS, results)
+    typer.echo(f"wrote {len(files)} overlay(s) and {RESULTS} to {out}")
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -71,9 +78,11 @@ def _files(paths: list[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             kinds = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in kinds)
-        else:
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in kinds and p.is_file())
+        elif path.is_file():
             files.append(path)
+        else:
+            raise SeglibError(f"{path} is missing: give a photograph, or a folder of them")
     if not files:
         raise SeglibError(f"no images in {', '.join(map(str, paths))}")
     stems = [file.stem for file in files]
@@ -81,6 +90,48 @@ def _files(paths: list[Path]) -> list[Path]:
     if doubles:
         raise SeglibError(f"two images are called {doubles[0]}: predict them one by one")
     return files
+
+
+def _overlay_path(file: Path, out: Path) -> Path:
+    return out / f"{file.stem}.png"
+
+
+def _check_outputs(files: list[Path], out: Path) -> None:
+    """Refuse to write over a photograph, or where a folder is in the way, before anything runs.
+
+    Files are compared by what they are and not by name: links lead to the same file, and so do
+    upper and lower case on some systems.
+    """
+    photographs = {_identity(file) for file in files}
+    for target in (*(_overlay_path(file, out) for file in files), out / RESULTS):
+        if os.path.isdir(target):
+            raise SeglibError(f"{target} is a folder: move it away or choose another --out")
+        if os.path.exists(target) and _identity(target) in photographs:
+            raise SeglibError(
+                f"{target.name} would be overwritten by its own overlay: choose another --out"
+            )
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    facts = file.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    from seglib.data.atomic import write_atomic
+
+    picture = Image.fromarray(pixels)
+    write_atomic(path, lambda stream: picture.save(stream, format="PNG"))
+
+
+def _write_results(path: Path, results: list[dict[str, Any]]) -> None:
+    from seglib.data.atomic import write_atomic
+
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    # A file name that is no UTF-8 becomes JSON's own escapes.
+    write_atomic(path, lambda stream: stream.write(text.encode(errors="backslashreplace")))
 
 
 def _read(file: Path, size: int | None) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,18 +14,38 @@ from seglib.errors import SeglibError
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Fill a temporary file beside `path`, then put it in its place in one move.
 
-    A reader, or a run killed at any moment, finds the old file or the new one.
+    A reader, or a run killed at any moment, finds the old file or the new one. What fails takes
+    its temporary file with it.
 
     Raises:
-        SeglibError: the folder cannot be written.
+        SeglibError: the folder cannot be made or written.
     """
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except BaseException as error:  # also Ctrl-C, and whatever `write` raises
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise SeglibError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where there is none.
+
+    Raises:
+        SeglibError: a file has its name, or nothing can be made there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise SeglibError(f"{folder} is a file, not a folder: choose another name") from error
     except OSError as error:
-        raise SeglibError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise SeglibError(f"cannot make the folder {folder}: {reason}") from error
