@@ -10,7 +10,7 @@ import typer
 
 from seglib.cli.options import Dataset, Limit, Size
 from seglib.cli.shipped_table import print_shipped
-from seglib.cli.window_lines import window_lines
+from seglib.cli.window_lines import share_of, window_lines
 
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
@@ -102,7 +102,9 @@ def ceiling_lines(
     ceiling = semantic_ceiling(data, stride, limit)
     sides = {size} if size else {max(data.record(i).size) for i in data.image_ids}
     pixels = f"at {sides.pop()} px" if len(sides) == 1 else "at their own sizes"
-    share = figures["mean_iou"] / ceiling
+    share = share_of(figures["mean_iou"], ceiling)
+    if share is None:
+        return [], {}
     line = (
         f"ceiling: a perfect network with logits of stride {stride} reaches mean_iou "
         f"{ceiling:.3f} on these {len(data)} images {pixels}; this model reaches {share:.3f} of it"
@@ -117,10 +119,11 @@ def _roi_lines(
     from seglib.metrics.ceilings import mask_ceiling
 
     ceiling = mask_ceiling(data, roi_size=cells, limit=limit)
+    share = share_of(reached, ceiling)
+    if share is None:
+        return [], {}
     line = (
         f"ceiling: a perfect detector with {cells} x {cells} masks in its boxes reaches mask_AP "
-        f"{ceiling:.3f} on these {len(data)} images; this model reaches {reached / ceiling:.3f} "
-        "of it"
+        f"{ceiling:.3f} on these {len(data)} images; this model reaches {share:.3f} of it"
     )
-    share = reached / ceiling
     return [line], {"mask_AP": {"cells": cells, "ceiling": ceiling, "share": share}}

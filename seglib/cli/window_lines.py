@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 SHOWN = ("mask_AR@10", "mask_AR@100", "mask_AR@1000")
 
 
+def share_of(reached: float, ceiling: float) -> float | None:
+    """How much of its ceiling a figure reaches; None where there was nothing to find."""
+    return reached / ceiling if ceiling > 0 and math.isfinite(reached) else None
+
+
 def window_lines(
     network: DeepMask, data: LabelledImages, limit: int | None, figures: dict[str, float]
 ) -> tuple[list[str], dict[str, Any]]:
@@ -22,13 +27,15 @@ def window_lines(
     ceiling = window_ceiling(network, data, limit)
     values: dict[str, dict[str, float]] = {}
     for name in ceiling:
-        if ceiling[name] <= 0 or math.isnan(figures.get(name, math.nan)):
+        reached = share_of(figures.get(name, math.nan), ceiling[name])
+        if reached is None:
             continue
-        values[name] = {"baseline": baseline[name], "ceiling": ceiling[name]}
-        values[name]["share"] = figures[name] / ceiling[name]
+        values[name] = {"baseline": baseline[name], "ceiling": ceiling[name], "share": reached}
         if baseline[name] > 0:
             values[name]["times"] = figures[name] / baseline[name]
     shown = [name for name in SHOWN if name in values]
+    if not shown:
+        return [], values
     cells = network.config.mask_size
     kinds = {
         "baseline": "the same windows with the mean training mask in random order",
