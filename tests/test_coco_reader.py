@@ -173,6 +173,11 @@ REFUSED_AT_OPENING = {
     "unknown image": ({"image_id": 99}, r"annotation 4 is of image 99.*remove"),
     "box of three": ({"bbox": [1, 2, 3]}, r"annotation 4: 'bbox' must be four numbers"),
     "box of words": ({"bbox": [1, 2, 3, "4"]}, r"annotation 4: 'bbox' must be four numbers"),
+    "list of images": ({"image_id": [1]}, r"annotation 4: 'image_id' must be a whole number"),
+    "list of categories": ({"category_id": [1]}, r"annotation 4: 'category_id' must be a whole"),
+    "area of words": ({"area": "x"}, r"annotation 4: 'area' must be a number, not 'x'"),
+    "area beyond numbers": ({"area": float("nan")}, r"annotation 4: 'area' must be a number"),
+    "crowd of words": ({"iscrowd": "x"}, r"annotation 4: 'iscrowd' must be 0 or 1, not 'x'"),
 }
 
 
@@ -190,6 +195,7 @@ REFUSED_AT_READING = {
     "empty segmentation": ([], "polygons or runs"),
     "two points": ([[1, 2, 3, 4]], "three points"),
     "runs of another size": ({"size": [5, 5], "counts": [25]}, r"\[5, 5\].*\[20, 31\]"),
+    "runs of no size": ({"size": 5, "counts": [25]}, r"size 5.*\[20, 31\]"),
     "runs too short": ({"size": [20, 31], "counts": [25]}, "620 pixels"),
     "runs of words": ({"size": [20, 31], "counts": ["620"]}, "whole numbers"),
     "runs of nothing": ({"size": [20, 31], "counts": None}, "whole numbers"),
@@ -235,9 +241,20 @@ def test_image_of_another_size_is_refused(tiny):
     [
         (lambda c: c.pop("categories"), "no list 'categories'"),
         (lambda c: c["categories"].append(c["categories"][0]), "must be unique"),
-        (lambda c: c["categories"][0].pop("name"), "category has no field 'name'"),
+        (lambda c: c["categories"][0].pop("name"), "category 18 has no field 'name'"),
         (lambda c: c["images"].append(c["images"][0]), "image id 11 is used twice"),
-        (lambda c: c["images"][0].pop("width"), "image 11 lacks a proper"),
+        (lambda c: c["images"][0].pop("width"), "image 11 has no field 'width'"),
+        (lambda c: c["images"][0].update(id=[1]), r"image \[1\]: 'id' must be a whole number"),
+        (lambda c: c["images"][0].update(height=0), "image 11 has 53 x 0 px"),
+        (lambda c: c["images"][1].update(file_name=None), "image 12: 'file_name' must be text"),
+        (lambda c: c["images"].insert(1, 3), "entry 1 of 'images' is 3, not a record"),
+        (lambda c: c["annotations"].insert(0, 3), "entry 0 of 'annotations' is 3, not a record"),
+        (lambda c: c["annotations"].insert(0, {}), "annotation number 1, without id, has no"),
+        (lambda c: c["categories"].insert(0, 3), "entry 0 of 'categories' is 3, not a record"),
+        (lambda c: c["categories"][0].update(id="x"), "category x: 'id' must be a whole number"),
+        (lambda c: c["categories"][0].update(name=None), "category 18: 'name' must be text"),
+        (lambda c: c["categories"][0].update(isthing="x"), "category 18: 'isthing' must be 0 or"),
+        (lambda c: (c["annotations"].clear(), c["categories"].clear()), "has no categories"),
         (lambda c: c["images"].clear() or c["annotations"].clear(), "no image"),
     ],
 )
@@ -248,6 +265,14 @@ def test_malformed_files_are_refused(tiny, change, message):
     with pytest.raises(SeglibError, match=message) as caught:
         opened(tiny)
     assert str(tiny.json_path) in str(caught.value)
+
+
+def test_a_colour_in_words_is_chosen_anew(tiny):
+    colors = [category.color for category in opened(tiny).categories]
+    tiny.content = json.loads(json.dumps(tiny.content))
+    tiny.content["categories"][0]["color"] = "#0af3b2"
+    tiny.save()
+    assert [category.color for category in opened(tiny).categories] == colors
 
 
 def test_no_json_at_all(tiny):
@@ -278,6 +303,31 @@ def test_panoptic_annotation(tiny):
     assert (panoptic.segment_map == 2).sum() == 36
     assert panoptic.segment_map[-1].eq(3).all()
     assert panoptic.segment_map[0, 40] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.insert(0, 3), "entry 0 of 'annotations' is 3, not a record"),
+        (lambda c: c[0].update(image_id=[1]), "entry 0 of 'annotations': 'image_id' must be a"),
+        (lambda c: c[0].pop("file_name"), "image 11 has no field 'file_name'"),
+        (lambda c: c[0].update(segments_info=3), "image 11 has no list 'segments_info'"),
+        (lambda c: c[0]["segments_info"].append(3), "image 11: entry 3 of 'segments_info' is 3"),
+        (lambda c: c[0]["segments_info"][0].update(id="x"), "image 11: 'id' must be a whole"),
+        (lambda c: c[0]["segments_info"][0].update(category_id=[1]), "image 11: 'category_id'"),
+        (lambda c: c[0]["segments_info"][0].update(category_id=77), "image 11: unknown category"),
+        (lambda c: c[0]["segments_info"][0].update(iscrowd="x"), "image 11: 'iscrowd' must be 0"),
+    ],
+)
+def test_malformed_panoptic_files_are_refused(tiny, change, message):
+    add_panoptic(tiny)
+    path = tiny.json_path.with_name("panoptic_val2017.json")
+    content = json.loads(path.read_text())
+    change(content["annotations"])
+    path.write_text(json.dumps(content))
+    with pytest.raises(SeglibError, match=message) as caught:
+        opened(tiny)
+    assert str(path) in str(caught.value)
 
 
 def test_panoptic_files_that_do_not_belong_are_refused(tiny):

@@ -70,9 +70,9 @@ def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
         return rasterize(segmentation, size)
     if not isinstance(segmentation, dict) or "counts" not in segmentation:
         raise SeglibError("'segmentation' must hold polygons or runs ({'size', 'counts'})")
-    declared = tuple(segmentation.get("size", ()))
-    if declared != size:
-        raise SeglibError(f"its runs are for size {list(declared)}, its image has {list(size)}")
+    declared = segmentation.get("size")
+    if declared != list(size):
+        raise SeglibError(f"its runs are for size {declared}, its image has {list(size)}")
     counts = segmentation["counts"]
     if isinstance(counts, str):
         return decode(from_string(counts, size))

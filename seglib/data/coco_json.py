@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seglib.data.coco_fields import (
+    box_sides,
+    check_area,
+    check_flag,
+    is_color,
+    objects,
+    place,
+    text,
+    whole,
+)
 from seglib.errors import SeglibError
 from seglib.structures import Categories
 
@@ -71,31 +80,29 @@ def read_instances(path: Path) -> InstanceFile:
     learn or to find in them. Images without objects stay.
 
     Raises:
-        SeglibError: no such file, no JSON, a field missing, an id used twice, or an object of an
-            unknown image or category.
+        SeglibError: no such file, no JSON, a field missing or of another kind, an id used twice,
+            or an object of an unknown image or category.
     """
     content = _read_json(path, ("images", "annotations", "categories"))
-    categories = _categories(path, content)
+    categories = _categories(path, content["categories"])
     images = _images(path, content["images"])
     annotations: dict[int, list[Annotation]] = {image_id: [] for image_id in images}
     flat: list[int] = []
-    for annotation in content["annotations"]:
-        where = f"{path}: annotation {annotation.get('id', '(without id)')}"
-        if annotation.get("image_id") not in images:
+    for number, annotation in enumerate(content["annotations"]):
+        where = place(path, "annotation", number, annotation)
+        image_id = whole(where, annotation, "image_id")
+        if image_id not in images:
             raise SeglibError(
-                f"{where} is of image {annotation.get('image_id')}, which 'images' does not list: "
+                f"{where} is of image {image_id}, which 'images' does not list: "
                 "add the image or remove the annotation"
             )
-        try:
-            categories.by_coco_id(annotation.get("category_id", -1))
-        except SeglibError as error:
-            raise SeglibError(
-                f"{where}: {error}; add the category or remove the annotation"
-            ) from error
-        if "bbox" in annotation and min(_box_sides(where, annotation["bbox"])) <= 0:
+        _check_category(where, annotation, categories)
+        check_flag(where, annotation, "iscrowd")
+        check_area(where, annotation)
+        if "bbox" in annotation and min(box_sides(where, annotation["bbox"])) <= 0:
             flat.append(annotation.get("id", 0))
         else:
-            annotations[annotation["image_id"]].append(annotation)
+            annotations[image_id].append(annotation)
     return InstanceFile(path, categories, images, annotations, _flat_box_notes(flat))
 
 
@@ -103,20 +110,21 @@ def read_panoptic(path: Path) -> PanopticFile:
     """Read and check a panoptic annotation file.
 
     Raises:
-        SeglibError: no such file, no JSON, a field missing, or a segment of an unknown category.
+        SeglibError: no such file, no JSON, a field missing or of another kind, or a segment of an
+            unknown category.
     """
     content = _read_json(path, ("annotations", "categories"))
-    categories = _categories(path, content)
+    categories = _categories(path, content["categories"])
     entries: dict[int, Annotation] = {}
-    for entry in content["annotations"]:
-        try:
-            entries[int(entry["image_id"])] = entry
-            for segment in entry["segments_info"]:
-                categories.by_coco_id(segment["category_id"])
-        except KeyError as error:
-            raise SeglibError(f"{path}: a panoptic annotation has no field {error}") from error
-        except SeglibError as error:
-            raise SeglibError(f"{path}: image {entry['image_id']}: {error}") from error
+    for number, entry in enumerate(content["annotations"]):
+        image_id = whole(f"{path}: entry {number} of 'annotations'", entry, "image_id")
+        where = f"{path}: image {image_id}"
+        text(where, entry, "file_name")
+        for segment in objects(where, entry, "segments_info"):
+            whole(where, segment, "id")
+            _check_category(where, segment, categories)
+            check_flag(where, segment, "iscrowd")
+        entries[image_id] = entry
     return PanopticFile(path, categories, entries)
 
 
@@ -128,54 +136,51 @@ def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise SeglibError(f"cannot read {path} as JSON ({error}): replace it") from error
     for name in needed:
-        if not isinstance(content, dict) or not isinstance(content.get(name), list):
-            raise SeglibError(f"{path} has no list {name!r}: it is not a COCO annotation file")
-    return content
+        objects(str(path), content if isinstance(content, dict) else {}, name)
+    return dict(content)
 
 
-def _categories(path: Path, content: dict[str, Any]) -> Categories:
+def _categories(path: Path, records: list[Annotation]) -> Categories:
+    if not records:
+        raise SeglibError(f"{path} has no categories: add those of the objects to 'categories'")
+    for number, record in enumerate(records):
+        where = place(path, "category", number, record)
+        whole(where, record, "id")
+        text(where, record, "name")
+        check_flag(where, record, "isthing")
+    # Some tools write colours as "#0af3b2": those, which only pictures need, are chosen anew.
+    kept = [{**r, "color": r["color"] if is_color(r.get("color")) else None} for r in records]
     try:
-        return Categories.from_coco(content["categories"])
-    except KeyError as error:
-        raise SeglibError(f"{path}: a category has no field {error}") from error
+        return Categories.from_coco(kept)
     except SeglibError as error:
         raise SeglibError(f"{path}: {error}") from error
 
 
+def _check_category(where: str, record: Annotation, categories: Categories) -> None:
+    category_id = whole(where, record, "category_id")
+    try:
+        categories.by_coco_id(category_id)
+    except SeglibError as error:
+        raise SeglibError(f"{where}: {error}; add the category or remove the record") from error
+
+
 def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]:
     images: dict[int, ImageRecord] = {}
-    for record in records:
-        try:
-            image_id = int(record["id"])
-            size = (int(record["height"]), int(record["width"]))
-            image = ImageRecord(image_id, str(record["file_name"]), size)
-            if min(size) < 1:
-                raise ValueError(f"{size[1]} x {size[0]} px")
-        except (KeyError, TypeError, ValueError) as error:
-            raise SeglibError(
-                f"{path}: image {record.get('id', '(without id)')} lacks a proper id, file_name, "
-                f"height or width ({error})"
-            ) from error
+    for number, record in enumerate(records):
+        where = place(path, "image", number, record)
+        image_id = whole(where, record, "id")
+        size = (whole(where, record, "height"), whole(where, record, "width"))
+        if min(size) < 1:
+            raise SeglibError(f"{where} has {size[1]} x {size[0]} px: correct 'width' and 'height'")
         if image_id in images:
             raise SeglibError(f"{path}: image id {image_id} is used twice: ids must be unique")
-        images[image_id] = image
+        images[image_id] = ImageRecord(image_id, text(where, record, "file_name"), size)
     return images
-
-
-def _box_sides(where: str, box: Any) -> tuple[float, float]:
-    """Width and height of a COCO box (x, y, width, height)."""
-    if not (isinstance(box, list) and len(box) == 4 and all(_is_finite(v) for v in box)):
-        raise SeglibError(f"{where}: 'bbox' must be four numbers x, y, width, height, not {box}")
-    return box[2], box[3]
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _flat_box_notes(ids: list[int]) -> list[str]:
     if not ids:
         return []
     shown = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
-    objects = "1 object" if len(ids) == 1 else f"{len(ids)} objects"
-    return [f"{objects} left out whose box has no width or no height (annotation {shown})"]
+    count = "1 object" if len(ids) == 1 else f"{len(ids)} objects"
+    return [f"{count} left out whose box has no width or no height (annotation {shown})"]
