@@ -184,3 +184,96 @@ def test_random_state_goes_there_and_back():
         first = torch.rand(2).tolist()
         set_rng_state(state)
         assert torch.rand(2).tolist() == first
+
+
+def _put(**fields: object) -> object:
+    return lambda values: {**values, **fields}
+
+
+def _without(name: str) -> object:
+    return lambda values: {key: value for key, value in values.items() if key != name}
+
+
+def _in_history(change) -> object:
+    return lambda values: {**values, "history": change(values["history"])}
+
+
+def _in_config(change) -> object:
+    return _in_history(lambda history: {**history, "config": change(history["config"])})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_without("data"), "data is missing"),
+        (_put(extra=1), "extra is unknown"),
+        (_put(step="two"), "step is damaged"),
+        (_put(model={"weight": 1}), "model is damaged"),
+        (_put(optimizer={}), "optimizer is damaged"),
+        (_put(optimizer={"state": {}, "param_groups": [1]}), "optimizer is damaged"),
+        (_put(rng=[{}]), "rng is damaged"),
+        (_put(rng=[]), "rng is damaged"),
+        (_put(rng=[{"torch": torch.zeros(2), "numpy": [], "python": []}]), "rng is damaged"),
+        (_put(history=None), "history is damaged"),
+        (_in_history(_without("config")), "history is damaged"),
+        (_in_history(_put(config=None)), "history is damaged"),
+        (_in_history(_put(losses=[1.0])), "history is damaged"),
+        (_in_history(_put(lr=["x"] * 4)), "history is damaged"),
+        (_in_history(_put(validation=[{}])), "history is damaged"),
+        (_in_config(_put(newfield=1)), "history is damaged"),
+        (_in_config(_put(steps="two")), "history is damaged"),
+        (_put(ema=None), "ema is damaged"),
+        (_put(ema={}), "ema is damaged"),
+        (_put(data=None), "data is damaged"),
+        (_put(threads="4"), "threads is damaged"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_names_it(stopped, tmp_path, change, fault):
+    path = tmp_path / "checkpoint.pt"
+    torch.save(change(torch.load(stopped / "checkpoint.pt", weights_only=True)), path)
+    before = torch.get_rng_state()
+    with pytest.raises(SeglibError, match=rf"this version of seglib \({fault}\)"):
+        train(tiny_fcn(), Squares(), replace(CONFIG, out=tmp_path), resume=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stopped")
+    _stopped_run(folder)
+    return folder
+
+
+class BrokenAt(Squares):
+    """Validation images of which one cannot be read, once `broken` is set."""
+
+    broken = False
+
+    def __getitem__(self, index: int):
+        if self.broken:
+            raise SeglibError("image 100 is damaged")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("fails_at", [2, 4])
+def test_a_failing_validation_costs_no_step_and_is_made_up_for(tmp_path, fails_at):
+    config = replace(CONFIG, steps=4, eval_every=2, eval_limit=3, checkpoint_every=0)
+    whole = train(
+        tiny_fcn(), Squares(), replace(config, out=tmp_path / "whole"), validation=Squares(4)
+    )
+    failing = replace(config, out=tmp_path / "failing")
+    validation = BrokenAt(4)
+
+    def break_it(progress) -> None:
+        validation.broken = progress.step == fails_at
+
+    with pytest.raises(SeglibError, match="image 100 is damaged"):
+        train(tiny_fcn(), Squares(), failing, break_it, validation=validation)
+    assert Checkpoint.load(tmp_path / "failing" / "checkpoint.pt").step == fails_at
+    validation.broken = False
+    resumed = train(tiny_fcn(seed=7), Squares(), failing, validation=validation, resume=True)
+    assert resumed.losses == whole.losses
+    assert resumed.validation == whole.validation
+    saved = Checkpoint.load(tmp_path / "failing" / "checkpoint.pt").history
+    assert saved["validation"] == whole.validation

@@ -79,8 +79,9 @@ def train(
         int | None, _option("Steps between checkpoints.", "250", min=0, metavar="N")
     ] = None,
     evaluate: Annotated[
-        bool, typer.Option("--eval/--no-eval", help="Evaluate on the val split.")
-    ] = True,
+        bool | None,
+        typer.Option("--eval/--no-eval", help="Evaluate on the val split.", show_default=False),
+    ] = None,
 ) -> None:
     """Train a model; stop it with Ctrl-C and go on with --resume.
 
@@ -90,34 +91,35 @@ def train(
     """
     given = {name: value for name, value in locals().items() if name in DEFAULTS}
     out = out or Path("runs") / model
-    values = settle(given, out, resume)
-    history, network, data = _run(model, values, out, resume, evaluate)
+    values = settle(model, given, out, resume)
+    history, network, data = _run(values, out, resume)
     if _is_first_process():
         _report(history, network, data, out, values)
 
 
-def _run(
-    model: str, values: dict[str, Any], out: Path, resume: bool, evaluate: bool
-) -> tuple[History, Segmenter, CocoFolder]:
+def _run(values: dict[str, Any], out: Path, resume: bool) -> tuple[History, Segmenter, CocoFolder]:
     """Load data, build the model and train it."""
     from seglib.cli.progress import TrainingBar
     from seglib.data.datasets import load_dataset
     from seglib.models import model_names
     from seglib.training import TrainConfig, train
 
+    model = values["model"]
     if model not in model_names():
         raise SeglibError(f"no model is called {model!r}: choose among {', '.join(model_names())}")
     size = values["size"]
     data = load_dataset(values["dataset"], split="train", size=size, limit=values["overfit"])
     validation = None
-    if evaluate:
+    if values["evaluate"]:
         validation = data
         if not values["overfit"]:
             validation = load_dataset(values["dataset"], split="val", size=size)
-    network = _network(model, values, data)
+    network = _network(values, data)
+    if values["init"] is not None and not resume:  # a resumed run has all weights of its own
+        _start_from(values["init"], network, data)
     config = TrainConfig(**{name: values[name] for name in TRAINING}, channels_last=None, out=out)
-    if _is_first_process():
-        record(model, values, out)
+    if _is_first_process() and not resume:
+        record(values, out)
     try:
         with TrainingBar(config.steps) as bar:
             history = train(
@@ -142,24 +144,26 @@ def _is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _network(model: str, values: dict[str, Any], data: CocoFolder) -> Segmenter:
-    """A new model for the data's classes, or a trained one with its head fitted to them."""
+def _network(values: dict[str, Any], data: CocoFolder) -> Segmenter:
+    """A new model for the data's classes."""
     import torch
 
-    from seglib import pretrained
     from seglib.models import build_model
 
     torch.manual_seed(values["seed"])
     # With its training size in its config the model brings photographs of any size to it.
     chosen = {"variant": values["variant"], "image_size": values["size"]}
     overrides = {name: value for name, value in chosen.items() if value is not None}
-    network = build_model(model, data.categories, preset=values["preset"], **overrides)
-    if values["init"] is not None:
-        trained = pretrained.load(values["init"], data.categories)
-        missing = pretrained.adopt(network, trained)
-        if missing:
-            say(f"new in this model, started afresh: {', '.join(missing)}")
-    return network
+    return build_model(values["model"], data.categories, preset=values["preset"], **overrides)
+
+
+def _start_from(init: str, network: Segmenter, data: CocoFolder) -> None:
+    """Give a new model the weights of a trained one, its head fitted to the data's classes."""
+    from seglib import pretrained
+
+    missing = pretrained.adopt(network, pretrained.load(init, data.categories))
+    if missing:
+        say(f"new in this model, started afresh: {', '.join(missing)}")
 
 
 def _report(

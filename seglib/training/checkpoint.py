@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
+from seglib.training.config import History
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
@@ -55,7 +57,8 @@ class Checkpoint:
         """Read a file without running any code in it.
 
         Raises:
-            SeglibError: no such file, or one that is damaged or not a checkpoint.
+            SeglibError: no such file, or one that is damaged or not a checkpoint; the field at
+                fault is named.
         """
         if not path.is_file():
             raise SeglibError(f"no checkpoint at {path}: start the run without resuming")
@@ -65,7 +68,15 @@ class Checkpoint:
             raise SeglibError(f"{path} is damaged or no checkpoint of seglib") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise SeglibError(f"{path} is no checkpoint of this version of seglib")
-        return cls(**values)
+        names = {field.name for field in fields(cls)}
+        faults = [f"{name} is missing" for name in sorted(names - values.keys())]
+        faults += [f"{name} is unknown" for name in values if name not in names]
+        if not faults:
+            found = cls(**values)
+            faults = [f"{name} is damaged" for name in _SOUND if not _is_sound(name, found)]
+        if faults:
+            raise SeglibError(f"{path} is no checkpoint of this version of seglib ({faults[0]})")
+        return found
 
 
 def rng_state() -> dict[str, Any]:
@@ -103,3 +114,57 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, Tensor) for part in value.values())
+
+
+def _is_average(state: dict[str, Tensor] | None, found: Checkpoint) -> bool:
+    if not found.history["config"]["ema"]:
+        return state is None
+    return state is not None and _is_state(state) and state.keys() == found.model.keys()
+
+
+def _is_optimizer(state: dict[str, Any]) -> bool:
+    return isinstance(state["state"], dict) and all("params" in g for g in state["param_groups"])
+
+
+def _is_restorable(states: list[dict[str, Any]]) -> bool:
+    with random_state_kept():
+        for state in states:
+            set_rng_state(state)
+    return len(states) > 0
+
+
+def _is_course(plain: dict[str, Any], steps: int) -> bool:
+    """Whether it is the history of so many steps, with the settings that led to them."""
+    history = History.from_dict(plain)
+    rows = [history.losses, history.lr, history.seconds, *history.parts.values()]
+    numbers = [value for row in rows for value in row] + [history.cpu_seconds]
+    return (
+        history.config is not None
+        and all(len(row) == steps for row in rows)
+        and all(math.isfinite(value) for value in numbers)
+        and all(math.isfinite(row["step"]) for row in history.validation)
+    )
+
+
+# What resuming takes for granted of each field; a check may also raise.
+_SOUND: dict[str, Callable[[Checkpoint], bool]] = {
+    "step": lambda found: isinstance(found.step, int) and found.step > 0,
+    "model": lambda found: _is_state(found.model),
+    "optimizer": lambda found: _is_optimizer(found.optimizer),
+    "rng": lambda found: _is_restorable(found.rng),
+    "history": lambda found: _is_course(found.history, found.step),
+    "ema": lambda found: _is_average(found.ema, found),
+    "data": lambda found: {"name", "images"} <= found.data.keys(),
+    "threads": lambda found: isinstance(found.threads, int),
+}
+
+
+def _is_sound(name: str, found: Checkpoint) -> bool:
+    try:
+        return _SOUND[name](found)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SeglibError):
+        return False

@@ -16,6 +16,7 @@ from seglib.models.base import Segmenter
 from seglib.structures import Target
 from seglib.training import checkpoint, distributed
 from seglib.training.config import History, Progress, TrainConfig
+from seglib.training.losses import compute_losses
 from seglib.training.run import OnStep, Run
 
 
@@ -80,7 +81,7 @@ def overfit(
         the loss before each step.
 
     Raises:
-        SeglibError: a loss that is not finite.
+        SeglibError: a loss that is not finite, or images too small for batch norm.
     """
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
     history: list[float] = []
@@ -88,7 +89,7 @@ def overfit(
     model.train()
     for step in range(1, steps + 1):
         optimizer.zero_grad()
-        losses = model.loss(images, targets)
+        losses = compute_losses(model, images, targets)
         total = torch.stack(list(losses.values())).sum()
         total.backward()
         optimizer.step()

@@ -26,6 +26,7 @@ from seglib.training.config import History, Progress, TrainConfig, differences
 from seglib.training.ema import Ema
 from seglib.training.interrupt import Interruption
 from seglib.training.log import RunLog, step_row, validation_row
+from seglib.training.losses import compute_losses
 from seglib.training.optimizer import build_optimizer
 from seglib.training.samples import AUGMENTATION, MemorySource, describe, one_ahead
 
@@ -74,6 +75,7 @@ class Run:
         """Do the steps that are left, validate, save; returns the whole course."""
         self.log = RunLog(self.config.out if self.rank == 0 else None, self.history)
         with Interruption() as interruption:
+            self._validate_when_due()  # the validation at which a resumed run stopped
             for batch in one_ahead(self._batches(self.config, self.step)):
                 progress = self._train_step(batch)
                 if on_step is not None:
@@ -139,13 +141,13 @@ class Run:
         try:
             self.model.load_state_dict(saved.model)
             self.optimizer.load_state_dict(saved.optimizer)
+            if self.ema is not None and saved.ema is not None:
+                self.ema.load(saved.ema)
         except (RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()
             raise SeglibError(
                 f"{self.checkpoint_file} holds another model: {' '.join(first[:2])}"
             ) from error
-        if self.ema is not None and saved.ema is not None:
-            self.ema.load(saved.ema)
         self.history = History.from_dict({**saved.history, "config": self.config.to_dict()})
         self.step = saved.step
         saving.set_rng_state(saved.rng[self.rank])
@@ -157,7 +159,7 @@ class Run:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         with precision.autocast(self.config):
-            losses = self.model.loss(batch.images, batch.targets)
+            losses = compute_losses(self.model, batch.images, batch.targets)
             total = torch.stack(list(losses.values())).sum()
         total.backward()
         distributed.average_gradients(self.model.parameters())
@@ -194,27 +196,36 @@ class Run:
         )
 
     def _after_step(self, interrupted: bool) -> None:
-        """Validate and save when it is time."""
-        last = self.step == self.config.steps
-        if last or (self.config.eval_every and self.step % self.config.eval_every == 0):
-            self._validate(limit=None if last else self.config.eval_limit)
+        """Save and validate when it is time."""
         every = self.config.checkpoint_every
-        if last or interrupted or (every and self.step % every == 0):
+        if interrupted or (every and self.step % every == 0) or self._validation_asked():
+            self._save()  # before a validation, whose failure must cost no step
+        self._validate_when_due()
+
+    def _validation_asked(self) -> bool:
+        every = self.config.eval_every
+        last = self.step == self.config.steps
+        return last or bool(every and self.step and self.step % every == 0)
+
+    def _validate_when_due(self) -> None:
+        """Validate where the settings ask for it and the history has no figures yet; save them."""
+        done = [row["step"] for row in self.history.validation[-1:]]
+        if self.validation is not None and self._validation_asked() and done != [self.step]:
+            self._validate(self.validation)
             self._save()
 
-    def _validate(self, limit: int | None) -> None:
+    def _validate(self, data: LabelledImages) -> None:
         """Evaluate in process 0 with averaged weights, leaving the random generators alone."""
-        if self.validation is None:
-            return
         if self.rank == 0:
             from seglib.metrics.evaluate import evaluate
 
             averaged: AbstractContextManager[None] = (
                 nullcontext() if self.ema is None else self.ema.averaged(self.model)
             )
+            limit = None if self.step == self.config.steps else self.config.eval_limit
             with saving.random_state_kept(), averaged:
                 self.model.eval()
-                metrics = evaluate(self.model, self.validation, limit=limit)
+                metrics = evaluate(self.model, data, limit=limit)
             figures = {k: v for k, v in metrics.figures.items() if not math.isnan(v)}
             self.history.validation.append({"step": float(self.step), **figures})
             self.log.add(validation_row(self.history.validation[-1]))
