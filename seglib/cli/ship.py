@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seglib.cli.errors import say
+from seglib.cli.settings import RUN_FILE, read_run
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 LARGEST = 6 * MEGABYTE
 RESULTS = "results.jsonl"
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def ship(
@@ -39,22 +42,21 @@ def ship(
     from seglib import pretrained
     from seglib.data.assets import file_sha256
     from seglib.data.atomic import write_atomic
-    from seglib.pretrained.results import append_result
-    from seglib.training.checkpoint import FILE_NAME, Checkpoint
-    from seglib.training.config import History
+    from seglib.pretrained.results import append_result, read_results
 
-    history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
+    if not PLAIN_NAME.fullmatch(name):
+        raise SeglibError(f"{name!r} is no plain name: use letters, digits and - _ . alone")
+    table = out.parent / RESULTS
+    read_results(table)  # a damaged table is found before the work, not after it
+    stages = _stages(run)
+    history = stages[-1]["history"]
     trained = pretrained.load(run)
-    with tempfile.TemporaryDirectory() as aside:
-        file = (Path(aside) if figures_only else out) / f"{name}.safetensors"
-        pretrained.save(trained, file, {}, half=True)
-        facts, per_class = _scored(run, pretrained.load(file))
-        pretrained.save(trained, file, facts, half=True)
-        if file.stat().st_size > LARGEST:
-            raise SeglibError(
-                f"{file} has {file.stat().st_size / MEGABYTE:.1f} MB, at most 6 go in"
-            )
-        digest = file_sha256(file)
+    with tempfile.TemporaryDirectory() as aside:  # nothing goes to `out` before all is right
+        file = Path(aside) / f"{name}.safetensors"
+        _save_small(trained, file, {})
+        facts, per_class = _scored(run, stages, pretrained.load(file))
+        _save_small(trained, file, facts)
+        digest, content = file_sha256(file), file.read_bytes()
     if not figures_only:
         record = {
             **facts,
@@ -63,20 +65,32 @@ def ship(
             "history": _rounded(_slim(history)),
         }
         text = json.dumps(record, ensure_ascii=False) + "\n"
+        write_atomic(out / file.name, lambda stream: stream.write(content))
         write_atomic(out / f"{name}.json", lambda stream: stream.write(text.encode()))
     seed = None if history.config is None else history.config.seed
-    append_result(out.parent / RESULTS, {"name": name, "seed": seed, **facts})
+    append_result(table, {"name": name, "seed": seed, **facts})
     typer.echo(f"{name}: {facts['figures']}")
 
 
-def _scored(run: Path, network: Segmenter) -> tuple[dict[str, Any], Any]:
+def _save_small(trained: Segmenter, file: Path, facts: dict[str, Any]) -> None:
+    from seglib import pretrained
+
+    pretrained.save(trained, file, facts, half=True)
+    size = file.stat().st_size
+    if size > LARGEST:
+        raise SeglibError(f"{file.name} has {size / MEGABYTE:.1f} MB, at most 6 go in")
+
+
+def _scored(
+    run: Path, stages: list[dict[str, Any]], network: Segmenter
+) -> tuple[dict[str, Any], Any]:
     """What is said of a shipped file, its figures measured anew; and those of every class."""
     from seglib.cli.evaluate import ceiling_lines
     from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
     from seglib.metrics.evaluate import evaluate
 
-    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    settings = read_run(run)
     data = load_dataset(settings["dataset"], split="val", size=settings["size"])
     with Bar("evaluating", "images", len(data)) as bar:
         metrics = evaluate(network, data, progress=lambda done, total: bar.update(done))
@@ -84,7 +98,6 @@ def _scored(run: Path, network: Segmenter) -> tuple[dict[str, Any], Any]:
     for line in lines:
         say(line)
     plain = metrics.to_dict()
-    stages = _stages(run)
     facts = {
         "command": " && ".join(stage["command"] for stage in stages),
         "minutes": round(sum(stage["seconds"] for stage in stages) / 60, 1),
@@ -98,20 +111,33 @@ def _scored(run: Path, network: Segmenter) -> tuple[dict[str, Any], Any]:
     return facts, _rounded(plain["per_class"])
 
 
-def _stages(run: Path) -> list[dict[str, Any]]:
-    """Command and seconds of a run, after those of the runs that it started from."""
-    from seglib import pretrained
+def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
+    """Command, seconds and history of a run, after those of the runs that it started from.
+
+    Args:
+        run: the folder.
+        later: folders of the runs that started from it, the last run first.
+
+    Raises:
+        SeglibError: a run.json or checkpoint.pt is missing or damaged, or runs started from
+            each other.
+    """
     from seglib.training.checkpoint import FILE_NAME, Checkpoint
     from seglib.training.config import History
 
-    settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    start = settings.get("init")
-    earlier = _stages(Path(start)) if start and (Path(start) / "run.json").is_file() else []
+    here = run.resolve()
+    if here in later:
+        raise SeglibError(f"{run / RUN_FILE} is damaged (init leads back to the run itself)")
+    settings = read_run(run)
+    start = settings["init"]
+    goes_on = start is not None and (Path(start) / RUN_FILE).is_file()
+    earlier = _stages(Path(start), (*later, here)) if goes_on else []
     history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
     stage = {
-        "command": pretrained.header(run).notes["command"],
+        "command": settings["command"],
         "seconds": history.seconds[-1],
         "cpu_seconds": history.cpu_seconds,
+        "history": history,
     }
     return [*earlier, stage]
 
