@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -65,7 +64,7 @@ def build_model(
         overrides: arguments of the preset (`variant="16s"`) or single fields of the config.
 
     Raises:
-        SeglibError: an unknown name, preset or field.
+        SeglibError: an unknown name, preset or field, or a value that a field cannot have.
     """
     if name not in MODELS:
         raise SeglibError(f"no model is called {name!r}: choose among {', '.join(model_names())}")
@@ -76,5 +75,5 @@ def build_model(
     choices = {k: overrides.pop(k) for k in inspect.signature(make).parameters if k in overrides}
     config: ModelConfig = make(**choices)
     # from_dict refuses unknown fields by name.
-    model.config_class.from_dict({**config.to_dict(), **overrides})
-    return model(replace(config, **overrides), categories)
+    config = model.config_class.from_dict({**config.to_dict(), **overrides})
+    return model(config, categories)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from math import inf
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglib.errors import SeglibError
+from seglib.models.config_checks import check_range, check_types
 from seglib.structures import IGNORE, Categories, ImageBatch, Prediction, Target, check_images
 
 Task = Literal["instances", "proposals", "semantic", "panoptic"]
@@ -28,9 +30,16 @@ class ModelConfig:
 
     Attributes:
         image_size: longer side in pixels that images are resized to; None keeps every size.
+
+    Raises:
+        SeglibError: a value of another type than its field, or outside what the field can be.
     """
 
     image_size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_range(self, 1, inf, "image_size")
 
     @classmethod
     def pocket(cls) -> Self:
@@ -51,7 +60,7 @@ class ModelConfig:
         """Build from `to_dict`'s values: lists turn back into tuples, dicts into nested rules.
 
         Raises:
-            SeglibError: a field that this config does not have.
+            SeglibError: a field that this config does not have, or a value it cannot have.
         """
         rules: dict[str, Any] = {
             f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from seglib.errors import SeglibError
 from seglib.models.base import ModelConfig
+from seglib.models.config_checks import check_range
 from seglib.models.instance_targets import SizedTarget
 from seglib.models.mask_rcnn import MaskRCNN, MaskRCNNOutput
 from seglib.models.mask_rcnn_config import MaskRCNNConfig
@@ -58,7 +59,8 @@ class CascadeRCNNConfig(MaskRCNNConfig):
         stage_loss_weights: of each stage's two losses, in the official variant.
 
     Raises:
-        SeglibError: no stage, or not the same number of stages in all three.
+        SeglibError: a value that its field cannot have, no stage, or not the same number of
+            stages in all three.
     """
 
     variant: Variant = "detectron2"
@@ -71,6 +73,8 @@ class CascadeRCNNConfig(MaskRCNNConfig):
     stage_loss_weights: tuple[float, ...] = (1.0, 0.5, 0.25)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 0, 1, "stage_ious")
         names = ("stage_ious", "stage_box_weights", "stage_loss_weights")
         counts = {name: len(getattr(self, name)) for name in names}
         if 0 in counts.values() or len(set(counts.values())) > 1:

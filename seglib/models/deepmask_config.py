@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from seglib.errors import SeglibError
 from seglib.models.base import ModelConfig
+from seglib.models.config_checks import check_range
 from seglib.nn.patch_sampling import NegativeRule
 
 Variant = Literal["vgg", "resnet"]
@@ -135,10 +137,13 @@ class DeepMaskConfig(ModelConfig):
         """Refuse numbers that no network can have.
 
         Raises:
-            SeglibError: another variant, or lengths that the stride does not divide.
+            SeglibError: a value that its field cannot have, or lengths that the stride does not
+                divide.
         """
-        if self.variant not in ("vgg", "resnet"):
-            raise SeglibError(f"DeepMask has no variant {self.variant!r}: choose vgg or resnet")
+        super().__post_init__()
+        check_range(self, 0, 1, "dropout", "positive_share", "mask_threshold")
+        check_range(self, 1, inf, "mask_size", "mask_target", "rank", "reduced", "patches")
+        check_range(self, 1, inf, "patch", "proposals", "width")
         strides = (16,) if self.variant == "vgg" else (8, 16)
         if self.stride not in strides or self.patch % self.stride or self.context % self.stride:
             raise SeglibError(

@@ -53,10 +53,6 @@ class FCN(Segmenter):
 
     def __init__(self, config: FCNConfig, categories: Categories) -> None:
         super().__init__(config, categories)
-        if config.variant not in VARIANTS:
-            raise SeglibError(
-                f"FCN has no variant {config.variant!r}: choose among {', '.join(VARIANTS)}"
-            )
         build = DilatedFCN if config.variant == "dilated" else SkipFCN
         self.network: SkipFCN | DilatedFCN = build(config, len(categories) + 1)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from seglib.models.base import ModelConfig
+from seglib.models.config_checks import check_range
 from seglib.nn.norm import Norm
 from seglib.nn.vgg import VGG16_STAGES
 
@@ -56,6 +58,11 @@ class FCNConfig(ModelConfig):
     bottleneck: bool = True
     width: int = 64
     auxiliary_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 0, 1, "dropout")
+        check_range(self, 1, inf, "head_width", "head_kernel", "width")
 
     @classmethod
     def pocket(cls, variant: Variant = "8s") -> FCNConfig:

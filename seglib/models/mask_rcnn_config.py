@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
+from seglib.errors import SeglibError
 from seglib.models.base import ModelConfig
+from seglib.models.config_checks import check_range
 from seglib.nn.norm import Norm
 from seglib.nn.reference_rules import Conventions
 from seglib.nn.resnet import Stem
@@ -53,6 +56,9 @@ class MaskRCNNConfig(ModelConfig):
         score_threshold: a detection scores more.
         nms_iou: overlap at which the weaker of two detections of a class goes.
         max_detections: an image.
+
+    Raises:
+        SeglibError: a value that its field cannot have, or a level or cell without anchors.
     """
 
     conventions: Conventions = "torchvision"
@@ -85,6 +91,27 @@ class MaskRCNNConfig(ModelConfig):
     score_threshold: float = 0.05
     nms_iou: float = 0.5
     max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 0, 1, "positive_fraction", "foreground_iou", "score_threshold", "nms_iou")
+        check_range(self.rpn, 0, 1, "positive_iou", "negative_iou", "positive_fraction", "nms_iou")
+        check_range(self, 1, inf, "min_size", "max_size", "canonical_size", "width", "fpn_width")
+        check_range(self, 1, inf, "rois", "box_hidden", "box_bins", "mask_bins", "mask_width")
+        check_range(self, 1, inf, "max_detections")
+        sides = [side for level in self.anchor_sizes for side in level]
+        if len({len(level) for level in self.anchor_sizes}) != 1 or not sides:
+            raise SeglibError(
+                f"anchor_sizes={self.anchor_sizes}: give every level the same number of sizes, "
+                "and one at least"
+            )
+        if not self.anchor_ratios or not all(
+            number > 0 for number in (*sides, *self.anchor_ratios)
+        ):
+            raise SeglibError(
+                f"anchor_sizes={self.anchor_sizes}, anchor_ratios={self.anchor_ratios}: give one "
+                "ratio at least, and positive numbers"
+            )
 
     @classmethod
     def pocket(cls) -> MaskRCNNConfig:

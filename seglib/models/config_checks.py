@@ -1,0 +1,66 @@
+"""Refusing values that a config cannot have: by the types of its fields, and by range."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields, is_dataclass
+from math import inf
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seglib.errors import SeglibError
+
+
+def check_types(config: Any) -> None:
+    """Every field of a dataclass holds what its annotation says, nested dataclasses likewise.
+
+    Raises:
+        SeglibError: a value of another type, or outside a `Literal`'s choices.
+    """
+    name, hints = type(config).__name__, _hints(type(config))
+    for field in fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
+        if not _fits(value, hint):
+            if get_origin(hint) is Literal:
+                *others, last = map(str, get_args(hint))
+                choices = f"{', '.join(others)} or {last}"
+                raise SeglibError(f"{name} has no {field.name} {value!r}: choose {choices}")
+            raise SeglibError(f"{name} has {field.name}={value!r}: it must be {field.type}")
+        if is_dataclass(value):
+            check_types(value)
+
+
+@functools.cache
+def _hints(config: type[Any]) -> dict[str, Any]:
+    return get_type_hints(config)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated type, as far as configs use types."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in inner
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        each = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
+        return len(each) == len(value) and all(map(_fits, value, each))
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def check_range(config: Any, low: float, high: float, *names: str) -> None:
+    """Numbers, alone or in tuples, lie in low…high; None passes.
+
+    Raises:
+        SeglibError: one does not, NaN among them.
+    """
+    for name in names:
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not low <= number <= high:
+                allowed = f"{low} or more" if high == inf else f"in {low}…{high}"
+                raise SeglibError(
+                    f"{type(config).__name__} has {name}={value}: it must be {allowed}"
+                )
