@@ -128,6 +128,7 @@ def test_shipping_again_keeps_the_good_files_until_all_is_right(
     record = json.loads((folder / "name.json").read_text())
     assert record["sha256"] == file_sha256(folder / "name.safetensors")
     assert [row["name"] for row in read_results(course / "results.jsonl")] == ["name"]
+    (folder / "name.safetensors").write_bytes(b"the good file")
     before = files(course)
     monkeypatch.setattr(shipping, fault, value)
     refused = seglib("ship", finished, "name", "--out", folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from seglib.training.config import History
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
-_UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
 
 
 @dataclass
@@ -64,7 +62,7 @@ class Checkpoint:
             raise SeglibError(f"no checkpoint at {path}: start the run without resuming")
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-        except _UNREADABLE as error:
+        except Exception as error:  # torch raises whatever damaged bytes make it stumble over
             raise SeglibError(f"{path} is damaged or no checkpoint of seglib") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise SeglibError(f"{path} is no checkpoint of this version of seglib")
