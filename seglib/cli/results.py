@@ -28,6 +28,7 @@ def results(
 ) -> None:
     """Print the table of finished runs: figures, seed, processor time and command."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from seglib.data.assets import asset
@@ -40,11 +41,11 @@ def results(
     table = Table("run", "seed", "CPU min", "figures", "command", title="Finished runs")
     for row in rows:
         table.add_row(
-            row["name"],
+            escape(row["name"]),
             str(row["seed"]),
             str(row["cpu_minutes"]),
             main_figures(row["figures"]),
-            row["command"],
+            escape(row["command"]),
         )
     Console().print(table)
 
