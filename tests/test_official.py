@@ -383,6 +383,49 @@ def test_what_is_no_known_network_is_refused(tmp_path: Path) -> None:
     for name in ("b.pth", "b.pkl"):
         with pytest.raises(SeglibError, match="damaged"):
             load_official(tmp_path / name)
+    (tmp_path / "b.pth").write_bytes(b"")
+    with pytest.raises(SeglibError, match=r"b\.pth is damaged .*it ends too early"):
+        load_official(tmp_path / "b.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("backbone.bottom_up.stem.conv1.weight", (2,), "is .2., the model needs 4 dimensions"),
+        ("backbone.bottom_up.stem.conv1.weight", (), "is .., the model needs 4 dimensions"),
+        ("backbone.bottom_up.stem.conv1.weight", (64, 1, 7, 7), "the model needs .64, 3, 7, 7"),
+        ("backbone.fpn_output2.weight", (0, 16, 3, 3), "none of them empty"),
+        ("roi_heads.box_head.fc1.weight", (16,), "the model needs 2 dimensions"),
+        ("roi_heads.box_predictor.cls_score.weight", (), "is .., the model needs"),
+        ("roi_heads.box_predictor.bbox_pred.bias", (), "is .., the model needs"),
+        ("roi_heads.mask_head.predictor.weight", (), "the model needs 4 dimensions"),
+        ("pixel_std", (2,), "not three numbers"),
+        ("pixel_mean", (2,), "not three numbers"),
+    ],
+)
+def test_weights_of_another_rank_are_named(
+    name: str, shape: tuple[int, ...], message: str, arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    arrays[name] = np.ones(shape, np.float32)
+    torch.save({n: torch.from_numpy(value) for n, value in arrays.items()}, tmp_path / "model.pth")
+    with pytest.raises(SeglibError, match=f"{re.escape(name)}.* {message}"):
+        load_official(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("roi_heads.box_predictor.cls_score.weight", "the model needs 2 dimensions"),
+        ("roi_heads.box_predictor.cls_score.bias", "the model needs 1 dimensions"),
+        ("backbone.body.layer1.0.bn1.weight", "the model needs .64."),
+    ],
+)
+def test_torchvision_weights_of_another_rank_are_named(
+    name: str, message: str, reference: nn.Module, tmp_path: Path
+) -> None:
+    torch.save(reference.state_dict() | {name: torch.tensor(1.0)}, tmp_path / "coco.pth")
+    with pytest.raises(SeglibError, match=f"{re.escape(name)} is .., {message}"):
+        load_official(tmp_path / "coco.pth")
 
 
 class _Touch:
@@ -395,6 +438,14 @@ class _Touch:
         return Path.touch, (self.path,)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_bare_pickle_is_refused_without_a_word_from_torch(tmp_path: Path) -> None:
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps({"a": _Touch(tmp_path / "touched")}))
+    with pytest.raises(SeglibError, match="more than weights"):
+        pretrained.load(tmp_path / "bare.pth")
+    assert not (tmp_path / "touched").exists()
+
+
 @pytest.mark.parametrize("suffix", ["pkl", "pth"])
 def test_code_in_a_file_is_refused_and_not_run(suffix: str, tmp_path: Path) -> None:
     touched, path = tmp_path / "touched", tmp_path / f"weights.{suffix}"
@@ -403,8 +454,10 @@ def test_code_in_a_file_is_refused_and_not_run(suffix: str, tmp_path: Path) -> N
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path)
-    with pytest.raises(SeglibError, match="pathlib" if suffix == "pkl" else "more than weights"):
+    with pytest.raises(SeglibError, match=r"do not trust it$") as caught:
         pretrained.load(path)
+    assert ("pathlib" if suffix == "pkl" else "more than weights") in str(caught.value)
+    assert "weights_only" not in str(caught.value)  # torch's advice is to run what is in it
     assert not touched.exists()
     pickle.loads(pickle.dumps(content))  # the file is as bad as it looks
     assert touched.exists()

@@ -13,7 +13,8 @@ import seglib
 from seglib import pretrained
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
-from seglib.pretrained.files import KEY, read
+from seglib.models.fcn import FCN
+from seglib.pretrained.files import KEY, build, read
 from seglib.pretrained.rehead import _shared
 from seglib.pretrained.shipped import SHIPPED
 from seglib.structures import Categories, Category
@@ -130,6 +131,39 @@ def test_foreign_and_mismatched_files_are_named(tmp_path):
     assert "m.safetensors does not fit FCN: network.fc7.weight is missing" in message
     assert "extra is not part of the model" in message
     assert "network.fc6.weight is [2, 3], the model needs [8, 8, 3, 3]" in message
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("config", {"norm": "zz"}, "describes no fcn that seglib has"),
+        ("config", {"stages": []}, "describes no fcn that seglib has"),
+        ("config", {"head_width": "wide"}, "describes no fcn that seglib has"),
+        ("config", {"head_kernel": None}, "describes no fcn that seglib has"),
+        ("config", [1], "damaged header .*'config' is a list"),
+        ("model", ["fcn"], "damaged header .*'model' is a list"),
+        ("categories", None, "damaged header .*'categories' is a NoneType"),
+        ("notes", None, "damaged header .*'notes' is a NoneType"),
+    ],
+)
+def test_settings_that_no_model_can_have_are_refused(part, change, message, tmp_path):
+    path = pretrained.save(tiny_fcn(), tmp_path / "m.safetensors")
+    with safe_open(path, framework="pt") as stored:
+        header = json.loads(stored.metadata()[KEY])
+    if isinstance(change, dict):
+        change = {**header[part], **change}
+    save_file(load_file(path), path, metadata={KEY: json.dumps({**header, part: change})})
+    with pytest.raises(SeglibError, match=rf"m\.safetensors .*{message}"):
+        pretrained.load(path)
+
+
+def test_a_model_that_cannot_be_built_is_refused_by_file():
+    class Brittle(FCN):
+        def __init__(self, *_):
+            raise IndexError("list index out of range")
+
+    with pytest.raises(SeglibError, match=r"m\.pth describes no fcn .*IndexError: list index"):
+        build(Brittle, tiny_fcn().config.pocket, CATEGORIES, "m.pth")
 
 
 def test_rehead_keeps_shared_classes_by_name():

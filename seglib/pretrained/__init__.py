@@ -8,7 +8,7 @@ from typing import Any
 
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
-from seglib.pretrained.files import Header, fill, read, save
+from seglib.pretrained.files import Header, build, fill, read, save
 from seglib.pretrained.rehead import adopt, rehead
 from seglib.pretrained.shipped import shipped_file, shipped_names, shipped_record
 from seglib.structures import Categories
@@ -52,7 +52,10 @@ def _own(path: Path) -> Segmenter:
     described, tensors = read(path)
     if described.model not in MODELS:
         raise SeglibError(f"{path} holds a {described.model!r}, which this seglib does not know")
-    model = _build(MODELS[described.model], described, path)
+    kind = MODELS[described.model]
+    model = build(
+        kind, lambda: kind.config_class.from_dict(described.config), described.categories, path
+    )
     fill(model, tensors, path)
     return model
 
@@ -83,11 +86,3 @@ def find(name_or_path: str | Path) -> Path:
     if path.is_file() or path.suffix in (".safetensors", *OFFICIAL) or len(path.parts) > 1:
         return path
     return shipped_file(str(name_or_path))
-
-
-def _build(kind: type[Segmenter], described: Header, path: Path) -> Segmenter:
-    try:
-        config = kind.config_class.from_dict(described.config)
-        return kind(config, described.categories)
-    except TypeError as error:
-        raise SeglibError(f"{path} was made with settings this seglib lacks: {error}") from error

@@ -57,15 +57,18 @@ def our_name(name: str) -> str:
 
 
 def to_ours(name: str, value: Tensor, pixel_std: Tensor) -> Tensor:
-    """A parameter in our layout.
+    """A parameter in our layout; one that has not detectron2's shape comes back as it is.
 
     Args:
         name: ours.
         value: detectron2's.
         pixel_std: [3] what its pixels are divided by, BGR; all 1 in the published ResNets.
     """
+    if value.ndim == 0:
+        return value
     if name == FIRST_LAYER:
-        return first_layer_for_rgb(value, pixel_std)
+        fits = value.ndim == 4 and value.shape[1] == 3
+        return first_layer_for_rgb(value, pixel_std) if fits else value
     if re.search(r"\bcls_score\.", name):
         return torch.cat([value[-1:], value[:-1]])  # background first
     if re.search(r"\bbbox_pred\.", name) and name.startswith("box_head") and len(value) > 4:

@@ -7,7 +7,7 @@ version, and notes (the command, figures, …). Reading it runs no code.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from torch import Tensor
 import seglib
 from seglib.data.atomic import write_atomic
 from seglib.errors import SeglibError
-from seglib.models.base import Segmenter
+from seglib.models.base import ModelConfig, Segmenter
 from seglib.structures import Categories, Category
 
 FORMAT = 1
 KEY = "seglib"
+FIELDS = {"model": str, "config": dict, "categories": list, "version": str, "notes": dict}
 SHAPES_SHOWN = 3
 
 
@@ -117,6 +118,9 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
             raise SeglibError(
                 f"{path} has format {header['format']}, and this seglib reads {FORMAT}"
             )
+        for name, kind in FIELDS.items():
+            if not isinstance(header[name], kind):
+                raise TypeError(f"{name!r} is a {type(header[name]).__name__}")
         described = Header(
             model=header["model"],
             config=header["config"],
@@ -141,6 +145,34 @@ def _categories(records: list[dict[str, Any]]) -> Categories:
 
 def _full(value: Tensor) -> Tensor:
     return value.float() if value.dtype == torch.float16 else value
+
+
+def build(
+    kind: type[Segmenter],
+    config: Callable[[], ModelConfig],
+    categories: Categories,
+    source: Path | str,
+) -> Segmenter:
+    """A new model of the kind and shape that a file describes.
+
+    Args:
+        kind: of the model.
+        config: makes its configuration out of what the file says.
+        categories: what its labels mean.
+        source: the file, for the message.
+
+    Raises:
+        SeglibError: settings that the model does not have, or with which it cannot be built.
+    """
+    try:
+        return kind(config(), categories)
+    except SeglibError as error:
+        raise SeglibError(f"{source} describes no {kind.name} that seglib has: {error}") from error
+    except Exception as error:  # the settings are another's: any of them may be of any kind
+        raise SeglibError(
+            f"{source} describes no {kind.name} that seglib has: with its settings none can be "
+            f"built ({type(error).__name__}: {error})"
+        ) from error
 
 
 def fill(

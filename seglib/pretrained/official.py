@@ -9,29 +9,27 @@ Widths and depths are read off the shapes, and every weight must find its place.
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seglib.data.coco_categories import coco_categories, voc_categories
 from seglib.errors import SeglibError
-from seglib.models.base import Segmenter
+from seglib.models.base import ModelConfig, Segmenter
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
 from seglib.models.fcn import FCN
 from seglib.models.fcn_config import FCNConfig
 from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn_config import MaskRCNNConfig
 from seglib.pretrained import detectron2_names as detectron2
-from seglib.pretrained.files import fill
-from seglib.pretrained.plain_pickle import read_plain_pickle
+from seglib.pretrained.files import build, fill
 from seglib.pretrained.torchvision_names import mask_rcnn_names
+from seglib.pretrained.weight_files import read_weights
 from seglib.structures import Categories
 
 OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn"]
@@ -52,11 +50,21 @@ class _Weights:
     values: dict[str, Tensor]
     origins: dict[str, str]
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Of a weight that decides how the network is built; SeglibError without it."""
+    def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
+        """Of a weight that decides how the network is built.
+
+        Raises:
+            SeglibError: there is none, it has another number of dimensions, or it is empty.
+        """
         if name not in self.values:
             raise SeglibError(f"{self.path} lacks {name}: it holds no whole network of this kind")
-        return tuple(self.values[name].shape)
+        shape = tuple(self.values[name].shape)
+        if len(shape) != dimensions or 0 in shape:
+            raise SeglibError(
+                f"{self.path}: {self.origins[name]} is {list(shape)}, the model needs "
+                f"{dimensions} dimensions, none of them empty"
+            )
+        return shape
 
     def count(self, pattern: str) -> int:
         """How many different numbers a name's group takes, "convs.(0).", "convs.(1)."…"""
@@ -84,7 +92,7 @@ def load_official(
             have, or weights that do not fit; the first faults are named.
     """
     path = Path(path)
-    state = _tensors(_read(path), path)
+    state = read_weights(path)
     if any(name.startswith("backbone.bottom_up.") for name in state):
         built = _from_detectron2(state, path)
     elif any(name.startswith("backbone.body.") for name in state):
@@ -103,39 +111,10 @@ def load_official(
     return built.eval()
 
 
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise SeglibError(f"no file at {path}")
-    if path.suffix == ".pkl":
-        return read_plain_pickle(path.read_bytes(), path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0] if str(error) else "unreadable"
-        raise SeglibError(
-            f"{path} is damaged or holds more than weights, and is not read ({reason})"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
-        raise SeglibError(f"{path} is damaged or no file of weights ({error})") from error
-
-
-def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    """The weights by name, from a plain dict or from a training's one under "model"."""
-    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
-        content = content["model"]
-    if not isinstance(content, Mapping):
-        raise SeglibError(f"{path} holds a {type(content).__name__}, not weights by name")
-    tensors = {}
-    for name, value in content.items():
-        if isinstance(value, np.ndarray):
-            value = torch.from_numpy(value.copy())  # the file's bytes cannot be written to
-        if not isinstance(value, Tensor):
-            raise SeglibError(f"{path}: {name} is a {type(value).__name__}, not a weight")
-        tensors[str(name)] = value.float() if value.is_floating_point() else value
-    return tensors
-
-
 def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:
+    for name in detectron2.PIXELS:
+        if name in state and state[name].numel() != 3:
+            raise SeglibError(f"{path}: {name} is {list(state[name].shape)}, not three numbers")
     mean = state.get("pixel_mean")
     if mean is not None and not detectron2.same_mean(mean):
         raise SeglibError(
@@ -157,9 +136,8 @@ def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:
         config = CascadeRCNNConfig.paper("detectron2")
         if stages != len(config.stage_ious):
             raise SeglibError(f"{path} has {stages} stages of box heads, a cascade here 3")
-        return _filled(CascadeRCNN(replace(config, **common), categories), weights)
-    plain = MaskRCNNConfig.detectron2()
-    return _filled(MaskRCNN(replace(plain, **common), categories), weights)
+        return _filled(CascadeRCNN, config, common, categories, weights)
+    return _filled(MaskRCNN, MaskRCNNConfig.detectron2(), common, categories, weights)
 
 
 def _mask_rcnn_from_torchvision(
@@ -172,19 +150,17 @@ def _mask_rcnn_from_torchvision(
     _keep_coco_rows(weights)
     _change_eps(weights.values, norm_eps)
     categories = _eighty(weights)
-    return _filled(
-        MaskRCNN(replace(MaskRCNNConfig.paper(), **_layout(weights)), categories), weights
-    )
+    return _filled(MaskRCNN, MaskRCNNConfig.paper(), _layout(weights), categories, weights)
 
 
 def _fcn_from_torchvision(state: dict[str, Tensor], path: Path) -> Segmenter:
     config, categories = FCNConfig.paper("dilated"), voc_categories()
     weights = _renamed(path, state, lambda name: f"network.{name}")
-    config = replace(config, **_backbone(weights, "network.backbone"))
-    classes = weights.shape("network.classifier.4.weight")[0]
+    backbone = _backbone(weights, "network.backbone")
+    classes = weights.shape("network.classifier.4.weight", 4)[0]
     if classes != len(categories) + 1:
         raise SeglibError(f"{path} names {classes} classes, not background and VOC's 20")
-    return _filled(FCN(config, categories), weights)
+    return _filled(FCN, config, backbone, categories, weights)
 
 
 def _renamed(path: Path, state: Mapping[str, Tensor], rename: Any) -> _Weights:
@@ -204,13 +180,13 @@ def _keep_coco_rows(weights: _Weights) -> None:
     moves scores by as little.
     """
     ids = [0, *(category.coco_id for category in coco_categories())]
-    for name, block in (
-        ("box_head.cls_score", 1),
-        ("box_head.bbox_pred", 4),
-        ("mask_head.mask_fcn_logits", 1),
+    for name, block, dimensions in (
+        ("box_head.cls_score", 1, 2),
+        ("box_head.bbox_pred", 4, 2),
+        ("mask_head.mask_fcn_logits", 1, 4),
     ):
-        for part in (f"{name}.weight", f"{name}.bias"):
-            rows, *_ = weights.shape(part)
+        for part, needed in ((f"{name}.weight", dimensions), (f"{name}.bias", 1)):
+            rows, *_ = weights.shape(part, needed)
             if rows != 91 * block:
                 raise SeglibError(
                     f"{weights.path}: {weights.origins[part]} has {rows} rows, not {91 * block}, "
@@ -231,6 +207,8 @@ def _change_eps(values: dict[str, Tensor], old: float) -> None:
     for name, variance in values.items():
         if name.endswith(".running_var"):
             scale = name.removesuffix("running_var") + "weight"
+            if scale not in values or values[scale].shape != variance.shape:
+                continue  # `fill` says what does not fit
             exact = variance.double()
             factor = ((exact + OUR_EPS) / (exact + old)).sqrt()
             values[scale] = (values[scale].double() * factor).to(variance.dtype)
@@ -239,7 +217,7 @@ def _change_eps(values: dict[str, Tensor], old: float) -> None:
 def _backbone(weights: _Weights, prefix: str = "backbone") -> dict[str, Any]:
     """What shapes tell of a ResNet."""
     return {
-        "width": weights.shape(f"{prefix}.conv1.weight")[0],
+        "width": weights.shape(f"{prefix}.conv1.weight", 4)[0],
         "blocks": tuple(
             weights.count(rf"{re.escape(prefix)}\.layer{stage}\.(\d+)\.") for stage in range(1, 5)
         ),
@@ -250,21 +228,21 @@ def _backbone(weights: _Weights, prefix: str = "backbone") -> dict[str, Any]:
 def _layout(weights: _Weights) -> dict[str, Any]:
     """What shapes tell of an R-CNN."""
     head = "box_heads.0" if weights.count(r"box_heads\.(\d+)\.") else "box_head"
-    fpn_width = weights.shape("fpn.output.0.weight")[0]
-    hidden, pooled = weights.shape(f"{head}.fc6.weight")
+    fpn_width = weights.shape("fpn.output.0.weight", 4)[0]
+    hidden, pooled = weights.shape(f"{head}.fc6.weight", 2)
     return {
         **_backbone(weights),
         "fpn_width": fpn_width,
         "box_hidden": hidden,
         "box_bins": round((pooled / fpn_width) ** 0.5),
-        "mask_width": weights.shape("mask_head.conv5_mask.weight")[0],
+        "mask_width": weights.shape("mask_head.conv5_mask.weight", 4)[0],
         "mask_convolutions": weights.count(r"mask_head\.convs\.(\d+)\."),
     }
 
 
 def _eighty(weights: _Weights) -> Categories:
     """COCO's things, if the network has as many."""
-    classes, *_ = weights.shape("mask_head.mask_fcn_logits.weight")
+    classes, *_ = weights.shape("mask_head.mask_fcn_logits.weight", 4)
     categories = coco_categories()
     if classes != len(categories) + 1:
         raise SeglibError(
@@ -274,7 +252,15 @@ def _eighty(weights: _Weights) -> Categories:
     return categories
 
 
-def _filled(model: Segmenter, weights: _Weights) -> Segmenter:
+def _filled(
+    kind: type[Segmenter],
+    config: ModelConfig,
+    seen: dict[str, Any],
+    categories: Categories,
+    weights: _Weights,
+) -> Segmenter:
+    """The network as published, but for what was seen in the shapes, with its weights."""
+    model = build(kind, lambda: replace(config, **seen), categories, weights.path)
     own = model.state_dict()
     values = _with_counters(weights.values, own)
     fill(model, values, weights.path, weights.origins)
