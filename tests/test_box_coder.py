@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.models.detection._utils import BoxCoder
 
-from seglib import ops
+from seglib import SeglibError, ops
 from tests.helpers import golden
 from tests.parity import assert_equal_runs, assert_same, random
 from tests.test_boxes import random_boxes
@@ -81,3 +81,26 @@ def test_decode_undoes_encode(numbers: list[float]) -> None:
     boxes = ops.xywh_to_xyxy(pairs)
     deltas = ops.encode_deltas(boxes[:1], boxes[1:], WEIGHTS)
     assert_same(ops.decode_deltas(boxes[:1], deltas, WEIGHTS), boxes[1:])
+
+
+def test_a_box_without_sides_has_no_correction_and_leaves_the_others_alone() -> None:
+    boxes = torch.tensor([[5.0, 5, 5, 5], [0, 0, 10, 20]])
+    targets = torch.tensor([[0.0, 0, 10, 10], [5, 0, 25, 20]])
+    deltas = ops.encode_deltas(boxes, targets)
+    assert not deltas[0].isfinite().any()
+    assert torch.equal(deltas[1:], ops.encode_deltas(boxes[1:], targets[1:]))
+
+
+@pytest.mark.parametrize("code", [ops.encode_deltas, ops.decode_deltas])
+@pytest.mark.parametrize(
+    ("boxes", "others", "weights"),
+    [
+        ((3, 5), (3, 4), (1, 1, 1, 1)),
+        ((3, 4), (2, 4), (1, 1, 1, 1)),
+        ((3, 4), (3, 1), (1, 1, 1, 1)),
+        ((3, 4), (3, 4), (1, 1)),
+    ],
+)
+def test_refuses_shapes_that_do_not_fit(code, boxes, others, weights) -> None:
+    with pytest.raises(SeglibError, match=rf"{code.__name__} needs two \[..., 4\]"):
+        code(torch.ones(boxes), torch.ones(others), weights)

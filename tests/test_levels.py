@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torchvision.ops.poolers import LevelMapper
 
-from seglib import ops
+from seglib import SeglibError, ops
 from tests.helpers import golden
 from tests.parity import random
 
@@ -46,3 +47,11 @@ def test_empty_boxes_and_no_boxes() -> None:
     assert ops.assign_levels(squares(0)).tolist() == [0]
     assert ops.assign_levels(torch.tensor([[5.0, 5.0, 2.0, 2.0]])).tolist() == [0]
     assert ops.assign_levels(torch.zeros(0, 4)).shape == (0,)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_refuses_boxes_that_are_not_finite(wrong: float) -> None:
+    boxes = squares(10, 20)
+    boxes[1, 2] = wrong
+    with pytest.raises(SeglibError, match="assign_levels needs finite boxes, row 1 is"):
+        ops.assign_levels(boxes)

@@ -132,3 +132,33 @@ def test_batched_runs_the_student_s_nms() -> None:
 def test_refuses_shapes_that_do_not_fit(style: str) -> None:
     with pytest.raises(SeglibError, match="nms needs"):
         getattr(ops.nms, style)(torch.zeros(2, 4), torch.zeros(3), 0.5)
+
+
+@pytest.mark.parametrize("style", BODIES)
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_refuses_boxes_that_are_not_finite(style: str, wrong: float) -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, wrong, 10], [0, 0, 10, 10]])
+    with pytest.raises(SeglibError, match="nms needs finite boxes, row 1 is"):
+        getattr(ops.nms, style)(boxes, torch.ones(3), 0.5)
+
+
+@pytest.mark.parametrize("style", BODIES)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float16])
+def test_other_numbers_are_taken_as_float(style: str, dtype: torch.dtype) -> None:
+    near = torch.tensor([[0, 0, 200, 200], [0, 1, 200, 201], [30, 0, 230, 200]])
+    # Half precision has no number for the area of a box of 400 px.
+    boxes = near.to(dtype) * (1 if dtype == torch.uint8 else 2)
+    scores = torch.tensor([0.8, 0.9, 0.7])
+    assert getattr(ops.nms, style)(boxes, scores, 0.8).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("style", BODIES)
+def test_no_overlap_exceeds_a_threshold_of_nan(style: str) -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10]]).repeat(3, 1)
+    assert getattr(ops.nms, style)(boxes, torch.ones(3), float("nan")).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("scores", "labels"), [(3, 2), (2, 3), (3, 0)])
+def test_batched_refuses_lengths_that_do_not_fit(scores: int, labels: int) -> None:
+    with pytest.raises(SeglibError, match=r"3 boxes, \d scores and \d labels"):
+        ops.batched_nms(torch.zeros(3, 4), torch.ones(scores), torch.ones(labels), 0.5)

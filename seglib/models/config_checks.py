@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import fields, is_dataclass
 from math import inf
 from types import UnionType
@@ -17,7 +16,7 @@ def check_types(config: Any) -> None:
     Raises:
         SeglibError: a value of another type, or outside a `Literal`'s choices.
     """
-    name, hints = type(config).__name__, _hints(type(config))
+    name, hints = type(config).__name__, get_type_hints(type(config))
     for field in fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
         if not _fits(value, hint):
@@ -28,11 +27,6 @@ def check_types(config: Any) -> None:
             raise SeglibError(f"{name} has {field.name}={value!r}: it must be {field.type}")
         if is_dataclass(value):
             check_types(value)
-
-
-@functools.cache
-def _hints(config: type[Any]) -> dict[str, Any]:
-    return get_type_hints(config)
 
 
 def _fits(value: Any, hint: Any) -> bool:

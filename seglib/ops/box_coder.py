@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from seglib.errors import SeglibError
 from seglib.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 
 Weights = tuple[float, float, float, float]
@@ -28,8 +29,13 @@ def encode_deltas(boxes: Tensor, targets: Tensor, weights: Weights = (1, 1, 1, 1
             (10, 10, 5, 5) in the box head (Fast R-CNN's normalisation).
 
     Returns:
-        [..., 4] deltas (dx, dy, dw, dh).
+        [..., 4] deltas (dx, dy, dw, dh); a box without width or height has no sides to count in,
+        and its row is not finite.
+
+    Raises:
+        SeglibError: boxes, targets or weights that are not four numbers, or that do not fit.
     """
+    _check("encode_deltas", boxes, targets, weights)
     source, target = xyxy_to_cxcywh(boxes), xyxy_to_cxcywh(targets)
     shift = (target[..., :2] - source[..., :2]) / source[..., 2:]
     growth = torch.log(target[..., 2:] / source[..., 2:])
@@ -47,9 +53,27 @@ def decode_deltas(boxes: Tensor, deltas: Tensor, weights: Weights = (1, 1, 1, 1)
 
     Returns:
         [..., 4] corners, not clipped to any image; no side grows by more than a factor 1000/16.
+
+    Raises:
+        SeglibError: boxes, deltas or weights that are not four numbers, or that do not fit.
     """
+    _check("decode_deltas", boxes, deltas, weights)
     source = xyxy_to_cxcywh(boxes)
     deltas = deltas / deltas.new_tensor(weights)
     center = source[..., :2] + deltas[..., :2] * source[..., 2:]
     sides = source[..., 2:] * deltas[..., 2:].clamp(max=LARGEST_LOG_RATIO).exp()
     return cxcywh_to_xyxy(torch.cat([center, sides], dim=-1))
+
+
+def _check(name: str, boxes: Tensor, others: Tensor, weights: Weights) -> None:
+    fits = boxes.shape[-1:] == others.shape[-1:] == (4,) and len(weights) == 4
+    if fits:
+        try:
+            torch.broadcast_shapes(boxes.shape, others.shape)
+        except RuntimeError:
+            fits = False
+    if not fits:
+        raise SeglibError(
+            f"{name} needs two [..., 4] of shapes that fit and 4 weights, got {list(boxes.shape)}, "
+            f"{list(others.shape)} and {len(weights)} weights"
+        )

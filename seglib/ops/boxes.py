@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.primitives import primitive
+from seglib.structures import all_finite
 
 
 def box_area(boxes: Tensor) -> Tensor:
@@ -109,6 +110,25 @@ def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
     """[…, 4] (centre x, centre y, width, height) → corners."""
     center, half = boxes[..., :2], boxes[..., 2:] / 2
     return torch.cat([center - half, center + half], dim=-1)
+
+
+def check_finite(name: str, what: str, rows: Tensor) -> None:
+    """Refuse rows with NaN or infinity: comparing and rounding them gives any answer at all.
+
+    Args:
+        name: of the operation that asks.
+        what: the rows are, boxes for one.
+        rows: [N, D].
+
+    Raises:
+        SeglibError: naming the first such row.
+    """
+    if not all_finite(rows):
+        first = int((~rows.isfinite()).any(1).int().argmax())
+        raise SeglibError(
+            f"{name} needs finite {what}, row {first} is {rows[first].tolist()}: has the model "
+            "that made them diverged?"
+        )
 
 
 def _check(a: Tensor, b: Tensor) -> None:

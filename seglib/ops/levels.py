@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seglib.ops.boxes import box_area
+from seglib.ops.boxes import box_area, check_finite
 
 
 def assign_levels(
@@ -27,7 +27,11 @@ def assign_levels(
 
     Returns:
         int64 [N] in 0…max_level − min_level, an index into the list of maps, finest first.
+
+    Raises:
+        SeglibError: a box with NaN or infinity.
     """
+    check_finite("assign_levels", "boxes", boxes)
     side = box_area(boxes).sqrt()
     # The epsilon keeps an empty box finite; clamping sends it to the finest level.
     level = canonical_level + torch.log2(side / canonical_size + 1e-8)

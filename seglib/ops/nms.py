@@ -16,12 +16,12 @@ BLOCK = 128
 
 def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Go down the ranking; keep a box unless it overlaps one already kept."""
-    _check(boxes, scores)
+    boxes = _checked(boxes, scores)
     keep: list[int] = []
     for candidate in scores.argsort(descending=True, stable=True).tolist():
         one = boxes[candidate : candidate + 1]
-        if all(
-            box_ops.box_iou.naive(one, boxes[kept : kept + 1]).item() <= iou_threshold
+        if not any(
+            box_ops.box_iou.naive(one, boxes[kept : kept + 1]).item() > iou_threshold
             for kept in keep
         ):
             keep.append(candidate)
@@ -30,7 +30,7 @@ def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """From the matrix of all overlaps: every survivor strikes out what it overlaps below it."""
-    _check(boxes, scores)
+    boxes = _checked(boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
     ranked = boxes[order]
     overlaps = box_ops.box_iou.scratch(ranked, ranked) > iou_threshold  # [N, N]
@@ -49,7 +49,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     suppressed box overlaps is not affected by it. Equal scores keep their order.
 
     Args:
-        boxes: [N, 4] corners in pixels.
+        boxes: [N, 4] corners in pixels; whole numbers and half precision are taken as float32.
         scores: [N].
         iou_threshold: the largest IoU that two kept boxes may have.
 
@@ -57,9 +57,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         [K] int64 indices of the kept boxes, highest score first.
 
     Raises:
-        SeglibError: boxes are not [N, 4] or scores not [N].
+        SeglibError: boxes are not [N, 4] or not finite, or scores not [N].
     """
-    _check(boxes, scores)
+    boxes = _checked(boxes, scores)
     order = scores.argsort(descending=True, stable=True)
     corners = boxes.detach()[order].T  # [4, N]: every coordinate contiguous
     sides = (corners[2:] - corners[:2]).clamp(min=0)
@@ -134,7 +134,15 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
 
     Returns:
         [K] int64 indices of the kept boxes over all classes, highest score first.
+
+    Raises:
+        SeglibError: not as many scores and labels as boxes, or boxes that `nms` refuses.
     """
+    if not len(boxes) == len(scores) == len(labels):
+        raise SeglibError(
+            f"batched_nms needs a score and a label for every box, got {len(boxes)} boxes, "
+            f"{len(scores)} scores and {len(labels)} labels"
+        )
     kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
     for label in labels.unique():
         members = (labels == label).nonzero().squeeze(1)
@@ -143,9 +151,12 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
     return order[kept[order]]
 
 
-def _check(boxes: Tensor, scores: Tensor) -> None:
+def _checked(boxes: Tensor, scores: Tensor) -> Tensor:
+    """The boxes in float32 or float64: the area of a box of 300 px overflows float16."""
     if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
         raise SeglibError(
             f"nms needs boxes [N, 4] and scores [N], got {list(boxes.shape)} and "
             f"{list(scores.shape)}"
         )
+    box_ops.check_finite("nms", "boxes", boxes)
+    return boxes if boxes.dtype == torch.float64 else boxes.float()

@@ -96,7 +96,7 @@ def _mixed(features: Tensor, image_index: Tensor, rows: Tensor, columns: Tensor)
     rows, columns = rows.to(features), columns.to(features)
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (image_index == image).nonzero().squeeze(1)
+        of_image = (image_index.long() == image).nonzero().squeeze(1)
         strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)
         pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))
         origin.append(of_image)
@@ -131,8 +131,8 @@ def roi_align(
         [N, C, P, Q], in memory with the channels last where there are several.
 
     Raises:
-        SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
-            batch, no bins, or a negative sampling ratio.
+        SeglibError: features are not float [B, C, H, W], rois not [N, 5] or not finite, an image
+            index outside the batch, no bins, or a negative sampling ratio.
     """
     _check(features, rois, output_size, sampling_ratio)
     rows, columns = axis_matrices(

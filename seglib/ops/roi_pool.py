@@ -55,7 +55,7 @@ def _scratch_roi_pool(
     in_column = (column >= left) & (column < right)  # [N, Q, W]
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (rois[:, 0] == image).nonzero().squeeze(1)
+        of_image = (rois[:, 0].long() == image).nonzero().squeeze(1)
         # Columns first: of equal values, the first in reading order is kept, as in the loops.
         strips = [
             plane.where(inside[:, None, None, :], float("-inf")).max(dim=3).values  # [n, C, H]
@@ -92,8 +92,8 @@ def roi_pool(
         values the first in reading order gets the gradient.
 
     Raises:
-        SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
-            batch, or no bins.
+        SeglibError: features are not float [B, C, H, W], rois not [N, 5] or not finite, an image
+            index outside the batch, or no bins.
     """
     check_rois("roi_pool", features, rois, output_size)
     bins = pair(output_size)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.boxes import check_finite
 from seglib.ops.windows import IntPair, pair
 
 
@@ -94,8 +95,8 @@ def check_rois(name: str, features: Tensor, rois: Tensor, output_size: IntPair) 
     """Refuse shapes, image indices and bins that primitive `name` cannot pool.
 
     Raises:
-        SeglibError: features are not [B, C, H, W], rois not [N, 5], an image index outside the
-            batch, or no bins.
+        SeglibError: features are not float [B, C, H, W] with cells, rois not [N, 5] or not finite,
+            an image index outside the batch, or no bins.
     """
     if features.ndim != 4 or rois.ndim != 2 or rois.shape[1] != 5:
         raise SeglibError(
@@ -104,6 +105,11 @@ def check_rois(name: str, features: Tensor, rois: Tensor, output_size: IntPair) 
         )
     if min(pair(output_size)) < 1:
         raise SeglibError(f"{name} needs an output_size of 1 or more, got {output_size}")
+    if not features.is_floating_point() or 0 in features.shape[2:]:
+        raise SeglibError(
+            f"{name} needs float features with cells, got {features.dtype} {list(features.shape)}"
+        )
+    check_finite(name, "rois", rois)
     if len(rois) and not 0 <= int(rois[:, 0].min()) <= int(rois[:, 0].max()) < len(features):
         raise SeglibError(
             f"{name}: an image index of the rois lies outside the batch of {len(features)}"
