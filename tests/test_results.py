@@ -38,7 +38,7 @@ def test_a_table_without_its_last_line_end_is_gone_on_with(tmp_path):
 DAMAGED = {
     "list of figures": ({"figures": [1]}, "figures as dict"),
     "no figures": ({"figures": None}, "figures as dict"),
-    "figures in words": (
+    "figures in words": ({"figures": {"a": "x"}}, "figures of numbers, and a is none"),
         {"figures": {"mask_AP": "x"}},
         "of numbers, and mask_AP is none",
     ),
