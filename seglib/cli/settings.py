@@ -41,14 +41,14 @@ _OPTIONAL = {
     "eval_limit": int,
 }  # fmt: skip
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-# Those of them that `TrainConfig` takes.
+# The options that `TrainConfig` takes, and the checkpoint with it.
 TRAINING = {
     "steps", "batch_size", "lr", "weight_decay", "optimizer", "warmup", "clip", "ema", "precision",
     "augment", "seed", "eval_every", "eval_limit", "checkpoint_every",
 }  # fmt: skip
 
 
-# The checkpoint says nothing of these, so a resumed run is held to its run.json. Validating or
+# The checkpoint knows nothing of the others, so a resumed run is held to its run.json. Validating or
 # not changes no step and may differ.
 _FIXED = ("model", *(name for name in DEFAULTS if name not in TRAINING and name != "evaluate"))
 
