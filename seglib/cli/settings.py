@@ -48,8 +48,8 @@ TRAINING = {
 }  # fmt: skip
 
 
-# The checkpoint knows nothing of the others, so a resumed run is held to its run.json. Validating or
-# not changes no step and may differ.
+# The checkpoint knows nothing of the others, so a resumed run is held to its run.json. Validating
+# or not changes no step and may differ.
 _FIXED = ("model", *(name for name in DEFAULTS if name not in TRAINING and name != "evaluate"))
 
 
