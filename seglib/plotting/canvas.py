@@ -38,14 +38,14 @@ def as_rgb(image: Any) -> Bytes:
             either kind, shown grey.
 
     Raises:
-        SeglibError: another shape.
+        SeglibError: another shape, or no pixel.
     """
     pixels = to_numpy(image)
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] != 3:
         pixels = pixels.transpose(1, 2, 0)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or pixels.size == 0:
         raise SeglibError(f"an image is [3, H, W] or [H, W, 3], got {list(pixels.shape)}")
     if pixels.dtype != np.uint8:
         pixels = (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)

@@ -26,6 +26,7 @@ from seglib.plotting.style import (
     SKY,
     VERMILION,
     Figure,
+    check_some,
     figure,
     panel_grid,
     styled,
@@ -217,7 +218,7 @@ def ap_by_iou(
         caption: under all.
 
     Raises:
-        SeglibError: a line with another number of values than thresholds.
+        SeglibError: no panel, or a line with another number of values than thresholds.
     """
     count = len(panels)
     fig, grid = figure(count, panel=(4.4, 2.9), title=title, caption=caption, sharey=True)
@@ -253,8 +254,7 @@ def show_differences(
     Raises:
         SeglibError: no difference.
     """
-    if not differences:
-        raise SeglibError("nothing to draw: give at least one difference")
+    check_some(len(differences), "difference")
     fig, grid = figure(panel=(5.6, 0.9 + 0.3 * len(differences)), caption=caption)
     axes = grid[0, 0]
     axes.axvline(0, color=GREY, linewidth=1)

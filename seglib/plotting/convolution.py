@@ -16,6 +16,7 @@ from seglib.plotting.style import (
     SEQUENTIAL,
     Figure,
     bare,
+    check_some,
     figure,
     panel_grid,
     styled,
@@ -179,6 +180,7 @@ def feature_maps(
     """
     channels = [to_numpy(channel) for channel in maps][:limit]
     ncols, nrows = panel_grid(len(channels), columns)
+    check_some(channels[0].size, "cell")
     height, width = channels[0].shape
     size = 10 / max(ncols, 4)
     fig, grid = figure(

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.style import (
     BLUE,
@@ -16,6 +17,7 @@ from seglib.plotting.style import (
     PALETTE,
     VERMILION,
     Figure,
+    check_some,
     figure,
     legend_beside,
     styled,
@@ -181,6 +183,7 @@ def bars(
         ranked: the longest first; False keeps the names' own order, as of sizes or thresholds.
         caption: under it.
     """
+    ceiling = ceiling or {}
     ordered = list(values.items())
     if ranked:
         ordered.sort(key=lambda item: (np.isnan(item[1]), -item[1]))
@@ -191,11 +194,18 @@ def bars(
     axes.barh(names, np.nan_to_num(numbers), color=BLUE, height=0.7, label="reached")
     top = limit or float(np.nanmax(numbers)) * 1.1
     for row, (name, number) in enumerate(zip(names, numbers, strict=True)):
-        _write_number(axes, row, number, top, None if ceiling is None else ceiling.get(name))
-    if ceiling is not None:
-        places = [ceiling.get(name, np.nan) for name in names]
+        _write_number(axes, row, number, top, ceiling.get(name))
+    if marked := [name for name in names if not np.isnan(ceiling.get(name, np.nan))]:
+        places = [ceiling[name] for name in marked]
         axes.scatter(
-            places, names, marker="|", s=90, linewidth=2, color=VERMILION, label="ceiling", zorder=3
+            places,
+            marked,
+            marker="|",
+            s=90,
+            linewidth=2,
+            color=VERMILION,
+            label="ceiling",
+            zorder=3,
         )
         handles, labels = axes.get_legend_handles_labels()
         legend_beside(fig, axes, handles[::-1], labels[::-1])
@@ -228,16 +238,27 @@ def histogram(
     log: bool = False,
     caption: str = "",
 ) -> Figure:
-    """How numbers are spread; several named groups side by side, as shares of their own total."""
+    """How numbers are spread; several named groups side by side, as shares of their own total.
+
+    Raises:
+        SeglibError: no group, or numbers that have no place among bins that are made for them.
+    """
     named = groups if isinstance(groups, Mapping) else {"": groups}
     arrays = {name: to_numpy(values).ravel() for name, values in named.items()}
+    check_some(len(arrays), "group")
     joined = np.concatenate(list(arrays.values()))
+    fits = np.isfinite(joined) & (joined > (0 if log else -np.inf))
+    if isinstance(bins, int) and not fits.all():
+        raise SeglibError(
+            f"histogram needs finite numbers{' above 0' if log else ''}: leave the others out, or "
+            "give the edges of the bins"
+        )
     edges = np.histogram_bin_edges(np.log10(joined) if log else joined, bins)
     edges = 10**edges if log and isinstance(bins, int) else edges
     fig, grid = figure(panel=(5.2, 2.7), caption=caption)
     axes = grid[0, 0]
     if len(arrays) > 1:
-        shares = [np.full(len(values), 1 / len(values)) for values in arrays.values()]
+        shares = [np.full(len(values), 1 / max(1, len(values))) for values in arrays.values()]
         shades = list(PALETTE[: len(arrays)])
         axes.hist(list(arrays.values()), edges, weights=shares, color=shades, label=list(arrays))
     else:

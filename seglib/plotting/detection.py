@@ -172,7 +172,12 @@ def show_corrections(
         names: of the two in the legend.
         title: over it.
         caption: under it.
+
+    Raises:
+        SeglibError: not a corrected box for every box.
     """
+    if len(boxes) != len(corrected):
+        raise SeglibError(f"{len(boxes)} boxes have {len(corrected)} corrected ones: give each one")
     height, width = as_rgb(image).shape[:2]
     fig, grid = figure(panel=(3.8, 3.8 * min(1.15, height / width)), caption=caption)
     axes = picture_under(grid[0, 0], image, title)

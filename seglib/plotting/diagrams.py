@@ -20,6 +20,7 @@ from seglib.plotting.style import (
     ORANGE,
     PURPLE,
     Figure,
+    check_some,
     figure,
     styled,
 )
@@ -74,8 +75,9 @@ def flow_diagram(
         caption: under all.
 
     Raises:
-        SeglibError: two boxes of one name, or an arrow to a name that is not there.
+        SeglibError: no box, two of one name, or an arrow to a name that is not there.
     """
+    check_some(len(blocks), "box")
     places = {b.name: b.at or (float(i), 0.0) for i, b in enumerate(blocks)}
     if len(places) != len(blocks):
         raise SeglibError("two boxes of a diagram share a name")

@@ -67,8 +67,17 @@ def show_roi_reading(
         samples: of RoIAlign, along each side of a bin.
         title: over all.
         caption: under all.
+
+    Raises:
+        SeglibError: a box that is not four finite numbers; a stride, bins or samples below 1.
     """
     corners = to_numpy(box).astype(float).tolist()
+    if np.shape(corners) != (4,) or not np.isfinite(corners).all():
+        raise SeglibError(f"a box is four finite numbers x0, y0, x1, y1, got {corners}")
+    if min(stride, bins, samples) < 1:
+        raise SeglibError(
+            f"stride={stride}, bins={bins} and samples={samples} must all be 1 or more"
+        )
     fig, grid = figure(2, 1, panel=(4.6, 4.2), title=title, caption=caption)
     rounded = _draw_pooled(grid[0, 0], image, corners, stride, bins)
     picture_under(grid[0, 1], image, "RoIAlign: nothing is rounded")

@@ -156,7 +156,11 @@ def figure(
 
     Returns:
         (figure, [nrows, ncols] array of Axes).
+
+    Raises:
+        SeglibError: no panel.
     """
+    check_some(ncols * nrows, "panel")
     width, height = (panel, panel) if isinstance(panel, (int, float)) else panel
     shrink = min(1.0, MAX_WIDTH / (width * ncols))
     extra = (0.35 if title else 0.0) + (0.3 + 0.16 * caption.count("\n") if caption else 0.0)
@@ -189,10 +193,15 @@ def legend_beside(fig: Figure, axes: Axes, *entries: Any) -> None:
     fig.set_figwidth(min(MAX_WIDTH, fig.get_figwidth() + 0.5 + 0.075 * letters))
 
 
+def check_some(count: int, what: str) -> None:
+    """SeglibError where there is none of what a picture shows."""
+    if count < 1:
+        raise SeglibError(f"nothing to draw: give at least one {what}")
+
+
 def panel_grid(count: int, columns: int | None = None) -> tuple[int, int]:
     """(columns, rows) for `count` panels; SeglibError for none."""
-    if count < 1:
-        raise SeglibError("nothing to draw: give at least one image")
+    check_some(count, "image")
     columns = min(count, columns or (count if count <= 4 else 4))
     return columns, -(-count // columns)
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import Canvas, as_rgb, to_numpy
@@ -131,6 +132,9 @@ def show_window_labels(
         box: the object's (x0, y0, x1, y1).
         title: over all.
         caption: under all.
+
+    Raises:
+        SeglibError: no scale, or windows and labels of other shapes.
     """
     picture, (height, width) = as_rgb(image), as_rgb(image).shape[:2]
     panel = 2.8
@@ -138,11 +142,12 @@ def show_window_labels(
         len(scales), panel=(panel, panel_height(image, panel)), title=title, caption=caption
     )
     fig.heavy = LIGHT
-    for axes, (name, (windows, labels)) in zip(grid.flat, scales.items(), strict=True):
-        corners, marks = to_numpy(windows).reshape(-1, 4), to_numpy(labels).reshape(-1)
+    for axes, (name, pair) in zip(grid.flat, scales.items(), strict=True):
+        windows, labels = _scale(name, *pair)
+        corners, marks = windows.reshape(-1, 4), labels.reshape(-1)
         bare(axes).imshow(picture, extent=(0, width, height, 0), alpha=0.55)
         middle = (corners[:, :2] + corners[:, 2:]) / 2
-        between = panel * 72 * np.ptp(middle[:, 0]) / (width * np.shape(windows)[1])  # points
+        between = panel * 72 * np.ptp(middle[:, 0]) / (width * windows.shape[1])  # points
         small = float(np.clip(0.4 * between, 1.5, 4.5))
         for value, (word, shade) in reversed(VERDICTS.items()):
             chosen = middle[marks == value]
@@ -233,6 +238,9 @@ def show_window_scores(
         columns: panels in a row.
         title: over all.
         caption: under all.
+
+    Raises:
+        SeglibError: no scale, or windows and scores of other shapes.
     """
     grey = as_rgb(image).mean(-1)
     height, width = grey.shape
@@ -241,8 +249,8 @@ def show_window_scores(
     size = (panel, panel_height(image, 0.86 * panel))
     fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
     fig.heavy = LIGHT
-    for axes, (name, (windows, scores)) in zip(grid.flat, scales.items(), strict=False):
-        corners, values = to_numpy(windows), to_numpy(scores)
+    for axes, (name, pair) in zip(grid.flat, scales.items(), strict=False):
+        corners, values = _scale(name, *pair)
         bare(axes).imshow(grey, cmap="Greys_r", extent=(0, width, height, 0), vmin=-90, vmax=300)
         axes.imshow(
             values,
@@ -262,6 +270,17 @@ def show_window_scores(
     heat = ScalarMappable(Normalize(0, 1), SEQUENTIAL)
     fig.colorbar(heat, ax=list(grid.flat), label="score", shrink=0.6)
     return fig
+
+
+def _scale(name: str, windows: Any, values: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The windows [h, w, 4] of one scale and their values [h, w]; SeglibError for other shapes."""
+    corners, numbers = to_numpy(windows), to_numpy(values)
+    if corners.size == 0 or corners.shape != (*numbers.shape, 4) or numbers.ndim != 2:
+        raise SeglibError(
+            f"{name!r} needs windows [h, w, 4] with a value each, [h, w], got "
+            f"{list(corners.shape)} and {list(numbers.shape)}"
+        )
+    return corners, numbers
 
 
 def _extent(corners: Any) -> tuple[float, float, float, float]:
