@@ -829,7 +829,8 @@ plotting.show_differences(
 # outside the interval. At AP50 zero is inside: three pairs do not show that the cascade *finds* more
 # objects. The stricter the measure, the larger the gain, and at AP90 the figure is more than twice that
 # of the Mask R-CNN. Large objects gain most, small ones least. To be fair: a step of the cascade
-# takes about a sixth more time, and after 2,000 steps neither has learned all it could.
+# takes about a sixth more time (`seglib results` has the minutes), and after 2,000 steps neither has
+# learned all it could.
 
 # %% [markdown] id="try"
 # ## Try it

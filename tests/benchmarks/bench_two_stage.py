@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
+import re
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 import torchvision
@@ -148,10 +149,19 @@ def peak_memory(side: str, case: Case, channels_last: bool, queue: multiprocessi
     """MiB that three steps add to a fresh process with its model built."""
     torch.set_num_threads(1)
     step = prepared(side, case, channels_last)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = highest_use()
     for _ in range(3):
         step()
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    queue.put(highest_use() - before)
+
+
+def highest_use() -> float:
+    """MiB that this process has held at most.
+
+    Linux's own count for the process: that of getrusage starts from the parent's, which is larger.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
 
 
 def memory_of(side: str, case: Case, channels_last: bool) -> float:
