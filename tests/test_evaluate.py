@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.metrics import evaluate
+from seglib.metrics import Metrics, evaluate
 from seglib.models.base import ModelConfig, Segmenter
 from seglib.structures import Categories, Instances, Prediction, Target
 from tests.toy_dataset import TOY_CATEGORIES, ToyDataset
@@ -156,6 +156,16 @@ def test_what_the_data_set_has_to_say_is_passed_on() -> None:
     metrics = evaluate(Oracle(dataset, categories_named("square")), dataset)
     assert metrics.notes[0] == "two images without annotation"
     assert len(metrics.notes) == 2
+
+
+def test_names_like_markup_are_printed_as_they_are() -> None:
+    figures = {"mask_AP": {"[bold]cat": 1.0}}
+    metrics = Metrics({"mask_AP": 1.0}, figures, notes=["[/x]"], dataset="coco:[a]", model="m")
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(metrics.table())
+    text = console.export_text()
+    for name in ("[bold]cat", "[/x]", "coco:[a]"):
+        assert name in text
 
 
 def test_limit_batches_and_progress() -> None:

@@ -71,7 +71,7 @@ def test_zero_runs_are_read():
     assert rle.decode(rle.RLE((1, 4), [1, 0, 1, 2])).tolist() == [[False, False, True, True]]
 
 
-@pytest.mark.parametrize("counts", [[3], [1, 2, 3], [5, -1]])
+@pytest.mark.parametrize("counts", [[3], [1, 2, 3], [5, -1], [10**30], [2**62] * 4 + [4]])
 def test_counts_that_do_not_fill_the_mask_are_refused(counts):
     with pytest.raises(SeglibError, match="add up"):
         rle.decode(rle.RLE((2, 2), counts))

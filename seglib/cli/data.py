@@ -48,6 +48,7 @@ def coco_mini(
 def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None:
     """Count a data set's images and objects by category, and say what was left out."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from seglib.cli.progress import Bar
@@ -65,12 +66,13 @@ def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None
                 shares = target.semantic.flatten().bincount(minlength=256).tolist()
                 pixels = [a + b for a, b in zip(pixels, shares, strict=False)]
             bar.update(index + 1)
-    table = Table(title=f"{data.name}, {split}: {len(data)} images, {sum(objects)} objects")
+    title = f"{data.name}, {split}: {len(data)} images, {sum(objects)} objects"
+    table = Table(title=escape(title))
     for column in ("category", "kind", "objects", "pixels %"):
         table.add_column(column, justify="left" if column in ("category", "kind") else "right")
     total = max(1, sum(pixels))
     for category in data.categories:
         kind = "thing" if category.is_thing else "stuff"
         share = f"{100 * pixels[category.label] / total:.1f}"
-        table.add_row(category.name, kind, str(objects[category.label]), share)
+        table.add_row(escape(category.name), kind, str(objects[category.label]), share)
     Console().print(table)

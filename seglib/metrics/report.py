@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -33,9 +34,13 @@ class Metrics:
     model: str = ""
 
     def table(self, per_class: bool = True) -> Table:
-        """A rich table to print: the figures, then a row for every class."""
-        title = f"{self.model} on {self.dataset}, {self.images} images"
-        table = Table(title=title, caption="\n".join(self.notes) or None, caption_justify="left")
+        """A rich table to print: the figures, then a row for every class.
+
+        Names stand as they are: what looks like rich's markup in them is none.
+        """
+        title = escape(f"{self.model} on {self.dataset}, {self.images} images")
+        caption = escape("\n".join(self.notes)) or None
+        table = Table(title=title, caption=caption, caption_justify="left")
         columns = list(self.per_class) if per_class else []
         table.add_column("figure")
         table.add_column("value", justify="right")
@@ -47,7 +52,7 @@ class Metrics:
             table.add_section()
         for name in dict.fromkeys(name for column in columns for name in self.per_class[column]):
             cells = [_shown(self.per_class[column].get(name, math.nan)) for column in columns]
-            table.add_row(name, "", *cells)
+            table.add_row(escape(name), "", *cells)
         return table
 
     def to_dict(self) -> dict[str, Any]:

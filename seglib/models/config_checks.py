@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from math import inf
 from types import UnionType
@@ -45,16 +46,24 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def check_range(config: Any, low: float, high: float, *names: str) -> None:
-    """Numbers, alone or in tuples, lie in low…high; None passes.
+    """Numbers, alone or in tuples of any depth, lie in low…high; None passes.
 
     Raises:
         SeglibError: one does not, NaN among them.
     """
     for name in names:
         value = getattr(config, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if number is not None and not low <= number <= high:
+        for number in _numbers(value):
+            if not low <= number <= high:
                 allowed = f"{low} or more" if high == inf else f"in {low}…{high}"
                 raise SeglibError(
                     f"{type(config).__name__} has {name}={value}: it must be {allowed}"
                 )
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _numbers(one)
+    elif value is not None:
+        yield value

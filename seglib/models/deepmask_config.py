@@ -143,7 +143,12 @@ class DeepMaskConfig(ModelConfig):
         super().__post_init__()
         check_range(self, 0, 1, "dropout", "positive_share", "mask_threshold")
         check_range(self, 1, inf, "mask_size", "mask_target", "rank", "reduced", "patches")
-        check_range(self, 1, inf, "patch", "proposals", "width")
+        check_range(self, 1, inf, "patch", "proposals", "width", "blocks", "score_widths")
+        check_range(self, 1, inf, "vgg_stages")
+        check_range(self, 0, inf, "context", "shift", "min_area", "min_side", "score_weight")
+        check_range(self, 0.01, inf, "octave_step")
+        if self.octaves[0] > self.octaves[1]:
+            raise SeglibError(f"DeepMaskConfig has octaves={self.octaves}: first low, then high")
         strides = (16,) if self.variant == "vgg" else (8, 16)
         if self.stride not in strides or self.patch % self.stride or self.context % self.stride:
             raise SeglibError(

@@ -62,7 +62,8 @@ class FCNConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 0, 1, "dropout")
-        check_range(self, 1, inf, "head_width", "head_kernel", "width")
+        check_range(self, 1, inf, "head_width", "head_kernel", "width", "stages", "blocks")
+        check_range(self, 0, inf, "first_padding", "head_padding", "auxiliary_weight")
 
     @classmethod
     def pocket(cls, variant: Variant = "8s") -> FCNConfig:

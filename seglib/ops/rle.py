@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from reprlib import repr as shortened
 
 import numpy as np
 import torch
@@ -62,12 +63,14 @@ def decode(rle: RLE) -> Tensor:
         SeglibError: the counts do not add up to H * W.
     """
     height, width = rle.size
-    counts = np.asarray(rle.counts, dtype=np.int64)
-    if (counts < 0).any() or counts.sum() != height * width:
+    # In Python's numbers, which never overflow: a file's may have any length.
+    total = sum(rle.counts)
+    if total != height * width or min(rle.counts, default=0) < 0:
         raise SeglibError(
-            f"the runs of an RLE must add up to {height} x {width} = {height * width} pixels, "
-            f"these add up to {int(counts.sum())}"
+            f"the runs of an RLE must be 0 or more and add up to {height} x {width} = "
+            f"{height * width} pixels, these add up to {shortened(total)}"
         )
+    counts = np.asarray(rle.counts, dtype=np.int64)
     values = np.arange(len(counts)) % 2 == 1  # zeros, ones, zeros, …
     pixels = np.repeat(values, counts)
     return torch.from_numpy(pixels).view(width, height).T.contiguous()
