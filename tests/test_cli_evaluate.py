@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from seglib import pretrained
 from seglib.cli import app
-from seglib.cli.evaluate import ceiling_lines
-from seglib.cli.window_lines import share_of
+from seglib.cli.ceiling_lines import ceiling_lines, share_of
 from seglib.data.datasets import load_dataset
 from seglib.models import build_model
 from tests.fakes import CATEGORIES, tiny_fcn, write_squares

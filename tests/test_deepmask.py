@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seglib.cli.window_lines import window_lines
+from seglib.cli.ceiling_lines import ceiling_lines
 from seglib.errors import SeglibError
 from seglib.metrics.evaluate import evaluate
 from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
@@ -522,7 +522,7 @@ def test_evaluation_is_printed_beside_baseline_and_ceiling() -> None:
     figures = metrics.figures
     assert metrics.notes == []
     assert {"mask_AR@10", "mask_AR@100", "mask_AR@1000", "box_AR@100"} <= set(figures)
-    lines, values = window_lines(model, dataset, None, figures | {"mask_AR@100": 0.4})
+    lines, values = ceiling_lines(model, dataset, None, figures | {"mask_AR@100": 0.4}, None)
     assert lines[0].startswith("baseline: the same windows with the mean training mask")
     assert lines[1].startswith("ceiling: a perfect network with these windows and 28 x 28 masks")
     row = values["mask_AR@100"]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from seglib.cli.ceiling_lines import ceiling_lines
 from seglib.cli.options import Dataset, Limit, Size
 from seglib.cli.shipped_table import print_shipped
-from seglib.cli.window_lines import share_of, window_lines
-
-if TYPE_CHECKING:
-    from seglib.data.datasets import CocoFolder
-    from seglib.models.base import Segmenter
-    from seglib.models.deepmask import DeepMask
 
 
 def evaluate(
@@ -76,54 +71,3 @@ def evaluate(
         }
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomic(json_file, lambda stream: stream.write(text.encode()))
-
-
-def ceiling_lines(
-    network: Segmenter,
-    data: CocoFolder,
-    limit: int | None,
-    figures: dict[str, float],
-    size: int | None,
-) -> tuple[list[str], dict[str, Any]]:
-    """The ceiling of the model's output form on these images, in words and as JSON values."""
-    from seglib.metrics.ceilings import semantic_ceiling
-
-    if network.name == "deepmask":
-        return window_lines(cast("DeepMask", network), data, limit, figures)
-    cells = getattr(network, "mask_size", None)
-    if cells is not None and "mask_AP" in figures:
-        return _roi_lines(data, cells, limit, figures["mask_AP"])
-    stride = getattr(network, "output_stride", None)
-    if "semantic" not in network.tasks or stride is None or "mean_iou" not in figures:
-        return [], {}
-    seen = network.config.image_size
-    if seen is not None and seen != size:
-        return [f"ceiling: known at the size that the model sees; add --size {seen}"], {}
-    ceiling = semantic_ceiling(data, stride, limit)
-    sides = {size} if size else {max(data.record(i).size) for i in data.image_ids}
-    pixels = f"at {sides.pop()} px" if len(sides) == 1 else "at their own sizes"
-    share = share_of(figures["mean_iou"], ceiling)
-    if share is None:
-        return [], {}
-    line = (
-        f"ceiling: a perfect network with logits of stride {stride} reaches mean_iou "
-        f"{ceiling:.3f} on these {len(data)} images {pixels}; this model reaches {share:.3f} of it"
-    )
-    return [line], {"mean_iou": {"stride": stride, "ceiling": ceiling, "share": share}}
-
-
-def _roi_lines(
-    data: CocoFolder, cells: int, limit: int | None, reached: float
-) -> tuple[list[str], dict[str, Any]]:
-    """The ceiling of masks that are small squares inside boxes."""
-    from seglib.metrics.ceilings import mask_ceiling
-
-    ceiling = mask_ceiling(data, roi_size=cells, limit=limit)
-    share = share_of(reached, ceiling)
-    if share is None:
-        return [], {}
-    line = (
-        f"ceiling: a perfect detector with {cells} x {cells} masks in its boxes reaches mask_AP "
-        f"{ceiling:.3f} on these {len(data)} images; this model reaches {share:.3f} of it"
-    )
-    return [line], {"mask_AP": {"cells": cells, "ceiling": ceiling, "share": share}}

@@ -85,7 +85,7 @@ def _scored(
     run: Path, stages: list[dict[str, Any]], network: Segmenter
 ) -> tuple[dict[str, Any], Any]:
     """What is said of a shipped file, its figures measured anew; and those of every class."""
-    from seglib.cli.evaluate import ceiling_lines
+    from seglib.cli.ceiling_lines import ceiling_lines
     from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
     from seglib.metrics.evaluate import evaluate

@@ -24,7 +24,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
     from rich.table import Table
 
     from seglib import pretrained
-    from seglib.cli.evaluate import ceiling_lines
+    from seglib.cli.ceiling_lines import ceiling_lines
     from seglib.data.datasets import load_dataset
     from seglib.pretrained.shipped import SHIPPED
 

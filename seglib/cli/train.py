@@ -182,7 +182,7 @@ def _report(
         shown = {name: value for name, value in row.items() if name != "step"}
         typer.echo("  ".join(f"{name} {value:.3f}" for name, value in shown.items()))
     if values["overfit"]:
-        from seglib.cli.evaluate import ceiling_lines
+        from seglib.cli.ceiling_lines import ceiling_lines
 
         typer.echo(f"images {', '.join(map(str, data.image_ids))}")
         figures = history.validation[-1] if history.validation else {}
