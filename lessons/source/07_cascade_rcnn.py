@@ -57,8 +57,8 @@ def boxes_by_stage(output):
 
 
 def best_rows(output):
-    """Up to six rows that the network is surest of, at different places."""
-    return ops.nms(output.stages[-1].refined[0], 1 - output.probabilities[:, 0], 0.3)[:6]
+    """Up to four rows that the network is surest of, at different places."""
+    return ops.nms(output.stages[-1].refined[0], 1 - output.probabilities[:, 0], 0.3)[:4]
 
 
 # %% id="first-picture" alt="The same few boxes on one image four times, as proposals and after each of three stages: the proposals are loose around the objects, and stage by stage they change colour towards dark blue as they close in on the true boxes."
@@ -77,7 +77,7 @@ plotting.show_box_quality(image, dict(zip(stage_names, steps, strict=True)), tar
 
 # %% [markdown] id="first-picture-read"
 # Green are the true boxes; the other colours say how well a box fits. This is one of the clearest
-# cases, chosen for that. Every stage moves the boxes, the first by most and the last by little. Why
+# cases, chosen for that. The first two stages move the boxes most, the last one only a little. Why
 # three heads for that, and not one good one?
 
 # %% [markdown] id="problem"
@@ -615,8 +615,9 @@ print(f"sum {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
-# In Pocket COCO the sum falls to about a quarter in thirty steps: the gradients arrive. But look at the
-# losses of the untrained network once more: why is `box_3` so much smaller than `box_1`? You will see.
+# In Pocket COCO the sum falls to less than a third in thirty steps: the gradients arrive. But look at
+# the box losses of the untrained network once more: next to nothing, though it cannot correct a single
+# box yet. Why? You will see.
 #
 # ### Your 0.5 head gets two colleagues
 #
