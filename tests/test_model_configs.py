@@ -28,6 +28,8 @@ WRONG = [
     ("deepmask", {"octaves": (1.0, -1.0)}, "first low, then high"),
     ("deepmask", {"context": -8}, "context=-8: it must be 0 or more"),
     ("deepmask", {"patches": 0}, "patches=0: it must be 1 or more"),
+    ("deepmask", {"stem": "x"}, "no stem 'x'"),
+    ("deepmask", {"stem": "half", "stride": 16}, "the stride is 4 or 8"),
     ("mask_rcnn", {"conventions": "zz"}, "no conventions 'zz': choose torchvision or detectron2"),
     ("mask_rcnn", {"stem": "x"}, "no stem 'x': choose imagenet, half or small"),
     ("mask_rcnn", {"norm": "x"}, "no norm 'x'"),

@@ -256,8 +256,8 @@ def _build_network(config: DeepMaskConfig) -> WindowNetwork:
             block,
             (*config.blocks, 1),
             width=config.width,
-            # Stride 8 keeps the third stage at the second one's resolution.
-            replace_stride_with_dilation=(False, config.stride == 8, False),
+            stem=config.stem,
+            replace_stride_with_dilation=(False, config.stride < config.trunk_stride, False),
         )
         trunk, channels = resnet, resnet.channels[2]
     return WindowNetwork(
