@@ -800,9 +800,9 @@ for name, answers in fits.items():
 #
 # ### The shipped network
 #
-# It was trained in two runs. The first, long one saw patches with 8 pixels around them, which are quick
+# It was trained in two runs. The first one saw patches with 8 pixels around them, which are quick
 # to compute. In the second each patch has 24 pixels around it, so that the trunk meets the neighbours
-# that it will meet in an image, and zeros no more; `seglib results` has the figures after either.
+# that it will meet in an image, and zeros no more.
 # Below, both commands, and the losses of the second run; they fall little, for it begins
 # where the first one ended.
 
