@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -89,9 +89,10 @@ def test_chain_longer_than_a_block() -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example(corners=[(1, 1, 1, 6), (1, 6, 1, 5)], threshold=0.1)  # an IoU of 1/10, rounded up
 @given(
     corners=st.lists(st.tuples(*[st.integers(0, 6)] * 4), min_size=1, max_size=12),
-    threshold=st.sampled_from([0.1, 0.25, 0.5, 0.7]),
+    threshold=st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.6, 0.7]),
 )
 def test_bodies_agree_on_small_integers(
     corners: list[tuple[int, int, int, int]], threshold: float
@@ -102,6 +103,7 @@ def test_bodies_agree_on_small_integers(
     kept = ops.nms(boxes, scores, threshold)
     assert torch.equal(ops.nms.scratch(boxes, scores, threshold), kept)
     assert torch.equal(ops.nms.naive(boxes, scores, threshold), kept)
+    assert torch.equal(torchvision.ops.nms(boxes, scores, threshold), kept)
     overlaps = ops.box_iou(boxes[kept], boxes[kept]).fill_diagonal_(0)
     assert (overlaps <= threshold).all()
 

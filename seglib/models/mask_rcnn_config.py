@@ -144,7 +144,7 @@ class MaskRCNNConfig(ModelConfig):
     @classmethod
     def paper(cls) -> MaskRCNNConfig:
         """The published network, as torchvision's `maskrcnn_resnet50_fpn`."""
-        return cls(rpn=RPNRules(after_nms=(2000, 1000)))
+        return cls(rpn=RPNRules(after_nms=(2000, 1000), min_size=1e-3))
 
     @classmethod
     def detectron2(cls) -> MaskRCNNConfig:

@@ -44,7 +44,7 @@ class RPNRules:
         before_nms: boxes a level that enter suppression, in training and in evaluation.
         after_nms: proposals an image, in training and in evaluation.
         nms_iou: overlap at which the weaker of two proposals of a level goes.
-        min_size: sides in pixels that a proposal must exceed.
+        min_size: sides in pixels that a clipped proposal must exceed; torchvision's are 1e-3.
     """
 
     positive_iou: float = 0.7

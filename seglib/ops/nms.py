@@ -33,7 +33,8 @@ def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     boxes = _checked(boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
     ranked = boxes[order]
-    overlaps = box_ops.box_iou.scratch(ranked, ranked) > iou_threshold  # [N, N]
+    limit = _rounded_down(iou_threshold, ranked.dtype)
+    overlaps = box_ops.box_iou.scratch(ranked, ranked) > limit  # [N, N]
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     for rank in range(len(boxes)):
         if alive[rank]:
@@ -51,7 +52,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     Args:
         boxes: [N, 4] corners in pixels; whole numbers and half precision are taken as float32.
         scores: [N].
-        iou_threshold: the largest IoU that two kept boxes may have.
+        iou_threshold: the largest IoU that two kept boxes may have. As in torchvision the IoU is
+            rounded to the boxes' dtype and the threshold is not, which decides exact ties.
 
     Returns:
         [K] int64 indices of the kept boxes, highest score first.
@@ -65,27 +67,28 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     sides = (corners[2:] - corners[:2]).clamp(min=0)
     ranked = torch.cat([corners, sides[:1] * sides[1:]])  # [5, N], the area last
     buffers = ranked.new_empty(3, min(BLOCK, len(order)) * len(order))
+    limit = _rounded_down(iou_threshold, ranked.dtype)
     keep = []
     while len(order):
         # Settle the best block among itself, then strike out all below it in one go.
         block = ranked[:, :BLOCK]
-        survives = _settle(_overlaps(block, block, iou_threshold, buffers))
+        survives = _settle(_overlaps(block, block, limit, buffers))
         keep.append(order[:BLOCK][survives])
         order, ranked = order[BLOCK:], ranked[:, BLOCK:]
-        struck = _overlaps(block[:, survives], ranked, iou_threshold, buffers).any(dim=0)
+        struck = _overlaps(block[:, survives], ranked, limit, buffers).any(dim=0)
         order, ranked = order[~struck], ranked[:, ~struck]
     return torch.cat(keep) if keep else order
 
 
-def _overlaps(a: Tensor, b: Tensor, iou_threshold: float, buffers: Tensor) -> Tensor:
-    """Where the IoU exceeds the threshold; `box_iou` without allocating its intermediates.
+def _overlaps(a: Tensor, b: Tensor, limit: float, buffers: Tensor) -> Tensor:
+    """Where the IoU exceeds a limit; `box_iou` without allocating its intermediates.
 
     Fresh memory for each of a dozen [n, m] intermediates costs more than the arithmetic.
 
     Args:
         a: [5, n], rows x0, y0, x1, y1, area.
         b: [5, m].
-        iou_threshold: exceeded strictly; 0 / 0 (two empty boxes) never does.
+        limit: of the corners' dtype; 0 / 0 (two empty boxes) never exceeds it.
         buffers: [3, n·m or more] scratch memory.
 
     Returns:
@@ -99,7 +102,7 @@ def _overlaps(a: Tensor, b: Tensor, iou_threshold: float, buffers: Tensor) -> Te
     torch.minimum(y1, b[3], out=union).sub_(torch.maximum(y0, b[1], out=spare))
     shared.mul_(union)
     torch.add(area, b[4], out=union).sub_(shared)
-    return shared.div_(union) > iou_threshold
+    return shared.div_(union) > limit
 
 
 def _settle(overlaps: Tensor) -> Tensor:
@@ -149,6 +152,17 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
         kept[members[nms(boxes[members], scores[members], iou_threshold)]] = True
     order = scores.argsort(descending=True, stable=True)
     return order[kept[order]]
+
+
+def _rounded_down(value: float, dtype: torch.dtype) -> float:
+    """The largest number of a dtype that is not above a Python number.
+
+    PyTorch rounds the number to the tensor's dtype before it compares, upwards for 0.1 in float32;
+    an overlap between the two, such as 1 / 10 in float32, would not exceed it any more.
+    """
+    rounded = torch.tensor(value, dtype=dtype)
+    below = rounded.new_tensor(-torch.inf)
+    return (rounded if rounded.item() <= value else rounded.nextafter(below)).item()
 
 
 def _checked(boxes: Tensor, scores: Tensor) -> Tensor:
