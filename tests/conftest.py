@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: a real browser, and the built book."""
+"""What all tests share: one seed, a real browser, and the built book."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """The same numbers in every run: what a test, or a fixture set up for it, draws is seeded."""
+    torch.manual_seed(0)
 
 
 def find_chromium() -> str | None:
