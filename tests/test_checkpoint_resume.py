@@ -232,9 +232,10 @@ def _in_config(change) -> object:
 def test_a_checkpoint_that_lacks_something_names_it(stopped, tmp_path, change, fault):
     path = tmp_path / "checkpoint.pt"
     torch.save(change(torch.load(stopped / "checkpoint.pt", weights_only=True)), path)
+    network = tiny_fcn()
     before = torch.get_rng_state()
     with pytest.raises(SeglibError, match=rf"this version of seglib \({fault}\)"):
-        train(tiny_fcn(), Squares(), replace(CONFIG, out=tmp_path), resume=True)
+        train(network, Squares(), replace(CONFIG, out=tmp_path), resume=True)
     assert torch.equal(torch.get_rng_state(), before)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
