@@ -85,8 +85,8 @@ class DeepMaskConfig(ModelConfig):
         of 7 to 150 px to size. Masks have 28 x 28 cells. Three patches of four show an object: the
         released code draws as many for the mask, all with objects, as for the score, half of them.
 
-        The trunk begins at stride 2, not 4: with as much work but coarser first stages the masks
-        were worse (AR@100 0.51 instead of 0.54, see data/checkpoints/README.md).
+        The trunk begins at stride 2, not 4: a coarser, wider one with a block less came to an
+        AR@100 of 0.51 instead of 0.54 in as much time (see data/checkpoints/README.md).
 
         In an image every window has neighbours; in a patch the trunk meets zeros beyond 8 px
         ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide") costs

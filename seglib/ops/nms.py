@@ -158,7 +158,7 @@ def _rounded_down(value: float, dtype: torch.dtype) -> float:
     """The largest number of a dtype that is not above a Python number.
 
     PyTorch rounds the number to the tensor's dtype before it compares, upwards for 0.1 in float32;
-    an overlap between the two, such as 1 / 10 in float32, would not exceed it any more.
+    an overlap of 1 / 10, rounded up likewise, would not exceed it any more.
     """
     rounded = torch.tensor(value, dtype=dtype)
     below = rounded.new_tensor(-torch.inf)
