@@ -23,7 +23,7 @@ ROOT_USER = $(filter 0,$(shell id -u))
 LESSONS = $(sort $(wildcard lessons/*.ipynb))
 # Several tests at a time, each with one thread of its own: quicker than one with several.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
-NBVAL = $(PYTEST) -p seglib.grading.nbval_plugin --nbval-lax --nbval-current-env \
+NBVAL = $(PYTEST) -p seglib.workshop.nbval_plugin --nbval-lax --nbval-current-env \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
 
 .PHONY: help lab test test-all unit nbval lint browser book lessons bench lock

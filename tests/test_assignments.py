@@ -11,9 +11,10 @@ import pytest
 from nbformat import NotebookNode
 
 from seglib.errors import SeglibError
-from seglib.grading import build, run_checks, solved, student
-from seglib.lessons.execute import write_notebook
-from seglib.lessons.normalise import notebook_text
+from seglib.workshop.assignments import build, solved, student
+from seglib.workshop.checks import run_checks
+from seglib.workshop.execute import write_notebook
+from seglib.workshop.normalise import notebook_text
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = ROOT / "lessons"

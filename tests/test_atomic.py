@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 
 

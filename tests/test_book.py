@@ -15,8 +15,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from seglib.lessons import build_lesson, execute
-from seglib.lessons.execute import write_notebook
+from seglib.workshop import build_lesson, execute
+from seglib.workshop.execute import write_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 REMOTE = re.compile(

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from seglib.errors import SeglibError
 from seglib.models import build_model
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
-from seglib.models.instance_targets import SizedTarget
-from seglib.nn.box_sampling import LabelledBoxes, label_boxes
-from seglib.ops.rcnn_losses import box_losses
+from seglib.models.mask_rcnn.losses import box_losses
+from seglib.models.mask_rcnn.sampling import LabelledBoxes, label_boxes
+from seglib.models.targets import SizedTarget
 from seglib.structures import ImageBatch, Target
 from tests.helpers import golden
 from tests.modelling import randomize_statistics, some_categories
@@ -80,7 +80,7 @@ def learn(
         asked.append((labels, wanted))
         return box_losses(logits, deltas, labels, wanted, *rest)
 
-    monkeypatch.setattr("seglib.models.cascade_rcnn.box_losses", spy)
+    monkeypatch.setattr("seglib.models.cascade_rcnn.model.box_losses", spy)
     _, masked = model._box_loss((), [drawn], [truth], [tuple(truth.masks.shape[-2:])])
     return asked, masked
 
@@ -198,7 +198,7 @@ def test_official_losses_weigh_the_stages(image: Tensor, target: Target) -> None
         torch.manual_seed(1)
         losses.append(model.eval().loss([image], [target]))
     for stage, weight in enumerate((1.0, 0.5, 0.25), start=1):
-        for kind in ("class", "box"):
+        for kind in ("class_loss", "box_loss"):
             name = f"{kind}_{stage}"
             assert losses[0][name] > 0
             torch.testing.assert_close(losses[1][name], losses[0][name] * weight)
@@ -275,7 +275,7 @@ def test_the_first_stage_learns_by_its_own_threshold(image: Tensor, target: Targ
         torch.manual_seed(0)
         model = build_model("cascade_rcnn", some_categories(3), **options).eval()
         torch.manual_seed(1)
-        losses.append(model.loss([image], [target])["box_1"].item())
+        losses.append(model.loss([image], [target])["box_loss_1"].item())
     assert losses[0] == losses[1] != losses[2]
 
 

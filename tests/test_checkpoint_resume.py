@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from seglib import pretrained
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.training import TrainConfig, train
 from seglib.training.checkpoint import (

@@ -15,11 +15,7 @@ from seglib.metrics.evaluate import evaluate
 from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
 from seglib.models import build_model
 from seglib.models.deepmask import DeepMask
-from seglib.models.deepmask_config import DeepMaskConfig
-from seglib.nn.patch_sampling import draw_patches
-from seglib.nn.sliding import SlidingLinear
-from seglib.ops.boxes import xywh_to_xyxy, xyxy_to_xywh
-from seglib.ops.canonical import (
+from seglib.models.deepmask.canonical import (
     canonical_labels,
     canonical_windows,
     far_from_objects,
@@ -27,9 +23,13 @@ from seglib.ops.canonical import (
     scale_bins,
     window_labels,
 )
+from seglib.models.deepmask.config import DeepMaskConfig
+from seglib.models.deepmask.patches import sample_patches
+from seglib.models.deepmask.sliding_linear import SlidingLinear
+from seglib.models.deepmask.soft_margin import soft_margin
+from seglib.models.deepmask.windows import crop_windows, sliding_windows
+from seglib.ops.boxes import xywh_to_xyxy, xyxy_to_xywh
 from seglib.ops.masks import mask_iou, masks_to_boxes
-from seglib.ops.patches import crop_windows, sliding_windows
-from seglib.ops.soft_margin import soft_margin
 from seglib.structures import Categories, Category, Target
 from seglib.training import overfit
 from tests.helpers import golden
@@ -174,8 +174,8 @@ def test_every_object_between_the_extreme_scales_is_canonical_in_some_window() -
 def test_patches_are_seeded_and_obey_the_rules() -> None:
     image, target = scene()
     rules = tiny().rules
-    patches = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
-    again = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    patches = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    again = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
     assert torch.equal(patches.images, again.images)
     assert patches.images.shape[1:] == (3, rules.window, rules.window)
     labels = window_labels(patches.windows, target.boxes, rules.patch, rules.shift)
@@ -191,7 +191,7 @@ def test_patches_are_seeded_and_obey_the_rules() -> None:
 def test_a_positive_patch_shows_what_its_mask_says() -> None:
     image, target = scene()
     rules = tiny(context=0).rules
-    patches = draw_patches(image, target[:1], rules, 10, torch.Generator().manual_seed(0))
+    patches = sample_patches(image, target[:1], rules, 10, torch.Generator().manual_seed(0))
     for picture, mask, label in zip(patches.images, patches.masks, patches.labels, strict=True):
         if label > 0:  # mirrored or not, the disc is where the mask is
             assert (picture[0][mask > 0.99] > 0.85).all()
@@ -202,11 +202,11 @@ def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() 
     image, target = scene()
     rules = tiny(min_area=1000.0).rules
     generator = torch.Generator().manual_seed(0)
-    only_bar = draw_patches(image, target, rules, 20, generator)
+    only_bar = sample_patches(image, target, rules, 20, generator)
     labels = window_labels(only_bar.windows, target.boxes, rules.patch, rules.shift)
     assert (labels[only_bar.labels > 0][:, 1] == 1).all()
     target.iscrowd[:] = True
-    none = draw_patches(image, target, rules, 20, generator)
+    none = sample_patches(image, target, rules, 20, generator)
     assert none.labels.tolist() == [-1] * 5
 
 
@@ -225,7 +225,7 @@ def test_what_is_taught_does_not_depend_on_the_images_own_size() -> None:
     )
     double = image.repeat_interleave(2, 1).repeat_interleave(2, 2)
     drawn = [
-        draw_patches(i, t, model.rules, 40, torch.Generator().manual_seed(3))
+        sample_patches(i, t, model.rules, 40, torch.Generator().manual_seed(3))
         for i, t in ((image, target), (double, large))
     ]
     torch.testing.assert_close(drawn[1].windows, 2 * drawn[0].windows)
@@ -246,7 +246,7 @@ def test_targets_of_other_images_are_refused() -> None:
 def test_the_released_negatives_can_be_chosen() -> None:
     image, target = scene()
     rules = tiny(negatives="released").rules
-    patches = draw_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    patches = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
     assert (patches.labels < 0).any()
 
 
@@ -276,7 +276,7 @@ def test_the_heads_answer_an_image_as_they_answer_each_window(variant: str) -> N
     features = torch.randn(
         1, network.reduce[0].in_channels, cells + 2 * margin + 3, cells + 2 * margin + 2
     )
-    network.trunk = nn.Identity()
+    network.backbone = nn.Identity()
     features = features.double()
     everywhere = network(features)
     assert everywhere.scores.shape == (1, 4, 3)
@@ -364,13 +364,13 @@ def test_losses_are_mean_over_patches_with_the_score_at_a_thirty_second() -> Non
     maps = model.network((patches.images - mean()) / std())
     signs = patches.labels.float()
     score = F.softplus(-signs * maps.scores[:, 0, 0]).mean()
-    torch.testing.assert_close(losses["loss_score"], score / 32)
+    torch.testing.assert_close(losses["score_loss"], score / 32)
     positive = patches.labels > 0
     logits = model.masks(maps.codes[positive, :, 0, 0])
     fine = F.interpolate(logits[:, None], size=(56, 56), mode="bilinear")[:, 0]
     true = (patches.masks[positive] >= 0.5).float()
     each = F.binary_cross_entropy_with_logits(fine, true, reduction="none").mean((1, 2))
-    torch.testing.assert_close(losses["loss_mask"], each.sum() / len(signs))
+    torch.testing.assert_close(losses["mask_loss"], each.sum() / len(signs))
 
 
 def mean() -> torch.Tensor:
@@ -388,7 +388,7 @@ def test_the_loss_follows_torchs_generator_and_reaches_every_parameter() -> None
     first = model.loss([image], [target])
     torch.manual_seed(1)
     second = model.loss([image], [target])
-    assert first["loss_mask"].item() == second["loss_mask"].item()
+    assert first["mask_loss"].item() == second["mask_loss"].item()
     sum(first.values(), torch.zeros(())).backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
 
@@ -396,8 +396,8 @@ def test_the_loss_follows_torchs_generator_and_reaches_every_parameter() -> None
 def test_images_without_objects_teach_the_score_alone() -> None:
     image, target = scene()
     losses = tiny().loss([image], [target[:0]])
-    assert losses["loss_mask"].item() == 0.0
-    assert losses["loss_score"].item() > 0.0
+    assert losses["mask_loss"].item() == 0.0
+    assert losses["score_loss"].item() > 0.0
     sum(losses.values(), torch.zeros(())).backward()
 
 

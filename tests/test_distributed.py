@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from seglib.nn.distributed import image_generators
+from seglib.distributed import image_generators
 from seglib.training import TrainConfig, train
 from tests.fakes import Squares, tiny_fcn
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.metrics import Metrics, evaluate
-from seglib.models.base import ModelConfig, Segmenter
+from seglib.models.base import Segmenter
+from seglib.models.config import ModelConfig
 from seglib.structures import Categories, Instances, Prediction, Target
 from tests.toy_dataset import TOY_CATEGORIES, ToyDataset
 

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 
 import seglib
 from seglib import SeglibError
+from seglib.distributed import global_mean_count
 from seglib.models import MODELS, build_model, model_names
 from seglib.models.fcn import FCN
-from seglib.models.fcn_config import FCNConfig
-from seglib.models.fcn_networks import SkipFCN, bilinear_upsampling
-from seglib.nn.distributed import global_mean_count
-from seglib.nn.geometry import Grid
+from seglib.models.fcn.config import FCNConfig
+from seglib.models.fcn.networks import SkipFCN, bilinear_upsampling
 from seglib.ops.convolution import conv2d
+from seglib.ops.grid import Grid
 from tests.helpers import golden
 from tests.modelling import randomize_zeros, semantic_target, some_categories
 
@@ -43,7 +43,7 @@ def samples(*sizes: tuple[int, int]) -> tuple[list[torch.Tensor], list]:
 
 
 def published(variant: str) -> SkipFCN:
-    """The paper's geometry with a trunk of one channel, for three classes."""
+    """The paper's geometry with a backbone of one channel, for three classes."""
     config = replace(FCNConfig.paper(variant), stages=((1,),) * 5, head_width=1)
     return SkipFCN(config, classes=3)
 
@@ -110,7 +110,7 @@ def test_score_layers_start_at_zero_so_every_class_is_equally_likely(variant: st
     model = build_model("fcn", some_categories(), variant=variant, **TINY)
     images, targets = samples((40, 56))
     assert not model(images).logits.any()
-    loss = model.loss(images, targets)["loss_semantic"]
+    loss = model.loss(images, targets)["semantic_loss"]
     assert loss.item() == pytest.approx(np.log(4), rel=1e-6)
 
 
@@ -157,11 +157,11 @@ def test_a_prediction_does_not_depend_on_its_companions() -> None:
 
 def test_predict_keeps_the_mode_and_makes_no_gradient() -> None:
     model = tiny("8s").train()
-    model.network.trunk.eval()
+    model.network.backbone.eval()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     model.predict(samples((32, 32))[0])
     assert model.training
-    assert not model.network.trunk.training
+    assert not model.network.backbone.training
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
@@ -171,7 +171,7 @@ def test_image_size_resizes_inside_and_predicts_at_the_original_size() -> None:
     output = model(images)
     assert output.sizes == [(48, 32), (38, 48)]
     assert [tuple(p.semantic.shape) for p in model.predict(images)] == [(96, 64), (24, 30)]
-    assert torch.isfinite(model.loss(images, targets)["loss_semantic"])
+    assert torch.isfinite(model.loss(images, targets)["semantic_loss"])
 
 
 def test_loss_is_the_mean_over_valid_pixels_of_all_images() -> None:
@@ -190,25 +190,25 @@ def test_loss_is_the_mean_over_valid_pixels_of_all_images() -> None:
     ]
     valid = 22 * 40 + 48 * 24
     expected = (each[0] + each[1]) / valid
-    torch.testing.assert_close(model.loss(images, targets)["loss_semantic"], expected)
+    torch.testing.assert_close(model.loss(images, targets)["semantic_loss"], expected)
     summed = FCN(replace(model.config, reduction="sum"), model.categories).eval()
     summed.load_state_dict(model.state_dict())
-    torch.testing.assert_close(summed.loss(images, targets)["loss_semantic"], expected * valid)
+    torch.testing.assert_close(summed.loss(images, targets)["semantic_loss"], expected * valid)
 
 
 def test_loss_of_nothing_but_ignored_pixels_is_zero() -> None:
     images, _ = samples((40, 40))
     nothing = semantic_target(torch.full((40, 40), 255))
-    assert tiny("8s").loss(images, [nothing])["loss_semantic"].item() == 0
+    assert tiny("8s").loss(images, [nothing])["semantic_loss"].item() == 0
 
 
 def test_dilated_variant_has_an_auxiliary_loss_in_training_only() -> None:
     model, (images, targets) = tiny("dilated"), samples((32, 32))
     full = tiny("dilated", auxiliary_weight=1.0)
     half, whole = model.loss(images, targets), full.loss(images, targets)
-    assert set(half) == {"loss_semantic", "loss_auxiliary"}
-    torch.testing.assert_close(half["loss_auxiliary"] * 2, whole["loss_auxiliary"])
-    assert set(model.eval().loss(images, targets)) == {"loss_semantic"}
+    assert set(half) == {"semantic_loss", "auxiliary_loss"}
+    torch.testing.assert_close(half["auxiliary_loss"] * 2, whole["auxiliary_loss"])
+    assert set(model.eval().loss(images, targets)) == {"semantic_loss"}
 
 
 def test_faulty_targets_are_called_by_number() -> None:
@@ -241,7 +241,7 @@ def test_a_finer_network_starts_from_a_coarser_one() -> None:
 
     with pytest.raises(SeglibError, match="take a coarser one"):
         finer.load_coarser(tiny("8s"))
-    with pytest.raises(SeglibError, match=r"cannot load network\.trunk"):
+    with pytest.raises(SeglibError, match=r"cannot load network\.backbone"):
         finer.load_coarser(tiny("32s", stages=((4,), (6,), (9, 8), (10,), (12,))))
 
 
@@ -341,7 +341,7 @@ def test_bfloat16_autocast_keeps_logits_in_float32() -> None:
     exact = model.eval()(images).logits
     with torch.autocast("cpu", torch.bfloat16):
         output = model(images)
-        loss = model.loss(images, targets)["loss_semantic"]
+        loss = model.loss(images, targets)["semantic_loss"]
     assert output.logits.dtype == loss.dtype == torch.float32
     assert (output.logits - exact).abs().max() < 0.05 * exact.abs().max()
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from seglib import SeglibError
 from seglib.models.fcn import FCN
-from seglib.models.fcn_config import FCNConfig
+from seglib.models.fcn.config import FCNConfig
 from tests.modelling import randomize_statistics, semantic_target, some_categories
 
 VOC = some_categories(20)
@@ -67,8 +67,8 @@ def test_losses_and_gradients_equal_torchvision(reference: nn.Module, ours: FCN)
     criterion = nn.CrossEntropyLoss(ignore_index=255)
     expected = criterion(outputs["out"], torch.stack(targets))
     auxiliary = criterion(outputs["aux"], torch.stack(targets))
-    torch.testing.assert_close(losses["loss_semantic"], expected, rtol=1e-8, atol=0)
-    torch.testing.assert_close(losses["loss_auxiliary"], 0.5 * auxiliary, rtol=1e-8, atol=0)
+    torch.testing.assert_close(losses["semantic_loss"], expected, rtol=1e-8, atol=0)
+    torch.testing.assert_close(losses["auxiliary_loss"], 0.5 * auxiliary, rtol=1e-8, atol=0)
 
     sum(losses.values()).backward()
     (expected + 0.5 * auxiliary).backward()
@@ -112,7 +112,7 @@ def test_fcn_with_vggs_weights_computes_vggs_classifier() -> None:
 def head(model: FCN, x: torch.Tensor) -> torch.Tensor:
     """fc7 at every position."""
     network = model.network
-    fc6 = torch.relu(network.fc6(network.trunk(x).pool5))
+    fc6 = torch.relu(network.fc6(network.backbone(x).pool5))
     return torch.relu(network.fc7(fc6))
 
 

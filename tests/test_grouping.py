@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seglib import SeglibError
+from seglib.models.rcnn.graph_segmentation import pixel_graph, segment_graph, smooth
+from seglib.models.rcnn.grouping import merge_regions, propose_boxes, propose_regions
+from seglib.models.rcnn.region_likeness import (
+    Regions,
+    neighbouring,
+    region_boxes,
+    region_histograms,
+)
 from seglib.ops.boxes import box_iou
-from seglib.ops.graph_segmentation import pixel_graph, segment_graph, smooth
-from seglib.ops.grouping import merge_regions, propose_boxes, propose_regions
 from seglib.ops.masks import masks_to_boxes
-from seglib.ops.region_likeness import Regions, neighbouring, region_boxes, region_histograms
 
 
 def blocks(height: int = 24, width: int = 30, seed: int = 0) -> Tensor:

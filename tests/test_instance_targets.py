@@ -10,7 +10,7 @@ import torch
 from seglib import SeglibError
 from seglib.models import build_model
 from seglib.models.base import Segmenter
-from seglib.models.instance_targets import check_targets
+from seglib.models.targets import check_targets
 from seglib.structures import ImageBatch, Target, check_images
 from tests.modelling import some_categories
 

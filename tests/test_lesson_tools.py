@@ -12,10 +12,10 @@ import nbformat
 import pytest
 
 from seglib.errors import SeglibError
-from seglib.grading.nbval_plugin import difference
-from seglib.lessons import build_lesson, execute, lesson_names, normalise
-from seglib.lessons.execute import write_notebook
-from seglib.lessons.normalise import notebook_text
+from seglib.workshop import build_lesson, execute, lesson_names, normalise
+from seglib.workshop.execute import write_notebook
+from seglib.workshop.nbval_plugin import difference
+from seglib.workshop.normalise import notebook_text
 
 SOURCE = """\
 # %% [markdown] id="start"
@@ -161,7 +161,7 @@ def test_nbval_fails_where_it_must(tmp_path):
 
 def _run_nbval(folder: Path) -> dict[str, list[str]]:
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-p", "seglib.grading.nbval_plugin", "--nbval-lax"]
+    command = [sys.executable, "-m", "pytest", "-p", "seglib.workshop.nbval_plugin", "--nbval-lax"]
     command += ["--nbval-current-env", "--junitxml", str(report), "-o", "addopts=", str(folder)]
     run = subprocess.run(
         command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=120

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from seglib.lessons import build_lesson
+from seglib.workshop import build_lesson
 from tests import lesson_guards as guards
 
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchvision.ops.poolers import LevelMapper
 
-from seglib import SeglibError, ops
+from seglib import SeglibError
+from seglib.models.mask_rcnn.levels import assign_levels
 from tests.helpers import golden
 from tests.parity import random
 
@@ -17,14 +18,14 @@ def squares(*sides: float) -> torch.Tensor:
 
 def test_by_hand() -> None:
     # Levels 2, 3, 4, 5 begin at sides 0, 112, 224, 448.
-    levels = ops.assign_levels(squares(10, 111, 112, 223, 224, 447, 448, 2000))
+    levels = assign_levels(squares(10, 111, 112, 223, 224, 447, 448, 2000))
     assert levels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_golden() -> None:
     arrays = golden("fpn_level_assign")["basic"]
     settings = {name: int(value) for name, value in arrays["par"].items()}
-    levels = ops.assign_levels(torch.from_numpy(arrays["in"]["boxes"]), **settings)
+    levels = assign_levels(torch.from_numpy(arrays["in"]["boxes"]), **settings)
     assert levels.tolist() == arrays["out"]["level_index"].tolist()
     assert len(levels.unique()) >= 3
 
@@ -32,21 +33,21 @@ def test_golden() -> None:
 def test_equals_torchvision() -> None:
     corner, sides = random(300, 2) * 50, torch.exp(random(300, 2, seed=1) * 1.5 + 5)
     boxes = torch.cat([corner, corner + sides], dim=1)
-    levels = ops.assign_levels(boxes)
+    levels = assign_levels(boxes)
     assert torch.equal(levels, LevelMapper(2, 5)([boxes]))
     assert len(levels.unique()) == 4
 
 
 def test_a_fifth_of_the_image_with_a_fifth_of_the_canonical_size() -> None:
     boxes = squares(20, 112, 230, 460)
-    small = ops.assign_levels(boxes / 5, canonical_size=224 / 5)
-    assert torch.equal(small, ops.assign_levels(boxes))
+    small = assign_levels(boxes / 5, canonical_size=224 / 5)
+    assert torch.equal(small, assign_levels(boxes))
 
 
 def test_empty_boxes_and_no_boxes() -> None:
-    assert ops.assign_levels(squares(0)).tolist() == [0]
-    assert ops.assign_levels(torch.tensor([[5.0, 5.0, 2.0, 2.0]])).tolist() == [0]
-    assert ops.assign_levels(torch.zeros(0, 4)).shape == (0,)
+    assert assign_levels(squares(0)).tolist() == [0]
+    assert assign_levels(torch.tensor([[5.0, 5.0, 2.0, 2.0]])).tolist() == [0]
+    assert assign_levels(torch.zeros(0, 4)).shape == (0,)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
@@ -54,4 +55,4 @@ def test_refuses_boxes_that_are_not_finite(wrong: float) -> None:
     boxes = squares(10, 20)
     boxes[1, 2] = wrong
     with pytest.raises(SeglibError, match="assign_levels needs finite boxes, row 1 is"):
-        ops.assign_levels(boxes)
+        assign_levels(boxes)

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from seglib import SeglibError
+from seglib.distributed import image_generators
 from seglib.models import build_model
-from seglib.models.base import ModelConfig
-from seglib.models.instance_targets import scale_boxes, sized_targets
+from seglib.models.config import ModelConfig
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
-from seglib.nn.box_sampling import draw_boxes, label_boxes
-from seglib.nn.distributed import image_generators
-from seglib.nn.roi_heads import PyramidPooler
-from seglib.ops.proposals import Detections
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
+from seglib.models.mask_rcnn.heads import PyramidPooler
+from seglib.models.mask_rcnn.sampling import label_boxes, sample_boxes
+from seglib.models.targets import scale_boxes, sized_targets
+from seglib.ops.detections import Detections
 from seglib.ops.roi_align import roi_align
 from seglib.ops.roi_pool import roi_pool
 from seglib.pretrained import rehead
@@ -60,7 +60,13 @@ def test_losses_are_finite_and_reach_every_part(model: MaskRCNN, images: list[Te
         target((50, 70), [[5, 5, 20, 40]], [2]),
     ]
     losses = model.train().loss(images, targets)
-    assert list(losses) == ["rpn_objectness", "rpn_box", "class", "box", "mask"]
+    assert list(losses) == [
+        "objectness_loss",
+        "rpn_box_loss",
+        "class_loss",
+        "box_loss",
+        "mask_loss",
+    ]
     assert all(loss.isfinite() and loss > 0 for loss in losses.values())
     sum(losses.values()).backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
@@ -69,9 +75,9 @@ def test_losses_are_finite_and_reach_every_part(model: MaskRCNN, images: list[Te
 
 def test_an_image_without_objects_teaches_background(model: MaskRCNN, images: list[Tensor]) -> None:
     losses = model.train().loss(images[:1], [target((64, 96), [], [])])
-    assert losses["rpn_objectness"] > 0
-    assert losses["class"] > 0
-    assert losses["rpn_box"] == losses["box"] == losses["mask"] == 0
+    assert losses["objectness_loss"] > 0
+    assert losses["class_loss"] > 0
+    assert losses["rpn_box_loss"] == losses["box_loss"] == losses["mask_loss"] == 0
     sum(losses.values()).backward()
 
 
@@ -117,7 +123,7 @@ def test_boxes_learn_the_object_they_overlap_most() -> None:
     labelled = label_boxes(boxes, objects, torch.tensor([2, 3]), iou=0.5)
     assert labelled.labels.tolist() == [2, 3, 0, 0]
     assert labelled.index[:2].tolist() == [0, 1]
-    drawn = draw_boxes(labelled, count=3, fraction=0.34, generator=torch.Generator())
+    drawn = sample_boxes(labelled, count=3, fraction=0.34, generator=torch.Generator())
     assert (drawn.labels > 0).sum() == 1
     assert len(drawn.labels) == 3
 

@@ -10,9 +10,9 @@ from torchvision.models.detection import MaskRCNN as Reference
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
-from seglib import ops
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
+from seglib.models.mask_rcnn.proposals import select_proposals
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Target
 from tests.modelling import some_categories
@@ -144,8 +144,8 @@ def first_ones_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     sampler = torchvision.models.detection._utils.BalancedPositiveNegativeSampler
     monkeypatch.setattr(sampler, "__call__", theirs)
-    monkeypatch.setattr("seglib.nn.rpn.balanced_sample", ours)
-    monkeypatch.setattr("seglib.nn.box_sampling.balanced_sample", ours)
+    monkeypatch.setattr("seglib.models.mask_rcnn.rpn.balanced_sample", ours)
+    monkeypatch.setattr("seglib.models.mask_rcnn.sampling.balanced_sample", ours)
 
 
 @pytest.fixture
@@ -173,17 +173,17 @@ def test_losses_and_gradients_equal_torchvision(
     expected = reference.train()(images, truth)
     actual = ours.train().loss(images, targets)
     names = {
-        "rpn_objectness": "loss_objectness",
-        "rpn_box": "loss_rpn_box_reg",
-        "class": "loss_classifier",
-        "box": "loss_box_reg",
-        "mask": "loss_mask",
+        "objectness_loss": "loss_objectness",
+        "rpn_box_loss": "loss_rpn_box_reg",
+        "class_loss": "loss_classifier",
+        "box_loss": "loss_box_reg",
+        "mask_loss": "loss_mask",
     }
     assert set(actual) == set(names)
     for name, theirs in names.items():
         assert expected[theirs] > 1e-4, "the comparison would say nothing"
         # torchvision takes this one loss in float32, whatever its inputs are.
-        relative = 1e-6 if name == "rpn_objectness" else 1e-10
+        relative = 1e-6 if name == "objectness_loss" else 1e-10
         torch.testing.assert_close(
             actual[name], expected[theirs], rtol=relative, atol=1e-12, check_dtype=False
         )
@@ -207,7 +207,7 @@ def test_slivers_leave_as_in_torchvision(reference: nn.Module, ours: MaskRCNN) -
     boxes = height + torch.tensor([[0.0, 0, width, 0] for width in (9.0, 2e-3, 5e-4)]).double()
     logits = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
     theirs, _ = reference.eval().rpn.filter_proposals(boxes[None], logits[None], [(64, 80)], [3])
-    kept, _ = ops.select_proposals([boxes], [logits], (64, 80), min_size=ours.config.rpn.min_size)
+    kept, _ = select_proposals([boxes], [logits], (64, 80), min_size=ours.config.rpn.min_size)
     assert torch.equal(kept, theirs[0])
     assert len(kept) == 2
 

@@ -9,11 +9,11 @@ import pytest
 
 from seglib import SeglibError
 from seglib.models import MODELS, build_model
-from seglib.models.base import ModelConfig
-from seglib.models.deepmask_config import DeepMaskConfig
-from seglib.models.fcn_config import FCNConfig
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
-from seglib.nn.rpn import RPNRules
+from seglib.models.config import ModelConfig
+from seglib.models.deepmask.config import DeepMaskConfig
+from seglib.models.fcn.config import FCNConfig
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
+from seglib.models.mask_rcnn.rpn import RPNRules
 from tests.modelling import some_categories
 
 WRONG = [

@@ -28,7 +28,7 @@ from seglib.data.coco_categories import coco_categories, voc_categories
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD, Segmenter
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.pretrained.detectron2_names import first_layer_for_rgb, our_name
 from seglib.pretrained.official import load_official
@@ -316,9 +316,9 @@ def test_stride_can_stand_in_the_first_1x1() -> None:
     block = Bottleneck(8, 4, stride=2, stride_in_1x1=True)
     assert (block.conv1.stride, block.conv2.stride) == ((2, 2), (1, 1))
     assert block(torch.rand(1, 8, 7, 6)).shape == (1, 16, 4, 3)
-    trunk = ResNet(Bottleneck, (1, 2, 1, 1), width=4, stride_in_1x1=True)
-    assert trunk.layer2[0].conv1.stride == (2, 2)
-    assert trunk.layer2[1].conv1.stride == trunk.layer1[0].conv1.stride == (1, 1)
+    backbone = ResNet(Bottleneck, (1, 2, 1, 1), width=4, stride_in_1x1=True)
+    assert backbone.layer2[0].conv1.stride == (2, 2)
+    assert backbone.layer2[1].conv1.stride == backbone.layer1[0].conv1.stride == (1, 1)
     assert ResNet(Bottleneck, (1, 1, 1, 1), width=4).layer2[0].conv2.stride == (2, 2)
     with pytest.raises(SeglibError, match="no 1x1"):
         ResNet(BasicBlock, (1, 1, 1, 1), stride_in_1x1=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.patches import Rectangle
 
-from seglib.nn.geometry import Grid
+from seglib.ops.grid import Grid
 from seglib.plotting import show_alignment
 
 

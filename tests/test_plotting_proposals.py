@@ -8,7 +8,7 @@ import torch
 from matplotlib.colors import to_hex, to_rgb
 
 from seglib.errors import SeglibError
-from seglib.ops.patches import sliding_windows
+from seglib.models.deepmask.windows import sliding_windows
 from seglib.plotting import (
     show_average_recall,
     show_coverage,

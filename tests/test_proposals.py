@@ -9,6 +9,7 @@ from torchvision.models.detection import roi_heads, rpn
 from torchvision.models.detection._utils import BoxCoder
 
 from seglib import SeglibError, ops
+from seglib.models.mask_rcnn.proposals import select_proposals
 from tests.helpers import golden
 from tests.parity import assert_same, random
 from tests.test_boxes import random_boxes
@@ -18,15 +19,15 @@ def test_proposals_by_hand() -> None:
     big, near, other = [0.0, 0, 10, 10], [0.0, 0, 10, 9], [20.0, 0, 30, 10]
     outside = [50.0, 0, 60, 10]  # empty once clipped to 40 px
     boxes = torch.tensor([big, near, other, outside])
-    kept, logits = ops.select_proposals([boxes], [torch.tensor([1.0, 2.0, 0.0, 9.0])], (40, 40))
+    kept, logits = select_proposals([boxes], [torch.tensor([1.0, 2.0, 0.0, 9.0])], (40, 40))
     assert kept.tolist() == [near, other]
     assert logits.tolist() == [2.0, 0.0]
     # On different levels boxes do not suppress one another.
     levels = [boxes[:1], boxes[1:]], [torch.tensor([1.0]), torch.tensor([2.0, 0.0, 9.0])]
-    assert ops.select_proposals(*levels, (40, 40))[0].tolist() == [near, big, other]
-    assert ops.select_proposals(*levels, (40, 40), after_nms=1)[0].tolist() == [near]
+    assert select_proposals(*levels, (40, 40))[0].tolist() == [near, big, other]
+    assert select_proposals(*levels, (40, 40), after_nms=1)[0].tolist() == [near]
     # Only the empty box comes through a first selection of one.
-    assert ops.select_proposals(*levels, (40, 40), before_nms=1)[0].tolist() == [big]
+    assert select_proposals(*levels, (40, 40), before_nms=1)[0].tolist() == [big]
 
 
 def test_proposals_golden() -> None:
@@ -34,7 +35,7 @@ def test_proposals_golden() -> None:
     par = arrays["par"]
     boxes = [torch.from_numpy(arrays["in"][f"boxes_l{level}"][0]) for level in range(3)]
     logits = [torch.from_numpy(arrays["in"][f"logits_l{level}"][0]) for level in range(3)]
-    kept, scores = ops.select_proposals(
+    kept, scores = select_proposals(
         boxes,
         logits,
         (int(par["height"]), int(par["width"])),
@@ -58,7 +59,7 @@ def test_proposals_equal_torchvision() -> None:
     expected, probabilities = network.filter_proposals(
         boxes[None], logits[None], [(90, 100)], counts
     )
-    kept, scores = ops.select_proposals(
+    kept, scores = select_proposals(
         boxes.split(counts), logits.split(counts), (90, 100), 120, 80, 0.7, 1e-3
     )
     assert len(kept) == 80
@@ -68,14 +69,14 @@ def test_proposals_equal_torchvision() -> None:
 
 def test_proposals_carry_no_gradient_and_may_be_none() -> None:
     boxes, logits = random_boxes(5).requires_grad_(), random(5).requires_grad_()
-    kept, scores = ops.select_proposals([boxes], [logits], (200, 200))
+    kept, scores = select_proposals([boxes], [logits], (200, 200))
     assert not kept.requires_grad
     assert not scores.requires_grad
-    kept, scores = ops.select_proposals([boxes[:0]], [logits[:0]], (200, 200))
+    kept, scores = select_proposals([boxes[:0]], [logits[:0]], (200, 200))
     assert kept.shape == (0, 4)
     assert scores.shape == (0,)
     with pytest.raises(SeglibError, match="one logit a box"):
-        ops.select_proposals([boxes], [logits[:2]], (9, 9))
+        select_proposals([boxes], [logits[:2]], (9, 9))
 
 
 def test_detections_by_hand() -> None:

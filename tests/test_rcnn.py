@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from seglib import SeglibError
 from seglib.models.fcn import FCN
-from seglib.models.fcn_config import FCNConfig
+from seglib.models.fcn.config import FCNConfig
 from seglib.models.rcnn import RCNN, proposals_of
-from seglib.models.rcnn_parts import RCNNConfig, region_signs, regression_targets
-from seglib.models.step_cost import StepCost
+from seglib.models.rcnn.config import RCNNConfig
+from seglib.models.rcnn.cost import StepCost
+from seglib.models.rcnn.fitting import region_signs, regression_targets
+from seglib.models.rcnn.linear_fits import Linear, fit_ridge, fit_svm, fit_svm_mining, svm_objective
+from seglib.models.rcnn.warp import context_windows, warp_regions
 from seglib.ops.box_coder import decode_deltas
-from seglib.ops.linear_fits import Linear, fit_ridge, fit_svm, fit_svm_mining, svm_objective
-from seglib.ops.region_warp import context_windows, warp_regions
 from seglib.structures import Categories, Instances, Prediction, Target
 
 CATEGORIES = Categories.from_coco(

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from seglib.ops.box_coder import encode_deltas
-from seglib.ops.mask_paste import crop_resize_masks
-from seglib.ops.rcnn_losses import (
+from seglib.models.mask_rcnn.losses import (
     box_losses,
     mask_loss,
     rpn_losses,
     smooth_l1,
     softmax_mask_loss,
 )
+from seglib.ops.box_coder import encode_deltas
+from seglib.ops.mask_paste import crop_resize_masks
 from tests.helpers import golden
 
 CASES = golden("rcnn_losses")

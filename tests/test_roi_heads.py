@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from seglib import ops
+from seglib.models.mask_rcnn.heads import BoxHead, PyramidPooler
+from seglib.models.mask_rcnn.rpn import RegionProposalNetwork, RPNOutput, RPNRules
 from seglib.nn.anchors import Anchors
-from seglib.nn.roi_heads import BoxHead, PyramidPooler
-from seglib.nn.rpn import RegionProposalNetwork, RPNOutput, RPNRules
 from tests.parity import assert_same, random
 
 FORMATS = [torch.contiguous_format, torch.channels_last]

@@ -49,7 +49,7 @@ def test_training_lowers_the_loss_and_reports_every_step():
     assert seen[6].step == 7
     assert seen[6].steps == 40
     assert seen[6].loss == history.losses[6] == pytest.approx(sum(seen[6].losses.values()))
-    assert history.parts["loss_semantic"] == history.losses
+    assert history.parts["semantic_loss"] == history.losses
     assert history.seconds == sorted(history.seconds)
     assert [row["step"] for row in history.validation] == [40]
     assert 0 < history.validation[0]["mean_iou"] <= 1
@@ -164,7 +164,7 @@ def test_averaged_weights_are_what_training_leaves(tmp_path):
 def test_nonfinite_loss_names_step_and_images_and_keeps_the_last_checkpoint(tmp_path):
     config = replace(BASE, steps=12, batch_size=1, checkpoint_every=1, out=tmp_path)
     seen = []
-    with pytest.raises(SeglibError, match=r"loss_semantic is nan on images 103: .*last good") as e:
+    with pytest.raises(SeglibError, match=r"semantic_loss is nan on images 103: .*last good") as e:
         train(poison(tiny_fcn(), 103), Squares(), config, lambda p: seen.append(p.step))
     assert str(e.value).startswith(f"step {seen[-1] + 1}: ")
     assert str(tmp_path / "checkpoint.pt") in str(e.value)

@@ -6,8 +6,8 @@ import torchvision
 from torch import nn
 
 from seglib import SeglibError
-from seglib.nn.geometry import Grid, add_aligned
 from seglib.nn.vgg import VGG, convolutionalize, vgg16
+from seglib.ops.grid import Grid, add_aligned
 from tests.modelling import randomize_statistics
 
 TINY = ((2,), (3,), (4, 4), (5,), (6,))
@@ -16,7 +16,7 @@ POOLS = {"vgg16": (16, 23, 30), "vgg16_bn": (23, 33, 43)}
 
 
 @pytest.mark.parametrize("name", POOLS)
-def test_trunk_equals_torchvision(name: str) -> None:
+def test_backbone_equals_torchvision(name: str) -> None:
     torch.manual_seed(0)
     build = getattr(torchvision.models, name)
     with torch.device("meta"):  # no need to draw 120 million classifier weights
@@ -40,8 +40,8 @@ def test_trunk_equals_torchvision(name: str) -> None:
 
 
 def test_padding_100_and_pools_rounded_up_give_the_published_sizes() -> None:
-    trunk = VGG(TINY, first_padding=100, ceil_mode=True)
-    sizes = [tuple(p.shape[-2:]) for p in trunk(torch.zeros(1, 3, 500, 333))]
+    backbone = VGG(TINY, first_padding=100, ceil_mode=True)
+    sizes = [tuple(p.shape[-2:]) for p in backbone(torch.zeros(1, 3, 500, 333))]
     # 500 + 2 * 100 - 2 = 698 -> 349, 175, 88, 44, 22; 333 -> 531 -> 266, 133, 67, 34, 17
     assert sizes == [(88, 67), (44, 34), (22, 17)]
 
@@ -61,11 +61,11 @@ def test_receptive_field_of_vgg16_is_the_known_one() -> None:
 
 
 def test_a_cell_depends_on_its_receptive_field_and_on_nothing_else() -> None:
-    trunk = VGG(((1,), (1,), (1,), (1,), (1,)))
-    for parameter in trunk.parameters():
+    backbone = VGG(((1,), (1,), (1,), (1,), (1,)))
+    for parameter in backbone.parameters():
         nn.init.ones_(parameter)
     image = torch.rand(1, 3, 160, 160, requires_grad=True)
-    trunk(image).pool4[0, 0, 5, 5].backward()
+    backbone(image).pool4[0, 0, 5, 5].backward()
     grid = VGG(((1,), (1,), (1,), (1,), (1,))).grids[1]
     rows = image.grad.abs().sum((0, 1, 3)).nonzero().flatten()
     centre = grid.origin + 5 * grid.stride

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seglib.errors import SeglibError
-from seglib.nn.box_sampling import label_boxes
+from seglib.models.mask_rcnn.sampling import label_boxes
 from seglib.widgets import CascadeStages, StagedImage
 from tests.explorers import check_every_control
 

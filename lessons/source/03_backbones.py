@@ -43,10 +43,10 @@ fcn = load("fcn")  # a trained network that comes with the course; lesson 04 is 
 
 
 def stage_maps(pictures):
-    """The five maps of its trunk after each pooling, finest first: [B, C, h, w] each."""
+    """The five maps of its backbone after each pooling, finest first: [B, C, h, w] each."""
     x, maps = fcn.prepare(pictures).tensor, []
     with torch.no_grad():
-        for layer in fcn.network.trunk.features:
+        for layer in fcn.network.backbone.features:
             x = layer(x)
             if isinstance(layer, nn.MaxPool2d):
                 maps.append(x)
@@ -170,20 +170,20 @@ for layers in stacks:
 fields, jumps = zip(*receptive_field([(3, 2)] * 3 + [(3, 1)] * 2), strict=True)
 plotting.show_field_growth(fields, jumps, image)
 
-# %% [markdown] id="trunk-field-text"
-# The same recursion tells what the cells of the first picture see. Its trunk consists of 3 × 3
+# %% [markdown] id="backbone-field-text"
+# The same recursion tells what the cells of the first picture see. Its backbone consists of 3 × 3
 # convolutions, and of poolings that take the largest of 2 × 2 values, with stride 2.
 
-# %% id="trunk-field" tags=["nbval-check-output"]
+# %% id="backbone-field" tags=["nbval-check-output"]
 def size_and_stride(layer):
     return tuple(v if isinstance(v, int) else v[0] for v in (layer.kernel_size, layer.stride))
 
 
-trunk_layers = [m for m in fcn.network.trunk.features if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
-trunk_steps = receptive_field([size_and_stride(m) for m in trunk_layers])
-for layer, (field, jump) in zip(trunk_layers, trunk_steps, strict=True):
+backbone_layers = [m for m in fcn.network.backbone.features if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
+backbone_steps = receptive_field([size_and_stride(m) for m in backbone_layers])
+for layer, (field, jump) in zip(backbone_layers, backbone_steps, strict=True):
     if isinstance(layer, nn.MaxPool2d):
-        print(f"trained trunk, stride {jump:2d}: a cell sees {field:3d} pixels")
+        print(f"trained backbone, stride {jump:2d}: a cell sees {field:3d} pixels")
 
 # %% [markdown] id="pooling"
 # ### Max pooling: step, but keep the strongest
@@ -775,18 +775,18 @@ def merge_top_down(laterals):
 # near as possible to "how much of this cell lies on an object". Since enlarging and adding are
 # linear, the sum of four enlarged 1 × 1 convolutions is one 1 × 1 convolution over all four maps,
 # enlarged and stacked. So fit that one, and cut it into four. (The maps are those of the trained
-# trunk at strides 4 to 32; here they stand for $C_2 \dots C_5$.)
+# backbone at strides 4 to 32; here they stand for $C_2 \dots C_5$.)
 
 # %% id="fit-data"
 learn, look = samples[held_out : held_out + 40], [*samples[:39], samples[calm]]
-trunk_maps = stage_maps([picture for picture, _ in learn + look])[1:]  # strides 4, 8, 16, 32
+backbone_maps = stage_maps([picture for picture, _ in learn + look])[1:]  # strides 4, 8, 16, 32
 height, width = fcn.prepare([picture for picture, _ in learn + look]).tensor.shape[2:]
 on_object = []
 for _, truth in learn + look:
     below = (0, width - truth.size[1], 0, height - truth.size[0])  # padding, as `prepare` pads
     on_object.append(F.pad(truth.masks.any(dim=0).float(), below))
 wanted = F.avg_pool2d(torch.stack(on_object)[:, None], 4, ceil_mode=True)  # [B, 1, h, w], a share of each cell
-enlarged = [F.interpolate(m, wanted.shape[2:], mode="nearest") for m in trunk_maps]
+enlarged = [F.interpolate(m, wanted.shape[2:], mode="nearest") for m in backbone_maps]
 
 
 # %% id="fit-code"
@@ -825,8 +825,8 @@ for name, found in {**alone, "all four, merged": merged_map}.items():
 # `merge_top_down` do its work at the maps' own sizes, and look at every stage.
 
 # %% id="merge-figure" alt="Two rows of four maps at strides 4, 8, 16 and 32. The upper row, the laterals: each adds positive and negative patches at its own fineness. The lower row, the sums: from a few coarse squares at stride 32 to a map at stride 4 in which the objects have outlines."
-pieces = together[:-1].split([m.shape[1] for m in trunk_maps])
-laterals = [apply(m[-1:], piece)[0] for m, piece in zip(trunk_maps, pieces, strict=True)]  # [1, h, w] each
+pieces = together[:-1].split([m.shape[1] for m in backbone_maps])
+laterals = [apply(m[-1:], piece)[0] for m, piece in zip(backbone_maps, pieces, strict=True)]  # [1, h, w] each
 sums = merge_top_down(laterals)
 assert torch.allclose(sums[0] + together[-1], merged_map[-1], atol=1e-4)
 plotting.feature_maps(
@@ -995,7 +995,7 @@ plotting.show_images(
 # of training on some hundred crops; it still errs often.
 #
 # **Why backbones are shared.** The shipped FCN has been trained for much longer, on another task,
-# to label pixels. Does what its trunk has learned serve *this* task? Freeze it: no weight of it
+# to label pixels. Does what its backbone has learned serve *this* task? Freeze it: no weight of it
 # changes. Give it whole images, one pass each, and average each of its last three maps over an
 # object's box. On these numbers train nothing but one linear layer.
 #
@@ -1044,10 +1044,10 @@ for _ in range(200):
     optimizer.step()
 right = (linear(features[unseen]).argmax(dim=1) == y[unseen]).float().mean()
 print(f"your CNN, {weights(network):,} weights, trained on the crops: {accuracy(network, unseen):.2f}")
-print(f"one linear layer, {weights(linear):,} weights, on the frozen trunk: {right:.2f}")
+print(f"one linear layer, {weights(linear):,} weights, on the frozen backbone: {right:.2f}")
 
 # %% [markdown] id="transfer-read"
-# On Pocket COCO, on which the trunk was trained (other images of it, never these), a single
+# On Pocket COCO, on which the backbone was trained (other images of it, never these), a single
 # linear layer beats your whole network, and one pass over an image served all its objects. This
 # is the economy of the field: train a backbone once, on a lot of data, and put small heads on it.
 # Nearly all published detectors start from weights trained on ImageNet's 1.28 million labelled
@@ -1081,7 +1081,7 @@ plotting.bars(cases, ranked=False, title="The same network, the same crops", xla
 # %% [markdown] id="effective"
 # ### What a cell really sees
 #
-# By your recursion, a cell of the shipped trunk at stride 16 (its fourth pooling) sees 94 × 94
+# By your recursion, a cell of the shipped backbone at stride 16 (its fourth pooling) sees 94 × 94
 # pixels. **Predict before you run:** take the middle of that box, half as wide and half as high,
 # so a quarter of its area. What share of the influence on the cell comes from there: a quarter, a
 # half, or more?
@@ -1093,7 +1093,7 @@ plotting.bars(cases, ranked=False, title="The same network, the same crops", xla
 def influence(pictures):
     """How strongly each pixel moves the middle cell of pool4: [H, W], averaged over images; the cell."""
     pixels = fcn.prepare(pictures).tensor.requires_grad_()
-    pool4 = fcn.network.trunk(pixels).pool4
+    pool4 = fcn.network.backbone(pixels).pool4
     row, column = pool4.shape[2] // 2, pool4.shape[3] // 2
     pool4[:, :, row, column].sum().backward()
     return pixels.grad.abs().sum(dim=1).mean(dim=0), (row, column)
@@ -1102,7 +1102,7 @@ def influence(pictures):
 # %% id="influence-run"
 same_size = [picture for picture, _ in samples if picture.shape == image.shape][:16]
 heat, (row, column) = influence(same_size)
-grid = fcn.network.trunk.grids[1]  # where the cells of pool4 lie
+grid = fcn.network.backbone.grids[1]  # where the cells of pool4 lie
 centre_x, centre_y = (grid.origin + grid.stride * i + 0.5 for i in (column, row))
 box = [centre_x - grid.field / 2, centre_y - grid.field / 2, centre_x + grid.field / 2, centre_y + grid.field / 2]
 

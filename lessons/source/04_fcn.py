@@ -74,7 +74,7 @@ answers = {f"FCN-{name}": answer(model, image) for name, model in models.items()
 plotting.score_maps(image, answers, truth_of(target), dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# Three networks, one and the same trunk. They differ only in how they get from a coarse map of
+# Three networks, one and the same backbone. They differ only in how they get from a coarse map of
 # scores back to pixels: the number is the stride, in pixels, of the finest map of scores that
 # takes part. Watch the outlines from FCN-32s to FCN-8s. By the end of the lesson you will have
 # built each of the steps between them.
@@ -114,20 +114,20 @@ plotting.timeline(highlight="FCN")
 # ### One: the head is a convolution
 #
 # Start with a classifier small enough to train while you watch. It answers one question about a
-# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its trunk is three times
+# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its backbone is three times
 # convolution, ReLU, pooling; its head is fully connected.
 
 # %% id="classifier" tags=["nbval-check-output"]
 conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU(), torch.nn.MaxPool2d(2)
-trunk = torch.nn.Sequential(
+backbone = torch.nn.Sequential(
     conv(3, 16, 3), relu, pool,  # 38 -> 36 -> 18
     conv(16, 24, 3), relu, pool,  # 18 -> 16 -> 8
     conv(24, 32, 3), relu, pool,  # 8 -> 6 -> 3
 )  # fmt: skip
 head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32 * 3 * 3, 64), relu, torch.nn.Linear(64, 2))
-classifier = torch.nn.Sequential(trunk, head)
+classifier = torch.nn.Sequential(backbone, head)
 crop = image[None, :, :38, :38]
-print("patch", list(crop.shape), "-> trunk", list(trunk(crop).shape), "-> head", list(classifier(crop).shape))
+print("patch", list(crop.shape), "-> backbone", list(backbone(crop).shape), "-> head", list(classifier(crop).shape))
 
 # %% id="patches"
 def random_patches(count, images, seed):
@@ -186,7 +186,7 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown] id="misconception-size"
-# The trunk was fine and gave a larger map. The first linear layer refused: it has weights for
+# The backbone was fine and gave a larger map. The first linear layer refused: it has weights for
 # exactly $32 \cdot 3 \cdot 3 = 288$ numbers. From this, people conclude that **a network with a
 # fully connected head works at one size only, and must be retrained for others**. Look at what
 # the layer does. Output $o$ is
@@ -206,7 +206,7 @@ w2 = fc2.weight.detach().reshape(2, 64, 1, 1)  # [2, 64] -> [2, 64, 1, 1]
 
 def dense(x):
     """The same classifier for any size: [N, 3, H, W] -> [N, 2, rows, columns]."""
-    x = trunk(x)  # [N, 32, h, w]
+    x = backbone(x)  # [N, 32, h, w]
     x = F.relu(F.conv2d(x, w1, fc1.bias))  # [N, 64, h-2, w-2]
     return F.conv2d(x, w2, fc2.bias)  # [N, 2, h-2, w-2]
 
@@ -429,7 +429,7 @@ plotting.score_maps(image, through, truth_of(target), dataset.categories)
 # called the **ceiling** of this form, and we will print it beside the networks' results.
 #
 # Where would finer detail come from? Not from the upsampling, as you have seen. But on its way
-# down the trunk *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
+# down the backbone *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
 # about classes, since their receptive field is smaller, but they know well where. So give each of
 # them a 1 × 1 convolution to class scores, and **add** the scores on the way up. These shortcuts
 # are called **skips**. FCN-32s has none and goes up by 32 in one step; FCN-16s adds the scores of
@@ -485,7 +485,7 @@ plotting.show_alignment(maps, size=128)
 # %% [markdown] id="crops-read"
 # Read it row by row. Cell 1 of the doubled map lies on cell 0 of `score16`: cut one cell at each
 # end, then add. The last step overhangs by 8 pixels at each end; cut those. That is all of an
-# FCN-16s after its trunk:
+# FCN-16s after its backbone:
 
 # %% id="fuse" tags=["nbval-check-output"]
 def enlarge(scores, stride, overhang):
@@ -508,10 +508,10 @@ print(list(logits.shape))
 # padding in `fc6`. The same bookkeeping finds them (you may skip this until you read the paper):
 
 # %% id="paper-crops-code" tags=["nbval-check-output"]
-from seglib.nn.geometry import Grid
+from seglib.ops.grid import Grid
 
 
-def trunk_grids(first_padding, head_kernel, head_padding):
+def backbone_grids(first_padding, head_kernel, head_padding):
     """Where the cells of VGG-16's pool3, pool4 and of fc7 lie."""
     grid, found = Grid().convolved(3, padding=first_padding), {}
     for stage, convolutions in enumerate((1, 2, 3, 3, 3), start=1):  # the very first one is done
@@ -521,7 +521,7 @@ def trunk_grids(first_padding, head_kernel, head_padding):
     return {**found, 32: found[32].convolved(head_kernel, padding=head_padding)}
 
 
-g = trunk_grids(first_padding=100, head_kernel=7, head_padding=0)
+g = backbone_grids(first_padding=100, head_kernel=7, head_padding=0)
 up2 = g[32].transposed(4, 2)
 up4 = up2.transposed(4, 2)
 print("pool4:", g[16].offset_to(up2), " pool3:", g[8].offset_to(up4), " image:", up4.transposed(16, 8).offset_to(Grid()))
@@ -713,7 +713,7 @@ for cell in (1, 0):
 # error message tells you of. (The second line is a little below what the shipped FCN-16s reaches: it
 # has learned its × 2 step, and you used the tent.)
 #
-# Last, the network as a whole. `seglib`'s tests hold its trunk to torchvision's VGG-16 and its
+# Last, the network as a whole. `seglib`'s tests hold its backbone to torchvision's VGG-16 and its
 # crops and kernels to vectors recorded from the authors' own code. Here, run it on the course's
 # own tensor code only.
 
@@ -756,8 +756,8 @@ plotting.score_maps(picture, {"learned by heart": model.predict([picture])[0].se
 # that the new network begins by saying what the old one says. Then train on the images that are
 # not for measuring. The 32s has not seen those either: it was trained on others.
 #
-# To fit into half a minute, train the score layers only and leave the trunk as it is. **Predict
-# before you run:** the trunk of a 32s never had to say anything about single pixels. Are there
+# To fit into half a minute, train the score layers only and leave the backbone as it is. **Predict
+# before you run:** the backbone of a 32s never had to say anything about single pixels. Are there
 # outlines in it to be found?
 
 # %% id="warm-start" tags=["nbval-check-output"]
@@ -791,7 +791,7 @@ for name, maps in (("FCN-32s", predicted["32s"]), ("100 steps later", trained)):
 # In Pocket COCO more than a third of the way to the FCN-8s below is done in a hundred steps: the finer
 # layers of a network that only ever learned blobs do hold outlines. Borders follow the picture now;
 # a *class* that the 32s gets wrong mostly stays wrong. (On other data the classes
-# are new to the trunk too, and 100 steps are far too few.) Training the trunk along, much longer,
+# are new to the backbone too, and 100 steps are far too few.) Training the backbone along, much longer,
 # brings the thin parts and the rare classes. Later the authors also trained an 8s "at once", all
 # streams from the start, with about the same result.
 #
@@ -1114,7 +1114,7 @@ for name, (repository, paper) in published.items():
 
 # %% [markdown] id="references"
 # The published ones were measured on photographs of PASCAL VOC (21 classes, about 500 px), with a
-# trunk of 134 million weights that had first learned ImageNet. Another way to a finer grid is not
+# backbone of 134 million weights that had first learned ImageNet. Another way to a finer grid is not
 # to pool it away: the FCN-ResNet-50 of torchvision has no skips, but dilated convolutions that
 # keep stride 8 (lesson 02), and reaches 60.5 on the photographs of COCO, counted on the classes
 # of VOC.

@@ -99,7 +99,7 @@ plotting.timeline(highlight=["R-CNN", "DeepMask"])
 # with masks instead of boxes. Here is the hand-made kind on our picture, at most 300 regions:
 
 # %% id="grouping" alt="The same image with what the best-fitting regions of hand-made grouping cover, among the first 10, 100 and 300: fewer objects than DeepMask's masks, and looser."
-from seglib.ops.grouping import propose_regions
+from seglib.models.rcnn.grouping import propose_regions
 from seglib.structures import Instances
 
 
@@ -133,7 +133,7 @@ def canonical_window(box):
 print(canonical_window((10, 20, 42, 30)))
 
 # %% id="canonical-figure" alt="The image with an object's box in orange and its canonical window in blue, a good deal larger; beside it the patch inside the window, with the object in the middle, and the object's mask as a small square."
-from seglib.ops.patches import crop_windows
+from seglib.models.deepmask.windows import crop_windows
 
 window = torch.tensor([canonical_window(target.boxes[first].tolist())])  # [1, 4]
 patch = crop_windows(image, window, 224, fill=0.5)[0]  # [3, 224, 224], grey beyond the image
@@ -237,7 +237,7 @@ for window in ((0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49), (-28, -35, 84,
 # grids of three scales, and what each window is to *one* object.
 
 # %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them purple; half an octave away purple dots remain; two octaves away all are grey."
-from seglib.ops.canonical import window_labels
+from seglib.models.deepmask.canonical import window_labels
 
 grids = model.windows(target.size)  # nine times [h, w, 4]
 box = target.boxes[first]
@@ -285,11 +285,11 @@ print("loops and tensors agree:", bool((loops == fast).all()))
 # %% id="patches" alt="Two rows of patches. Above, patches with an object in the middle, painted with its mask, though not always exactly centred. Below, negative patches: many show parts of objects at their edge, objects that are much too small or much too large."
 from dataclasses import replace
 
-from seglib.nn.patch_sampling import Patches, draw_patches
+from seglib.models.deepmask.patches import Patches, sample_patches
 
 half = replace(model.rules, positive_share=0.5)
 random = torch.Generator().manual_seed(0)
-drawn = Patches.cat([draw_patches(p, t, half, 4, random) for p, t in samples[:8]])
+drawn = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in samples[:8]])
 rows = [(drawn.labels > 0).nonzero()[:8, 0], (drawn.labels < 0).nonzero()[:8, 0]]
 rows = torch.cat(rows)
 titles = ["+1" if y > 0 else "−1" for y in drawn.labels[rows]]
@@ -312,7 +312,7 @@ plotting.show_patches(middle(drawn.images[rows]), drawn.masks[rows], titles)
 #
 # **Predict before you run:** the paper has $512 \times 14 \times 14$ features and a mask of $56
 # \times 56$. How many weights has that layer? About 3 million, 30 million, or 300 million? (All
-# convolutions of its trunk together have about 9 million.)
+# convolutions of its backbone together have about 9 million.)
 
 # %% id="count-weights" tags=["nbval-check-output"]
 def weights(features, cells, rank):
@@ -391,18 +391,18 @@ for r in (0, 4, 16, 64, 128):
 # first one how much of each.
 #
 # Here is the whole network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says
-# what the margin is for. The trunk is a small ResNet ([lesson 03](03_backbones.ipynb)) with a
+# what the margin is for. The backbone is a small ResNet ([lesson 03](03_backbones.ipynb)) with a
 # stride of 8, which makes 13 × 13 cells. The three outer cells on each side are thrown away, and 7 × 7
 # stay for the 56 × 56 px of the window. Both answers are read from one code.
 
-# %% id="network-diagram" alt="A diagram: the patch goes through the trunk to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
+# %% id="network-diagram" alt="A diagram: the patch goes through the backbone to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
 from itertools import pairwise
 
 side = config.patch // config.stride
 Block = plotting.Block
 blocks = [
     Block("patch", f"3 × {config.patch + 2 * config.context}²", "data", (0, 0.5)),
-    Block("trunk", f"{model.network.reduce[0].in_channels} × {side}²", "layer", (1, 0.5)),
+    Block("backbone", f"{model.network.reduce[0].in_channels} × {side}²", "layer", (1, 0.5)),
     Block("1×1, ReLU", f"{config.reduced} × {side}²", "layer", (2, 0.5)),
     Block("linear", f"code: {config.rank}", "head", (3, 0.5)),
     Block("linear ", f"{config.mask_size} × {config.mask_size}", "head", (4, 0)),
@@ -410,7 +410,7 @@ blocks = [
     Block("mask", "", "output", (5, 0)),
     Block("score", "", "output", (5, 1)),
 ]
-chain = ["patch", "trunk", "1×1, ReLU", "linear"]
+chain = ["patch", "backbone", "1×1, ReLU", "linear"]
 arrows = [*pairwise(chain), ("linear", "linear "), ("linear ", "mask")]
 plotting.flow_diagram(blocks, [*arrows, ("linear", "2 linear, ReLU"), ("2 linear, ReLU", "score")])
 
@@ -436,7 +436,7 @@ print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(ma
 # mixtures of $R$ patterns.
 #
 # Does that hurt? Train this part anew, with several ranks and with the full layer, on the same
-# features from the trunk, from the mean mask on (biases are counted in). (A ReLU would not help to
+# features from the backbone, from the mean mask on (biases are counted in). (A ReLU would not help to
 # save anything; you may try one.)
 
 # %% id="rank-features"
@@ -444,7 +444,7 @@ print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(ma
 def features_of(patches):
     """What the mask layer reads: [K, 64·7·7]."""
     inner = slice(config.context // config.stride, -config.context // config.stride or None)
-    maps = [model.network.trunk(normalised(p))[:, :, inner, inner] for p in patches.split(64)]
+    maps = [model.network.backbone(normalised(p))[:, :, inner, inner] for p in patches.split(64)]
     return model.network.reduce(torch.cat(maps)).flatten(1)  # [K, 64, 7, 7] -> [K, 64·7·7]
 
 
@@ -540,7 +540,7 @@ print("gradient on the negative's mask:", z.grad[1].abs().max().item())
 #
 # And the 1/32: on which term does it stand? It is the *score's*. Drawing is the harder task, and a
 # single logit can pull the shared layers with more force than 784 averaged ones. Measure the pull
-# of both terms on the trunk of a fresh network, without the 1/32:
+# of both terms on the backbone of a fresh network, without the 1/32:
 
 # %% id="pull" tolerance=0.5
 from seglib.models import build_model
@@ -549,10 +549,10 @@ torch.manual_seed(0)
 fresh = build_model("deepmask", dataset.categories, context=config.context)
 few = sorted(samples, key=lambda pair: -len(objects_of(pair[1])))[:4]  # the four fullest
 losses = fresh.loss([p for p, _ in few], [t for _, t in few])
-terms = {"mask": losses["loss_mask"], "score": losses["loss_score"] / config.score_weight}
+terms = {"mask": losses["mask_loss"], "score": losses["score_loss"] / config.score_weight}
 pull = {}
 for name, term in terms.items():
-    grads = torch.autograd.grad(term, list(fresh.network.trunk.parameters()), retain_graph=True)
+    grads = torch.autograd.grad(term, list(fresh.network.backbone.parameters()), retain_graph=True)
     pull[name] = torch.stack([g.norm() for g in grads]).norm().item()
     print(f"{name}: loss {term.item():.2f}")
 print(f"the score pulls {pull['score'] / pull['mask']:.1f} times as hard")
@@ -578,7 +578,7 @@ print("windows:", list(grid.shape[:2]))
 
 # %% [markdown] id="slide-conv"
 # Now at once. The picture gets a grey border, so that windows may reach beyond it, and goes through
-# the trunk in one piece. Each linear layer after the trunk reads 7 × 7 cells, or one: it is a 7 × 7
+# the backbone in one piece. Each linear layer after the backbone reads 7 × 7 cells, or one: it is a 7 × 7
 # convolution or a 1 × 1 convolution (a ReLU works on one number and never minds). First only that
 # part: slide a frame of 7 × 7 cells over the map, or convolve.
 
@@ -587,7 +587,7 @@ border = config.patch // 2 + config.context
 padded = normalised(F.pad(view[None], [border] * 4, value=0.5))
 with torch.no_grad():
     inner = slice(config.context // config.stride, -(config.context // config.stride))
-    cells = model.network.reduce(model.network.trunk(padded)[:, :, inner, inner])  # [1, 64, h+6, w+6]
+    cells = model.network.reduce(model.network.backbone(padded)[:, :, inner, inner])  # [1, 64, h+6, w+6]
     kernel = squeeze.weight.reshape(config.rank, config.reduced, side, side)  # [128, 3136] -> [128, 64, 7, 7]
     at_once = F.conv2d(cells, kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
     frames = cells.unfold(2, side, 1).unfold(3, side, 1)  # [1, 64, h, w, 7, 7], views, no copies
@@ -598,7 +598,7 @@ print("every window:", torch.allclose(every.permute(2, 0, 1), at_once, atol=1e-4
 
 # %% [markdown] id="slide-whole-text"
 # Exactly equal, up to rounding. Convolution and frame are one sum. **Predict before you run:** and
-# the network as a whole, trunk included? Does the image at once give *exactly* the scores of the
+# the network as a whole, backbone included? Does the image at once give *exactly* the scores of the
 # loop over patches?
 
 # %% id="slide-whole" tolerance=0.15
@@ -610,11 +610,11 @@ print(f"scores differ by {gap.mean():.3f} on average, by {gap.max():.2f} at most
 print(f"correlation of the logits: {torch.corrcoef(pair)[0, 1]:.2f}")
 
 # %% [markdown] id="slide-whole-read"
-# Nearly, but not exactly. Lesson 04 said why: its trunk had no padding, this one has. In a patch
+# Nearly, but not exactly. Lesson 04 said why: its backbone had no padding, this one has. In a patch
 # cut out alone, every padded layer sees zeros at the border; in the whole image it sees the
 # neighbours. That is the reason for the margin around each patch, which the released code has
 # too: the outermost cells, most affected, are thrown away. The paper's claim that dense and
-# patch-wise computation are the same is exact for the heads, and good for the trunk.
+# patch-wise computation are the same is exact for the heads, and good for the backbone.
 #
 # What is saved:
 
@@ -697,7 +697,7 @@ plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=tit
 # And yours equals `seglib`'s:
 
 # %% id="equality-windows" tags=["nbval-check-output"]
-from seglib.ops.canonical import canonical_windows
+from seglib.models.deepmask.canonical import canonical_windows
 
 boxes = target.boxes
 mine = torch.tensor([canonical_window(b) for b in boxes.tolist()])
@@ -801,7 +801,7 @@ for name, answers in fits.items():
 # ### The shipped network
 #
 # It was trained in two runs. The first one saw patches with 8 pixels around them, which are quick
-# to compute. In the second each patch has 24 pixels around it, so that the trunk meets the neighbours
+# to compute. In the second each patch has 24 pixels around it, so that the backbone meets the neighbours
 # that it will meet in an image, and zeros no more.
 # Below, both commands, and the losses of the second run; they fall little, for it begins
 # where the first one ended.
@@ -935,7 +935,7 @@ canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
 common = labels.bincount().topk(2).indices.tolist()
 groups = {dataset.categories.by_label(c).name: canonical_scores[labels == c] for c in common}
 random = torch.Generator().manual_seed(0)
-away = Patches.cat([draw_patches(p, t, half, 4, random) for p, t in practice[:60]])
+away = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in practice[:60]])
 away = away.images[away.labels < 0]
 groups["negative windows"] = torch.cat([look(p)[1] for p in away.split(64)])
 plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in the window")

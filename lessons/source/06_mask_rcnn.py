@@ -93,7 +93,7 @@ plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Faster R-CNN", "Mask R-CNN"
 # search, Uijlings and others 2013; `propose_regions` is a small relative of it.)
 
 # %% id="propose" tolerance=0.1
-from seglib.ops.grouping import propose_regions
+from seglib.models.rcnn.grouping import propose_regions
 
 boxes = propose_regions(image, max_proposals=200).boxes  # [N, 4]
 print(f"{len(boxes)} proposals, sides from {(boxes[:, 2:] - boxes[:, :2]).min():.0f} to {(boxes[:, 2:] - boxes[:, :2]).max():.0f} pixels")
@@ -136,9 +136,9 @@ def few_regions(picture):
     return propose_regions(picture, (100.0,), [("texture", "size", "fill")], max_proposals=30).boxes
 
 
-trunk = load("fcn").network.trunk  # the convolutions of lesson 04's network
+backbone = load("fcn").network.backbone  # the convolutions of lesson 04's network
 config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
-rcnn = RCNN(trunk, dataset.categories, few_regions, config)
+rcnn = RCNN(backbone, dataset.categories, few_regions, config)
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
 picked = [*nearest.tolist()[:4], 20, 21, 22, 23][:8]
 sizes = [f"{x1 - x0:.0f} × {y1 - y0:.0f} px" for x0, y0, x1, y1 in boxes[picked].tolist()]
@@ -146,7 +146,7 @@ plotting.show_images(list(crops[picked]), sizes, panel=1.6)
 
 # %% [markdown] id="features-text"
 # **Step 3, describe.** Run the network on every crop and keep its last feature map as a row of
-# numbers. The paper's network had learned to name photographs; here it is the trunk of lesson 04's
+# numbers. The paper's network had learned to name photographs; here it is the backbone of lesson 04's
 # FCN, which has learned to name pixels. Nobody has trained it for crops.
 
 # %% id="features" tags=["nbval-check-output"]
@@ -306,9 +306,9 @@ def work(network, x):
 
 
 # %% id="bill" tolerance=0.15
-once = work(trunk, image[None])
+once = work(backbone, image[None])
 print(f"a pixel is in {cover.mean():.0f} crops on average")
-print(f"work for {len(crops)} crops: {len(crops) * work(trunk, crops[:1]) / once:.0f} times that of the image")
+print(f"work for {len(crops)} crops: {len(crops) * work(backbone, crops[:1]) / once:.0f} times that of the image")
 print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {2000 * 227**2 / (500 * 375):.0f} times its pixels")
 
 # %% [markdown] id="bill-read"
@@ -317,7 +317,7 @@ print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {2000 * 227**
 # way out: run the convolutions once, on the whole picture.
 #
 # Speed is not the only bill. R-CNN is four parts fitted one after the other. The classifier cannot
-# tell the trunk which features it is missing, for no gradient gets from one to the other.
+# tell the backbone which features it is missing, for no gradient gets from one to the other.
 #
 # ### Three: look once, read often
 #
@@ -519,7 +519,7 @@ def label_loop(anchors, truth, high=0.7, low=0.3):
 
 anchors = torch.cat(rpn.anchors)  # [N, 4]
 labels = label_loop(anchors, objects.boxes)
-fast, of_object = ops.match_boxes(ops.box_iou(objects.boxes, anchors), 0.7, 0.3, allow_low_quality=True)
+fast, of_object = ops.assign_boxes(ops.box_iou(objects.boxes, anchors), 0.7, 0.3, allow_low_quality=True)
 print({word: int((labels == n).sum()) for word, n in (("positive", 1), ("no loss", -1), ("negative", 0))})
 print("loop and tensor form agree:", torch.equal(labels, fast))
 
@@ -701,7 +701,7 @@ for stride in (4, 8):
 # loss is binary cross-entropy on the true class's map; all other maps are left alone.
 
 # %% id="mask-loss" tags=["nbval-check-output"]
-from seglib.ops.rcnn_losses import mask_loss, softmax_mask_loss
+from seglib.models.mask_rcnn.losses import mask_loss, softmax_mask_loss
 
 
 def mask_loss_loop(logits, labels, squares):
@@ -786,8 +786,8 @@ plotting.training_curve(losses, title="One image, over and over")
 # at least a half.
 
 # %% id="collect" tags=["nbval-check-output"]
-from seglib.nn.box_sampling import label_boxes
-from seglib.nn.roi_heads import MaskHead, PyramidPooler
+from seglib.models.mask_rcnn.sampling import label_boxes
+from seglib.models.mask_rcnn.heads import MaskHead, PyramidPooler
 
 poolers = {"RoIAlign": model.mask_pooler}
 poolers["RoIPool"] = PyramidPooler(14, model.backbone.strides, model.config.canonical_size, 0, True, "pool")
@@ -1079,7 +1079,7 @@ bill = Question(
     [
         Option("Because crops of one size give features of one size", feedback="That is why crops are warped; it does not make their work common."),
         Option("Because a pixel's features depend on its surroundings, hardly on which crop it is in", True, "So compute them once, and read them for every box."),
-        Option("Because neighbouring crops have the same class", feedback="They often do not, and the trunk knows no classes."),
+        Option("Because neighbouring crops have the same class", feedback="They often do not, and the backbone knows no classes."),
     ],
     objective="R-CNN",
 )
@@ -1168,7 +1168,7 @@ Quiz([anchor_question, competition], title="Anchors and masks")
 #
 # - R-CNN: propose, warp, describe, classify. Hundreds of passes over the same pixels, in parts that
 #   cannot learn together.
-# - Fast R-CNN runs the trunk once and reads boxes from its features. Faster R-CNN proposes from them
+# - Fast R-CNN runs the backbone once and reads boxes from its features. Faster R-CNN proposes from them
 #   too: anchors are scored, corrected, thinned out. Anchors are a ruler, proposals an answer.
 # - A correction is counted in sides of the box and logarithms, so it means the same at every size.
 # - NMS walks down the ranking; what has been struck out strikes out nobody. It cannot tell a duplicate

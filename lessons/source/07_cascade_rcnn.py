@@ -219,9 +219,9 @@ features = read(train_scenes, given)
 print("cells of each box:", list(features.shape[1:]))
 
 # %% id="train-head"
-from seglib.nn.box_sampling import label_boxes
-from seglib.nn.roi_heads import BoxHead
-from seglib.ops.rcnn_losses import box_losses
+from seglib.models.mask_rcnn.sampling import label_boxes
+from seglib.models.mask_rcnn.heads import BoxHead
+from seglib.models.mask_rcnn.losses import box_losses
 
 
 def targets(scenes, boxes, u, weights):

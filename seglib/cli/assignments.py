@@ -15,7 +15,7 @@ def _group() -> None:
 @app.command()
 def build() -> None:
     """Make the students' notebooks from the masters."""
-    from seglib.grading import build as build_assignments
+    from seglib.workshop.assignments import build as build_assignments
 
     for path in build_assignments():
         typer.echo(path)

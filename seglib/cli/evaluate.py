@@ -42,8 +42,8 @@ def evaluate(
     from rich.console import Console
 
     from seglib import pretrained
+    from seglib.atomic import write_atomic
     from seglib.cli.progress import Bar
-    from seglib.data.atomic import write_atomic
     from seglib.data.datasets import load_dataset
     from seglib.metrics.evaluate import evaluate as score
 

@@ -34,6 +34,6 @@ def run(
     ] = True,
 ) -> None:
     """Build the lessons from their sources and execute them."""
-    from seglib.lessons import run as run_lessons
+    from seglib.workshop import run as run_lessons
 
     run_lessons(list(lessons) if lessons else None, write=write, dataset=dataset)

@@ -48,8 +48,8 @@ def predict(
     the photographs near the training images' size, where a model works best.
     """
     from seglib import pretrained
+    from seglib.atomic import make_folder
     from seglib.cli.progress import Bar
-    from seglib.data.atomic import make_folder
     from seglib.plotting import overlay
 
     files = _files(images)
@@ -120,14 +120,14 @@ def _identity(file: Path) -> tuple[int, int]:
 def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
     from PIL import Image
 
-    from seglib.data.atomic import write_atomic
+    from seglib.atomic import write_atomic
 
     picture = Image.fromarray(pixels)
     write_atomic(path, lambda stream: picture.save(stream, format="PNG"))
 
 
 def _write_results(path: Path, results: list[dict[str, Any]]) -> None:
-    from seglib.data.atomic import write_atomic
+    from seglib.atomic import write_atomic
 
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     # A file name that is no UTF-8 becomes JSON's own escapes.

@@ -131,7 +131,7 @@ def _damaged(file: Path, fault: str) -> SeglibError:
 
 def record(values: dict[str, Any], out: Path) -> None:
     """Write a new run's settings into its folder, where `read_run` finds them."""
-    from seglib.data.atomic import write_atomic
+    from seglib.atomic import write_atomic
 
     text = json.dumps(values, indent=2) + "\n"
     write_atomic(out / RUN_FILE, lambda stream: stream.write(text.encode()))

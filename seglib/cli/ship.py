@@ -40,8 +40,8 @@ def ship(
     added to the table of finished runs, results.jsonl beside the folder.
     """
     from seglib import pretrained
+    from seglib.atomic import write_atomic
     from seglib.data.assets import file_sha256
-    from seglib.data.atomic import write_atomic
     from seglib.pretrained.results import append_result, read_results
 
     if not PLAIN_NAME.fullmatch(name):

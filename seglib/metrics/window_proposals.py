@@ -12,10 +12,10 @@ from torch import Tensor
 from seglib.metrics.dataset import LabelledImages, first_samples
 from seglib.metrics.proposal_recall import MaskAndBoxRecall
 from seglib.models.deepmask import DeepMask
-from seglib.ops.canonical import window_labels
+from seglib.models.deepmask.canonical import window_labels
+from seglib.models.deepmask.windows import crop_windows
 from seglib.ops.mask_paste import paste_masks
 from seglib.ops.masks import mask_iou, masks_to_boxes
-from seglib.ops.patches import crop_windows
 from seglib.structures import Instances, Target
 
 

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any, Literal
 
 from seglib.errors import SeglibError
-from seglib.models.base import ModelConfig, Segmenter
+from seglib.models.base import Segmenter
+from seglib.models.config import ModelConfig
 from seglib.structures import Categories
 
 __all__ = ["MODELS", "ModelConfig", "Segmenter", "build_model", "model_names"]

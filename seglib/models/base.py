@@ -3,88 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from math import inf
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglib.errors import SeglibError
-from seglib.models.config_checks import check_range, check_types
-from seglib.structures import IGNORE, Categories, ImageBatch, Prediction, Target, check_images
+from seglib.models.config import ModelConfig
+from seglib.structures import Categories, ImageBatch, Prediction, Target, check_images
 
 Task = Literal["instances", "proposals", "semantic", "panoptic"]
 
 # ImageNet statistics, RGB in 0…1: what torchvision's weights were trained with.
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What a paradigm can be built with; each model's own config extends it.
-
-    Attributes:
-        image_size: longer side in pixels that images are resized to; None keeps every size.
-
-    Raises:
-        SeglibError: a value of another type than its field, or outside what the field can be.
-    """
-
-    image_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_range(self, 1, inf, "image_size")
-
-    @classmethod
-    def pocket(cls) -> Self:
-        """The small network that learns Pocket COCO on two CPU cores."""
-        raise NotImplementedError
-
-    @classmethod
-    def paper(cls) -> Self:
-        """The published network."""
-        raise NotImplementedError
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a checkpoint's header; `from_dict` reads them back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from `to_dict`'s values: lists turn back into tuples, dicts into nested rules.
-
-        Raises:
-            SeglibError: a field that this config does not have, or a value it cannot have.
-        """
-        rules: dict[str, Any] = {
-            f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)
-        }
-        _check_fields(cls, values)
-        built = {k: _tuples(v) for k, v in values.items()}
-        for name in rules.keys() & {k for k, v in built.items() if isinstance(v, dict)}:
-            _check_fields(rules[name], built[name])
-            built[name] = rules[name](**built[name])
-        return cls(**built)
-
-
-def _check_fields(config: type[Any], values: Mapping[str, Any]) -> None:
-    known = [f.name for f in fields(config)]
-    if unknown := sorted(set(values) - set(known)):
-        raise SeglibError(
-            f"{config.__name__} has no field {', '.join(unknown)}: choose among {', '.join(known)}"
-        )
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Segmenter(nn.Module, ABC):
@@ -191,50 +125,3 @@ def resize_shorter(image: Tensor, shorter: int, longest: int) -> Tensor:
     scale = min(shorter / min(height, width), longest / max(height, width))
     size = (int(height * scale), int(width * scale))
     return F.interpolate(image[None], size=size, mode="bilinear")[0]
-
-
-def semantic_labels(
-    images: Sequence[Tensor],
-    targets: Sequence[Target],
-    sizes: Sequence[tuple[int, int]],
-    canvas: tuple[int, int],
-    classes: int,
-) -> Tensor:
-    """The targets' semantic maps on the canvas of a padded batch.
-
-    Args:
-        images: as given to the model, before resizing.
-        targets: with `semantic` of each image's size.
-        sizes: (height, width) of each image on the canvas; labels are resized to it, nearest.
-        canvas: (H, W) of the batch.
-        classes: C, the highest label allowed.
-
-    Returns:
-        int64 [B, H, W], 255 in the padding.
-
-    Raises:
-        SeglibError: a target without semantic labels, of another size than its image, or with
-            a label above C.
-    """
-    batch = torch.full((len(targets), *canvas), IGNORE, dtype=torch.int64)
-    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
-        labels = target.semantic
-        if labels is None:
-            raise SeglibError(f"target {index} has no semantic labels to learn from")
-        if labels.shape != image.shape[-2:]:
-            raise SeglibError(
-                f"target {index} has semantic labels of size {list(labels.shape)} for an image "
-                f"of {list(image.shape[-2:])}: resize both together"
-            )
-        if bool(((labels > classes) & (labels != IGNORE)).any()):
-            raise SeglibError(
-                f"target {index} has label {int(labels[labels != IGNORE].max())}, the model knows "
-                f"0…{classes}: build it with the dataset's categories"
-            )
-        height, width = sizes[index]
-        if labels.shape != (height, width):
-            labels = F.interpolate(
-                labels[None, None].float(), size=(height, width), mode="nearest-exact"
-            )[0, 0].long()
-        batch[index, :height, :width] = labels
-    return batch

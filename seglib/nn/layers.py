@@ -142,3 +142,16 @@ class FrozenBatchNorm2d(nn.Module):
         # A trained BatchNorm2d also counts its batches; that number means nothing here.
         state_dict.pop(prefix + "num_batches_tracked", None)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def he_initialise(network: nn.Module) -> None:
+    """Draw every convolution in `network` so that ReLUs keep the gradient's variance.
+
+    Normal with variance 2 / (output channels x kernel area), biases zero (He et al. 2015,
+    "Delving deep into rectifiers", section 2.2; "fan_out", as torchvision does).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -19,8 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from torch import Tensor, nn
 
 from seglib.errors import SeglibError
-from seglib.nn.init import he_initialise
-from seglib.nn.layers import Conv2d, MaxPool2d
+from seglib.nn.layers import Conv2d, MaxPool2d, he_initialise
 from seglib.nn.norm import Norm, make_norm
 
 Stem = Literal["imagenet", "half", "small"]
@@ -122,7 +121,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The convolutional trunk, with torchvision's state-dict names.
+    """The convolutional backbone, with torchvision's state-dict names.
 
     A torchvision ResNet's state dict without its `fc.` keys loads strictly.
 

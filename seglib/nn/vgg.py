@@ -8,7 +8,7 @@
       3 x conv 512, pool -> /32   pool5
 
 Two 3x3 convolutions see 5x5 pixels and three see 7x7, with fewer weights than one large
-kernel and a ReLU between them. The trunk below leaves out the classifier (fc6, fc7, fc8);
+kernel and a ReLU between them. The backbone below leaves out the classifier (fc6, fc7, fc8);
 `convolutionalize` turns those into convolutions, which is how FCN uses them.
 """
 
@@ -20,10 +20,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from seglib.errors import SeglibError
-from seglib.nn.geometry import Grid
-from seglib.nn.init import he_initialise
-from seglib.nn.layers import Conv2d, MaxPool2d
+from seglib.nn.layers import Conv2d, MaxPool2d, he_initialise
 from seglib.nn.norm import Norm, make_norm
+from seglib.ops.grid import Grid
 
 # VGG-16, "configuration D": the output channels of every convolution, stage by stage.
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -44,7 +43,7 @@ class VGGFeatures(NamedTuple):
 
 
 class VGG(nn.Module):
-    """The convolutional trunk of VGG, with torchvision's state-dict names (`features.N.…`).
+    """The convolutional backbone of VGG, with torchvision's state-dict names (`features.N.…`).
 
     A torchvision `vgg16` state dict without its `classifier.` keys loads strictly; with
     `norm="batch"` so does a `vgg16_bn` one.
@@ -105,7 +104,7 @@ class VGG(nn.Module):
 
 
 def vgg16(*, norm: Norm = "none", first_padding: int = 1, ceil_mode: bool = False) -> VGG:
-    """VGG-16's trunk; see `VGG` for the arguments."""
+    """VGG-16's backbone; see `VGG` for the arguments."""
     return VGG(VGG16_STAGES, norm=norm, first_padding=first_padding, ceil_mode=ceil_mode)
 
 

@@ -4,6 +4,7 @@ Run lengths have a module of their own, `seglib.ops.rle`: their `encode`, `area`
 be mistaken for those of boxes and masks here.
 """
 
+from seglib.ops.assignment import assign_boxes, balanced_sample
 from seglib.ops.box_coder import decode_deltas, encode_deltas
 from seglib.ops.boxes import (
     box_area,
@@ -15,16 +16,14 @@ from seglib.ops.boxes import (
     xyxy_to_xywh,
 )
 from seglib.ops.convolution import conv2d
-from seglib.ops.levels import assign_levels
+from seglib.ops.detections import Detections, select_detections
 from seglib.ops.losses import cross_entropy
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
-from seglib.ops.matching import balanced_sample, match_boxes
 from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
-from seglib.ops.proposals import Detections, select_detections, select_proposals
 from seglib.ops.roi_align import roi_align
 from seglib.ops.roi_pool import roi_pool
 from seglib.ops.transposed_convolution import conv_transpose2d
@@ -33,7 +32,7 @@ from seglib.ops.windows import col2im, im2col
 
 __all__ = [
     "Detections",
-    "assign_levels",
+    "assign_boxes",
     "balanced_sample",
     "batch_norm",
     "batched_nms",
@@ -55,7 +54,6 @@ __all__ = [
     "mask_area",
     "mask_iou",
     "masks_to_boxes",
-    "match_boxes",
     "max_pool2d",
     "nms",
     "paste_masks",
@@ -63,7 +61,6 @@ __all__ = [
     "roi_align",
     "roi_pool",
     "select_detections",
-    "select_proposals",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from seglib.nn.geometry import Grid
+from seglib.ops.grid import Grid
 from seglib.plotting.style import BLUE, GREY, INK, PALE, VERMILION, Figure, figure, styled
 
 

@@ -18,9 +18,11 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 import seglib
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
-from seglib.models.base import ModelConfig, Segmenter
+from seglib.models.base import Segmenter
+from seglib.models.config import ModelConfig
+from seglib.pretrained.renamed import with_present_names
 from seglib.structures import Categories, Category
 
 FORMAT = 1
@@ -130,7 +132,7 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SeglibError(f"{path} has a damaged header ({error})") from error
-    return described, tensors
+    return described, with_present_names(described.model, tensors)
 
 
 def _categories(records: list[dict[str, Any]]) -> Categories:

@@ -20,12 +20,13 @@ from torch import Tensor
 
 from seglib.data.coco_categories import coco_categories, voc_categories
 from seglib.errors import SeglibError
-from seglib.models.base import ModelConfig, Segmenter
+from seglib.models.base import Segmenter
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
+from seglib.models.config import ModelConfig
 from seglib.models.fcn import FCN
-from seglib.models.fcn_config import FCNConfig
+from seglib.models.fcn.config import FCNConfig
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.pretrained import detectron2_names as detectron2
 from seglib.pretrained.files import build, fill
 from seglib.pretrained.torchvision_names import mask_rcnn_names

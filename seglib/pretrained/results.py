@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 
 Row = dict[str, Any]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.training.config import History
 

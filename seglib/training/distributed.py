@@ -3,7 +3,7 @@
 Every process holds the whole model and a share of the batch. After the backward pass the
 gradients are averaged, so all copies take the same step. The average equals the gradient of
 one process on the joined batch when each loss divides by a normaliser that is itself averaged
-over the processes (`seglib.nn.distributed`).
+over the processes (`seglib.distributed`).
 """
 
 from __future__ import annotations

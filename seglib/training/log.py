@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seglib.data.atomic import write_atomic
+from seglib.atomic import write_atomic
 from seglib.training.config import History
 
 FILE_NAME = "log.jsonl"

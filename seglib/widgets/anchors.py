@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.nn.anchors import cell_anchors, grid_anchors
+from seglib.ops.assignment import assign_boxes
 from seglib.ops.boxes import box_iou
-from seglib.ops.matching import match_boxes
 from seglib.plotting.detection import draw_boxes, picture_under
 from seglib.plotting.style import BLUE, GREEN, ORANGE, VERMILION, Figure, figure, styled
 from seglib.widgets.explorer import Explorer, choice, slider
@@ -58,11 +58,11 @@ class AnchorExplorer(Explorer):
         return grid_anchors(cell, (-(-height // stride), -(-width // stride)), stride)
 
     def compute(self) -> dict[str, Any]:
-        """Label all anchors by `ops.match_boxes`; a lower threshold never exceeds the upper."""
+        """Label all anchors by `ops.assign_boxes`; a lower threshold never exceeds the upper."""
         overlaps = box_iou(self.objects, self.anchors())  # [G, N]
         high = self.setting("positive IoU")
         low = min(self.setting("negative IoU"), high)
-        labels, _ = match_boxes(overlaps, high, low, self.setting("every object") == "yes")
+        labels, _ = assign_boxes(overlaps, high, low, self.setting("every object") == "yes")
         best = overlaps.amax(1)  # [G]
         return {
             "anchors": overlaps.shape[1],

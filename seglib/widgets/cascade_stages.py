@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.assignment import assign_boxes
 from seglib.ops.boxes import box_area, box_iou
-from seglib.ops.matching import match_boxes
 from seglib.plotting.cascade import draw_by_quality, draw_iou_histogram
 from seglib.plotting.detection import picture_under
 from seglib.plotting.style import Figure, figure, styled
@@ -81,19 +81,19 @@ class CascadeStages(Explorer):
         return box_iou(one.objects, one.stages[stage][rows]), rows
 
     def compute(self) -> dict[str, Any]:
-        """Label the boxes of every stage by `ops.match_boxes` at the threshold."""
+        """Label the boxes of every stage by `ops.assign_boxes` at the threshold."""
         threshold = self.setting("IoU threshold")
         positives, shares, means, best = [], [], [], []
         for stage in range(len(self.names)):
             every = [self._kept(one, stage)[0] for one in self.images]
-            labels = torch.cat([match_boxes(o, threshold, threshold)[0] for o in every])
+            labels = torch.cat([assign_boxes(o, threshold, threshold)[0] for o in every])
             best.append(torch.cat([o.amax(0) for o in every]))
             positives.append(int((labels > 0).sum()))
             shares.append(positives[-1] / max(1, len(labels)))
             means.append(float(best[-1].mean()) if len(best[-1]) else 0.0)
         shown, stage = self.images[self.setting("image") - 1], self._stage()
         overlaps, rows = self._kept(shown, stage)
-        labels, index = match_boxes(overlaps, threshold, threshold)
+        labels, index = assign_boxes(overlaps, threshold, threshold)
         return {
             "positives": positives,
             "shares": shares,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seglib.nn.geometry import Grid
+from seglib.ops.grid import Grid
 from seglib.plotting.receptive import show_field_growth
 from seglib.plotting.style import Figure
 from seglib.widgets.explorer import Explorer, choice, slider

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 from seglib.models.deepmask import DeepMask
-from seglib.nn.patch_sampling import GREY
-from seglib.ops.canonical import window_labels
+from seglib.models.deepmask.canonical import window_labels
+from seglib.models.deepmask.patches import GREY
+from seglib.models.deepmask.windows import crop_windows
 from seglib.ops.mask_paste import paste_masks
 from seglib.ops.masks import mask_iou
-from seglib.ops.patches import crop_windows
 from seglib.ops.upsampling import interpolate
 from seglib.plotting.style import Figure
 from seglib.plotting.windows import show_window

@@ -28,7 +28,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from seglib import ops
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn_config import MaskRCNNConfig
+from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Categories, Category, Target
 

@@ -73,7 +73,7 @@ assert got[5] == -1, f"centred, but more than an octave too large a window: -1, 
 two = label_windows(windows, torch.cat([boxes, boxes + 9]))
 assert two.shape == (6, 2) and two[:, 0].tolist() == got, "with two boxes the first column must stay as it was"
 ### BEGIN HIDDEN TESTS
-from seglib.ops.canonical import window_labels
+from seglib.models.deepmask.canonical import window_labels
 
 for seed in range(6):
     generator = torch.Generator().manual_seed(seed)
@@ -232,14 +232,14 @@ network = build_model("deepmask", categories, width=8, rank=6, reduced=4, score_
 picture = torch.rand(1, 3, 104, 120)
 with torch.no_grad():
     wanted = network(picture)
-    features = network.reduce(network.trunk(picture)[:, :, 1:-1, 1:-1])[0]
+    features = network.reduce(network.backbone(picture)[:, :, 1:-1, 1:-1])[0]
     score = network.score[-1]
     codes, scores = slide_heads(features, network.squeeze.weight, network.squeeze.bias, score.weight, score.bias, k=7)
 assert codes.shape == wanted.codes.shape[1:], f"a real DeepMask gives codes {list(wanted.codes.shape[1:])}, yours are {list(codes.shape)}"
 assert torch.allclose(codes, wanted.codes[0], atol=1e-4), "your codes differ from those of a real DeepMask: is the weight reshaped to [R, C, k, k], in this order?"
 assert torch.allclose(scores, wanted.scores[0], atol=1e-4), "your scores differ from those of a real DeepMask"
 ### BEGIN HIDDEN TESTS
-from seglib.ops.patches import sliding_windows
+from seglib.models.deepmask.windows import sliding_windows
 
 for seed in range(3):
     torch.manual_seed(seed)

@@ -1,0 +1,170 @@
+"""How a DeepMask is built, trained and slid: the numbers of models/deepmask/model.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from seglib.errors import SeglibError
+from seglib.models.config import ModelConfig, check_range
+from seglib.models.deepmask.patches import NegativeRule
+from seglib.nn.resnet import STEM_STRIDES, Stem
+
+Variant = Literal["vgg", "resnet"]
+PocketVariant = Literal["narrow", "wide"]
+
+
+@dataclass(frozen=True)
+class DeepMaskConfig(ModelConfig):
+    """How a DeepMask is built, trained and slid. Lengths are in patch pixels.
+
+    Attributes:
+        variant: "vgg" (VGG-A, as in the paper) or "resnet" (as released).
+        patch: side of the window.
+        context: more on every side that the backbone sees; a multiple of the stride.
+        stride: of the backbone's map, and from one window to the next.
+        shift: tolerance of the position, 16 of 224; the negatives' is twice that.
+        mask_size: M, side of the predicted mask.
+        mask_target: side of the true mask in the loss, to which logits are upsampled.
+        rank: R of the mask layer.
+        reduced: channels of the 1x1 convolution before it.
+        score_widths: hidden layers of the score branch.
+        dropout: in the score branch.
+        score_weight: of the score's loss; the mask's is 1.
+        patches: drawn from every image in a training step.
+        positive_share: of the patches that shows an object.
+        negatives: whose rule, see `seglib.models.deepmask.canonical`.
+        min_area: px² of the image; smaller objects are not taught.
+        min_side: px; nor are objects with a narrower box.
+        octaves: first and last log2 of the factors by which the image is resized.
+        octave_step: from one to the next.
+        proposals: N, at most so many an image.
+        mask_threshold: probability from which a pixel belongs to the mask.
+        vgg_stages: vgg: channels of the convolutions.
+        blocks: resnet: residual blocks of the three stages.
+        bottleneck: resnet: bottleneck blocks instead of basic ones.
+        width: resnet: channels of the first stage.
+        stem: resnet: "imagenet" has stride 4 before the first stage, "half" 2.
+    """
+
+    variant: Variant = "resnet"
+    patch: int = 160
+    context: int = 16
+    stride: int = 16
+    shift: float = 16.0
+    mask_size: int = 56
+    mask_target: int = 112
+    rank: int = 512
+    reduced: int = 128
+    score_widths: tuple[int, ...] = (1024,)
+    dropout: float = 0.5
+    score_weight: float = 1 / 32
+    patches: int = 2
+    positive_share: float = 0.5
+    negatives: NegativeRule = "released"
+    min_area: float = 100.0
+    min_side: float = 5.0
+    octaves: tuple[float, float] = (-2.5, 0.5)
+    octave_step: float = 0.5
+    proposals: int = 1000
+    mask_threshold: float = 0.2
+    vgg_stages: tuple[tuple[int, ...], ...] = ((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2)
+    blocks: tuple[int, ...] = (3, 4, 6)
+    bottleneck: bool = True
+    width: int = 64
+    stem: Stem = "imagenet"
+
+    @classmethod
+    def pocket(cls, variant: PocketVariant = "narrow") -> DeepMaskConfig:
+        """About 1 M parameters; everything of the paper's divided by four, for 128 px images.
+
+        Windows of 56 px in steps of 8, objects of 32 px in them, 4 px of tolerance: half a step,
+        so that every object is canonical in some window. Nine scales from 1/4 to 4 bring objects
+        of 7 to 150 px to size. Masks have 28 x 28 cells. Three patches of four show an object: the
+        released code draws as many for the mask, all with objects, as for the score, half of them.
+
+        The backbone begins at stride 2, not 4: a coarser, wider one with a block less came to an
+        AR@100 of 0.51 instead of 0.54 in as much time (see data/checkpoints/README.md).
+
+        In an image every window has neighbours; in a patch the backbone meets zeros beyond 8 px
+        ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide") costs
+        twice as much and is nearly what the image will show: good for the last part of training.
+
+        Raises:
+            SeglibError: another variant.
+        """
+        if variant not in ("narrow", "wide"):
+            raise SeglibError(
+                f"DeepMask's pocket has no variant {variant!r}: choose narrow or wide"
+            )
+        return cls(
+            image_size=128,
+            patch=56,
+            context=24 if variant == "wide" else 8,
+            stride=8,
+            shift=4.0,
+            mask_size=28,
+            mask_target=56,
+            rank=128,
+            reduced=64,
+            score_widths=(256,),
+            dropout=0.1,
+            patches=8,
+            positive_share=0.75,
+            negatives="paper",
+            min_area=4.0,
+            min_side=1.0,
+            octaves=(-2.0, 2.0),
+            mask_threshold=0.3,
+            blocks=(1, 1, 2),
+            bottleneck=False,
+            width=32,
+            stem="half",
+        )
+
+    @classmethod
+    def paper(cls, variant: Variant = "vgg") -> DeepMaskConfig:
+        """The published network on VGG-A, or the released one on ResNet-50 ("resnet")."""
+        if variant == "resnet":
+            return cls()
+        return cls(
+            variant="vgg",
+            patch=224,
+            context=0,
+            mask_target=224,
+            reduced=512,
+            score_widths=(512, 1024),
+            negatives="paper",
+            octaves=(-2.0, 1.0),
+        )
+
+    @property
+    def backbone_stride(self) -> int:
+        """Of a ResNet's third stage; half of it if that stage is dilated instead."""
+        return 4 * STEM_STRIDES[self.stem]
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no network can have.
+
+        Raises:
+            SeglibError: a value that its field cannot have, or lengths that the stride does not
+                divide.
+        """
+        super().__post_init__()
+        check_range(self, 0, 1, "dropout", "positive_share", "mask_threshold")
+        check_range(self, 1, inf, "mask_size", "mask_target", "rank", "reduced", "patches")
+        check_range(self, 1, inf, "patch", "proposals", "width", "blocks", "score_widths")
+        check_range(self, 1, inf, "vgg_stages")
+        check_range(self, 0, inf, "context", "shift", "min_area", "min_side", "score_weight")
+        check_range(self, 0.01, inf, "octave_step")
+        if self.octaves[0] > self.octaves[1]:
+            raise SeglibError(f"DeepMaskConfig has octaves={self.octaves}: first low, then high")
+        strides = (
+            (16,) if self.variant == "vgg" else (self.backbone_stride // 2, self.backbone_stride)
+        )
+        if self.stride not in strides or self.patch % self.stride or self.context % self.stride:
+            raise SeglibError(
+                f"patch={self.patch}, context={self.context}, stride={self.stride}: the stride "
+                f"is {' or '.join(map(str, strides))}, and patch and context are multiples of it"
+            )

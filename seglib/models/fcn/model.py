@@ -1,0 +1,186 @@
+"""FCN: Fully Convolutional Networks for Semantic Segmentation.
+
+Long, Shelhamer, Darrell, CVPR 2015 (arXiv 1411.4038); extended in PAMI 2017 (1605.06211).
+
+The idea: a classifier's fully connected layers are convolutions in disguise, so a network that
+names one picture can name every place of a larger one. Its coarse map of scores is upsampled to
+pixels by a transposed convolution, and scores from earlier, finer layers are added on the way.
+
+    image [B, 3, H, W]
+      VGG backbone      pool3 /8 -----------------.  pool4 /16 ------.  pool5 /32
+                                               |                  |      | fc6, fc7 (convolutions)
+      1x1 scores     score_pool3 [B, K, /8]    |  score_pool4     |  score_fr [B, K, /32]
+                                               |                  |      | x2  upscore2
+      FCN-32s: x32 straight from score_fr      |                  '----> + -- FCN-16s: x16
+                                               |                         | x2  upscore_pool4
+                                               '-----------------------> + -- FCN-8s: x8
+      logits [B, K, H, W]                                 K = C + 1 classes, 0 is background
+
+The fourth variant, "dilated", is torchvision's FCN-ResNet-50: no skips; the backbone keeps stride
+8 by dilating its last two stages instead (Yu & Koltun 2016), and bilinear upsampling ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from seglib.distributed import global_mean_count, world_size
+from seglib.errors import SeglibError
+from seglib.models.base import Segmenter, Task
+from seglib.models.config import ModelConfig
+from seglib.models.fcn.config import VARIANTS, FCNConfig
+from seglib.models.fcn.networks import DilatedFCN, FCNOutput, SkipFCN
+from seglib.models.targets import semantic_labels
+from seglib.nn.layers import ConvTranspose2d
+from seglib.ops.losses import cross_entropy
+from seglib.ops.upsampling import interpolate
+from seglib.structures import IGNORE, Categories, Prediction, Target
+
+
+class FCN(Segmenter):
+    """Fully convolutional network: names every pixel, tells no two objects of a class apart.
+
+    Attributes:
+        network: `SkipFCN` or `DilatedFCN`, from normalised [B, 3, H, W] to `FCNOutput`.
+    """
+
+    name: ClassVar[str] = "fcn"
+    tasks: ClassVar[tuple[Task, ...]] = ("semantic",)
+    config_class: ClassVar[type[ModelConfig]] = FCNConfig
+    config: FCNConfig
+
+    def __init__(self, config: FCNConfig, categories: Categories) -> None:
+        super().__init__(config, categories)
+        build = DilatedFCN if config.variant == "dilated" else SkipFCN
+        self.network: SkipFCN | DilatedFCN = build(config, len(categories) + 1)
+
+    @property
+    def output_stride(self) -> int:
+        """Image pixels from one score to the next on the finest score map."""
+        return 8 if self.config.variant == "dilated" else int(self.config.variant[:-1])
+
+    def raw(self, x: Tensor) -> Tensor:
+        """The network alone, for export: normalised [B, 3, H, W] -> logits [B, C+1, H, W]."""
+        return cast(Tensor, self.network(x).logits)
+
+    def forward(self, images: Sequence[Tensor]) -> FCNOutput:
+        """Raw outputs of one padded batch; see `FCNOutput`."""
+        batch = self.prepare(images)
+        output: FCNOutput = self.network(batch.tensor)
+        output.sizes = batch.sizes
+        return output
+
+    def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Cross-entropy of every pixel that is neither ignored (255) nor padding.
+
+        Returns:
+            "semantic_loss", and "auxiliary_loss" (already weighted) for the dilated variant in
+            training mode. With `reduction="mean"` both divide by the valid pixels of all
+            processes (see `global_mean_count`).
+
+        Raises:
+            SeglibError: a target without semantic labels, of another size than its image, or
+                with a label that the model does not have.
+        """
+        output = self(images)
+        canvas = (output.logits.shape[-2], output.logits.shape[-1])
+        labels = semantic_labels(images, targets, output.sizes, canvas, len(self.categories))
+        labels = labels.to(output.logits.device)
+        losses = {"semantic_loss": self._pixel_loss(output.logits, labels)}
+        if output.auxiliary is not None:
+            auxiliary = self._pixel_loss(output.auxiliary, labels)
+            losses["auxiliary_loss"] = self.config.auxiliary_weight * auxiliary
+        return losses
+
+    def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """`Prediction.semantic` at each image's original size.
+
+        Only images of equal size share a batch, so a prediction never depends on the padding
+        that its companions would have caused. Logits, not labels, are resized.
+        """
+        predictions: dict[int, Prediction] = {}
+        by_size: dict[torch.Size, list[int]] = {}
+        for index, image in enumerate(images):
+            by_size.setdefault(image.shape, []).append(index)
+        with self.evaluating():
+            for shape, indices in by_size.items():
+                size = (shape[-2], shape[-1])
+                logits = self.raw(self.prepare([images[i] for i in indices]).tensor)
+                if logits.shape[-2:] != size:
+                    logits = interpolate(logits, size, "bilinear")
+                for index, semantic in zip(indices, logits.argmax(dim=1), strict=True):
+                    predictions[index] = Prediction(size, self.categories, semantic=semantic)
+        return [predictions[index] for index in range(len(images))]
+
+    def load_coarser(self, other: FCN) -> None:
+        """Start from a trained coarser network: a 16s from a 32s, an 8s from a 16s (section 4.2).
+
+        Everything the two share is copied. The new skip's scores stay zero, so that at first
+        this network says what the coarser one does, but for upsampling in two steps.
+
+        Raises:
+            SeglibError: `other` is not coarser, or its layers have other shapes.
+        """
+        ladder = VARIANTS[:3]
+        mine, theirs = self.config.variant, other.config.variant
+        if mine not in ladder or theirs not in ladder or ladder.index(mine) <= ladder.index(theirs):
+            raise SeglibError(
+                f"an FCN-{mine} cannot start from an FCN-{theirs}: take a coarser one"
+            )
+        state = {k: v for k, v in other.state_dict().items() if ".upscore." not in k}
+        self._load_matching(state)
+
+    def load_vgg(self, state: Mapping[str, Tensor]) -> None:
+        """Start from an image classifier: torchvision's `vgg16` (or `vgg16_bn`) state dict.
+
+        The backbone takes its convolutions. fc6 and fc7 take its fully connected layers, the
+        flattened rows read as kernels (see `convolutionalize`); fc8, its 1000 classes, goes.
+
+        Raises:
+            SeglibError: shapes other than those of the paper preset.
+        """
+        renamed = {
+            f"network.backbone.{k}": v for k, v in state.items() if k.startswith("features.")
+        }
+        for name, index in (("fc6", 0), ("fc7", 3)):
+            weight = state[f"classifier.{index}.weight"]
+            side = self.config.head_kernel if name == "fc6" else 1
+            renamed[f"network.{name}.weight"] = weight.unflatten(1, (-1, side, side))
+            renamed[f"network.{name}.bias"] = state[f"classifier.{index}.bias"]
+        self._load_matching(renamed)
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """Score layers and upsampling, with the dimensions that run over background and classes."""
+        if isinstance(self.network, DilatedFCN):
+            heads = ("classifier.4", "aux_classifier.4")
+            return {f"network.{h}.{p}": (0,) for h in heads for p in ("weight", "bias")}
+        names: dict[str, tuple[int, ...]] = {}
+        for name, _ in self.network.named_parameters():
+            if name.startswith("score_"):
+                names[f"network.{name}"] = (0,)
+            elif name.startswith("upscore"):
+                layer = cast(ConvTranspose2d, self.network.get_submodule(name.split(".")[0]))
+                names[f"network.{name}"] = (0, 1) if layer.groups == 1 else (0,)
+        return names
+
+    def _load_matching(self, state: Mapping[str, Tensor]) -> None:
+        own = self.state_dict()
+        for key, value in state.items():
+            if key not in own or own[key].shape != value.shape:
+                shape = list(own[key].shape) if key in own else "no such layer"
+                raise SeglibError(
+                    f"cannot load {key} {list(value.shape)}: this FCN has {shape}; "
+                    "build both with the same config"
+                )
+        self.load_state_dict(state, strict=False)
+
+    def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy summed over the valid pixels, over their number if `reduction="mean"`."""
+        total = cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+        if self.config.reduction == "sum":
+            return total * world_size()  # the average over processes undoes it
+        return total / global_mean_count((labels != IGNORE).sum())

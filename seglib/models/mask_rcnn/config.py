@@ -1,0 +1,151 @@
+"""How a Mask R-CNN is built: the numbers of models/mask_rcnn/model.py, small and as published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from seglib.errors import SeglibError
+from seglib.models.config import ModelConfig, check_range
+from seglib.models.mask_rcnn.heads import Pooling
+from seglib.models.mask_rcnn.reference_rules import Conventions
+from seglib.models.mask_rcnn.rpn import RPNRules
+from seglib.nn.norm import Norm
+from seglib.nn.resnet import Stem
+from seglib.ops.box_coder import Weights
+
+PAPER_RPN = RPNRules()
+
+
+@dataclass(frozen=True)
+class MaskRCNNConfig(ModelConfig):
+    """How a Mask R-CNN is built.
+
+    Attributes:
+        conventions: of the reference implementation that it follows, see reference_rules.py.
+        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
+        max_size: the longer side stays within it, where min_size is given.
+        blocks: residual blocks of the four stages.
+        bottleneck: bottleneck blocks instead of basic ones.
+        width: channels of the backbone's first stage.
+        stem: of the backbone.
+        norm: of the backbone.
+        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights
+            that detectron2 starts from, instead of in the 3x3.
+        frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
+        fpn_width: F.
+        pooled_level: the pyramid has one level more, for the RPN alone.
+        anchor_sizes: sides in pixels, for each level of the pyramid; where there are fewer than
+            levels, the finest are read by the heads alone.
+        anchor_ratios: heights over widths.
+        canonical_size: side in pixels of the box that reads the level of stride 16.
+        rpn: numbers of the first stage.
+        rois: boxes an image that the box head learns from.
+        positive_fraction: the largest share of foreground among them.
+        foreground_iou: overlap with an object from which a proposal is foreground.
+        box_weights: scale of the box head's deltas.
+        box_hidden: width of its two layers.
+        box_bins: it reads box_bins x box_bins.
+        mask_bins: the mask head reads as many; its masks have twice the side.
+        mask_width: channels of its layers.
+        mask_convolutions: layers before the upsampling.
+        pooling: "align", or "pool" to see what rounding costs.
+        mask_competition: "sigmoid", a mask for each class by itself, or "softmax", the ablation.
+        score_threshold: a detection scores more.
+        nms_iou: overlap at which the weaker of two detections of a class goes.
+        max_detections: an image.
+
+    Raises:
+        SeglibError: a value that its field cannot have, or a level or cell without anchors.
+    """
+
+    conventions: Conventions = "torchvision"
+    min_size: int | None = 800
+    max_size: int = 1333
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    width: int = 64
+    stem: Stem = "imagenet"
+    norm: Norm = "frozen"
+    stride_in_1x1: bool = False
+    frozen_stages: int = 2
+    fpn_width: int = 256
+    pooled_level: bool = True
+    anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    canonical_size: float = 224
+    rpn: RPNRules = PAPER_RPN
+    rois: int = 512
+    positive_fraction: float = 0.25
+    foreground_iou: float = 0.5
+    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
+    box_hidden: int = 1024
+    box_bins: int = 7
+    mask_bins: int = 14
+    mask_width: int = 256
+    mask_convolutions: int = 4
+    pooling: Pooling = "align"
+    mask_competition: Literal["sigmoid", "softmax"] = "sigmoid"
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 0, 1, "positive_fraction", "foreground_iou", "score_threshold", "nms_iou")
+        check_range(self.rpn, 0, 1, "positive_iou", "negative_iou", "positive_fraction", "nms_iou")
+        check_range(self, 1, inf, "min_size", "max_size", "canonical_size", "width", "fpn_width")
+        check_range(self, 1, inf, "rois", "box_hidden", "box_bins", "mask_bins", "mask_width")
+        check_range(self, 1, inf, "max_detections")
+        sides = [side for level in self.anchor_sizes for side in level]
+        if len({len(level) for level in self.anchor_sizes}) != 1 or not sides:
+            raise SeglibError(
+                f"anchor_sizes={self.anchor_sizes}: give every level the same number of sizes, "
+                "and one at least"
+            )
+        if not self.anchor_ratios or not all(
+            number > 0 for number in (*sides, *self.anchor_ratios)
+        ):
+            raise SeglibError(
+                f"anchor_sizes={self.anchor_sizes}, anchor_ratios={self.anchor_ratios}: give one "
+                "ratio at least, and positive numbers"
+            )
+
+    @classmethod
+    def pocket(cls) -> MaskRCNNConfig:
+        """About 2.8 M parameters; learns Pocket COCO at 128 px on two CPU cores.
+
+        Pixel constants follow the objects, 6 to 120 px. The RPN works at strides 4 to 32 with
+        anchors of 10 to 80 px. The backbone starts one stride finer, and the heads read from there
+        what is less than 64 px wide: wings and kite tails are 2 px thin, and with stride 4
+        everywhere it was the masks, not the boxes, that limited the average precision.
+        """
+        return cls(
+            conventions="detectron2",
+            min_size=None,
+            blocks=(2, 2, 2, 1),
+            bottleneck=False,
+            width=32,
+            stem="half",
+            norm="batch",
+            frozen_stages=0,
+            fpn_width=64,
+            anchor_sizes=((10,), (20,), (40,), (80,)),
+            canonical_size=256,
+            rpn=RPNRules(sampled=128, before_nms=(200, 200), after_nms=(200, 100)),
+            rois=64,
+            box_hidden=256,
+            mask_width=48,
+            mask_convolutions=4,
+        )
+
+    @classmethod
+    def paper(cls) -> MaskRCNNConfig:
+        """The published network, as torchvision's `maskrcnn_resnet50_fpn`."""
+        return cls(rpn=RPNRules(after_nms=(2000, 1000), min_size=1e-3))
+
+    @classmethod
+    def detectron2(cls) -> MaskRCNNConfig:
+        """The same network as detectron2 trains it."""
+        return cls(conventions="detectron2", rpn=RPNRules(after_nms=(1000, 1000)))

@@ -1,0 +1,57 @@
+"""The constants of R-CNN, as published and for small images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RCNNConfig:
+    """The paper's constants, and those that a small network and few images ask for.
+
+    Attributes:
+        crop_size: side of the warped square; the paper's network reads 227 (section 2.1).
+        context: image around each box in the square; 16 px of 227 (appendix A).
+        max_proposals: regions an image, the best; about 2000 (section 2.2).
+        feature_norm: features are scaled to this length on average, as in the authors' code, so
+            that the two constants below mean the same for every network; 20.
+        negative_iou: a region overlapping every object of a class by less than this is a negative
+            of that class; 0.3 (section 2.3). Positives are the true boxes alone.
+        svm_cost: C; 0.001 in the authors' code.
+        positive_weight: of the positives' violations; 2 in the authors' code.
+        mining_rounds: fits of each classifier at most, hard negatives added in between.
+        regression_iou: regions overlapping an object by more teach its class's box regression;
+            0.6 (appendix C).
+        ridge: 1000 (appendix C), against sums over all regions of a whole training set.
+        margin_threshold: a detection's margin is above this.
+        nms_iou: greedy suppression inside a class; 0.3 in the authors' code.
+        max_detections: an image.
+    """
+
+    crop_size: int = 227
+    context: float = 16.0
+    max_proposals: int = 2000
+    feature_norm: float = 20.0
+    negative_iou: float = 0.3
+    svm_cost: float = 0.001
+    positive_weight: float = 2.0
+    mining_rounds: int = 4
+    regression_iou: float = 0.6
+    ridge: float = 1000.0
+    margin_threshold: float = -1.0
+    nms_iou: float = 0.3
+    max_detections: int = 100
+
+    @classmethod
+    def pocket(cls) -> RCNNConfig:
+        """For images of 128 px, some hundred of them.
+
+        The context is the same part of the crop. A hundredth of the paper's regions teach the
+        regression, so the ridge is smaller by as much.
+        """
+        return cls(crop_size=64, context=64 * 16 / 227, max_proposals=200, ridge=10.0)
+
+    @classmethod
+    def paper(cls) -> RCNNConfig:
+        """As published."""
+        return cls()

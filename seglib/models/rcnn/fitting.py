@@ -1,0 +1,138 @@
+"""The parts of R-CNN that are fitted, and from which regions (Girshick et al. 2014).
+
+Each part has examples of its own: the classifiers learn from true boxes against regions that
+overlap no object of the class, the regressors from regions that nearly fit. See model.py for the
+pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.models.rcnn.config import RCNNConfig
+from seglib.models.rcnn.linear_fits import Linear, fit_ridge, fit_svm_mining
+from seglib.ops.box_coder import encode_deltas
+from seglib.ops.boxes import box_iou
+from seglib.structures import Target
+
+
+@dataclass
+class FittedParts:
+    """What `RCNN.fit` learns; C classes, D features.
+
+    Attributes:
+        feature_scale: the network's features are multiplied by it.
+        classifier: weight [D, C], bias [C]; bias -inf for a class without any example.
+        regressors: for each class, weight [D, 4], bias [4].
+        cached: for each class, how many negatives each round of mining fitted on.
+    """
+
+    feature_scale: float
+    classifier: Linear
+    regressors: list[Linear]
+    cached: list[list[int]]
+
+
+def region_signs(boxes: Tensor, target: Target, classes: int, negative_iou: float = 0.3) -> Tensor:
+    """Which regions are examples of which class (section 2.3).
+
+    Positives of a class are its true boxes alone, however well a proposal fits; negatives overlap
+    every object of it by less than `negative_iou`. Everything between is left out. Crowds are no
+    positives, but what overlaps them is no negative.
+
+    Args:
+        boxes: [G + N, 4], the target's own G boxes first.
+        target: of the image.
+        classes: C.
+        negative_iou: the paper searched for it; 0.5 instead costs 5 points of mean AP.
+
+    Returns:
+        int8 [G + N, C]: +1, -1 or 0.
+    """
+    of_class = torch.zeros(len(target), classes, dtype=torch.bool)
+    of_class[torch.arange(len(target)), target.labels - 1] = True
+    overlaps = box_iou(boxes, target.boxes.to(boxes))  # [G + N, G]
+    # A row of zeros stands for "no object", so that the maximum always exists.
+    by_class = F.pad(overlaps[:, :, None] * of_class.to(boxes), (0, 0, 0, 1))  # [G + N, G + 1, C]
+    best = by_class.amax(1)  # [G + N, C]
+    signs = -(best < negative_iou).to(torch.int8)
+    signs[: len(target)][of_class & ~target.iscrowd[:, None]] = 1
+    return signs
+
+
+def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[Tensor, Tensor]:
+    """What each region should teach the regressors (appendix C).
+
+    Args:
+        boxes: [N, 4].
+        target: of the image.
+        min_iou: a region teaches if it overlaps its best object, no crowd, by more.
+
+    Returns:
+        labels: int64 [N] of the best object, 0 for regions that teach nothing.
+        deltas: [N, 4] from the region to that object; 0 likewise.
+    """
+    objects = target.boxes[~target.iscrowd].to(boxes)
+    labels, deltas = torch.zeros(len(boxes), dtype=torch.int64), torch.zeros_like(boxes)
+    if len(objects) == 0:
+        return labels, deltas
+    iou, best = box_iou(boxes, objects).max(1)
+    near = iou > min_iou
+    labels[near] = target.labels[~target.iscrowd][best[near]]
+    deltas[near] = encode_deltas(boxes[near], objects[best[near]])
+    return labels, deltas
+
+
+class Examples(NamedTuple):
+    """Described regions, and what each is an example of.
+
+    Attributes:
+        features: [N, D] as the network gives them.
+        signs: int8 [N, C], see `region_signs`.
+        labels: int64 [N] and
+        deltas: [N, 4], see `regression_targets`.
+    """
+
+    features: Tensor
+    signs: Tensor
+    labels: Tensor
+    deltas: Tensor
+
+    @classmethod
+    def join(cls, several: Sequence[Examples]) -> Examples:
+        """The regions of several images in one."""
+        features, signs, labels, deltas = (torch.cat(c) for c in zip(*several, strict=True))
+        return cls(features, signs, labels, deltas)
+
+
+def fit_parts(examples: Examples, config: RCNNConfig) -> FittedParts:
+    """Fit scale, classifiers and regressors, from the regions of all images."""
+    features, signs, labels, deltas = examples
+    scale = config.feature_norm / float(features.norm(dim=1).mean())
+    features = features * scale
+    nothing = Linear(features.new_zeros(features.shape[1]), features.new_tensor(-torch.inf))
+    classifiers, cached = [], []
+    for sign in signs.T:
+        if {1, -1} <= set(sign.tolist()):
+            mined = fit_svm_mining(
+                features, sign, config.svm_cost, config.positive_weight, config.mining_rounds
+            )
+            classifiers.append(mined.model)
+            cached.append(mined.cached)
+        else:
+            classifiers.append(nothing)
+            cached.append([])
+    regressors = [
+        fit_ridge(features[labels == label], deltas[labels == label], config.ridge)
+        for label in range(1, signs.shape[1] + 1)
+    ]
+    classifier = Linear(
+        torch.stack([c.weight for c in classifiers], 1), torch.stack([c.bias for c in classifiers])
+    )
+    return FittedParts(scale, classifier, regressors, cached)

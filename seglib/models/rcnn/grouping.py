@@ -1,0 +1,150 @@
+"""Grouping: proposals without learning, by merging regions from pixels up to the whole image.
+
+Selective search (Uijlings, van de Sande, Gevers and Smeulders 2013, "Selective Search for Object
+Recognition"), what R-CNN took its proposals from; here with one colour space and few strategies.
+
+    image -> segment_graph -> R small regions -> merge the two most alike, R - 1 times
+          -> 2R - 1 regions of all sizes, each of which may be an object -> their boxes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seglib.models.rcnn.graph_segmentation import segment_graph
+from seglib.models.rcnn.region_likeness import ALL_MEASURES, Measures, Regions, neighbouring
+
+
+class RegionProposals(NamedTuple):
+    """Proposals of one image, the likelier objects first.
+
+    Attributes:
+        boxes: float32 [N, 4] corners in pixels, half-open, inside the image.
+        masks: bool [N, H, W], the regions themselves.
+    """
+
+    boxes: Tensor
+    masks: Tensor
+
+
+def propose_regions(
+    image: Tensor,
+    scales: Sequence[float] = (50.0, 100.0),
+    strategies: Sequence[Measures] = (ALL_MEASURES, ("texture", "size", "fill")),
+    min_size: int = 20,
+    max_proposals: int = 300,
+    seed: int = 0,
+) -> RegionProposals:
+    """Objects may have any size and differ in colour, texture or both: so try several groupings.
+
+    Every first segmentation is merged with every strategy; regions of all hierarchies are ranked
+    together and equal boxes are kept once. A region's rank is its place counted from the top of
+    its hierarchy, times a random number, so that large regions come early but not only they
+    (section 4.3 of the paper).
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        scales: of `segment_graph`, one first segmentation each.
+        strategies: what likeness counts, see `merge_regions`.
+        min_size: of the first regions, in pixels.
+        max_proposals: how many to return at most.
+        seed: of the ranking.
+
+    Returns:
+        at most `max_proposals` boxes with their masks.
+
+    Raises:
+        SeglibError: the image is not float [3, H, W].
+    """
+    rng = torch.Generator().manual_seed(seed)
+    boxes, ranks, sources = [], [], []
+    for scale in scales:
+        segments = segment_graph(image, scale, min_size=min_size)
+        for strategy in strategies:
+            merged = merge_regions(image, segments, strategy)
+            count = len(merged.boxes)
+            boxes.append(merged.boxes)
+            # The hierarchy is in the order of merging: the whole image comes last, place 1.
+            ranks.append(torch.arange(count, 0, -1) * torch.rand(count, generator=rng))
+            sources.append((segments, merged))
+    every, order = torch.cat(boxes), torch.cat(ranks).argsort()
+    chosen = order[_first_of_equals(every[order])[:max_proposals]]
+    starts = torch.tensor([0, *(len(b) for b in boxes)]).cumsum(0)
+    masks = torch.empty(len(chosen), *image.shape[-2:], dtype=torch.bool)
+    for start, end, (segments, merged) in zip(starts[:-1], starts[1:], sources, strict=True):
+        mine = (chosen >= start) & (chosen < end)
+        masks[mine] = merged.members[chosen[mine] - start][:, segments]
+    return RegionProposals(every[chosen], masks)
+
+
+def propose_boxes(image: Tensor) -> Tensor:
+    """The boxes of `propose_regions` by its defaults: [N, 4], N up to 300."""
+    return propose_regions(image).boxes
+
+
+class Hierarchy(NamedTuple):
+    """What merging R regions gives: the R first, then the R - 1 merged, in the order of merging.
+
+    Attributes:
+        boxes: float32 [2R-1, 4] corners in pixels, half-open.
+        parents: int64 [R-1, 2], the two regions that region R + i was merged from.
+        members: bool [2R-1, R], which of the first regions each consists of; `members[:, segments]`
+            are the masks.
+        similarity: float32 [R-1], how alike the two parents were.
+    """
+
+    boxes: Tensor
+    parents: Tensor
+    members: Tensor
+    similarity: Tensor
+
+
+def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEASURES) -> Hierarchy:
+    """Merge the two neighbours most alike until one region is left (algorithm 1 of the paper).
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        segments: int64 [H, W], region numbers 0…R-1, none left out.
+        measures: what counts as likeness: names of `LIKENESS`, added up.
+    """
+    regions = Regions.describe(image, segments)
+    count, every = regions.count, len(regions.size)  # R of 2R-1 are known
+    near = [set(row.nonzero().flatten().tolist()) for row in neighbouring(segments)]
+    alike: dict[tuple[int, int], float] = {}  # (a region, one that came after it)
+    for one in range(count):
+        alike |= regions.compare(one, [other for other in near[one] if other < one], measures)
+    members = torch.eye(every, dtype=torch.bool)[:, :count]
+    parents, similarity = [], []
+    for new in range(count, every):
+        a, b = best = max(alike, key=alike.__getitem__)
+        parents.append(best)
+        similarity.append(alike[best])
+        members[new] = members[a] | members[b]
+        regions.merge(a, b, new)
+        # The parents leave the game; their neighbours become the new region's.
+        near.append((near[a] | near[b]) - {a, b})
+        for parent in best:
+            for other in near[parent]:
+                alike.pop((min(parent, other), max(parent, other)), None)
+                near[other].discard(parent)
+        for other in near[new]:
+            near[other].add(new)
+        alike |= regions.compare(new, list(near[new]), measures)
+    return Hierarchy(
+        torch.from_numpy(regions.boxes),
+        torch.tensor(parents, dtype=torch.int64).view(-1, 2),
+        members,
+        torch.tensor(similarity),
+    )
+
+
+def _first_of_equals(boxes: Tensor) -> Tensor:
+    """int64 [K] rising: of equal boxes the first."""
+    _, group = boxes.unique(dim=0, return_inverse=True)  # [N]
+    rows = torch.arange(len(boxes))
+    none = torch.full((int(group.max()) + 1,), len(boxes))
+    return none.scatter_reduce(0, group, rows, "amin").sort().values

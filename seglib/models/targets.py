@@ -1,0 +1,180 @@
+"""Targets as a network needs them: checked, without crowds, at the size of the padded batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.structures import IGNORE, ImageBatch, Target, all_finite
+
+Size = tuple[int, int]
+
+
+@dataclass(eq=False)
+class SizedTarget:
+    """The objects of one image, on the canvas of a batch.
+
+    Attributes:
+        boxes: float [G, 4] in pixels of the batch.
+        labels: int64 [G], 1…C.
+        masks: bool [G, H, W] of the image's size inside the batch.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: Tensor
+
+
+def scale_boxes(boxes: Tensor, old: Size, new: Size) -> Tensor:
+    """[N, 4] boxes of an image of size `old` (H, W) on the same image at size `new`."""
+    down, across = new[0] / old[0], new[1] / old[1]
+    return boxes * boxes.new_tensor([across, down, across, down])
+
+
+def check_targets(
+    images: Sequence[Tensor], targets: Sequence[Target], classes: int | None = None
+) -> None:
+    """Refuse targets that are not what `Target` promises or cannot belong to the images.
+
+    Args:
+        images: [3, H, W].
+        targets: one for each.
+        classes: C, the highest label allowed; None for any, where classes are not told apart.
+
+    Raises:
+        SeglibError: another number of targets than images; a field of another type or shape, or
+            with NaN; masks of another size than their image; a label outside 1…C.
+    """
+    if len(images) != len(targets):
+        raise SeglibError(f"{len(images)} images have {len(targets)} targets: give each one")
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
+        if not isinstance(target, Target):
+            raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")
+        _check_fields(target)
+        if target.masks.shape[-2:] != image.shape[-2:]:
+            raise SeglibError(
+                f"target of image {target.image_id} has masks of size "
+                f"{list(target.masks.shape[-2:])} for an image of {list(image.shape[-2:])}: "
+                "resize both together"
+            )
+        _check_labels(target, classes)
+
+
+def _check_fields(target: Target) -> None:
+    """Types and shapes of what losses read, so that nothing is misread or fails further in."""
+    count = len(target)
+    for name, (kind, shape) in {
+        "boxes": ("float", [count, 4]),
+        "labels": ("int64", [count]),
+        "masks": ("bool", [count, *target.masks.shape[-2:]]),
+        "iscrowd": ("bool", [count]),
+        "area": ("float", [count]),
+    }.items():
+        field: Tensor = getattr(target, name)
+        found = str(field.dtype).removeprefix("torch.")
+        if not found.startswith(kind) or list(field.shape) != shape:
+            raise SeglibError(
+                f"target of image {target.image_id} has {name} {found} {list(field.shape)}, its "
+                f"{count} labels ask for {kind} {shape}"
+            )
+        if kind == "float" and not all_finite(field):
+            raise SeglibError(
+                f"target of image {target.image_id} has NaN or infinite {name}: leave such "
+                "objects out"
+            )
+
+
+def _check_labels(target: Target, classes: int | None) -> None:
+    known = "1 and more" if classes is None else f"1…{classes}"
+    labels = target.labels
+    if len(target) and (labels.min() < 1 or (classes is not None and labels.max() > classes)):
+        raise SeglibError(
+            f"target of image {target.image_id} has labels {sorted(set(labels.tolist()))}, the "
+            f"model knows {known}: build it with the dataset's categories"
+        )
+
+
+def sized_targets(
+    images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch, classes: int
+) -> list[SizedTarget]:
+    """Targets for the images inside a batch.
+
+    Crowds are left out, they are no single object; so are boxes without area.
+
+    Args:
+        images: as given to the model, before resizing.
+        targets: theirs.
+        batch: the same images resized and padded.
+        classes: C, the highest label allowed.
+
+    Raises:
+        SeglibError: targets that `check_targets` refuses.
+    """
+    check_targets(images, targets, classes)
+    return [
+        _sized(image, target, size, batch.tensor)
+        for image, target, size in zip(images, targets, batch.sizes, strict=True)
+    ]
+
+
+def _sized(image: Tensor, target: Target, size: Size, like: Tensor) -> SizedTarget:
+    old: Size = (image.shape[-2], image.shape[-1])
+    sides = target.boxes[:, 2:] - target.boxes[:, :2]
+    single = target[~target.iscrowd & (sides > 0).all(1)]
+    boxes, masks = single.boxes.to(like), single.masks.to(like.device)
+    if size != old:
+        boxes = scale_boxes(boxes, old, size)
+        masks = F.interpolate(masks[:, None].float(), size=size, mode="nearest")[:, 0] > 0
+    return SizedTarget(boxes, single.labels.to(like.device), masks)
+
+
+def semantic_labels(
+    images: Sequence[Tensor],
+    targets: Sequence[Target],
+    sizes: Sequence[tuple[int, int]],
+    canvas: tuple[int, int],
+    classes: int,
+) -> Tensor:
+    """The targets' semantic maps on the canvas of a padded batch.
+
+    Args:
+        images: as given to the model, before resizing.
+        targets: with `semantic` of each image's size.
+        sizes: (height, width) of each image on the canvas; labels are resized to it, nearest.
+        canvas: (H, W) of the batch.
+        classes: C, the highest label allowed.
+
+    Returns:
+        int64 [B, H, W], 255 in the padding.
+
+    Raises:
+        SeglibError: a target without semantic labels, of another size than its image, or with
+            a label above C.
+    """
+    batch = torch.full((len(targets), *canvas), IGNORE, dtype=torch.int64)
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
+        labels = target.semantic
+        if labels is None:
+            raise SeglibError(f"target {index} has no semantic labels to learn from")
+        if labels.shape != image.shape[-2:]:
+            raise SeglibError(
+                f"target {index} has semantic labels of size {list(labels.shape)} for an image "
+                f"of {list(image.shape[-2:])}: resize both together"
+            )
+        if bool(((labels > classes) & (labels != IGNORE)).any()):
+            raise SeglibError(
+                f"target {index} has label {int(labels[labels != IGNORE].max())}, the model knows "
+                f"0…{classes}: build it with the dataset's categories"
+            )
+        height, width = sizes[index]
+        if labels.shape != (height, width):
+            labels = F.interpolate(
+                labels[None, None].float(), size=(height, width), mode="nearest-exact"
+            )[0, 0].long()
+        batch[index, :height, :width] = labels
+    return batch

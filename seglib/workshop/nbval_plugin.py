@@ -1,0 +1,158 @@
+"""A pytest plugin that makes nbval fit for lessons: `pytest -p seglib.workshop.nbval_plugin`.
+
+nbval runs every cell of a notebook and compares text outputs exactly or not at all. This
+adds three things. A cell with `tolerance` in its metadata has its numbers compared within
+that tolerance and its words exactly. A kernel that dies, or that answers with an error but
+publishes none, fails at once and not after a timeout. And after the first failing cell the
+rest of its notebook is skipped, so that one mistake shows as one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Generator
+from queue import Empty
+from typing import Any
+
+import nbval.plugin
+import pytest
+from nbval.kernel import RunningKernel
+from nbval.plugin import IPyNbCell
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
+PICTURES = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
+FIRST_FAILURE = pytest.StashKey[str]()
+SECONDS = pytest.StashKey[dict[str, float]]()
+
+
+class WatchedKernel(RunningKernel):
+    """nbval's kernel, watched while it works: its death ends the wait for its answer."""
+
+    error: dict[str, Any] | None = None
+
+    def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
+        """Wait for the answer to a request.
+
+        Raises:
+            RuntimeError: the kernel died or refused the request.
+            queue.Empty: no answer within `timeout` seconds.
+        """
+        self.error = None
+        deadline = time.monotonic() + timeout if timeout else math.inf
+        while time.monotonic() < deadline:
+            try:
+                message = self.get_message(stream="shell", timeout=1)
+            except Empty:
+                if not self.is_alive():
+                    raise RuntimeError("the kernel died while it ran this cell") from None
+                continue
+            if message["parent_header"].get("msg_id") == msg_id:
+                self._judge(message["content"])
+                return
+        raise Empty
+
+    def _judge(self, answer: dict[str, Any]) -> None:
+        if answer["status"] == "aborted":
+            raise RuntimeError("the kernel refused to run this cell")
+        if answer["status"] == "error":
+            self.error = answer
+
+
+def text_of(outputs: list[Any]) -> str:
+    """The words and numbers of a cell's outputs: streams and plain text, no pictures."""
+    parts = []
+    for output in outputs:
+        data = output.get("data", {})
+        if output["output_type"] == "stream":
+            parts.append(output["text"])
+        elif "text/plain" in data and not any(kind in data for kind in PICTURES):
+            parts.append(data["text/plain"])
+    return "\n".join(parts)
+
+
+def difference(got: str, expected: str, tolerance: float) -> str | None:
+    """Compare two texts, numbers within a tolerance and the words between them exactly.
+
+    Args:
+        got: what the run printed.
+        expected: what the notebook stores.
+        tolerance: relative or absolute, whichever is more forgiving.
+
+    Returns:
+        what differs, in words, or None.
+    """
+    words = [" ".join(NUMBER.sub(" # ", text).split()) for text in (got, expected)]
+    if words[0] != words[1]:
+        return f"the words differ: stored {words[1]!r}, now {words[0]!r}"
+    pairs = zip(NUMBER.findall(got), NUMBER.findall(expected), strict=True)
+    for now, stored in pairs:
+        if not math.isclose(float(now), float(stored), rel_tol=tolerance, abs_tol=tolerance):
+            return f"stored {stored}, now {now}: further apart than {tolerance}"
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the watched kernel in the place of nbval's own."""
+    nbval.plugin.RunningKernel = WatchedKernel
+    config.stash[SECONDS] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give cells with a tolerance their own comparison."""
+    for item in items:
+        if isinstance(item, IPyNbCell) and "tolerance" in item.cell.metadata:
+            item.options["check"] = True
+            item.compare_outputs = _comparison(item, float(item.cell.metadata["tolerance"]))
+
+
+def _comparison(item: Any, tolerance: float) -> Any:
+    def compare(got: list[Any], expected: list[Any]) -> bool:
+        problem = difference(
+            item.sanitize(text_of(got)), item.sanitize(text_of(expected)), tolerance
+        )
+        item.comparison_traceback = [problem]
+        return problem is None
+
+    return compare
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what follows a failing cell in the same notebook."""
+    if isinstance(item, IPyNbCell) and FIRST_FAILURE in item.parent.stash:
+        pytest.skip(f"{item.parent.stash[FIRST_FAILURE]} failed before")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a cell that was never run by its author, or whose error nbval did not see."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    if item.cell.source.strip() and item.cell.execution_count is None:
+        item.raise_cell_error("this cell has no stored run: the notebook was stripped")
+    result = yield
+    error = getattr(item.parent.kernel, "error", None)
+    if error and not item.options["check_exception"]:
+        item.raise_cell_error(f"the kernel answered {error.get('ename')}: {error.get('evalue')}")
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember the first failing cell of each notebook, and how long each notebook runs."""
+    report = yield
+    if isinstance(item, IPyNbCell):
+        if report.failed:
+            item.parent.stash.setdefault(FIRST_FAILURE, item.name)
+        seconds = item.config.stash[SECONDS]
+        seconds[item.parent.name] = seconds.get(item.parent.name, 0.0) + report.duration
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print how long each notebook took."""
+    for name, seconds in config.stash[SECONDS].items():
+        terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
