@@ -160,11 +160,12 @@ def quiz() -> Quiz:
 
 def test_quiz_gives_feedback_and_keeps_the_score() -> None:
     q = quiz()
+    first, second = (question.answer for question in q.questions)
     assert q.values == {"answered": 0, "correct": 0, "first_try": 0, "total": 2}
-    assert q.answer(0, 0) == "That is one row."
+    assert q.answer(0, 1 - first) == "That is one row."
     assert "Not quite" in q._feedback[0].value
-    assert q.answer(0, 1) == ""
-    assert q.answer(1, 1) == "Yes."
+    assert q.answer(0, first) == ""
+    assert q.answer(1, second) == "Yes."
     assert "Right" in q._feedback[1].value
     assert q.values == {"answered": 2, "correct": 2, "first_try": 1, "total": 2}
     assert "2 of 2 right" in q._score.value
@@ -173,12 +174,22 @@ def test_quiz_gives_feedback_and_keeps_the_score() -> None:
 def test_quiz_reacts_to_its_buttons() -> None:
     q = quiz()
     assert list(q.controls) == ["1A", "1B", "2A", "2B"]
-    q.controls["2A"].click()
+    right, wrong = "AB" if q.questions[1].answer == 0 else "BA"
+    right_button, wrong_button = q.controls[f"2{right}"], q.controls[f"2{wrong}"]
+    wrong_button.click()
     assert "It ends at 1." in q._feedback[1].value
-    assert (q.controls["2A"].description, q.controls["2A"].button_style) == ("A ✗", "warning")
-    q.controls["2B"].click()
-    assert (q.controls["2A"].description, q.controls["2A"].button_style) == ("A", "")
-    assert (q.controls["2B"].description, q.controls["2B"].button_style) == ("B ✓", "success")
+    assert (wrong_button.description, wrong_button.button_style) == (f"{wrong} ✗", "warning")
+    right_button.click()
+    assert (wrong_button.description, wrong_button.button_style) == (wrong, "")
+    assert (right_button.description, right_button.button_style) == (f"{right} ✓", "success")
+
+
+def test_the_order_of_a_quizs_options_is_the_same_however_they_are_written() -> None:
+    options = [Option(str(n), n == 3, "no") for n in range(5)]
+    shown = [Quiz([Question("?", options[i:] + options[:i])]).questions[0] for i in range(5)]
+    assert all(question == shown[0] for question in shown)
+    places = {Quiz([Question(f"{n}?", options)]).questions[0].answer for n in range(50)}
+    assert places == {0, 1, 2, 3, 4}
 
 
 def test_quiz_reads_without_a_kernel() -> None:

@@ -6,8 +6,9 @@ text reader) the same questions read as plain HTML whose options unfold to their
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -68,6 +69,8 @@ class Quiz:
     """Questions with feedback and a score.
 
     Attributes:
+        questions: as shown: their options in an order that depends on the texts alone, the same
+            in every run, so that the place of the right one gives nothing away.
         controls: "1A", "1B" … → the button of that option.
         values: `answered`, `correct`, `first_try` (right at once), `total`.
         panel: what is displayed.
@@ -77,7 +80,7 @@ class Quiz:
         """Raises SeglibError for a quiz without questions."""
         if not questions:
             raise SeglibError("a quiz needs at least one question")
-        self.questions = tuple(questions)
+        self.questions = tuple(map(_shuffled, questions))
         self.title = title
         self.controls: dict[str, Any] = {}
         self._chosen: dict[int, int] = {}
@@ -100,7 +103,7 @@ class Quiz:
         }
 
     def answer(self, question: int, option: int) -> str:
-        """Choose an option (both counted from 0); returns the feedback shown for it."""
+        """Choose an option as shown (both counted from 0); returns its feedback."""
         if not 0 <= question < len(self.questions):
             raise SeglibError(f"no question {question}: they run 0…{len(self.questions) - 1}")
         if not 0 <= option < len(self.questions[question].options):
@@ -163,6 +166,15 @@ class Quiz:
 
     def __repr__(self) -> str:
         return f"<Quiz: {self.title}, {_count(len(self.questions), 'question')}>"
+
+
+def _shuffled(question: Question) -> Question:
+    """The question with its options sorted by a hash of its text and theirs."""
+
+    def place(option: Option) -> bytes:
+        return hashlib.sha256(f"{question.text}|{option.text}".encode()).digest()
+
+    return replace(question, options=sorted(question.options, key=place))
 
 
 def _count(number: int, noun: str) -> str:
