@@ -11,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.metrics.average_precision import CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
 from seglib.metrics.mean_iou import SemanticEvaluator
-from seglib.ops.mask_paste import crop_resize_masks, paste_masks
-from seglib.ops.masks import masks_to_boxes
-from seglib.structures import IGNORE, Instances, Target
+from seglib.ops.output_forms import labels_at_stride, masks_at_stride, masks_in_rois
+from seglib.structures import Instances, Target
+
+__all__ = [
+    "labels_at_stride",
+    "mask_ceiling",
+    "masks_at_stride",
+    "masks_in_rois",
+    "semantic_ceiling",
+]
 
 # Rebuilds the true masks of an image, bool [N, H, W], as a perfect network of some form would
 # draw them: a model with its own form (rays, prototypes) passes its own function.
@@ -46,27 +52,6 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
         truth = true_labels(target, dataset.name)
         evaluator.update(labels_at_stride(truth, stride), truth)
     return evaluator.compute().mean_iou
-
-
-def labels_at_stride(labels: Tensor, stride: int) -> Tensor:
-    """A label map seen through a grid: one-hot, averaged over cells, upsampled, arg-max.
-
-    Pixels with 255 have no say: a cell averages over its other pixels.
-
-    Args:
-        labels: int64 [H, W], any sides; the last cells may be cut.
-        stride: side of a cell in pixels.
-
-    Returns:
-        int64 [H, W].
-    """
-    present = labels[labels != IGNORE].unique()
-    if len(present) == 0:
-        return torch.zeros_like(labels)
-    one_hot = (labels == present[:, None, None]).float()  # [K, H, W]
-    share = _pool(one_hot, stride)
-    share = share / share.sum(dim=0).clamp(min=1e-6)  # cells of ignored pixels stay 0
-    return present[_enlarge(share, stride, labels.shape).argmax(dim=0)]
 
 
 def mask_ceiling(
@@ -116,46 +101,3 @@ def _form(stride: int | None, roi_size: int | None, rebuild: Rebuild | None) -> 
         return lambda target: masks_in_rois(target.masks, roi_size)
     assert rebuild is not None
     return rebuild
-
-
-def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
-    """Masks seen through a grid: averaged over cells, upsampled, at least one half.
-
-    Args:
-        masks: bool [N, H, W].
-        stride: side of a cell in pixels.
-
-    Returns:
-        bool [N, H, W].
-    """
-    return _enlarge(_pool(masks.float(), stride), stride, masks.shape[-2:]) >= 0.5
-
-
-def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
-    """Masks seen through a grid of size x size cells laid over each mask's own box.
-
-    Cells hold covered fractions, cut out and pasted as the R-CNNs' targets and answers are.
-
-    Args:
-        masks: bool [N, H, W].
-        size: cells along each side, whatever the box's size.
-
-    Returns:
-        bool [N, H, W]; nothing outside the box.
-    """
-    boxes = masks_to_boxes(masks)
-    cells = crop_resize_masks(masks, boxes, size, threshold=None)
-    return paste_masks(cells, boxes, (masks.shape[-2], masks.shape[-1]))
-
-
-def _pool(maps: Tensor, stride: int) -> Tensor:
-    """[K, H, W] → [K, ceil(H / stride), ceil(W / stride)], cut cells averaged over what is left."""
-    if stride < 1:
-        raise SeglibError(f"a stride is at least 1, not {stride}")
-    return F.avg_pool2d(maps[:, None], stride, ceil_mode=True, count_include_pad=False)[:, 0]
-
-
-def _enlarge(maps: Tensor, stride: int, size: torch.Size) -> Tensor:
-    """[K, h, w] → [K, H, W], bilinear; the last cells are cut back to the size."""
-    large = F.interpolate(maps[:, None], scale_factor=stride, mode="bilinear", align_corners=False)
-    return large[:, 0, : size[0], : size[1]]

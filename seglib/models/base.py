@@ -5,20 +5,49 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from seglib.models.config import ModelConfig
+from seglib.ops.images import PIXEL_MEAN, PIXEL_STD, normalise_pixels, resize_longer
 from seglib.structures import Categories, ImageBatch, Prediction, Target, check_images
+
+__all__ = ["PIXEL_MEAN", "PIXEL_STD", "OutputForm", "ParameterGroup", "Segmenter", "Task"]
 
 Task = Literal["instances", "proposals", "semantic", "panoptic"]
 
-# ImageNet statistics, RGB in 0…1: what torchvision's weights were trained with.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True)
+class OutputForm:
+    """What limits even a perfect network of this form, in words and numbers.
+
+    Attributes:
+        ceiling: "a perfect network with logits of stride 8", as `Segmenter.perfect` predicts.
+        numbers: those in the words, by name, for records: {"stride": 8}.
+        baseline: what `Segmenter.baseline` predicts, in words; empty if there is none.
+    """
+
+    ceiling: str
+    numbers: dict[str, int] = field(default_factory=dict)
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that an optimiser treats alike.
+
+    Attributes:
+        parameters: one or more.
+        lr_scale: their learning rate over that of the run.
+        decays: whether weight decay applies.
+    """
+
+    parameters: list[nn.Parameter]
+    lr_scale: float
+    decays: bool
 
 
 class Segmenter(nn.Module, ABC):
@@ -28,7 +57,7 @@ class Segmenter(nn.Module, ABC):
     resizes and pads by itself, and predicts at each image's original size.
 
     Attributes:
-        name: the file's name in seglib/models/.
+        name: its folder's name in seglib/models/.
         tasks: the fields of `Prediction` that `predict` fills.
         config_class: its config, which has the presets.
         config: what it was built with.
@@ -56,12 +85,47 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """One `Prediction` an image, at its original size; evaluation mode, no gradients."""
+        """One `Prediction` per image, at its original size; evaluation mode, no gradients."""
+
+    @property
+    def output_form(self) -> OutputForm:
+        """What limits even `perfect`."""
+        raise NotImplementedError
+
+    def perfect(self, image: Tensor, target: Target) -> Prediction:
+        """The best `Prediction` that this output form can express.
+
+        It has the model's grid, cells, windows and image size, and the truth in place of what its
+        weights have learned. Its score is the ceiling printed beside the model's own.
+
+        Args:
+            image: float [3, H, W] in 0…1, as for `predict`.
+            target: what is true of it.
+        """
+        raise NotImplementedError
+
+    def baseline(self, image: Tensor, generator: Generator) -> Prediction | None:
+        """What this form predicts without looking, from the CPU generator alone, if it can."""
+        return None
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Trainable parameters, the backbone's apart if `config.backbone_lr_scale` is not 1.
+
+        Weights with two or more dimensions decay; biases and normalisation do not. A paradigm
+        whose paper has another rule overrides this.
+        """
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            scale = self.config.backbone_lr_scale if "backbone" in name.split(".") else 1.0
+            if parameter.requires_grad:
+                groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+        # The largest rate first, and in it the weights that decay.
+        return [ParameterGroup(groups[key], *key) for key in sorted(groups, reverse=True)]
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """State-dict names whose tensors hold one slice a class, and along which dimensions.
+        """State-dict names of tensors with one slice per class, and along which dimensions.
 
-        What re-heading by category name moves; slice 0 is background, slice l is label l.
+        Re-heading by category name moves these slices; slice 0 is background, slice l is label l.
         """
         return {}
 
@@ -80,10 +144,8 @@ class Segmenter(nn.Module, ABC):
         """
         check_images(images)
         like = next(self.parameters())
-        mean = like.new_tensor(PIXEL_MEAN)[:, None, None]
-        std = like.new_tensor(PIXEL_STD)[:, None, None]
         resized = [self.resize(image.to(like)) for image in images]
-        return ImageBatch.from_images([(image - mean) / std for image in resized], divisor)
+        return ImageBatch.from_images([normalise_pixels(image) for image in resized], divisor)
 
     def resize(self, image: Tensor) -> Tensor:
         """Bring a float [3, H, W] image to the size the network works at.
@@ -103,25 +165,3 @@ class Segmenter(nn.Module, ABC):
         finally:
             for module, mode in modes.items():
                 module.training = mode
-
-
-def resize_longer(image: Tensor, longer: int | None) -> Tensor:
-    """Resize a float [C, H, W] image so that its longer side is `longer`; None leaves it."""
-    height, width = image.shape[-2:]
-    if longer is None or max(height, width) == longer:
-        return image
-    scale = longer / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
-
-
-def resize_shorter(image: Tensor, shorter: int, longest: int) -> Tensor:
-    """Resize a float [C, H, W] image so that its shorter side is `shorter`.
-
-    If the longer side would exceed `longest`, it is resized to that instead. Rounded down and
-    without antialiasing, as the published detectors were trained.
-    """
-    height, width = image.shape[-2:]
-    scale = min(shorter / min(height, width), longest / max(height, width))
-    size = (int(height * scale), int(width * scale))
-    return F.interpolate(image[None], size=size, mode="bilinear")[0]

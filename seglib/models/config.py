@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 from seglib.errors import SeglibError
 
+Augmentation = Literal["flip", "flip_crop_color"]
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -17,16 +19,22 @@ class ModelConfig:
 
     Attributes:
         image_size: longer side in pixels that images are resized to; None keeps every size.
+        backbone_lr_scale: the backbone's learning rate over that of the other layers.
+        augmentation: how training varies the images, if asked to: "flip" mirrors half of them;
+            "flip_crop_color" also scales, crops and recolours.
 
     Raises:
         SeglibError: a value of another type than its field, or outside what the field can be.
     """
 
     image_size: int | None = None
+    backbone_lr_scale: float = 1.0
+    augmentation: Augmentation = "flip_crop_color"
 
     def __post_init__(self) -> None:
         check_types(self)
         check_range(self, 1, inf, "image_size")
+        check_range(self, 0, inf, "backbone_lr_scale")
 
     @classmethod
     def pocket(cls) -> Self:

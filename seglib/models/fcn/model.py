@@ -30,13 +30,14 @@ from torch import Tensor
 
 from seglib.distributed import global_mean_count, world_size
 from seglib.errors import SeglibError
-from seglib.models.base import Segmenter, Task
+from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.fcn.config import VARIANTS, FCNConfig
 from seglib.models.fcn.networks import DilatedFCN, FCNOutput, SkipFCN
 from seglib.models.targets import semantic_labels
 from seglib.nn.layers import ConvTranspose2d
 from seglib.ops.losses import cross_entropy
+from seglib.ops.output_forms import one_hot_labels, shares_at_stride
 from seglib.ops.upsampling import interpolate
 from seglib.structures import IGNORE, Categories, Prediction, Target
 
@@ -115,6 +116,22 @@ class FCN(Segmenter):
                 for index, semantic in zip(indices, logits.argmax(dim=1), strict=True):
                     predictions[index] = Prediction(size, self.categories, semantic=semantic)
         return [predictions[index] for index in range(len(images))]
+
+    @property
+    def output_form(self) -> OutputForm:
+        """Logits of one stride; the skips of an 8s make them finer."""
+        stride = self.output_stride
+        return OutputForm(f"a perfect network with logits of stride {stride}", {"stride": stride})
+
+    def perfect(self, image: Tensor, target: Target) -> Prediction:
+        """The true label map, averaged over the cells of the logits and upsampled as they are."""
+        size = (image.shape[-2], image.shape[-1])
+        truth = semantic_labels([image], [target], [size], size, len(self.categories))[0]  # [H, W]
+        present, one_hot = one_hot_labels(truth)  # [K], [K, H, W]
+        shares = shares_at_stride(self.resize(one_hot), self.output_stride)  # as the network sees
+        if shares.shape[-2:] != size:
+            shares = interpolate(shares[None], size, "bilinear")[0]  # [K, H, W]
+        return Prediction(size, self.categories, semantic=present[shares.argmax(dim=0)])
 
     def load_coarser(self, other: FCN) -> None:
         """Start from a trained coarser network: a 16s from a 32s, an 8s from a 16s (section 4.2).

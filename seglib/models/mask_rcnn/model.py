@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from seglib.distributed import global_mean_count, image_generators
-from seglib.models.base import Segmenter, Task, resize_shorter
+from seglib.models.base import Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.models.mask_rcnn.heads import BoxHead, MaskHead, PyramidPooler
@@ -39,6 +39,7 @@ from seglib.nn.fpn import FPN
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.box_coder import decode_deltas
 from seglib.ops.detections import Detections, select_detections
+from seglib.ops.images import resize_shorter
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
 

@@ -1,0 +1,43 @@
+"""Images on their way into a network: resized, and normalised by ImageNet's statistics."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+# RGB in 0…1: what torchvision's weights were trained with.
+PIXEL_MEAN = (0.485, 0.456, 0.406)
+PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+def normalise_pixels(images: Tensor) -> Tensor:
+    """float [..., 3, H, W] in 0…1 -> about mean 0 and deviation 1 per channel."""
+    mean, std = (images.new_tensor(value)[:, None, None] for value in (PIXEL_MEAN, PIXEL_STD))
+    return (images - mean) / std
+
+
+def longer_size(size: tuple[int, int], longer: int) -> tuple[int, int]:
+    """(H, W) after resizing an image of `size` so that its longer side is `longer`."""
+    scale = longer / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def resize_longer(image: Tensor, longer: int | None) -> Tensor:
+    """Resize a float [C, H, W] image so that its longer side is `longer`; None leaves it."""
+    height, width = image.shape[-2:]
+    if longer is None or max(height, width) == longer:
+        return image
+    size = longer_size((height, width), longer)
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+
+
+def resize_shorter(image: Tensor, shorter: int, longest: int) -> Tensor:
+    """Resize a float [C, H, W] image so that its shorter side is `shorter`.
+
+    If the longer side would exceed `longest`, it is resized to that instead. Rounded down and
+    without antialiasing, as the published detectors were trained.
+    """
+    height, width = image.shape[-2:]
+    scale = min(shorter / min(height, width), longest / max(height, width))
+    size = (int(height * scale), int(width * scale))
+    return F.interpolate(image[None], size=size, mode="bilinear")[0]

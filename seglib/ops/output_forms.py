@@ -1,0 +1,100 @@
+"""What a form of output loses: the truth put through a coarse grid and back.
+
+A network that answers on a grid of stride 8 cannot draw an outline finer than that, however well
+it is trained. The ceilings of `seglib.metrics.ceilings` are the scores of these reconstructions.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.mask_paste import crop_resize_masks, paste_masks
+from seglib.ops.masks import masks_to_boxes
+from seglib.structures import IGNORE
+
+
+def labels_at_stride(labels: Tensor, stride: int) -> Tensor:
+    """A label map seen through a grid: one-hot, averaged over cells, upsampled, arg-max.
+
+    Args:
+        labels: int64 [H, W], any sides; the last cells may be cut. 255 is ignored: a cell
+            averages over its other pixels.
+        stride: side of a cell in pixels.
+
+    Returns:
+        int64 [H, W].
+    """
+    present, one_hot = one_hot_labels(labels)
+    return present[shares_at_stride(one_hot, stride).argmax(dim=0)]
+
+
+def one_hot_labels(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """int64 [H, W] -> the labels present [K], and float [K, H, W]; all 0 where ignored (255).
+
+    A map of ignored pixels alone has background for its only label.
+    """
+    present = labels[labels != IGNORE].unique()
+    if len(present) == 0:
+        present = labels.new_zeros(1)
+    return present, (labels == present[:, None, None]).float()  # [K], [K, H, W]
+
+
+def shares_at_stride(one_hot: Tensor, stride: int) -> Tensor:
+    """Each label's share of a cell, upsampled like a network's logits.
+
+    Args:
+        one_hot: float [K, H, W], see `one_hot_labels`.
+        stride: side of a cell in pixels.
+
+    Returns:
+        float [K, H, W].
+    """
+    share = _pool(one_hot, stride)  # [K, h, w]
+    share = share / share.sum(dim=0).clamp(min=1e-6)  # cells of ignored pixels stay 0
+    return _enlarge(share, stride, one_hot.shape[-2:])  # [K, H, W]
+
+
+def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
+    """Masks seen through a grid: averaged over cells, upsampled, at least one half.
+
+    Args:
+        masks: bool [N, H, W].
+        stride: side of a cell in pixels.
+
+    Returns:
+        bool [N, H, W].
+    """
+    return _enlarge(_pool(masks.float(), stride), stride, masks.shape[-2:]) >= 0.5
+
+
+def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
+    """Masks seen through a grid of size x size cells laid over each mask's own box.
+
+    Cells hold covered fractions, cut out and pasted as an R-CNN's targets and predictions are.
+
+    Args:
+        masks: bool [N, H, W].
+        size: cells along each side, whatever the box's size.
+
+    Returns:
+        bool [N, H, W]; nothing outside the box.
+    """
+    boxes = masks_to_boxes(masks)
+    cells = crop_resize_masks(masks, boxes, size, threshold=None)  # [N, size, size]
+    return paste_masks(cells, boxes, (masks.shape[-2], masks.shape[-1]))  # [N, H, W]
+
+
+def _pool(maps: Tensor, stride: int) -> Tensor:
+    """[K, H, W] -> [K, ceil(H / stride), ceil(W / stride)]; cut cells average what they have."""
+    if stride < 1:
+        raise SeglibError(f"a stride is at least 1, not {stride}")
+    return F.avg_pool2d(maps[:, None], stride, ceil_mode=True, count_include_pad=False)[:, 0]
+
+
+def _enlarge(maps: Tensor, stride: int, size: torch.Size) -> Tensor:
+    """[K, h, w] -> [K, H, W], bilinear; the last cells are cut back to the size."""
+    large = F.interpolate(maps[:, None], scale_factor=stride, mode="bilinear", align_corners=False)
+    return large[:, 0, : size[0], : size[1]]
