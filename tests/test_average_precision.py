@@ -72,8 +72,8 @@ def assert_equals_coco(ours: APResult, reference: COCOeval) -> None:
 
 def test_five_detections_by_hand() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
-    right = np.array([True, False, True, True, False])
-    precision, recall = precision_recall(right, ~right, 4)
+    true_positives = np.array([True, False, True, True, False])
+    precision, recall = precision_recall(true_positives, ~true_positives, 4)
     np.testing.assert_allclose(precision, [1, 1 / 2, 2 / 3, 3 / 4, 3 / 5])
     np.testing.assert_allclose(recall, [1 / 4, 1 / 4, 1 / 2, 3 / 4, 3 / 4])
     read = interpolate_precision(precision, recall)
@@ -82,9 +82,11 @@ def test_five_detections_by_hand() -> None:
     assert read[26:76].tolist() == [0.75] * 50
     assert read[76:].tolist() == [0.0] * 25
     expected = (26 + 50 * 0.75) / 101
-    assert average_precision(scores, right, 4) == pytest.approx(expected, abs=1e-12)
+    assert average_precision(scores, true_positives, 4) == pytest.approx(expected, abs=1e-12)
     shuffled = [3, 0, 4, 2, 1]
-    assert average_precision(scores[shuffled], right[shuffled], 4) == pytest.approx(expected)
+    assert average_precision(scores[shuffled], true_positives[shuffled], 4) == pytest.approx(
+        expected
+    )
 
 
 def test_ap_of_nothing() -> None:

@@ -671,20 +671,20 @@ for score, line in zip(scores, overlaps, strict=True):
 def match(overlaps, scores, threshold=0.5):
     """overlaps [D, G], scores [D] -> bool [D]: which detections are true positives."""
     free = torch.ones(overlaps.shape[1], dtype=torch.bool)
-    right = torch.zeros(len(scores), dtype=torch.bool)
+    true_positives = torch.zeros(len(scores), dtype=torch.bool)
     for d in scores.argsort(descending=True).tolist():
         candidates = torch.where(free, overlaps[d], -1.0)  # [G]
         best = int(candidates.argmax())
         if candidates[best] >= threshold:
-            free[best], right[d] = False, True
-    return right
+            free[best], true_positives[d] = False, True
+    return true_positives
 
 
 # %% id="ap-match-run" tags=["nbval-check-output"]
-right = match(overlaps, scores)
+true_positives = match(overlaps, scores)
 order = scores.argsort(descending=True)
 for d in order.tolist():
-    verdict = "TP" if right[d] else "FP"
+    verdict = "TP" if true_positives[d] else "FP"
     print(f"score {scores[d]:.2f}  best overlap {overlaps[d].max():.2f} with {'ABCD'[int(overlaps[d].argmax())]}  -> {verdict}")
 
 # %% [markdown] id="ap-match-read"
@@ -700,10 +700,10 @@ for d in order.tolist():
 # %% id="ap-curve" tags=["nbval-check-output"]
 precision, recall, found = [], [], 0
 for rank, d in enumerate(order.tolist(), start=1):
-    found += int(right[d])
+    found += int(true_positives[d])
     precision.append(found / rank)
     recall.append(found / len(toy_truth))
-    print(f"{rank}  {'TP' if right[d] else 'FP'}  precision {found}/{rank} = {precision[-1]:.2f}   recall {found}/4 = {recall[-1]:.2f}")
+    print(f"{rank}  {'TP' if true_positives[d] else 'FP'}  precision {found}/{rank} = {precision[-1]:.2f}   recall {found}/4 = {recall[-1]:.2f}")
 
 # %% [markdown] id="ap-interpolate-text"
 # **Step 4: one number.** Read the precision at 101 levels of recall, 0.00, 0.01, … 1.00, and
@@ -721,7 +721,7 @@ for start, end in ((0, 25), (26, 50), (51, 75), (76, 100)):
 print(f"AP = {sum(samples) / 101:.4f}")
 
 # %% id="ap-staircase" alt="A table of the five detections with verdict, precision and recall; beside it a zigzag of measured points under a falling staircase with steps at recall 0.25, 0.5 and 0.75, and zero beyond."
-plotting.ap_staircase(scores.tolist(), right.tolist(), len(toy_truth))
+plotting.ap_staircase(scores.tolist(), true_positives.tolist(), len(toy_truth))
 
 # %% [markdown] id="ap-read"
 # The orange line is what you measured; it drops at each false positive (red cross). The blue dots
@@ -736,9 +736,9 @@ plotting.ap_staircase(scores.tolist(), right.tolist(), len(toy_truth))
 from seglib.metrics import average_precision
 
 junk_scores = torch.cat([scores, torch.full((100,), 0.01)])
-junk_right = torch.cat([right, torch.zeros(100, dtype=torch.bool)])
-print(f"five detections:         AP {average_precision(scores.numpy(), right.numpy(), 4):.4f}")
-print(f"and a hundred wrong ones: AP {average_precision(junk_scores.numpy(), junk_right.numpy(), 4):.4f}")
+junk_positives = torch.cat([true_positives, torch.zeros(100, dtype=torch.bool)])
+print(f"five detections:         AP {average_precision(scores.numpy(), true_positives.numpy(), 4):.4f}")
+print(f"and a hundred wrong ones: AP {average_precision(junk_scores.numpy(), junk_positives.numpy(), 4):.4f}")
 
 # %% [markdown] id="ap-junk-read"
 # Not at all. **AP judges the order, not the cut.** Wrong detections *after* the last right one

@@ -600,8 +600,9 @@ def accuracy(table):
 
 
 def class_iou(table):
-    right = table.diagonal()
-    return right / (table.sum(dim=0) + table.sum(dim=1) - right)  # nan where a class never occurs
+    true_positives = table.diagonal()
+    union = table.sum(dim=0) + table.sum(dim=1) - true_positives
+    return true_positives / union  # nan where a class never occurs
 
 
 print("pixel accuracy", round(accuracy(table).item(), 3))

@@ -1,13 +1,12 @@
-"""How good a segmentation is: average precision, proposal recall, mean IoU, ceilings."""
+"""The figures a segmentation is judged by: average precision, recall, mean IoU, ceilings."""
 
 from seglib.metrics.average_precision import (
-    APResult,
-    CocoEvaluator,
     average_precision,
     interpolate_precision,
     precision_recall,
 )
 from seglib.metrics.ceilings import mask_ceiling, semantic_ceiling
+from seglib.metrics.coco_evaluator import APResult, CocoEvaluator
 from seglib.metrics.evaluate import evaluate
 from seglib.metrics.matching import IOU_THRESHOLDS, image_overlaps, match_detections
 from seglib.metrics.mean_iou import SemanticEvaluator, SemanticResult, confusion_matrix

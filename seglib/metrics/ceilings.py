@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.metrics.average_precision import CocoEvaluator
+from seglib.metrics.coco_evaluator import CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
 from seglib.metrics.mean_iou import SemanticEvaluator
 from seglib.ops.output_forms import labels_at_stride, masks_at_stride, masks_in_rois

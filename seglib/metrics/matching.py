@@ -1,7 +1,8 @@
-"""How detections and true objects are paired: the first half of average precision and recall.
+"""Matching detections to true objects: the first half of average precision and recall.
 
-A detection is right when it takes an object: see `match_detections`. The second half, what
-follows from right and wrong, is in average_precision.py.
+"Matching" is COCO's word for it, and in this library it means only this. A detection that is
+matched to an object is a true positive; average_precision.py, the second half, goes on from
+there. Assigning boxes to objects for training is another matter: see seglib/ops/assignment.py.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
     """The overlap of every detection with every true object of one image.
 
     It is the IoU, except with a crowd: there the intersection is divided by the detection's
-    own area, because one person inside a marked crowd covers it only a little and is yet right.
+    own area, because one person inside a marked crowd is correct and yet covers little of it.
 
     Args:
         prediction: D detections.
@@ -44,7 +45,7 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
         float64 [D, G] in 0…1.
 
     Raises:
-        SeglibError: masks are wanted and missing, or of another size than the image.
+        SeglibError: masks are to be compared but missing, or of another size than the image.
     """
     if iou_type == "bbox":
         return _box_overlaps(prediction.boxes.double(), target.boxes.double(), target.iscrowd)
@@ -52,8 +53,8 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
         raise SeglibError("mask AP needs Instances.masks, got None: use iou_type='bbox'")
     if prediction.masks.shape[1:] != target.masks.shape[1:]:
         raise SeglibError(
-            f"predicted masks are {list(prediction.masks.shape[1:])} pixels, the true ones of "
-            f"image {target.image_id} {list(target.masks.shape[1:])}: predict at the original size"
+            f"image {target.image_id}: predicted masks have {list(prediction.masks.shape[1:])} "
+            f"pixels, true masks {list(target.masks.shape[1:])}: predict at the original size"
         )
     rows = [
         mask_iou(some, target.masks, target.iscrowd).double()
@@ -76,15 +77,15 @@ def _box_overlaps(detected: Tensor, true: Tensor, iscrowd: Tensor) -> Floats:
 def match_detections(
     overlaps: Floats, ignored: Bools, iscrowd: Bools, thresholds: Floats = IOU_THRESHOLDS
 ) -> Ints:
-    """Give each detection, best score first, the true object it overlaps most, if still free.
+    """Give each detection, best score first, the free true object that it overlaps most.
 
     Objects that count are preferred to ignored ones, however little they overlap. A crowd is
-    never used up. Where two objects overlap equally the later one is taken.
+    never used up. Of two objects with the same overlap the later one is taken.
 
     Args:
         overlaps: [D, G], rows in falling order of score.
-        ignored: [A, G], objects that neither count as found nor as missed, for each of A
-            independent questions (COCO asks one for each range of sizes).
+        ignored: [A, G], objects that count neither as found nor as missed, for each of A
+            independent matchings (COCO does one for each range of object sizes).
         iscrowd: [G].
         thresholds: [T], the overlap needed, in 0…1.
 
@@ -95,7 +96,7 @@ def match_detections(
     used = np.zeros((len(ignored), len(thresholds), overlaps.shape[1]), dtype=bool)
     lowest = thresholds.min()
     for d in np.flatnonzero((overlaps >= lowest).any(axis=1)):
-        near = np.flatnonzero(overlaps[d] >= lowest)  # few: the rest cannot match
+        near = np.flatnonzero(overlaps[d] >= lowest)  # few; the others cannot match
         overlap = overlaps[d, near]
         possible = (overlap >= thresholds[:, None]) & ~used[..., near]  # [A, T, near]
         counting = possible & ~ignored[:, None, near]
@@ -104,9 +105,9 @@ def match_detections(
         best = near[len(near) - 1 - last_first.argmax(axis=-1)]  # [A, T]
         best = np.where(possible.any(axis=-1), best, -1)
         matches[..., d] = best
-        question, threshold = np.nonzero(best >= 0)
-        taken = best[question, threshold]
-        used[question, threshold, taken] = ~iscrowd[taken]
+        matching, threshold = np.nonzero(best >= 0)
+        taken = best[matching, threshold]
+        used[matching, threshold, taken] = ~iscrowd[taken]
     return matches
 
 

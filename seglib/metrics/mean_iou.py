@@ -1,4 +1,4 @@
-"""How good a labelling of pixels is: the four figures of the FCN paper from one matrix.
+"""Mean IoU and its relatives: the FCN paper's four figures, all from one confusion matrix.
 
 Every pixel of the data set is counted once in a table of true against predicted labels, the
 confusion matrix; all four figures are sums over its rows, columns and diagonal (Long et al.
@@ -21,13 +21,13 @@ BACKGROUND_NAME = "background"
 def confusion_matrix(
     prediction: Tensor, truth: Tensor, num_classes: int, ignore: int = IGNORE
 ) -> Tensor:
-    """Count how often each true label met each predicted one.
+    """Count the pixels of each pair of true and predicted label.
 
     Args:
         prediction: integer [...] labels 0…num_classes - 1, of any shape.
-        truth: integer [...] of the same shape, or `ignore`, where nothing is counted.
-        num_classes: labels, background included.
-        ignore: the true label of pixels that do not count.
+        truth: integer labels of the same shape; `ignore` marks pixels that do not count.
+        num_classes: number of labels, background included.
+        ignore: see `truth`.
 
     Returns:
         int64 [num_classes, num_classes]: row the true label, column the predicted one.
@@ -37,8 +37,8 @@ def confusion_matrix(
     """
     if prediction.shape != truth.shape:
         raise SeglibError(
-            f"predicted labels {list(prediction.shape)} and true ones {list(truth.shape)} "
-            "must have one shape: predict at the original size"
+            f"predicted labels {list(prediction.shape)} and true labels {list(truth.shape)} "
+            "must have the same shape: predict at the original size"
         )
     counted = truth != ignore
     true, predicted = truth[counted].long(), prediction[counted].long()
@@ -48,39 +48,39 @@ def confusion_matrix(
                 f"{name} labels run {int(labels.min())}…{int(labels.max())}, "
                 f"expected 0…{num_classes - 1} (and {ignore} for ignored truth)"
             )
-    # Each pair of labels is one number; counting the numbers fills the table in one pass.
-    pairs = true * num_classes + predicted
+    # Each pair of labels is one number, so that one count fills the whole table.
+    pairs = true * num_classes + predicted  # [N]
     return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
 
 def pixel_accuracy(confusion: Tensor) -> float:
-    """The share of pixels that are right: flattering where one class fills the picture."""
+    """The share of correctly labelled pixels: flattering where one class fills the picture."""
     return float(confusion.trace().double() / confusion.sum())
 
 
 def class_accuracy(confusion: Tensor) -> Tensor:
-    """Of each class's true pixels, the share found: float64 [C], nan for a class never true."""
+    """The share of each class's true pixels that is found: float64 [C], nan if it has none."""
     return confusion.diagonal().double() / confusion.sum(dim=1)
 
 
 def class_iou(confusion: Tensor) -> Tensor:
     """Intersection over union of each class: float64 [C], nan where neither true nor predicted."""
-    right = confusion.diagonal().double()
-    return right / (confusion.sum(dim=0) + confusion.sum(dim=1) - right)
+    true_positives = confusion.diagonal().double()
+    return true_positives / (confusion.sum(dim=0) + confusion.sum(dim=1) - true_positives)
 
 
 def mean_accuracy(confusion: Tensor) -> float:
-    """The mean of `class_accuracy`, every class weighing the same."""
+    """The mean of `class_accuracy`, every class with the same weight."""
     return float(class_accuracy(confusion).nanmean())
 
 
 def mean_iou(confusion: Tensor) -> float:
-    """The mean of `class_iou`: the field's main figure. Classes absent from both are left out."""
+    """The mean of `class_iou`, the field's main figure; classes absent from both are left out."""
     return float(class_iou(confusion).nanmean())
 
 
 def freq_weighted_iou(confusion: Tensor) -> float:
-    """`class_iou` weighed by how many pixels each class truly has."""
+    """The mean of `class_iou`, weighted by each class's number of true pixels."""
     share = confusion.sum(dim=1).double() / confusion.sum()
     return float((share * class_iou(confusion)).nansum())
 
@@ -92,7 +92,7 @@ class SemanticResult:
     Attributes:
         pixel_accuracy, mean_accuracy, mean_iou, freq_weighted_iou: see the functions above.
         class_iou: by name, "background" first; nan for a class neither true nor predicted.
-        class_accuracy: by name; nan for a class never true.
+        class_accuracy: by name; nan for a class without true pixels.
         confusion: int64 [C+1, C+1], row the true label, column the predicted one.
     """
 
@@ -106,7 +106,7 @@ class SemanticResult:
 
 
 class SemanticEvaluator:
-    """Gathers label maps image by image, then gives the four figures and the IoU by class.
+    """Gathers label maps image by image, then gives the four figures and each class's IoU.
 
     Args:
         categories: their labels are 1…C; 0 is background and counts as a class of its own.
@@ -117,7 +117,7 @@ class SemanticEvaluator:
         self.confusion = torch.zeros(len(categories) + 1, len(categories) + 1, dtype=torch.int64)
 
     def update(self, prediction: Tensor, truth: Tensor) -> None:
-        """Add one image: int [H, W] labels 0…C; the truth may hold 255 for pixels not counted."""
+        """Add one image: int [H, W] labels 0…C; a true label of 255 leaves its pixel out."""
         self.confusion += confusion_matrix(
             prediction.cpu(), truth.cpu(), num_classes=len(self.categories) + 1
         )

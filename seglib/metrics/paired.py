@@ -1,7 +1,7 @@
 """Is one method better than another? Differences of paired runs, with their interval.
 
-Runs that share a seed share their data order and their start: what is left of the difference
-between them is the method, and the spread over seeds says how sure that is.
+Runs with the same seed see the same data in the same order and start from the same weights, so
+that what differs between them is the method. The spread over seeds tells how certain that is.
 """
 
 from __future__ import annotations
@@ -17,13 +17,7 @@ from seglib.errors import SeglibError
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference of paired runs and where the true one lies.
-
-    Attributes:
-        mean: of the differences.
-        low: lower end of the interval.
-        high: upper end.
-    """
+    """The mean of the differences, and the ends of its confidence interval."""
 
     mean: float
     low: float
@@ -31,27 +25,27 @@ class PairedDifference(NamedTuple):
 
     @property
     def includes_zero(self) -> bool:
-        """Whether the runs leave it open which method is better."""
+        """Whether the runs leave open which method is better."""
         return self.low <= 0 <= self.high
 
 
 def paired_difference(
     ours: Sequence[float], theirs: Sequence[float], confidence: float = 0.95
 ) -> PairedDifference:
-    """Student's interval for the mean of the differences ours − theirs.
+    """Student's t interval for the mean of the differences ours − theirs.
 
     Args:
-        ours: a figure of each run.
-        theirs: the same figure of the run with the same seed.
-        confidence: share of such intervals that hold the true difference, in 0…1.
+        ours: one figure per run.
+        theirs: the same figure, of the run with the same seed.
+        confidence: share of such intervals that contain the true difference, in 0…1.
 
     Raises:
-        SeglibError: other than one run of each for at least two seeds.
+        SeglibError: fewer than two pairs, or a run without its partner.
     """
     if len(ours) != len(theirs) or len(ours) < 2:
         raise SeglibError(
-            f"a paired difference needs two runs or more of each method, got {len(ours)} and "
-            f"{len(theirs)}"
+            "a paired difference needs at least two runs of each method, with the same seeds; "
+            f"got {len(ours)} and {len(theirs)}"
         )
     differences = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
     mean = float(differences.mean())

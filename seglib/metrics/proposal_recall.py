@@ -1,16 +1,16 @@
 """Average recall of class-agnostic proposals: of all objects, how many does a short list cover?
 
 A proposal method (DeepMask) names no classes, so precision means nothing: what counts is how
-well its best 10, 100 or 1000 candidates an image cover what is there. Average recall is the
-recall averaged over the thresholds .50, .55 … .95, so that tight proposals earn more (Hosang et
-al. 2015, "What makes for effective detection proposals?"; Pinheiro et al. 2015, section 5).
+well its best 10, 100 or 1000 proposals per image cover the objects. Average recall is the
+recall averaged over the thresholds .50, .55 … .95, so that tight proposals score higher (Hosang
+et al. 2015, "What makes for effective detection proposals?"; Pinheiro et al. 2015, section 5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seglib.metrics.average_precision import CocoEvaluator
+from seglib.metrics.coco_evaluator import CocoEvaluator
 from seglib.metrics.matching import IouType
 from seglib.structures import COCO_AREA_RANGES, AreaRanges, Categories, Instances, Target
 
@@ -20,13 +20,14 @@ PROPOSAL_COUNTS = (10, 100, 1000)
 class ProposalEvaluator:
     """Gathers images one by one, then gives the average recall of their proposals.
 
-    Labels are forgotten: any proposal may cover any object. Crowds and objects of other sizes
-    neither count as covered nor as missed, as in `CocoEvaluator`.
+    Labels are ignored: any proposal may cover any object. Crowds and objects of other sizes
+    count neither as covered nor as missed, as in `CocoEvaluator`.
 
     Args:
+        categories: of the dataset.
         iou_type: "segm" or "bbox".
         area_ranges: name → (least, most) px², "all" first.
-        counts: how many of the best proposals of an image may be used.
+        counts: how many of an image's best proposals are used.
     """
 
     def __init__(
@@ -41,15 +42,15 @@ class ProposalEvaluator:
         )
 
     def update(self, proposals: Instances, target: Target) -> None:
-        """Add one image: its proposals, in any order, and the truth."""
+        """Add one image: its proposals, in any order, and its true objects."""
         self._evaluator.update(proposals, target)
 
     def compute(self) -> dict[str, float]:
         """Average recall in 0…1, -1 where there was nothing to find.
 
         Returns:
-            "AR@10", "AR@100", "AR@1000" over all objects, and by the size of the object, with
-            the largest number of proposals, "ARs@1000", "ARm@1000", "ARl@1000".
+            "AR@10", "AR@100", "AR@1000" over all objects; "ARs@1000", "ARm@1000", "ARl@1000" by
+            the object's size, with the largest number of proposals.
         """
         stats, counts = self._evaluator.compute().stats, self._evaluator.max_detections
         overall = {f"AR@{n}": stats[f"AR{n}"] for n in counts}
@@ -58,12 +59,7 @@ class ProposalEvaluator:
 
 
 class MaskAndBoxRecall:
-    """`ProposalEvaluator` for masks and for boxes at once, its figures under "mask_" and "box_".
-
-    Args:
-        categories: of the data set.
-        area_ranges: as in `ProposalEvaluator`.
-    """
+    """A `ProposalEvaluator` for masks and one for boxes; figures begin with "mask_" or "box_"."""
 
     def __init__(self, categories: Categories, area_ranges: AreaRanges = COCO_AREA_RANGES) -> None:
         kinds: dict[str, IouType] = {"mask": "segm", "box": "bbox"}
@@ -79,7 +75,7 @@ class MaskAndBoxRecall:
             evaluator.update(proposals, target)
 
     def figures(self) -> dict[str, float]:
-        """ "mask_AR@10", …, "box_AR@10", …, each in 0…1, or -1 where there was nothing to find."""
+        """Those of `ProposalEvaluator.compute`, as "mask_AR@10", …, "box_AR@10", …."""
         return {
             f"{kind}_{name}": value
             for kind, evaluator in self._evaluators.items()
@@ -95,7 +91,7 @@ def average_recall(
     area_ranges: AreaRanges = COCO_AREA_RANGES,
     counts: Sequence[int] = PROPOSAL_COUNTS,
 ) -> dict[str, float]:
-    """The figures of `ProposalEvaluator` for images in hand: proposals[i] belong to targets[i]."""
+    """The figures of `ProposalEvaluator` at once; proposals[i] belong to targets[i]."""
     evaluator = ProposalEvaluator(categories, iou_type, area_ranges, counts)
     for some, target in zip(proposals, targets, strict=True):
         evaluator.update(some, target)

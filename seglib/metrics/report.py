@@ -13,15 +13,16 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `evaluate` found. nan stands for undefined: there was nothing to score.
+    """What `evaluate` returns; nan where there was nothing to score.
 
     Attributes:
-        figures: over the data set, in 0…1, best first to read: "mean_iou", "pixel_accuracy",
-            "mean_accuracy", "freq_weighted_iou" (semantic); "mask_AP", "mask_AP50" … and
-            "box_AP" … (instances); "mask_AR@10" … and "box_AR@10" … (proposals).
+        figures: over the data set, in 0…1, the most important first: "mean_iou",
+            "pixel_accuracy", "mean_accuracy", "freq_weighted_iou" (semantic); "mask_AP",
+            "mask_AP50" … and "box_AP" … (instances); "mask_AR@10" … and "box_AR@10" …
+            (proposals).
         per_class: figure → class name → value: "iou" and "accuracy", "mask_AP", "box_AP".
         notes: what a reader of the figures must know, such as the classes compared.
-        dataset: its name.
+        dataset: the data set's name.
         images: how many were evaluated.
         model: the model's name.
     """
@@ -34,10 +35,8 @@ class Metrics:
     model: str = ""
 
     def table(self, per_class: bool = True) -> Table:
-        """A rich table to print: the figures, then a row for every class.
-
-        Names stand as they are: what looks like rich's markup in them is none.
-        """
+        """A rich table to print: the figures, then a row for every class."""
+        # Names may contain what rich would read as markup.
         title = escape(f"{self.model} on {self.dataset}, {self.images} images")
         caption = escape("\n".join(self.notes)) or None
         table = Table(title=title, caption=caption, caption_justify="left")
@@ -56,7 +55,7 @@ class Metrics:
         return table
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; None where undefined."""
+        """JSON values; None where undefined."""
         return {
             "model": self.model,
             "dataset": self.dataset,

@@ -1,4 +1,4 @@
-"""Comparing a model and a data set that know different classes: only those of both, by name."""
+"""Comparing a model and a data set with different classes: only those of both, by name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class SharedClasses:
     """The classes that a model and a data set have in common, by name, with labels of their own.
 
     Attributes:
-        categories: the shared ones in the data set's order, labelled 1…S.
-        of_model, of_dataset: int64 [256], a label → the shared label, 0 for none.
+        categories: the shared classes in the data set's order, labelled 1…S.
+        of_model, of_dataset: int64 [256], a label → the shared label, or 0 if not shared.
     """
 
     def __init__(self, of_model: Categories, of_dataset: Categories) -> None:
-        """Raises SeglibError when no name is in both."""
+        """Raises SeglibError if model and data set have no class name in common."""
         self._asked, self._known = of_dataset, of_model
         names = [name for name in of_dataset.names if name in of_model.names]
         if not names:
@@ -48,13 +48,14 @@ class SharedClasses:
         return table
 
     def notes(self) -> list[str]:
-        """A line naming the shared classes, unless all are shared."""
+        """One line that names the shared classes; none if all are shared."""
         shared, known, asked = len(self.categories), len(self._known), len(self._asked)
         if shared == known == asked:
             return []
         return [
-            f"scored on the {shared} classes that the model ({known}) and the data set ({asked}) "
-            f"share by name: {', '.join(self.categories.names)}"
+            f"scored on the {shared} {'class' if shared == 1 else 'classes'} that the model "
+            f"({known}) and the data set ({asked}) share by name: "
+            f"{', '.join(self.categories.names)}"
         ]
 
     def predicted_map(self, labels: Tensor) -> Tensor:

@@ -96,9 +96,9 @@ def ap_staircase(
         caption: under all.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
-    right = np.asarray(correct, dtype=bool)[order]
-    precision, recall = measure(right, ~right, truths)
-    verdicts = right.tolist()
+    true_positives = np.asarray(correct, dtype=bool)[order]
+    precision, recall = measure(true_positives, ~true_positives, truths)
+    verdicts = true_positives.tolist()
     fig, grid = figure(2, panel=(4.4, 3.3), title=title, caption=caption, widths=[1, 1.15])
     _ranking_table(grid[0, 0], [float(scores[i]) for i in order], verdicts, precision, recall)
     average = draw_precision_recall(grid[0, 1], precision, recall, verdicts)

@@ -257,10 +257,10 @@ for slip, passed in ((0, 10), (1, 9), (4, 4), (7, 0)):  # IoU 1, 19/21, 2/3, 13/
 
 # %% id="judge" nbgrader="solution"
 def judge(overlaps, scores, ignored, threshold=0.5):
-    """Which detections are right?
+    """Which detections are true positives?
 
     overlaps: float [D, G]; scores: float [D], in any order, all different; ignored: bool [G].
-    Returns a list of D ints in the order of the rows: 1 right, 0 wrong, -1 ignored.
+    Returns a list of D ints in the order of the rows: 1 true positive, 0 false positive, -1 ignored.
     """
     ### BEGIN SOLUTION
     verdicts = [0] * len(scores)
@@ -327,16 +327,16 @@ for seed in range(10):
 def average_precision(scores, verdicts, objects):
     """COCO's AP of one class at one threshold.
 
-    scores: float [D], in any order; verdicts: D ints (1 right, 0 wrong, -1 ignored);
-    objects: how many there are to find, at least 1 (ignored ones not counted).
+    scores: float [D], in any order; verdicts: D ints (1 true positive, 0 false positive,
+    -1 ignored); objects: how many there are to find, at least 1 (ignored ones not counted).
     Returns a float in 0…1; 0 without detections.
     """
     ### BEGIN SOLUTION
     ranked = sorted(zip(torch.as_tensor(scores).tolist(), verdicts, strict=True), key=lambda pair: -pair[0])
-    right, points = 0, []
-    for said, (_, verdict) in enumerate([pair for pair in ranked if pair[1] >= 0], start=1):
-        right += verdict
-        points.append((right / objects, right / said))
+    found, points = 0, []
+    for counted, (_, verdict) in enumerate([pair for pair in ranked if pair[1] >= 0], start=1):
+        found += verdict
+        points.append((found / objects, found / counted))
     samples = [max((p for r, p in points if r >= level / 100), default=0.0) for level in range(101)]
     return sum(samples) / 101
     ### END SOLUTION

@@ -208,9 +208,9 @@ def confusion(predicted, true, classes):
 def mean_iou(table):
     """table: int64 [classes, classes], row true, column predicted. Returns a Python float."""
     ### BEGIN SOLUTION
-    right = table.diagonal().double()
+    true_positives = table.diagonal().double()
     union = table.sum(0) + table.sum(1) - table.diagonal()
-    return float((right[union > 0] / union[union > 0]).mean())
+    return float((true_positives[union > 0] / union[union > 0]).mean())
     ### END SOLUTION
 
 # %% id="mean-iou-checks" nbgrader="checks" points=3

@@ -1,0 +1,123 @@
+"""One scorer per task: what `evaluate` measures of a prediction's fields."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+from seglib.metrics.coco_evaluator import CocoEvaluator
+from seglib.metrics.dataset import LabelledImages, true_labels
+from seglib.metrics.matching import IouType
+from seglib.metrics.mean_iou import SemanticEvaluator
+from seglib.metrics.proposal_recall import MaskAndBoxRecall
+from seglib.metrics.shared_classes import SharedClasses
+from seglib.structures import Categories, Prediction, Target
+
+
+class Scorer(ABC):
+    """Gathers the figures of one task, image by image; -1 or nan where nothing was scored."""
+
+    @abstractmethod
+    def update(self, prediction: Prediction, target: Target) -> None:
+        """Add one image."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, float]:
+        """The figures over all images so far, the most important first."""
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """Figure → class name → value; empty where the task knows no classes."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """What a reader of the figures must know."""
+        return []
+
+
+class _SemanticScorer(Scorer):
+    """The FCN paper's four figures, over the classes that model and data set share."""
+
+    def __init__(self, model_categories: Categories, dataset: LabelledImages) -> None:
+        self._shared = SharedClasses(model_categories, dataset.categories)
+        self._dataset_name = dataset.name
+        self._evaluator = SemanticEvaluator(self._shared.categories)
+
+    def update(self, prediction: Prediction, target: Target) -> None:
+        assert prediction.semantic is not None, "the model's tasks promise a label map"
+        truth = true_labels(target, self._dataset_name)
+        self._evaluator.update(
+            self._shared.predicted_map(prediction.semantic), self._shared.true_map(truth)
+        )
+
+    def figures(self) -> dict[str, float]:
+        result = self._evaluator.compute()
+        names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "freq_weighted_iou")
+        return {name: getattr(result, name) for name in names}
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        result = self._evaluator.compute()
+        return {"iou": result.class_iou, "accuracy": result.class_accuracy}
+
+    def notes(self) -> list[str]:
+        return self._shared.notes()
+
+
+class _InstanceScorer(Scorer):
+    """COCO's figures over the shared classes: for boxes, and for masks if the model has them."""
+
+    _iou_types: Mapping[str, IouType] = {"mask": "segm", "box": "bbox"}
+
+    def __init__(self, model_categories: Categories, dataset: LabelledImages) -> None:
+        self._shared = SharedClasses(model_categories, dataset.categories)
+        self._evaluators = {
+            kind: CocoEvaluator(self._shared.categories, iou_type, dataset.area_ranges)
+            for kind, iou_type in self._iou_types.items()
+        }
+
+    def update(self, prediction: Prediction, target: Target) -> None:
+        assert prediction.instances is not None, "the model's tasks promise instances"
+        if prediction.instances.masks is None:
+            self._evaluators.pop("mask", None)
+        found = self._shared.predicted_rows(prediction.instances)
+        truth = self._shared.true_rows(target)
+        for evaluator in self._evaluators.values():
+            evaluator.update(found, truth)
+
+    def figures(self) -> dict[str, float]:
+        named: dict[str, float] = {}
+        for kind, evaluator in self._evaluators.items():
+            result = evaluator.compute()
+            named |= {f"{kind}_{name}": value for name, value in result.stats.items()}
+            named[f"{kind}_AP90"] = result.at(0.9)  # the Cascade R-CNN paper's strictest
+        return named
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        return {
+            f"{kind}_AP": evaluator.compute().per_category
+            for kind, evaluator in self._evaluators.items()
+        }
+
+    def notes(self) -> list[str]:
+        return self._shared.notes()
+
+
+class _ProposalScorer(Scorer):
+    """Average recall. Proposals have no classes: every true object counts."""
+
+    def __init__(self, dataset: LabelledImages) -> None:
+        self._recall = MaskAndBoxRecall(dataset.categories, dataset.area_ranges)
+
+    def update(self, prediction: Prediction, target: Target) -> None:
+        assert prediction.proposals is not None, "the model's tasks promise proposals"
+        self._recall.update(prediction.proposals, target)
+
+    def figures(self) -> dict[str, float]:
+        return self._recall.figures()
+
+
+# Task → scorer, built from the model's categories and the data set.
+SCORERS: Mapping[str, Callable[[Categories, LabelledImages], Scorer]] = {
+    "semantic": _SemanticScorer,
+    "instances": _InstanceScorer,
+    "proposals": lambda _, dataset: _ProposalScorer(dataset),
+}
