@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write files atomically: whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seglib.errors import SeglibError
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Fill a temporary file beside `path`, then put it in its place in one move.
+    """Write to a temporary file beside `path`, then rename it to `path`.
 
-    A reader, or a run killed at any moment, finds the old file or the new one. What fails takes
-    its temporary file with it.
+    Readers find either the old file or the new one, even if the process is killed. If `write`
+    fails, the temporary file is removed.
 
     Raises:
-        SeglibError: the folder cannot be made or written.
+        SeglibError: the folder cannot be created, or the file cannot be written.
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
@@ -37,10 +37,10 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, where there is none.
+    """Create a folder and its parents unless they exist.
 
     Raises:
-        SeglibError: a file has its name, or nothing can be made there.
+        SeglibError: a file has that name, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,4 +48,4 @@ def make_folder(folder: Path) -> None:
         raise SeglibError(f"{folder} is a file, not a folder: choose another name") from error
     except OSError as error:
         reason = error.strerror or error
-        raise SeglibError(f"cannot make the folder {folder}: {reason}") from error
+        raise SeglibError(f"cannot create the folder {folder}: {reason}") from error

@@ -1,11 +1,11 @@
 """The swap registry: every primitive the course builds, in up to three interchangeable bodies.
 
     naive    loops, for reading and for tiny inputs
-    scratch  the course's tensor form, the readable truth
-    native   the fast default (PyTorch's own where it exists, else our tuned body)
+    scratch  the course's tensor form, the readable reference
+    native   the fast default (PyTorch's own where it exists, else a tuned body)
 
 All bodies of one primitive give the same numbers, forward and backward. Models call the
-primitive; which body runs is looked up at that moment in one process-wide table:
+primitive, and each call looks up the active body in one process-wide table:
 
     with seglib.use("scratch"):          # the whole model on the course's own code
         model.predict(images)
@@ -30,8 +30,8 @@ Body = Callable[..., Any]
 Style = Literal["naive", "scratch", "native"]
 STYLES: tuple[Style, ...] = ("naive", "scratch", "native")
 
-# What every primitive can run, and what it runs now. Plain dicts, so that a lookup costs
-# well under a microsecond and torch.compile can guard on it.
+# The bodies of every primitive, and the active one. Plain dicts, so that a lookup costs well
+# under a microsecond and torch.compile can guard on it.
 _BODIES: dict[str, dict[str, Body]] = {}
 _ACTIVE: dict[str, Body] = {}
 
@@ -67,7 +67,7 @@ def primitive(
         naive: the loop form; without one the scratch form stands in.
 
     Returns:
-        a decorator that puts the dispatching function in the place of the decorated one.
+        a decorator that replaces the function by one that calls the active body.
     """
 
     def declare(native: Callable[P, R]) -> Primitive[P, R]:
@@ -92,11 +92,11 @@ def primitive(
 
 @contextmanager
 def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
-    """Run primitives with other bodies inside a `with` block; nests, and undoes itself on errors.
+    """Run primitives with other bodies inside a `with` block; blocks nest and are exception-safe.
 
     Args:
         style: "naive", "scratch" or "native", for every primitive at once.
-        replacements: name=function for single primitives; wins over `style`.
+        replacements: name=function for single primitives; takes precedence over `style`.
 
     Raises:
         SeglibError: an unknown style or primitive name, or a replacement that is not callable.
@@ -107,8 +107,8 @@ def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
     if style is not None:
         changes = {name: bodies[style] for name, bodies in _BODIES.items()}
     for name, body in replacements.items():
-        changes[name] = _student_body(name, body)
-    # Only what changes is put back: a module imported inside the block may declare more.
+        changes[name] = _guard_replacement(name, body)
+    # Only what changed is restored: a module imported inside the block may declare more.
     before = {name: _ACTIVE[name] for name in changes}
     _ACTIVE.update(changes)
     try:
@@ -124,18 +124,18 @@ def names() -> list[str]:
 
 def active(name: str) -> Body:
     """The body that primitive `name` runs at this moment."""
-    return _ACTIVE[_known(name)]
+    _check_name(name)
+    return _ACTIVE[name]
 
 
-def _known(name: str) -> str:
+def _check_name(name: str) -> None:
     if name not in _BODIES:
         raise SeglibError(f"no primitive is called {name!r}: choose one of {', '.join(names())}")
-    return name
 
 
-def _student_body(name: str, body: Body) -> Body:
-    """Guard a replacement against calling the primitive it replaces, which would never end."""
-    _known(name)
+def _guard_replacement(name: str, body: Body) -> Body:
+    """Keep a replacement from calling the primitive it replaces, which would never end."""
+    _check_name(name)
     if not callable(body):
         raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")
     if any(body is own for own in _BODIES[name].values()):

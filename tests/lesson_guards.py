@@ -1,7 +1,7 @@
-"""What every committed lesson must hold, as functions that list what is wrong with a notebook.
+"""The rules for committed lessons, as functions that list what is wrong with a notebook.
 
-CONTRIBUTING says the same in words. Each guard takes a notebook (and its name where lessons
-differ) and returns complaints, so that tests can also show that it catches what it is for.
+CONTRIBUTING states the same rules in words. Each guard takes a notebook (and its name where
+lessons differ) and returns complaints, so that tests can show that it catches violations.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from seglib.workshop.build import CELL_ID
+
 SECTIONS = ("start", "problem", "idea", "equality", "learns", "inside", "try", "summary")
-# Lesson 00 shows the course and 01 the data: nothing in them learns.
+# Lesson 00 presents the course and 01 the data: no model is trained in them.
 WITHOUT = {"00": {"equality", "learns", "inside"}, "01": {"learns"}}
 FORBIDDEN_TAGS = {"raises-exception", "nbval-skip", "nbval-raises-exception"}
 FORBIDDEN_MARKS = ("NBVAL_SKIP", "NBVAL_RAISES_EXCEPTION", "PYTEST_VALIDATE_IGNORE_OUTPUT")
-MEDIAN_LINES, MOST_LINES = 8, 25
-LARGEST = 2_000_000
-CELL_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+MEDIAN_LINES, MAX_LINES = 8, 25
+MAX_BYTES = 2_000_000
 ABSOLUTE = re.compile(
     r"(?<![\w.:/~<])/(home|Users|root|tmp|work|usr|var|opt|mnt|private)/\w|[A-Z]:\\\\?\w"
 )
@@ -29,17 +30,17 @@ WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    """The cells that run."""
+    """The code cells."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def lines_of(source: str) -> int:
-    """Lines that are not blank."""
+    """The number of lines that are not blank."""
     return sum(bool(line.strip()) for line in source.splitlines())
 
 
 def texts_of(cell: NotebookNode) -> str:
-    """Everything a reader can read in a cell's outputs."""
+    """All text in a cell's outputs."""
     parts = []
     for output in cell.get("outputs", []):
         parts.append(output.get("text", ""))
@@ -48,26 +49,26 @@ def texts_of(cell: NotebookNode) -> str:
     return "\n".join(parts)
 
 
-def executed(notebook: NotebookNode) -> list[str]:
-    """Run from top to bottom in one go, without errors, with outputs."""
+def check_run(notebook: NotebookNode) -> list[str]:
+    """Run once from top to bottom, without errors or warnings, with outputs."""
     cells = code_cells(notebook)
     counts = [cell.execution_count for cell in cells]
     bad = []
     if counts != list(range(1, len(cells) + 1)):
         bad.append(f"execution counts are {counts}, not 1…{len(cells)}: run it from a fresh kernel")
     if cells and not any(cell.outputs for cell in cells):
-        bad.append("no cell has an output: the notebook was stripped")
+        bad.append("no cell has an output: the notebook was stripped, execute it again")
     for cell in cells:
         kinds = {output.output_type for output in cell.outputs}
         if "error" in kinds:
             bad.append(f"cell {cell.id} ended with an error")
         if any(output.get("name") == "stderr" for output in cell.outputs):
-            bad.append(f"cell {cell.id} wrote to standard error: mend the warning")
+            bad.append(f"cell {cell.id} wrote to standard error: fix what causes the warning")
     return bad
 
 
-def identified(notebook: NotebookNode) -> list[str]:
-    """Explicit, unique cell ids."""
+def check_ids(notebook: NotebookNode) -> list[str]:
+    """Every cell has an explicit, unique id."""
     ids = [cell.get("id", "") for cell in notebook.cells]
     bad = [
         f"cell id {i!r} is not of the form words-with-hyphens"
@@ -77,14 +78,14 @@ def identified(notebook: NotebookNode) -> list[str]:
     return bad + [f"cell id {i!r} occurs twice" for i in sorted(set(ids)) if ids.count(i) > 1]
 
 
-def small_steps(notebook: NotebookNode) -> list[str]:
-    """Cells that a reader takes in at a glance."""
+def check_length(notebook: NotebookNode) -> list[str]:
+    """Code cells are short enough to take in at a glance."""
     counts = {cell.id: lines_of(cell.source) for cell in code_cells(notebook)}
     whole = {cell.id: len(cell.source.splitlines()) for cell in code_cells(notebook)}
     bad = [
-        f"cell {i} has {n} lines, blank ones among them, more than {MOST_LINES}"
+        f"cell {i} has {n} lines including blank ones, more than {MAX_LINES}"
         for i, n in whole.items()
-        if n > MOST_LINES
+        if n > MAX_LINES
     ]
     median = statistics.median(counts.values()) if counts else 0
     if median > MEDIAN_LINES:
@@ -92,8 +93,8 @@ def small_steps(notebook: NotebookNode) -> list[str]:
     return bad
 
 
-def described(notebook: NotebookNode) -> list[str]:
-    """Alt text for every picture, and one picture a cell, since the text is the cell's."""
+def check_alt_text(notebook: NotebookNode) -> list[str]:
+    """Every picture has alt text, and no cell more than one, since the text belongs to the cell."""
     bad = []
     for cell in code_cells(notebook):
         pictures = [
@@ -103,34 +104,34 @@ def described(notebook: NotebookNode) -> list[str]:
         if pictures and len(alt.split()) < 4:
             bad.append(f"cell {cell.id} shows a picture without alt text")
         if len(pictures) > 1:
-            bad.append(f"cell {cell.id} shows {len(pictures)} pictures; one a cell")
+            bad.append(f"cell {cell.id} shows {len(pictures)} pictures: show one per cell")
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and re.search(r"!\[\s*\]\(", cell.source):
             bad.append(f"cell {cell.id} has an image without alt text")
     return bad
 
 
-def from_pocket(notebook: NotebookNode) -> list[str]:
-    """Outputs that come from Pocket COCO, which may be shared."""
+def check_dataset(notebook: NotebookNode) -> list[str]:
+    """All outputs come from Pocket COCO, whose pictures may be published."""
     dataset = notebook.metadata.get("seglib", {}).get("dataset")
     if dataset == "pocket":
         return []
-    return [f"its outputs come from {dataset!r}: execute it with `seglib lessons run`, on pocket"]
+    return [f"its outputs come from {dataset!r}: execute it on pocket with `seglib lessons run`"]
 
 
-def portable(notebook: NotebookNode) -> list[str]:
-    """Nothing of one machine: no absolute paths, no memory addresses."""
+def check_portable(notebook: NotebookNode) -> list[str]:
+    """Nothing is specific to one machine: no absolute paths, no memory addresses."""
     bad = []
     for cell in notebook.cells:
         for text in (cell.source, texts_of(cell)):
             for pattern, what in ((ABSOLUTE, "an absolute path"), (ADDRESS, "a memory address")):
                 if found := pattern.search(text):
-                    bad.append(f"cell {cell.id} has {what}: {found.group()}…")
+                    bad.append(f"cell {cell.id} contains {what}: {found.group()}…")
     return bad
 
 
-def anatomy(notebook: NotebookNode, name: str) -> list[str]:
-    """The eight sections, in order, each a text cell that opens with its heading."""
+def check_sections(notebook: NotebookNode, name: str) -> list[str]:
+    """The eight sections are there, in order, each a text cell that begins with its heading."""
     expected = [s for s in SECTIONS if s not in WITHOUT.get(name[:2], set())]
     found = [cell.id for cell in notebook.cells if cell.id in SECTIONS]
     bad = []
@@ -146,12 +147,12 @@ def anatomy(notebook: NotebookNode, name: str) -> list[str]:
         len(re.findall(r"(?m)^# ", c.source)) for c in notebook.cells if c.cell_type == "markdown"
     )
     if titles != 1:
-        bad.append(f"it has {titles} headings of the first level, not one")
+        bad.append(f"it has {titles} first-level headings, not one")
     return bad
 
 
-def quizzed(notebook: NotebookNode) -> list[str]:
-    """A quiz of 5 to 8 questions that tests at least three objectives."""
+def check_quiz(notebook: NotebookNode) -> list[str]:
+    """The quiz has 5 to 8 questions and tests at least three objectives."""
     objectives: list[str] = []
     for cell in code_cells(notebook):
         if "quiz" in cell.metadata.get("tags", []):
@@ -159,9 +160,9 @@ def quizzed(notebook: NotebookNode) -> list[str]:
             objectives += [_objective(call) for call in calls if _name(call) == "Question"]
     bad = []
     if not 5 <= len(objectives) <= 8:
-        bad.append(f"its cells tagged quiz hold {len(objectives)} questions, not 5 to 8")
+        bad.append(f"its cells tagged quiz contain {len(objectives)} questions, not 5 to 8")
     if "" in objectives or len(set(objectives)) < 3:
-        bad.append("each question of the quiz names its objective, three or more of them")
+        bad.append("each quiz question must name its objective, at least three different ones")
     return bad
 
 
@@ -173,14 +174,14 @@ def _objective(call: ast.Call) -> str:
     return next((ast.unparse(k.value) for k in call.keywords if k.arg == "objective"), "")
 
 
-def honest(notebook: NotebookNode) -> list[str]:
-    """No way around the tests that run the notebook."""
+def check_no_bypass(notebook: NotebookNode) -> list[str]:
+    """Nothing bypasses the tests that run the notebook, and at least one output is compared."""
     bad = []
     for cell in notebook.cells:
         if tags := FORBIDDEN_TAGS & set(cell.metadata.get("tags", [])):
             bad.append(f"cell {cell.id} has the tag {', '.join(tags)}")
         if any(mark in cell.source for mark in FORBIDDEN_MARKS):
-            bad.append(f"cell {cell.id} has a comment that nbval obeys")
+            bad.append(f"cell {cell.id} has a comment that switches nbval off")
     checked = [
         c
         for c in code_cells(notebook)
@@ -191,14 +192,15 @@ def honest(notebook: NotebookNode) -> list[str]:
     return bad
 
 
-def in_step(notebook: NotebookNode, source: NotebookNode) -> list[str]:
-    """The notebook is what its text source builds: cells, ids, texts and metadata."""
+def check_source(notebook: NotebookNode, source: NotebookNode) -> list[str]:
+    """The notebook was built from its text source: same cells, ids, texts and metadata."""
     bad = []
     ours = [cell.id for cell in notebook.cells]
     theirs = [cell.id for cell in source.cells]
     if ours != theirs:
         return [
-            f"its cells are not the source's: {sorted(set(ours) ^ set(theirs)) or 'other order'}"
+            "its cells differ from the source's: "
+            f"{sorted(set(ours) ^ set(theirs)) or 'they are in another order'}"
         ]
     for cell, origin in zip(notebook.cells, source.cells, strict=True):
         same: list[tuple[str, Any, Any]] = [
@@ -212,9 +214,17 @@ def in_step(notebook: NotebookNode, source: NotebookNode) -> list[str]:
     return bad
 
 
-def all_of(notebook: NotebookNode, name: str) -> list[str]:
-    """Every guard that needs the notebook alone."""
-    guards = (executed, identified, small_steps, described, from_pocket, portable, quizzed, honest)
-    return [complaint for guard in guards for complaint in guard(notebook)] + anatomy(
-        notebook, name
+def check_all(notebook: NotebookNode, name: str) -> list[str]:
+    """All guards that need no text source."""
+    guards = (
+        check_run,
+        check_ids,
+        check_length,
+        check_alt_text,
+        check_dataset,
+        check_portable,
+        check_quiz,
+        check_no_bypass,
     )
+    complaints = [complaint for guard in guards for complaint in guard(notebook)]
+    return complaints + check_sections(notebook, name)

@@ -1,4 +1,4 @@
-"""Every assignment can be solved, is not solved by its stub, and says what is wrong."""
+"""Every assignment can be solved, its stub passes no check, and its checks say what is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from seglib.errors import SeglibError
-from seglib.workshop.assignments import build, solved, student
+from seglib.workshop.assignments import build, read_master, student_version
 from seglib.workshop.checks import run_checks
 from seglib.workshop.execute import write_notebook
 from seglib.workshop.normalise import notebook_text
@@ -28,18 +28,18 @@ def named(masters: list[Path]) -> list:
 
 @pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
 def test_the_solution_passes_every_check_and_the_stub_none(master):
-    notebook = solved(master)
+    notebook = read_master(master)
     failed = [r for r in run_checks(notebook) if r.error]
     assert not failed, f"the solution of {master.stem} fails: {failed}"
-    whole = run_checks(student(notebook, keep_hidden=True))
-    passed = [result.grade_id for result in whole if not result.error]
-    assert len(whole) >= 2
+    results = run_checks(student_version(notebook, keep_hidden=True))
+    passed = [result.grade_id for result in results if not result.error]
+    assert len(results) >= 2
     assert not passed, f"the stub of {master.stem} passes {passed}"
 
 
 @pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
 def test_every_visible_check_fails_on_the_stub(master):
-    notebook = student(solved(master))
+    notebook = student_version(read_master(master))
     visible = {cell.id for cell in notebook.cells if asserts(cell)}
     passed = [r.grade_id for r in run_checks(notebook) if r.grade_id in visible and not r.error]
     assert not passed, f"without hidden checks the stub of {master.stem} passes {passed}"
@@ -47,7 +47,7 @@ def test_every_visible_check_fails_on_the_stub(master):
 
 @pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
 def test_checks_say_what_is_wrong_and_students_see_no_solution(master):
-    notebook = student(solved(master))
+    notebook = student_version(read_master(master))
     silent = [c.id for c in notebook.cells for call in asserts(c) if not has_message(call)]
     assert not silent, f"checks of {master.stem} without a message: {silent}"
     text = notebook_text(notebook)
@@ -63,23 +63,23 @@ def test_checks_say_what_is_wrong_and_students_see_no_solution(master):
 
 
 @pytest.mark.parametrize("master", named(MASTERS))
-def test_the_table_promises_the_points_that_the_checks_give(master):
+def test_the_table_of_points_adds_up_to_what_the_checks_give(master):
     text = master.read_text(encoding="utf-8")
-    promised = re.findall(r"^# \| \d+\. .*? \| (\d+) \|", text, re.MULTILINE)
+    announced = re.findall(r"^# \| \d+\. .*? \| (\d+) \|", text, re.MULTILINE)
     given = re.findall(r'nbgrader="checks" points=(\d+)', text)
-    assert len(promised) > 1
-    assert sum(map(int, promised)) == sum(map(int, given))
+    assert len(announced) > 1
+    assert sum(map(int, announced)) == sum(map(int, given))
 
 
 @pytest.mark.parametrize("master", named(MASTERS))
-def test_the_committed_notebook_is_what_the_master_builds(master):
+def test_the_committed_notebook_is_built_from_its_master(master):
     path = LESSONS / "assignments" / f"{master.stem}.ipynb"
-    assert path.exists(), f"{path.name} is missing: seglib assignments build"
-    assert path.read_text("utf-8") == notebook_text(student(solved(master)))
+    assert path.exists(), f"{path.name} is missing: run `seglib assignments build`"
+    assert path.read_text("utf-8") == notebook_text(student_version(read_master(master)))
 
 
 def asserts(cell: NotebookNode) -> list[ast.AST]:
-    """The assertions of a graded cell: `assert` and calls of assert_close and the like."""
+    """The assertions of a graded cell: `assert` statements, calls of assert_close and similar."""
     if not cell.metadata.get("nbgrader", {}).get("grade"):
         return []
     found = []
@@ -96,14 +96,14 @@ def has_message(node: ast.AST) -> bool:
     return any(k.arg in ("msg", "err_msg") for k in getattr(node, "keywords", []))
 
 
-def test_the_students_notebook_of_the_example():
-    notebook = student(solved(EXAMPLE))
+def test_the_student_notebook_of_the_example():
+    notebook = student_version(read_master(EXAMPLE))
     cells = {cell.id: cell for cell in notebook.cells}
     assert cells["area"].source.endswith("# YOUR CODE HERE\n    raise NotImplementedError()")
     assert cells["area-checks"].source.count("assert") == 1
-    grading = cells["area-checks"].metadata["nbgrader"]
-    assert (grading["points"], grading["schema_version"]) == (2, 3)
-    assert (grading["grade"], grading["locked"], grading["solution"]) == (True, True, False)
+    role = cells["area-checks"].metadata["nbgrader"]
+    assert (role["points"], role["schema_version"]) == (2, 3)
+    assert (role["grade"], role["locked"], role["solution"]) == (True, True, False)
     assert cells["imports"].metadata["editable"] is False
     assert cells["area"].metadata["deletable"] is False
 
@@ -111,29 +111,29 @@ def test_the_students_notebook_of_the_example():
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('nbgrader="checks" points=2', 'nbgrader="checks"', "need points=N"),
-        ('nbgrader="locked"', 'nbgrader="frozen"', "nbgrader='frozen'"),
-        ('nbgrader="checks" points=1', "", "2 solution and 1 checks cells"),
+        ('nbgrader="checks" points=2', 'nbgrader="checks"', "needs points=N"),
+        ('nbgrader="locked"', 'nbgrader="frozen"', "nbgrader='frozen': choose one of solution,"),
+        ('nbgrader="checks" points=1', "", "2 solution cells and 1 checks cells"),
     ],
 )
-def test_broken_masters_are_refused(tmp_path, old, new, complaint):
+def test_malformed_masters_are_refused(tmp_path, old, new, complaint):
     master = tmp_path / "90_example.py"
     master.write_text(EXAMPLE.read_text("utf-8").replace(old, new))
     with pytest.raises(SeglibError, match=complaint):
-        solved(master)
+        read_master(master)
 
 
 def test_an_unclosed_solution_is_refused(tmp_path):
     master = tmp_path / "90_example.py"
     master.write_text(EXAMPLE.read_text("utf-8").replace("    ### END SOLUTION\n", "", 1))
     with pytest.raises(SeglibError, match="malformed: no end solution"):
-        student(solved(master))
+        student_version(read_master(master))
 
 
-def test_build_leaves_what_is_right_alone(tmp_path):
-    notebook = student(solved(EXAMPLE))
+def test_build_does_not_touch_notebooks_that_are_up_to_date(tmp_path):
+    notebook = student_version(read_master(EXAMPLE))
     assert write_notebook(notebook, tmp_path / "a.ipynb")
-    assert not write_notebook(student(solved(EXAMPLE)), tmp_path / "a.ipynb")
+    assert not write_notebook(student_version(read_master(EXAMPLE)), tmp_path / "a.ipynb")
     nbformat.validate(nbformat.read(tmp_path / "a.ipynb", 4))
-    with pytest.raises(SeglibError, match="names 0 sources"):
+    with pytest.raises(SeglibError, match="matches 0 sources"):
         build(["77"])

@@ -73,7 +73,7 @@ def test_no_page_needs_the_network(book):
     assert not bad, "\n".join(bad)
 
 
-def test_every_lesson_and_every_room_has_its_page(book):
+def test_every_lesson_and_every_package_has_its_page(book):
     for notebook in (ROOT / "lessons").glob("*.ipynb"):
         page = (book / "lessons" / f"{notebook.stem}.html").read_text("utf-8")
         alts = [
@@ -82,8 +82,8 @@ def test_every_lesson_and_every_room_has_its_page(book):
             if "mystnb" in cell.metadata
         ]
         assert page.count("<img alt=") >= 0.9 * len(alts)
-    for room in ("ops", "nn", "models", "data", "metrics", "training", "plotting", "grading"):
-        assert "sig-name" in (book / "api" / f"{room}.html").read_text("utf-8"), room
+    for name in ("ops", "nn", "models", "data", "metrics", "training", "plotting", "workshop"):
+        assert "sig-name" in (book / "api" / f"{name}.html").read_text("utf-8"), name
 
 
 @pytest.fixture(scope="module")

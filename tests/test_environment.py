@@ -1,4 +1,4 @@
-"""tools/environment.py: quick when nothing changed, and clear when it cannot do its work."""
+"""tools/environment.py does nothing when nothing changed, and explains why it fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def environment(tmp_path, monkeypatch) -> ModuleType:
-    """The script as a module, for an environment in a temporary folder, with no settings."""
+    """The script as a module, with an environment in a temporary folder and no other settings."""
     spec = importlib.util.spec_from_file_location("environment", ROOT / "tools" / "environment.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -27,7 +27,7 @@ def environment(tmp_path, monkeypatch) -> ModuleType:
 
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 14), (2, 7)])
-def test_a_python_out_of_range_is_refused(environment, monkeypatch, version):
+def test_an_unsupported_python_is_refused(environment, monkeypatch, version):
     monkeypatch.setattr(sys, "version_info", (*version, 0))
     with pytest.raises(SystemExit, match=r"needs 3\.11, 3\.12 or 3\.13"):
         environment.check_python()
@@ -46,19 +46,19 @@ def test_a_full_disk_is_refused_before_anything_is_installed(environment, monkey
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("output", "explanation"),
     [
         ("Failed to establish: NewConnectionError('...')", "check the network connection"),
         ("Temporary failure in name resolution", "check the network connection"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
-        ("ERROR: something else", "its own message is above"),
+        ("ERROR: something else", "see its own message above"),
     ],
 )
-def test_the_reason_of_a_failure_is_told(environment, said, told):
-    assert told in environment.explain(said)
+def test_the_cause_of_a_failure_is_explained(environment, output, explanation):
+    assert explanation in environment.explain(output)
 
 
-def test_nothing_happens_when_nothing_changed(environment, monkeypatch, tmp_path):
+def test_nothing_is_installed_when_nothing_changed(environment, monkeypatch, tmp_path):
     done: list[list[str]] = []
     monkeypatch.setattr(environment, "create", lambda folder: "python")
     monkeypatch.setattr(environment, "check_disk", lambda folder: None)
@@ -80,7 +80,7 @@ def test_nothing_happens_when_nothing_changed(environment, monkeypatch, tmp_path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for pip")
-def test_pips_complaint_is_shown_and_explained(environment, monkeypatch, tmp_path, capsys):
+def test_the_output_of_pip_is_shown_and_explained(environment, monkeypatch, tmp_path, capsys):
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho 'NewConnectionError: no route' >&2\nexit 1\n")
     fake.chmod(0o755)

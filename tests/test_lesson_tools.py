@@ -1,4 +1,4 @@
-"""The lessons' workshop: building from text, normalising, and nbval with our plugin."""
+"""The workshop: building notebooks from text, executing, normalising, and nbval with our plugin."""
 
 from __future__ import annotations
 
@@ -59,22 +59,22 @@ def test_build_keeps_ids_and_expands_alt_text(source):
         ('# %% id="a"\nx = 1\n\n# %% id="a"\ny = 1\n', "two cells have the id 'a'"),
     ],
 )
-def test_build_refuses_cells_without_a_proper_id(tmp_path, text, complaint):
+def test_build_refuses_cells_without_a_valid_id(tmp_path, text, complaint):
     path = tmp_path / "90_bad.py"
     path.write_text(text)
     with pytest.raises(SeglibError, match=complaint):
         build_lesson(path)
 
 
-def test_names_resolve_by_number_and_refuse_strangers(source):
+def test_names_resolve_by_number_and_unknown_ones_are_refused(source):
     folder = source.parent
     assert lesson_names(None, folder) == ["90_lesson"]
     assert lesson_names(["90", "90_lesson.ipynb"], folder) == ["90_lesson"]
-    with pytest.raises(SeglibError, match="'7' names 0 sources"):
+    with pytest.raises(SeglibError, match=r"'7' matches 0 sources in .* contains 90_lesson"):
         lesson_names(["7"], folder)
 
 
-def test_two_executions_leave_no_difference(source, tmp_path):
+def test_two_executions_give_the_same_notebook(source, tmp_path):
     texts = []
     for _ in range(2):
         notebook = execute(build_lesson(source), "90_lesson", folder=tmp_path)
@@ -97,7 +97,7 @@ def test_a_failing_cell_is_named(tmp_path):
         execute(build_lesson(path), "90_bad", folder=tmp_path)
 
 
-def test_normalise_replaces_folders_but_not_their_namesakes(tmp_path):
+def test_normalise_replaces_a_folder_but_not_one_whose_name_begins_alike(tmp_path):
     cell = nbformat.v4.new_code_cell("x", id="x")
     text = f"{tmp_path}/a.png {tmp_path}2/b.png"
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
@@ -123,7 +123,7 @@ def test_numbers_are_compared_within_the_tolerance_and_words_exactly(now, stored
 
 
 def _notebook(path: Path, *cells: tuple[str, str, dict]) -> None:
-    """Cells as (source, stored standard output, metadata)."""
+    """Write a notebook; cells are (source, stored standard output, metadata)."""
     notebook = nbformat.v4.new_notebook()
     for number, (code, printed, metadata) in enumerate(cells, 1):
         outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)] if printed else []

@@ -1,6 +1,6 @@
-"""Every committed lesson holds what CONTRIBUTING asks of it, and the guards catch what does not.
+"""Every committed lesson follows the rules of CONTRIBUTING, and the guards catch violations.
 
-That the lessons run is nbval's part (`make nbval`); here they are only read.
+The lessons are only read here; nbval runs them (`make nbval`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ SOURCES = sorted(path.stem for path in (LESSONS / "source").glob("[0-9]*.py"))
 NOTEBOOKS = sorted(path.stem for path in LESSONS.glob("*.ipynb"))
 
 
-def test_every_source_has_its_notebook_and_the_other_way_round():
+def test_every_source_has_a_notebook_and_every_notebook_a_source():
     assert SOURCES == NOTEBOOKS
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_lesson(name):
     path = LESSONS / f"{name}.ipynb"
-    assert path.stat().st_size <= guards.LARGEST, f"{name} is larger than 2 MB"
+    assert path.stat().st_size <= guards.MAX_BYTES, f"{name} is larger than 2 MB"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    complaints = guards.all_of(notebook, name)
-    complaints += guards.in_step(notebook, build_lesson(LESSONS / "source" / f"{name}.py"))
+    complaints = guards.check_all(notebook, name)
+    complaints += guards.check_source(notebook, build_lesson(LESSONS / "source" / f"{name}.py"))
     assert not complaints, f"{name}:\n  " + "\n  ".join(complaints)
 
 
@@ -38,7 +38,7 @@ PIXEL = {"image/png": "iVBORw0KGgo="}
 
 
 def _lesson() -> nbformat.NotebookNode:
-    """The smallest notebook that every guard lets pass."""
+    """The smallest notebook that passes every guard."""
     text, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     output = nbformat.v4.new_output
     cells = [text("# 90. Title", id="start")]
@@ -55,9 +55,9 @@ def _lesson() -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"seglib": {"dataset": "pocket"}})
 
 
-def test_the_guards_let_a_good_lesson_pass():
-    assert guards.all_of(_lesson(), "90_title") == []
-    assert guards.in_step(_lesson(), _lesson()) == []
+def test_a_good_lesson_passes_the_guards():
+    assert guards.check_all(_lesson(), "90_title") == []
+    assert guards.check_source(_lesson(), _lesson()) == []
 
 
 def _break(change: str) -> nbformat.NotebookNode:
@@ -79,7 +79,7 @@ def _break(change: str) -> nbformat.NotebookNode:
         ("one.source = 'x\\n' * 26", "more than 25"),
         ("one.source = two.source = 'x\\n' * 9; quiz.source += '\\n' * 4 + 'x\\n' * 4", "median"),
         ("two.metadata = {}", "without alt text"),
-        ("two.outputs *= 2", "one a cell"),
+        ("two.outputs *= 2", "one per cell"),
         ("idea.source += '\\n![](a.png)'", "image without alt text"),
         ("lesson.metadata.seglib.dataset = 'coco'", "come from 'coco'"),
         ("del lesson.metadata['seglib']", "come from None"),
@@ -87,17 +87,17 @@ def _break(change: str) -> nbformat.NotebookNode:
         ("one.outputs[0].text = '<object at 0x7f12ab34cd>'", "memory address"),
         ("lesson.cells.remove(equality)", "its sections are"),
         ("idea.source = 'no heading'", "must be text that begins"),
-        ("idea.source += '\\n# Another title'", "2 headings of the first level"),
-        ("quiz.source = 'pass'", "hold 0 questions"),
+        ("idea.source += '\\n# Another title'", "2 first-level headings"),
+        ("quiz.source = 'pass'", "contain 0 questions"),
         ("quiz.source = quiz.source.replace('1', '0')", None),
-        ("quiz.source = quiz.source.replace('objective=', 'about=')", "names its objective"),
+        ("quiz.source = quiz.source.replace('objective=', 'about=')", "must name its objective"),
         ("one.metadata = {'tags': ['raises-exception']}", "raises-exception"),
-        ("one.source = '# NBVAL_SKIP\\nx'", "nbval obeys"),
+        ("one.source = '# NBVAL_SKIP\\nx'", "switches nbval off"),
         ("one.metadata = {}", "no cell's output is compared"),
     ],
 )
 def test_the_guards_catch(change, complaint):
-    found = " · ".join(guards.all_of(_break(change), "90_title"))
+    found = " · ".join(guards.check_all(_break(change), "90_title"))
     assert (complaint in found) if complaint else (found == "")
 
 
@@ -106,15 +106,15 @@ def test_the_guards_catch(change, complaint):
     [
         ("one.source = 'print(2)'", "its text differs"),
         ("two.metadata = {}", "its metadata differs"),
-        ("lesson.cells.pop()", "cells are not the source's: ['quiz']"),
-        ("lesson.cells.reverse()", "other order"),
+        ("lesson.cells.pop()", "cells differ from the source's: ['quiz']"),
+        ("lesson.cells.reverse()", "another order"),
     ],
 )
-def test_a_notebook_out_of_step_with_its_source_is_caught(change, complaint):
-    assert complaint in " ".join(guards.in_step(_break(change), _lesson()))
+def test_a_notebook_that_differs_from_its_source_is_caught(change, complaint):
+    assert complaint in " ".join(guards.check_source(_break(change), _lesson()))
 
 
-def test_lesson_00_may_leave_out_what_it_has_not():
+def test_lesson_00_may_leave_out_three_sections():
     lesson = _break("[lesson.cells.remove(c) for c in (equality, learns, inside)]")
-    assert guards.anatomy(lesson, "00_start_here") == []
-    assert guards.anatomy(lesson, "02_convolution") != []
+    assert guards.check_sections(lesson, "00_start_here") == []
+    assert guards.check_sections(lesson, "02_convolution") != []

@@ -1,4 +1,4 @@
-"""The swap registry: nesting, undoing, refusing, and being seen by compilers and exporters."""
+"""The swap registry: nesting, restoring, refusing; compilers and exporters see the active body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.parity import assert_same
 
 
 @pytest.fixture(autouse=True)
-def registry_is_left_as_found():
+def registry_is_restored():
     before = dict(primitives._ACTIVE)
     yield
     assert before == primitives._ACTIVE
@@ -30,7 +30,7 @@ def fake_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     return torch.tensor([7])
 
 
-def test_the_course_s_primitives_are_declared() -> None:
+def test_the_primitives_of_the_course_are_declared() -> None:
     expected = "conv2d conv_transpose2d max_pool2d batch_norm bilinear_kernel box_iou mask_iou nms"
     assert {*expected.split(), "cross_entropy"} <= set(primitives.names())
 
@@ -46,7 +46,7 @@ def test_native_is_the_default_and_bodies_have_names() -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_style_takes_every_primitive(style: str) -> None:
+def test_a_style_switches_every_primitive(style: str) -> None:
     with use(style):
         for name in primitives.names():
             assert primitives.active(name) is primitives._BODIES[name][style]
@@ -65,14 +65,14 @@ def test_nesting() -> None:
     assert primitives.active("nms") is ops.nms.native
 
 
-def test_an_error_inside_undoes_the_swap() -> None:
+def test_an_error_in_the_block_undoes_the_swap() -> None:
     with pytest.raises(ZeroDivisionError), use("naive", nms=fake_nms):
         raise ZeroDivisionError
     assert primitives.active("nms") is ops.nms.native
     assert primitives.active("conv2d") is ops.conv2d.native
 
 
-def test_an_error_in_a_replacement_leaves_it_usable() -> None:
+def test_a_replacement_that_failed_once_can_be_called_again() -> None:
     failures = [ValueError("first call")]
 
     def flaky(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -124,7 +124,7 @@ def test_a_replacement_may_build_on_a_named_body_and_on_others() -> None:
         assert ops.conv2d(x, weight).item() == 4.5
 
 
-def test_a_primitive_declared_inside_a_block_stays_and_not_twice() -> None:
+def test_a_primitive_declared_inside_a_block_persists_and_cannot_be_declared_twice() -> None:
     try:
         with use("scratch"):
 
@@ -143,7 +143,7 @@ def test_a_primitive_declared_inside_a_block_stays_and_not_twice() -> None:
 
 
 class Net(nn.Module):
-    """Every layer there is, on one path."""
+    """Every kind of layer, one after another."""
 
     def __init__(self) -> None:
         super().__init__()

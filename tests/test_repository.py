@@ -1,4 +1,4 @@
-"""What is committed: small, free of this machine and of other people's photographs, documented."""
+"""The committed files: small, portable, documented, up to date, and free of real photographs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,26 @@ EVERYTHING = 150 * MEGABYTE
 LITTER = re.compile(
     r"(^|/)(__pycache__|\.ipynb_checkpoints|\.DS_Store|[^/]*\.egg-info)(/|$)|\.pyc$"
 )
-# Folders of one machine, written so that this file does not hold them itself.
+# Folders of one machine, written so that the pattern does not match this file.
 MACHINE = re.compile(r"(?<![\w.~$])/(work|root|home/\w+|Users/\w+)/(main|shared|\.venv|Desktop)\b")
 TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb", ".cfg", ".lock", ".txt", ".bib"}
 VENDORED = "book/_static/vendor/"
+# Modules that were renamed or moved, by the package they used to be in.
+FORMER_MODULES = {
+    "seglib": "lessons grading",
+    "seglib.data": "atomic",
+    "seglib.models": "config_checks deepmask_config fcn_config fcn_networks instance_targets "
+    "mask_rcnn_config rcnn_parts step_cost",
+    "seglib.nn": "box_sampling distributed geometry init patch_sampling precision reference_rules "
+    "roi_heads rpn sliding window_network",
+    "seglib.ops": "canonical graph_segmentation grouping levels linear_fits matching patches "
+    "proposals rcnn_losses region_likeness region_warp soft_margin",
+}
 
 
 @cache
 def committed() -> tuple[Path, ...]:
-    """The files that git knows, of those that are still there; without git, a skip."""
+    """The tracked files that exist; skips the test where there is no git."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(
@@ -56,12 +67,60 @@ def test_no_litter():
     assert [relative(p) for p in committed() if LITTER.search(relative(p))] == []
 
 
-def test_nothing_names_a_folder_of_one_machine():
-    bad = []
-    for path in committed():
-        if path.suffix in TEXT and not relative(path).startswith(VENDORED):
-            found = MACHINE.search(path.read_text("utf-8", errors="replace"))
-            bad += [f"{relative(path)}: {found.group()}"] if found else []
+def texts() -> list[tuple[str, str]]:
+    """Name and content of every committed text file that is not vendored."""
+    return [
+        (relative(path), path.read_text("utf-8", errors="replace"))
+        for path in committed()
+        if (path.suffix in TEXT or path.name == "Makefile")
+        and not relative(path).startswith(VENDORED)
+    ]
+
+
+def test_no_file_names_a_folder_of_one_machine():
+    bad = [f"{name}: {found.group()}" for name, text in texts() if (found := MACHINE.search(text))]
+    assert not bad, "\n".join(bad)
+
+
+def former_modules(text: str) -> list[str]:
+    """Where a text mentions a module by its former path, dotted, imported or as a file."""
+    found = []
+    for package, names in FORMER_MODULES.items():
+        module = rf"\b(?:{'|'.join(names.split())})\b"
+        dotted, folder = re.escape(package), package.replace(".", "/")
+        ways = (
+            rf"{dotted}\.{module}",
+            rf"from {dotted} import (?:\([^)]*?|[^\n(]*?){module}",
+            rf"{folder}/{module}",
+            rf"\b{folder.removeprefix('seglib/')}/{module}\.py",
+        )
+        found += [match.group() for way in ways for match in re.finditer(way, text)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from seglib.{} import build_lesson",
+        "`seglib/{}/build.py`",
+        "from seglib import metrics, {}",
+        "from seglib import (\n    metrics,\n    {},\n)",
+    ],
+)
+def test_a_former_module_is_caught(text):
+    old, new = text.format("lessons"), text.format("workshop")
+    assert len(former_modules(old)) == 1
+    assert former_modules(new) == []
+
+
+def test_no_file_mentions_a_module_by_its_former_path():
+    """The changelog lists the moves."""
+    bad = [
+        f"{name}: {found}"
+        for name, text in texts()
+        if name != "CHANGELOG.md"
+        for found in former_modules(text)
+    ]
     assert not bad, "\n".join(bad)
 
 
@@ -90,11 +149,11 @@ def test_the_lock_file_satisfies_pyproject():
         if need.name == "seglib":
             continue
         version = locked.get(canonicalize_name(need.name))
-        assert version, f"{need.name} is not in requirements.lock: make lock"
-        assert need.specifier.contains(version, prereleases=True), f"{need} but locked is {version}"
+        assert version, f"{need.name} is not in requirements.lock: run `make lock`"
+        assert need.specifier.contains(version, prereleases=True), f"{need}, but locked: {version}"
 
 
-def test_notebooks_hold_nothing_of_real_coco():
+def test_notebooks_contain_no_output_from_real_coco():
     for path in committed():
         if path.suffix == ".ipynb":
             notebook = nbformat.read(path, as_version=4)
@@ -106,7 +165,7 @@ def test_notebooks_hold_nothing_of_real_coco():
 
 
 def test_no_photographs_are_committed():
-    """Real COCO images are JPEGs named by twelve digits, or lie in folders named so."""
+    """Real COCO images are JPEGs named by twelve digits, or lie in folders such as train2017."""
     name = re.compile(r"(^|/)(COCO_)?(train|val)20\d\d|/\d{12}\.jpe?g$")
     assert [relative(p) for p in committed() if name.search(relative(p))] == []
 
@@ -136,13 +195,13 @@ def test_everything_public_is_documented():
     assert not bad, "\n".join(bad)
 
 
-def test_the_docstring_check_catches():
+def test_a_missing_docstring_is_caught():
     source = '"""M."""\nclass A:\n    "A."\n    def f(self): ...\n    def _g(self): ...\n'
     source += "def h(): ..."
     assert sorted(undocumented(ast.parse(source))) == ["f", "h"]
 
 
-def test_licences_are_there():
+def test_licences_are_included():
     assert "MIT License" in (ROOT / "LICENSE").read_text("utf-8")
     assert "CC BY 4.0" in (ROOT / "LICENSE-lessons").read_text("utf-8")
 

@@ -1,4 +1,4 @@
-"""The package without its checkout: a wheel, another folder, files from one configured address."""
+"""The installed package: a wheel, used in another folder, with files from a configured address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = checkout_root()
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder that holds the installed wheel, and the wheel's file names."""
+    """The folder where the wheel is installed, and the wheel's file names."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)]
@@ -33,7 +33,7 @@ def installed(tmp_path_factory):
 
 
 def run(target, folder, *arguments, **settings):
-    """`seglib …` from the installed wheel, in a folder that is no checkout."""
+    """Run `seglib …` from the installed wheel in a folder that is not a checkout."""
     environment = os.environ | {
         "PYTHONPATH": str(target),
         "SEGLIB_CACHE": str(folder / "cache"),
@@ -50,7 +50,7 @@ def run(target, folder, *arguments, **settings):
     )
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(installed):
+def test_the_wheel_contains_the_package_and_nothing_else(installed):
     _, names = installed
     assert "seglib/py.typed" in names
     assert "seglib/data/pocket/manifest.json" in names
@@ -67,13 +67,13 @@ def test_it_predicts_from_another_folder(installed, tmp_path):
         assert [path for path, _ in server.requests] == ["/checkpoints/fcn-8s.safetensors"]
         again = run(target, tmp_path, *arguments, SEGLIB_ASSETS_URL=server.url)
         assert again.returncode == 0, again.stderr
-        assert len(server.requests) == 1, "the second time the cached file serves"
+        assert len(server.requests) == 1, "the second time the cached file is used"
     (picture,) = (tmp_path / "results").glob("*.png")
     assert Image.open(picture).size[0] >= 120
 
 
 def test_the_package_knows_the_hash_of_every_shipped_file():
-    """So that a damaged or exchanged download is refused (tests/test_fetch.py shows how)."""
+    """A damaged or replaced download is therefore refused (tests/test_fetch.py)."""
     for name, digest in SHIPPED.items():
         file = ROOT / "data" / "checkpoints" / f"{name}.safetensors"
         assert digest == file_sha256(file), f"seglib/pretrained/shipped.py lacks the hash of {name}"

@@ -1,8 +1,8 @@
 """Build the site from the committed outputs: python tools/book.py [FOLDER]
 
-The notebooks lie outside book/, so a copy of everything is put together first, with a table
-of contents of what there is and an API page for each room of the library. Nothing is
-executed, and any warning is an error. The site is in FOLDER/html (book/_build/html).
+The notebooks lie outside book/, so everything is first copied to one folder, with a table of
+contents and an API page per package of the library. Nothing is executed, and any warning is
+an error. The site is written to FOLDER/html (book/_build/html by default).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = {
+PACKAGES = {
     "structures": "Structures",
     "primitives": "The swap registry",
     "ops": "Operations",
@@ -29,20 +29,19 @@ ROOMS = {
     "pretrained": "Pretrained",
     "plotting": "Plotting",
     "widgets": "Widgets",
-    "lessons": "Lessons' workshop",
-    "grading": "Grading",
+    "workshop": "The workshop",
 }
 
 
 def gather(source: Path) -> None:
-    """Copy the book and the notebooks to `source` and write what is generated."""
+    """Copy the book and the notebooks to `source` and add the generated pages."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "book", source, ignore=shutil.ignore_patterns("_build", "__pycache__"))
     chapters = {}
     for caption, folder in (("Lessons", "lessons"), ("Assignments", "lessons/assignments")):
         names = notebooks(ROOT / folder, source / folder)
         chapters[caption] = [f"{folder}/{name}" for name in names]
-    chapters["The library"] = [api_page(room, title, source) for room, title in ROOMS.items()]
+    chapters["The library"] = [api_page(name, title, source) for name, title in PACKAGES.items()]
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
         part["chapters"] += [{"file": page} for page in chapters.get(part["caption"], [])]
@@ -51,7 +50,7 @@ def gather(source: Path) -> None:
 
 
 def notebooks(origin: Path, target: Path) -> list[str]:
-    """Copy a folder's notebooks; their names, without suffix."""
+    """Copy a folder's notebooks and return their names, without suffix."""
     target.mkdir(parents=True, exist_ok=True)
     found = sorted(origin.glob("[0-9]*.ipynb"))
     for notebook in found:
@@ -59,22 +58,22 @@ def notebooks(origin: Path, target: Path) -> list[str]:
     return [notebook.stem for notebook in found]
 
 
-def api_page(room: str, title: str, source: Path) -> str:
-    """Write the page of one room: every module of it, by autodoc."""
+def api_page(package: str, title: str, source: Path) -> str:
+    """Write the API page of one package, with all its modules, and return its name."""
     (source / "api").mkdir(exist_ok=True)
     lines = [f"# {title}", ""]
-    for module in modules(room):
-        if module != f"seglib.{room}" or not (ROOT / "seglib" / room).is_dir():
+    for module in modules(package):
+        if module != f"seglib.{package}" or not (ROOT / "seglib" / package).is_dir():
             lines += ["", f"## {module}", ""]
         lines += ["```{eval-rst}", f".. automodule:: {module}", "```", ""]
-    (source / "api" / f"{room}.md").write_text("\n".join(lines), encoding="utf-8")
-    return f"api/{room}"
+    (source / "api" / f"{package}.md").write_text("\n".join(lines), encoding="utf-8")
+    return f"api/{package}"
 
 
-def modules(room: str) -> list[str]:
-    """The documented modules of a room: the package itself, then its files by name."""
-    file = ROOT / "seglib" / f"{room}.py"
-    files = [file] if file.exists() else sorted((ROOT / "seglib" / room).rglob("*.py"))
+def modules(package: str) -> list[str]:
+    """The documented modules of a package: the package itself, then its files by name."""
+    file = ROOT / "seglib" / f"{package}.py"
+    files = [file] if file.exists() else sorted((ROOT / "seglib" / package).rglob("*.py"))
     names = []
     for path in files:
         if path.stem == "__main__" or not ast.get_docstring(ast.parse(path.read_text("utf-8"))):
@@ -85,7 +84,7 @@ def modules(room: str) -> list[str]:
 
 
 def main() -> int:
-    """Build; the exit status of the builder."""
+    """Build the site; returns the builder's exit status."""
     output = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "book" / "_build"
     gather(output / "source")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(output / "source")]
@@ -95,7 +94,7 @@ def main() -> int:
     if status == 0:
         shutil.rmtree(output / "html", ignore_errors=True)
         shutil.move(built, output / "html")
-        print(f"the site: {output / 'html' / 'index.html'}")
+        print(f"the site is at {output / 'html' / 'index.html'}")
     return status
 
 

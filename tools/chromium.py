@@ -1,7 +1,7 @@
-"""Make sure that there is a Chromium for the browser tests; they are skipped without one.
+"""Find or install a Chromium for the browser tests, which are skipped without one.
 
 Looks for an installed browser, then tries Playwright's own download, then, as root on a
-Debian-like system, apt-get. Never fails: it says what it did.
+Debian-like system, apt-get. Never fails; prints what it did.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def find() -> str | None:
-    """The path of a browser: CHROMIUM, one on the PATH, or Playwright's own."""
+    """The path of a browser: the variable CHROMIUM, one on the PATH, or Playwright's own."""
     named = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if named:
         return named
@@ -47,7 +47,8 @@ def main() -> None:
     root_on_debian = shutil.which("apt-get") and getattr(os, "geteuid", lambda: 1)() == 0
     if not find() and root_on_debian:
         attempt("apt-get", "update") and attempt("apt-get", "install", "-y", "-q", "chromium")
-    print("browser tests use", find() or "nothing: no Chromium was found, they are skipped")
+    browser = find()
+    print(f"browser tests use {browser}" if browser else "no Chromium: browser tests are skipped")
 
 
 if __name__ == "__main__":

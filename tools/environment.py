@@ -1,9 +1,9 @@
 """Create or update the course's virtual environment: python tools/environment.py lab test
 
-Needs nothing but Python. Does nothing when the wanted extras are there and neither
-pyproject.toml nor requirements.lock has changed since. Settings come from the environment:
-VENV (the folder, .venv by default), PIP_ARGS (further arguments of every pip install) and
-TORCH_INDEX (the address of a package index from which PyTorch comes).
+Needs nothing but Python. Does nothing if the requested extras are installed and neither
+pyproject.toml nor requirements.lock has changed since. Environment variables are the settings:
+VENV (the folder, .venv by default), PIP_ARGS (further arguments for every pip install) and
+TORCH_INDEX (the package index to install PyTorch from).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def main(extras):
-    """Bring the environment up to the wanted extras."""
+    """Install what is missing for the requested extras."""
     check_python()
     folder = os.path.join(ROOT, os.environ.get("VENV") or ".venv")
     stamp = os.path.join(folder, "seglib-environment.json")
@@ -39,7 +39,7 @@ def main(extras):
 
 
 def stop(message):
-    """End with one clear line."""
+    """Exit with a one-line error message."""
     sys.exit("error: " + message)
 
 
@@ -47,13 +47,13 @@ def check_python():
     """Refuse a Python that the course does not run on."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         stop(
-            f"this is Python {VERSION}; the course needs 3.11, 3.12 or 3.13. "
-            "Name another one: make lab PYTHON=python3.12"
+            f"this is Python {VERSION}, but the course needs 3.11, 3.12 or 3.13: "
+            "choose another, as in make lab PYTHON=python3.12"
         )
 
 
 def fingerprint(folder):
-    """A hash of everything that decides what is installed, and where."""
+    """A hash of everything that determines what is installed, and where."""
     parts = [folder, VERSION, os.environ.get("PIP_ARGS", ""), os.environ.get("TORCH_INDEX", "")]
     for name in ("pyproject.toml", "requirements.lock"):
         with open(os.path.join(ROOT, name)) as file:
@@ -62,7 +62,7 @@ def fingerprint(folder):
 
 
 def read_stamp(path):
-    """What the last successful installation wrote, or an empty state."""
+    """The record of the last successful installation, or an empty one."""
     try:
         with open(path) as file:
             return json.load(file)
@@ -71,7 +71,7 @@ def read_stamp(path):
 
 
 def create(folder):
-    """Make the environment if it is missing, broken or of another Python; its interpreter."""
+    """Create the environment if missing, broken or of another Python; returns its interpreter."""
     bin_folder = "Scripts" if os.name == "nt" else "bin"
     python = os.path.join(folder, bin_folder, "python")
     version = "import sys; print('%d.%d' % sys.version_info[:2]); import pip"
@@ -84,27 +84,27 @@ def create(folder):
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", folder])
     if made.returncode:
         stop(
-            "could not create a virtual environment in " + folder + "; on Debian and Ubuntu the "
-            "package python3-venv is needed, and the folder must be writable"
+            f"could not create a virtual environment in {folder}: make sure that the folder is "
+            "writable and, on Debian and Ubuntu, that the package python3-venv is installed"
         )
     return python
 
 
 def check_disk(folder):
-    """Refuse to begin a first installation that cannot fit."""
+    """Refuse to start a first installation that would not fit on the disk."""
     if installed(folder, "torch"):
         return
     need = 3 if os.environ.get("TORCH_INDEX") else 8
     free = shutil.disk_usage(folder).free / GIGABYTE
     if free < need:
         stop(
-            f"the environment needs about {need} GB and {folder} has {free:.1f} GB free; make "
-            "room, or choose another place: make lab VENV=/path"
+            f"the environment needs about {need} GB and {folder} has {free:.1f} GB free: free "
+            "some space, or choose another folder, as in make lab VENV=/path"
         )
 
 
 def installed(folder, package):
-    """Whether a package's folder lies in the environment."""
+    """Whether a package's folder is in the environment."""
     for base, folders, _ in os.walk(os.path.join(folder, "lib" if os.name != "nt" else "Lib")):
         if os.path.basename(base) == "site-packages":
             return package in folders
@@ -112,7 +112,7 @@ def installed(folder, package):
 
 
 def install(python, extras):
-    """Install PyTorch from its own index if one is named, then the course with its extras."""
+    """Install PyTorch from its own index if one is set, then the course with its extras."""
     print(f"installing seglib[{','.join(extras)}]", flush=True)
     index = os.environ.get("TORCH_INDEX")
     if index:
@@ -126,25 +126,25 @@ def pip(python, arguments):
     command += ["--retries", "2", "--timeout", "20", "-c", "requirements.lock"]
     command += shlex.split(os.environ.get("PIP_ARGS", "")) + arguments
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    complaints = []
+    errors = []
     for line in process.stderr:
         sys.stderr.write(line)
-        complaints.append(line)
+        errors.append(line)
     if process.wait():
-        stop(explain("".join(complaints)))
+        stop(explain("".join(errors)))
 
 
-def explain(complaints):
-    """The likely reason of pip's failure, in words."""
-    if "No space left" in complaints or "Errno 28" in complaints:
-        return "the disk is full; the environment needs about 8 GB"
+def explain(errors):
+    """The likely cause of pip's failure, and what to do."""
+    if "No space left" in errors or "Errno 28" in errors:
+        return "the disk is full: free some space, the environment needs about 8 GB"
     network = ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "name resolution", "proxy")
-    if any(sign.lower() in complaints.lower() for sign in network):
+    if any(sign.lower() in errors.lower() for sign in network):
         return (
             "pip could not reach the package index: check the network connection and proxy, or "
-            "name another index: make lab PIP_ARGS='--index-url ADDRESS'"
+            "choose another index, as in make lab PIP_ARGS='--index-url ADDRESS'"
         )
-    return "pip could not install the course (its own message is above); run the command again"
+    return "pip could not install the course: see its own message above, then try again"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Write requirements.lock: the versions installed here of everything the extras need.
+"""Write requirements.lock: the installed version of every package that the extras need.
 
-Names and versions only, no addresses, so that it serves as constraints on every index,
-system and Python from 3.11 to 3.13; names that a system does not need are simply not used.
+It contains names and versions only, no addresses, so that it works as a constraints file with
+every index, system and Python from 3.11 to 3.13; packages that a system does not need are
+ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ HEADER = "# Versions the course was tested with: pip install -c requirements.loc
 
 
 def closure(name: str, extras: frozenset[str], found: dict[str, str], seen: set) -> None:
-    """Add a package and all it requires on this system to `found` (name: version)."""
+    """Add a package and everything it requires on this system to `found` (name: version)."""
     if (name, extras) in seen:
         return
     seen.add((name, extras))

@@ -14,7 +14,7 @@ def _group() -> None:
 
 @app.command()
 def build() -> None:
-    """Make the students' notebooks from the masters."""
+    """Build the student notebooks from the masters."""
     from seglib.workshop.assignments import build as build_assignments
 
     for path in build_assignments():

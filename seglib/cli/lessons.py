@@ -18,7 +18,7 @@ def _group() -> None:
 def run(
     lessons: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NN…", help="Numbers, such as 02 04; all without any."),
+        typer.Argument(metavar="NN…", help="Lesson numbers, such as 02 04; all by default."),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -26,11 +26,11 @@ def run(
             "--dataset",
             "-d",
             metavar="D",
-            help="Data for the lessons; only pocket's outputs are ever written.",
+            help="Data set for the lessons; notebooks are only replaced with pocket.",
         ),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write/--check", help="Replace the notebooks, or only execute them.")
+        bool, typer.Option("--write/--check", help="Replace the notebooks or only execute them.")
     ] = True,
 ) -> None:
     """Build the lessons from their sources and execute them."""

@@ -1,4 +1,4 @@
-"""`python -m seglib.workshop 02`: the same as `seglib lessons run 02`."""
+"""`python -m seglib.workshop 02`: like `seglib lessons run 02`, but prints a line per lesson."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Student notebooks from assignment masters, with nbgrader's own preprocessors.
+"""Build student notebooks from assignment masters, with nbgrader's own preprocessors.
 
-A master is one text file, `lessons/source/assignments/NN_name.py`, in jupytext's percent
-format. It holds tasks, solutions, visible checks and hidden checks; what students get is
-the same notebook with solutions and hidden checks taken out and the checks locked.
+A master is a text file, `lessons/source/assignments/NN_name.py`, in jupytext's percent
+format. It contains tasks, solutions, visible checks and hidden checks. The student notebook
+is the same without the solutions and hidden checks, and with the visible checks locked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ except ModuleNotFoundError as missing:  # pragma: no cover - a wheel without the
         f"assignments need the package {missing.name!r}: pip install 'seglib[grade]'"
     ) from missing
 
-# What the shorthand on a cell marker stands for: (grade, solution, locked).
+# What the shorthand on a cell marker means in nbgrader's terms: (grade, solution, locked).
 ROLES = {
     "solution": (False, True, False),
     "checks": (True, False, True),
@@ -33,10 +33,10 @@ ROLES = {
 
 
 def assignment_names(names: list[str] | None = None) -> list[str]:
-    """Resolve numbers or names of assignments; None means every one.
+    """Resolve numbers or names of assignments; None means all of them.
 
     Raises:
-        SeglibError: a name that fits no master.
+        SeglibError: a name matches no master, or several.
     """
     return lesson_names(names, lessons_folder() / "source" / "assignments")
 
@@ -45,54 +45,56 @@ def build(names: list[str] | None = None) -> list[Path]:
     """Write the student notebooks to `lessons/assignments/`.
 
     Args:
-        names: numbers or names ("02"); None means every assignment.
+        names: numbers or names ("02"); None means all assignments.
 
     Returns:
-        the files, in order; a file that is already right is left alone.
+        the files, in order; a file that is up to date is not touched.
 
     Raises:
-        SeglibError: a master with broken markers or metadata.
+        SeglibError: a master has malformed markers or metadata.
     """
     folder = lessons_folder()
     files = []
     for name in assignment_names(names):
-        master = solved(folder / "source" / "assignments" / f"{name}.py")
+        master = read_master(folder / "source" / "assignments" / f"{name}.py")
         files.append(folder / "assignments" / f"{name}.ipynb")
-        write_notebook(student(master), files[-1])
+        write_notebook(student_version(master), files[-1])
     return files
 
 
-def solved(master: Path) -> NotebookNode:
-    """The master as a notebook: solutions and hidden checks in place, metadata complete.
+def read_master(path: Path) -> NotebookNode:
+    """The master as a notebook, with solutions, hidden checks and complete nbgrader metadata.
 
     Args:
-        master: a percent-format text whose graded cells carry `nbgrader="solution"`,
+        path: a percent-format text whose graded cells are marked `nbgrader="solution"`,
             `nbgrader="checks" points=N` or `nbgrader="locked"`.
 
     Raises:
-        SeglibError: an unknown role, checks without points, fewer than two tasks.
+        SeglibError: an unknown role, checks without points, or fewer than two tasks.
     """
-    notebook = build_lesson(master)
+    notebook = build_lesson(path)
     for cell in notebook.cells:
-        _expand(cell, master.name)
+        _expand_role(cell, path.name)
     roles = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
     tasks = sum(bool(role.get("solution")) for role in roles)
     checks = sum(bool(role.get("grade")) for role in roles)
     if min(tasks, checks) < 2:
         raise SeglibError(
-            f"{master.name}: {tasks} solution and {checks} checks cells; an assignment has at "
-            "least two tasks, each with its checks"
+            f"{path.name} has {tasks} solution cells and {checks} checks cells: an assignment "
+            "needs at least two tasks, each with its checks"
         )
     return notebook
 
 
-def _expand(cell: NotebookNode, file: str) -> None:
-    """Write nbgrader's full metadata in the place of the marker's shorthand."""
+def _expand_role(cell: NotebookNode, file: str) -> None:
+    """Replace the marker's shorthand by nbgrader's full metadata."""
     role = cell.metadata.get("nbgrader")
     if role is None or isinstance(role, dict):
         return
     if role not in ROLES:
-        raise SeglibError(f"{file}: cell {cell.id!r} has nbgrader={role!r}; one of {list(ROLES)}")
+        raise SeglibError(
+            f"{file}: cell {cell.id!r} has nbgrader={role!r}: choose one of {', '.join(ROLES)}"
+        )
     grade, solution, locked = ROLES[role]
     metadata = {
         "grade": grade,
@@ -105,20 +107,20 @@ def _expand(cell: NotebookNode, file: str) -> None:
     points = cell.metadata.pop("points", None)
     if grade:
         if not isinstance(points, int) or points < 1:
-            raise SeglibError(f"{file}: the checks {cell.id!r} need points=N on their marker")
+            raise SeglibError(f"{file}: the checks cell {cell.id!r} needs points=N on its marker")
         metadata["points"] = points
     cell.metadata["nbgrader"] = metadata
 
 
-def student(master: NotebookNode, *, keep_hidden: bool = False) -> NotebookNode:
-    """What students get: stubs for solutions, checks locked, hidden checks gone.
+def student_version(master: NotebookNode, *, keep_hidden: bool = False) -> NotebookNode:
+    """The notebook for students: stubs in place of solutions, checks locked, none hidden.
 
     Args:
-        master: from `solved`; it is not changed.
-        keep_hidden: leave the hidden checks in, to test that a stub fails them too.
+        master: from `read_master`; it is not changed.
+        keep_hidden: keep the hidden checks, to test that a stub fails them too.
 
     Raises:
-        SeglibError: an unclosed or misplaced BEGIN/END marker, malformed metadata.
+        SeglibError: an unclosed or misplaced BEGIN/END marker, or malformed metadata.
     """
     notebook = copy.deepcopy(master)
     steps = [preprocessors.LockCells(), preprocessors.ClearSolutions(), preprocessors.ClearOutput()]

@@ -1,4 +1,4 @@
-"""From the text source of a lesson to an unexecuted notebook, and the names of both."""
+"""Build an unexecuted notebook from a text source, and resolve the names of lessons."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lessons_folder() -> Path:
     """The folder of the lessons: the checkout's, or `lessons` in the current folder.
 
     Raises:
-        SeglibError: neither exists; the wheel does not carry the lessons.
+        SeglibError: neither exists; the wheel does not contain the lessons.
     """
     for root in (Path(__file__).resolve().parents[2], Path.cwd()):
         if (root / "lessons" / "source").is_dir():
@@ -41,17 +41,17 @@ def lessons_folder() -> Path:
 
 
 def lesson_names(names: list[str] | None = None, folder: Path | None = None) -> list[str]:
-    """Resolve what a person typed ("02", "02_convolution") to lesson names, in order.
+    """Resolve what a user typed ("02", "02_convolution") to lesson names.
 
     Args:
-        names: numbers or names; None or an empty list means every lesson.
-        folder: where `NN_name.py` sources lie; the lessons' own `source` folder by default.
+        names: numbers or names; None or an empty list means all lessons.
+        folder: the folder of the `NN_name.py` sources; `lessons/source` by default.
 
     Returns:
         names without suffix, sorted.
 
     Raises:
-        SeglibError: a name fits no source, or more than one.
+        SeglibError: a name matches no source, or several.
     """
     folder = folder or lessons_folder() / "source"
     known = sorted(p.stem for p in folder.glob("*.py") if LESSON_NAME.fullmatch(p.stem))
@@ -63,16 +63,16 @@ def lesson_names(names: list[str] | None = None, folder: Path | None = None) -> 
 def _resolve(name: str, known: list[str], folder: Path) -> str:
     stem = Path(name).stem
     wanted = stem.zfill(2) if stem.isdigit() else stem
-    fits = [k for k in known if k == wanted or k.split("_")[0] == wanted]
-    if len(fits) != 1:
-        listed = ", ".join(known) or "none yet"
+    matches = [k for k in known if k == wanted or k.split("_")[0] == wanted]
+    if len(matches) != 1:
+        listed = ", ".join(known) or "nothing yet"
         raise SeglibError(
-            f"{name!r} names {len(fits)} sources in {folder.name}/; there are {listed}"
+            f"{name!r} matches {len(matches)} sources in {folder.name}/, which contains {listed}"
         )
-    return fits[0]
+    return matches[0]
 
 
-def source_of(name: str) -> Path:
+def source_path(name: str) -> Path:
     """The text source of a lesson."""
     return lessons_folder() / "source" / f"{name}.py"
 
@@ -80,17 +80,17 @@ def source_of(name: str) -> Path:
 def build_lesson(source: Path) -> NotebookNode:
     """Read a percent-format source into a notebook without outputs.
 
-    Shorthands on the cell marker become notebook metadata: `id="…"` the cell's id,
+    Shorthands on a cell marker become notebook metadata: `id="…"` becomes the cell's id,
     `alt="…"` the alt text of its figure (`mystnb.image.alt`).
 
     Args:
-        source: a `.py` file whose every cell marker carries an id.
+        source: a `.py` file in which every cell marker has an id.
 
     Returns:
         an nbformat 4.5 notebook with explicit cell ids and fixed metadata.
 
     Raises:
-        SeglibError: a cell without an id, or an id that is malformed or used twice.
+        SeglibError: a cell has no id, or one that is malformed or used twice.
     """
     try:
         parsed = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
@@ -107,16 +107,16 @@ def build_lesson(source: Path) -> NotebookNode:
 
 def _cell(parsed: NotebookNode, source: Path, seen: set[str]) -> NotebookNode:
     metadata: dict[str, Any] = dict(parsed.metadata)
-    metadata.pop("lines_to_next_cell", None)  # jupytext's note to itself
+    metadata.pop("lines_to_next_cell", None)  # only jupytext needs it
     cell_id = metadata.pop("id", None)
     opening = parsed.source.strip().split("\n")[0][:60]
     if not isinstance(cell_id, str) or not CELL_ID.fullmatch(cell_id):
         raise SeglibError(
             f"{source.name}: the cell that begins {opening!r} needs an id of lower-case letters, "
-            f'digits and hyphens on its marker, as in # %% id="stride-by-hand"; it has {cell_id!r}'
+            f'digits and hyphens on its marker, as in # %% id="stride-by-hand", not {cell_id!r}'
         )
     if cell_id in seen:
-        raise SeglibError(f"{source.name}: two cells have the id {cell_id!r}; rename one")
+        raise SeglibError(f"{source.name}: two cells have the id {cell_id!r}: rename one")
     seen.add(cell_id)
     if "alt" in metadata:
         metadata["mystnb"] = {"image": {"alt": metadata.pop("alt")}}

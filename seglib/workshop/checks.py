@@ -1,4 +1,4 @@
-"""Run an assignment in a fresh kernel and see which of its checks hold."""
+"""Run an assignment in a fresh kernel and report which of its checks pass."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from seglib.workshop.build import lessons_folder
-from seglib.workshop.execute import CELL_SECONDS, kernel_environment
+from seglib.workshop.execute import kernel_environment, notebook_client
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One checks cell after a run.
+    """The outcome of one checks cell.
 
     Attributes:
         grade_id: the id of the cell.
-        points: what it is worth.
-        error: "Type: message" of what it raised, or None if it passed.
+        points: what passing it is worth.
+        error: "Type: message" of the exception it raised, or None if it passed.
     """
 
     grade_id: str
@@ -29,26 +28,20 @@ class CheckResult:
 
 
 def run_checks(notebook: NotebookNode, folder: Path | None = None) -> list[CheckResult]:
-    """Execute every cell, errors included, and report the graded ones.
+    """Execute every cell, also after an error, and report the graded ones.
 
-    For notebooks one trusts (masters and stubs); grading submissions needs more.
+    Only for notebooks you trust (masters and stubs): a submission could defeat its own checks.
 
     Args:
-        notebook: from `solved` or `student`; it is not changed.
+        notebook: from `read_master` or `student_version`; it is not changed.
         folder: the kernel's working folder; `lessons/assignments` by default.
 
     Returns:
-        one CheckResult for each graded cell, in order.
+        one CheckResult per graded cell, in order.
     """
     notebook = copy.deepcopy(notebook)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        allow_errors=True,
-        extra_arguments=["--log-level=40"],
-        resources={"metadata": {"path": str(folder or lessons_folder() / "assignments")}},
-    )
+    folder = folder or lessons_folder() / "assignments"
+    client = notebook_client(notebook, folder, allow_errors=True)
     client.execute(env=kernel_environment("pocket"))
     graded = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
     return [CheckResult(c.id, c.metadata["nbgrader"]["points"], _error(c)) for c in graded]

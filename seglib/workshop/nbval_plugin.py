@@ -1,10 +1,10 @@
-"""A pytest plugin that makes nbval fit for lessons: `pytest -p seglib.workshop.nbval_plugin`.
+"""A pytest plugin that adapts nbval to the lessons: `pytest -p seglib.workshop.nbval_plugin`.
 
-nbval runs every cell of a notebook and compares text outputs exactly or not at all. This
-adds three things. A cell with `tolerance` in its metadata has its numbers compared within
-that tolerance and its words exactly. A kernel that dies, or that answers with an error but
-publishes none, fails at once and not after a timeout. And after the first failing cell the
-rest of its notebook is skipped, so that one mistake shows as one.
+nbval runs every cell of a notebook and compares its text output exactly or not at all. This
+plugin adds three things. In a cell with `tolerance` in its metadata, numbers are compared
+within that tolerance and words exactly. A kernel that dies, or that replies with an error
+without publishing it, fails the cell at once rather than after a timeout. And after the first
+failing cell the rest of the notebook is skipped, so that one mistake is reported once.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ SECONDS = pytest.StashKey[dict[str, float]]()
 
 
 class WatchedKernel(RunningKernel):
-    """nbval's kernel, watched while it works: its death ends the wait for its answer."""
+    """nbval's kernel; waiting for a reply ends when the kernel dies."""
 
     error: dict[str, Any] | None = None
 
     def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
-        """Wait for the answer to a request.
+        """Wait for the reply to a request.
 
         Raises:
             RuntimeError: the kernel died or refused the request.
-            queue.Empty: no answer within `timeout` seconds.
+            queue.Empty: no reply within `timeout` seconds.
         """
         self.error = None
         deadline = time.monotonic() + timeout if timeout else math.inf
@@ -46,22 +46,22 @@ class WatchedKernel(RunningKernel):
                 message = self.get_message(stream="shell", timeout=1)
             except Empty:
                 if not self.is_alive():
-                    raise RuntimeError("the kernel died while it ran this cell") from None
+                    raise RuntimeError("the kernel died while running this cell") from None
                 continue
             if message["parent_header"].get("msg_id") == msg_id:
-                self._judge(message["content"])
+                self._record(message["content"])
                 return
         raise Empty
 
-    def _judge(self, answer: dict[str, Any]) -> None:
-        if answer["status"] == "aborted":
+    def _record(self, reply: dict[str, Any]) -> None:
+        if reply["status"] == "aborted":
             raise RuntimeError("the kernel refused to run this cell")
-        if answer["status"] == "error":
-            self.error = answer
+        if reply["status"] == "error":
+            self.error = reply
 
 
 def text_of(outputs: list[Any]) -> str:
-    """The words and numbers of a cell's outputs: streams and plain text, no pictures."""
+    """The text of a cell's outputs: streams and plain text, without pictures and widgets."""
     parts = []
     for output in outputs:
         data = output.get("data", {})
@@ -73,34 +73,34 @@ def text_of(outputs: list[Any]) -> str:
 
 
 def difference(got: str, expected: str, tolerance: float) -> str | None:
-    """Compare two texts, numbers within a tolerance and the words between them exactly.
+    """Compare two texts: numbers within a tolerance, the words between them exactly.
 
     Args:
-        got: what the run printed.
+        got: what the cell printed in this run.
         expected: what the notebook stores.
         tolerance: relative or absolute, whichever is more forgiving.
 
     Returns:
-        what differs, in words, or None.
+        a description of the first difference, or None.
     """
     words = [" ".join(NUMBER.sub(" # ", text).split()) for text in (got, expected)]
     if words[0] != words[1]:
-        return f"the words differ: stored {words[1]!r}, now {words[0]!r}"
+        return f"the words differ: stored {words[1]!r}, got {words[0]!r}"
     pairs = zip(NUMBER.findall(got), NUMBER.findall(expected), strict=True)
     for now, stored in pairs:
         if not math.isclose(float(now), float(stored), rel_tol=tolerance, abs_tol=tolerance):
-            return f"stored {stored}, now {now}: further apart than {tolerance}"
+            return f"stored {stored}, got {now}: they differ by more than {tolerance}"
     return None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the watched kernel in the place of nbval's own."""
+    """Replace nbval's kernel by the watched one."""
     nbval.plugin.RunningKernel = WatchedKernel
     config.stash[SECONDS] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give cells with a tolerance their own comparison."""
+    """Give cells that have a tolerance their own comparison."""
     for item in items:
         if isinstance(item, IPyNbCell) and "tolerance" in item.cell.metadata:
             item.options["check"] = True
@@ -119,22 +119,22 @@ def _comparison(item: Any, tolerance: float) -> Any:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what follows a failing cell in the same notebook."""
+    """Skip the cells after a failing one in the same notebook."""
     if isinstance(item, IPyNbCell) and FIRST_FAILURE in item.parent.stash:
-        pytest.skip(f"{item.parent.stash[FIRST_FAILURE]} failed before")
+        pytest.skip(f"{item.parent.stash[FIRST_FAILURE]} failed")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a cell that was never run by its author, or whose error nbval did not see."""
+    """Fail a cell that its author never ran, or whose error nbval did not see."""
     if not isinstance(item, IPyNbCell):
         return (yield)
     if item.cell.source.strip() and item.cell.execution_count is None:
-        item.raise_cell_error("this cell has no stored run: the notebook was stripped")
+        item.raise_cell_error("this cell has no execution count: the notebook was stripped")
     result = yield
     error = getattr(item.parent.kernel, "error", None)
     if error and not item.options["check_exception"]:
-        item.raise_cell_error(f"the kernel answered {error.get('ename')}: {error.get('evalue')}")
+        item.raise_cell_error(f"the kernel reported {error.get('ename')}: {error.get('evalue')}")
     return result
 
 
@@ -142,7 +142,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember the first failing cell of each notebook, and how long each notebook runs."""
+    """Record the first failing cell of each notebook, and how long each notebook takes."""
     report = yield
     if isinstance(item, IPyNbCell):
         if report.failed:

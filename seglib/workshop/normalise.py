@@ -1,8 +1,8 @@
-"""Take out of an executed notebook what changes from one run to the next.
+"""Remove from an executed notebook what changes from one run to the next.
 
-Left are the numbers, texts and pictures. Widget models, whose ids are random, are
-renumbered in the order in which they were made; clocks, kernel versions and this
-machine's folders go.
+Numbers, text and pictures stay. Widget models, whose ids are random, are renumbered in the
+order in which they were created. Timestamps, kernel versions and the folders of this machine
+are removed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,7 @@ def normalise(notebook: NotebookNode, root: Path) -> NotebookNode:
 
     Args:
         notebook: executed, with outputs and widget state.
-        root: the folder whose name must not appear in outputs; it becomes `.`.
-
-    Returns:
-        the notebook with execution metadata removed, widget ids renumbered and paths made
-        relative.
+        root: the folder whose path must not appear in outputs; it becomes `.`.
     """
     metadata = {k: v for k, v in notebook.metadata.items() if k in ("seglib", "widgets")}
     metadata |= {"kernelspec": KERNELSPEC, "language_info": LANGUAGE}
