@@ -2,16 +2,16 @@
 # # 04. Fully convolutional networks
 #
 # A classifier looks at a picture and says one word. In this lesson you will turn such a
-# classifier, with the weights that it has, into a network that names every pixel. Two ideas do
-# it: a fully connected layer is a convolution in disguise, and the operation that carried
-# gradients *back* in lesson 02 can carry scores *up*, from a coarse map to the full picture. Then
-# you will see what this network cannot do at all, which is where the rest of the course begins.
+# classifier, weights and all, into a network that names every pixel. Two ideas do it: a fully
+# connected layer is a convolution in disguise, and the operation that carried gradients *back* in
+# lesson 02 can carry scores *up*, from a coarse map to the full picture. Then you will see what
+# this network cannot do at all, which is where the rest of the course begins.
 #
 # **You will be able to**
 #
-# 1. turn a fully connected head into convolutions with equal weights, and run it on any image
-#    size;
-# 2. compute a transposed convolution by stamping, and say why it is no inverse;
+# 1. turn a fully connected head into convolutions with the same weights, and run it on images of
+#    any size;
+# 2. compute a transposed convolution by stamping, and say why it is not an inverse;
 # 3. build the bilinear kernel, and say why training starts from it;
 # 4. add scores of stride 32, 16 and 8 with the right crops, and say what each skip brings;
 # 5. read mean IoU and pixel accuracy from a confusion matrix, and explain why a class for every
@@ -19,7 +19,7 @@
 #
 # **You need first** [lesson 02](02_convolution.ipynb) (convolution, stamping), [lesson
 # 03](03_backbones.ipynb) (stride, receptive field, "overfit one batch").
-# **Time** about 70 minutes to read, less than a minute to run.
+# **Time** about 90 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -40,14 +40,15 @@ print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure o
 # Three trained networks come with the course. They know the classes of Pocket COCO. The helpers
 # below translate their answers into the labels of your data set, by class name; on Pocket COCO
 # itself they change nothing. (If you have chosen photographs instead, expect wild guesses from
-# these three: all they have ever seen is Pocket COCO. Everything you build below works there all
-# the same.)
+# these three: Pocket COCO is all that they have ever seen. Everything that you build below works
+# there all the same.)
 
 # %% id="load-models"
 models = {name: load(f"fcn-{name}") for name in ("32s", "16s", "8s")}
-shared = models["8s"].categories.shared_with(dataset.categories)  # the model's label -> the data set's
+shared = models["8s"].categories.shared_with(dataset.categories)  # model's label -> data set's
 to_dataset = torch.zeros(256, dtype=torch.long)
-to_dataset[list(shared)] = torch.tensor(list(shared.values()))
+for ours, theirs in shared.items():
+    to_dataset[ours] = theirs
 known = torch.tensor([0, 255, *shared.values()])
 
 
@@ -60,24 +61,27 @@ def truth_of(target):
     """The true labels [H, W]; classes that the models do not know are ignored (255)."""
     return torch.where(torch.isin(target.semantic, known), target.semantic, 255)
 
-
-# %% id="first-picture" alt="An image, the label maps of FCN-32s, FCN-16s and FCN-8s, and the true map. The first is made of soft blobs; each next one follows the outlines more closely."
-def fit_to_follow(index):
-    """Many classes, and objects on about two fifths of the picture."""
-    truth = samples[index][1]
-    return len(truth_of(truth).unique()) - 20 * abs(truth.masks.any(dim=0).float().mean() - 0.4)
+# %% id="first-picture" alt="An image, the label maps of FCN-32s, FCN-16s and FCN-8s, and the true map. The first is made of large blobs; each of the next two follows the outlines more closely, and only the thinnest parts are missing from the last."
+truths = [truth_of(truth) for _, truth in samples]
+label_maps = {"8s": [answer(models["8s"], x) for x, _ in samples]}
 
 
-chosen = max(range(held_out), key=fit_to_follow)
+def good_to_show(index):
+    """Many classes, most of whose pixels FCN-8s gets right."""
+    right = (label_maps["8s"][index] == truths[index]) | (truths[index] == 255)
+    return right.float().mean() + 0.02 * len(truths[index].unique())
+
+
+chosen = max(range(held_out), key=good_to_show)
 image, target = samples[chosen]
 answers = {f"FCN-{name}": answer(model, image) for name, model in models.items()}
-plotting.score_maps(image, answers, truth_of(target), dataset.categories)
+plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# Three networks, one and the same backbone. They differ only in how they get from a coarse map of
-# scores back to pixels: the number is the stride, in pixels, of the finest map of scores that
-# takes part. Watch the outlines from FCN-32s to FCN-8s. By the end of the lesson you will have
-# built each of the steps between them.
+# Three networks with the same backbone. They differ only in how they get from a coarse map of
+# scores back to pixels: the number is the stride, in pixels, of the finest score map that takes
+# part. Watch the outlines from FCN-32s to FCN-8s. By the end of the lesson you will have built
+# each of the steps between them.
 
 # %% [markdown] id="problem"
 # ## The problem: one word for a whole picture
@@ -90,8 +94,9 @@ plotting.score_maps(image, answers, truth_of(target), dataset.categories)
 # classify the patch, and write the answer at the pixel. Ciresan and others (2012) segmented brain
 # tissue that way and won a competition with it.
 #
-# **Predict before you run:** patches of 38 × 38 pixels, one for each pixel of a 128 × 128 image.
-# How often does the network read an average pixel? About 7 times, 70 times, or 700 times?
+# **Predict before you run:** patches of 38 × 38 pixels, one at every place where a patch fits into
+# an image of 128 × 128. How often does the network read an average pixel? About 7 times, 70 times,
+# or 700 times?
 
 # %% id="sliding-cost" tags=["nbval-check-output"]
 patch, side = 38, 128
@@ -103,9 +108,9 @@ print(f"each pixel is read {windows * patch**2 / side**2:.0f} times on average")
 # Neighbouring patches share nearly all of their pixels, and the network computes the same edges
 # in them again and again. Long, Shelhamer and Darrell (2015) removed the waste and, with it, the
 # patches: their network takes the whole image at once and is trained on whole images. Nearly
-# every method on the timeline after 2015 has such a **fully convolutional network** inside.
+# every method after 2015 on the timeline has such a **fully convolutional network** inside.
 
-# %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN, 2015, is marked, in the year of VGG, after AlexNet and before Mask R-CNN and the others."
+# %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN is marked in 2015, in the same year as VGG and DeepMask, two years before Mask R-CNN."
 plotting.timeline(highlight="FCN")
 
 # %% [markdown] id="idea"
@@ -115,7 +120,7 @@ plotting.timeline(highlight="FCN")
 #
 # Start with a classifier small enough to train while you watch. It answers one question about a
 # patch of 38 × 38 pixels: does its centre lie on an annotated object? Its backbone is three times
-# convolution, ReLU, pooling; its head is fully connected.
+# convolution, ReLU and pooling; its head is fully connected.
 
 # %% id="classifier" tags=["nbval-check-output"]
 conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU(), torch.nn.MaxPool2d(2)
@@ -124,10 +129,14 @@ backbone = torch.nn.Sequential(
     conv(16, 24, 3), relu, pool,  # 18 -> 16 -> 8
     conv(24, 32, 3), relu, pool,  # 8 -> 6 -> 3
 )  # fmt: skip
-head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32 * 3 * 3, 64), relu, torch.nn.Linear(64, 2))
+head = torch.nn.Sequential(
+    torch.nn.Flatten(), torch.nn.Linear(32 * 3 * 3, 64), relu, torch.nn.Linear(64, 2)
+)
 classifier = torch.nn.Sequential(backbone, head)
 crop = image[None, :, :38, :38]
-print("patch", list(crop.shape), "-> backbone", list(backbone(crop).shape), "-> head", list(classifier(crop).shape))
+print(f"patch    {list(crop.shape)}")
+print(f"backbone {list(backbone(crop).shape)}")
+print(f"head     {list(classifier(crop).shape)}")
 
 # %% id="patches"
 def random_patches(count, images, seed):
@@ -143,22 +152,28 @@ def random_patches(count, images, seed):
 
 
 # %% id="train-classifier" tolerance=0.06
+torch.manual_seed(0)
+for layer in (*backbone, *head):
+    if hasattr(layer, "reset_parameters"):
+        layer.reset_parameters()  # so that running the cell again starts from the beginning
 practice = [dataset[i] for i in range(held_out, min(held_out + 90, len(dataset)))]
-x, y = random_patches(2400, practice, seed=0)
+patches, labels = random_patches(2400, practice, seed=0)
 optimizer = torch.optim.Adam(classifier.parameters(), lr=3e-3)
 for step in range(100):
     rows = slice(step % 50 * 48, step % 50 * 48 + 48)
-    loss = F.cross_entropy(classifier(x[rows] - 0.5), y[rows])  # colours centred on 0
+    loss = F.cross_entropy(classifier(patches[rows] - 0.5), labels[rows])  # colours centred on 0
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-x, y = random_patches(1000, samples, seed=1)
-right, share = (classifier(x - 0.5).argmax(1) == y).float().mean(), y.float().mean()
-print(f"on images it has not seen: {right:.2f} right; the same answer everywhere: {max(share, 1 - share):.2f}")
+patches, labels = random_patches(1000, samples, seed=1)
+correct = (classifier(patches - 0.5).argmax(1) == labels).float().mean()
+share = labels.float().mean()
+print(f"on images that it has not seen: {correct:.2f} right")
+print(f"always giving the same answer:  {max(share, 1 - share):.2f} right")
 
 # %% [markdown] id="naive-slide"
 # It is no genius, but it is a classifier. Now the naive way to a map: slide the window in steps
-# of 8 pixels and ask for every patch.
+# of 8 pixels and classify every patch.
 
 # %% id="slide" tags=["nbval-check-output"]
 def slide(classify, picture, window=38, stride=8):
@@ -177,7 +192,7 @@ print("score map:", list(by_patches.shape))
 
 # %% [markdown] id="any-size"
 # **Predict before you run:** the shortcut would be to give the network the whole image at once.
-# What will it say? Convolutions do not mind the size. Does the head?
+# What will happen? Convolutions do not mind the size. Does the head?
 
 # %% id="whole-image-fails"
 try:
@@ -193,9 +208,9 @@ except RuntimeError as error:
 #
 # $$ y_o = b_o + \sum_{ch}\sum_{i=0}^{2}\sum_{j=0}^{2} w_{o,(ch,i,j)}\; x_{ch,i,j} $$
 #
-# Compare with the formula of a convolution in lesson 02. It is one, with a 3 × 3 kernel over 32
-# channels, at the only place where it fits. Nothing has to be learned anew; the same 288 weights
-# of each output are read as a block of 32 × 3 × 3. The second linear layer becomes a 1 × 1
+# Compare it with the formula of a convolution in lesson 02. It is one, with a 3 × 3 kernel over 32
+# channels, at the only place where it fits. Nothing has to be learned anew: the 288 weights of
+# each output are read as a block of 32 × 3 × 3. The second linear layer becomes a 1 × 1
 # convolution.
 
 # %% id="convolutionalise"
@@ -218,9 +233,9 @@ print("at once:", list(at_once.shape), " patch by patch:", list(by_patches.shape
 print("equal:", torch.allclose(at_once, by_patches, atol=1e-4))
 
 # %% [markdown] id="convolutionalise-read"
-# One pass over the image gives the scores of all patches, equal up to rounding. Neither a new
-# weight nor a training step was needed. The **stride** of the map, 8, comes from the three
-# poolings: move one cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels.
+# One pass over the image gives the scores of all patches, equal up to rounding. It took neither a
+# new weight nor a training step. The **stride** of the map, 8, comes from the three poolings: move
+# one cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels.
 
 # %% id="work-saved" tags=["nbval-check-output"]
 from torch.utils.flop_counter import FlopCounterMode
@@ -235,12 +250,13 @@ def work(function, *arguments):
 ratio = work(slide, classifier, image) / work(dense, image[None])
 print(f"patch by patch costs {ratio:.0f} times the work, for the same {at_once[0].numel()} answers")
 
-# %% id="heat-map" alt="The image, a coarse map of 12 by 12 cells that is bright where objects are, and the true mask of all objects."
+# %% id="heat-map" alt="The image, a coarse map of 12 by 12 cells that is brightest on and around the objects and dark beside them, and the true mask of all objects."
 heat = at_once.softmax(dim=0)[1]  # [rows, columns], probability of "object"
-objects = target.masks.any(dim=0)
+bottom, right = (15 + 8 * n for n in heat.shape)  # cell 0 is centred on pixel 19 and 8 pixels wide
+objects = target.masks.any(dim=0)[15:bottom, 15:right]
 plotting.show_images(
-    [image, heat, objects[19:-19, 19:-19].float()],
-    ["the image", "the classifier's score map", "truth (where the map reaches)"],
+    [image[:, 15:bottom, 15:right], heat, objects.float()],
+    ["the image, where the map reaches", "the classifier's score map", "truth"],
     caption="A classifier of patches, run once on the whole image.",
 )
 
@@ -248,10 +264,10 @@ plotting.show_images(
 # Why only 9 times, and not hundreds? The window moved by 8 pixels at a time, so a pixel was read
 # about a dozen times instead of 730.
 #
-# Two details that you will meet again. The map is smaller than the image over 8, because a patch
-# must fit inside; FCN pads the image so that it is not. And this equality needed convolutions
-# *without* padding: a padded layer sees zeros at each patch's border, and the neighbours' pixels
-# in the large image.
+# Two details that you will meet again. The map has fewer cells than an eighth of the image's side,
+# because a patch must fit inside; FCN pads the image to make up for that. And this equality needed
+# convolutions *without* padding: a padded layer sees zeros at the border of each patch, but in the
+# whole image it sees the neighbouring pixels there.
 
 # %% [markdown] id="transposed"
 # ### Two: going up by stamping
@@ -259,8 +275,8 @@ plotting.show_images(
 # Twelve by twelve scores are not yet a label for each pixel. You need a layer that makes maps
 # *larger*. You have met one: in lesson 02 each gradient stamped the kernel onto the window that
 # it came from. As a layer of its own it is called a **transposed convolution**. Each input number
-# stamps the kernel, times its value; the stamps are `stride` apart; where they overlap, they add
-# up.
+# stamps the kernel, multiplied by its value; the stamps are `stride` apart; where they overlap,
+# they add up.
 
 # %% id="stamping-figure" alt="A 2 by 2 input, a 3 by 3 kernel, and the 5 by 5 output; the stamps of two neighbouring inputs are framed, and in the column where the frames overlap the values add up."
 small = torch.tensor([[1.0, 2], [3, 4]])
@@ -268,9 +284,9 @@ kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
 plotting.show_transposed_convolution(small, kernel, stride=2)
 
 # %% [markdown] id="stamping-read"
-# Find the two frames: the stamps of 1 and 2. Their columns overlap by one, and there the output's
-# first row holds $1 \cdot 1 + 2 \cdot 1 = 3$. **Predict before you run:** how large is the output
-# for an input of 4 × 4, kernel 4, stride 2? (The last stamp begins at $2 \cdot 3$.)
+# Find the two frames: the stamps of 1 and 2. They overlap in one column, and the first number in
+# it is $1 \cdot 1 + 2 \cdot 1 = 3$. **Predict before you run:** how large is the output for an
+# input of 4 × 4, kernel 4, stride 2? (The last stamp begins at $2 \cdot 3$.)
 
 # %% id="stamping" tags=["nbval-check-output"]
 def stamp(x, w, stride):
@@ -287,7 +303,7 @@ print("size:", list(stamp(torch.ones(4, 4), torch.ones(4, 4), stride=2).shape))
 print(stamp(small, kernel, stride=2).int())
 
 # %% [markdown] id="output-size"
-# The last stamp begins at $(n-1)\,s$ and is $k$ long; **padding** $p$ means here that $p$ rows
+# The last stamp begins at $(n-1)\,s$ and is $k$ long. **Padding** $p$ means here that $p$ rows
 # and columns are cut *off* at each border, since it undoes what padding adds in a convolution:
 #
 # $$ n_\text{out} = (n-1)\,s - 2p + k $$
@@ -300,7 +316,7 @@ def stamp_fast(x, w, stride):
     """x [..., h, w]; the same, one strided view of the output for each cell of the kernel."""
     *maps, rows, columns = x.shape
     k, reach_r, reach_c = len(w), stride * (rows - 1) + 1, stride * (columns - 1) + 1
-    y = torch.zeros(*maps, reach_r + k - 1, reach_c + k - 1)
+    y = x.new_zeros(*maps, reach_r + k - 1, reach_c + k - 1)  # of x's dtype
     for i in range(k):
         for j in range(k):
             y[..., i : i + reach_r : stride, j : j + reach_c : stride] += x * w[i, j]
@@ -311,15 +327,16 @@ a, b = torch.randn(5, 7), torch.randn(4, 4)
 print("both forms agree:", torch.allclose(stamp(a, b, 2), stamp_fast(a, b, 2), atol=1e-6))
 
 # %% id="is-backward" tags=["nbval-check-output"]
-large = torch.zeros(12, 16, requires_grad=True)  # any image that a 4×4 kernel with stride 2 turns into 5 × 7
+large = torch.zeros(12, 16, requires_grad=True)  # a 4×4 kernel with stride 2 makes it 5 × 7
 F.conv2d(large[None, None], b[None, None], stride=2)[0, 0].backward(a)
-print("same as a convolution's backward pass:", torch.allclose(large.grad, stamp_fast(a, b, 2), atol=1e-5))
+same = torch.allclose(large.grad, stamp_fast(a, b, 2), atol=1e-5)
+print("same as a convolution's backward pass:", same)
 
 # %% [markdown] id="undo"
 # #### Does it undo a convolution?
 #
-# The FCN paper calls this layer "deconvolution", and in signal processing that word means: undo a
-# convolution. **Predict before you run:** halve an image with a 4 × 4 kernel and stride 2, then
+# The FCN paper calls this layer "deconvolution", and in signal processing that word means undoing
+# a convolution. **Predict before you run:** halve an image with a 4 × 4 kernel and stride 2, then
 # apply the transposed convolution with the *same* kernel and stride. Do you get the image back?
 
 # %% id="undo-test" alt="The grey image, its half-size version, the result of the transposed convolution, as large as the image again but nearly black, and that result four times brighter: blurred."
@@ -327,20 +344,18 @@ grey = image.mean(dim=0)  # [H, W]
 blur = torch.full((1, 1, 4, 4), 1 / 16)
 half = F.conv2d(grey[None, None], blur, stride=2, padding=1)
 back = F.conv_transpose2d(half, blur, stride=2, padding=1)[0, 0]
-pictures = {"image": grey, "down": half[0, 0], "and up": back, "up, times 4": 4 * back}
-plotting.show_images(
-    list(pictures.values()),
-    [f"{name}, {m.shape[0]} × {m.shape[1]}" for name, m in pictures.items()],
-)
+stages = {"image": grey, "down": half[0, 0], "and up": back, "up, times 4": 4 * back}
+titles = [f"{name}, {m.shape[0]} × {m.shape[1]}" for name, m in stages.items()]
+plotting.show_images(list(stages.values()), titles)
 
 # %% [markdown] id="misconception-inverse"
-# The size is back, the values are not: each pixel gets four stamps of a sixteenth, which makes a
-# quarter of the brightness, and times four the picture is still blurred. **A transposed
-# convolution is no inverse.** Written as a matrix, a convolution is $y = Wx$; this layer
-# multiplies by $W^\top$, hence its name, and $W^\top W$ is not the identity. No kernel could
-# repair it: down here a quarter of the numbers is left, and the rest is gone for good. Going up,
-# the network cannot *recover* detail. It has to get it from somewhere else. Keep that in mind for
-# part three.
+# The size is back, the values are not: each pixel gets four stamps of a sixteenth each, a quarter
+# of the brightness, and even multiplied by four the picture is blurred. **A transposed convolution
+# is not an inverse.** Written as a matrix, a convolution is $y = Wx$; this layer multiplies by
+# $W^\top$, hence its name, and $W^\top W$ is not the identity. No kernel could repair it: after
+# the way down a quarter of the numbers remain, and the rest are gone for good. Going up, the
+# network cannot *recover* detail. It has to get it from somewhere else. Keep that in mind for part
+# three.
 
 # %% [markdown] id="checkerboard"
 # #### How even is the stamping?
@@ -355,20 +370,20 @@ plotting.show_checkerboard()
 # With kernel 3 some cells get one stamp, their neighbours two or four. A network would have to
 # learn weights that cancel this pattern, and often it does not: generated pictures used to show
 # checkerboards for this reason (Odena et al. 2016). With a kernel that is a multiple of the
-# stride every inner cell gets the same. FCN always takes $k = 2s$.
+# stride every inner cell gets the same number. FCN always takes $k = 2s$.
 
 # %% [markdown] id="bilinear"
 # #### The kernel to start from
 #
-# Which numbers should be in the stamp? Between two scores the map should pass over evenly:
-# half-way between a 2 and a 4 lies a 3. So the influence of a cell falls off linearly with
-# distance and reaches zero at the next cell. In one dimension that is a tent,
+# Which numbers should be in the stamp? Between two scores the map should change evenly: halfway
+# between a 2 and a 4 lies a 3. So the influence of a cell falls off linearly with distance and
+# reaches zero at the next cell. In one dimension that is a tent,
 #
 # $$ w_i = 1 - \frac{|i - c|}{s}, \qquad c = s - \tfrac12, \quad i = 0 \dots 2s-1, $$
 #
 # and in two dimensions the product of two tents: the **bilinear kernel**. Below, for $s = 4$, it
-# has 8 × 8 cells. On the right is its tent, whose sides are straight: no cell lies at the very tip,
-# so the largest weights are $1 - 0.5/4 = 0.875$, and in the kernel $0.875^2 \approx 0.77$.
+# has 8 × 8 cells. On the right is its tent, whose sides are straight. No cell lies at the very
+# tip, so the largest weights are $1 - 0.5/4 = 0.875$, and in the kernel $0.875^2 \approx 0.77$.
 
 # %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and beside it the one-dimensional tent: eight bars whose tops lie on two straight lines, from 0.125 up to 0.875 and down again."
 plotting.show_bilinear_kernel(8)
@@ -383,15 +398,16 @@ def bilinear(stride):
 enlarged = stamp_fast(heat, bilinear(8), stride=8)[4:-4, 4:-4]  # 4 pixels too many on each side
 library = F.interpolate(heat[None, None], scale_factor=8, mode="bilinear")[0, 0]
 print("size:", list(heat.shape), "->", list(enlarged.shape))
-print("equals interpolation inside:", torch.allclose(enlarged[4:-4, 4:-4], library[4:-4, 4:-4], atol=1e-5))
-print("and at the border:          ", torch.allclose(enlarged, library, atol=1e-5))
+equal = (enlarged - library).abs() < 1e-5
+print("equals interpolation inside:", bool(equal[4:-4, 4:-4].all()))
+print("and at the border:          ", bool(equal.all()))
 
 # %% [markdown] id="bilinear-read"
 # Inside it *is* bilinear interpolation. At the border it fades, because nothing beyond it sends a
 # stamp; interpolation repeats the last cell there.
 #
-# A transposed convolution is a layer like any other, its kernel can be learned. But compare what
-# it does before any learning, with random numbers, with a flat kernel, and with the tent.
+# A transposed convolution is a layer like any other, and its kernel can be learned. But compare
+# what it does before any learning, with random numbers, with a flat kernel, and with the tent.
 
 # %% id="three-starts" alt="The coarse map enlarged three times: with a random kernel it is covered by a repeated noise pattern, with a flat kernel it has blocks, with the bilinear kernel it is smooth."
 torch.manual_seed(0)
@@ -400,28 +416,29 @@ starts = {
     "flat kernel": F.pad(torch.ones(8, 8), (4, 4, 4, 4)),
     "bilinear kernel": bilinear(8),
 }
-maps = [stamp_fast(heat, w, stride=8)[4:-4, 4:-4] for w in starts.values()]
-plotting.show_images([m / m.max() for m in maps], list(starts))
+enlargements = [stamp_fast(heat, w, stride=8)[4:-4, 4:-4] for w in starts.values()]
+plotting.show_images([m / m.max() for m in enlargements], list(starts))
 
 # %% [markdown] id="start-why"
 # That is why FCN starts here: from the first step on, a good coarse map gives a reasonable fine
-# one, and the gradient goes to the scores and not into taming noise. The paper learns the × 2
-# steps further and leaves the last step fixed; the released networks keep all of them fixed, and
-# their authors saw no notable difference.
+# one, and the gradient goes into the scores and not into taming noise. In the paper the × 2 steps
+# go on learning from there and the last step stays fixed; the released networks keep all of them
+# fixed, and their authors saw no notable difference.
 
 # %% [markdown] id="skips"
 # ### Three: what a coarse map cannot say, and skips
 #
 # VGG and its kin pool five times: stride 32. **Predict before you run:** how many cells has the
 # score map of a 128 × 128 image at stride 32? And how much of the picture could a *perfect*
-# network say with it? Put the truth itself through the grid to see: down to the share that each
-# class has of a cell, up by interpolating these shares, then the largest.
+# network express with it? To see, put the truth itself through the grid: on the way down, each
+# cell keeps the share of its pixels that each class has; on the way up, these shares are
+# interpolated, and at each pixel the largest wins.
 
-# %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain and small objects are gone, at 16 shapes appear, at 8 only thin parts and corners are lost."
+# %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain, at 16 shapes appear, at 8 only thin parts, corners and notches are lost."
 from seglib.metrics.ceilings import labels_at_stride
 
-through = {f"truth at stride {s}": labels_at_stride(truth_of(target), s) for s in (32, 16, 8)}
-plotting.score_maps(image, through, truth_of(target), dataset.categories)
+through = {f"truth at stride {s}": labels_at_stride(truths[chosen], s) for s in (32, 16, 8)}
+plotting.score_maps(image, through, truths[chosen], dataset.categories)
 
 # %% [markdown] id="ceilings-read"
 # Four by four cells. At stride 32 even perfect knowledge turns into blobs, and objects smaller
@@ -430,11 +447,12 @@ plotting.score_maps(image, through, truth_of(target), dataset.categories)
 #
 # Where would finer detail come from? Not from the upsampling, as you have seen. But on its way
 # down the backbone *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
-# about classes, since their receptive field is smaller, but they know well where. So give each of
-# them a 1 × 1 convolution to class scores, and **add** the scores on the way up. These shortcuts
-# are called **skips**. FCN-32s has none and goes up by 32 in one step; FCN-16s adds the scores of
-# `pool4`, FCN-8s those of `pool4` and of `pool3`. (In the drawing `conv6` and `conv7` are VGG's
-# fully connected layers `fc6` and `fc7`, turned into convolutions as in part one.)
+# about classes, since their receptive field is smaller, but they know well where things are. So
+# give each of them a 1 × 1 convolution to class scores, and **add** the scores on the way up.
+# These shortcuts are called **skips**. FCN-32s has none and goes up by 32 in one step; FCN-16s
+# adds the scores of `pool4`, FCN-8s those of `pool4` and of `pool3`. (In the drawing `conv6` and
+# `conv7` are VGG's fully connected layers `fc6` and `fc7`, turned into convolutions as in part
+# one.)
 
 # %% id="fcn-diagram" alt="A diagram of FCN-8s: image, pool3, pool4, pool5, conv6 and conv7 in a row; below, score32 is enlarged by 2 and added to score16 from pool4, enlarged by 2 and added to score8 from pool3, then enlarged by 8 to labels."
 plotting.fcn_diagram("8s", size=128, classes=str(len(models["8s"].categories) + 1))
@@ -451,45 +469,46 @@ print(f"logits    {list(output.logits.shape)}")
 # **Predict before you run:** suppose you take the arg-max of each of these three maps *alone*.
 # Will the one of stride 8 be the best, since it is the finest?
 
-# %% id="streams-figure" alt="The arg-max of each stream of FCN-8s alone: stride 32 is coarse but mostly names the right classes, stride 16 and stride 8 are finer but patchy, with wrong classes scattered over the image; then the truth."
+# %% id="streams-figure" alt="The arg-max of each stream of FCN-8s alone: stride 32 shows three bands of scenery, stride 16 names most objects in a few large blocks, stride 8 is the finest and the patchiest, with wrong classes scattered over the objects; then the truth."
 with torch.no_grad():
     streams = fcn8([image]).scores
 alone = {f"stride {s} alone": to_dataset[v[0].argmax(dim=0)] for s, v in streams.items()}
-plotting.score_maps(image, alone, truth_of(target), dataset.categories)
+plotting.score_maps(image, alone, truths[chosen], dataset.categories)
 
 # %% [markdown] id="misconception-finest"
-# **A finer map is not a better one.** Alone, each stream is poor, and the finest is the patchiest: its
-# cells see little of the picture around them. They were trained as a *sum*, in which the coarse
-# maps vote for what is there and the fine ones correct where it ends. (The
-# legend leaves out classes with very few pixels.)
+# **A finer map is not a better one.** Alone, each stream is poor, and the finest is the patchiest:
+# its cells see little of the picture around them. They were trained as a *sum*, in which the
+# coarse maps vote for what fills a region and the finer ones correct what it holds and where it
+# ends.
 
 # %% [markdown] id="crops"
 # #### Adding maps: which cell lies on which?
 #
 # To add two maps, their cells must lie over the same pixels. A × 2 step with kernel 4 makes
 # $(n-1) \cdot 2 + 4 = 2n + 2$ cells out of $n$: **one too many on each side**. In general kernel
-# $2s$ and stride $s$ make $(n+1)\,s$ cells, an overhang of $s/2$ at each end. A `Grid` follows
-# where the cells of a map are centred; it does the bookkeeping below.
+# $2s$ and stride $s$ make $(n+1)\,s$ cells, an overhang of $s/2$ at each end. A `Grid` does the
+# bookkeeping below: it knows where in the image the cells of a map are centred, and
+# `grid.transposed(kernel, stride)` is the grid of the map after a transposed convolution.
 
 # %% id="alignment" alt="Four rows of cells over a ruler of pixels: score32 has four cells, its doubled version ten, of which the first and the last lie outside the image and are hatched; score16 has eight; their sum enlarged by 16 has 144, eight too many at each end."
 grids = fcn8.network.grids
-up = grids[32].transposed(kernel=4, stride=2)
-maps = {
+doubled_grid = grids[32].transposed(kernel=4, stride=2)
+cells_of = {
     "score32": (grids[32], 4),
-    "score32, × 2": (up, 10),
+    "score32, × 2": (doubled_grid, 10),
     "score16": (grids[16], 8),
-    "sum, × 16": (grids[16].transposed(32, 16), 144),
+    "sum, × 16": (grids[16].transposed(kernel=32, stride=16), 144),
 }
-plotting.show_alignment(maps, size=128)
+plotting.show_alignment(cells_of, size=128)
 
 # %% [markdown] id="crops-read"
 # Read it row by row. Cell 1 of the doubled map lies on cell 0 of `score16`: cut one cell at each
-# end, then add. The last step overhangs by 8 pixels at each end; cut those. That is all of an
-# FCN-16s after its backbone:
+# end, then add. The last step overhangs by 8 pixels at each end; cut those. That is all that an
+# FCN-16s does after its backbone:
 
 # %% id="fuse" tags=["nbval-check-output"]
 def enlarge(scores, stride, overhang):
-    """Scores [K, h, w], each class enlarged by itself, without the overhang at the top and left."""
+    """Scores [K, h, w], each class enlarged by itself, without the overhang at top and left."""
     return stamp_fast(scores, bilinear(stride), stride)[:, overhang:, overhang:]
 
 
@@ -499,13 +518,14 @@ def fuse_16s(score32, score16, size, cell=1):
     return enlarge(total, stride=16, overhang=8)[:, : size[0], : size[1]]  # [K, H, W]
 
 
-logits = fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128))
-print(list(logits.shape))
+fused = fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128))
+print(list(fused.shape))
 
 # %% [markdown] id="paper-crops"
 # The paper's crops have stranger numbers, 5, 9 and 31. They come from two decisions: 100 pixels
-# of padding around the image, so that its 7 × 7 kernel `fc6` fits even a small one, and no
+# of padding around the image, so that the 7 × 7 kernel of `fc6` fits even a small one, and no
 # padding in `fc6`. The same bookkeeping finds them (you may skip this until you read the paper):
+# `offset_to` counts the cells to cut off the front of one map so that it starts with another.
 
 # %% id="paper-crops-code" tags=["nbval-check-output"]
 from seglib.ops.grid import Grid
@@ -521,18 +541,21 @@ def backbone_grids(first_padding, head_kernel, head_padding):
     return {**found, 32: found[32].convolved(head_kernel, padding=head_padding)}
 
 
-g = backbone_grids(first_padding=100, head_kernel=7, head_padding=0)
-up2 = g[32].transposed(4, 2)
-up4 = up2.transposed(4, 2)
-print("pool4:", g[16].offset_to(up2), " pool3:", g[8].offset_to(up4), " image:", up4.transposed(16, 8).offset_to(Grid()))
+of_paper = backbone_grids(first_padding=100, head_kernel=7, head_padding=0)
+up2 = of_paper[32].transposed(kernel=4, stride=2)
+up4 = up2.transposed(kernel=4, stride=2)
+up32 = up4.transposed(kernel=16, stride=8)
+print("pool4:", of_paper[16].offset_to(up2))
+print("pool3:", of_paper[8].offset_to(up4))
+print("image:", up32.offset_to(Grid()))
 
 # %% [markdown] id="loss"
 # ### Four: the loss, and the score
 #
-# Training needs nothing new: at every pixel stands a small classification problem, and the loss
-# is the **mean of the cross-entropies** of all pixels. One more rule: pixels with the label 255
-# are ignored. They are regions that nobody could or would annotate: crowds in COCO, and
-# everything outside the image where a batch is padded.
+# Training needs nothing new: every pixel is a small classification problem, and the loss is the
+# **mean of the cross-entropies** of all pixels. One more rule: pixels with the label 255 are
+# ignored. They are regions that nobody could or would annotate: crowds in COCO, and everything
+# outside the image where a batch is padded.
 
 # %% id="pixel-loss" tags=["nbval-check-output"]
 def pixel_loss(logits, labels):
@@ -547,21 +570,23 @@ def pixel_loss(logits, labels):
 
 
 logits = torch.randn(4, 6, 6, requires_grad=True)
-labels = torch.randint(4, (6, 6))
-labels[:2] = 255
-print("loops equal seglib's:", torch.allclose(pixel_loss(logits, labels), ops.cross_entropy(logits[None], labels[None])))
+pixel_labels = torch.randint(4, (6, 6))
+pixel_labels[:2] = 255
+by_loops = pixel_loss(logits, pixel_labels)
+by_seglib = ops.cross_entropy(logits[None], pixel_labels[None])
+print("loops equal seglib's:", torch.allclose(by_loops, by_seglib))
 
 # %% id="ignored-gradient" tags=["nbval-check-output"]
-pixel_loss(logits, labels).backward()
-print("gradient in the ignored rows:", logits.grad[:, :2].abs().max().item())
-print("gradient elsewhere:          ", bool(logits.grad[:, 2:].abs().min() > 0))
+gradient = torch.autograd.grad(pixel_loss(logits, pixel_labels), logits)[0]  # [4, 6, 6]
+print("largest gradient in the ignored rows:", gradient[:, :2].abs().max().item())
+print("non-zero everywhere else:            ", bool((gradient[:, 2:] != 0).all()))
 
 # %% [markdown] id="ignored-read"
 # Ignored means no gradient at all: the network may answer whatever it likes there. That is not
 # the same as "background", which is an answer that can be wrong.
 #
-# (The paper adds the losses of all pixels up instead of averaging them, and takes a learning rate
-# of 1e-10 for that. With the mean, a learning rate means the same for every image size.)
+# (The paper sums the losses of all pixels instead of averaging them, and compensates with a
+# learning rate of 1e-10. With the mean, a learning rate means the same for every image size.)
 
 # %% [markdown] id="confusion"
 # #### One table, two very different scores
@@ -578,15 +603,16 @@ def confusion_loops(predicted, true, classes):
     return table
 
 
-true = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 2, 255]])
-predicted = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]])
-table = confusion_loops(predicted, true, classes=3)
-print(table)
+tiny_true = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 2, 255]])
+tiny_predicted = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]])
+tiny_table = confusion_loops(tiny_predicted, tiny_true, classes=3)
+print(tiny_table)
 
 # %% [markdown] id="confusion-read"
-# Read the last row: one pixel of class 2, and it was called 0. **Pixel accuracy** is the diagonal
-# over everything: 10 of 11. For the **IoU** of a class take its cell on the diagonal, and divide
-# by its row plus its column minus that cell, so that nothing is counted twice:
+# Read the last row: one pixel of class 2, and it was called 0. **Pixel accuracy** is the sum of
+# the diagonal over the sum of everything: 10 of 11. The **IoU** of a class is its cell on the
+# diagonal divided by its row plus its column minus that cell, which would be counted twice
+# otherwise:
 #
 # $$ \text{accuracy} = \frac{\sum_c n_{cc}}{\sum_{c,d} n_{cd}}, \qquad
 # \text{IoU}_c = \frac{n_{cc}}{\sum_d n_{cd} + \sum_d n_{dc} - n_{cc}}, \qquad
@@ -605,9 +631,9 @@ def class_iou(table):
     return true_positives / union  # nan where a class never occurs
 
 
-print("pixel accuracy", round(accuracy(table).item(), 3))
-print("IoU by class  ", [round(v, 3) for v in class_iou(table).tolist()])
-print("mean IoU      ", round(class_iou(table).nanmean().item(), 3))
+print("pixel accuracy", round(accuracy(tiny_table).item(), 3))
+print("IoU per class ", [round(v, 3) for v in class_iou(tiny_table).tolist()])
+print("mean IoU      ", round(class_iou(tiny_table).nanmean().item(), 3))
 
 # %% id="confusion-fast" tags=["nbval-check-output"]
 def confusion(predicted, true, classes):
@@ -617,22 +643,24 @@ def confusion(predicted, true, classes):
     return pairs.bincount(minlength=classes**2).reshape(classes, classes)  # [C·C] -> [C, C]
 
 
-print("fast form agrees:", torch.equal(confusion(predicted, true, 3), table))
+by_counting = confusion(tiny_predicted, tiny_true, classes=3)
+print("fast form agrees:", torch.equal(by_counting, tiny_table))
 
 # %% [markdown] id="blind"
 # Is a pixel accuracy of 90 % good? **Predict before you run.** Meet two lazy networks. The first
-# answers yes or no, "is there a such-and-such here?", for the rarest class, and always says no.
-# The second is *blind to objects*: it knows scenery perfectly (sky, grass, or "background" where
-# a data set has no scenery), and on an object it says the picture's most common scenery. What
+# has a single question to answer, "is this pixel of the rarest class?", and always says no. The
+# second is *blind to objects*: it knows scenery perfectly (sky, grass, or "background" where a
+# data set has no scenery), and on an object it gives the commonest scenery of the picture. What
 # will their accuracies be?
 
 # %% id="never" tags=["nbval-check-output"]
 classes = len(dataset.categories) + 1
 things = torch.tensor([c.label for c in dataset.categories.things])
-pixels = torch.stack([truth_of(t).flatten().bincount(minlength=256) for _, t in samples]).sum(dim=0)
+pixels = torch.stack([t.flatten().bincount(minlength=256) for t in truths]).sum(dim=0)
 rare = min(things[pixels[things] > 0].tolist(), key=lambda label: pixels[label])
 never = 1 - pixels[rare] / pixels[:255].sum()
-print(f"never saying {dataset.categories.by_label(rare).name!r}: accuracy {never:.1%}, IoU of that class 0")
+rare_name = dataset.categories.by_label(rare).name
+print(f"never saying {rare_name!r}: accuracy {never:.1%}, IoU of that class 0")
 
 # %% id="blind-test" tags=["nbval-check-output"]
 def rub_out_objects(labels):
@@ -641,15 +669,15 @@ def rub_out_objects(labels):
     return torch.where(torch.isin(labels, things), common, labels)
 
 
-truths = [truth_of(t) for _, t in samples]
-blind = sum(confusion(rub_out_objects(t).clamp(max=classes - 1), t, classes) for t in truths)
-print(f"blind to every object: accuracy {accuracy(blind):.2f}, mean IoU {class_iou(blind).nanmean():.2f}")
+blind = sum(confusion(rub_out_objects(t), t, classes) for t in truths)
+print(f"blind to every object: accuracy {accuracy(blind):.2f}", end=", ")
+print(f"mean IoU {class_iou(blind).nanmean():.2f}")
 
 # %% [markdown] id="misconception-accuracy"
-# The first network is useless and nearly perfect, the second finds not a single object and has
-# most pixels right. **Pixel accuracy flatters**, because it counts large classes more. Mean IoU
-# gives each class the same weight and punishes false alarms too. It is the number to read; when a
-# text reports accuracy alone, ask why.
+# The first network is useless and nearly perfect; the second finds not a single object and still
+# has more than half of the pixels of Pocket COCO right. **Pixel accuracy flatters**, because
+# large classes count more. Mean IoU gives each class the same weight and punishes false alarms
+# too. It is the number to read; when a text reports accuracy alone, ask why.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -662,13 +690,16 @@ print(f"blind to every object: accuracy {accuracy(blind):.2f}, mean IoU {class_i
 from seglib.nn.vgg import convolutionalize
 
 print("convolutionalize:", torch.equal(convolutionalize(fc1, kernel_size=3).weight, w1))
-print("bilinear kernel: ", all(torch.allclose(bilinear(s), ops.bilinear_kernel(2 * s)) for s in (2, 8, 16, 32)))
-x, w = torch.randn(2, 3, 5, 7, dtype=torch.float64), torch.randn(3, 4, 4, 4, dtype=torch.float64)
+tents = [torch.allclose(bilinear(s), ops.bilinear_kernel(2 * s)) for s in (2, 8, 16, 32)]
+print("bilinear kernel: ", all(tents))
+x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
+w = torch.randn(3, 4, 4, 4, dtype=torch.float64)
 native = ops.conv_transpose2d.native(x, w, stride=2, padding=1)
 for style in ("naive", "scratch"):
-    print(f"{style:7s} = native:", torch.allclose(getattr(ops.conv_transpose2d, style)(x, w, stride=2, padding=1), native))
-mine = sum(stamp_fast(x[0, c].float(), w[c, 0].float(), 2) for c in range(3))[1:-1, 1:-1]
-print("yours   = native:", torch.allclose(mine, native[0, 0].float(), atol=1e-4))
+    other = getattr(ops.conv_transpose2d, style)(x, w, stride=2, padding=1)
+    print(f"{style:7s} = native:", torch.allclose(other, native))
+yours = sum(stamp_fast(x[0, c], w[c, 0], 2) for c in range(3))[1:-1, 1:-1]
+print("yours   = native:", torch.allclose(yours, native[0, 0]))
 
 # %% [markdown] id="equality-fuse-text"
 # Now the whole way up. Give your `fuse_16s` the scores of an FCN-16s with bilinear steps, and
@@ -680,12 +711,13 @@ from seglib.models import build_model
 
 fresh = build_model("fcn", dataset.categories, variant="16s").eval()
 for layer in (fresh.network.score_fr, fresh.network.score_pool4):
-    torch.nn.init.normal_(layer.weight, std=0.1)  # they start at zero, and zeros would prove nothing
-picture = torch.rand(3, 96, 128)
+    torch.nn.init.normal_(layer.weight, std=0.1)  # they start at zero, which would prove nothing
+noise = torch.rand(3, 96, 128)
 with torch.no_grad():
-    output = fresh([picture])
-mine = fuse_16s(output.scores[32][0], output.scores[16][0], size=(96, 128))
-print("your way up = seglib's:", torch.allclose(mine, output.logits[0], atol=1e-4), list(mine.shape))
+    raw = fresh([noise])
+way_up = fuse_16s(raw.scores[32][0], raw.scores[16][0], size=(96, 128))
+print("shape:", list(way_up.shape))
+print("your way up = seglib's:", torch.allclose(way_up, raw.logits[0], atol=1e-4))
 
 # %% [markdown] id="wrong-crop-text"
 # How much does one wrong crop matter? **Predict before you run:** forget to cut the first cell
@@ -701,50 +733,51 @@ def by_hand(scores, size, cell):
     return to_dataset[fuse_16s(scores[32][0], scores[16][0], size, cell).argmax(dim=0)]
 
 
-predicted = {"32s": [answer(models["32s"], x) for x, _ in samples]}
+label_maps["32s"] = [answer(models["32s"], x) for x, _ in samples]
 with torch.no_grad():
-    streams = [models["16s"]([x]).scores for x, _ in samples]
-print(f"no skip: mean IoU {class_iou(measure(predicted['32s'])).nanmean():.2f}")
+    scores_16s = [models["16s"]([x]).scores for x, _ in samples]
+print(f"no skip: mean IoU {class_iou(measure(label_maps['32s'])).nanmean():.2f}")
 for cell in (1, 0):
-    fused = [by_hand(s, t.shape, cell) for s, t in zip(streams, truths, strict=True)]
-    print(f"crop {cell}: mean IoU {class_iou(measure(fused)).nanmean():.2f}")
+    cropped = [by_hand(s, t.shape, cell) for s, t in zip(scores_16s, truths, strict=True)]
+    print(f"crop {cell}:  mean IoU {class_iou(measure(cropped)).nanmean():.2f}")
 
 # %% [markdown] id="wrong-crop-read"
-# In Pocket COCO one cell costs most of what the skip had brought. A misaligned map is a mistake that no
-# error message tells you of. (The second line is a little below what the shipped FCN-16s reaches: it
-# has learned its × 2 step, and you used the tent.)
+# In Pocket COCO one cell costs most of what the skip had brought. A misaligned map is a mistake
+# that no error message tells you about. (The second line is a little below what the shipped
+# FCN-16s reaches: it has learned its × 2 step, and you used the tent.)
 #
-# Last, the network as a whole. `seglib`'s tests hold its backbone to torchvision's VGG-16 and its
-# crops and kernels to vectors recorded from the authors' own code. Here, run it on the course's
-# own tensor code only.
+# Last, the network as a whole. `seglib`'s tests compare its backbone with torchvision's VGG-16,
+# and its crops and kernels with values recorded from the authors' own code. Here, run it on the
+# course's own tensor code only.
 
 # %% id="scratch" tags=["nbval-check-output"]
 with torch.no_grad():
-    native = fcn8([image]).logits
+    by_native = fcn8([image]).logits
     with seglib.use("scratch"):
-        scratch = fcn8([image]).logits
-print("FCN-8s on scratch code:", torch.allclose(native, scratch, atol=1e-3))
+        by_scratch = fcn8([image]).logits
+print("FCN-8s on scratch code:", torch.allclose(by_native, by_scratch, atol=1e-3))
 
 # %% [markdown] id="learns"
 # ## It learns
 #
 # First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (about 2.5
-# million weights; its score layers start at zero) gets four images, again and again.
+# million weights; its score layers start at zero) gets the same four images again and again.
 
 # %% id="overfit" alt="The loss on one batch of four images falls from about three to near zero within forty steps." tolerance=0.15
 from seglib.training import TrainConfig, overfit, train
 
 torch.manual_seed(0)
-model = build_model("fcn", dataset.categories, dropout=0.0)
+by_heart = build_model("fcn", dataset.categories, dropout=0.0)
 few = samples[:4]
-losses = overfit(model, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
-print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+losses = overfit(by_heart, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
+print(f"{sum(p.numel() for p in by_heart.parameters()):,} parameters")
 print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="Four images, over and over")
 
-# %% id="overfit-picture" alt="One of the four images, the network's label map and the true one: nearly equal but for the thinnest parts."
-picture, truth = few[0]
-plotting.score_maps(picture, {"learned by heart": model.predict([picture])[0].semantic}, truth.semantic, dataset.categories)
+# %% id="overfit-picture" alt="One of the four images, the network's label map and the true one: alike but for the outlines and the thinnest parts."
+picture, its_target = few[0]
+learned = {"learned by heart": by_heart.predict([picture])[0].semantic}
+plotting.score_maps(picture, learned, its_target.semantic, dataset.categories)
 
 # %% [markdown] id="overfit-read"
 # It can. The parts fit together, and what is left of the error lies along the outlines and in
@@ -755,162 +788,173 @@ plotting.score_maps(picture, {"learned by heart": model.predict([picture])[0].se
 # The paper trains in stages: first the 32s, then a 16s that begins with its weights, then an 8s.
 # You can watch the last part. Take the shipped FCN-32s and add both skips with scores of zero, so
 # that the new network begins by saying what the old one says. Then train on the images that are
-# not for measuring. The 32s has not seen those either: it was trained on others.
+# not set aside for measuring. The 32s has not seen those either: it was trained on others.
 #
 # To fit into half a minute, train the score layers only and leave the backbone as it is. **Predict
-# before you run:** the backbone of a 32s never had to say anything about single pixels. Are there
-# outlines in it to be found?
+# before you run:** the backbone of a 32s never had to say anything about single pixels. Will the
+# new score layers find outlines in it?
 
 # %% id="warm-start" tags=["nbval-check-output"]
-start = load("fcn-32s", dataset.categories)
-torch.manual_seed(0)
-model = build_model("fcn", dataset.categories, variant="8s")
-model.load_coarser(start)
-old = {name for name, _ in start.named_parameters()}
-for name, parameter in model.named_parameters():
-    parameter.requires_grad_("score" in name and parameter.requires_grad)
+def warm_start(coarse):
+    """An FCN-8s that begins with the weights of `coarse`; only its score layers will learn."""
+    torch.manual_seed(0)
+    finer = build_model("fcn", dataset.categories, variant="8s")
+    finer.load_coarser(coarse)
+    for name, parameter in finer.named_parameters():
+        parameter.requires_grad_("score" in name and parameter.requires_grad)
+    return finer
+
+
+coarse = load("fcn-32s", dataset.categories)
+old = {name for name, _ in coarse.named_parameters()}
+for name, parameter in warm_start(coarse).named_parameters():
     if name not in old:
         print("new:", name, list(parameter.shape))
 
-# %% id="live" alt="The training loss over 100 steps: noisy, falling quickly in the first thirty steps and then slowly."
+# %% id="live" alt="The training loss over 100 steps: noisy, falling quickly in the first forty steps and then slowly."
+model = warm_start(coarse)
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
 config = TrainConfig(steps=100, batch_size=8, lr=1e-2, warmup=5)
 with plotting.LiveCurve(steps=config.steps, title="From 32s to 8s") as live:
     train(model, rest, config, on_step=live)
 
-# %% id="live-result" alt="The image, the label map of FCN-32s, that of the network after 100 steps, and the truth: after them the outlines follow the objects' shapes, and smaller objects appear."
-before, after = answer(models["32s"], image), model.predict([image])[0].semantic
-maps = {"FCN-32s": before, "100 steps later": after}
-plotting.score_maps(image, maps, truth_of(target), dataset.categories)
+# %% id="live-result" alt="The image, the label map of FCN-32s, that of the network after 100 steps, and the truth: after the training the outlines are closer to the objects' shapes."
+compared = {"FCN-32s": answers["FCN-32s"], "100 steps later": model.predict([image])[0].semantic}
+plotting.score_maps(image, compared, truths[chosen], dataset.categories)
 
 # %% id="live-score" tolerance=0.03
 trained = [model.predict([x])[0].semantic for x, _ in samples]
-for name, maps in (("FCN-32s", predicted["32s"]), ("100 steps later", trained)):
+for name, maps in (("FCN-32s", label_maps["32s"]), ("100 steps later", trained)):
     print(f"{name:16s} mean IoU {class_iou(measure(maps)).nanmean():.2f}")
 
 # %% [markdown] id="live-read"
-# In Pocket COCO more than a third of the way to the FCN-8s below is done in a hundred steps: the finer
-# layers of a network that only ever learned blobs do hold outlines. Borders follow the picture now;
-# a *class* that the 32s gets wrong mostly stays wrong. (On other data the classes
-# are new to the backbone too, and 100 steps are far too few.) Training the backbone along, much longer,
+# In Pocket COCO a hundred steps go more than a third of the way to the FCN-8s below: the finer
+# layers of a network that only ever learned blobs do contain outlines. Borders follow the picture
+# now; a *class* that the 32s gets wrong mostly stays wrong. (On other data the classes are new to
+# the backbone too, and 100 steps are far too few.) Training the backbone as well, for much longer,
 # brings the thin parts and the rare classes. Later the authors also trained an 8s "at once", all
 # streams from the start, with about the same result.
 #
 # ### The shipped networks
 #
-# For the three checkpoints the same was done at length. This is the course of the last one's
-# training:
+# The three checkpoints were trained in the same stages, for longer. These are the curves of the
+# last one:
 
-# %% id="shipped-curve" alt="Left, the training loss of the shipped FCN-8s falling over its steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling."
+# %% id="shipped-curve" alt="Left, the training loss of the shipped FCN-8s falling over its 2,200 steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling."
 from seglib.pretrained import record
 from seglib.training import History
 
-course = record("fcn-8s")
-ceiling = course["ceilings"]["mean_iou"]["ceiling"]
-history = History.from_dict(course["history"])
-plotting.history_curve(history, ceiling=ceiling, title="The shipped FCN-8s")
+shipped = record("fcn-8s")
+plotting.history_curve(
+    History.from_dict(shipped["history"]),
+    ceiling=shipped["ceilings"]["mean_iou"]["ceiling"],
+    title="The shipped FCN-8s",
+)
 
 # %% id="shipped-record"
 for name in ("fcn-32s", "fcn-16s", "fcn-8s"):
     noted = record(name)
+    score = noted["figures"]["mean_iou"]
     print(noted["command"])
-    print(f"  {noted['minutes']} minutes; mean IoU {noted['figures']['mean_iou']:.3f} on {noted['evaluated']}")
+    print(f"  {noted['minutes']} minutes; mean IoU {score:.3f} on {noted['evaluated']}")
 
 # %% [markdown] id="shipped-table-text"
 # Now measure them on the images of this lesson, each beside the ceiling of its stride: the truth
 # put through the grid, scored with your own functions.
 
 # %% id="shipped-table" tolerance=0.02
-for name in ("16s", "8s"):
-    predicted[name] = [answer(models[name], x) for x, _ in samples]
-tables = {name: measure(maps) for name, maps in predicted.items()}
-perfect = {name: measure([labels_at_stride(t, int(name[:-1])) for t in truths]) for name in tables}
+label_maps["16s"] = [answer(models["16s"], x) for x, _ in samples]
+tables = {name: measure(label_maps[name]) for name in ("32s", "16s", "8s")}
+perfect = {s: measure([labels_at_stride(t, int(s[:-1])) for t in truths]) for s in tables}
 print(f"{held_out} images at 128 px  mean IoU  ceiling  share  accuracy")
 for name, table in tables.items():
     ceiling, iou = (class_iou(t).nanmean().item() for t in (perfect[name], table))
     print(f"FCN-{name:14s} {iou:13.3f} {ceiling:8.3f} {iou / ceiling:6.0%} {accuracy(table):9.3f}")
 
 # %% [markdown] id="shipped-table-read"
-# Read the columns against each other. The ceiling rises with each skip, for a finer grid can say more,
-# and in Pocket COCO mean IoU rises with it. "Share" tells how much of what the form allows the network
-# reaches. And compare mean IoU with the last column: pixel accuracy is far kinder, most of all to the
-# FCN-32s, which lives on large regions.
+# Read the columns against each other. The ceiling rises with each skip, because a finer grid can
+# say more, and in Pocket COCO mean IoU rises with it. "Share" is the part of its ceiling that a
+# network reaches. And compare mean IoU with the last column: pixel accuracy is far kinder, most of
+# all to the FCN-32s, which lives on large regions.
 #
-# `seglib eval fcn` prints the same figures; check your table against the library's `evaluate`.
+# `seglib eval fcn` prints the same figures. Check your functions against the library's `evaluate`:
 
 # %% id="evaluate-check" tags=["nbval-check-output"]
 from seglib.metrics import evaluate
 
-figures = evaluate(models["8s"], dataset, limit=30).figures
-first = sum(confusion(p, t, classes) for p, t in zip(predicted["8s"][:30], truths[:30], strict=True))
-mine = {"mean_iou": class_iou(first).nanmean(), "pixel_accuracy": accuracy(first)}
-print({name: abs(figures[name] - value.item()) < 1e-6 for name, value in mine.items()})
+figures = evaluate(models["8s"], dataset, limit=held_out).figures
+own = {"mean_iou": class_iou(tables["8s"]).nanmean(), "pixel_accuracy": accuracy(tables["8s"])}
+print({name: abs(figures[name] - value.item()) < 1e-6 for name, value in own.items()})
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# Start with the confusion matrix. Each row is a true class, shared out over what was predicted.
+# Start with the confusion matrix. Each row shows, in per cent, what the pixels of one true class
+# were predicted to be.
 
-# %% id="confusion-figure" alt="A square table with a bright diagonal. The brighter cells off the diagonal lie mostly in the columns of scenery: objects are taken for what surrounds them."
+# %% id="confusion-figure" alt="A square table with a bright diagonal. The largest numbers off the diagonal stand mostly in the columns of scenery: objects are taken for what surrounds them."
 from seglib.plotting.overlays import short_name
 
 names = ["background", *(short_name(name) for name in dataset.categories.names)]
 plotting.confusion_heatmap(tables["8s"], names)
 
-# %% id="class-bars" alt="One bar for each class, sorted by IoU, each with a red mark for the ceiling of stride 8: scenery and large solid objects at the top, small and thin ones at the bottom, where the marks are lower too."
+# %% id="class-bars" alt="One bar per class, sorted by IoU, each with an orange mark for the ceiling of stride 8: sky and grass at the top, kite, person and cat at the bottom. Every bar ends short of its mark."
 by_class = dict(zip(names, class_iou(tables["8s"]).tolist(), strict=True))
 limits = dict(zip(names, class_iou(perfect["8s"]).tolist(), strict=True))
 occurring = {name: value for name, value in by_class.items() if value == value}  # nan: never there
-plotting.bars(occurring, ceiling=limits, xlabel="IoU", title="FCN-8s, IoU by class")
+plotting.bars(occurring, ceiling=limits, xlabel="IoU", title="FCN-8s, IoU per class")
 
 # %% [markdown] id="class-read"
-# The number is the bar's own, the red mark is its ceiling. Two things pull a class down. Where the
-# mark itself is low, the class is thin or small, and
-# no network with this grid could do well. Where the bar ends far from its mark, the class is
-# *confused*: look up its row in the table above.
+# Each number belongs to its bar, the orange mark is the ceiling. Two things pull a class down.
+# Where the mark itself is low, the class is thin or small, and no network with this grid could do
+# well. Where the bar ends far from its mark, the class is *confused*: in the table above, its row
+# tells what its pixels were taken for, and its column what was taken for it.
 #
 # ### Size and distance
 #
-# **Predict before you run:** of a small object's pixels, what share gets the right class? And of
+# **Predict before you run:** what share of a small object's pixels gets the right class? And of
 # a large one's? (In Pocket COCO *small* is an area below 16 × 16 pixels, four cells of stride 8,
 # and *large* begins at 40 × 40.)
 
 # %% id="by-size" alt="Bars for small, medium and large objects: the larger the object, the larger the share of its pixels that get the right class."
 found = {name: [] for name in dataset.area_ranges if name != "all"}
-for labels, (_, truth) in zip(predicted["8s"], samples, strict=True):
+for labels_8s, (_, truth) in zip(label_maps["8s"], samples, strict=True):
     for mask, label, area in zip(truth.masks, truth.labels, truth.area, strict=True):
         for name, values in found.items():
             low, high = dataset.area_ranges[name]
             if low <= area < high and label in known and mask.any():
-                values.append((labels[mask] == label).float().mean())
+                values.append((labels_8s[mask] == label).float().mean())
 shares = {f"{name} ({len(v)} objects)": sum(v).item() / len(v) for name, v in found.items() if v}
-plotting.bars(shares, ranked=False, xlabel="share of its pixels with the right class", title="By the object's size")
+title, xlabel = "By the object's size", "share of its pixels with the right class"
+plotting.bars(shares, ranked=False, xlabel=xlabel, title=title)
 
 # %% id="by-distance" tolerance=0.02
 from scipy.ndimage import distance_transform_edt
 
 wrong = {"up to 2 px": [], "2 to 6 px": [], "farther": []}
-for labels, true in zip(predicted["8s"], truths, strict=True):
-    edges = F.max_pool2d(true[None].float(), 3, 1, 1) != -F.max_pool2d(-true[None].float(), 3, 1, 1)
-    distance = torch.tensor(distance_transform_edt(~edges[0])) + 1
+for labels_8s, truth in zip(label_maps["8s"], truths, strict=True):
+    highest = F.max_pool2d(truth[None].float(), 3, stride=1, padding=1)
+    lowest = -F.max_pool2d(-truth[None].float(), 3, stride=1, padding=1)
+    distance = torch.tensor(distance_transform_edt(highest[0] == lowest[0])) + 1
     for name, near, far in zip(wrong, (0, 2, 6), (2, 6, 999), strict=True):
-        ring = (distance > near) & (distance <= far) & (true != 255)
-        wrong[name].append((labels != true)[ring])
+        ring = (distance > near) & (distance <= far) & (truth != 255)
+        wrong[name].append((labels_8s != truth)[ring])
 for name, values in wrong.items():
     values = torch.cat(values)
     print(f"{name:10s} from a border: {values.float().mean():5.1%} of {len(values):,} pixels wrong")
 
-# %% id="worst-image" alt="The image on which FCN-8s has the lowest accuracy, its label map, the truth, and a map of the wrong pixels: whole small objects are missed, and a band runs along the outlines of the others."
+# %% id="worst-image" alt="The image on which FCN-8s has the lowest accuracy, its label map, the truth, and a map of the wrong pixels: bands along the outlines, a tangle of thin strings, and a large part of one object."
 def right_share(index):
     counted = truths[index] != 255
-    return (predicted["8s"][index] == truths[index])[counted].float().mean().nan_to_num(1.0)
+    return (label_maps["8s"][index] == truths[index])[counted].float().mean().nan_to_num(1.0)
 
 
 worst = min(range(held_out), key=right_share)
-mine, true = predicted["8s"][worst], truths[worst]
-wrong_pixels = ((mine != true) & (true != 255)).float()
-pictures = [samples[worst][0], plotting.paint_labels(mine), plotting.paint_labels(true), wrong_pixels]
-plotting.show_images(pictures, ["the hardest image", "FCN-8s", "truth", "wrong pixels"])
+worst_map, worst_truth = label_maps["8s"][worst], truths[worst]
+wrong_pixels = ((worst_map != worst_truth) & (worst_truth != 255)).float()
+painted = [plotting.paint_labels(m) for m in (worst_map, worst_truth)]
+panels = [samples[worst][0], *painted, wrong_pixels]
+plotting.show_images(panels, ["the hardest image", "FCN-8s", "truth", "wrong pixels"])
 
 # %% [markdown] id="inside-read"
 # Most errors hug the outlines: a cell of 8 pixels, enlarged, cannot follow a corner or a thin
@@ -944,7 +988,7 @@ def merged(target, labels):
     return answers
 
 
-# %% id="touching-figure" alt="The image with most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
+# %% id="touching-figure" alt="The image with the most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
 def objects_of(index):
     """The true objects of classes that the models know, without crowds."""
     truth = samples[index][1]
@@ -957,19 +1001,21 @@ def lost(index, label):
 
 
 pairs = [(i, label) for i in range(held_out) for label in objects_of(i).labels.unique().tolist()]
-crowded, label = max(pairs, key=lambda pair: lost(*pair))
-picture = samples[crowded][0]
-plotting.touching_instances(picture, objects_of(crowded), truths[crowded], dataset.categories, label)
+most, their_class = max(pairs, key=lambda pair: lost(*pair))
+plotting.touching_instances(
+    samples[most][0], objects_of(most), truths[most], dataset.categories, their_class
+)
 
 # %% id="touching-count" tags=["nbval-check-output"]
-for name, maps in (("the true label map", truths), ("FCN-8s's answer", predicted["8s"])):
+for name, maps in (("the true label map", truths), ("FCN-8s's answer", label_maps["8s"])):
     together = sum((merged(objects_of(i), maps[i]) for i in range(held_out)), [])
-    print(f"{len(together)} objects, in {name} {sum(together) / len(together):.0%} share a region with another")
+    share_merged = sum(together) / len(together)
+    print(f"{name}: of {len(together)} objects {share_merged:.0%} share a region with another")
 
 # %% [markdown] id="misconception-count"
 # The figure and the first share come from the *truth*, not from a network. **Better semantic
 # segmentation does not become instance segmentation**: the output has no place to say "this
-# sheep, not that one". More training, more skips, more data: nothing helps, for two touching
+# boat, not that one". More training, more skips, more data: nothing helps, because two touching
 # objects of a class *are* one region of it. The question itself has to change, from "which class
 # is this pixel?" to "which pixels belong to this object?".
 
@@ -978,38 +1024,39 @@ for name, maps in (("the true label map", truths), ("FCN-8s's answer", predicted
 #
 # Mix the three streams of an FCN-8s with weights of your own. Can you beat 1, 1, 1? Turn off
 # stride 32: what remains of the classes? Turn off stride 8: which parts of the picture change?
-# (It is the shipped network on Pocket COCO, and on other data the one that you have just
-# trained.)
+# (On Pocket COCO this is the shipped network, on other data the one that you have just trained.)
 
 # %% id="mixer" alt="Three sliders, one for each stream's weight, above the image, the mixed label map and the truth, with the mean IoU of the mix."
-from seglib.widgets import SkipMixer
+from seglib.widgets import Option, Question, Quiz, SkipMixer
 
-mixed = fcn8 if fcn8.categories == dataset.categories else model  # the one that speaks the data set's labels
+mixed = fcn8 if fcn8.categories == dataset.categories else model  # knows the data set's labels
 with torch.no_grad():
-    streams = mixed([image]).scores
-scores = {f"stride {stride}": maps[0] for stride, maps in streams.items()}
-SkipMixer(image, scores, target.semantic, dataset.categories)
+    maps_to_mix = mixed([image]).scores
+maps_to_mix = {f"stride {stride}": maps[0] for stride, maps in maps_to_mix.items()}
+SkipMixer(image, maps_to_mix, target.semantic, dataset.categories)
 
 # %% [markdown] id="quiz-text"
 # ### Check yourself
 
 # %% id="quiz-one" tags=["quiz", "hide-input"]
-from seglib.widgets import Option, Question, Quiz
-
 head_size = Question(
-    "A classifier ends in Linear(512·7·7, 4096). As a convolution this layer has",
+    "A classifier ends in Linear(512·7·7, 4096). As a convolution this layer is",
     [
-        Option("a 1×1 kernel over 25,088 channels", feedback="That would need the 7×7 cells stacked as channels; then it could not slide."),
-        Option("a 7×7 kernel over 512 channels, 4096 of them, with the same weights", True, "Each row of the matrix, reshaped to [512, 7, 7]."),
-        Option("the same shape, but it must be trained again", feedback="Nothing is trained: the sums are the same numbers."),
+        Option("4096 kernels of 7×7 over 512 channels, with the same weights", True,
+               "Each row of the matrix, reshaped to [512, 7, 7]."),
+        Option("4096 kernels of 1×1 over 25,088 channels, with the same weights",
+               feedback="That needs the 7×7 cells stacked as channels; then it could not slide."),
+        Option("4096 kernels of 7×7 over 512 channels, which must be trained again",
+               feedback="Nothing is trained: the sums are the same numbers."),
     ],
     objective="convolutionalise",
 )
 map_size = Question(
-    "Trained on 38×38 patches, stride 8, no padding. You feed the dense form a 70×54 image. The map has",
+    "Trained on 38×38 patches, stride 8, no padding. A 70×54 image gives a map of",
     [
-        Option("8 × 6 cells", feedback="That is the image over 8: but each cell needs a whole patch inside the image."),
-        Option("1 × 1, for the head is fully connected", feedback="As a convolution the head slides to every place where it fits."),
+        Option("8 × 6 cells", feedback="70/8 and 54/8, but a cell needs a whole patch inside."),
+        Option("1 × 1 cell, because the head is fully connected",
+               feedback="As a convolution the head slides to every place where it fits."),
         Option("5 × 3 cells", True, "(70 − 38)/8 + 1 and (54 − 38)/8 + 1."),
     ],
     objective="convolutionalise",
@@ -1020,18 +1067,23 @@ Quiz([head_size, map_size], title="Heads as convolutions")
 stamping = Question(
     "Row [1, 3], kernel [1, 2, 1], stride 2, no padding. The transposed convolution gives",
     [
-        Option("[1, 2, 1, 3, 6, 3]", feedback="Those are the two stamps side by side: they start 2 apart, so they overlap by one."),
-        Option("[1, 2, 4, 6, 3]", True, "Stamps [1, 2, 1] at 0 and [3, 6, 3] at 2; they meet in the middle: 1 + 3."),
-        Option("[1, 0, 3]", feedback="That only spreads the inputs; the kernel is still to be stamped."),
+        Option("[1, 2, 1, 3, 6, 3]",
+               feedback="The two stamps side by side: but they start 2 apart, so they overlap."),
+        Option("[1, 2, 4, 6, 3]", True,
+               "Stamps [1, 2, 1] at 0 and [3, 6, 3] at 2; where they meet, 1 + 3."),
+        Option("[1, 0, 3]", feedback="That only spreads the inputs; no kernel was stamped yet."),
     ],
     objective="stamping",
 )
 inverse = Question(
     "After conv2d with stride 2, conv_transpose2d with the same kernel restores",
     [
-        Option("size and values", feedback="A quarter of the numbers is left; they cannot hold what was thrown away."),
-        Option("the values, if the kernel is bilinear", feedback="Then it interpolates smoothly: detail stays lost."),
-        Option("the size, but not the values", True, "It multiplies by the transposed matrix, not by the inverse."),
+        Option("the size, but not the values", True,
+               "It multiplies by the transposed matrix, not by the inverse."),
+        Option("the size and the values",
+               feedback="A quarter of the numbers remain; they cannot hold what was thrown away."),
+        Option("the values, if the kernel is bilinear",
+               feedback="Then it interpolates smoothly: detail stays lost."),
     ],
     objective="no inverse",
 )
@@ -1041,29 +1093,33 @@ Quiz([stamping, inverse], title="Going up")
 tent = Question(
     "Why does FCN start its upsampling from bilinear kernels?",
     [
-        Option("They make the layer an inverse of pooling", feedback="Nothing brings back what pooling dropped."),
-        Option("The maps are interpolated sensibly from the first step, so learning can go into the scores", True),
-        Option("Other kernels cannot be learned", feedback="They can; the start only spares the network from having to."),
+        Option("They make the layer an inverse of pooling, so that no detail is lost",
+               feedback="Nothing brings back what pooling dropped."),
+        Option("Other kernels cannot be learned by gradient descent",
+               feedback="They can; the start only spares the network from having to."),
+        Option("They interpolate sensibly from the first step", True,
+               "So the gradient goes into the scores and not into taming noise."),
     ],
     objective="bilinear",
 )
 crops = Question(
-    "A score map of 6 cells is enlarged with kernel 4, stride 2, no padding, and added to a skip of 12 cells. Crop",
+    "6 cells are enlarged (kernel 4, stride 2) and added to a skip of 12 cells. Crop",
     [
-        Option("two cells at the end", feedback="One of them juts out at the front; cut at the end only, the sum would be shifted."),
+        Option("two cells at the end",
+               feedback="One of them juts out at the front; the sum would be shifted by it."),
         Option("one cell at each end", True, "(6 − 1)·2 + 4 = 14: one too many on either side."),
-        Option("nothing: 6·2 = 12", feedback="(n − 1)·s + k = 14, not 12."),
+        Option("nothing, because 6·2 = 12", feedback="(n − 1)·s + k = 14, not 12."),
     ],
     objective="skips",
 )
 Quiz([tent, crops], title="Kernels and crops")
 
 # %% id="quiz-four" tags=["quiz", "hide-input"]
-scores = Question(
-    "100 pixels: 90 of background, all right, and 10 of a cat, of which 5 are found. Pixel accuracy and IoU of cat:",
+two_scores = Question(
+    "90 pixels of background, all right; 10 of a cat, 5 of them found. Accuracy and IoU of cat:",
     [
-        Option("0.95 and 0.95", feedback="IoU looks at the cat's row and column alone."),
         Option("0.95 and 0.50", True, "95 of 100; 5 / (10 + 5 − 5)."),
+        Option("0.95 and 0.95", feedback="IoU looks at the cat's row and column alone."),
         Option("0.50 and 0.50", feedback="Accuracy counts all pixels: 90 + 5 are right."),
     ],
     objective="scores",
@@ -1072,12 +1128,14 @@ counting = Question(
     "Five sheep stand side by side and touch. A perfect semantic label map shows",
     [
         Option("five regions", feedback="Their pixels all say 'sheep' and are connected."),
-        Option("one region, but an 8s with finer skips would separate them", feedback="Finer pixels still say the same class on both sides of the border."),
-        Option("one region, and no training changes that", True, "The output has no place for 'which sheep'."),
+        Option("one region, but an 8s with finer skips would separate them",
+               feedback="Finer pixels still say the same class on both sides of the border."),
+        Option("one region, and no training changes that", True,
+               "The output has no place for 'which sheep'."),
     ],
     objective="instances",
 )
-Quiz([scores, counting], title="Reading the result")
+Quiz([two_scores, counting], title="Reading the result")
 
 # %% [markdown] id="assignment"
 # ### Your turn
@@ -1096,15 +1154,15 @@ Quiz([scores, counting], title="Reading the result")
 #   interpolates, which is a good start.
 # - Coarse maps know what, fine ones where. Skips add their scores, cell on cell: with $k = 2s$
 #   the overhang is $s/2$ at each end.
-# - Mean cross-entropy over pixels, 255 left out. Read mean IoU, and beside it the ceiling; pixel
-#   accuracy flatters.
-# - A class for every pixel is not a number for every object: what touches, merges.
+# - The loss is the mean cross-entropy over pixels, 255 left out. Read mean IoU, and beside it the
+#   ceiling; pixel accuracy flatters.
+# - A class for every pixel is not a number for every object: objects of a class that touch, merge.
 #
-# **The published numbers beside ours.** `paper` is the table of 2015, `repository` the networks that
-# its authors released later, trained better; ours are the shipped pocket-sized networks on the 300
-# validation images of Pocket COCO. So only the *order* compares: each skip helps. In the paper the
-# last one brings little; on pictures of 128 px, where a cell of 16 px is a good part of an object, it
-# brings a lot.
+# **The published numbers beside ours.** `paper` is the table of 2015, `repository` the networks
+# that its authors released later, trained better; ours are the shipped pocket-sized networks on
+# the 300 validation images of Pocket COCO. So only the *order* can be compared: each skip helps.
+# In the paper the last one brings little; on pictures of 128 px, where a cell of 16 px is a good
+# part of an object, it brings a lot.
 
 # %% id="published" tolerance=0.02
 published = {"32s": (63.6, 59.4), "16s": (65.0, 62.4), "8s": (65.5, 62.7)}
@@ -1115,10 +1173,9 @@ for name, (repository, paper) in published.items():
 
 # %% [markdown] id="references"
 # The published ones were measured on photographs of PASCAL VOC (21 classes, about 500 px), with a
-# backbone of 134 million weights that had first learned ImageNet. Another way to a finer grid is not
-# to pool it away: the FCN-ResNet-50 of torchvision has no skips, but dilated convolutions that
-# keep stride 8 (lesson 02), and reaches 60.5 on the photographs of COCO, counted on the classes
-# of VOC.
+# backbone of 134 million weights pretrained on ImageNet. Another way to a finer grid is not to
+# pool so often: the FCN-ResNet-50 of torchvision has no skips, but dilated convolutions that keep
+# stride 8 (lesson 02), and reaches 60.5 on the photographs of COCO, counted on the classes of VOC.
 #
 # **Next**: DeepMask (Pinheiro et al. 2015) keeps the convolutional network and changes the
 # question. It looks at a patch and draws the mask of the *object* in its centre, whatever its

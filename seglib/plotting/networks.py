@@ -168,12 +168,19 @@ def score_maps(
     show_pixels(grid[0, 0], image, "Image")
     for axes, (name, labels) in zip(list(grid.flat)[1:], maps.items(), strict=False):
         show_pixels(axes, paint_labels(labels), name)
-    everywhere = np.concatenate([labels.ravel() for labels in maps.values()])
     switch_off(grid, count)
-    spare = count < ncols * nrows
-    place = grid.flat[count] if spare else grid[0, -1]
-    legend_of_labels(place, everywhere, categories, limit=11, left=0.0 if spare else 1.01)
+    everywhere = np.stack([_enlarged(labels, maps["Truth"].shape) for labels in maps.values()])
+    if count < ncols * nrows:  # there is a spare panel, with room for more lines
+        legend_of_labels(grid.flat[count], everywhere, categories, limit=16, left=0.0)
+    else:
+        legend_of_labels(grid[0, -1], everywhere, categories, limit=11)
     return fig
+
+
+def _enlarged(labels: Any, size: tuple[int, ...]) -> Any:
+    """The labels [h, w] repeated to [H, W], so that every map counts alike in the legend."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, labels.shape, strict=True))
+    return labels[rows[:, None], columns]
 
 
 @styled
