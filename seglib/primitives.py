@@ -5,20 +5,25 @@
     native   the fast default (PyTorch's own where it exists, else a tuned body)
 
 All bodies of one primitive give the same numbers, forward and backward. Models call the
-primitive, and each call looks up the active body in one process-wide table:
+primitive, and each call looks up the body that is active at that moment:
 
     with seglib.use("scratch"):          # the whole model on the course's own code
         model.predict(images)
 
     with seglib.use(nms=my_nms):         # a student's function inside a real detector
         evaluate(model, dataset)
+
+A `use` block holds for the thread or asyncio task that entered it, and for nobody else.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 from seglib.errors import SeglibError
@@ -30,10 +35,14 @@ Body = Callable[..., Any]
 Style = Literal["naive", "scratch", "native"]
 STYLES: tuple[Style, ...] = ("naive", "scratch", "native")
 
-# The bodies of every primitive, and the active one. Plain dicts, so that a lookup costs well
-# under a microsecond and torch.compile can guard on it.
-_BODIES: dict[str, dict[str, Body]] = {}
-_ACTIVE: dict[str, Body] = {}
+_BODIES: dict[str, dict[str, Body]] = {}  # what every primitive can run, by style
+
+_NONE: Mapping[str, Body] = MappingProxyType({})
+
+# The `use` blocks that are open in this thread or task, outermost first; and the bodies that they
+# put in place together. A primitive that is not among these runs its native body.
+_OPEN: ContextVar[tuple[Mapping[str, Body], ...]] = ContextVar("seglib.open_blocks", default=())
+_SWAPPED: ContextVar[Mapping[str, Body]] = ContextVar("seglib.swapped_bodies", default=_NONE)
 
 
 class Primitive(Protocol[P, R_co]):
@@ -77,11 +86,10 @@ def primitive(
         tensor_form = scratch or native
         bodies = {"naive": naive or tensor_form, "scratch": tensor_form, "native": native}
         _BODIES[name] = bodies
-        _ACTIVE[name] = native
 
         @functools.wraps(native)
         def dispatch(*args: P.args, **kwargs: P.kwargs) -> R:
-            return cast(R, _ACTIVE[name](*args, **kwargs))
+            return cast(R, _SWAPPED.get().get(name, native)(*args, **kwargs))
 
         for style, body in bodies.items():
             setattr(dispatch, style, body)
@@ -108,13 +116,18 @@ def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
         changes = {name: bodies[style] for name, bodies in _BODIES.items()}
     for name, body in replacements.items():
         changes[name] = _guard_replacement(name, body)
-    # Only what changed is restored: a module imported inside the block may declare more.
-    before = {name: _ACTIVE[name] for name in changes}
-    _ACTIVE.update(changes)
+    _enter((*_OPEN.get(), changes))
     try:
         yield
     finally:
-        _ACTIVE.update(before)
+        # Blocks need not close in the order in which they were opened: a suspended generator may
+        # hold one open. So take out this block and leave the others, wherever they stand.
+        _enter(tuple(block for block in _OPEN.get() if block is not changes))
+
+
+def _enter(blocks: tuple[Mapping[str, Body], ...]) -> None:
+    _OPEN.set(blocks)
+    _SWAPPED.set({name: body for block in blocks for name, body in block.items()})
 
 
 def names() -> list[str]:
@@ -125,7 +138,7 @@ def names() -> list[str]:
 def active(name: str) -> Body:
     """The body that primitive `name` runs at this moment."""
     _check_name(name)
-    return _ACTIVE[name]
+    return _SWAPPED.get().get(name, _BODIES[name]["native"])
 
 
 def _check_name(name: str) -> None:
@@ -140,19 +153,18 @@ def _guard_replacement(name: str, body: Body) -> Body:
         raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")
     if any(body is own for own in _BODIES[name].values()):
         return body
-    running = False
+    running = threading.local()  # two threads may run one replacement at once
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        nonlocal running
-        if running:
+        if getattr(running, "now", False):
             raise SeglibError(
                 f"your {name} calls seglib's {name}, which is your own function now: "
                 f"write the computation out, or call {name}.scratch"
             )
-        running = True
+        running.now = True
         try:
             return body(*args, **kwargs)
         finally:
-            running = False
+            running.now = False
 
     return guarded

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import io
 import shutil
+import threading
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import onnxruntime
 import pytest
@@ -21,9 +26,8 @@ from tests.parity import assert_same
 
 @pytest.fixture(autouse=True)
 def registry_is_restored():
-    before = dict(primitives._ACTIVE)
     yield
-    assert before == primitives._ACTIVE
+    assert all(primitives.active(n) is b["native"] for n, b in primitives._BODIES.items())
 
 
 def fake_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -138,8 +142,83 @@ def test_a_primitive_declared_inside_a_block_persists_and_cannot_be_declared_twi
         with pytest.raises(ValueError, match="declared twice"):
             primitive()(declared_late.native)
     finally:
-        for table in (primitives._BODIES, primitives._ACTIVE):
-            table.pop("declared_late")
+        primitives._BODIES.pop("declared_late")
+
+
+def test_blocks_of_two_threads_do_not_see_each_other() -> None:
+    inside, seen = threading.Barrier(2, timeout=30), {}
+
+    def run(style: str) -> None:
+        with use(style):  # type: ignore[arg-type]
+            inside.wait()  # both blocks are open
+            seen[style] = primitives.active("conv2d")
+            inside.wait()
+        seen[f"after {style}"] = primitives.active("conv2d")
+
+    threads = [threading.Thread(target=run, args=(style,)) for style in ("naive", "scratch")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {
+        "naive": ops.conv2d.naive,
+        "scratch": ops.conv2d.scratch,
+        "after naive": ops.conv2d.native,
+        "after scratch": ops.conv2d.native,
+    }
+    assert primitives.active("conv2d") is ops.conv2d.native
+
+
+def test_blocks_of_interleaved_tasks_do_not_see_each_other() -> None:
+    async def run(style: str) -> tuple[object, object]:
+        with use(style):  # type: ignore[arg-type]
+            await asyncio.sleep(0)  # the other task enters its block here
+            inner = primitives.active("conv2d")
+        await asyncio.sleep(0)
+        return inner, primitives.active("conv2d")
+
+    async def both() -> list[tuple[object, object]]:
+        return await asyncio.gather(run("naive"), run("scratch"))
+
+    native = ops.conv2d.native
+    assert asyncio.run(both()) == [(ops.conv2d.naive, native), (ops.conv2d.scratch, native)]
+
+
+def test_a_suspended_generator_leaves_nothing_behind() -> None:
+    """Its block is closed after one that was opened later, and the other way round."""
+
+    def generator() -> Iterator[None]:
+        with use("naive"):
+            yield
+
+    suspended = generator()
+    next(suspended)
+    with use("scratch"):
+        suspended.close()
+        assert primitives.active("conv2d") is ops.conv2d.scratch
+    assert primitives.active("conv2d") is ops.conv2d.native
+
+    suspended = generator()
+    next(suspended)
+    with use("scratch"):
+        pass
+    assert primitives.active("conv2d") is ops.conv2d.naive
+    suspended.close()
+    assert primitives.active("conv2d") is ops.conv2d.native
+
+
+def test_two_threads_may_be_inside_one_replacement() -> None:
+    inside = threading.Barrier(2, timeout=30)
+
+    def patient(*args: object, **kwargs: object) -> Tensor:
+        inside.wait()  # goes on only when both threads are in here
+        return ops.conv2d.native(*args, **kwargs)  # type: ignore[arg-type]
+
+    x, weight = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)
+    with use(conv2d=patient), ThreadPoolExecutor(2) as pool:
+        context = [contextvars.copy_context() for _ in range(2)]
+        calls = [pool.submit(one.run, ops.conv2d, x, weight) for one in context]
+        assert all(call.result().equal(x) for call in calls)
 
 
 class Net(nn.Module):
