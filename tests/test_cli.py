@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 import seglib
 from seglib import pretrained
-from seglib.cli import app
+from seglib.cli import app, options
 from seglib.cli.progress import clock
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
@@ -75,6 +75,13 @@ def test_help_does_not_import_torch():
     assert done.stdout.strip() == "[]"
 
 
+def test_completion_knows_models_checkpoints_and_files(tmp_path):
+    assert options._complete_model("ma") == ["mask_rcnn"]
+    assert options._complete_checkpoint("fcn-") == ["fcn-16s", "fcn-32s", "fcn-8s"]
+    (tmp_path / "fcn-run").mkdir()
+    assert options._complete_checkpoint(f"{tmp_path}/fcn") == [f"{tmp_path}/fcn-run"]
+
+
 def test_train_writes_a_run_that_eval_reads(trained, squares, tmp_path):
     assert {p.name for p in trained.iterdir()} == {
         "run.json", "log.jsonl", "checkpoint.pt", "model.safetensors",
@@ -129,7 +136,7 @@ def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
     assert "two images are called a" in twice.output
     missing = run("predict", trained, tmp_path / "none.jpg", "--out", tmp_path / "out")
     assert missing.exit_code == 1
-    assert "none.jpg is missing" in missing.output
+    assert "none.jpg does not exist" in missing.output
 
 
 def test_a_run_is_not_overwritten(trained, squares):
@@ -201,7 +208,7 @@ def test_results_refuse_damage(tmp_path):
     with pytest.raises(SeglibError, match="needs command"):
         append_result(table, {"name": "x"})
     table.write_text('{"name": "half"\n')
-    with pytest.raises(SeglibError, match="line 1 is no result"):
+    with pytest.raises(SeglibError, match="line 1 is not a result"):
         read_results(table)
     assert run("results", "--file", table).exit_code == 1
 
@@ -246,8 +253,13 @@ def test_data_info_counts(squares):
     ("arguments", "message"),
     [
         (("train", "fnc"), "no model is called 'fnc': choose among fcn"),
-        (("train", "fcn", "--dataset", "voc", "--out", "x"), "unknown dataset 'voc'"),
-        (("eval", "nothing"), "no checkpoint is called 'nothing'"),
+        (("data", "info", "--dataset", "voc"), "no data set is called 'voc': choose among pocket"),
+        (
+            ("data", "info", "--dataset", "poket"),
+            "no data set is called 'poket': did you mean 'pocket'?",
+        ),
+        (("eval", "nothing"), "no checkpoint is called 'nothing': choose among cascade_rcnn"),
+        (("eval", "MaskRCNN"), "no checkpoint is called 'MaskRCNN': did you mean 'mask_rcnn'?"),
         (("eval", "./no/folder"), "no model file at no/folder"),
     ],
 )
@@ -258,8 +270,20 @@ def test_errors_are_one_line_and_exit_1(arguments, message):
     assert result.output.count("\n") == 1
 
 
+def test_a_mistyped_command_is_answered_with_the_nearest():
+    assert "Did you mean 'predict'?" in run("prdict", "x").output
+
+
 @pytest.mark.parametrize(
-    "arguments", [("train",), ("train", "fcn", "--steps", "0"), ("prdict", "x"), ("eval", "--bad")]
+    "arguments",
+    [
+        ("train",),
+        ("train", "fcn", "--steps", "0"),
+        ("prdict", "x"),
+        ("eval", "--bad"),
+        ("eval", "shipped", "--size", "64"),
+        ("eval", "shipped", "--json", "x.json"),
+    ],
 )
 def test_wrong_usage_exits_2(arguments):
     assert run(*arguments).exit_code == 2

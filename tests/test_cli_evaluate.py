@@ -1,4 +1,4 @@
-"""`seglib eval` where there is nothing to find: no ceiling, and JSON that everyone reads."""
+"""`seglib eval`: no ceiling and strict JSON where there is nothing to find; the shipped table."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from seglib.cli import app
 from seglib.cli.ceiling_lines import ceiling_lines, share_of
 from seglib.data.datasets import load_dataset
 from seglib.models import build_model
+from seglib.pretrained import shipped
+from seglib.pretrained.shipped import SHIPPED
 from tests.fakes import CATEGORIES, tiny_fcn, write_squares
 
 SMALL = {
@@ -57,6 +59,25 @@ def test_no_ceiling_where_nothing_can_be_found(name, empty, tmp_path):
 def test_no_share_of_a_mean_iou_that_is_undefined(empty):
     data = load_dataset(empty, split="val")
     assert ceiling_lines(tiny_fcn(), data, None, {"mean_iou": math.nan}, None) == ([], {})
+
+
+def test_shipped_checkpoints_are_scored_one_by_one_and_say_so(monkeypatch):
+    two = {name: SHIPPED[name] for name in ("fcn-32s", "mask_rcnn")}
+    monkeypatch.setattr(shipped, "SHIPPED", two)
+    result = CliRunner().invoke(app, ["eval", "shipped", "--limit", "1"])
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        "evaluating fcn-32s, checkpoint 1 of 2",
+        "computing the ceiling of fcn-32s",
+        "evaluating mask_rcnn, checkpoint 2 of 2",
+        "computing the ceiling of mask_rcnn",
+    ]
+    assert "first 1 images" in result.stdout
+    for name in two:
+        figures = pretrained.record(name)["figures"]
+        assert f"{name}: ceiling: a perfect" in result.stdout
+        main = "mean_iou" if name == "fcn-32s" else "mask_AP"
+        assert f"{main} {figures[main]:.3f}" in result.stdout  # on record: of all images
 
 
 @pytest.mark.parametrize(

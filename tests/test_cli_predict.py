@@ -1,4 +1,4 @@
-"""`seglib predict`: no photograph is written over, and nothing finished is lost."""
+"""`seglib predict` never overwrites a photograph and never loses a finished result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_no_photograph_is_overwritten(way, photos, tmp_path, monkeypatch):
         (tmp_path / "linked").symlink_to(photos)
     out = {"same": photos, "here": ".", "around": "../photos", "link": tmp_path / "linked"}[way]
     before = (photos / "a.png").read_bytes()
-    result = predict("no/such/model", photos, "--out", out)  # told before a model is looked for
+    result = predict("no/such/model", photos, "--out", out)  # before the model is loaded
     refused(result, "a.png would be overwritten by its own overlay: choose another --out")
     assert (photos / "a.png").read_bytes() == before
     assert sorted(os.listdir(photos)) == ["a.png", "c.png"]
@@ -56,7 +56,7 @@ def test_no_photograph_is_overwritten(way, photos, tmp_path, monkeypatch):
 
 def test_photographs_of_another_kind_may_have_their_overlays_beside_them(model, tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.jpg")
-    for _ in range(2):  # an earlier overlay is no photograph
+    for _ in range(2):  # an earlier overlay may be overwritten
         result = predict(model, tmp_path / "a.jpg", "--out", tmp_path)
         assert result.exit_code == 0, result.output
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "a.png", "predictions.json"]
@@ -77,14 +77,14 @@ def test_nothing_is_written_when_the_first_cannot_be_read(model, tmp_path):
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_missing_photograph_is_told_before_any_is_predicted(model, photos, tmp_path):
+def test_a_missing_photograph_is_reported_before_any_is_predicted(model, photos, tmp_path):
     result = predict(model, photos, tmp_path / "none.jpg", "--out", tmp_path / "out")
-    refused(result, "none.jpg is missing: give a photograph, or a folder of them")
+    refused(result, "none.jpg does not exist: give a photograph, or a folder of them")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["predictions.json", "a.png"])
-def test_a_folder_in_the_way_is_told_before_any_is_predicted(name, model, photos, tmp_path):
+def test_a_folder_in_the_way_is_reported_before_any_is_predicted(name, model, photos, tmp_path):
     out = tmp_path / "out"
     (out / name).mkdir(parents=True)
     refused(predict(model, photos, "--out", out), f"{name} is a folder: move it away")
@@ -98,7 +98,7 @@ def test_a_file_in_place_of_the_folder_is_refused(model, photos, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_names_that_are_no_utf8_are_kept(model, tmp_path):
+def test_names_that_are_not_utf8_are_kept(model, tmp_path):
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
     try:
         Image.new("RGB", (40, 40)).save(source)

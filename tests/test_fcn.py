@@ -360,7 +360,7 @@ def test_registry_builds_by_name_and_names_what_it_knows() -> None:
     assert (
         build_model("fcn", some_categories(), variant="32s", image_size=64).config.image_size == 64
     )
-    with pytest.raises(SeglibError, match=r"no model is called 'fnc': choose among .*fcn"):
+    with pytest.raises(SeglibError, match=r"no model is called 'fnc': did you mean 'fcn'"):
         build_model("fnc", some_categories())
     with pytest.raises(SeglibError, match="no preset"):
         build_model("fcn", some_categories(), preset="huge")  # type: ignore[arg-type]

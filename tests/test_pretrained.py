@@ -1,4 +1,4 @@
-"""Model files: what is written comes back, on other classes too, and what is broken is named."""
+"""Model files: what is saved loads again, for other classes too, and damage is reported by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OTHERS = Categories(
 
 
 def shaken(**overrides):
-    """A model none of whose weights is at its start."""
+    """A model whose weights all differ from their initial values."""
     model = tiny_fcn(**overrides)
     generator = torch.Generator().manual_seed(0)
     for value in model.state_dict().values():
@@ -79,14 +79,16 @@ def test_nonfinite_weights_are_not_written(tmp_path):
 
 
 def test_run_folder_and_unknown_names(tmp_path):
-    with pytest.raises(SeglibError, match=r"holds no model\.safetensors"):
+    with pytest.raises(SeglibError, match=r"has no model\.safetensors"):
         pretrained.load(tmp_path)
     path = pretrained.save(tiny_fcn(), tmp_path / "model.safetensors")
     assert pretrained.find(tmp_path) == path
     with pytest.raises(SeglibError, match=r"no model file at .*nothing\.safetensors"):
         pretrained.load(tmp_path / "nothing.safetensors")
-    with pytest.raises(SeglibError, match=r"no checkpoint is called 'fnc': choose one of .*fcn"):
+    with pytest.raises(SeglibError, match=r"no checkpoint is called 'fnc': did you mean 'fcn'\?"):
         pretrained.load("fnc")
+    with pytest.raises(SeglibError, match=r"called 'zebra': choose among .*mask_rcnn, or give"):
+        pretrained.load("zebra")
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -112,7 +114,7 @@ def test_foreign_and_mismatched_files_are_named(tmp_path):
         save_file(tensors, path, metadata={KEY: json.dumps({**header, **changes})})
 
     rewrite(model="unet")
-    with pytest.raises(SeglibError, match="holds a 'unet'"):
+    with pytest.raises(SeglibError, match="contains a model 'unet', which"):
         pretrained.load(path)
     rewrite(format=99)
     with pytest.raises(SeglibError, match="format 99"):

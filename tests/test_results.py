@@ -1,4 +1,5 @@
-"""The table of finished runs: rows come back as written, and damage is named by its line."""
+"""The table of finished runs: rows come back as written, damage is reported by line, and a
+person can scan what is printed."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from seglib.cli import app
+from seglib.cli.results import MAIN_FIGURES
+from seglib.data.assets import asset
 from seglib.errors import SeglibError
 from seglib.pretrained.results import append_result, read_results
 
@@ -26,7 +29,7 @@ def test_any_command_comes_back(command, tmp_path):
     assert read_results(table) == rows
 
 
-def test_a_table_without_its_last_line_end_is_gone_on_with(tmp_path):
+def test_a_table_whose_last_line_has_no_end_can_be_continued(tmp_path):
     table = tmp_path / "results.jsonl"
     table.write_text(json.dumps(ROW))
     append_result(table, ROW)
@@ -38,7 +41,7 @@ def test_a_table_without_its_last_line_end_is_gone_on_with(tmp_path):
 DAMAGED = {
     "list of figures": ({"figures": [1]}, "figures as dict"),
     "no figures": ({"figures": None}, "figures as dict"),
-    "figures in words": ({"figures": {"a": "x"}}, "figures of numbers, and a is none"),
+    "figures in words": ({"figures": {"a": "x"}}, "figures that are numbers, and a is not"),
     "name of a number": ({"name": 5}, "name as str"),
     "no command": ({"command": None}, "command as str"),
     "minutes in words": ({"cpu_minutes": "x"}, "cpu_minutes as int or float"),
@@ -55,14 +58,14 @@ def test_damaged_rows_are_named(fault, tmp_path):
     table.write_text(f"{json.dumps(ROW)}\n{json.dumps({**ROW, **changes})}\n")
     shown = CliRunner().invoke(app, ["results", "--file", str(table)])
     assert shown.exit_code == 1
-    assert f"{table}, line 2 is no result (it needs {message}): restore" in shown.output
+    assert f"{table}, line 2 is not a result (it needs {message}): restore" in shown.output
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\n", b"3\n", b"\n\n", b"{\n"])
-def test_what_is_no_table_is_named(content, tmp_path):
+def test_files_that_are_not_tables_are_refused_by_line(content, tmp_path):
     table = tmp_path / "results.jsonl"
     table.write_bytes(content)
-    with pytest.raises(SeglibError, match="line 1 is no result"):
+    with pytest.raises(SeglibError, match="line 1 is not a result"):
         read_results(table)
 
 
@@ -70,7 +73,22 @@ def test_square_brackets_are_shown_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     table = tmp_path / "results.jsonl"
     append_result(table, {**ROW, "name": "[i]x[/i]", "command": "train [/red] [bold]"})
-    shown = CliRunner().invoke(app, ["results", "--file", str(table)])
+    shown = CliRunner().invoke(app, ["results", "--commands", "--file", str(table)])
     assert shown.exit_code == 0, shown.output
     assert "train [/red] [bold]" in shown.output
     assert "[i]x[/i]" in shown.output
+
+
+def test_the_course_table_fits_100_columns_and_shows_commands_only_on_request(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    rows = read_results(asset("results.jsonl"))
+    plain = CliRunner().invoke(app, ["results"]).output
+    assert max(map(len, plain.splitlines())) <= 100
+    assert "seglib train" not in plain
+    lines = [line.split() for line in plain.splitlines()]
+    for number, row in enumerate(rows, start=1):
+        figures = [f"{row['figures'][n]:.3f}" for n in MAIN_FIGURES if n in row["figures"]]
+        expected = [str(number), row["name"], str(row["seed"]), f"{row['cpu_minutes']:.1f}"]
+        assert [*expected, *figures] in lines  # one line per run
+    full = CliRunner().invoke(app, ["results", "--commands"]).output
+    assert all(row["command"] in full.splitlines() for row in rows)

@@ -1,4 +1,4 @@
-"""`seglib ship` writes everything or nothing, and only where it was told to."""
+"""`seglib ship` writes everything or nothing, and only in the folder it was given."""
 
 from __future__ import annotations
 
@@ -95,20 +95,20 @@ def test_runs_that_started_from_each_other_are_refused(run, course, tmp_path):
     assert "init leads back to the run itself" in refused.output
 
 
-def test_a_damaged_table_is_found_first(finished, course, monkeypatch):
+def test_a_damaged_table_is_refused_before_any_work(finished, course, monkeypatch):
     (course / "results.jsonl").write_text("junk\n")
     before = files(course)
     monkeypatch.setattr(shipping, "_scored", lambda *_: pytest.fail("scored in vain"))
     refused = seglib("ship", finished, "name", "--out", course / "checkpoints")
-    assert "line 1 is no result" in refused.output
+    assert "line 1 is not a result" in refused.output
     assert files(course) == before
 
 
 @pytest.mark.parametrize("name", ["../esc", "a/b", "..", ".hidden", "", "/tmp/x", "a b"])
-def test_names_that_are_no_file_stem_are_refused(finished, course, name):
+def test_names_that_are_not_file_stems_are_refused(finished, course, name):
     refused = seglib("ship", finished, name, "--out", course / "checkpoints")
     assert refused.exit_code == 1
-    assert "is no plain name" in refused.output
+    assert "is not a plain name" in refused.output
     assert files(course) == {}
 
 
@@ -118,7 +118,7 @@ def _fail(*_: object) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "value", "message"),
-    [("_scored", _fail, "image 100 is damaged"), ("LARGEST", 1000, "at most 6 go in")],
+    [("_scored", _fail, "image 100 is damaged"), ("LARGEST", 1000, "may have 0.001 MB at most")],
 )
 def test_shipping_again_keeps_the_good_files_until_all_is_right(
     finished, course, monkeypatch, fault, value, message

@@ -1,6 +1,6 @@
 """The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`.
 
-Commands import what they need when they run, so that `seglib --help` answers at once.
+Commands import what they need when they run, so that every `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Instance segmentation from scratch: train, evaluate and look at every paradigm.",
-    epilog="Data sets: [bold]pocket[/] (drawn, the default), [bold]coco-mini[/] (a few real "
-    "classes), [bold]coco:PATH[/] (any COCO folder). SEGLIB_DEBUG=1 shows tracebacks.",
+    help="Instance segmentation from scratch: train, evaluate and inspect every paradigm.",
+    epilog="Data sets: [bold]pocket[/] (synthetic, the default), [bold]coco-mini[/] (some classes "
+    "of COCO), [bold]coco:PATH[/] (any COCO folder). SEGLIB_DEBUG=1 shows tracebacks.",
 )
 
 
@@ -36,7 +36,7 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and stop.", callback=_print_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seglib.cli.options import Dataset, Size
+
+if TYPE_CHECKING:
+    from seglib.data.datasets import CocoFolder
 
 app = typer.Typer(no_args_is_help=True, help="Draw, fetch and inspect data sets.")
 
@@ -14,10 +17,11 @@ app = typer.Typer(no_args_is_help=True, help="Draw, fetch and inspect data sets.
 @app.command()
 def pocket(
     split: Annotated[
-        list[str] | None, typer.Option(help="train or val; give it twice for both.")
+        list[str] | None,
+        typer.Option(help="train or val; both by default.", show_default=False),
     ] = None,
 ) -> None:
-    """Draw Pocket COCO's images, or verify those drawn before."""
+    """Draw Pocket COCO's images, or verify those that exist already."""
     from seglib.data.pocket import ensure_pocket
 
     for name in split or ["train", "val"]:
@@ -27,14 +31,14 @@ def pocket(
 @app.command("coco-mini")
 def coco_mini(
     categories: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help="COCO names, comma-separated.")
+        str | None, typer.Option(metavar="NAME,…", help="COCO class names, comma-separated.")
     ] = None,
-    images: Annotated[int, typer.Option(min=2, metavar="N", help="How many altogether.")] = 200,
+    images: Annotated[int, typer.Option(min=2, metavar="N", help="How many in total.")] = 200,
     source: Annotated[
-        str, typer.Option(help="val2017, or train2017 with its far larger annotation file.")
+        str, typer.Option(help="val2017, or train2017 with its much larger annotation file.")
     ] = "val2017",
 ) -> None:
-    """Fetch a few hundred real COCO images of some categories; resumes after an interruption."""
+    """Fetch a few hundred real COCO images of some classes; resumes after an interruption."""
     from seglib.data.assets import cache_dir
     from seglib.data.mini import DEFAULT_CATEGORIES, MiniRequest, fetch_mini
 
@@ -46,28 +50,17 @@ def coco_mini(
 
 @app.command()
 def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None:
-    """Count a data set's images and objects by category, and say what was left out."""
+    """Count a data set's images, and the objects and pixels of each category."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
 
     data = load_dataset(dataset, split=split, size=size)
-    objects = [0] * (len(data.categories) + 1)
-    pixels = [0] * (len(data.categories) + 1)
-    with Bar("reading", "images", len(data)) as bar:
-        for index in range(len(data)):
-            target = data[index][1]
-            for label in target.labels.tolist():
-                objects[label] += 1
-            if target.semantic is not None:
-                shares = target.semantic.flatten().bincount(minlength=256).tolist()
-                pixels = [a + b for a, b in zip(pixels, shares, strict=False)]
-            bar.update(index + 1)
+    objects, pixels = _counts(data)
     title = f"{data.name}, {split}: {len(data)} images, {sum(objects)} objects"
-    table = Table(title=escape(title))
+    table = Table(title=escape(title), caption=escape("\n".join(data.notes)) or None)
     for column in ("category", "kind", "objects", "pixels %"):
         table.add_column(column, justify="left" if column in ("category", "kind") else "right")
     total = max(1, sum(pixels))
@@ -76,3 +69,21 @@ def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None
         share = f"{100 * pixels[category.label] / total:.1f}"
         table.add_row(escape(category.name), kind, str(objects[category.label]), share)
     Console().print(table)
+
+
+def _counts(data: CocoFolder) -> tuple[list[int], list[int]]:
+    """Objects and pixels by label, over all images; ignored pixels are not counted."""
+    from seglib.cli.progress import Bar
+
+    labels = range(len(data.categories) + 1)
+    objects, pixels = [0 for _ in labels], [0 for _ in labels]
+    with Bar("reading", "images", len(data)) as bar:
+        for index in range(len(data)):
+            target = data[index][1]
+            for label in target.labels.tolist():
+                objects[label] += 1
+            if target.semantic is not None:
+                counts = target.semantic.flatten().bincount(minlength=256).tolist()
+                pixels = [pixels[label] + counts[label] for label in labels]
+            bar.update(index + 1)
+    return objects, pixels

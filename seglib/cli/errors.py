@@ -1,4 +1,4 @@
-"""What a user sees when something goes wrong: one clear line, and the right exit code."""
+"""Errors as users see them: one line on stderr, and an exit code that scripts can test."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INTERRUPTED = 130
 
 
 class ErrorsInOneLine(TyperGroup):
-    """Exit codes: 0 done, 1 failed with a line on stderr, 2 wrong usage, 130 interrupted."""
+    """Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; SeglibError and Ctrl-C end it without a traceback."""
+        """Run the command; a SeglibError or Ctrl-C ends it without a traceback."""
         try:
             return super().invoke(ctx)
         except SeglibError as error:
@@ -33,5 +33,5 @@ class ErrorsInOneLine(TyperGroup):
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
+    """Print one line to stderr."""
     print(message, file=sys.stderr, flush=True)

@@ -9,35 +9,28 @@ from typing import Annotated
 import typer
 
 from seglib.cli.ceiling_lines import ceiling_lines
-from seglib.cli.options import Dataset, Limit, Size
+from seglib.cli.options import Checkpoint, Dataset, Limit, Size
 from seglib.cli.shipped_table import print_shipped
 
 
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL|DIR|FILE",
-            help="A shipped checkpoint, a run's folder, a .safetensors file, or a .pth or .pkl of "
-            "torchvision's or detectron2's published weights.",
-        ),
-    ],
+    model: Checkpoint,
     dataset: Dataset = None,
     split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "val",
     size: Size = None,
     limit: Limit = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write the figures here."),
+        typer.Option("--json", metavar="FILE", help="Also write the figures to this file."),
     ] = None,
     per_class: Annotated[
-        bool, typer.Option("--per-class/--summary", help="Show every class, or the means only.")
+        bool, typer.Option("--per-class/--summary", help="Show every class, or only the means.")
     ] = True,
 ) -> None:
-    """Score a trained model, beside the score of a perfect network with its output form.
+    """Score a trained model, and compare it with a perfect network of the same output form.
 
-    MODEL "shipped" scores every checkpoint that comes with the course, in one table.
-    Images have the size that the model was trained at with --size, unless you say otherwise.
+    The name "shipped" scores every checkpoint that comes with the course, in one table.
+    Without --size, images have the size that the model was trained at.
     """
     from rich.console import Console
 
@@ -48,6 +41,8 @@ def evaluate(
     from seglib.metrics.evaluate import evaluate as score
 
     if model == "shipped":
+        if size is not None or json_file is not None:
+            raise typer.BadParameter("--size and --json need a single model, not 'shipped'")
         print_shipped(dataset, split, limit)
         return
     path = pretrained.find(model)

@@ -1,11 +1,43 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
+from glob import glob
 from typing import Annotated
 
 import typer
 
+from seglib.models import model_names
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+def _complete_checkpoint(incomplete: str) -> list[str]:
+    from seglib.pretrained.shipped import shipped_names
+
+    names = [name for name in shipped_names() if name.startswith(incomplete)]
+    return names + (sorted(glob(f"{incomplete}*")) if incomplete else [])
+
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help=f"A paradigm: {', '.join(model_names())}.",
+        autocompletion=_complete_model,
+    ),
+]
+Checkpoint = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL|DIR|FILE",
+        help="A shipped checkpoint, such as fcn or mask_rcnn; a run's folder; a .safetensors file; "
+        "or a .pth or .pkl file of torchvision's or detectron2's published weights.",
+        autocompletion=_complete_checkpoint,
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seglib.cli.options import Size
+from seglib.cli.options import Checkpoint, Size
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ RESULTS = "predictions.json"
 
 
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL|DIR|FILE",
-            help="A shipped checkpoint, a run's folder, a .safetensors file, or a .pth or .pkl of "
-            "torchvision's or detectron2's published weights.",
-        ),
-    ],
+    model: Checkpoint,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="Photographs, or folders of them.")
     ],
@@ -39,13 +32,13 @@ def predict(
     ),
     size: Size = None,
     min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave weaker detections out of the pictures.")
+        float, typer.Option(min=0, max=1, help="Draw no detections with a lower score.")
     ] = 0.5,
 ) -> None:
-    """Segment photographs: an overlay of each as PNG, and all results in predictions.json.
+    """Segment photographs: a PNG overlay of each, and all results in predictions.json.
 
-    A model trained with --size sees every photograph at that size. For others, --size brings
-    the photographs near the training images' size, where a model works best.
+    A model that was trained with --size resizes every photograph to that size by itself. For
+    other models, use --size: they work best near the size of their training images.
     """
     from seglib import pretrained
     from seglib.atomic import make_folder
@@ -66,14 +59,14 @@ def predict(
                 _write_picture(target, overlay(image, prediction, min_score=min_score))
                 results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})
                 bar.update(done)
-    finally:  # a photograph that cannot be read must not cost the results of those before it
+    finally:  # one unreadable photograph must not cost the results of those before it
         if results:
             _write_results(out / RESULTS, results)
     typer.echo(f"wrote {len(files)} overlay(s) and {RESULTS} to {out}")
 
 
 def _files(paths: list[Path]) -> list[Path]:
-    """The images named, those of folders in alphabetical order."""
+    """The images that the paths name; those of a folder in alphabetical order."""
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -82,7 +75,7 @@ def _files(paths: list[Path]) -> list[Path]:
         elif path.is_file():
             files.append(path)
         else:
-            raise SeglibError(f"{path} is missing: give a photograph, or a folder of them")
+            raise SeglibError(f"{path} does not exist: give a photograph, or a folder of them")
     if not files:
         raise SeglibError(f"no images in {', '.join(map(str, paths))}")
     stems = [file.stem for file in files]
@@ -97,10 +90,10 @@ def _overlay_path(file: Path, out: Path) -> Path:
 
 
 def _check_outputs(files: list[Path], out: Path) -> None:
-    """Refuse to write over a photograph, or where a folder is in the way, before anything runs.
+    """Refuse, before anything runs, to overwrite a photograph or to write where a folder is.
 
-    Files are compared by what they are and not by name: links lead to the same file, and so do
-    upper and lower case on some systems.
+    Files are compared by identity and not by name: links lead to the same file, and on some
+    systems so do upper and lower case.
     """
     photographs = {_identity(file) for file in files}
     for target in (*(_overlay_path(file, out) for file in files), out / RESULTS):
@@ -130,7 +123,7 @@ def _write_results(path: Path, results: list[dict[str, Any]]) -> None:
     from seglib.atomic import write_atomic
 
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    # A file name that is no UTF-8 becomes JSON's own escapes.
+    # Bytes of a file name that are not UTF-8 become JSON escapes.
     write_atomic(path, lambda stream: stream.write(text.encode(errors="backslashreplace")))
 
 
@@ -148,7 +141,7 @@ def _read(file: Path, size: int | None) -> Tensor:
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
-    """A prediction in JSON values: COCO's result records, and the share of pixels by class."""
+    """A prediction as JSON values: COCO result records, and each class's share of pixels."""
     result: dict[str, Any] = {"size": list(prediction.size)}
     names = ("background", *prediction.categories.names)
     if prediction.semantic is not None:

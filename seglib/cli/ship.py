@@ -1,4 +1,4 @@
-"""`seglib ship`, for maintainers: turn a run into a checkpoint that comes with the course."""
+"""`seglib ship`, for maintainers: make a finished run a checkpoint of the course."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def ship(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run's folder.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as fcn-8s.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where it goes.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files.")] = Path(
         "data/checkpoints"
     ),
     figures_only: Annotated[
-        bool, typer.Option("--figures-only", help="Write no files, only the row of the table.")
+        bool, typer.Option("--figures-only", help="Only add the row to the table of results.")
     ] = False,
 ) -> None:
-    """Write NAME.safetensors in half precision and NAME.json with command, curve and figures.
+    """Write NAME.safetensors in half precision, and NAME.json with command, curve and figures.
 
-    The figures are those of the shipped file itself, on the whole validation split. They are also
-    added to the table of finished runs, results.jsonl beside the folder.
+    The figures are measured on the shipped file itself, on the whole validation split. They are
+    also added to the table of finished runs, results.jsonl beside the folder.
     """
     from seglib import pretrained
     from seglib.atomic import write_atomic
@@ -45,14 +45,17 @@ def ship(
     from seglib.pretrained.results import append_result, read_results
 
     if not PLAIN_NAME.fullmatch(name):
-        raise SeglibError(f"{name!r} is no plain name: use letters, digits and - _ . alone")
+        raise SeglibError(
+            f"{name!r} is not a plain name: use only letters, digits, - _ and . , with a letter or "
+            "digit first"
+        )
     table = out.parent / RESULTS
-    read_results(table)  # a damaged table is found before the work, not after it
+    read_results(table)  # report a damaged table before the work, not after it
     stages = _stages(run)
     history = stages[-1]["history"]
     trained = pretrained.load(run)
-    with tempfile.TemporaryDirectory() as aside:  # nothing goes to `out` before all is right
-        file = Path(aside) / f"{name}.safetensors"
+    with tempfile.TemporaryDirectory() as folder:  # `out` receives nothing until all is well
+        file = Path(folder) / f"{name}.safetensors"
         _save_small(trained, file, {})
         facts, per_class = _scored(run, stages, pretrained.load(file))
         _save_small(trained, file, facts)
@@ -78,13 +81,16 @@ def _save_small(trained: Segmenter, file: Path, facts: dict[str, Any]) -> None:
     pretrained.save(trained, file, facts, half=True)
     size = file.stat().st_size
     if size > LARGEST:
-        raise SeglibError(f"{file.name} has {size / MEGABYTE:.1f} MB, at most 6 go in")
+        raise SeglibError(
+            f"{file.name} has {size / MEGABYTE:.1f} MB, but a shipped checkpoint may have "
+            f"{LARGEST / MEGABYTE:g} MB at most"
+        )
 
 
 def _scored(
     run: Path, stages: list[dict[str, Any]], network: Segmenter
 ) -> tuple[dict[str, Any], Any]:
-    """What is said of a shipped file, its figures measured anew; and those of every class."""
+    """The record of a shipped file, with its measured figures; and the figures per class."""
     from seglib.cli.ceiling_lines import ceiling_lines
     from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
@@ -112,10 +118,10 @@ def _scored(
 
 
 def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
-    """Command, seconds and history of a run, after those of the runs that it started from.
+    """Command, seconds and history of a run, and before them those of the runs it started from.
 
     Args:
-        run: the folder.
+        run: the run's folder.
         later: folders of the runs that started from it, the last run first.
 
     Raises:
@@ -143,13 +149,13 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
 
 
 def _slim(history: History) -> dict[str, Any]:
-    """The course of the run; a single named loss would only repeat the sum."""
+    """The history as JSON values; a single named loss is left out, as it repeats the total."""
     plain = history.to_dict()
     return {**plain, "parts": plain["parts"] if len(plain["parts"]) > 1 else {}}
 
 
 def _rounded(value: Any) -> Any:
-    """Floats to five significant digits, so that the file stays small."""
+    """Round floats to five significant digits, so that the file stays small."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):

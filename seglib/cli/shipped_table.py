@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seglib.cli.errors import say
 from seglib.cli.results import MAIN_FIGURES, main_figures
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
     Args:
         dataset: as on the command line; None is the default.
         split: to evaluate on.
-        limit: only the first N images; the record's figures are those of all.
+        limit: only the first images; the recorded figures are always those of all.
     """
     from rich.console import Console
     from rich.table import Table
@@ -28,9 +29,11 @@ def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
     from seglib.data.datasets import load_dataset
     from seglib.pretrained.shipped import SHIPPED
 
-    table = Table("checkpoint", "parameters", "measured now", "on record", "CPU min")
+    measured = "measured now" if limit is None else f"first {limit} images"
+    table = Table("checkpoint", "parameters", measured, "on record", "CPU min")
     console = Console(soft_wrap=True)
-    for name in SHIPPED:
+    for number, name in enumerate(SHIPPED, start=1):
+        say(f"evaluating {name}, checkpoint {number} of {len(SHIPPED)}")
         network = pretrained.load(name)
         size = network.config.image_size
         data = load_dataset(dataset, split=split, size=size, limit=limit)
@@ -43,6 +46,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
             main_figures({k: v for k, v in record["figures"].items() if k in MAIN_FIGURES}),
             str(record.get("cpu_minutes", "–")),
         )
+        say(f"computing the ceiling of {name}")
         for line in ceiling_lines(network, data, limit, metrics.figures, size)[0]:
             console.print(f"{name}: {line}", highlight=False)
     console.print(table)

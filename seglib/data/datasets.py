@@ -15,7 +15,7 @@ from pathlib import Path
 
 from seglib.data.assets import cache_dir, checkout_root
 from seglib.data.coco import CocoFolder
-from seglib.errors import SeglibError
+from seglib.errors import SeglibError, unknown_name
 from seglib.structures import COCO_AREA_RANGES, AreaRanges
 
 SPLITS = ("train", "val")
@@ -59,7 +59,7 @@ def load_dataset(
         folder = _existing_folder(spec.removeprefix("coco:"))
         name = f"coco:{folder.resolve().name}"
     else:
-        raise SeglibError(f"unknown dataset {spec!r}: choose pocket, coco-mini or coco:PATH")
+        raise unknown_name("data set", spec, ("pocket", "coco-mini", "coco:PATH"))
     annotations, notes = _find_annotations(folder, split)
     return CocoFolder(
         _find_images(folder, annotations),

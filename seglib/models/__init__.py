@@ -1,7 +1,8 @@
-"""The paradigms, one file each; a model's name is its file's name.
+"""The paradigms, one folder each; a model's name is its folder's name.
 
 `build_model("fcn", categories)` builds one from a preset; `MODELS` maps names to classes and
-imports a file only when its class is asked for.
+imports a folder, and torch with it, only when its class is asked for: the command line's help
+lists the names and needs neither.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from seglib.errors import SeglibError
-from seglib.models.base import Segmenter
-from seglib.models.config import ModelConfig
-from seglib.structures import Categories
+from seglib.errors import SeglibError, unknown_name
 
-__all__ = ["MODELS", "ModelConfig", "Segmenter", "build_model", "model_names"]
+if TYPE_CHECKING:
+    from seglib.models.base import Segmenter
+    from seglib.models.config import ModelConfig
+    from seglib.structures import Categories
+
+__all__ = ["MODELS", "build_model", "model_names"]
 
 _CLASS_NAMES = {
     "fcn": "FCN",
@@ -26,8 +29,8 @@ _CLASS_NAMES = {
 }
 
 
-class _LazyModels(Mapping[str, type[Segmenter]]):
-    """Model classes by name, each file imported at the first look-up."""
+class _LazyModels(Mapping[str, "type[Segmenter]"]):
+    """Model classes by name, each folder imported at the first look-up."""
 
     def __getitem__(self, name: str) -> type[Segmenter]:
         if name not in _CLASS_NAMES:
@@ -59,7 +62,7 @@ def build_model(
     """Build a model with fresh weights.
 
     Args:
-        name: a paradigm's file name in this folder.
+        name: a paradigm, one of `model_names()`.
         categories: what its labels will mean.
         preset: "pocket" (learns Pocket COCO on two cores) or "paper" (as published).
         overrides: arguments of the preset (`variant="16s"`) or single fields of the config.
@@ -68,7 +71,7 @@ def build_model(
         SeglibError: an unknown name, preset or field, or a value that a field cannot have.
     """
     if name not in MODELS:
-        raise SeglibError(f"no model is called {name!r}: choose among {', '.join(model_names())}")
+        raise unknown_name("model", name, model_names())
     if preset not in ("pocket", "paper"):
         raise SeglibError(f"no preset is called {preset!r}: choose pocket or paper")
     model = MODELS[name]

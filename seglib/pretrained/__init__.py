@@ -1,4 +1,4 @@
-"""Trained models: shipped checkpoints by name, your own runs by folder, others' published files."""
+"""Trained models: shipped checkpoints, runs of your own, and weights that others published."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def load(name_or_path: str | Path, categories: Categories | None = None) -> Segm
     """Build a trained model.
 
     Args:
-        name_or_path: a shipped name ("fcn", "fcn-16s", …), the folder of a training run, or a
-            .safetensors file; or a .pth or .pkl of torchvision's or detectron2's published
-            networks, see `load_official`.
-        categories: give the model these classes instead, see `rehead`.
+        name_or_path: a shipped checkpoint ("fcn", "fcn-16s", …), the folder of a training run, a
+            .safetensors file, or a .pth or .pkl file of torchvision's or detectron2's published
+            weights (see `load_official`).
+        categories: give the model these classes instead (see `rehead`).
 
     Returns:
         the model in evaluation mode.
@@ -51,7 +51,9 @@ def _own(path: Path) -> Segmenter:
 
     described, tensors = read(path)
     if described.model not in MODELS:
-        raise SeglibError(f"{path} holds a {described.model!r}, which this seglib does not know")
+        raise SeglibError(
+            f"{path} contains a model {described.model!r}, which seglib does not know"
+        )
     kind = MODELS[described.model]
     model = build(
         kind, lambda: kind.config_class.from_dict(described.config), described.categories, path
@@ -61,27 +63,27 @@ def _own(path: Path) -> Segmenter:
 
 
 def header(name_or_path: str | Path) -> Header:
-    """What a model file says of itself: configuration, categories, command, figures."""
+    """The header of a model file: configuration, categories, command, figures."""
     return read(find(name_or_path))[0]
 
 
 def record(name: str) -> dict[str, Any]:
-    """How a shipped checkpoint came about.
+    """How a shipped checkpoint was made.
 
     Returns:
         command, minutes, parameters, figures and per_class (on the validation split), ceilings,
-        and history: what `seglib.training.History.from_dict` takes.
+        and history, for `seglib.training.History.from_dict`.
     """
     content: dict[str, Any] = json.loads(shipped_record(name).read_text(encoding="utf-8"))
     return content
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The file behind a name or path; a run's folder holds its model.safetensors."""
+    """The file that a name or path means; of a run's folder, its model.safetensors."""
     path = Path(name_or_path)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
-            raise SeglibError(f"{path} holds no model.safetensors: has its training finished?")
+            raise SeglibError(f"{path} has no model.safetensors: has its training finished?")
         return path / "model.safetensors"
     if path.is_file() or path.suffix in (".safetensors", *OFFICIAL) or len(path.parts) > 1:
         return path

@@ -1,4 +1,4 @@
-"""Give a trained model other classes or layers, keeping what fits."""
+"""Transfer a trained model's weights to other classes or to another variant."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Slices = tuple[Tensor, Tensor]
 
 
 def rehead(model: Segmenter, categories: Categories) -> Segmenter:
-    """A copy of `model` for other categories, matched by name.
+    """A copy of `model` for other categories; classes of the same name keep their weights.
 
-    Everything that does not depend on the classes is copied. Of the tensors that the model
-    names in `class_parameters` the slices of shared names, and of background, are copied; the
-    slices of new names keep the start that a newly built model gives them.
+    Tensors that do not depend on the classes are copied. Of those named in `class_parameters`,
+    the slices of shared names and of background are copied; the slices of new names keep the
+    values that a newly built model gives them.
 
     Args:
-        model: stays as it is.
+        model: not changed.
         categories: what the new model's labels mean.
 
     Returns:
@@ -47,24 +47,27 @@ def rehead(model: Segmenter, categories: Categories) -> Segmenter:
 
 
 def _shared(old: Categories, new: Categories, size: int, new_size: int) -> Slices:
-    """Which positions along a class axis go where.
+    """Which positions along a class axis to copy, and where to.
 
     Args:
         old: the trained classes.
-        new: the wanted ones.
-        size: of the axis in the trained model: a block of entries for every class, and usually
-            one more, the first, for background.
-        new_size: of the same axis in the new model.
+        new: the new model's classes.
+        size: length of the axis in the trained model: one block of entries per class, and
+            usually one more for background, which comes first.
+        new_size: length of the same axis in the new model.
 
     Returns:
         [K] positions in the old tensor and [K] in the new one.
+
+    Raises:
+        SeglibError: the axis does not divide into one block per class.
     """
     for background in (1, 0):
         block = size // (len(old) + background)
         if size == block * (len(old) + background) and new_size == block * (len(new) + background):
             break
     else:
-        raise SeglibError(f"an axis of {size} entries does not divide among {len(old)} classes")
+        raise SeglibError(f"an axis of {size} entries does not divide into {len(old)} classes")
     pairs = {a - 1 + background: b - 1 + background for a, b in old.shared_with(new).items()}
     if background:
         pairs[0] = 0
@@ -77,14 +80,14 @@ def _shared(old: Categories, new: Categories, size: int, new_size: int) -> Slice
 def adopt(model: Segmenter, trained: Segmenter) -> list[str]:
     """Copy every weight that has the same name and shape in both models.
 
-    For starting one variant from another: an FCN-16s from a 32s lacks only the new skip.
+    This starts one variant from another: an FCN-16s from a 32s lacks only the new skip.
 
     Args:
         model: changed in place.
-        trained: for the same classes, see `rehead`.
+        trained: for the same classes (see `rehead`).
 
     Returns:
-        names in `model` that keep their own start.
+        names in `model` that were not copied.
 
     Raises:
         SeglibError: the models have no weight in common.

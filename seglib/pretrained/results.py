@@ -1,4 +1,4 @@
-"""The table of finished runs: one line of JSON each, only ever added to."""
+"""The table of finished runs: one line of JSON per run; rows are added, never changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 
 Row = dict[str, Any]
-# What a row holds at least, and of which kinds.
+# The fields that every row has, and their types.
 FIELDS: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "command": (str,),
@@ -23,18 +23,18 @@ FIELDS: dict[str, tuple[type, ...]] = {
 
 
 def append_result(file: Path, row: Row) -> None:
-    """Add a run to the table; what stands there stays.
+    """Add a run to the table.
 
     Args:
-        file: the table, made when missing.
+        file: the table, created if it does not exist.
         row: JSON values, at least those of `FIELDS`.
 
     Raises:
-        SeglibError: a field is missing or of another kind, or the table is damaged.
+        SeglibError: a field is missing or has another type, or the table is damaged.
     """
     if fault := _fault(row):
         raise SeglibError(f"a result needs {fault}")
-    read_results(file)
+    read_results(file)  # refuses a damaged table
     before = file.read_bytes() if file.is_file() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
@@ -43,21 +43,21 @@ def append_result(file: Path, row: Row) -> None:
 
 
 def read_results(file: Path) -> list[Row]:
-    """All rows, oldest first; none where there is no table.
+    """All rows, oldest first; none if the file does not exist.
 
     Raises:
-        SeglibError: a line that is no result.
+        SeglibError: a line that is not a result.
     """
     content = file.read_bytes() if file.is_file() else b""
     if not content:
         return []
     rows = []
-    # Text may hold what Python takes for the end of a line, such as U+2028; JSON's lines end here.
+    # Not splitlines(): it would also split at characters that JSON text may contain (U+2028).
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
             row = json.loads(line.decode())
             fault = _fault(row)
-        except ValueError as error:  # also bytes that are no UTF-8
+        except ValueError as error:  # also bytes that are not UTF-8
             raise _damaged(file, number, str(error)) from error
         if fault:
             raise _damaged(file, number, f"it needs {fault}")
@@ -66,7 +66,7 @@ def read_results(file: Path) -> list[Row]:
 
 
 def _fault(row: Any) -> str:
-    """The first field that a row lacks or has of another kind; empty where there is none."""
+    """The first field that is missing or has another type, in words; empty if all is well."""
     for name, kinds in FIELDS.items():
         if not isinstance(row, dict) or name not in row:
             return name
@@ -74,9 +74,9 @@ def _fault(row: Any) -> str:
             return f"{name} as {' or '.join(kind.__name__ for kind in kinds)}"
     for name, value in row["figures"].items():
         if not isinstance(value, int | float | None):
-            return f"figures of numbers, and {name} is none"
+            return f"figures that are numbers, and {name} is not"
     return ""
 
 
 def _damaged(file: Path, number: int, why: str) -> SeglibError:
-    return SeglibError(f"{file}, line {number} is no result ({why}): restore the file from git")
+    return SeglibError(f"{file}, line {number} is not a result ({why}): restore the file from git")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from seglib.data.assets import asset
-from seglib.errors import SeglibError
+from seglib.errors import unknown_name
 
-# File stem in data/checkpoints/ -> SHA-256 that a downloaded copy must have.
+# Name of the file in data/checkpoints/ → SHA-256 that a downloaded copy must have.
 SHIPPED = {
     "fcn-32s": "341eb7ad98f4c949f97bcf9366af5673e32d1db5c74e50291be1192eda8e42ba",
     "fcn-16s": "789cf41b7582eb34008ff186f27af0bc253a0266e7ebc0ee8cf7432288dc61e6",
@@ -21,30 +21,28 @@ ALIASES = {"fcn": "fcn-8s"}
 
 
 def shipped_names() -> list[str]:
-    """What `load` knows by name, sorted."""
+    """The names that `load` accepts, sorted."""
     return sorted({*SHIPPED, *ALIASES})
 
 
 def shipped_file(name: str) -> Path:
-    """The file of a shipped checkpoint, fetched first when an installed package lacks it.
+    """The file of a shipped checkpoint; an installed package without it fetches it first.
 
     Raises:
-        SeglibError: no such name, or a file that is neither here nor to be fetched.
+        SeglibError: an unknown name, or a file that is neither present nor can be fetched.
     """
     stem = _stem(name)
     return asset(f"checkpoints/{stem}.safetensors", SHIPPED[stem])
 
 
 def shipped_record(name: str) -> Path:
-    """The JSON file beside a shipped checkpoint; errors as `shipped_file`."""
+    """The JSON file beside a shipped checkpoint; raises as `shipped_file` does."""
     return asset(f"checkpoints/{_stem(name)}.json")
 
 
 def _stem(name: str) -> str:
     stem = ALIASES.get(name, name)
     if stem not in SHIPPED:
-        raise SeglibError(
-            f"no checkpoint is called {name!r}: choose one of {', '.join(shipped_names())}, "
-            "or give the folder of a training run or a .safetensors file"
-        )
+        alternatives = ", or give the folder of a training run or a .safetensors file"
+        raise unknown_name("checkpoint", name, shipped_names(), alternatives)
     return stem
