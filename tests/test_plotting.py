@@ -18,6 +18,7 @@ import seglib.plotting as plotting
 from seglib.errors import SeglibError
 from seglib.ops.convolution import conv2d
 from seglib.plotting import style
+from seglib.plotting.png import encode_png
 from seglib.structures import Categories, Category, Instances, Panoptic, Prediction, Target
 from seglib.training import History, Progress
 
@@ -158,7 +159,7 @@ def test_heavy_pictures_are_reduced_but_paper_and_marks_keep_their_colours() -> 
     fig = plotting.show_images([noise, noise], ["a", "b"])
     fig.axes[0].plot([100, 300], [200, 200], color=style.GREEN, linewidth=8)
     pixels = fig.pixels()
-    assert len(fig.png()) < 0.6 * len(style.encode_png(pixels))
+    assert len(fig.png()) < 0.6 * len(encode_png(pixels))
     drawn = np.asarray(Image.open(io.BytesIO(fig.png())).convert("RGB"))
     for kept in ((255, 255, 255), style.rgb(2)):
         places = (pixels == kept).all(-1)
@@ -666,7 +667,7 @@ def test_timeline_counts_years_of_conferences_and_says_so() -> None:
     assert [years[n] for n in ("VGG", "FCN", "Cascade R-CNN", "SOLO")] == [2015, 2015, 2018, 2020]
     first, second = fig.get_supxlabel().split("\n")
     assert first == "Filled: yours."
-    assert "year of its conference" in second
+    assert "year is that of the conference" in second
     assert plotting.timeline().get_supxlabel() == second
 
 

@@ -83,7 +83,7 @@ def test_reading_curve_draws_each_line_and_refuses_others():
     x = torch.arange(4.0)
     axes = reading_curve(x, {"pool": x.round(), "align": x}, title="t").axes[0]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == [
-        "exactly there",
+        "exact position",
         "pool",
         "align",
     ]

@@ -46,7 +46,7 @@ WRONG: dict[str, tuple[str, Callable[[], plotting.Figure]]] = {
         lambda: plotting.show_window_scores(IMAGE, {"a": (NO_BOX, NONE)}),
     ),
     "unequal counts": (
-        "2 boxes have 1",
+        "2 boxes, but 1 corrected",
         lambda: plotting.show_corrections(IMAGE, torch.ones(2, 4), torch.ones(1, 4)),
     ),
     "stride 0": ("stride=0", lambda: plotting.show_roi_reading(IMAGE, BOX, 0)),

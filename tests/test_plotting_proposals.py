@@ -18,7 +18,7 @@ from seglib.plotting import (
     show_window_scores,
 )
 from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE
-from seglib.plotting.windows import _extent
+from seglib.plotting.window_grids import map_extent
 from seglib.structures import Instances, Target
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
@@ -52,7 +52,7 @@ def test_a_window_may_reach_beyond_its_image():
     assert axes.get_ylim()[0] > 34
     crosses = [line.get_xydata().tolist() for line in axes.lines]
     assert crosses == [[[8, 18]], [[8, 18]]]
-    assert [a.get_title() for a in fig.axes] == ["the window", "patch"]
+    assert [a.get_title() for a in fig.axes] == ["Window", "patch"]
 
 
 def test_a_mask_is_painted_over_the_image():
@@ -99,7 +99,7 @@ def test_patches_wear_their_masks_and_need_one_each():
 
 def test_scores_lie_around_the_middles_of_their_windows():
     windows = sliding_windows((32, 48), (16, 24), 8, 4)  # resized to half: middles 8 px apart
-    left, right, bottom, top = _extent(windows.numpy())
+    left, right, bottom, top = map_extent(windows.numpy())
     assert (left, top) == (-4, -4)
     assert (right, bottom) == (48 + 4, 32 + 4)
     scores = torch.rand(windows.shape[:2], generator=torch.Generator().manual_seed(0))
@@ -109,7 +109,7 @@ def test_scores_lie_around_the_middles_of_their_windows():
 
 
 def test_a_single_window_fills_its_own_place():
-    assert _extent(np.array([[[0.0, 0, 8, 8]]])) == (0, 8, 8, 0)
+    assert map_extent(np.array([[[0.0, 0, 8, 8]]])) == (0, 8, 8, 0)
 
 
 def test_coverage_counts_the_objects_that_the_first_proposals_fit():
@@ -118,7 +118,7 @@ def test_coverage_counts_the_objects_that_the_first_proposals_fit():
     found = Instances(truth.boxes[[0, 0, 1]], torch.tensor([0.9, 0.8, 0.7]), torch.ones(3), masks)
     fig = show_coverage(IMAGE, found, truth, (2, 3))
     titles = [axes.get_title() for axes in fig.axes]
-    assert titles == ["the best 2: 1 of 2 objects", "the best 3: 2 of 2 objects"]
+    assert titles == ["Best 2: 1 of 2 objects", "Best 3: 2 of 2 objects"]
     with pytest.raises(SeglibError, match="masks"):
         show_coverage(IMAGE, Instances(found.boxes, found.scores, found.labels), truth)
 

@@ -166,9 +166,9 @@ def test_quiz_gives_feedback_and_keeps_the_score() -> None:
     assert "Not quite" in q._feedback[0].value
     assert q.answer(0, first) == ""
     assert q.answer(1, second) == "Yes."
-    assert "Right" in q._feedback[1].value
+    assert "Correct" in q._feedback[1].value
     assert q.values == {"answered": 2, "correct": 2, "first_try": 1, "total": 2}
-    assert "2 of 2 right" in q._score.value
+    assert "2 of 2 correct" in q._score.value
 
 
 def test_quiz_reacts_to_its_buttons() -> None:
@@ -209,8 +209,8 @@ def test_one_question_is_counted_as_one() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([Option("a", True), Option("b", True)], "2 right"),
-        ([Option("a", feedback="no"), Option("b", feedback="no")], "0 right"),
+        ([Option("a", True), Option("b", True)], "2 correct"),
+        ([Option("a", feedback="no"), Option("b", feedback="no")], "0 correct"),
         ([Option("a", True), Option("b")], "needs feedback"),
         ([Option("a", True)], "1 option:"),
     ],

@@ -66,7 +66,7 @@ def test_an_empty_half_is_no_error() -> None:
 
 
 def test_faulty_input_is_refused() -> None:
-    with pytest.raises(SeglibError, match="equally many stages"):
+    with pytest.raises(SeglibError, match="same number of stages"):
         CascadeStages([])
     with pytest.raises(SeglibError, match="at least one object"):
         CascadeStages([StagedImage(IMAGE, torch.zeros(0, 4), [PROPOSALS])])

@@ -40,7 +40,7 @@ MOVES: list[tuple[Callable[[], Explorer], dict[str, Any]]] = [
             "ratios": "1:1",
             "positive IoU": 0.5,
             "negative IoU": 0.2,
-            "every object": "no",
+            "keep best anchor": "no",
         },
     ),
     (
@@ -69,7 +69,7 @@ def test_an_object_without_a_good_anchor_still_gets_its_best() -> None:
     explorer = AnchorExplorer(IMAGE, torch.tensor([[3.0, 3, 9, 9]]), stride=32, size=40)
     assert explorer.values["reached"] == 0
     assert explorer.values["positive"] >= 1
-    assert explorer.set(every_object="no")["positive"] == 0
+    assert explorer.set(keep_best_anchor="no")["positive"] == 0
 
 
 def test_thresholds_that_cross_are_kept_in_order() -> None:
@@ -94,9 +94,9 @@ def test_steps_go_down_the_ranking() -> None:
     assert explorer.values["waiting"] == [0, 1, 2, 3, 4]
     first = explorer.set(step=1)
     # Moved by 1 of 20 px: IoU 0.9; by 7: 13 / 27 = 0.48.
-    assert (first["kept"], first["struck"], first["waiting"]) == ([0], [1], [2, 3, 4])
+    assert (first["kept"], first["suppressed"], first["waiting"]) == ([0], [1], [2, 3, 4])
     second = explorer.set(step=2)
-    assert (second["kept"], second["struck"]) == ([0, 2], [1, 3])
+    assert (second["kept"], second["suppressed"]) == ([0, 2], [1, 3])
 
 
 def test_faulty_boxes_are_refused() -> None:

@@ -1,17 +1,17 @@
-"""Every picture of the course, one function each; all return a figure that shows itself."""
+"""Every picture of the course is a function here that returns a figure, which shows itself.
+
+Arguments that many of them share: `title` stands above the figure (or its only panel) and
+`caption` below it, `columns` is the number of panels per row, and `panel` is the width of one
+panel in inches.
+"""
 
 from seglib.plotting.alignment import show_alignment
-from seglib.plotting.cascade import (
-    ap_by_iou,
-    correction_curve,
-    show_box_quality,
-    show_differences,
-    show_iou_histograms,
-)
+from seglib.plotting.bars import bars, histogram
+from seglib.plotting.box_quality import show_box_quality, show_iou_histograms
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
-from seglib.plotting.curves import bars, histogram, history_curve, layer_profile, training_curve
+from seglib.plotting.curves import history_curve, layer_profile, training_curve
 from seglib.plotting.detection import show_boxes, show_corrections
-from seglib.plotting.diagrams import Block, flow_diagram, residual_diagram, vgg_diagram
+from seglib.plotting.diagrams import Block, flow_diagram
 from seglib.plotting.features import feature_colors
 from seglib.plotting.images import (
     compare,
@@ -27,20 +27,27 @@ from seglib.plotting.masks import outlined, show_mask_pixels, show_polygon, show
 from seglib.plotting.networks import (
     fcn_diagram,
     fpn_diagram,
+    residual_diagram,
     resnet_diagram,
-    score_maps,
-    task_comparison,
-    touching_instances,
+    vgg_diagram,
 )
 from seglib.plotting.overlays import class_color, overlay
+from seglib.plotting.panels import Figure, figure
 from seglib.plotting.proposals import show_average_recall, show_coverage
+from seglib.plotting.quality_curves import ap_by_iou, correction_curve, show_differences
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.rois import reading_curve, show_roi_reading
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
-from seglib.plotting.segments import paint_labels, show_panoptic, show_semantic
+from seglib.plotting.segments import (
+    paint_labels,
+    score_maps,
+    show_panoptic,
+    show_semantic,
+    touching_instances,
+)
 from seglib.plotting.sizes import show_output_sizes
-from seglib.plotting.style import PALETTE, Figure, color, figure, styled
-from seglib.plotting.tasks import five_tasks
+from seglib.plotting.style import PALETTE, color, styled
+from seglib.plotting.tasks import five_tasks, task_comparison
 from seglib.plotting.timeline import timeline
 from seglib.plotting.transposed import (
     show_bilinear_kernel,
@@ -48,12 +55,8 @@ from seglib.plotting.transposed import (
     show_im2col,
     show_transposed_convolution,
 )
-from seglib.plotting.windows import (
-    show_patches,
-    show_window,
-    show_window_labels,
-    show_window_scores,
-)
+from seglib.plotting.window_grids import show_window_labels, show_window_scores
+from seglib.plotting.windows import show_patches, show_window
 
 __all__ = [
     "PALETTE",

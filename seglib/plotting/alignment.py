@@ -1,4 +1,4 @@
-"""Where score maps of several strides lie over the image, and what must be cut off them."""
+"""The positions of score maps of several strides over the image, and what must be cropped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from seglib.ops.grid import Grid
-from seglib.plotting.style import BLUE, GREY, INK, PALE, VERMILION, Figure, figure, styled
+from seglib.plotting.panels import Figure, figure
+from seglib.plotting.style import BLUE, GREY, INK, PALE, VERMILION, styled
 
 
 @styled
@@ -16,16 +17,14 @@ def show_alignment(
     maps: Mapping[str, tuple[Grid, int]],
     size: int,
     *,
-    title: str = "Every cell at its place in the image",
-    caption: str = "Hatched: cells whose centre lies outside the image. They are cut off.",
+    title: str = "Each cell at its position in the image",
+    caption: str = "Hatched: cells whose centre lies outside the image; they are cropped.",
 ) -> Figure:
-    """Each map as a row of cells along one axis of the image, its cells numbered from 0.
+    """Each map as a row of numbered cells along one axis of the image.
 
     Args:
-        maps: name → (where its cells lie, how many there are).
+        maps: name → (positions of its cells, number of cells).
         size: side of the image in pixels.
-        title: over all.
-        caption: under all.
     """
     fig, grid = figure(panel=(8.6, 0.62 * len(maps) + 0.7), title=title, caption=caption)
     axes = grid[0, 0]
@@ -39,14 +38,14 @@ def show_alignment(
     axes.set_xticks([t - 0.5 for t in range(0, size + 1, max(1, size // 4))])
     axes.set_xticklabels([str(t) for t in range(0, size + 1, max(1, size // 4))])
     axes.set_yticks(range(len(maps)), [*maps])
-    axes.set_xlabel("pixel of the image (between the dashed lines)")
+    axes.set_xlabel("pixel (dashed lines: borders of the image)")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.spines["left"].set_visible(False)
     return fig
 
 
 def _draw_cells(axes: Axes, row: int, places: Grid, count: int, size: int) -> None:
-    """One row of cells; numbers only where there is room for them."""
+    """One row of cells, with numbers if there is room for them."""
     for cell in range(count):
         centre = places.origin + places.stride * cell
         inside = -0.5 < centre < size - 0.5

@@ -1,7 +1,7 @@
-"""Drawing on pixels: masks, outlines, boxes and name tags that keep out of each other's way.
+"""Painting on pixels: masks, outlines, boxes and name tags that do not overlap.
 
-Everything is drawn at the size at which it will be looked at, so that a line is a line and a
-letter a letter on a 128 px drawing as well as on a photograph.
+Everything is painted at the size at which it will be displayed, so that lines and letters are
+as sharp on a 128 px drawing as on a photograph.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def to_numpy(values: Any) -> NDArray[Any]:
 
 
 def as_rgb(image: Any) -> Bytes:
-    """Any picture as uint8 [H, W, 3].
+    """Any image as uint8 [H, W, 3].
 
     Args:
         image: float tensor [3, H, W] or [1, H, W] in 0…1; uint8 array [H, W, 3]; or [H, W] of
-            either kind, shown grey.
+            either type, shown in grey.
 
     Raises:
-        SeglibError: another shape, or no pixel.
+        SeglibError: another shape, or an image without pixels.
     """
     pixels = to_numpy(image)
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] != 3:
@@ -53,9 +53,14 @@ def as_rgb(image: Any) -> Bytes:
 
 
 class Canvas:
-    """A picture being drawn on, `scale` times as large as the image it shows.
+    """An image to paint on, enlarged by `scale`.
 
-    Coordinates of masks and boxes are the image's own; the canvas scales them.
+    Masks and boxes are given in the image's own coordinates; the canvas scales them.
+
+    Args:
+        image: any image that `as_rgb` takes.
+        side: a smaller image is enlarged until its longer side has this many pixels.
+        shrink: also reduce a larger image to that size.
     """
 
     def __init__(self, image: Any, side: int = 512, shrink: bool = False) -> None:
@@ -73,8 +78,8 @@ class Canvas:
         self.font = _font(int(np.clip(max(height, width) / 42, 11, 26)))
         self.tags: list[Rect] = []
 
-    def grow(self, mask: Any) -> Bits:
-        """A mask [H, W] of the image as a smooth-edged mask of the canvas."""
+    def resize_mask(self, mask: Any) -> Bits:
+        """A mask [H, W] of the image at the canvas's size, with smooth edges."""
         bits = to_numpy(mask).astype(bool)
         if bits.shape != self.size:
             raise SeglibError(f"mask {list(bits.shape)} does not fit image {list(self.size)}")
@@ -85,7 +90,7 @@ class Canvas:
         return np.asarray(grey.resize(size, Image.Resampling.BILINEAR)) > 127
 
     def fill(self, bits: Bits, color: RGB, alpha: float = 0.45) -> None:
-        """Tint the pixels of a canvas mask."""
+        """Tint the pixels of a mask of the canvas's size."""
         tint = self.pixels[bits] * (1 - alpha) + np.array(color) * alpha
         self.pixels[bits] = tint.round().astype(np.uint8)
 
@@ -96,14 +101,14 @@ class Canvas:
         self.fill(bits & stripes, color, 0.75)
 
     def outline(self, bits: Bits, color: RGB) -> None:
-        """The rim of a canvas mask in full colour, with a thin light edge around it."""
+        """The inner rim of a canvas mask in full colour, with a thin light edge around it."""
         inner = ndimage.binary_erosion(bits, iterations=self.line, border_value=1)
         halo = ndimage.binary_dilation(bits) & ~bits
         self.fill(halo, (255, 255, 255), 0.7)
         self.pixels[bits & ~inner] = color
 
     def box(self, corners: Any, color: RGB) -> None:
-        """A rectangle (x0, y0, x1, y1) in the image's pixels."""
+        """The outline of a box (x0, y0, x1, y1) in pixels of the image."""
         x0, y0, x1, y1 = self._scaled(corners)
         picture = Image.fromarray(self.pixels)
         draw = ImageDraw.Draw(picture)
@@ -113,11 +118,7 @@ class Canvas:
         self.pixels = np.array(picture)
 
     def tag(self, text: str, corners: Any, color: RGB) -> bool:
-        """A name at the box `corners`, where it hides least; left out when there is no room.
-
-        Returns:
-            whether the tag was drawn.
-        """
+        """A name at the box `corners`, clear of other tags; False if there was no room for it."""
         box = self._scaled(corners)
         left, top, right, bottom = self.font.getbbox(text)
         pad = max(2, self.line)
@@ -135,7 +136,7 @@ class Canvas:
         return True
 
     def tag_region(self, text: str, bits: Bits, color: RGB) -> bool:
-        """A name in the widest place of a canvas mask; left out when there is no room."""
+        """A name at the widest part of a canvas mask; False if there was no room for it."""
         depth = ndimage.distance_transform_edt(np.pad(bits, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(depth.argmax()), depth.shape)
         left, top, right, bottom = self.font.getbbox(text)
@@ -149,7 +150,7 @@ class Canvas:
         return x0, y0, x1, y1
 
     def _free_place(self, box: Rect, width: float, height: float) -> Rect | None:
-        """The first place around a box that is free of other tags: above, inside, below, aside."""
+        """The first place inside or around a box that is free of other tags, or None."""
         x0, y0, x1, y1 = box
         full_height, full_width = self.pixels.shape[:2]
         small = (x1 - x0) * (y1 - y0) < 4 * width * height
@@ -175,6 +176,6 @@ def _overlap(a: Rect, b: Rect) -> bool:
 
 
 def _font(size: int) -> Any:
-    """The letters that come with matplotlib, so that no machine draws others."""
+    """The font that ships with matplotlib, so that every machine draws the same letters."""
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
     return ImageFont.truetype(str(path), size)

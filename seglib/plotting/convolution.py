@@ -1,4 +1,4 @@
-"""A convolution step by step, its kernels, and the feature maps it makes."""
+"""A convolution step by step, its kernels and its feature maps."""
 
 from __future__ import annotations
 
@@ -10,24 +10,14 @@ import numpy as np
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.grids import draw_grid, mark_block, mark_cells, number_text
-from seglib.plotting.style import (
-    DIVERGING,
-    GREY,
-    SEQUENTIAL,
-    Figure,
-    bare,
-    check_some,
-    figure,
-    panel_grid,
-    styled,
-    switch_off,
-)
+from seglib.plotting.panels import Figure, bare, check_some, figure, panel_grid, switch_off
+from seglib.plotting.style import DIVERGING, GREY, SEQUENTIAL, styled
 
 
 def tapped_cells(
     position: tuple[int, int], kernel: tuple[int, int], stride: int, padding: int, dilation: int
 ) -> list[tuple[int, int]]:
-    """The input cells (row, column) that output cell `position` reads, row by row."""
+    """The input cells (row, column) read for the output cell `position`, row by row."""
     top, left = (stride * place - padding for place in position)
     return [
         (top + dilation * i, left + dilation * j)
@@ -52,15 +42,15 @@ def convolution_step(
     """One output cell: the input cells under the kernel, the kernel, and their weighted sum.
 
     Args:
-        image: [H, W] numbers.
+        image: [H, W].
         kernel: [kh, kw].
-        output: [oh, ow], the whole result; cells after `position` are still left empty.
+        output: [oh, ow], the complete result; cells after `position` are left empty.
         position: (row, column) of the output cell being computed.
-        stride: cells the kernel jumps.
+        stride: cells between two positions of the kernel.
         padding: zeros around the image.
-        dilation: distance of the cells under the kernel.
-        title: over all.
-        caption: under all; by default the sum written out.
+        dilation: distance between the cells that the kernel reads.
+        title: above the figure.
+        caption: below the figure; by default the sum written out.
     """
     source, weights, result = (to_numpy(values) for values in (image, kernel, output))
     if not all(0 <= p < n for p, n in zip(position, result.shape, strict=True)):
@@ -101,7 +91,7 @@ def convolution_step(
 
 
 def _written_out(source: Any, weights: Any, cells: list[tuple[int, int]], total: float) -> str:
-    """The sum in numbers; terms with a zero weight are left out when there are many."""
+    """The sum in numbers; of more than four terms, those with weight zero are left out."""
     terms = []
     for (row, column), weight in zip(cells, weights.flat, strict=True):
         inside = 0 <= row < source.shape[0] and 0 <= column < source.shape[1]
@@ -118,9 +108,9 @@ def _signed(weight: float) -> str:
 
 
 def _centred(weights: Any) -> tuple[float, float]:
-    """Limits that put zero in the pale middle of what `draw_grid` uses of the map."""
+    """Limits that place zero at the pale middle of a diverging colour map."""
     reach = float(np.abs(weights).max()) or 1.0
-    # draw_grid shades with the map's first 62 %, so the middle (50 %) must fall on zero.
+    # draw_grid uses the first 62 % of the map, of which the middle (50 %) must be zero.
     return -reach, reach * (0.62 / 0.5 - 1)
 
 
@@ -128,13 +118,11 @@ def _centred(weights: Any) -> tuple[float, float]:
 def show_kernels(
     kernels: Mapping[str, Any] | Any, *, columns: int = 8, title: str = "", caption: str = ""
 ) -> Figure:
-    """Kernels side by side, zero in the middle of the colours, numbers where they fit.
+    """Kernels side by side, with zero in the middle of the colour map, and values if they fit.
 
     Args:
-        kernels: name → [kh, kw], or [N, kh, kw] or [N, 3, kh, kw] (colour filters, shown as such).
-        columns: in a row.
-        title: over all.
-        caption: under all.
+        kernels: name → [kh, kw], or [N, kh, kw], or [N, 3, kh, kw], shown in colour.
+        columns: kernels per row.
     """
     named = kernels if isinstance(kernels, Mapping) else {}
     stack = list(named.values()) if named else list(to_numpy(kernels))
@@ -167,16 +155,14 @@ def feature_maps(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """The channels of one feature map, each with its own range of shades.
+    """The channels of a feature map, each scaled to its own range.
 
     Args:
         maps: [C, H, W] or a list of [H, W] of any sizes.
-        titles: one a channel; their numbers by default.
-        columns: in a row.
-        limit: channels shown at most.
-        signed: zero in the middle of diverging colours.
-        title: over all.
-        caption: under all.
+        titles: one per channel; by default their numbers.
+        columns: channels per row.
+        limit: maximum number of channels shown.
+        signed: use a diverging colour map with zero in the middle.
     """
     channels = [to_numpy(channel) for channel in maps][:limit]
     ncols, nrows = panel_grid(len(channels), columns)

@@ -1,4 +1,4 @@
-"""Boxes over an image: proposals, anchors, what they are corrected to, what suppression leaves."""
+"""Boxes over an image: anchors, proposals, corrected boxes, and the steps of NMS."""
 
 from __future__ import annotations
 
@@ -7,27 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import as_rgb, to_numpy
-from seglib.plotting.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Figure,
-    bare,
-    figure,
-    panel_grid,
-    styled,
-    switch_off,
-)
+from seglib.plotting.panels import Figure, bare, image_panels, legend_below, rectangle
+from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, styled
 
 Boxes = Any  # [N, 4] corners in pixels
 SHADES = (VERMILION, SKY, ORANGE, GREEN, PURPLE, BLUE)
@@ -45,18 +30,13 @@ def show_boxes(
     caption: str = "",
     panel: float = 2.3,
 ) -> Figure:
-    """Boxes over an image, a panel for each stage.
+    """Boxes over an image, with one panel for each set of boxes.
 
     Args:
         image: float [3, H, W] in 0…1.
-        panels: panel title → boxes [N, 4], or group → boxes; a group has one colour in all
-            panels, and groups are explained below the panels. A group whose name begins with
-            "no" is drawn dashed.
+        panels: panel title → boxes [N, 4], or → group → boxes. A group has one colour in all
+            panels, named in a legend; a group whose name begins with "no" is drawn dashed.
         names: group → a text for each of its boxes, written at the box's upper left corner.
-        columns: panels in a row.
-        title: over all.
-        caption: under all.
-        panel: width of one panel in inches.
 
     Raises:
         SeglibError: no panel, or boxes that are not [N, 4].
@@ -67,24 +47,27 @@ def show_boxes(
     }
     every = dict.fromkeys(group for found in groups.values() for group in found)
     shade = dict(zip(every, SHADES * (1 + len(every) // len(SHADES)), strict=False))
-    ncols, nrows = panel_grid(len(panels), columns)
-    height, width = as_rgb(image).shape[:2]
-    size = (panel, panel * min(1.15, height / width))
-    fig, grid = figure(ncols, nrows, panel=size, title=title, caption=caption)
-    for axes, (name, found) in zip(grid.flat, groups.items(), strict=False):
+    fig, grid = image_panels(
+        image, len(panels), columns=columns, panel=panel, title=title, caption=caption
+    )
+    for axes, (name, found) in zip(grid, groups.items(), strict=True):
         picture_under(axes, image, name)
         for group, boxes in found.items():
             texts = (names or {}).get(group, ())
-            draw_boxes(axes, boxes, shade[group], texts, dashed=group.startswith("no"))
-    switch_off(grid, len(panels))
+            draw_boxes(axes, boxes, shade[group], texts, dashed=_is_dashed(group))
     if named := [group for group in every if group]:
-        _legend(fig, {group: shade[group] for group in named})
+        dashed = tuple(filter(_is_dashed, named))
+        legend_below(fig, {group: shade[group] for group in named}, dashed=dashed)
     return fig
 
 
+def _is_dashed(group: str) -> bool:
+    return group.startswith("no")
+
+
 def picture_under(axes: Axes, image: Any, title: str = "") -> Axes:
-    """An image with its pixels' corners at whole coordinates, paled so that boxes stand out."""
-    # Under boxes 32 shades a channel are enough, and they halve the size of the file.
+    """A pale image under boxes, with the corners of its pixels at integer coordinates."""
+    # Under boxes, 32 shades per channel are enough, and they halve the size of the file.
     pixels = as_rgb(image) // 8 * 8 + 4
     height, width = pixels.shape[:2]
     bare(axes).imshow(pixels, extent=(0, width, height, 0), interpolation="nearest", alpha=0.8)
@@ -102,30 +85,20 @@ def draw_boxes(
     dashed: bool = False,
     linewidth: float = 1.6,
 ) -> None:
-    """Rectangles with a light edge, and a text at each where there are texts."""
+    """Boxes [N, 4] with a light edge, and a text at each box that has one."""
     corners = to_numpy(boxes).astype(np.float64)
     if corners.ndim != 2 or corners.shape[1] != 4:
-        raise SeglibError(f"boxes to draw are [N, 4], got {list(corners.shape)}")
-    # Of many boxes each is drawn thinner, or they hide the image.
-    line = linewidth if len(corners) <= 40 else 0.6 * linewidth
-    for number, (x0, y0, x1, y1) in enumerate(corners.tolist()):
-        axes.add_patch(
-            Rectangle(
-                (x0, y0),
-                x1 - x0,
-                y1 - y0,
-                fill=False,
-                edgecolor=shade,
-                linewidth=line,
-                linestyle="--" if dashed else "-",
-                path_effects=None if len(corners) > 40 else HALO,
-                zorder=3,
-            )
-        )
+        raise SeglibError(f"boxes must be [N, 4], got {list(corners.shape)}")
+    many = len(corners) > 40  # then thinner lines keep the image visible
+    style: Any = {"linestyle": "--" if dashed else "-", "zorder": 3}
+    style |= {"linewidth": 0.6 * linewidth if many else linewidth}
+    style |= {"path_effects": None if many else HALO}
+    for number, box in enumerate(corners.tolist()):
+        axes.add_patch(rectangle(box, fill=False, edgecolor=shade, **style))
         if number < len(texts) and texts[number]:
             axes.text(
-                x0 + 1,
-                y0 + 1,
+                box[0] + 1,
+                box[1] + 1,
                 texts[number],
                 color=shade,
                 fontsize=8.5,
@@ -135,20 +108,6 @@ def draw_boxes(
                 clip_on=True,
                 zorder=4,
             )
-
-
-def _legend(fig: Figure, shades: Mapping[str, str]) -> None:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=shade,
-            linestyle="--" if group.startswith("no") else "-",
-            label=group,
-        )
-        for group, shade in shades.items()
-    ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
 
 
 @styled
@@ -162,25 +121,24 @@ def show_corrections(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """Boxes before (dashed) and after their correction, an arrow from centre to centre.
+    """Boxes before (dashed) and after their correction, with arrows between their centres.
 
     Args:
         image: float [3, H, W] in 0…1.
         boxes: [N, 4].
         corrected: [N, 4].
-        truth: [G, 4] true boxes, drawn thin beneath.
-        names: of the two in the legend.
-        title: over it.
-        caption: under it.
+        truth: [G, 4] true boxes, drawn with thin lines.
+        names: the legend's names of the boxes and the corrected boxes.
 
     Raises:
-        SeglibError: not a corrected box for every box.
+        SeglibError: the numbers of boxes differ.
     """
     if len(boxes) != len(corrected):
-        raise SeglibError(f"{len(boxes)} boxes have {len(corrected)} corrected ones: give each one")
-    height, width = as_rgb(image).shape[:2]
-    fig, grid = figure(panel=(3.8, 3.8 * min(1.15, height / width)), caption=caption)
-    axes = picture_under(grid[0, 0], image, title)
+        raise SeglibError(
+            f"{len(boxes)} boxes, but {len(corrected)} corrected boxes: give one for each"
+        )
+    fig, (axes,) = image_panels(image, 1, panel=3.8, caption=caption)
+    picture_under(axes, image, title)
     shades = {}
     if truth is not None:
         shades["truth"] = GREEN
@@ -198,24 +156,24 @@ def show_corrections(
             arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 1.6},
             zorder=5,
         )
-    _legend(fig, shades)
+    legend_below(fig, shades)
     return fig
 
 
-def draw_verdicts(
+def draw_nms_states(
     axes: Axes, boxes: Boxes, states: Sequence[str], texts: Sequence[str] = ()
 ) -> None:
-    """Boxes in the colours of suppression.
+    """Boxes coloured by their state during non-maximum suppression.
 
     Args:
-        axes: drawn on.
+        axes: an image drawn by `picture_under`.
         boxes: [N, 4].
-        states: of each box: "kept" (green), "struck" (grey, dashed), "current" (vermilion, thick)
-            or "waiting" (blue).
-        texts: at each box.
+        states: the state of each box: "kept" (green), "suppressed" (grey, dashed), "current"
+            (vermilion, thick) or "waiting" (blue).
+        texts: written at the boxes, except for suppressed ones.
     """
     looks = {
-        "struck": (GREY, True, 1.0),
+        "suppressed": (GREY, True, 1.0),
         "waiting": (BLUE, False, 1.4),
         "kept": (GREEN, False, 2.4),
         "current": (VERMILION, False, 3.0),
@@ -223,7 +181,7 @@ def draw_verdicts(
     corners = to_numpy(boxes)
     for state, (shade, dashed, linewidth) in looks.items():
         mine = [i for i, s in enumerate(states) if s == state]
-        words = [texts[i] if texts and state != "struck" else "" for i in mine]
+        words = [texts[i] if texts and state != "suppressed" else "" for i in mine]
         draw_boxes(
             axes, corners[mine].reshape(-1, 4), shade, words, dashed=dashed, linewidth=linewidth
         )

@@ -1,4 +1,4 @@
-"""Boxes and arrows: how data flows through a network, with the shape at every stage."""
+"""Diagrams of boxes and arrows: how data flows through a network, with its shapes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from seglib.errors import SeglibError
-from seglib.plotting.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    Figure,
-    check_some,
-    figure,
-    styled,
-)
+from seglib.plotting.panels import Figure, check_some, figure
+from seglib.plotting.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, styled
 
 Kind = Literal["data", "layer", "head", "sum", "output"]
 SHADES: dict[Kind, str] = {
@@ -33,9 +23,9 @@ SHADES: dict[Kind, str] = {
     "sum": PURPLE,
     "output": GREEN,
 }
-WIDTH, HEIGHT = 1.62, 0.72  # of a box, where boxes stand 2.2 x 1.15 apart
-STEP_X, STEP_Y = 2.2, 1.15
-ROUND = 0.62  # side of a sum
+WIDTH, HEIGHT = 1.62, 0.72  # of a box
+STEP_X, STEP_Y = 2.2, 1.15  # distance between the centres of neighbouring boxes
+ROUND = 0.62  # width and height of a sum
 
 
 @dataclass(frozen=True)
@@ -43,9 +33,9 @@ class Block:
     """One box of a diagram.
 
     Attributes:
-        name: what it is, written in it; arrows refer to it.
-        shape: a second, quieter line, usually the shape that leaves it.
-        kind: chooses the colour: data, layer, head, sum or output.
+        name: written in the box; arrows refer to it.
+        shape: a second, smaller line, usually the shape of the output.
+        kind: determines the colour.
         at: (column, row) in the diagram; rows count downwards. By default the next column.
     """
 
@@ -69,13 +59,11 @@ def flow_diagram(
     """Boxes joined by arrows.
 
     Args:
-        blocks: the boxes; names must differ.
-        arrows: (from, to) or (from, to, label) by name; by default each box to the next.
-        title: over all.
-        caption: under all.
+        blocks: the boxes; their names must differ.
+        arrows: (from, to) or (from, to, label) by name; by default from each box to the next.
 
     Raises:
-        SeglibError: no box, two of one name, or an arrow to a name that is not there.
+        SeglibError: no box, two boxes of one name, or an arrow to a name that does not exist.
     """
     check_some(len(blocks), "box")
     places = {b.name: b.at or (float(i), 0.0) for i, b in enumerate(blocks)}
@@ -100,7 +88,7 @@ def flow_diagram(
     for arrow in arrows:
         unknown = [name for name in arrow[:2] if name not in places]
         if unknown:
-            raise SeglibError(f"an arrow names {unknown[0]!r}, which is no box of the diagram")
+            raise SeglibError(f"an arrow names {unknown[0]!r}, which is not a box of the diagram")
         label = arrow[2] if len(arrow) == 3 else ""
         _draw_arrow(axes, boxes[arrow[0]], boxes[arrow[1]], label, inch)
     return fig
@@ -135,11 +123,11 @@ def _size(block: Block) -> tuple[float, float]:
     return (ROUND, ROUND) if block.kind == "sum" else (WIDTH, HEIGHT)
 
 
-Placed = tuple[tuple[float, float], float, float, bool]  # size, column, row, is a sum
+Placed = tuple[tuple[float, float], float, float, bool]  # size, column, row, whether a sum
 
 
 def _draw_arrow(axes: Axes, start: Placed, end: Placed, label: str, inch: float) -> None:
-    """Straight along a row or column; else around one corner, and into a sum from its side."""
+    """Straight along a row or column, else around one corner; a sum is entered from its side."""
     (w0, h0), column0, row0, _ = start
     (w1, h1), column1, row1, into_sum = end
     x0, y0, x1, y1 = column0 * STEP_X, row0 * STEP_Y, column1 * STEP_X, row1 * STEP_Y
@@ -170,39 +158,3 @@ def _draw_arrow(axes: Axes, start: Placed, end: Placed, label: str, inch: float)
         axes.text(middle[0] + 0.07, middle[1], label, va="center", **text)
     elif label:
         axes.text(middle[0], y0 - 0.08, label, ha="center", va="bottom", **text)
-
-
-def vgg_diagram(size: int = 224) -> Figure:
-    """VGG-16's five stages and its classifier (Simonyan and Zisserman 2015)."""
-    names = ("2 × conv 3×3", "2 × conv", "3 × conv", "3 × conv ", "3 × conv  ")
-    stages = [
-        Block(name, f"{width} × {size >> i} × {size >> i}", at=(i + 1.0, 0))
-        for i, (name, width) in enumerate(zip(names, (64, 128, 256, 512, 512), strict=True))
-    ]
-    head = Block("3 × linear", "1000 scores", "output", (6, 0))
-    joints: list[Arrow] = [("image", stages[0].name)]
-    joints += [(a.name, b.name, "pool") for a, b in itertools.pairwise(stages)]
-    return flow_diagram(
-        [Block("image", f"3 × {size} × {size}", "data", (0, 0)), *stages, head],
-        [*joints, (stages[-1].name, head.name, "pool")],
-        title="VGG-16: small kernels, and half the size after each stage",
-    )
-
-
-def residual_diagram() -> Figure:
-    """A residual block: the layers learn what to add (He et al. 2016, figure 2)."""
-    chain = [
-        Block("x", "C × H × W", "data", (0, 0)),
-        Block("conv 3×3 ", "norm, ReLU", at=(1, 0)),
-        Block("conv 3×3", "norm", at=(2, 0)),
-        Block("sum", "", "sum", (3, 0)),
-        Block("ReLU", "F(x) + x", "output", (4, 0)),
-        Block("shortcut", "x, or conv 1×1", "data", (1.5, 1)),
-    ]
-    arrows = [(a.name, b.name) for a, b in itertools.pairwise(chain[:5])]
-    return flow_diagram(
-        chain,
-        [*arrows, ("x", "shortcut"), ("shortcut", "sum")],
-        title="A residual block",
-        caption="The layers learn F(x), the difference; the shortcut carries x past them.",
-    )

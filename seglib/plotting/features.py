@@ -1,4 +1,4 @@
-"""Many channels as one picture: cells with like features get like colours."""
+"""Many channels as one picture: cells with similar features get similar colours."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from seglib.plotting.canvas import to_numpy
 
 
 def feature_colors(features: Any) -> NDArray[np.uint8]:
-    """Colour a feature map by the three directions in which its cells differ most.
+    """Colour a feature map [C, h, w], C ≥ 3, by its first three principal components.
 
-    The principal components of the cells become red, green and blue. A colour means nothing by
-    itself and does not compare between two maps.
-
-    Args:
-        features: [C, h, w], three channels or more.
+    They become red, green and blue. The colours have no meaning by themselves and cannot be
+    compared between two maps.
 
     Returns:
         uint8 [h, w, 3].
@@ -31,9 +28,9 @@ def feature_colors(features: Any) -> NDArray[np.uint8]:
         raise SeglibError(f"feature_colors takes a [C, h, w] map with C ≥ 3, got {values.shape}")
     cells = values.reshape(len(values), -1).T  # [h·w, C]
     cells = cells - cells.mean(axis=0)
-    _, directions = np.linalg.eigh(cells.T @ cells)  # rising: the last three are the widest
+    _, directions = np.linalg.eigh(cells.T @ cells)  # ascending: the last three explain the most
     directions = directions[:, ::-1][:, :3]
-    # An eigenvector's sign is arbitrary; fixed, the picture is the same on every machine.
+    # The sign of an eigenvector is arbitrary; fixing it gives the same picture on every machine.
     largest = np.abs(directions).argmax(axis=0)
     directions = directions * np.sign(directions[largest, range(3)])
     colors = cells @ directions  # [h·w, 3]

@@ -1,4 +1,4 @@
-"""Small grids of numbers: the alphabet in which convolutions and masks are explained."""
+"""Small grids of numbers, with which convolutions and masks are explained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from seglib.plotting.canvas import to_numpy
-from seglib.plotting.style import GREY, PALE, VERMILION, bare, ink_on
+from seglib.plotting.panels import bare
+from seglib.plotting.style import GREY, PALE, VERMILION, ink_on
 
 Cell = tuple[int, int]
 
@@ -23,13 +24,8 @@ def number_text(value: float) -> str:
         return ""
     if float(value).is_integer() and abs(value) < 1000:
         return f"{int(value)}"
-    return (
-        f"{value:.2f}"
-        if abs(value) < 10
-        else f"{value:.1f}"
-        if abs(value) < 100
-        else f"{value:.0f}"
-    )
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{decimals}f}"
 
 
 def draw_grid(
@@ -46,13 +42,13 @@ def draw_grid(
     """A matrix [H, W] as shaded cells with their numbers; NaN cells stay empty.
 
     Args:
-        axes: drawn on, one unit a cell, row 0 on top.
+        axes: one unit per cell, row 0 at the top.
         values: [H, W].
-        title: over it.
-        numbers: write them.
-        cmap: shading.
-        limits: the values of the palest and darkest shade.
-        padding: that many cells of zeros all around, drawn dashed, at negative indices.
+        title: above the grid.
+        numbers: whether to write the values.
+        cmap: matplotlib's name of the colour map.
+        limits: the values with the palest and the darkest shade.
+        padding: cells of zeros on each side, drawn dashed.
         fontsize: of the numbers; by default what fits a cell.
     """
     matrix = to_numpy(values).astype(np.float64)
@@ -67,7 +63,7 @@ def draw_grid(
         for column in range(-padding, width + padding):
             inside = 0 <= row < height and 0 <= column < width
             value = matrix[row, column] if inside else 0.0
-            # The darkest third of the map is kept free, so that every number reads in black.
+            # The darkest third of the map is not used, so that every number can be read in black.
             shade: Any = shades(0.62 * (value - low) / span) if inside else "white"
             if np.isnan(value):
                 shade = "white"
@@ -87,7 +83,7 @@ def draw_grid(
 
 
 def frame_cells(axes: Axes, size: Cell, title: str = "", padding: int = 0) -> Axes:
-    """Square cells, row 0 on top, a little air around."""
+    """Limits for [H, W] square cells with row 0 at the top and a narrow margin."""
     height, width = size
     bare(axes)
     axes.set_xlim(-0.6 - padding, width - 0.4 + padding)
@@ -144,7 +140,7 @@ def mark_block(
     linewidth: float = 2.4,
     **style: Any,
 ) -> None:
-    """Frame a block of cells: `corner` (row, column) of its first cell, `size` (rows, columns)."""
+    """Frame a block of cells from `corner` (row, column), of `size` (rows, columns)."""
     row, column = corner
     axes.add_patch(
         Rectangle(

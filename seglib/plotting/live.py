@@ -1,4 +1,4 @@
-"""A training curve that grows while one watches."""
+"""A training curve that is updated during training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from seglib.errors import SeglibError
 from seglib.plotting.curves import metric_name, training_curve
-from seglib.plotting.style import Figure
+from seglib.plotting.panels import Figure
 from seglib.training.config import Progress
 
 
@@ -21,8 +21,8 @@ class LiveCurve:
         with LiveCurve(steps=300) as live:
             train(model, dataset, config, on_step=live)
 
-    The picture that remains in the cell is the final `figure()`. Redraws happen at fixed
-    steps, never by the clock, so the same numbers leave the same cell.
+    The cell keeps the final `figure()`. The curve is redrawn after fixed numbers of steps, not by
+    the clock, so that the same numbers always give the same cell.
 
     Attributes:
         losses: the losses so far.
@@ -32,9 +32,9 @@ class LiveCurve:
     def __init__(
         self, steps: int, *, title: str = "Training", redraws: int = 10, log: bool = False
     ) -> None:
-        """`redraws`: how often the picture is renewed on the way (drawing takes time too)."""
+        """`redraws`: the number of updates during training; each takes time."""
         if steps < 1:
-            raise SeglibError(f"a live curve needs at least one step, got {steps}")
+            raise SeglibError(f"LiveCurve needs at least one step, got {steps}")
         self.every = max(1, steps // redraws)
         self.title, self.log = title, log
         self.steps: list[int] = []
@@ -44,7 +44,7 @@ class LiveCurve:
         self._drawn = 0
 
     def update(self, step: int, loss: float | None = None, **metrics: float) -> None:
-        """Record one step (counted from 0): its loss, and whatever was measured at it."""
+        """Record the loss and the metrics of a step (counted from 0)."""
         if loss is not None:
             self.steps.append(step + 1)
             self.losses.append(float(loss))
@@ -54,17 +54,17 @@ class LiveCurve:
             self._show()
 
     def __call__(self, progress: Progress) -> None:
-        """Take a step from `training.train` or `training.overfit`: pass this as `on_step`."""
+        """Record a step of `training.train` or `training.overfit`, as their `on_step`."""
         self.update(progress.step - 1, progress.loss)
 
     def figure(self) -> Figure:
-        """The curve as it stands."""
+        """The curve so far."""
         return training_curve(
             self.losses, self.metrics, steps=self.steps, title=self.title, log=self.log
         )
 
     def finish(self) -> None:
-        """Draw the last state; the cell keeps it."""
+        """Draw the final curve."""
         if self.losses:
             self._show()
 
@@ -91,7 +91,7 @@ class LiveCurve:
 
 
 def _notebook() -> Any:
-    """IPython's display module inside a notebook kernel, else None: scripts print no pictures."""
+    """IPython's display module in a notebook kernel, else None, since scripts show no pictures."""
     try:
         from IPython import display, get_ipython
     except ImportError:

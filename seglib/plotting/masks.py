@@ -1,4 +1,4 @@
-"""Masks up close: pixels, runs, polygons, and how much two of them overlap."""
+"""Masks up close: pixels, runs and polygons."""
 
 from __future__ import annotations
 
@@ -14,22 +14,13 @@ from seglib.ops.polygons import rasterize
 from seglib.ops.rle import encode
 from seglib.plotting.canvas import Bytes, Canvas, to_numpy
 from seglib.plotting.grids import draw_grid
-from seglib.plotting.style import (
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILION,
-    Figure,
-    bare,
-    figure,
-    rgb,
-    styled,
-)
+from seglib.plotting.panels import Figure, bare, figure
+from seglib.plotting.style import GREEN, GREY, ORANGE, VERMILION, rgb, styled
 
 
 @styled
 def show_mask_pixels(values: Any, title: str = "", *, caption: str = "") -> Figure:
-    """A small matrix [H, W] (mask, label map or grey values) with the number in every cell."""
+    """A small matrix [H, W] (mask, label map or grey values) with the value in each cell."""
     matrix = to_numpy(values).astype(np.float64)
     height, width = matrix.shape
     unit = min(0.42, 9.5 / (width + 1))
@@ -43,19 +34,16 @@ def show_mask_pixels(values: Any, title: str = "", *, caption: str = "") -> Figu
 def show_rle(
     mask: Any,
     *,
-    title: str = "Run-length encoding reads down the columns",
+    title: str = "Run-length encoding reads column by column",
     caption: str | None = None,
 ) -> Figure:
-    """A small mask [H, W] read down its columns, and the runs that reading it gives.
-
-    The runs come from `seglib.ops.rle.encode`: lengths of zeros, ones, zeros, … in turn.
-    """
+    """A small mask [H, W] read column by column, and its runs as `ops.rle.encode` counts them."""
     bits = to_numpy(mask).astype(bool)
     height, width = bits.shape
     counts = encode(torch.from_numpy(bits.copy())).counts
     if caption is None:
         caption = (
-            f"counts = {list(counts)}: zeros first, then ones, in turn; they sum to {bits.size}."
+            f"counts = {list(counts)}: zeros, then ones, in alternation; their sum is {bits.size}."
         )
     unit = min(0.42, 6.0 / width)
     rows = [unit * (height + 1), 0.75]
@@ -68,7 +56,7 @@ def show_rle(
         height_ratios=rows,
     )
     order = np.arange(bits.size).reshape(width, height).T
-    draw_grid(grid[0, 0], order, "Each pixel's place in the reading order", numbers=False)
+    draw_grid(grid[0, 0], order, "Order in which the pixels are read", numbers=False)
     for (row, column), place in np.ndenumerate(order):
         one = bits[row, column]
         grid[0, 0].add_patch(
@@ -88,7 +76,7 @@ def show_rle(
 
 
 def _draw_runs(axes: Axes, counts: list[int]) -> None:
-    """The runs end to end; every second one is ones."""
+    """The runs end to end; every second run consists of ones."""
     bare(axes)
     start = 0
     for number, count in enumerate(counts):
@@ -111,14 +99,11 @@ def show_polygon(
     title: str = "From corners to pixels",
     caption: str = "",
 ) -> Figure:
-    """Polygons over the pixels that COCO's rasterisation gives them.
+    """Polygons over the pixels that COCO's rasterisation assigns to them.
 
     Args:
-        polygons: each x0, y0, x1, y1, … in pixels; pixel (row, column) covers the square from
-            (column, row) to (column + 1, row + 1).
-        size: (H, W) of the small grid.
-        title: over it.
-        caption: under it.
+        polygons: each x0, y0, x1, y1, … in pixels.
+        size: (H, W) of the grid.
     """
     mask = to_numpy(rasterize(polygons, size))
     unit = min(0.42, 9.0 / size[1])
@@ -135,8 +120,8 @@ def show_polygon(
 
 
 def outlined(image: Any, masks: Any, *, side: int = 512) -> Bytes:
-    """Only the rims of masks [N, H, W] over an image: uint8 [H', W', 3]."""
+    """The outlines of masks [N, H, W] over an image: uint8 [H', W', 3]."""
     canvas = Canvas(image, side)
     for number, mask in enumerate(masks):
-        canvas.outline(canvas.grow(mask), rgb(number))
+        canvas.outline(canvas.resize_mask(mask), rgb(number))
     return canvas.pixels

@@ -1,4 +1,4 @@
-"""Targets and predictions painted over their image, as arrays: what `seglib predict` writes."""
+"""Targets and predictions painted over their image, as `seglib predict` saves them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from seglib.structures import IGNORE, Categories, Instances, Panoptic, Predictio
 Layer = Literal["instances", "panoptic", "semantic", "proposals"]
 LAYERS: tuple[Layer, ...] = ("instances", "panoptic", "semantic", "proposals")
 Shades = Mapping[int, RGB]
-SHADE: RGB = (110, 110, 110)
-SMALLEST_NAMED = 0.004  # of the picture: a region below it gets no name
+NEUTRAL: RGB = (110, 110, 110)
+SMALLEST_NAMED = 0.004  # share of the image: a smaller region gets no name
 
 
 def class_color(label: int) -> RGB:
-    """The colour of class `label` in every picture of the course; grey for background."""
-    return SHADE if label in (0, IGNORE) else rgb(label - 1)
+    """The colour of class `label` in every figure of the course; grey for background."""
+    return NEUTRAL if label in (0, IGNORE) else rgb(label - 1)
 
 
 def overlay(
@@ -42,16 +42,17 @@ def overlay(
     Args:
         image: float [3, H, W] in 0…1 or uint8 [H, W, 3].
         result: a Prediction, Target, Instances, Panoptic, or a semantic label map [H, W].
-        categories: what the labels mean; a Prediction knows its own.
-        layer: which field of a Prediction or Target to paint; by default the first filled of
-            instances, panoptic, semantic, proposals.
-        min_score: instances below it are left out (proposals: the best ten are painted).
-        boxes: draw the boxes too.
-        names: write class names, and scores of predictions.
+        categories: the meaning of the labels; a Prediction has its own.
+        layer: the field of a Prediction or Target to paint; by default the first that is filled
+            of instances, panoptic, semantic, proposals.
+        min_score: instances with a lower score are left out. Of proposals, the best ten are
+            painted.
+        boxes: also draw the boxes.
+        names: write class names, and the scores of predictions.
         side: a smaller image is enlarged until its longer side has this many pixels.
-        shrink: bring a larger image down to that size too, as a panel of a figure needs.
-        shades: colours other than the course's own: by an instance's number, a class's label, or
-            a panoptic segment's place.
+        shrink: also reduce a larger image to that size, as a panel of a figure needs.
+        shades: colours that replace the usual ones, by the index of an instance or a panoptic
+            segment, or by the label of a class.
 
     Returns:
         uint8 [H', W', 3]; H' = H unless resized.
@@ -74,7 +75,7 @@ def overlay(
 
 
 def _choose(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
-    """The layer to paint and what it holds."""
+    """The layer to paint, and its content."""
     if isinstance(result, Instances):
         return "instances", result
     if isinstance(result, Panoptic):
@@ -98,7 +99,7 @@ def _name(categories: Categories | None, label: int) -> str:
 
 
 def short_name(name: str) -> str:
-    """COCO's merged stuff classes by their everyday name: sky-other-merged is sky."""
+    """COCO's name for a merged stuff class without its suffix: sky-other-merged is sky."""
     return name.removesuffix("-merged").removesuffix("-other")
 
 
@@ -110,7 +111,7 @@ def _paint_instances(
     names: bool,
     shades: Shades,
 ) -> None:
-    """Large objects first, so that a small one in front stays visible; names last, on top."""
+    """Large objects first, so that small ones stay visible; names last, on top of everything."""
     corners = to_numpy(items.boxes)
     areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     order = np.argsort(-areas, kind="stable").tolist()
@@ -118,7 +119,7 @@ def _paint_instances(
     shade = [shades.get(i, rgb(i)) for i in range(len(items))]
     for i in order:
         if items.masks is not None:
-            bits = canvas.grow(items.masks[i])
+            bits = canvas.resize_mask(items.masks[i])
             if crowd[i]:
                 canvas.hatch(bits, shade[i])
             else:
@@ -137,10 +138,10 @@ def _paint_instances(
 def _paint_semantic(
     canvas: Canvas, labels: Any, categories: Categories | None, names: bool, shades: Shades
 ) -> None:
-    regions = {int(v): canvas.grow(labels == v) for v in np.unique(labels) if v != 0}
+    regions = {int(v): canvas.resize_mask(labels == v) for v in np.unique(labels) if v != 0}
     for label, bits in regions.items():
         if label == IGNORE:
-            canvas.hatch(bits, SHADE)
+            canvas.hatch(bits, NEUTRAL)
             continue
         canvas.fill(bits, shades.get(label, class_color(label)), 0.6)
         canvas.outline(bits, shades.get(label, class_color(label)))
@@ -157,7 +158,7 @@ def _paint_panoptic(
     names: bool,
     shades: Shades,
 ) -> None:
-    """Stuff in its class's colour, each thing in a colour of its own."""
+    """Stuff in the colour of its class, each thing in a colour of its own."""
     pieces = []
     things = 0
     for number in range(len(panoptic)):
@@ -165,7 +166,7 @@ def _paint_panoptic(
         thing = categories is None or categories.by_label(label).is_thing
         shade = shades.get(number, rgb(things) if thing else class_color(label))
         things += thing
-        bits = canvas.grow(panoptic.segment_map == panoptic.ids[number])
+        bits = canvas.resize_mask(panoptic.segment_map == panoptic.ids[number])
         pieces.append((label, bits, shade))
         canvas.fill(bits, shade, 0.6)
     for _, bits, shade in pieces:

@@ -1,4 +1,4 @@
-"""Pictures as small PNG files: a notebook carries dozens of them."""
+"""Images as small PNG files, since a notebook contains dozens of them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from PIL import Image
 
 Bytes = NDArray[np.uint8]
 Shade = tuple[int, int, int]  # red, green, blue in 0…255
-PAPER: Shade = (255, 255, 255)
-DRAWING = 4096  # colours: a picture with fewer is a drawing, not a photograph
-EXACT = 48  # of a drawing's 256: its commonest colours, which fill areas
-SEEN = 20  # of 255: at the rims of letters nobody sees a channel off by so little
+WHITE: Shade = (255, 255, 255)
+DRAWING = 4096  # an image with at most so many colours is a drawing, not a photograph
+EXACT = 48  # of a drawing's 256 colours: the most frequent ones, which fill areas, are kept exactly
+TOLERANCE = 20  # of 255: a difference per channel that is invisible at the edges of letters
 
 
 def encode_png(pixels: Bytes, colors: int | None = None, kept: Sequence[Shade] = ()) -> bytes:
-    """PNG bytes of uint8 [H, W, 3], reduced to `colors` shades when given, `kept` among them.
+    """PNG bytes of uint8 [H, W, 3], reduced to `colors` colours if given, `kept` among them.
 
-    Without them, a drawing gets a palette of 256 where that changes nothing to be seen: the
-    many colours are those of the rims of its letters, and the file is a third as long.
+    Without `colors`, a drawing is reduced to 256 colours if no difference is visible: most of its
+    colours are shades at the edges of letters, and the file becomes a third as large.
     """
     image = Image.fromarray(pixels)
     if colors is not None:
-        image = _reduce(pixels, colors, [PAPER, *kept])
+        image = _reduce(pixels, colors, [WHITE, *kept])
     elif image.getcolors(DRAWING) is not None:
         image = _as_drawing(pixels) or image
     buffer = io.BytesIO()
@@ -34,7 +34,7 @@ def encode_png(pixels: Bytes, colors: int | None = None, kept: Sequence[Shade] =
 
 
 def _as_drawing(pixels: Bytes) -> Image.Image | None:
-    """The picture in 256 colours, its areas unchanged; None where another colour would show."""
+    """A drawing in 256 colours with its areas unchanged; None if a difference would be visible."""
     packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
     shades = np.stack([found >> 16, found >> 8 & 255, found & 255], 1).astype(np.uint8)  # [N, 3]
@@ -45,7 +45,7 @@ def _as_drawing(pixels: Bytes) -> Image.Image | None:
         mixed = np.array(rims.getpalette(), np.uint8).reshape(-1, 3)[: 256 - EXACT]
         palette = np.concatenate([palette, mixed])
     gaps = np.abs(shades[:, None].astype(np.int16) - palette).max(2)  # [N, 256]
-    if gaps.min(1).max() > SEEN:
+    if gaps.min(1).max() > TOLERANCE:
         return None
     result = Image.fromarray(gaps.argmin(1)[places].reshape(packed.shape).astype(np.uint8))
     result.putpalette(palette.ravel().tolist())
@@ -53,7 +53,7 @@ def _as_drawing(pixels: Bytes) -> Image.Image | None:
 
 
 def _reduce(pixels: Bytes, colors: int, kept: Sequence[Shade]) -> Image.Image:
-    """Fewer colours, dithered; marks and paper in one of the `kept` shades stay as they are."""
+    """Fewer colours, dithered; pixels in one of the `kept` colours are not changed."""
     image, free = Image.fromarray(pixels), colors - len(kept)
     shades = image.quantize(free, method=Image.Quantize.MEDIANCUT)
     indices = np.array(image.quantize(palette=shades, dither=Image.Dither.FLOYDSTEINBERG))

@@ -1,4 +1,4 @@
-"""Class-agnostic proposals: which objects a short list covers, and how recall grows with it."""
+"""Class-agnostic proposals: the objects they cover, and recall by the number of proposals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import numpy as np
 from seglib.errors import SeglibError
 from seglib.ops.masks import mask_iou
 from seglib.plotting.canvas import Canvas
-from seglib.plotting.images import panel_height, panel_pixels, show_pixels
-from seglib.plotting.style import GREY, Figure, color, figure, rgb, styled
-from seglib.plotting.windows import LIGHT
+from seglib.plotting.panels import (
+    LIGHT,
+    Figure,
+    figure,
+    image_panels,
+    panel_pixels,
+    show_pixels,
+)
+from seglib.plotting.style import GREY, color, rgb, styled
 from seglib.structures import Instances, Target
 
 
@@ -28,38 +34,38 @@ def show_coverage(
 ) -> Figure:
     """How well the best 10, 100, 1000 proposals cover the true objects.
 
-    In every panel each object wears the mask of the proposal that fits it best, with the IoU;
-    an object that none fits by at least 0.5 is hatched instead.
+    Each object is covered by the mask of the proposal that fits it best, with its IoU. An object
+    without a proposal of IoU 0.5 or more is hatched.
 
     Args:
         image: float [3, H, W] in 0…1.
         proposals: with masks, best score first.
         target: the objects; crowds are left out.
-        counts: one panel each.
-        caption: under all.
-        panel: width of one panel in inches.
+        counts: numbers of proposals, one panel each.
     """
     if proposals.masks is None:
         raise SeglibError("show_coverage needs proposals with masks")
     objects: Target = target[~target.iscrowd]
-    fig, grid = figure(len(counts), panel=(panel, panel_height(image, panel)), caption=caption)
+    fig, panels = image_panels(
+        image, len(counts), columns=len(counts), panel=panel, caption=caption
+    )
     fig.heavy = LIGHT
     overlaps = mask_iou(proposals.masks, objects.masks)  # [N, G]
-    for axes, count in zip(grid.flat, counts, strict=True):
+    for axes, count in zip(panels, counts, strict=True):
         canvas = Canvas(image, panel_pixels(len(counts), panel), shrink=True)
         found = 0
         best = overlaps[:count].max(dim=0) if len(overlaps) else None
         for i, box in enumerate(objects.boxes):
             value = float(best.values[i]) if best is not None else 0.0
             if best is None or value < 0.5:
-                canvas.hatch(canvas.grow(objects.masks[i]), (90, 90, 90))
+                canvas.hatch(canvas.resize_mask(objects.masks[i]), (90, 90, 90))
                 continue
-            bits = canvas.grow(proposals.masks[best.indices[i]])
+            bits = canvas.resize_mask(proposals.masks[best.indices[i]])
             canvas.fill(bits, rgb(i))
             canvas.outline(bits, rgb(i))
             canvas.tag(f"{value:.2f}", box, rgb(i))
             found += 1
-        title = f"the best {count}: {found} of {len(objects)} objects"
+        title = f"Best {count}: {found} of {len(objects)} objects"
         show_pixels(axes, canvas.pixels, title)
     return fig
 
@@ -71,12 +77,10 @@ def show_average_recall(
     title: str = "Average recall",
     caption: str = "",
 ) -> Figure:
-    """Average recall over the number of proposals allowed, one line each.
+    """Average recall by the number of proposals per image.
 
     Args:
         lines: name → number of proposals → average recall in 0…1.
-        title: over it.
-        caption: under it.
     """
     fig, grid = figure(panel=(6.6, 3.4), caption=caption)
     axes = grid[0, 0]
@@ -85,7 +89,7 @@ def show_average_recall(
         heights = np.array([values[int(count)] for count in counts])
         axes.plot(counts, heights, "o-", color=color(i), label=name)
         for count, height in zip(counts, heights, strict=True):
-            # Of points that nearly meet the numbers are stacked, lowest point first.
+            # The values of points that nearly coincide are stacked, the lowest first.
             beneath = [v[int(count)] for v in lines.values() if int(count) in v]
             below = sum(height - 0.05 < other < height for other in beneath)
             axes.annotate(
@@ -101,6 +105,6 @@ def show_average_recall(
     ticks = sorted({count for values in lines.values() for count in values})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.set(ylim=(0, 1.08), xlabel="proposals an image", ylabel="average recall", title=title)
+    axes.set(ylim=(0, 1.08), xlabel="proposals per image", ylabel="average recall", title=title)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return fig

@@ -1,4 +1,4 @@
-"""What one cell deep in a network sees of the image: in theory, and in effect."""
+"""The receptive field of a cell, in theory and as measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from seglib.plotting.canvas import as_rgb, to_numpy
 from seglib.plotting.grids import mark_block
-from seglib.plotting.images import panel_height, show_pixels
-from seglib.plotting.style import BLUE, GREY, VERMILION, Figure, color, figure, styled
+from seglib.plotting.panels import Figure, figure, image_panels, mark_point, show_pixels
+from seglib.plotting.style import BLUE, GREY, VERMILION, color, styled
 
 
 @styled
@@ -27,43 +27,25 @@ def show_receptive_field(
 
     Args:
         image: float [3, H, W] in 0…1.
-        box: (x0, y0, x1, y1) in pixels; may reach beyond the image.
-        heat: [H, W] how strongly each pixel moves the output (a gradient), or None.
+        box: (x0, y0, x1, y1) in pixels; may extend beyond the image.
+        heat: [H, W] influence of each pixel on the output (a gradient), or None.
         position: (x, y) of the output cell's centre.
-        title: over the box.
-        caption: under all.
+        title: above the box.
     """
-    fig, grid = figure(
-        1 if heat is None else 2, panel=(4.0, panel_height(image, 4.0)), caption=caption
-    )
+    fig, panels = image_panels(image, 1 if heat is None else 2, panel=4.0, caption=caption)
     x0, y0, x1, y1 = box
-    for axes in grid.flat:
+    for axes in panels:
         show_pixels(axes, image)
         mark_block(axes, (y0, x0), (y1 - y0, x1 - x0), VERMILION)
         if position is not None:
-            axes.plot(
-                position[0] - 0.5,
-                position[1] - 0.5,
-                "+",
-                color="white",
-                markersize=13,
-                markeredgewidth=4,
-            )
-            axes.plot(
-                position[0] - 0.5,
-                position[1] - 0.5,
-                "+",
-                color=BLUE,
-                markersize=11,
-                markeredgewidth=2,
-            )
-    grid[0, 0].set_title(title)
+            mark_point(axes, position[0] - 0.5, position[1] - 0.5, BLUE, size=11)
+    panels[0].set_title(title)
     if heat is not None:
         strength = np.abs(to_numpy(heat).astype(np.float64))
         strength = np.sqrt(strength / max(float(strength.max()), 1e-12))
-        grid[0, 1].imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 0.9))
-        grid[0, 1].set_title("How strongly each pixel counts")
-        grid[0, 1].spines[:].set(visible=True, color=GREY)
+        panels[1].imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 0.9))
+        panels[1].set_title("Influence of each pixel")
+        panels[1].spines[:].set(visible=True, color=GREY)
     return fig
 
 
@@ -76,14 +58,12 @@ def show_field_growth(
     title: str = "The receptive field grows layer by layer",
     caption: str = "",
 ) -> Figure:
-    """How much one cell sees after each layer: as bars, and as nested squares.
+    """The receptive field after each layer, as bars and as nested squares.
 
     Args:
         fields: side of the receptive field after layer 1, 2, … in pixels.
         strides: pixels from one cell to the next after each layer.
-        image: the squares are centred on it; by default on a blank 128 x 128.
-        title: over all.
-        caption: under all.
+        image: the squares are centred on it; by default a blank 128 x 128 image.
     """
     picture = np.full((128, 128), 0.93) if image is None else image
     fig, grid = figure(2, panel=(4.2, 3.4), title=title, caption=caption)
@@ -91,7 +71,7 @@ def show_field_growth(
     names = [f"layer {i}" for i in range(1, len(fields) + 1)]
     bars.barh(names, fields, color=[color(i) for i in range(len(fields))], height=0.65)
     for row, (field, stride) in enumerate(zip(fields, strides, strict=True)):
-        bars.text(field, row, f" {field:g} px, a step is {stride:g} px", va="center", fontsize=8.5)
+        bars.text(field, row, f" {field:g} px, stride {stride:g} px", va="center", fontsize=8.5)
     bars.set(xlabel="receptive field (px)", xlim=(0, 1.75 * max(fields)))
     bars.invert_yaxis()
     bars.tick_params(axis="y", length=0)

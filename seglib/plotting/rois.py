@@ -1,4 +1,4 @@
-"""What a box reads from a map of cells: rounded (RoIPool) or between them (RoIAlign)."""
+"""How a box is read from a feature map: rounded (RoIPool) or interpolated (RoIAlign)."""
 
 from __future__ import annotations
 
@@ -9,34 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.detection import HALO, picture_under
-from seglib.plotting.style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    VERMILION,
-    Figure,
-    color,
-    figure,
-    styled,
-)
+from seglib.plotting.panels import Figure, figure, rectangle
+from seglib.plotting.style import BLUE, GREY, INK, ORANGE, VERMILION, color, styled
 
 
 def pooled_bins(span: tuple[float, float], stride: float, bins: int) -> tuple[list[int], list[int]]:
-    """The cells of RoIPool's bins along one axis; neighbours may share a cell.
+    """The cells of RoIPool's bins along one axis; neighbouring bins may share a cell.
 
     Args:
-        span: of the box, in pixels.
-        stride: pixels a cell.
-        bins: along the axis.
+        span: start and end of the box in pixels.
+        stride: pixels per cell.
+        bins: number of bins along the axis.
 
     Returns:
-        first cell of every bin, and one past its last.
+        the first cell of each bin, and the cell after the last of each bin.
     """
     first, last = (math.floor(edge / stride + 0.5) for edge in span)
     step = max(last - first + 1, 1) / bins
@@ -60,20 +50,18 @@ def show_roi_reading(
     """A box over the cells of a feature map: what RoIPool reads, and what RoIAlign reads.
 
     Args:
-        image: float [3, H, W] in 0…1, under the cells.
+        image: float [3, H, W] in 0…1.
         box: (x0, y0, x1, y1) in pixels.
-        stride: pixels a cell.
+        stride: pixels per cell.
         bins: along each side of the box.
-        samples: of RoIAlign, along each side of a bin.
-        title: over all.
-        caption: under all.
+        samples: RoIAlign's samples along each side of a bin.
 
     Raises:
-        SeglibError: a box that is not four finite numbers; a stride, bins or samples below 1.
+        SeglibError: a box that is not four finite numbers; stride, bins or samples below 1.
     """
     corners = to_numpy(box).astype(float).tolist()
     if np.shape(corners) != (4,) or not np.isfinite(corners).all():
-        raise SeglibError(f"a box is four finite numbers x0, y0, x1, y1, got {corners}")
+        raise SeglibError(f"a box must be four finite numbers x0, y0, x1, y1, got {corners}")
     if min(stride, bins, samples) < 1:
         raise SeglibError(
             f"stride={stride}, bins={bins} and samples={samples} must all be 1 or more"
@@ -87,7 +75,7 @@ def show_roi_reading(
         grid[0, 1].plot([x] * len(ys), ys, "o", color=VERMILION, markersize=4, path_effects=HALO)
     for axes in grid[0]:
         _cell_lines(axes, stride)
-        _frame(axes, corners, BLUE, 2.2)
+        _frame(axes, corners, BLUE)
         _zoom(axes, [corners, rounded], stride)
     return fig
 
@@ -95,7 +83,7 @@ def show_roi_reading(
 def _draw_pooled(
     axes: Axes, image: Any, corners: list[float], stride: int, bins: int
 ) -> list[float]:
-    """The rounded box in pixels, drawn with its bins."""
+    """Draw the rounded box with its bins; returns it in pixels."""
     picture_under(axes, image, "RoIPool: rounded to whole cells")
     x_first, x_end = pooled_bins((corners[0], corners[2]), stride, bins)
     y_first, y_end = pooled_bins((corners[1], corners[3]), stride, bins)
@@ -103,19 +91,10 @@ def _draw_pooled(
         for column in range(bins):
             edges = [x_first[column], y_first[row], x_end[column], y_end[row]]
             read = [edge * stride for edge in edges]
-            axes.add_patch(
-                Rectangle(
-                    (read[0], read[1]),
-                    read[2] - read[0],
-                    read[3] - read[1],
-                    facecolor=color(1 + (row + column) % 2),
-                    alpha=0.28,
-                    linewidth=0,
-                    zorder=2,
-                )
-            )
+            shade = color(1 + (row + column) % 2)
+            axes.add_patch(rectangle(read, facecolor=shade, alpha=0.28, linewidth=0, zorder=2))
     whole = [stride * float(e) for e in (x_first[0], y_first[0], x_end[-1], y_end[-1])]
-    _frame(axes, whole, ORANGE, 2.2, linestyle="--")
+    _frame(axes, whole, ORANGE, linestyle="--")
     return whole
 
 
@@ -139,29 +118,17 @@ def _cell_lines(axes: Axes, stride: int) -> None:
         axes.axhline(y, color=INK, linewidth=0.6, alpha=0.55)
 
 
-def _frame(axes: Axes, corners: Sequence[float], shade: str, linewidth: float, **look: Any) -> None:
-    x0, y0, x1, y1 = corners
-    axes.add_patch(
-        Rectangle(
-            (x0, y0),
-            x1 - x0,
-            y1 - y0,
-            fill=False,
-            edgecolor=shade,
-            linewidth=linewidth,
-            path_effects=HALO,
-            zorder=4,
-            **look,
-        )
-    )
+def _frame(axes: Axes, corners: Sequence[float], shade: str, **style: Any) -> None:
+    style |= {"linewidth": 2.2, "path_effects": HALO, "zorder": 4}
+    axes.add_patch(rectangle(corners, fill=False, edgecolor=shade, **style))
 
 
-def _zoom(axes: Axes, frames: Sequence[Sequence[float]], air: float) -> None:
-    """Show the frames and a cell around them; beyond the image it is white."""
+def _zoom(axes: Axes, frames: Sequence[Sequence[float]], margin: float) -> None:
+    """Show only the frames, and a margin around them."""
     every = np.array(frames)
     axes.set(
-        xlim=(every[:, 0].min() - air, every[:, 2].max() + air),
-        ylim=(every[:, 3].max() + air, every[:, 1].min() - air),
+        xlim=(every[:, 0].min() - margin, every[:, 2].max() + margin),
+        ylim=(every[:, 3].max() + margin, every[:, 1].min() - margin),
     )
 
 
@@ -171,27 +138,26 @@ def reading_curve(
     read: Mapping[str, Any],
     *,
     title: str = "",
-    xlabel: str = "where the box is (pixels)",
-    ylabel: str = "where the values were read (pixels)",
+    xlabel: str = "position of the box (pixels)",
+    ylabel: str = "position of the values read (pixels)",
     caption: str = "",
 ) -> Figure:
-    """What is read while a box moves, one line for each way of reading, and the line y = x.
+    """What is read while a box moves, one line per method, and the line y = x.
 
     Args:
-        positions: [N].
-        read: name → [N].
-        title: over it.
-        xlabel: of the positions.
-        ylabel: of the readings.
-        caption: under it.
+        positions: [N] positions of the box.
+        read: name of the method → [N] values read.
+        title: above the axes.
+        xlabel: what the positions are.
+        ylabel: what the values are.
 
     Raises:
-        SeglibError: a line with another number of values than positions.
+        SeglibError: a line whose number of values differs from the positions.
     """
     x = to_numpy(positions)
     fig, grid = figure(panel=(6.2, 3.4), caption=caption)
     axes = grid[0, 0]
-    axes.plot(x, x, color=GREY, linestyle=":", label="exactly there")
+    axes.plot(x, x, color=GREY, linestyle=":", label="exact position")
     for number, (name, values) in enumerate(read.items()):
         y = to_numpy(torch.as_tensor(values))
         if y.shape != x.shape:

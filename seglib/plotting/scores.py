@@ -1,4 +1,4 @@
-"""How good an answer is: precision and recall, average precision, confusion."""
+"""Measures of quality: precision and recall, average precision, confusion matrices."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from seglib.errors import SeglibError
-from seglib.metrics.average_precision import (
-    RECALL_POINTS,
-    interpolate_precision,
-)
+from seglib.metrics.average_precision import RECALL_POINTS, interpolate_precision
 from seglib.metrics.average_precision import precision_recall as measure
 from seglib.plotting.canvas import to_numpy
+from seglib.plotting.panels import Figure, figure
 from seglib.plotting.style import (
     BLUE,
     GREEN,
     GREY,
     ORANGE,
+    PALE,
+    SEQUENTIAL,
     VERMILION,
-    Figure,
-    figure,
     ink_on,
     styled,
 )
@@ -33,7 +31,7 @@ Floats = NDArray[np.float64]
 
 
 def draw_precision_recall(axes: Axes, precision: Any, recall: Any, verdicts: Any = None) -> float:
-    """The measured points, their envelope and the 101 samples; returns the samples' mean, AP."""
+    """Draw the measured points and the 101 samples of their envelope; returns their mean, AP."""
     precision, recall = to_numpy(precision), to_numpy(recall)
     sampled = interpolate_precision(precision, recall)
     axes.fill_between(RECALL_POINTS, sampled, color=BLUE, alpha=0.15, step="pre", linewidth=0)
@@ -62,13 +60,12 @@ def draw_precision_recall(axes: Axes, precision: Any, recall: Any, verdicts: Any
 def precision_recall(
     precision: Any, recall: Any, *, title: str = "Precision and recall", caption: str = ""
 ) -> Figure:
-    """The curve of a ranked list of detections and COCO's area under it.
+    """The precision-recall curve of ranked detections, and the area under it as COCO measures it.
 
     Args:
         precision: [N] after each detection, best score first.
-        recall: [N], rising.
-        title: the average precision is written behind it.
-        caption: under all.
+        recall: [N], ascending.
+        title: above the axes, followed by the average precision.
     """
     fig, grid = figure(panel=(4.8, 3.4), caption=caption)
     average = draw_precision_recall(grid[0, 0], precision, recall)
@@ -86,14 +83,12 @@ def ap_staircase(
     title: str = "Average precision by hand",
     caption: str = "",
 ) -> Figure:
-    """A few detections ranked in a table, and the staircase they climb.
+    """A few detections ranked in a table, and their precision-recall curve.
 
     Args:
-        scores: of the detections, any order.
-        correct: whether each matched an object.
-        truths: how many objects there are.
-        title: over all.
-        caption: under all.
+        scores: of the detections, in any order.
+        correct: whether each detection is a true positive.
+        truths: number of objects.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
     true_positives = np.asarray(correct, dtype=bool)[order]
@@ -128,7 +123,7 @@ def _ranking_table(
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     for (row, column), cell in table.get_celld().items():
-        cell.set_edgecolor("#D9D9D9")
+        cell.set_edgecolor(PALE)
         if row == 0:
             cell.set_text_props(weight="bold", color=GREY)
         elif column == 2:
@@ -140,16 +135,14 @@ def confusion_heatmap(
     confusion: Any,
     names: Sequence[str],
     *,
-    title: str = "What is taken for what",
+    title: str = "Which class is taken for which",
     caption: str = "",
 ) -> Figure:
-    """A confusion matrix, each row (true class) shared out over the predicted classes.
+    """A confusion matrix with each row normalised to shares of the true class.
 
     Args:
-        confusion: [K, K] counts, rows true, columns predicted; empty rows and columns are left out.
+        confusion: [K, K] counts, rows true, columns predicted; classes without any are left out.
         names: K class names.
-        title: over all.
-        caption: under all.
     """
     counts = to_numpy(confusion).astype(np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(names) != len(counts):
@@ -160,7 +153,7 @@ def confusion_heatmap(
     side = max(2.6, 0.36 * len(kept) + 0.9)
     fig, grid = figure(panel=(side + 0.9, side), caption=caption)
     axes = grid[0, 0]
-    picture = axes.imshow(shares, vmin=0, vmax=1, cmap="cividis")
+    picture = axes.imshow(shares, vmin=0, vmax=1, cmap=SEQUENTIAL)
     labels = [names[i] for i in kept.tolist()]
     axes.set_xticks(range(len(kept)), labels, rotation=90 if len(kept) > 5 else 0)
     axes.set_yticks(range(len(kept)), labels)

@@ -1,18 +1,28 @@
-"""Semantic and panoptic label maps, with a legend of the classes that are there."""
+"""Semantic and panoptic label maps, with a legend of the classes that occur."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
+from scipy import ndimage
 
 from seglib.plotting.canvas import Bytes, to_numpy
-from seglib.plotting.images import panel_height, panel_pixels, show_pixels
+from seglib.plotting.images import compare
 from seglib.plotting.overlays import class_color, overlay, short_name
-from seglib.plotting.style import GREY, Figure, figure, styled
+from seglib.plotting.panels import (
+    Figure,
+    figure,
+    image_panels,
+    panel_height,
+    panel_pixels,
+    show_pixels,
+)
+from seglib.plotting.style import GREY, rgb, styled
 from seglib.structures import IGNORE, Categories, Panoptic, Prediction, Target
 
 BACKGROUND_SHADE = (235, 235, 235)
@@ -20,7 +30,7 @@ IGNORED_SHADE = (120, 120, 120)
 
 
 def paint_labels(labels: Any) -> Bytes:
-    """A label map [H, W] as flat colours, uint8 [H, W, 3]; background pale, ignored striped."""
+    """A label map [H, W] as flat colours, uint8 [H, W, 3]; ignored pixels are striped."""
     numbers = to_numpy(labels)
     painted = np.empty((*numbers.shape, 3), np.uint8)
     painted[:] = BACKGROUND_SHADE
@@ -35,7 +45,7 @@ def paint_labels(labels: Any) -> Bytes:
 def legend_of_labels(
     axes: Axes, labels: Any, categories: Categories, limit: int = 12, left: float = 1.01
 ) -> None:
-    """Name the classes present in a label map beside it, the largest first; specks are left out."""
+    """A legend of the classes in a label map, the largest first; specks are left out."""
     numbers, counts = np.unique(to_numpy(labels), return_counts=True)
     ranked = np.argsort(-counts, kind="stable")[:limit]
     order = [int(numbers[i]) for i in ranked if counts[i] >= 0.002 * counts.sum()]
@@ -65,18 +75,17 @@ def show_semantic(
     labels: Any,
     categories: Categories,
     *,
-    title: str = "A class for every pixel",
+    title: str = "A class for each pixel",
     caption: str = "",
 ) -> Figure:
-    """An image, the map of its classes over it, and the bare map with a legend.
+    """An image, its classes painted over it, and the label map alone with a legend.
 
     Args:
         image: float [3, H, W] in 0…1.
-        labels: [H, W] labels with 0 background and 255 ignored, or a Prediction or Target that
-            has them.
-        categories: what the labels mean.
-        title: of the bare map.
-        caption: under all.
+        labels: [H, W] with 0 for background and 255 for ignored, or a Prediction or Target with
+            a semantic map.
+        categories: the meaning of the labels.
+        title: of the label map.
     """
     if isinstance(labels, (Prediction, Target)):
         labels = labels.semantic
@@ -97,14 +106,107 @@ def show_panoptic(
     panoptic: Panoptic | Prediction | Target,
     categories: Categories,
     *,
-    title: str = "A class for every pixel, a number for every thing",
+    title: str = "A class for each pixel, a number for each thing",
     caption: str = "",
 ) -> Figure:
-    """An image beside its panoptic segments: stuff by class, every thing in its own colour."""
+    """An image beside its panoptic segments: stuff by class, each thing in its own colour."""
     segments = panoptic if isinstance(panoptic, Panoptic) else panoptic.panoptic
-    width = 4.4
-    fig, grid = figure(2, panel=(width, panel_height(image, width)), caption=caption)
-    show_pixels(grid[0, 0], image, "Image")
-    painted = overlay(image, segments, categories, shrink=True, side=panel_pixels(2, width))
-    show_pixels(grid[0, 1], painted, title)
+    return compare(image, {title: segments}, categories, caption=caption, panel=4.4)
+
+
+@styled
+def score_maps(
+    image: Any,
+    predictions: Mapping[str, Any],
+    truth: Any,
+    categories: Categories,
+    *,
+    title: str = "",
+    caption: str = "",
+) -> Figure:
+    """The label maps of several networks between the image and the truth, with one legend.
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        predictions: name, such as "32s", → labels [H, W] or scores [C+1, h, w], whose arg-max is
+            shown at its own resolution.
+        truth: labels [H, W].
+        categories: the meaning of the labels.
+    """
+    maps = {name: to_numpy(values) for name, values in predictions.items()}
+    maps = {name: v.argmax(0) if v.ndim == 3 else v for name, v in maps.items()}
+    maps["Truth"] = to_numpy(truth)
+    count = len(maps) + 1
+    columns = count if count <= 4 else 3
+    full = count % columns == 0  # then the legend needs room to the right of the last panel
+    width = 10 / (columns + 0.6 * full)
+    fig, panels = image_panels(
+        image, count, columns=columns, panel=width, title=title, caption=caption
+    )
+    show_pixels(panels[0], image, "Image")
+    for axes, (name, labels) in zip(panels[1:], maps.items(), strict=True):
+        show_pixels(axes, paint_labels(labels), name)
+    everywhere = np.stack([_enlarged(labels, maps["Truth"].shape) for labels in maps.values()])
+    if full:
+        legend_of_labels(fig.axes[columns - 1], everywhere, categories, limit=11)
+    else:  # there is a spare panel, with room for more lines
+        legend_of_labels(fig.axes[count], everywhere, categories, limit=16, left=0.0)
     return fig
+
+
+def _enlarged(labels: Any, size: tuple[int, ...]) -> Any:
+    """The labels [h, w] repeated to [H, W], so that all maps have the same weight in the legend."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, labels.shape, strict=True))
+    return labels[rows[:, None], columns]
+
+
+@styled
+def touching_instances(
+    image: Any,
+    target: Target,
+    semantic: Any,
+    categories: Categories,
+    label: int,
+    *,
+    title: str = "Touching objects of one class become one region",
+    caption: str | None = None,
+) -> Figure:
+    """Why a class for each pixel is not enough to count objects.
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        target: the true objects.
+        semantic: [H, W] labels, true or predicted.
+        categories: the meaning of the labels.
+        label: the class whose objects are counted.
+        title: above the figure.
+        caption: below the figure; by default the two counts.
+    """
+    own = target[target.labels == label]
+    regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))
+    name = short_name(categories.by_label(label).name)
+    objects = _count(len(own), "object")
+    caption = caption or f"{name}: {objects}, {_count(found, 'connected region')}."
+    fig, panels = image_panels(image, 3, panel=3.3, title=title, caption=caption)
+    painted = overlay(
+        image,
+        own,
+        categories,
+        layer="instances",
+        boxes=False,
+        names=False,
+        shrink=True,
+        side=panel_pixels(3, 3.3),
+    )
+    show_pixels(panels[0], painted, f"Truth: {objects}")
+    only = np.where(to_numpy(semantic) == label, label, 0)
+    show_pixels(panels[1], paint_labels(only), f"Pixels labelled {name}")
+    flat = np.full((*regions.shape, 3), 235, np.uint8)
+    for number in range(1, found + 1):
+        flat[regions == number] = rgb(number - 1)
+    show_pixels(panels[2], flat, f"Connected: {_count(found, 'region')}")
+    return fig
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,4 +1,4 @@
-"""Where a kernel can stand, and so how large an output is."""
+"""The positions that a kernel can take, and the resulting size of the output."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ from matplotlib.axes import Axes
 from seglib.ops.windows import output_length
 from seglib.plotting.convolution import tapped_cells
 from seglib.plotting.grids import draw_grid, frame_cells, mark_block, mark_cells
-from seglib.plotting.style import (
-    BLUE,
-    ORANGE,
-    VERMILION,
-    Figure,
-    figure,
-    panel_grid,
-    styled,
-    switch_off,
-)
+from seglib.plotting.panels import Figure, figure, panel_grid, switch_off
+from seglib.plotting.style import BLUE, ORANGE, VERMILION, styled
 
 
 @styled
@@ -27,16 +19,14 @@ def show_output_sizes(
     size: int,
     settings: Sequence[Mapping[str, int]],
     *,
-    title: str = "What the kernel reads, and how many places it has",
+    title: str = "What the kernel reads, and how many positions it has",
     caption: str = "",
 ) -> Figure:
-    """For each setting the padded input, the kernel at its first two places, and the output size.
+    """For each setting, the padded input, the first two positions of the kernel, the output size.
 
     Args:
         size: the input is size x size.
         settings: dicts with `kernel` and any of `stride`, `padding`, `dilation`.
-        title: over all.
-        caption: under all.
     """
     ncols, nrows = panel_grid(len(settings), None if len(settings) <= 4 else 3)
     fig, grid = figure(ncols, nrows, panel=2.6, title=title, caption=caption)
@@ -65,5 +55,5 @@ def _draw_setting(
 
 
 def _unusual(**setting: int) -> list[str]:
-    """The words for what differs from stride 1, padding 0, dilation 1."""
+    """The settings that differ from stride 1, padding 0, dilation 1, in words."""
     return [f"{k} {v}" for k, v in setting.items() if v != (0 if k == "padding" else 1)]

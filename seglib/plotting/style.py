@@ -1,12 +1,7 @@
-"""The house style: one palette, one set of sizes, and figures that carry no global state.
-
-Figures are made without pyplot, so nothing lingers between cells, and they show themselves in
-a notebook as one small PNG whose bytes depend on the data alone.
-"""
+"""The house style: one palette, one set of sizes, and matplotlib's settings for every figure."""
 
 from __future__ import annotations
 
-import base64
 import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -14,36 +9,29 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from seglib.errors import SeglibError
-from seglib.plotting.fitting import lay_out
-from seglib.plotting.png import Shade, encode_png
+from seglib.plotting.png import Shade
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Okabe and Ito (2008), "Color universal design": told apart with any common colour vision.
+# Okabe and Ito (2008), "Color universal design": distinct for all common types of colour vision.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#262626"
 PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, YELLOW, SKY, INK)
-GREY, PALE, FAINT = "#6B6B6B", "#D9D9D9", "#F2F2F2"
+GREY, PALE = "#6B6B6B", "#D9D9D9"
 
-SEQUENTIAL = "cividis"  # perceptually uniform, and nearly the same to colour-blind eyes
+SEQUENTIAL = "cividis"  # perceptually uniform, and looks much the same to colour-blind readers
 DIVERGING = "PuOr_r"
 DPI = 100
 PANEL = 2.9  # inches: side of one panel in a grid
-MAX_WIDTH = 10.0  # inches: what fits a notebook's column
-EDGE = 0.03  # inches: paper kept free on each side of a panel
-_HEAVY = 150_000  # bytes; a heavier PNG is reduced to 256 colours
+MAX_WIDTH = 10.0  # inches: the width of a notebook's column
+EDGE = 0.03  # inches: margin on each side of a panel
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -76,52 +64,8 @@ STYLE: Any = {
 }
 
 
-class Figure(MatplotlibFigure):
-    """A matplotlib figure outside pyplot that displays itself as a small PNG.
-
-    Attributes:
-        heavy: bytes from which the PNG is reduced to 256 colours.
-    """
-
-    heavy = _HEAVY
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """The drawn figure: uint8 [H, W, 3]."""
-        with mpl.rc_context(STYLE):
-            canvas = FigureCanvasAgg(self)
-            if (layout := self.get_layout_engine()) is not None:
-                # Each run of the layout moves things by a fraction of a pixel: do it once.
-                lay_out(self, layout)
-                self.set_layout_engine("none")
-            canvas.draw()
-            return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-    def png(self) -> bytes:
-        """The figure as PNG bytes without metadata; the same figure gives the same bytes."""
-        pixels = self.pixels()
-        data = encode_png(pixels)
-        return data if len(data) <= self.heavy else encode_png(pixels, 256, _marks())
-
-    @property
-    def title(self) -> str:
-        """The words a reader sees first: the figure's title, else its panels' titles."""
-        titles = (
-            [self.get_suptitle()] if self.get_suptitle() else [a.get_title() for a in self.axes]
-        )
-        return " | ".join(" ".join(t.split()) for t in titles if t) or "figure"
-
-    def __repr__(self) -> str:
-        width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
-        return f"<Figure {width}x{height}: {self.title}>"
-
-    __str__ = __repr__
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/png": base64.b64encode(self.png()).decode(), "text/plain": repr(self)}
-
-
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a drawing function under the house style and leave matplotlib's settings alone."""
+    """Run a drawing function in the house style, leaving matplotlib's own settings unchanged."""
 
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -131,118 +75,29 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
     return draw
 
 
-@styled
-def figure(
-    ncols: int = 1,
-    nrows: int = 1,
-    *,
-    panel: tuple[float, float] | float = PANEL,
-    title: str = "",
-    caption: str = "",
-    widths: list[float] | None = None,
-    **subplots: Any,
-) -> tuple[Figure, NDArray[Any]]:
-    """An empty figure of `nrows` x `ncols` panels in the house style.
-
-    Args:
-        ncols: panels in a row.
-        nrows: rows of panels.
-        panel: (width, height) of one panel in inches, or one number for both; the whole is
-            scaled down to the width of a notebook's column.
-        title: over everything.
-        caption: under everything, what to see in it.
-        widths: relative widths of the columns.
-        subplots: further arguments of `Figure.subplots`.
-
-    Returns:
-        (figure, [nrows, ncols] array of Axes).
-
-    Raises:
-        SeglibError: no panel.
-    """
-    check_some(ncols * nrows, "panel")
-    width, height = (panel, panel) if isinstance(panel, (int, float)) else panel
-    shrink = min(1.0, MAX_WIDTH / (width * ncols))
-    extra = (0.35 if title else 0.0) + (0.3 + 0.16 * caption.count("\n") if caption else 0.0)
-    size = (width * ncols * shrink, (height * shrink + 0.3) * nrows + extra)
-    layout = ConstrainedLayoutEngine(w_pad=EDGE, wspace=0.0)
-    fig = Figure(figsize=size, dpi=DPI, layout=layout)
-    axes = fig.subplots(nrows, ncols, squeeze=False, width_ratios=widths, **subplots)
-    if title:
-        fig.suptitle(title)
-    if caption:
-        add_caption(fig, caption)
-    return fig, axes
-
-
-def add_caption(fig: Figure, text: str) -> None:
-    """One or two quiet lines under the figure."""
-    fig.supxlabel(text, fontsize=9, color=GREY, fontweight="normal")
-
-
-def legend_beside(fig: Figure, axes: Axes, *entries: Any) -> None:
-    """A legend to the right of the axes, where no curve comes, and the paper that it needs.
-
-    Args:
-        fig: made wider.
-        axes: its named lines and bars are explained.
-        entries: handles and labels as `Axes.legend` takes them; by default all, as drawn.
-    """
-    legend = axes.legend(*entries, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    letters = max(len(text.get_text()) for text in legend.get_texts())
-    fig.set_figwidth(min(MAX_WIDTH, fig.get_figwidth() + 0.5 + 0.075 * letters))
-
-
-def check_some(count: int, what: str) -> None:
-    """SeglibError where there is none of what a picture shows."""
-    if count < 1:
-        raise SeglibError(f"nothing to draw: give at least one {what}")
-
-
-def panel_grid(count: int, columns: int | None = None) -> tuple[int, int]:
-    """(columns, rows) for `count` panels; SeglibError for none."""
-    check_some(count, "image")
-    columns = min(count, columns or (count if count <= 4 else 4))
-    return columns, -(-count // columns)
-
-
-def switch_off(grid: NDArray[Any], used: int) -> None:
-    """Hide the panels of a grid after the first `used`."""
-    for axes in list(grid.flat)[used:]:
-        axes.set_axis_off()
-
-
-def bare(axes: Axes) -> Axes:
-    """Take ticks and frame away, as suits a picture."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    return axes
-
-
 @functools.cache
 def color(index: int) -> str:
-    """Colour number `index`: seven of the palette, then darker and lighter turns, up to 35."""
+    """Colour number `index`: seven of the palette, then darker and lighter variants, 35 in all."""
     base = np.array(to_rgb(PALETTE[:7][index % 7]))
-    turns = (base, base * 0.55, base * 0.45 + 0.55, base * 0.78, base * 0.72 + 0.28)
-    turned = turns[(index // 7) % len(turns)]
-    return to_hex(tuple(turned.tolist()))
+    variants = (base, base * 0.55, base * 0.45 + 0.55, base * 0.78, base * 0.72 + 0.28)
+    return to_hex(tuple(variants[(index // 7) % len(variants)].tolist()))
 
 
 def rgb(index: int) -> Shade:
     """`color(index)` as three bytes."""
-    return _bytes(color(index))
+    return as_bytes(color(index))
+
+
+def as_bytes(shade: str) -> Shade:
+    """A colour such as "#0072B2" as (red, green, blue) in 0…255."""
+    red, green, blue = (round(255 * channel) for channel in to_rgb(shade))
+    return red, green, blue
 
 
 @functools.cache
-def _marks() -> tuple[Shade, ...]:
-    """The shades that lines, dots and letters are drawn in."""
-    return tuple(_bytes(shade) for shade in (*PALETTE, GREY, PALE))
-
-
-def _bytes(shade: str) -> Shade:
-    red, green, blue = (round(255 * channel) for channel in to_rgb(shade))
-    return red, green, blue
+def mark_colors() -> tuple[Shade, ...]:
+    """The colours of lines, markers and text, which a PNG of fewer colours must keep."""
+    return tuple(as_bytes(shade) for shade in (*PALETTE, GREY, PALE))
 
 
 def ink_on(background: Any) -> str:

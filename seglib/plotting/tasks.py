@@ -1,4 +1,4 @@
-"""One scene, the five answers that the field asks of it: from names to panoptic segments."""
+"""One image and the tasks of the field: from classification to panoptic segmentation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from seglib.plotting.canvas import RGB, Bytes, Canvas
-from seglib.plotting.images import panel_height, panel_pixels, show_pixels
 from seglib.plotting.overlays import Layer, overlay, short_name
-from seglib.plotting.style import Figure, figure, rgb, styled, switch_off
+from seglib.plotting.panels import Figure, image_panels, panel_pixels, show_pixels
+from seglib.plotting.style import rgb, styled
 from seglib.structures import Categories, Target
 
 COLUMNS, WIDTH = 3, 2.9
@@ -19,54 +19,88 @@ COLUMNS, WIDTH = 3, 2.9
 def five_tasks(
     image: Any, target: Target, categories: Categories, *, title: str = "", caption: str = ""
 ) -> Figure:
-    """The image, then the true answer to each of five tasks.
+    """The image, then the correct answer to each of five tasks.
 
-    An object has one colour in all panels. In the semantic one a class has the colour of its
-    first object, since there its objects cannot be told apart.
+    An object has one colour in all panels. In the semantic panel a class has the colour of its
+    first object, since its objects cannot be told apart there.
 
     Args:
         image: float [3, H, W] in 0…1.
-        target: with `semantic`; where it has no `panoptic`, that panel is left out.
-        categories: what the labels mean.
-        title: over all.
-        caption: under all.
+        target: with `semantic`; without `panoptic`, that panel is left out.
+        categories: the meaning of the labels.
     """
-    size = (WIDTH, panel_height(image, WIDTH))
-    fig, grid = figure(COLUMNS, 2, panel=size, title=title, caption=caption)
-    panels = list(grid.flat)
+    layers: dict[Layer, str] = {
+        "semantic": "Semantic: what is each pixel?",
+        "instances": "Instance: which object is each pixel?",
+        "panoptic": "Panoptic: what, and which object?",
+    }
+    if target.panoptic is None:
+        del layers["panoptic"]
+    fig, panels = image_panels(
+        image, 3 + len(layers), columns=COLUMNS, panel=WIDTH, title=title, caption=caption
+    )
     side = panel_pixels(COLUMNS, WIDTH)
     show_pixels(panels[0], image, "The image")
     _show_names(panels[1], image, target, categories)
-    show_pixels(panels[2], _boxes(image, target, categories, side), "Detection: where is each?")
-    layers: list[tuple[Layer, str]] = [
-        ("semantic", "Semantic: what is each pixel?"),
-        ("instances", "Instance: whose is each pixel?"),
-        ("panoptic", "Panoptic: what, and whose?"),
-    ]
-    if target.panoptic is None:
-        layers.pop()
-    for axes, (layer, name) in zip(panels[3:], layers, strict=False):
-        painted = overlay(
-            image,
-            target,
-            categories,
-            layer=layer,
-            boxes=False,
-            side=side,
-            shrink=True,
-            shades=object_shades(target, layer),
-        )
-        show_pixels(axes, painted, name)
-    switch_off(grid, 3 + len(layers))
+    boxed = _paint_boxes(image, target, categories, side)
+    show_pixels(panels[2], boxed, "Detection: where is each object?")
+    for axes, (layer, name) in zip(panels[3:], layers.items(), strict=True):
+        show_pixels(axes, _in_object_colors(image, target, categories, layer, side), name)
     return fig
 
 
+@styled
+def task_comparison(
+    image: Any, target: Target, categories: Categories, *, title: str = "", caption: str = ""
+) -> Figure:
+    """One image with its semantic, instance and panoptic annotation.
+
+    An object has one colour in all panels; a class has the colour of its first object.
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        target: with `semantic`; without `panoptic`, that panel is left out.
+        categories: the meaning of the labels.
+    """
+    layers: dict[str, Layer] = {"Semantic: which class?": "semantic"}
+    layers["Instance: which objects?"] = "instances"
+    if target.panoptic is not None:
+        layers["Panoptic: both"] = "panoptic"
+    columns = 2 if len(layers) == 3 else len(layers) + 1
+    width = 3.9 if columns == 2 else 3.3
+    fig, panels = image_panels(
+        image, len(layers) + 1, columns=columns, panel=width, title=title, caption=caption
+    )
+    show_pixels(panels[0], image, "Image")
+    side = panel_pixels(columns, width)
+    for axes, (name, layer) in zip(panels[1:], layers.items(), strict=True):
+        show_pixels(axes, _in_object_colors(image, target, categories, layer, side), name)
+    return fig
+
+
+def _in_object_colors(
+    image: Any, target: Target, categories: Categories, layer: Layer, side: int
+) -> Bytes:
+    """One layer of the target over the image, each object in its own colour."""
+    shades = object_shades(target, layer)
+    return overlay(
+        image,
+        target,
+        categories,
+        layer=layer,
+        boxes=False,
+        side=side,
+        shrink=True,
+        shades=shades,
+    )
+
+
 def object_shades(target: Target, layer: Layer) -> dict[int, RGB]:
-    """What `overlay` needs so that an object has its colour, `rgb` of its number, in each layer.
+    """The `shades` of `overlay` that give object i the colour `rgb(i)` in every layer.
 
     Returns:
-        of the semantic layer: label → the colour of the first object of that class; of the
-        panoptic one: a thing's place → the colour of the object whose mask it shares most of.
+        for the semantic layer, label → colour of the first object of that class; for the panoptic
+        layer, index of a thing's segment → colour of the object that it overlaps most.
     """
     labels = target.labels.tolist()
     if layer == "semantic":
@@ -84,10 +118,10 @@ def object_shades(target: Target, layer: Layer) -> dict[int, RGB]:
 
 
 def _show_names(axes: Axes, image: Any, target: Target, categories: Categories) -> None:
-    """Classification says which classes occur, each once, and nothing of where or how many."""
+    """Classification: the classes that occur, without their places and numbers."""
     labels = sorted(set(target.labels.tolist()))
     names = [short_name(categories.by_label(label).name) for label in labels]
-    show_pixels(axes, image, "Classification: what is there?")
+    show_pixels(axes, image, "Classification: what is in it?")
     axes.text(
         0.03,
         0.97,
@@ -98,8 +132,8 @@ def _show_names(axes: Axes, image: Any, target: Target, categories: Categories) 
     )
 
 
-def _boxes(image: Any, target: Target, categories: Categories, side: int) -> Bytes:
-    """Boxes and names alone, in the colours that the same objects' masks get."""
+def _paint_boxes(image: Any, target: Target, categories: Categories, side: int) -> Bytes:
+    """Boxes and names alone, in the colours of the objects' masks."""
     canvas = Canvas(image, side, shrink=True)
     for i, corners in enumerate(target.boxes):
         canvas.box(corners, rgb(i))

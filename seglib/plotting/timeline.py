@@ -1,4 +1,4 @@
-"""The papers of the course on one line of time, in lanes of kindred ideas."""
+"""The papers of the course on a timeline, in lanes of related ideas."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
 from seglib.errors import SeglibError
-from seglib.plotting.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    PURPLE,
-    Figure,
-    figure,
-    ink_on,
-    styled,
-)
+from seglib.plotting.panels import Figure, figure
+from seglib.plotting.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, ink_on, styled
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its method's name, the year of its conference, and its lane."""
+    """A paper: the name of its method, the year of its conference, and its lane."""
 
     name: str
     year: int
@@ -35,7 +24,7 @@ class Paper:
 
 LANES: dict[str, str] = {
     "Features": GREY,
-    "A class for every pixel": GREEN,
+    "A class for each pixel": GREEN,
     "Find regions, then look": BLUE,
     "All at once": ORANGE,
     "Ask with queries": PURPLE,
@@ -45,7 +34,7 @@ PAPERS: tuple[Paper, ...] = (
     Paper("VGG", 2015, "Features"),
     Paper("ResNet", 2016, "Features"),
     Paper("FPN", 2017, "Features"),
-    Paper("FCN", 2015, "A class for every pixel"),
+    Paper("FCN", 2015, "A class for each pixel"),
     Paper("R-CNN", 2014, "Find regions, then look"),
     Paper("DeepMask", 2015, "Find regions, then look"),
     Paper("Fast R-CNN", 2015, "Find regions, then look"),
@@ -60,7 +49,7 @@ PAPERS: tuple[Paper, ...] = (
     Paper("Mask2Former", 2022, "Ask with queries"),
 )
 LINE = 0.42  # height of one name
-RULE = "A paper stands at the year of its conference; its preprint may be a year older."
+RULE = "The year is that of the conference; a preprint may have appeared a year earlier."
 
 
 @styled
@@ -73,17 +62,17 @@ def timeline(
     """The papers by year and idea.
 
     Args:
-        highlight: one name or several that stand out, such as the lesson's own; by default all.
-        title: over all.
-        caption: under all, before the rule of the years.
+        highlight: the names of papers to emphasise, such as the lesson's own.
 
     Raises:
-        SeglibError: a highlighted name that is not on the line.
+        SeglibError: a highlighted name that is not on the timeline.
     """
     strong = {highlight} if isinstance(highlight, str) else set(highlight)
     unknown = strong - {paper.name for paper in PAPERS}
     if unknown:
-        raise SeglibError(f"{sorted(unknown)} not on the timeline: {[p.name for p in PAPERS]}")
+        raise SeglibError(
+            f"not on the timeline: {sorted(unknown)}; choose among {[p.name for p in PAPERS]}"
+        )
     heights = {lane: LINE * _rows(lane) + 0.28 for lane in LANES}
     total = sum(heights.values())
     caption = f"{caption}\n{RULE}" if caption else RULE
@@ -107,7 +96,7 @@ def _years() -> range:
 
 
 def _rows(lane: str) -> int:
-    """Rows a lane needs: papers of one year stand above each other, long neighbours in turn."""
+    """Rows of a lane: papers of one year are stacked, long names of adjacent years alternate."""
     own = [paper for paper in PAPERS if paper.lane == lane]
     most = max(sum(other.year == paper.year for other in own) for paper in own)
     close = any(a.year + 1 == b.year and len(a.name) + len(b.name) > 16 for a in own for b in own)
@@ -148,6 +137,6 @@ def _draw_lane(
 
 
 def _darker(shade: str) -> tuple[float, float, float]:
-    """The shade as ink: dark enough to read on its own pale lane."""
+    """The colour, dark enough for text on its pale lane."""
     red, green, blue, _ = to_rgba(shade)
     return 0.62 * red, 0.62 * green, 0.62 * blue

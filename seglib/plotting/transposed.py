@@ -1,4 +1,4 @@
-"""How convolutions are laid out as columns, and how transposed ones build a larger map."""
+"""Convolutions as matrices of columns, and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -15,16 +15,8 @@ from seglib.ops.upsampling import bilinear_kernel
 from seglib.ops.windows import im2col
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.grids import draw_grid, mark_block, mark_cells
-from seglib.plotting.style import (
-    ORANGE,
-    PURPLE,
-    SEQUENTIAL,
-    VERMILION,
-    Figure,
-    bare,
-    figure,
-    styled,
-)
+from seglib.plotting.panels import Figure, bare, figure
+from seglib.plotting.style import ORANGE, PURPLE, SEQUENTIAL, VERMILION, styled
 
 
 @styled
@@ -39,25 +31,18 @@ def show_im2col(
     title: str = "im2col: every window becomes a column",
     caption: str | None = None,
 ) -> Figure:
-    """The pixels of a size x size image, numbered, and the column in which each window lands.
+    """A size x size image with numbered pixels, and the matrix with a column for each window.
 
-    Args:
-        size: side of the image.
-        kernel: side of the kernel; with `stride`, `padding`, `dilation` as in a convolution.
-        stride: step between windows.
-        padding: zeros around the image; they are written as empty cells.
-        dilation: step between the taps of a window.
-        column: the window that is marked in both pictures.
-        title: over all.
-        caption: under all; by default says what is marked.
+    `kernel`, `stride`, `padding` and `dilation` are those of `ops.im2col`; padding is shown as
+    empty cells. `column` is the window that is marked in both panels.
     """
     numbers = torch.arange(1.0, size * size + 1).reshape(1, 1, size, size)
     columns = to_numpy(im2col(numbers, kernel, stride, padding, dilation)[0])
     columns = np.where(columns == 0, np.nan, columns)
     if caption is None:
         caption = (
-            f"Marked: window {column} and its column. The kernel as one row times this "
-            f"{columns.shape[0]}×{columns.shape[1]} matrix gives every output at once."
+            f"Marked: window {column} and its column. The kernel as a row, times this "
+            f"{columns.shape[0]}×{columns.shape[1]} matrix, gives all outputs."
         )
     spans = [size + 2 * padding + 1.5, columns.shape[1] + 1.0]
     unit = min(0.4, 9.0 / sum(spans), 4.2 / columns.shape[0])
@@ -72,9 +57,14 @@ def show_im2col(
     image = to_numpy(numbers[0, 0])
     shades = (1.0, 1.6 * size * size)
     draw_grid(
-        grid[0, 0], image, "Image, pixels numbered", padding=padding, limits=shades, cmap="Blues"
+        grid[0, 0],
+        image,
+        "Image with numbered pixels",
+        padding=padding,
+        limits=shades,
+        cmap="Blues",
     )
-    draw_grid(grid[0, 1], columns, "Columns, one a window", limits=shades, cmap="Blues")
+    draw_grid(grid[0, 1], columns, "Columns, one per window", limits=shades, cmap="Blues")
     taps = columns[:, column]
     inside = [divmod(int(tap) - 1, size) for tap in taps if not np.isnan(tap)]
     mark_cells(grid[0, 0], inside)
@@ -93,16 +83,14 @@ def show_transposed_convolution(
     title: str = "A transposed convolution stamps its kernel",
     caption: str = "",
 ) -> Figure:
-    """Each input cell stamps the kernel, times its value, on the output; overlaps add up.
+    """Each input cell adds the kernel, times its value, to the output; overlaps are summed.
 
     Args:
         values: [H, W] input.
         kernel: [kh, kw].
-        stride: cells between neighbouring stamps.
-        padding: cells cut off each border of the result (a convolution's padding, undone).
-        stamps: the input cells whose stamps are framed.
-        title: over all.
-        caption: under all.
+        stride: cells between neighbouring stamps of the kernel.
+        padding: cells cropped from each border of the result.
+        stamps: the input cells (row, column) whose stamps are framed.
     """
     source = torch.as_tensor(to_numpy(values)).double()
     weights = torch.as_tensor(to_numpy(kernel)).double()
@@ -134,17 +122,11 @@ def show_bilinear_kernel(
     size: int = 4,
     *,
     title: str = "Bilinear interpolation as a kernel",
-    caption: str = "Each number of the kernel is the tent of its row times the tent of its column.",
+    caption: str = "Each weight is the tent at its row times the tent at its column.",
 ) -> Figure:
-    """The kernel that makes a transposed convolution interpolate, and the tent that it is made of.
+    """The size x size kernel with which a transposed convolution interpolates, and its profile.
 
-    Left the size x size numbers; right the same in one dimension: bars whose tops lie on two
-    straight lines, from 1 between the middle cells down to 0 one stride away.
-
-    Args:
-        size: side of the kernel.
-        title: over all.
-        caption: under all.
+    The profile in one dimension is a tent: 1 in the middle of the kernel, 0 one stride away.
     """
     weights = to_numpy(bilinear_kernel(size))
     fig, grid = figure(2, panel=(3.4, 3.0), title=title, caption=caption)
@@ -160,7 +142,7 @@ def show_bilinear_kernel(
 
 
 def _draw_tent(axes: Axes, taps: NDArray[Any]) -> None:
-    """The taps [N] as bars with their numbers, under the tent through their tops."""
+    """The taps [N] as bars with their values, and the tent through their tops."""
     size = len(taps)
     middle, reach = (size - 1) / 2, (size + 1) // 2
     axes.bar(range(size), taps, color=ORANGE, width=0.9)
@@ -180,16 +162,14 @@ def show_checkerboard(
     settings: Sequence[tuple[int, int]] = ((3, 2), (4, 2)),
     *,
     size: int = 5,
-    title: str = "How many stamps fall on each output cell",
-    caption: str = "Where the stride does not divide the kernel, cells are covered unevenly.",
+    title: str = "Number of stamps on each output cell",
+    caption: str = "If the stride does not divide the kernel size, cells are covered unevenly.",
 ) -> Figure:
     """Overlap counts of transposed convolutions (Odena et al. 2016, checkerboard artifacts).
 
     Args:
         settings: (kernel, stride) pairs.
-        size: the input is size x size ones.
-        title: over all.
-        caption: under all.
+        size: side of the input.
     """
     fig, grid = figure(len(settings), panel=3.4, title=title, caption=caption)
     for axes, (kernel, stride) in zip(grid.flat, settings, strict=True):

@@ -1,4 +1,4 @@
-"""Explorers to turn and quizzes to answer; each recomputes through seglib's own functions."""
+"""Interactive explorers, which recompute through seglib's own functions, and quizzes."""
 
 from seglib.widgets.anchors import AnchorExplorer
 from seglib.widgets.cascade_stages import CascadeStages, StagedImage

@@ -1,4 +1,4 @@
-"""Anchors to turn: which of them learn an object, which learn "nothing", and who goes without."""
+"""An explorer of anchors: which are positive, which are negative, and which are not used."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from seglib.nn.anchors import cell_anchors, grid_anchors
 from seglib.ops.assignment import assign_boxes
 from seglib.ops.boxes import box_iou
 from seglib.plotting.detection import draw_boxes, picture_under
-from seglib.plotting.style import BLUE, GREEN, ORANGE, VERMILION, Figure, figure, styled
+from seglib.plotting.panels import Figure, image_panels
+from seglib.plotting.style import BLUE, GREEN, ORANGE, VERMILION, styled
 from seglib.widgets.explorer import Explorer, choice, slider
 
 RATIOS = {"1:1": (1.0,), "1:2, 1:1, 2:1": (0.5, 1.0, 2.0), "1:2, 2:1": (0.5, 2.0)}
 
 
 class AnchorExplorer(Explorer):
-    """Lay anchors over an image and label them, as a region proposal network is taught.
+    """Place anchors on an image and label them as a region proposal network is trained.
 
-    `values`: `anchors` laid, `positive`, `negative` and `between` (no loss), `reached` objects
-    that some anchor overlaps by the positive threshold, and `best`, the mean over the objects of
-    the largest overlap that any anchor has with them.
+    `values`: numbers of `anchors`, of `positive` and `negative` ones and those in `between`
+    (without a loss); `reached`, the objects with an anchor at the positive threshold; `best`, the
+    mean over the objects of their largest IoU with an anchor; and `labels` [N].
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class AnchorExplorer(Explorer):
     ) -> None:
         """`image` [3, H, W]; `objects` [G, 4] true boxes in pixels, at least one."""
         if objects.ndim != 2 or objects.shape[1] != 4 or len(objects) == 0:
-            raise SeglibError(f"AnchorExplorer needs boxes [G, 4], got {list(objects.shape)}")
+            raise SeglibError(
+                f"AnchorExplorer needs at least one box, [G, 4], got {list(objects.shape)}"
+            )
         self.image, self.objects = image, objects.float()
         super().__init__(
             {
@@ -46,23 +49,23 @@ class AnchorExplorer(Explorer):
                 "ratios": choice("height : width", list(RATIOS), "1:2, 1:1, 2:1"),
                 "positive IoU": slider("positive IoU", positive, 0.3, 0.9, 0.05),
                 "negative IoU": slider("negative IoU", negative, 0.1, 0.9, 0.05),
-                "every object": choice("every object its best anchor", ["yes", "no"], "yes"),
+                "keep best anchor": choice("keep best anchor", ["yes", "no"], "yes"),
             }
         )
 
     def anchors(self) -> Tensor:
-        """[N, 4] by `nn.anchors`, at every cell of the chosen stride."""
+        """[N, 4] from `nn.anchors`, at each cell of the chosen stride."""
         height, width = self.image.shape[-2:]
         stride = self.setting("stride")
         cell = cell_anchors([float(self.setting("size"))], RATIOS[self.setting("ratios")])
         return grid_anchors(cell, (-(-height // stride), -(-width // stride)), stride)
 
     def compute(self) -> dict[str, Any]:
-        """Label all anchors by `ops.assign_boxes`; a lower threshold never exceeds the upper."""
+        """Label all anchors with `ops.assign_boxes`; the lower threshold is capped at the upper."""
         overlaps = box_iou(self.objects, self.anchors())  # [G, N]
         high = self.setting("positive IoU")
         low = min(self.setting("negative IoU"), high)
-        labels, _ = assign_boxes(overlaps, high, low, self.setting("every object") == "yes")
+        labels, _ = assign_boxes(overlaps, high, low, self.setting("keep best anchor") == "yes")
         best = overlaps.amax(1)  # [G]
         return {
             "anchors": overlaps.shape[1],
@@ -76,10 +79,9 @@ class AnchorExplorer(Explorer):
 
     @styled
     def figure(self) -> Figure:
-        """Dots where anchors lie, the positive ones as boxes over the objects."""
-        height, width = self.image.shape[-2:]
-        fig, grid = figure(panel=(3.3, 3.3 * height / width))
-        axes = picture_under(grid[0, 0], self.image)
+        """Dots at the centres of all anchors; the positive ones also as boxes over the objects."""
+        fig, (axes,) = image_panels(self.image, 1, panel=3.3)
+        picture_under(axes, self.image)
         anchors, labels = self.anchors(), self.values["labels"]
         for value, shade, size in ((0, BLUE, 1.5), (-1, ORANGE, 3.0), (1, VERMILION, 4.0)):
             centers = (anchors[labels == value, :2] + anchors[labels == value, 2:]) / 2
@@ -89,16 +91,16 @@ class AnchorExplorer(Explorer):
         v = self.values
         axes.set_title(
             f"{v['positive']} positive (red), {v['between']} without loss (orange), "
-            f"{v['negative']} negative (blue)\ngreen: the objects, {v['reached']} of them reached"
+            f"{v['negative']} negative (blue)\ngreen: objects, {v['reached']} of them reached"
         )
         axes.title.set_fontsize(7.5)
         return fig
 
     def summary(self) -> str:
-        """The counts, and how well the objects are covered."""
+        """The counts, and the coverage of the objects."""
         v = self.values
         return (
             f"{v['anchors']} anchors: {v['positive']} positive, {v['between']} without loss, "
             f"{v['negative']} negative. {v['reached']} of {len(self.objects)} objects are reached; "
-            f"the best anchor of an object overlaps it by {v['best']:.2f} on average."
+            f"the best anchor of an object has an IoU of {v['best']:.2f} on average."
         )

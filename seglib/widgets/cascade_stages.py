@@ -1,4 +1,4 @@
-"""The stages of a cascade under one threshold: how many boxes each has to learn from."""
+"""An explorer of a cascade's stages: the positive boxes of each stage at an IoU threshold."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from torch import Tensor
 from seglib.errors import SeglibError
 from seglib.ops.assignment import assign_boxes
 from seglib.ops.boxes import box_area, box_iou
-from seglib.plotting.cascade import draw_by_quality, draw_iou_histogram
+from seglib.plotting.box_quality import draw_by_quality, draw_iou_histogram
 from seglib.plotting.detection import picture_under
-from seglib.plotting.style import Figure, figure, styled
+from seglib.plotting.panels import Figure, image_panels
+from seglib.plotting.style import styled
 from seglib.widgets.explorer import Explorer, choice, slider
 
 SIZES = ("all", "the smaller half", "the larger half")
 
 
 class StagedImage(NamedTuple):
-    """An image and what each stage made of the same boxes.
+    """An image and the boxes after each stage.
 
     Attributes:
         image: [3, H, W].
         objects: [G, 4] true boxes in pixels.
-        stages: [N, 4] boxes of every stage, row n of one made from row n of the one before.
+        stages: [N, 4] boxes of each stage; row n is refined from row n of the stage before.
     """
 
     image: Tensor
@@ -34,11 +35,11 @@ class StagedImage(NamedTuple):
 
 
 class CascadeStages(Explorer):
-    """Move the IoU threshold and see how many boxes of each stage reach it.
+    """Choose an IoU threshold and see how many boxes of each stage reach it.
 
-    `values`: `positives` and `shares` of each stage over all images, `mean_iou` of each stage,
-    `here` and `boxes_here` (positives and boxes of the chosen image and stage), `reached`
-    (objects of that image with a positive box there) and `objects`.
+    `values`: `positives`, `shares` and `mean_iou` of each stage over all images; for the chosen
+    image and stage, the positives `here`, `boxes_here`, the `objects`, those `reached` by a
+    positive box, and the `rows` of the positive boxes; and the `overlaps` of the stage.
     """
 
     def __init__(
@@ -49,17 +50,19 @@ class CascadeStages(Explorer):
         threshold: float = 0.5,
         stage: int = 0,
     ) -> None:
-        """`names` of the stages, the first of them what the cascade is given."""
+        """`names` of the stages; the first is the input of the cascade, by default "proposals"."""
         counts = {len(one.stages) for one in images}
         if len(counts) != 1 or 0 in counts:
-            raise SeglibError("CascadeStages needs images that have equally many stages")
+            raise SeglibError(
+                "CascadeStages needs one or more images with the same number of stages"
+            )
         if any(len(one.objects) == 0 for one in images):
-            raise SeglibError("CascadeStages needs images with at least one object each")
+            raise SeglibError("CascadeStages needs at least one object in each image")
         self.images = list(images)
         default = ["proposals", *(f"after stage {n}" for n in range(1, max(counts)))]
         self.names = list(names) or default
         if len(self.names) != max(counts):
-            raise SeglibError(f"{max(counts)} stages need as many names, not {len(self.names)}")
+            raise SeglibError(f"{max(counts)} stages need as many names, got {len(self.names)}")
         areas = torch.cat([box_area(one.objects) for one in self.images])
         self._middle = float(areas.median())
         super().__init__(
@@ -72,7 +75,10 @@ class CascadeStages(Explorer):
         )
 
     def _kept(self, one: StagedImage, stage: int) -> tuple[Tensor, Tensor]:
-        """IoU [G, n] and rows [n] of the boxes whose nearest object, as proposed, has the size."""
+        """IoU [G, n] and rows [n] of the boxes whose object has the chosen size.
+
+        A box belongs to the object that its proposal overlaps most.
+        """
         given = box_iou(one.objects, one.stages[0])  # [G, N]
         larger = (box_area(one.objects) > self._middle)[given.argmax(0)]  # [N]
         size = self.setting("objects")
@@ -81,7 +87,7 @@ class CascadeStages(Explorer):
         return box_iou(one.objects, one.stages[stage][rows]), rows
 
     def compute(self) -> dict[str, Any]:
-        """Label the boxes of every stage by `ops.assign_boxes` at the threshold."""
+        """Label the boxes of each stage with `ops.assign_boxes` at the threshold."""
         threshold = self.setting("IoU threshold")
         positives, shares, means, best = [], [], [], []
         for stage in range(len(self.names)):
@@ -111,22 +117,20 @@ class CascadeStages(Explorer):
 
     @styled
     def figure(self) -> Figure:
-        """The positives of one image, and the IoUs of the stage over all images."""
+        """The positive boxes of one image, and the IoUs of the stage over all images."""
         shown, v = self.images[self.setting("image") - 1], self.values
-        height, width = shown.image.shape[-2:]
-        tall = 3.1 * min(1.15, height / width)
-        fig, grid = figure(2, panel=(3.1, tall))
+        fig, (left, right) = image_panels(shown.image, 2, panel=3.1)
         title = f"{v['here']} of {v['boxes_here']} boxes are positive here"
-        axes = picture_under(grid[0, 0], shown.image, title)
-        draw_by_quality(axes, shown.stages[self._stage()][v["rows"]], shown.objects)
-        draw_iou_histogram(grid[0, 1], v["overlaps"], self.setting("IoU threshold"))
-        grid[0, 1].set(ylim=(0, 0.4), title=f"{self.setting('stage')}, {len(self.images)} images")
-        for axes in grid[0]:
+        picture_under(left, shown.image, title)
+        draw_by_quality(left, shown.stages[self._stage()][v["rows"]], shown.objects)
+        draw_iou_histogram(right, v["overlaps"], self.setting("IoU threshold"))
+        right.set(ylim=(0, 0.4), title=f"{self.setting('stage')}, {len(self.images)} images")
+        for axes in (left, right):
             axes.title.set_fontsize(7.5)
         return fig
 
     def summary(self) -> str:
-        """Positives of every stage."""
+        """The positives of each stage."""
         v = self.values
         counts = ", ".join(
             f"{name} {count} ({share:.0%})"

@@ -1,4 +1,4 @@
-"""What every explorer shares: controls that recompute numbers, and a picture of them."""
+"""The base of all explorers: controls that recompute numbers, and a picture of them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import ipywidgets as widgets
 
 from seglib.errors import SeglibError
-from seglib.plotting.style import Figure
+from seglib.plotting.panels import Figure
 
 
 class Explorer(ABC):
-    """A panel of controls over a picture; each change recomputes `values` and redraws.
+    """A panel of controls above a picture; each change recomputes `values` and redraws it.
 
-    The picture is a PNG in the widget's own state, so that a saved notebook and the book show
-    the last one without a kernel.
+    The picture is a PNG in the widget's state, so that a saved notebook and the book show the
+    last one without a kernel.
 
     Attributes:
-        controls: name → the widget that sets it.
+        controls: name → widget.
         values: the numbers computed from the controls.
         panel: what is displayed.
     """
@@ -38,22 +38,22 @@ class Explorer(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, Any]:
-        """The numbers for the present controls, by seglib's own functions."""
+        """The numbers for the current settings, computed by seglib's own functions."""
 
     @abstractmethod
     def figure(self) -> Figure:
-        """The picture for the present controls and `values`."""
+        """The picture for the current settings and `values`."""
 
     @abstractmethod
     def summary(self) -> str:
-        """One sentence with the numbers, for eyes and screen readers."""
+        """The numbers in words, shown below the picture and read by screen readers."""
 
     def setting(self, name: str) -> Any:
-        """The present value of control `name`."""
+        """The current value of control `name`."""
         return self.controls[name].value
 
     def set(self, **settings: Any) -> dict[str, Any]:
-        """Move controls from code, spaces written as underscores; returns the new `values`."""
+        """Set controls by name, with underscores for spaces; returns the new `values`."""
         for key, value in settings.items():
             name = key if key in self.controls else key.replace("_", " ")
             if name not in self.controls:
@@ -72,39 +72,23 @@ class Explorer(ABC):
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> Any:
-    """A labelled slider; whole numbers when value and step are."""
+    """A labelled slider, of integers if `value` is one."""
     kind = widgets.IntSlider if isinstance(value, int) else widgets.FloatSlider
-    return kind(
-        value=value,
-        min=low,
-        max=high,
-        step=step,
-        description=name,
-        continuous_update=False,
-        style={"description_width": "9em"},
-        layout=widgets.Layout(width="28em"),
-    )
+    limits = {"min": low, "max": high, "step": step}
+    return _control(kind, name, value=value, continuous_update=False, **limits)
 
 
 def span(name: str, value: tuple[int, int], low: int, high: int) -> Any:
     """A labelled slider with two handles."""
-    return widgets.IntRangeSlider(
-        value=value,
-        min=low,
-        max=high,
-        description=name,
-        continuous_update=False,
-        style={"description_width": "9em"},
-        layout=widgets.Layout(width="28em"),
-    )
+    limits = {"min": low, "max": high}
+    return _control(widgets.IntRangeSlider, name, value=value, continuous_update=False, **limits)
 
 
 def choice(name: str, options: list[Any], value: Any) -> Any:
-    """A labelled list to choose from."""
-    return widgets.Dropdown(
-        options=options,
-        value=value,
-        description=name,
-        style={"description_width": "9em"},
-        layout=widgets.Layout(width="28em"),
-    )
+    """A labelled drop-down list."""
+    return _control(widgets.Dropdown, name, value=value, options=options)
+
+
+def _control(kind: Any, name: str, **settings: Any) -> Any:
+    style, layout = {"description_width": "9em"}, widgets.Layout(width="28em")
+    return kind(description=name, style=style, layout=layout, **settings)

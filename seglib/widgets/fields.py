@@ -1,20 +1,20 @@
-"""How far a stack of convolutions sees, as its layers, kernels, strides and dilations change."""
+"""An explorer of the receptive field of a stack of convolutions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from seglib.ops.grid import Grid
+from seglib.plotting.panels import Figure
 from seglib.plotting.receptive import show_field_growth
-from seglib.plotting.style import Figure
 from seglib.widgets.explorer import Explorer, choice, slider
 
 
 class ReceptiveField(Explorer):
-    """A stack of equal layers: kernel, dilation, and a stride in the first few of them.
+    """A stack of identical layers, except that only the first `strided` of them have the stride.
 
-    `values`: `field` and `jump` (stride) of the last layer in pixels, and `table`, a list of
-    (layer, field, jump).
+    `values`: the `field` and the `jump` (accumulated stride) after the last layer in pixels, and
+    `table`, a list of (layer, field, jump).
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class ReceptiveField(Explorer):
         strided: int = 2,
         dilation: int = 1,
     ) -> None:
-        """`image`: the fields are drawn over it; a blank 128 x 128 by default."""
+        """`image`: the fields are drawn over it; by default a blank 128 x 128 image."""
         self.image = image
         super().__init__(
             {
@@ -40,7 +40,7 @@ class ReceptiveField(Explorer):
         )
 
     def compute(self) -> dict[str, Any]:
-        """Follow the cells through the layers with `nn.geometry.Grid`."""
+        """Follow the cells through the layers with `ops.grid.Grid`."""
         grid, table = Grid(), []
         for layer in range(1, self.setting("layers") + 1):
             stride = self.setting("stride") if layer <= self.setting("strided layers") else 1
@@ -49,14 +49,14 @@ class ReceptiveField(Explorer):
         return {"field": int(grid.field), "jump": int(grid.stride), "table": table}
 
     def figure(self) -> Figure:
-        """The growth of the field, and the fields over the image."""
+        """The field after each layer, as bars and over the image."""
         _, fields, jumps = zip(*self.values["table"], strict=True)
         return show_field_growth(fields, jumps, self.image)
 
     def summary(self) -> str:
-        """What the last layer sees."""
+        """The field and the jump after the last layer."""
         v = self.values
         return (
-            f"After {self.setting('layers')} layers one cell sees {v['field']} × {v['field']} "
-            f"pixels, and neighbouring cells lie {v['jump']} px apart."
+            f"After {self.setting('layers')} layers, one cell sees {v['field']} × {v['field']} "
+            f"pixels, and neighbouring cells are {v['jump']} px apart."
         )

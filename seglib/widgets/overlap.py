@@ -1,4 +1,4 @@
-"""Two boxes to push about: their IoU, and whether a threshold lets the match count."""
+"""An explorer of IoU: two boxes, and a threshold that decides between true and false positive."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import torch
 
 from seglib.ops.boxes import box_area, box_iou
 from seglib.plotting.iou import draw_iou
-from seglib.plotting.style import PALE, Figure, figure, styled
+from seglib.plotting.panels import Figure, figure
+from seglib.plotting.style import PALE, styled
 from seglib.widgets.explorer import Explorer, slider, span
 
 
 class IoUExplorer(Explorer):
-    """Move the edges of a true and a predicted box, and the threshold that judges them.
+    """Move the edges of a true and a predicted box, and the IoU threshold.
 
     `values`: `intersection`, `union`, `iou`, and `verdict` (true or false positive).
     """
@@ -24,7 +25,7 @@ class IoUExplorer(Explorer):
         predicted: tuple[int, int, int, int] = (35, 30, 95, 80),
         size: int = 120,
     ) -> None:
-        """Boxes (x0, y0, x1, y1) within a square of `size` pixels to start from."""
+        """Initial boxes (x0, y0, x1, y1) within a square of `size` pixels."""
         self.size = size
         super().__init__(
             {
@@ -45,7 +46,7 @@ class IoUExplorer(Explorer):
         return torch.tensor(corners, dtype=torch.float64)
 
     def compute(self) -> dict[str, Any]:
-        """IoU by `ops.box_iou`; a detection counts when it reaches the threshold."""
+        """IoU by `ops.box_iou`; a detection is a true positive if it reaches the threshold."""
         boxes = self.boxes()
         iou = float(box_iou(boxes[:1], boxes[1:])[0, 0])
         total = float(box_area(boxes).sum())
@@ -61,7 +62,7 @@ class IoUExplorer(Explorer):
 
     @styled
     def figure(self) -> Figure:
-        """Both boxes with their common part hatched."""
+        """Both boxes, with their intersection hatched."""
         fig, grid = figure(panel=(6.4, 3.4))
         truth, predicted = self.boxes()
         iou = draw_iou(grid[0, 0], truth, predicted, ("truth", "predicted"))
@@ -73,7 +74,7 @@ class IoUExplorer(Explorer):
         return fig
 
     def summary(self) -> str:
-        """The IoU and its verdict."""
+        """The IoU and the verdict."""
         v = self.values
         return (
             f"IoU = {v['intersection']:g} / {v['union']:g} = {v['iou']:.3f}; at a threshold of "

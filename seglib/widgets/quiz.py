@@ -1,7 +1,7 @@
-"""A self-check quiz that answers back: why a wrong choice is wrong, and a score.
+"""A self-check quiz with a score, and feedback that says why a wrong choice is wrong.
 
-With a running kernel it is a set of buttons. Everywhere else (the book, a saved notebook, a
-text reader) the same questions read as plain HTML whose options unfold to their feedback.
+With a running kernel, the options are buttons. Everywhere else (the book, a saved notebook, a
+screen reader) the quiz is plain HTML in which each option unfolds to its feedback.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Option:
     """One choice.
 
     Attributes:
-        text: what it says; may hold simple HTML such as <code>.
-        correct: whether it is the answer.
-        feedback: what a reader is told on choosing it; a wrong choice must say why.
+        text: may contain simple HTML such as <code>.
+        correct: whether this is the answer.
+        feedback: shown when it is chosen; for a wrong choice, it must say why it is wrong.
     """
 
     text: str
@@ -35,12 +35,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with exactly one right option.
+    """A question with exactly one correct option.
 
     Attributes:
-        text: the question; may hold simple HTML.
+        text: the question; may contain simple HTML.
         options: 2 to 8 choices.
-        objective: the learning objective that it tests.
+        objective: the learning objective that the question tests.
     """
 
     text: str
@@ -48,20 +48,20 @@ class Question:
     objective: str = ""
 
     def __post_init__(self) -> None:
-        """Raises SeglibError unless one option is right and every wrong one has feedback."""
-        right = sum(option.correct for option in self.options)
-        if right != 1:
-            raise SeglibError(f"{self.text!r} has {right} right options: mark exactly one")
+        """Raises SeglibError unless one option is correct and all others have feedback."""
+        correct = sum(option.correct for option in self.options)
+        if correct != 1:
+            raise SeglibError(f"{self.text!r} has {correct} correct options: mark exactly one")
         if not 2 <= len(self.options) <= len(LETTERS):
-            have = _count(len(self.options), "option")
-            raise SeglibError(f"{self.text!r} has {have}: give 2 to 8")
+            count = _count(len(self.options), "option")
+            raise SeglibError(f"{self.text!r} has {count}: give 2 to 8")
         for option in self.options:
             if not option.correct and not option.feedback.strip():
                 raise SeglibError(f"{self.text!r}: wrong option {option.text!r} needs feedback")
 
     @property
     def answer(self) -> int:
-        """The index of the right option."""
+        """The index of the correct option."""
         return next(i for i, option in enumerate(self.options) if option.correct)
 
 
@@ -69,15 +69,15 @@ class Quiz:
     """Questions with feedback and a score.
 
     Attributes:
-        questions: as shown: their options in an order that depends on the texts alone, the same
-            in every run, so that the place of the right one gives nothing away.
+        questions: as shown. The order of the options depends on their texts alone, so that it is
+            the same in every run and the position of the correct one gives nothing away.
         controls: "1A", "1B" … → the button of that option.
-        values: `answered`, `correct`, `first_try` (right at once), `total`.
+        values: `answered`, `correct`, `first_try` (correct at the first try), `total`.
         panel: what is displayed.
     """
 
     def __init__(self, questions: Sequence[Question], title: str = "Check yourself") -> None:
-        """Raises SeglibError for a quiz without questions."""
+        """Raises SeglibError if there are no questions."""
         if not questions:
             raise SeglibError("a quiz needs at least one question")
         self.questions = tuple(map(_shuffled, questions))
@@ -103,17 +103,17 @@ class Quiz:
         }
 
     def answer(self, question: int, option: int) -> str:
-        """Choose an option as shown (both counted from 0); returns its feedback."""
+        """Choose an option as shown, both counted from 0; returns its feedback."""
         if not 0 <= question < len(self.questions):
-            raise SeglibError(f"no question {question}: they run 0…{len(self.questions) - 1}")
+            raise SeglibError(f"no question {question}: choose 0…{len(self.questions) - 1}")
         if not 0 <= option < len(self.questions[question].options):
             raise SeglibError(f"question {question} has no option {option}")
         self.controls[f"{question + 1}{LETTERS[option]}"].click()
         return self.questions[question].options[option].feedback
 
     def static_html(self) -> str:
-        """The quiz as HTML that needs no kernel: every option unfolds to its feedback."""
-        parts = [f"<h3>{self.title}</h3>", "<p>Choose, then unfold your choice.</p>"]
+        """The quiz as HTML that needs no kernel: each option unfolds to its feedback."""
+        parts = [f"<h3>{self.title}</h3>", "<p>Choose an option, then unfold it.</p>"]
         for number, question in enumerate(self.questions, 1):
             parts.append(f"<p><b>{number}.</b> {question.text}</p>")
             for letter, option in zip(LETTERS, question.options, strict=False):
@@ -125,7 +125,7 @@ class Quiz:
         return "\n".join(parts)
 
     def _block(self, number: int, question: Question) -> Any:
-        """The question, a row for each option (its text may be long and wraps), the feedback."""
+        """The question, one row per option, and the feedback."""
         rows = []
         for index, option in enumerate(question.options):
             button = widgets.Button(
@@ -141,7 +141,7 @@ class Quiz:
         return widgets.VBox([heading, *rows, self._feedback[number]])
 
     def _choose(self, number: int, index: int) -> None:
-        """Mark the choice on its button, by sign as well as by colour, and answer it."""
+        """Mark the choice on its button, by sign and by colour, and show its feedback."""
         question = self.questions[number]
         self._chosen[number] = index
         self._first.setdefault(number, index)
@@ -156,8 +156,8 @@ class Quiz:
     def _show_score(self) -> None:
         score = self.values
         self._score.value = (
-            f"<p><b>{score['correct']} of {score['total']} right</b>, "
-            f"{score['first_try']} at the first try; {score['answered']} answered.</p>"
+            f"<p><b>{score['correct']} of {score['total']} correct</b>, "
+            f"{score['first_try']} at the first attempt; {score['answered']} answered.</p>"
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _verdict(option: Option) -> str:
-    """The feedback with its verdict in words and a mark, so that colour carries nothing alone."""
+    """The feedback after a verdict in words, so that nothing is conveyed by colour alone."""
     if option.correct:
-        return f'<b style="color:#00664B">✓ Right.</b> {option.feedback}'
+        return f'<b style="color:#00664B">✓ Correct.</b> {option.feedback}'
     return f'<b style="color:#A34700">✗ Not quite.</b> {option.feedback}'

@@ -1,4 +1,4 @@
-"""Score maps of several strides to be mixed: what each contributes to the label map."""
+"""An explorer of skip connections: a weighted sum of score maps of several strides."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from seglib.errors import SeglibError
 from seglib.metrics.mean_iou import confusion_matrix, mean_iou, pixel_accuracy
 from seglib.ops.upsampling import interpolate
 from seglib.plotting.canvas import to_numpy
-from seglib.plotting.networks import score_maps
-from seglib.plotting.style import Figure
+from seglib.plotting.panels import Figure
+from seglib.plotting.segments import score_maps
 from seglib.structures import Categories
 from seglib.widgets.explorer import Explorer, slider
 
 
 class SkipMixer(Explorer):
-    """One weight for each score map; the weighted sum is taken at full size.
+    """One weight for each score map; the weighted sum is computed at full size.
 
-    `values`: `mean_iou` and `pixel_accuracy` of the mix on this image, `best_single`, the mean
+    `values`: `mean_iou` and `pixel_accuracy` of the sum on this image, `best_single`, the mean
     IoU of the best map alone, and `labels` [H, W].
     """
 
@@ -32,11 +32,11 @@ class SkipMixer(Explorer):
         Args:
             image: float [3, H, W] in 0…1.
             scores: name, such as "stride 32", → scores [C+1, h, w] of any resolution.
-            truth: labels [H, W] with 0 background and 255 ignored.
-            categories: what the labels mean.
+            truth: labels [H, W] with 0 for background and 255 for ignored.
+            categories: the meaning of the labels.
 
         Raises:
-            SeglibError: no scores, or scores of another number of classes.
+            SeglibError: no scores, or scores for another number of classes.
         """
         self.image, self.categories = image, categories
         self.truth = torch.as_tensor(to_numpy(truth)).long()
@@ -51,15 +51,15 @@ class SkipMixer(Explorer):
                 )
             self.scores[name] = interpolate(score[None], size)[0]
         if not self.scores:
-            raise SeglibError("the mixer needs at least one score map")
-        self.best_single = max(self._judge(score.argmax(0))[0] for score in self.scores.values())
+            raise SeglibError("SkipMixer needs at least one score map")
+        self.best_single = max(self._measure(score.argmax(0))[0] for score in self.scores.values())
         super().__init__({name: slider(name, 1.0, 0.0, 2.0, 0.1) for name in self.scores})
 
     def compute(self) -> dict[str, Any]:
-        """Mix, take the largest, and measure with `metrics.mean_iou`."""
+        """Sum the weighted maps, take the arg-max, and measure with `metrics.mean_iou`."""
         mix = torch.stack([self.setting(name) * score for name, score in self.scores.items()])
         labels = mix.sum(0).argmax(0)
-        mean, accuracy = self._judge(labels)
+        mean, accuracy = self._measure(labels)
         return {
             "mean_iou": mean,
             "pixel_accuracy": accuracy,
@@ -67,18 +67,18 @@ class SkipMixer(Explorer):
             "labels": labels,
         }
 
-    def _judge(self, labels: torch.Tensor) -> tuple[float, float]:
+    def _measure(self, labels: torch.Tensor) -> tuple[float, float]:
         confusion = confusion_matrix(labels, self.truth, len(self.categories) + 1)
         return mean_iou(confusion), pixel_accuracy(confusion)
 
     def figure(self) -> Figure:
-        """Image, mix and truth."""
+        """The image, the label map of the sum, and the truth."""
         return score_maps(self.image, {"Mix": self.values["labels"]}, self.truth, self.categories)
 
     def summary(self) -> str:
-        """The mix's figures beside the best single map's."""
+        """The metrics of the sum, and of the best single map."""
         v = self.values
         return (
             f"Mean IoU {v['mean_iou']:.3f}, pixel accuracy {v['pixel_accuracy']:.3f}; "
-            f"the best map alone reaches a mean IoU of {v['best_single']:.3f}."
+            f"the best single map has a mean IoU of {v['best_single']:.3f}."
         )

@@ -1,4 +1,4 @@
-"""A window to slide and resize over an image: what the network answers there, and the rules."""
+"""An explorer of DeepMask: a window to move and resize, and the network's answer for it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from seglib.models.deepmask.windows import crop_windows
 from seglib.ops.mask_paste import paste_masks
 from seglib.ops.masks import mask_iou
 from seglib.ops.upsampling import interpolate
-from seglib.plotting.style import Figure
+from seglib.plotting.panels import Figure
 from seglib.plotting.windows import show_window
 from seglib.structures import Target
 from seglib.widgets.explorer import Explorer, slider
 
-WORDS = {1: "positive", 0: "not used", -1: "negative"}
+VERDICTS = {1: "positive", 0: "not used", -1: "negative"}
 
 
 class SlidingWindow(Explorer):
-    """Where a DeepMask looks: the middle of its window and the scale.
+    """Choose the centre and the scale of DeepMask's window.
 
-    `values`: `window` (x0, y0, x1, y1) in pixels, `score` 0…1, `mask` bool [H, W] at the image's
-    size, `area` of that mask in px², `object`, the row of the true object that the mask overlaps
-    most (None: nothing), `iou` with it, and `verdict`, what the paper's rule calls the window.
+    `values`: `window` (x0, y0, x1, y1) in pixels; `score` in 0…1; `mask`, bool [H, W], and its
+    `area` in px²; `object`, the row of the true object that the mask overlaps most, or None, and
+    the `iou` with it; `verdict`, the label of the window by the paper's rule.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class SlidingWindow(Explorer):
         y: int | None = None,
         octave: float = 0.0,
     ) -> None:
-        """Start in the middle of the image, at its own scale.
+        """Start at the centre of the image, at its own scale.
 
         Args:
-            model: looks through the window.
+            model: applied to the window.
             image: float [3, H, W] in 0…1.
-            target: its objects; crowds are left out.
-            x: of the window's middle at the start, in pixels.
-            y: likewise.
-            octave: log2 of the factor by which the image is enlarged under the window.
+            target: the true objects; crowds are left out.
+            x: initial centre of the window in pixels.
+            y: the same.
+            octave: log2 of the factor by which the image is enlarged.
         """
         self.model, self.image = model, image
         self.objects: Target = target[~target.iscrowd]
@@ -64,7 +64,7 @@ class SlidingWindow(Explorer):
         )
 
     def compute(self) -> dict[str, Any]:
-        """Cut the window out and run the network on it, as in training."""
+        """Crop the window and run the network on it, as in training."""
         usual = self.model.config.image_size
         zoom = 1.0 if usual is None else usual / max(self.image.shape[-2:])
         half = self.model.config.patch / 2 / (zoom * 2 ** self.setting("octave"))
@@ -81,11 +81,11 @@ class SlidingWindow(Explorer):
             "area": int(mask.sum()),
             "object": best,
             "iou": 0.0 if best is None else float(ious[best]),
-            "verdict": WORDS[self._label(window)],
+            "verdict": VERDICTS[self._label(window)],
         }
 
     def _look(self, window: Tensor) -> tuple[Tensor, float]:
-        """The mask [1, T, T] in 0…1, at the loss's resolution, and the score in 0…1 of a window."""
+        """Mask probabilities [1, T, T] at the resolution of the loss, and the score of a window."""
         model, rules = self.model, self.model.rules
         margin = rules.context / rules.patch * (window[:, 2:] - window[:, :2])
         wide = torch.cat([window[:, :2] - margin, window[:, 2:] + margin], dim=1)
@@ -99,13 +99,13 @@ class SlidingWindow(Explorer):
         return soft, float(maps.scores[0, 0, 0].sigmoid())
 
     def _label(self, window: Tensor) -> int:
-        """1 if the window is right for some object, -1 if it is far from all, else 0."""
+        """1 if the window is positive for some object, -1 if negative for all, else 0."""
         config = self.model.config
         labels = window_labels(window, self.objects.boxes, config.patch, config.shift)[0]
         return 1 if (labels > 0).any() else -1 if (labels < 0).all() else 0
 
     def figure(self) -> Figure:
-        """The window on the image with the mask that the network draws, and the patch it sees."""
+        """The window and the predicted mask on the image, the patch, and the mask probabilities."""
         window = torch.tensor([self.values["window"]])
         patch = crop_windows(self.image, window, 4 * self.model.config.patch, GREY)[0]
         soft, _ = self._look(window)
@@ -113,17 +113,17 @@ class SlidingWindow(Explorer):
         return show_window(
             self.image,
             self.values["window"],
-            {"what it sees": patch, "what it answers": soft[0]},
+            {"Patch": patch, "Predicted mask": soft[0]},
             box=None if row is None else self.objects.boxes[row].tolist(),
             mask=self.values["mask"],
             title=f"score {self.values['score']:.2f}, mask IoU {self.values['iou']:.2f}",
         )
 
     def summary(self) -> str:
-        """The window, its score, and what the rule says."""
+        """The window, its score, its mask, and its label by the paper's rule."""
         v, side = self.values, self.values["window"][2] - self.values["window"][0]
         return (
             f"A window of {side:.0f} px: score {v['score']:.2f}; its mask has {v['area']} pixels "
-            f"and an IoU of {v['iou']:.2f} with the object that it overlaps most. By the rule of "
-            f"the paper this window is {v['verdict']}."
+            f"and an IoU of {v['iou']:.2f} with the object that it overlaps most. By the paper's "
+            f"rule, this window is {v['verdict']}."
         )

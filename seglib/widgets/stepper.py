@@ -1,4 +1,4 @@
-"""A convolution to step through: one output cell at a time, with every setting to turn."""
+"""An explorer of convolution, one output cell at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seglib.ops.convolution import conv2d
 from seglib.ops.windows import output_length
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.convolution import convolution_step
-from seglib.plotting.style import Figure
+from seglib.plotting.panels import Figure
 from seglib.widgets.explorer import Explorer, choice, slider
 
 KERNELS: dict[str, list[list[float]]] = {
@@ -25,7 +25,7 @@ KERNELS: dict[str, list[list[float]]] = {
 
 
 def bright_square(size: int = 7) -> Tensor:
-    """A small picture [size, size]: a bright square on a dark ground that slopes a little."""
+    """An image [size, size] with a bright square on a background with a slight gradient."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     picture = (rows + columns) // 3
     picture[2:5, 2:5] += 5
@@ -33,7 +33,7 @@ def bright_square(size: int = 7) -> Tensor:
 
 
 class ConvolutionStepper(Explorer):
-    """Choose kernel, stride, padding, dilation and a place; see the sum that is computed there.
+    """Choose kernel, stride, padding, dilation and an output cell; see the sum computed for it.
 
     `values`: `value` of the output cell, its `row` and `column`, the output's `height` and
     `width`, and the whole `output` [height, width].
@@ -64,7 +64,7 @@ class ConvolutionStepper(Explorer):
         )
 
     def compute(self) -> dict[str, Any]:
-        """The output by `ops.conv2d`; a position beyond its end means its last cell."""
+        """The output of `ops.conv2d`; a position beyond its last cell means that cell."""
         kernel = self.kernel()
         stride, padding, dilation = (self.setting(k) for k in ("stride", "padding", "dilation"))
         output = conv2d(
@@ -91,7 +91,7 @@ class ConvolutionStepper(Explorer):
         return torch.as_tensor(to_numpy(self.kernels[self.setting("kernel")])).double()
 
     def figure(self) -> Figure:
-        """Input, kernel and output at the chosen place."""
+        """Input, kernel and output at the chosen cell."""
         return convolution_step(
             self.image,
             self.kernel(),
@@ -103,7 +103,7 @@ class ConvolutionStepper(Explorer):
         )
 
     def summary(self) -> str:
-        """The cell's value and the output's size."""
+        """The value of the cell and the size of the output."""
         v = self.values
         return (
             f"Output cell ({v['row']}, {v['column']}) = {v['value']:.2f}; "

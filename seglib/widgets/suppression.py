@@ -1,4 +1,4 @@
-"""Non-maximum suppression, one box at a time."""
+"""An explorer of non-maximum suppression, one box at a time."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.ops.boxes import box_iou
-from seglib.plotting.detection import draw_verdicts, picture_under
-from seglib.plotting.style import Figure, figure, styled
+from seglib.plotting.detection import draw_nms_states, picture_under
+from seglib.plotting.panels import Figure, image_panels
+from seglib.plotting.style import styled
 from seglib.widgets.explorer import Explorer, choice, slider
 
-WITHIN = "inside a class"
+WITHIN = "within a class"
 
 
 class NMSStepper(Explorer):
-    """Step down the ranking: each box that is still there stays and strikes out what it overlaps.
+    """Go down the ranking: each box still waiting is kept and suppresses those that it overlaps.
 
-    `values`: `kept`, `struck` and `waiting` boxes as indices, `current` (the box kept last, -1
-    at first), `left` (boxes above the lowest score), and `done`.
+    `values`: the indices of the `kept`, `suppressed` and `waiting` boxes, `current` (the box kept
+    last, -1 at first), `candidates` (the number of boxes above the lowest score), and `done`.
     """
 
     def __init__(
@@ -35,9 +36,9 @@ class NMSStepper(Explorer):
         threshold: float = 0.5,
         lowest: float = 0.05,
     ) -> None:
-        """Boxes [N, 4] with scores [N] on `image`; `labels` [N] for suppression by class.
+        """Boxes [N, 4] with scores [N] on `image` [3, H, W]; `names` are written at the boxes.
 
-        `names` are written at the boxes.
+        `labels` [N] are the classes, for suppression within a class.
         """
         labels = torch.zeros(len(boxes), dtype=torch.int64) if labels is None else labels
         if boxes.shape != (len(scores), 4) or labels.shape != scores.shape or len(scores) == 0:
@@ -57,50 +58,49 @@ class NMSStepper(Explorer):
         )
 
     def compute(self) -> dict[str, Any]:
-        """Greedy suppression, stopped after as many kept boxes as the step says."""
+        """Greedy suppression, stopped after `step` kept boxes."""
         overlaps = box_iou(self.boxes, self.boxes) > self.setting("IoU threshold")
         if self.setting("suppress") == WITHIN:
             overlaps &= self.labels[:, None] == self.labels
         order = self.scores.argsort(descending=True, stable=True)
         waiting = [i for i in order.tolist() if self.scores[i] > self.setting("lowest score")]
-        left = len(waiting)
+        candidates = len(waiting)
         kept: list[int] = []
-        struck: list[int] = []
+        suppressed: list[int] = []
         while waiting and len(kept) < self.setting("step"):
             best, *rest = waiting
             kept.append(best)
-            struck += [i for i in rest if overlaps[best, i]]
+            suppressed += [i for i in rest if overlaps[best, i]]
             waiting = [i for i in rest if not overlaps[best, i]]
         return {
             "kept": kept,
-            "struck": struck,
+            "suppressed": suppressed,
             "waiting": waiting,
             "current": kept[-1] if kept else -1,
-            "left": left,
+            "candidates": candidates,
             "done": not waiting,
         }
 
     @styled
     def figure(self) -> Figure:
-        """The boxes over the image, coloured by what has become of them."""
-        height, width = self.image.shape[-2:]
-        fig, grid = figure(panel=(3.3, 3.3 * height / width))
-        axes = picture_under(grid[0, 0], self.image)
+        """The boxes over the image, coloured by their state."""
+        fig, (axes,) = image_panels(self.image, 1, panel=3.3)
+        picture_under(axes, self.image)
         v = self.values
-        states = {i: name for name in ("waiting", "struck", "kept") for i in v[name]}
+        states = {i: name for name in ("waiting", "suppressed", "kept") for i in v[name]}
         states[v["current"]] = "current"
         shown = [i for i in range(len(self.boxes)) if i in states]
         texts = [f"{self.names[i]} {self.scores[i]:.2f}".strip() for i in shown]
-        draw_verdicts(axes, self.boxes[shown], [states[i] for i in shown], texts)
-        axes.set_title("red: kept now · green: kept · blue: waiting · dashed: struck out")
+        draw_nms_states(axes, self.boxes[shown], [states[i] for i in shown], texts)
+        axes.set_title("red: kept now · green: kept · blue: waiting · dashed: suppressed")
         axes.title.set_fontsize(7.5)
         return fig
 
     def summary(self) -> str:
-        """Counts after this step."""
+        """The counts after this step."""
         v = self.values
-        end = " Nothing is waiting: done." if v["done"] else ""
+        end = " No box is waiting: done." if v["done"] else ""
         return (
-            f"{v['left']} boxes above the lowest score: {len(v['kept'])} kept, "
-            f"{len(v['struck'])} struck out, {len(v['waiting'])} waiting.{end}"
+            f"{v['candidates']} boxes above the lowest score: {len(v['kept'])} kept, "
+            f"{len(v['suppressed'])} suppressed, {len(v['waiting'])} waiting.{end}"
         )

@@ -1,4 +1,4 @@
-"""A figure laid out so that its titles fit their panels and no empty strip is left."""
+"""Layout of a figure: titles fit their panels and no empty strips remain."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
 
-SMALLEST = 7.5  # points: a title that needed a smaller letter is broken into lines instead
-LINE = 1.3  # height of a line of a title, in letters
-AIR = 2.0  # pixels kept free on both sides of a title
+SMALLEST = 7.5  # points: a title that would need smaller letters is broken into two lines
+LINE = 1.3  # line height of a title, as a multiple of its font size
+MARGIN = 2.0  # pixels kept free on both sides of a title
 
 
 def lay_out(fig: Figure, layout: LayoutEngine) -> None:
-    """Run the layout, and give the figure the height that its pictures need at its width.
+    """Run the layout, and give the figure the height that its images need at its width.
 
-    Pictures keep their shape, so that a panel higher than its picture leaves a strip above and
-    below it: between a picture and its caption, or under everything. The strip is cut off, and
-    titles of several lines get the room they take.
+    Images keep their aspect ratio, so a panel taller than its image leaves empty strips above and
+    below it. Those are cut off, and titles of several lines are given the room they need.
     """
     _execute(fig, layout)
     _fit_titles(fig)
@@ -35,9 +34,9 @@ def lay_out(fig: Figure, layout: LayoutEngine) -> None:
 
 
 def _execute(fig: Figure, layout: LayoutEngine) -> None:
-    """Place the panels by their full size.
+    """Run the layout on the full size of the panels, then restore their aspect ratios.
 
-    Left to itself the layout takes the strip beside a picture for room in which a title fits.
+    Otherwise the layout would place titles in the empty strips beside the images.
     """
     shapes = {axes: axes.get_aspect() for axes in fig.axes}
     for axes in shapes:
@@ -50,12 +49,12 @@ def _execute(fig: Figure, layout: LayoutEngine) -> None:
 
 def _grow(fig: Figure, inches: float) -> None:
     width, height = fig.get_size_inches()
-    # Whole pixels, or the same picture would be sampled differently at another height.
+    # Whole pixels: otherwise the same image would be sampled differently at another height.
     fig.set_size_inches(width, round((height + inches) * fig.dpi) / fig.dpi)
 
 
 def _panels(fig: Figure) -> list[Axes]:
-    """The panels of the grid that hold something: colour bars and hidden panels do not count."""
+    """The visible panels of the grid, without colour bars."""
     return [
         axes
         for axes in fig.axes
@@ -72,7 +71,7 @@ def _spec(axes: Axes) -> Any:
 
 
 def _spare_height(fig: Figure) -> float:
-    """Inches by which the figure may shrink until the first picture would become smaller."""
+    """Inches by which the height may shrink before any image becomes smaller."""
     panels = _panels(fig)
     heights: dict[int, float] = {}
     for axes in panels:
@@ -83,22 +82,22 @@ def _spare_height(fig: Figure) -> float:
     shares = []
     for axes in panels:
         given, drawn = axes.get_position(original=True).height, axes.get_position().height
-        # Of what the figure loses a panel loses its share of all rows.
+        # Each panel loses a share of the height that the figure loses.
         shares.append((given - drawn) * sum(heights.values()) / given)
     return float(min(shares, default=0.0) * fig.get_figheight())
 
 
 def _fit_titles(fig: Figure) -> None:
-    """All titles in one size in which each stays over its own panel, broken where too long."""
+    """One font size at which every title stays above its own panel; long titles are broken."""
     titled = [axes for axes in fig.axes if axes.get_title()]
     if not titled:
         return
     wanted = min(_points(axes) for axes in titled)
-    sizes = [wanted * min(1.0, _fill(fig, axes, titled)) for axes in titled]
+    sizes = [wanted * min(1.0, _width_ratio(fig, axes, titled)) for axes in titled]
     for axes, size in zip(titled, sizes, strict=True):
         if size < SMALLEST:
             axes.set_title(_in_two(axes.get_title()))
-    sizes = [wanted * min(1.0, _fill(fig, axes, titled)) for axes in titled]
+    sizes = [wanted * min(1.0, _width_ratio(fig, axes, titled)) for axes in titled]
     if min(sizes) < wanted:
         for axes in titled:
             axes.title.set_fontsize(max(SMALLEST, min(sizes)))
@@ -108,8 +107,8 @@ def _points(axes: Axes) -> float:
     return float(axes.title.get_fontsize())
 
 
-def _fill(fig: Figure, axes: Axes, others: Iterable[Axes]) -> float:
-    """The room beside a title's centre over the width it takes."""
+def _width_ratio(fig: Figure, axes: Axes, others: Iterable[Axes]) -> float:
+    """The width available to a title, centred on its panel, divided by the width it needs."""
     renderer = FigureCanvasAgg(fig).get_renderer()
     own = axes.get_window_extent(renderer)
     centre = (own.x0 + own.x1) / 2
@@ -121,12 +120,12 @@ def _fill(fig: Figure, axes: Axes, others: Iterable[Axes]) -> float:
                 right = min(right, (own.x1 + box.x0) / 2)
             elif box.x1 <= own.x0:
                 left = max(left, (own.x0 + box.x1) / 2)
-    room = 2 * (min(centre - left, right - centre) - AIR)
+    room = 2 * (min(centre - left, right - centre) - MARGIN)
     return float(room / max(axes.title.get_window_extent(renderer).width, 1.0))
 
 
 def _in_two(text: str) -> str:
-    """A title broken at the space nearest to its middle; one that is broken already stays."""
+    """A title broken at the space nearest its middle, unless it is already broken."""
     spaces = [i for i, letter in enumerate(text) if letter == " "]
     if "\n" in text or not spaces:
         return text

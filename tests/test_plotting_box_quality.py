@@ -16,7 +16,8 @@ from seglib.plotting import (
     show_differences,
     show_iou_histograms,
 )
-from seglib.plotting.cascade import BANDS, best_overlaps, binned_means
+from seglib.plotting.box_quality import BANDS, best_overlaps
+from seglib.plotting.quality_curves import binned_means
 from seglib.plotting.style import BLUE, GREEN, GREY, VERMILION
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
@@ -58,8 +59,8 @@ def test_a_histogram_counts_what_reaches_its_threshold():
     coloured = [p for p in first.patches if to_hex(p.get_facecolor()) == VERMILION.lower()]
     heights = {round(p.get_x(), 2): p.get_height() for p in coloured if p.get_height()}
     assert heights == pytest.approx({0.6: 0.2, 0.95: 0.4})
-    assert first.get_xlabel() == "IoU\n3 of 5 are 0.6 or more (60%)"
-    assert second.get_xlabel() == "IoU\n0 of 2 are 0.6 or more (0%)"
+    assert first.get_xlabel() == "IoU\n3 of 5 reach 0.6 (60%)"
+    assert second.get_xlabel() == "IoU\n0 of 2 reach 0.6 (0%)"
     assert first.get_ylim() == second.get_ylim()
 
 
