@@ -1,4 +1,4 @@
-"""A local web server with COCO's layout that can be told to misbehave."""
+"""A local web server that can be told to misbehave."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from seglib.data.fetch import Retry
+
+QUICK = Retry(attempts=4, first_wait=0.01, longest_wait=0.02)
+
 
 class FaultyServer(ThreadingHTTPServer):
-    """Serves `folder`; `faults[path]` lists what goes wrong at the next requests of a path.
+    """Serves `folder`; `faults[path]` lists what goes wrong with the next requests for a path.
 
     Faults: "drop" (half the body, then the connection ends), "long" (Content-Length too
-    large), "503", "404", "truncated" (a whole answer that holds half the file), "flipped"
-    (one byte changed). `ranges` False answers every request with the whole file.
+    large), "503", "404", "truncated" (a complete response with half the file), "flipped" (one
+    byte changed). With `ranges` False, every response is the whole file.
     """
 
     daemon_threads = True
@@ -78,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) + (100 if fault == "long" else 0)))
         self.end_headers()
         body = data[: len(data) // 2] if fault == "drop" else data
-        server.sent[self.path] += len(body)  # before the client can have it all
+        server.sent[self.path] += len(body)  # before the client can have received it all
         self.wfile.write(body)
         if fault in ("drop", "long"):
             self.close_connection = True

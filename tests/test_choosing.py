@@ -1,4 +1,4 @@
-"""Images chosen by what they contain, and which objects touch."""
+"""Images are chosen by what they contain; objects of one class that touch are found."""
 
 import torch
 
@@ -24,7 +24,7 @@ def squares(*corners: tuple[int, int], labels: list[int], crowd: tuple[int, ...]
     )
 
 
-def test_neighbours_of_one_class_touch_also_across_a_corner():
+def test_neighbours_of_one_class_touch_even_at_a_corner():
     row = squares((0, 0), (0, 2), (2, 4), labels=[1, 1, 1])
     assert touching_pairs(row).tolist() == [[0, 1], [1, 2]]
 
@@ -35,12 +35,12 @@ def test_a_gap_of_one_pixel_another_class_or_a_crowd_does_not_count():
     assert touching_pairs(squares((0, 0), (0, 2), labels=[1, 1], crowd=(1,))).tolist() == []
 
 
-def test_overlapping_objects_touch_and_no_objects_do_not():
+def test_overlapping_objects_touch_and_an_empty_target_has_no_pairs():
     assert touching_pairs(squares((0, 0), (1, 1), labels=[3, 3])).tolist() == [[0, 1]]
     assert touching_pairs(squares(labels=[])).shape == (0, 2)
 
 
-def test_the_best_image_is_found_and_the_first_of_equals():
+def test_the_best_image_is_found_and_ties_go_to_the_first():
     toy = ToyDataset(5)
     areas = [float(toy[i][1].masks.sum()) for i in range(5)]
     largest = find_image(toy, lambda target: float(target.masks.sum()))

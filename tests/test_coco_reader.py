@@ -1,4 +1,4 @@
-"""The COCO reader: every oddity of real folders is read right or refused by name."""
+"""The COCO reader: irregularities of real folders are read correctly or refused by name."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def tiny(tmp_path):
     return build_tiny_coco(tmp_path / "tiny")
 
 
-def opened(tiny, **options) -> CocoFolder:
+def open_folder(tiny, **options) -> CocoFolder:
     panoptic_json = tiny.json_path.with_name(f"panoptic_{tiny.split}.json")
     maps = tiny.folder / f"panoptic_{tiny.split}"
     panoptic = (panoptic_json, maps) if panoptic_json.exists() else None
@@ -39,12 +39,12 @@ def opened(tiny, **options) -> CocoFolder:
 
 
 def sample(tiny, image_id, **options):
-    dataset = opened(tiny, **options)
+    dataset = open_folder(tiny, **options)
     return dataset[dataset.image_ids.index(image_id)]
 
 
 def test_categories_follow_coco_ids(tiny):
-    dataset = opened(tiny)
+    dataset = open_folder(tiny)
     assert dataset.categories.names == ("person", "dog", "bottle")
     assert [c.coco_id for c in dataset.categories] == [1, 18, 44]
     assert len(dataset) == 5
@@ -53,7 +53,7 @@ def test_categories_follow_coco_ids(tiny):
     assert dataset.notes == []
 
 
-def test_one_object_of_each_segmentation_kind(tiny):
+def test_polygons_and_both_kinds_of_run_lengths(tiny):
     image, target = sample(tiny, ODD)
     assert image.shape == (3, 37, 53)
     assert image.dtype == torch.float32
@@ -94,7 +94,7 @@ def test_cmyk_photograph(tiny):
     assert blue > 0.9
 
 
-def test_exif_rotation_is_applied_when_the_annotations_mean_it(tiny):
+def test_exif_rotation_is_applied_if_the_annotations_are_for_the_rotated_image(tiny):
     image, target = sample(tiny, TURNED)
     assert image.shape == (3, 40, 30)
     assert image[:, :18].mean() > 0.9  # white half on top
@@ -103,7 +103,7 @@ def test_exif_rotation_is_applied_when_the_annotations_mean_it(tiny):
     assert not target.masks[0, 20:].any()
 
 
-def test_exif_rotation_is_left_when_the_annotations_mean_the_stored_pixels(tiny):
+def test_exif_rotation_is_ignored_if_the_annotations_are_for_the_stored_pixels(tiny):
     tiny.content["images"][3].update(width=40, height=30)
     tiny.content["annotations"] = []
     tiny.save()
@@ -128,13 +128,13 @@ def test_image_without_annotations(tiny):
     assert target.semantic.eq(0).all()
 
 
-def test_boxes_of_zero_size_are_left_out_with_a_note(tiny):
+def test_objects_with_empty_boxes_are_left_out_with_a_note(tiny):
     tiny.annotation(1)["bbox"][2] = 0
     tiny.annotation(5)["bbox"][3] = 0.0
     tiny.save()
-    dataset = opened(tiny)
+    dataset = open_folder(tiny)
     assert dataset.notes == [
-        "2 objects left out whose box has no width or no height (annotation 1, 5)"
+        "2 objects left out because their boxes have zero width or height (annotations 1, 5)"
     ]
     assert len(dataset[0][1]) == 2
     assert len(dataset[2][1]) == 0
@@ -156,21 +156,20 @@ def test_optional_fields(tiny):
     assert not target.iscrowd[1]
 
 
-def test_boxes_end_at_the_image(tiny):
+def test_boxes_are_clipped_to_the_image(tiny):
     tiny.annotation(1)["bbox"] = [-2, 5, 60.5, 20]
     tiny.save()
     assert sample(tiny, ODD)[1].boxes[0].tolist() == [0, 5, 53, 25]
 
 
-def plant(tiny, where, **changes):
-    """Change fields of annotation `where` and save."""
-    tiny.annotation(where).update(changes)
+def change_annotation(tiny, annotation_id, **changes):
+    tiny.annotation(annotation_id).update(changes)
     tiny.save()
 
 
 REFUSED_AT_OPENING = {
     "unknown category": ({"category_id": 77}, r"annotation 4: unknown category id 77.*add"),
-    "unknown image": ({"image_id": 99}, r"annotation 4 is of image 99.*remove"),
+    "unknown image": ({"image_id": 99}, r"annotation 4 belongs to image 99.*remove"),
     "box of three": ({"bbox": [1, 2, 3]}, r"annotation 4: 'bbox' must be four numbers"),
     "box of words": ({"bbox": [1, 2, 3, "4"]}, r"annotation 4: 'bbox' must be four numbers"),
     "list of images": ({"image_id": [1]}, r"annotation 4: 'image_id' must be a whole number"),
@@ -182,19 +181,19 @@ REFUSED_AT_OPENING = {
 
 
 @pytest.mark.parametrize("fault", REFUSED_AT_OPENING)
-def test_refused_at_opening_by_name(tiny, fault):
+def test_faults_are_refused_at_opening_by_name(tiny, fault):
     changes, message = REFUSED_AT_OPENING[fault]
-    plant(tiny, 4, **changes)
+    change_annotation(tiny, 4, **changes)
     with pytest.raises(SeglibError, match=message) as caught:
-        opened(tiny)
+        open_folder(tiny)
     assert str(tiny.json_path) in str(caught.value)
 
 
 REFUSED_AT_READING = {
-    "no segmentation": (None, "polygons or runs"),
-    "empty segmentation": ([], "polygons or runs"),
+    "no segmentation": (None, "polygons or run lengths"),
+    "empty segmentation": ([], "polygons or run lengths"),
     "two points": ([[1, 2, 3, 4]], "three points"),
-    "runs of another size": ({"size": [5, 5], "counts": [25]}, r"\[5, 5\].*\[20, 31\]"),
+    "runs of a different size": ({"size": [5, 5], "counts": [25]}, r"\[5, 5\].*\[20, 31\]"),
     "runs of no size": ({"size": 5, "counts": [25]}, r"size 5.*\[20, 31\]"),
     "runs too short": ({"size": [20, 31], "counts": [25]}, "620 pixels"),
     "runs of words": ({"size": [20, 31], "counts": ["620"]}, "whole numbers"),
@@ -204,10 +203,10 @@ REFUSED_AT_READING = {
 
 
 @pytest.mark.parametrize("fault", REFUSED_AT_READING)
-def test_refused_at_reading_by_name(tiny, fault):
+def test_faults_are_refused_at_reading_by_name(tiny, fault):
     segmentation, message = REFUSED_AT_READING[fault]
-    plant(tiny, 4, segmentation=segmentation)
-    dataset = opened(tiny)
+    change_annotation(tiny, 4, segmentation=segmentation)
+    dataset = open_folder(tiny)
     with pytest.raises(SeglibError, match=message) as caught:
         dataset[1]
     assert f"image {GREY}: annotation 4" in str(caught.value)
@@ -219,17 +218,17 @@ def test_missing_and_truncated_files_are_named_and_listed(tiny):
     gone.unlink()
     cut.write_bytes(cut.read_bytes()[:-200])
     (tiny.images / f"{GREY:012d}.jpg").write_text("<html>not found</html>")
-    dataset = opened(tiny)
+    dataset = open_folder(tiny)
     with pytest.raises(SeglibError, match=f"{ODD:012d}.jpg is missing"):
         dataset[0]
     with pytest.raises(SeglibError, match=f"cannot read .*{EMPTY:012d}.jpg .*truncated"):
         dataset[4]
     faults = dataset.check()
     assert len(faults) == 3
-    assert "whole file" in faults[1]
+    assert "intact file" in faults[1]
 
 
-def test_image_of_another_size_is_refused(tiny):
+def test_an_image_of_the_wrong_size_is_refused(tiny):
     tiny.content["images"][0].update(width=54)
     tiny.save()
     with pytest.raises(SeglibError, match=r"is 53 x 37 px, but its annotations are for 54 x 37"):
@@ -263,35 +262,35 @@ def test_malformed_files_are_refused(tiny, change, message):
     change(tiny.content)
     tiny.save()
     with pytest.raises(SeglibError, match=message) as caught:
-        opened(tiny)
+        open_folder(tiny)
     assert str(tiny.json_path) in str(caught.value)
 
 
-def test_a_colour_in_words_is_chosen_anew(tiny):
-    colors = [category.color for category in opened(tiny).categories]
+def test_a_colour_written_as_text_is_replaced(tiny):
+    colors = [category.color for category in open_folder(tiny).categories]
     tiny.content = json.loads(json.dumps(tiny.content))
     tiny.content["categories"][0]["color"] = "#0af3b2"
     tiny.save()
-    assert [category.color for category in opened(tiny).categories] == colors
+    assert [category.color for category in open_folder(tiny).categories] == colors
 
 
-def test_no_json_at_all(tiny):
+def test_a_file_that_is_not_json_or_missing_is_refused(tiny):
     tiny.json_path.write_text("{")
     with pytest.raises(SeglibError, match="as JSON"):
-        opened(tiny)
+        open_folder(tiny)
     tiny.json_path.unlink()
     with pytest.raises(SeglibError, match="is missing"):
-        opened(tiny)
+        open_folder(tiny)
 
 
 def test_panoptic_annotation(tiny):
     add_panoptic(tiny)
-    dataset = opened(tiny)
+    dataset = open_folder(tiny)
     assert dataset.has_panoptic
     assert dataset.categories.names == ("person", "dog", "bottle", "sand")
     assert [c.name for c in dataset.categories.stuff] == ["sand"]
     _, target = dataset[0]
-    expected = np.full((37, 53), IGNORE)  # without a segment: unknown
+    expected = np.full((37, 53), IGNORE)  # unlabelled where there is no segment
     expected[:, :26] = 4
     expected[2:8, 3:9] = 2
     expected[-2:] = IGNORE  # the crowd
@@ -326,11 +325,11 @@ def test_malformed_panoptic_files_are_refused(tiny, change, message):
     change(content["annotations"])
     path.write_text(json.dumps(content))
     with pytest.raises(SeglibError, match=message) as caught:
-        opened(tiny)
+        open_folder(tiny)
     assert str(path) in str(caught.value)
 
 
-def test_panoptic_files_that_do_not_belong_are_refused(tiny):
+def test_panoptic_files_of_another_version_are_refused(tiny):
     add_panoptic(tiny)
     path = tiny.json_path.with_name("panoptic_val2017.json")
     content = json.loads(path.read_text())
@@ -345,42 +344,42 @@ def test_panoptic_files_that_do_not_belong_are_refused(tiny):
     content["categories"][0]["name"] = "wolf"
     path.write_text(json.dumps(content))
     with pytest.raises(SeglibError, match="do not belong together"):
-        opened(tiny)
+        open_folder(tiny)
 
 
-def test_chosen_categories(tiny):
-    dataset = opened(tiny, categories=["bottle", "person"])
+def test_selected_categories(tiny):
+    dataset = open_folder(tiny, categories=["bottle", "person"])
     assert dataset.categories.names == ("person", "bottle")
     assert dataset.image_ids == [ODD, GREY, CMYK, TURNED]
     assert dataset[0][1].labels.tolist() == [2, 1]
     assert set(dataset[0][1].semantic.unique().tolist()) == {0, 2, IGNORE}
     with pytest.raises(SeglibError, match="no category is called 'wolf'"):
-        opened(tiny, categories=["wolf"])
+        open_folder(tiny, categories=["wolf"])
 
 
-def test_chosen_categories_with_panoptic(tiny):
+def test_selected_categories_with_panoptic(tiny):
     add_panoptic(tiny)
-    _, target = opened(tiny, categories=["dog"])[0]
+    _, target = open_folder(tiny, categories=["dog"])[0]
     assert target.semantic[5, 5] == 1
-    assert target.semantic[20, 5] == 0  # sand was not chosen: background
-    assert target.semantic[5, 50] == IGNORE  # no segment: unknown
+    assert target.semantic[20, 5] == 0  # sand was not selected: background
+    assert target.semantic[5, 50] == IGNORE  # no segment: unlabelled
 
 
 def test_limit_and_select(tiny):
-    assert opened(tiny, limit=2).image_ids == [ODD, GREY]
-    with pytest.raises(SeglibError, match="at least one"):
-        opened(tiny, limit=0)
-    dataset = opened(tiny)
-    chosen = dataset.select([EMPTY, ODD])
-    assert chosen.image_ids == [EMPTY, ODD]
-    assert chosen[1][1].image_id == ODD
+    assert open_folder(tiny, limit=2).image_ids == [ODD, GREY]
+    with pytest.raises(SeglibError, match="at least 1, not 0"):
+        open_folder(tiny, limit=0)
+    dataset = open_folder(tiny)
+    selection = dataset.select([EMPTY, ODD])
+    assert selection.image_ids == [EMPTY, ODD]
+    assert selection[1][1].image_id == ODD
     assert len(dataset) == 5
     with pytest.raises(SeglibError, match="has no image"):
         dataset.select([99])
 
 
 def test_raw_records(tiny):
-    dataset = opened(tiny)
+    dataset = open_folder(tiny)
     assert [a["id"] for a in dataset.annotations(ODD)] == [1, 2, 3]
     assert dataset.image_path(GREY).is_file()
     assert dataset.record(TURNED).size == (40, 30)

@@ -1,4 +1,4 @@
-"""Choosing data by name: folder layouts, the environment variable, and what is not there."""
+"""Opening data sets by name: folder layouts, the environment variable, and what is missing."""
 
 import sys
 import types
@@ -28,9 +28,9 @@ def test_folder_by_name(folder):
     assert "5 images" in repr(dataset)
 
 
-def test_one_split_stands_in_for_the_other(folder):
+def test_a_missing_split_is_replaced_by_the_other_one(folder):
     dataset = load_dataset(f"coco:{folder}", "train")
-    assert dataset.notes == ["tiny has no train split: its val split stands in for it"]
+    assert dataset.notes == ["tiny has no train split: its val split is used instead"]
     assert dataset.split == "train"
     assert len(dataset) == 5
 
@@ -64,7 +64,7 @@ def test_environment_variable(folder, monkeypatch):
     assert load_dataset(limit=2).image_ids == [11, 12]
 
 
-def test_relative_path_counts_from_here_or_from_the_checkout(folder, monkeypatch, tmp_path):
+def test_a_relative_path_is_found_from_here_or_from_the_checkout(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(folder.parent)
     assert len(load_dataset("coco:tiny")) == 5
     elsewhere = tmp_path / "elsewhere"
@@ -76,10 +76,10 @@ def test_relative_path_counts_from_here_or_from_the_checkout(folder, monkeypatch
     assert len(load_dataset("coco:tiny")) == 5
 
 
-def test_size_and_cache_agree(folder):
+def test_cached_samples_equal_fresh_ones_and_may_be_changed(folder):
     plain = load_dataset(f"coco:{folder}", size=24)
     cached = load_dataset(f"coco:{folder}", size=24, cache=True)
-    for _ in range(2):  # read, then remembered
+    for _ in range(2):  # read first, then taken from the cache
         for (image, target), (image_c, target_c) in zip(plain, cached, strict=True):
             assert max(target.size) == 24
             assert torch.equal(image, image_c)
@@ -128,12 +128,12 @@ def test_coco_mini_absent_and_present(tmp_path, monkeypatch):
         ("pocket", "test", "choose train or val"),
     ],
 )
-def test_what_is_not_there(spec, split, message):
+def test_unknown_names_and_missing_folders_are_refused(spec, split, message):
     with pytest.raises(SeglibError, match=message):
         load_dataset(spec, split)
 
 
-def test_a_folder_that_is_not_coco(tmp_path):
+def test_a_folder_that_is_not_coco_is_refused(tmp_path):
     with pytest.raises(SeglibError, match="is not a COCO folder"):
         load_dataset(f"coco:{tmp_path}")
 
@@ -159,7 +159,7 @@ def test_assets_come_from_checkout_then_cache_then_url(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setenv("SEGLIB_ASSETS_URL", "http://server/data/")
     monkeypatch.setattr("seglib.data.fetch.download", lambda *a: calls.append(a) or a[1])
-    assets.asset("cards/a.txt", "0" * 64)  # the cached file is another one
+    assets.asset("cards/a.txt", "0" * 64)  # the cached file has another digest
     assert calls == [("http://server/data/cards/a.txt", cached, "0" * 64)]
 
 
@@ -169,7 +169,7 @@ def test_assets_stay_below_data(name):
         assets.asset(name)
 
 
-def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+def test_a_cache_folder_that_cannot_be_created_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(SeglibError, match="set SEGLIB_CACHE"):

@@ -1,4 +1,4 @@
-"""Batches: seeded, resumable at any step, the same for one process and for several."""
+"""Batches: seeded, resumable at any step, the same with one process or several."""
 
 from itertools import chain
 
@@ -24,27 +24,27 @@ def first_steps(sampler: SeededSampler, steps: int) -> list[list[int]]:
     return [indices for indices, _ in zip(sampler, range(steps), strict=False)]
 
 
-def test_every_image_once_a_pass():
+def test_every_pass_contains_each_image_once():
     flat = list(chain(*first_steps(SeededSampler(10, seed=1, batch_size=4), 10)))
     for epoch in range(4):
         assert sorted(flat[10 * epoch : 10 * epoch + 10]) == list(range(10))
     assert flat[:10] != flat[10:20]
 
 
-def test_seeds_differ_and_repeat():
+def test_a_seed_repeats_its_batches_and_another_seed_differs():
     one = first_steps(SeededSampler(50, 1, 8), 5)
     assert one == first_steps(SeededSampler(50, 1, 8), 5)
     assert one != first_steps(SeededSampler(50, 2, 8), 5)
 
 
 @pytest.mark.parametrize("start", [1, 3, 17])
-def test_resuming_is_starting_there(start):
+def test_resuming_at_a_step_equals_starting_there(start):
     whole = first_steps(SeededSampler(7, 0, 3), start + 5)
     assert first_steps(SeededSampler(7, 0, 3, start_step=start), 5) == whole[start:]
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-def test_processes_share_the_batch_of_one(world_size):
+def test_processes_share_the_batch_of_a_single_process(world_size):
     alone = SeededSampler(11, 5, 7)
     ranks = [SeededSampler(11, 5, 7, rank, world_size) for rank in range(world_size)]
     for step in (0, 1, 9):
@@ -66,7 +66,7 @@ def test_impossible_samplers_are_refused(options, message):
         SeededSampler(**{"length": 5, "seed": 0, "batch_size": 4, **options})
 
 
-def test_batches_hold_steps_images_and_targets(dataset):
+def test_batches_contain_steps_images_and_targets(dataset):
     seen = list(batches(dataset, 2, steps=5, start_step=2))
     assert [batch.step for batch in seen] == [2, 3, 4]
     for batch in seen:
@@ -94,11 +94,11 @@ def test_augmentation_does_not_depend_on_the_process(dataset):
 
 
 def test_augmentation_changes_with_step_and_image():
-    def draw(*where: int) -> float:
-        return float(torch.rand((), generator=sample_generator(*where)))
+    def sample(seed: int, step: int, image_id: int) -> float:
+        return float(torch.rand((), generator=sample_generator(seed, step, image_id)))
 
-    assert draw(0, 1, 2) == draw(0, 1, 2)
-    assert len({draw(0, 1, 2), draw(1, 1, 2), draw(0, 2, 2), draw(0, 1, 3)}) == 4
+    assert sample(0, 1, 2) == sample(0, 1, 2)
+    assert len({sample(0, 1, 2), sample(1, 1, 2), sample(0, 2, 2), sample(0, 1, 3)}) == 4
 
 
 def test_workers_give_the_same_batches(dataset):

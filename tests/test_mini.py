@@ -1,4 +1,4 @@
-"""COCO mini against a local server with COCO's layout, healthy and faulty."""
+"""COCO mini from a local server with COCO's layout, with and without faults."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from seglib.data.fetch import OfflineError, Retry
+from seglib.data.fetch import OfflineError
 from seglib.data.mini import MiniRequest, choose_images, fetch_mini, read_index
 from seglib.errors import SeglibError
-from tests.faulty_server import serve
+from tests.faulty_server import QUICK, serve
 
-QUICK = Retry(attempts=4, first_wait=0.01, longest_wait=0.02)
 CATEGORIES = [(1, "person"), (18, "dog"), (62, "chair")]
 COUNT = 24
 ZIP = "/annotations/annotations_trainval2017.zip"
@@ -28,7 +27,7 @@ ZIP = "/annotations/annotations_trainval2017.zip"
 
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory):
-    """A folder with COCO's own layout: images, and annotations inside a zip beside others."""
+    """A folder with COCO's layout: images, and a zip file with these and other annotations."""
     folder = tmp_path_factory.mktemp("remote")
     (folder / "val2017").mkdir()
     (folder / "annotations").mkdir()
@@ -70,7 +69,7 @@ def request(server, **changes):
 
 
 def check_folder(folder, images=10):
-    """Both splits load in pycocotools, disjoint, complete, with the wanted categories only."""
+    """Both splits load in pycocotools, are disjoint and complete, and have only our categories."""
     seen = set()
     for split in ("train", "val"):
         coco = COCO(folder / "annotations" / f"instances_{split}.json")
@@ -84,7 +83,7 @@ def check_folder(folder, images=10):
     assert len(seen) == images
 
 
-def test_only_the_members_bytes_travel(remote, tmp_path):
+def test_only_the_bytes_of_the_member_are_sent(remote, tmp_path):
     with serve(remote) as server:
         fetch_mini(request(server), tmp_path, progress=False)
         assert server.sent[ZIP] < 150_000 < (remote / ZIP.lstrip("/")).stat().st_size
@@ -111,7 +110,7 @@ def test_every_fault_is_survived(remote, tmp_path):
     check_folder(tmp_path)
 
 
-def test_an_image_the_server_lacks_is_replaced(remote, tmp_path):
+def test_an_image_that_the_server_lacks_is_replaced(remote, tmp_path):
     with serve(remote) as server:
         index_folder = tmp_path / "first"
         fetch_mini(request(server), index_folder, progress=False)
@@ -131,9 +130,9 @@ def test_without_range_support_the_whole_zip_is_used(remote, tmp_path):
     assert not list(tmp_path.rglob("*.packed"))
 
 
-def test_a_damaged_member_is_refused_and_then_fetched_anew(remote, tmp_path):
+def test_a_damaged_member_is_refused_and_then_fetched_again(remote, tmp_path):
     with serve(remote) as server:
-        # Two requests read the zip's directory; the next one carries the member itself.
+        # The first request reads the zip's directory, the second one fetches the member.
         server.faults[ZIP] = ["", "flipped"]
         with pytest.raises(SeglibError, match="damaged"):
             fetch_mini(request(server), tmp_path, progress=False)
@@ -206,7 +205,7 @@ def test_bad_requests_are_named(remote, tmp_path):
             fetch_mini(request(server, source="test2017"), tmp_path, progress=False)
 
 
-def test_offline_says_so(tmp_path):
+def test_an_unreachable_server_is_reported_with_advice(tmp_path):
     nowhere = MiniRequest(url="http://127.0.0.1:9", retry=QUICK)
     with pytest.raises(OfflineError, match="run the same command again"):
         fetch_mini(nowhere, tmp_path, progress=False)

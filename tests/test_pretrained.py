@@ -73,7 +73,7 @@ def test_half_halves_matrices_and_predicts_alike(tmp_path):
 def test_nonfinite_weights_are_not_written(tmp_path):
     model = tiny_fcn()
     model.network.fc6.weight.data[0, 0] = float("nan")
-    with pytest.raises(SeglibError, match=r"network\.fc6\.weight holds values"):
+    with pytest.raises(SeglibError, match=r"network\.fc6\.weight contains values"):
         pretrained.save(model, tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []
 
@@ -107,7 +107,7 @@ def test_foreign_and_mismatched_files_are_named(tmp_path):
     tensors = load_file(path)
 
     save_file(tensors, path)
-    with pytest.raises(SeglibError, match="not seglib's"):
+    with pytest.raises(SeglibError, match="was not written by seglib"):
         pretrained.load(path)
 
     def rewrite(tensors=tensors, **changes):
@@ -138,10 +138,10 @@ def test_foreign_and_mismatched_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("config", {"norm": "zz"}, "describes no fcn that seglib has"),
-        ("config", {"stages": []}, "describes no fcn that seglib has"),
-        ("config", {"head_width": "wide"}, "describes no fcn that seglib has"),
-        ("config", {"head_kernel": None}, "describes no fcn that seglib has"),
+        ("config", {"norm": "zz"}, "does not describe a valid fcn"),
+        ("config", {"stages": []}, "does not describe a valid fcn"),
+        ("config", {"head_width": "wide"}, "does not describe a valid fcn"),
+        ("config", {"head_kernel": None}, "does not describe a valid fcn"),
         ("config", [1], "damaged header .*'config' is a list"),
         ("model", ["fcn"], "damaged header .*'model' is a list"),
         ("categories", None, "damaged header .*'categories' is a NoneType"),
@@ -164,7 +164,9 @@ def test_a_model_that_cannot_be_built_is_refused_by_file():
         def __init__(self, *_):
             raise IndexError("list index out of range")
 
-    with pytest.raises(SeglibError, match=r"m\.pth describes no fcn .*IndexError: list index"):
+    with pytest.raises(
+        SeglibError, match=r"m\.pth does not describe a valid fcn: .*IndexError: list index"
+    ):
         build(Brittle, tiny_fcn().config.pocket, CATEGORIES, "m.pth")
 
 

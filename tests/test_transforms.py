@@ -1,4 +1,4 @@
-"""Transforms change an image and everything true of it alike."""
+"""Transforms keep an image and its target consistent."""
 
 import pytest
 import torch
@@ -38,11 +38,11 @@ def rectangles(height: int, width: int, seed: int = 0, count: int = 3) -> tuple:
     )
     image = torch.rand(3, height, width, generator=generator)
     image[0] = masks[0].float()
-    return image, T.drop_invisible(target)  # a segment may be hidden below the later ones
+    return image, T.drop_invisible(target)  # later segments may hide an earlier one
 
 
-def assert_coherent(image: torch.Tensor, target: Target) -> None:
-    """Everything of a target must speak of the same pixels."""
+def assert_consistent(image: torch.Tensor, target: Target) -> None:
+    """Boxes, masks and maps must describe the same pixels."""
     height, width = target.size
     assert image.shape == (3, height, width)
     assert target.masks.shape == (len(target), height, width)
@@ -86,7 +86,7 @@ def test_flip_by_hand():
 @settings(max_examples=30, deadline=None)
 def test_flipping_twice_changes_nothing(height, width, seed):
     sample = rectangles(height, width, seed)
-    assert_coherent(*T.horizontal_flip(*sample))
+    assert_consistent(*T.horizontal_flip(*sample))
     assert same(T.horizontal_flip(*T.horizontal_flip(*sample)), sample)
 
 
@@ -103,14 +103,14 @@ def test_doubling_by_hand():
 
 @given(st.integers(2, 30), st.integers(2, 30), st.integers(1, 40), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_resizing_keeps_everything_together(height, width, size, seed):
+def test_resizing_keeps_the_target_consistent(height, width, size, seed):
     image, target = T.resize_sample(*rectangles(height, width, seed), size)
     assert max(target.size) == size
     assert 0 <= image.min() <= image.max() <= 1
-    assert_coherent(image, target)
+    assert_consistent(image, target)
 
 
-def test_objects_that_vanish_are_left_out():
+def test_objects_that_vanish_are_removed():
     image, target = rectangles(64, 64)
     segments = target.panoptic.segment_map
     target.masks[:], segments[:] = True, 1
@@ -122,7 +122,7 @@ def test_objects_that_vanish_are_left_out():
     assert small.panoptic.ids.tolist() == [1, 3]
 
 
-def test_resizing_refuses_what_does_not_fit():
+def test_resizing_refuses_impossible_sizes_and_mismatched_targets():
     image, target = rectangles(8, 8)
     with pytest.raises(SeglibError, match="0 px"):
         T.resize_sample(image, target, 0)
@@ -142,19 +142,19 @@ def test_crop_by_hand():
     assert kept.boxes.tolist() == [[0, 0, 2, 2], [1, 1, 3, 3]]
     assert kept.area.tolist() == [4, 4]
     assert torch.equal(cut[:, :4], image[:, 2:6, 2:6])
-    assert cut[:, 4].eq(T.FILL).all()  # below the picture
+    assert cut[:, 4].eq(T.FILL).all()  # below the image
     assert kept.semantic[4].eq(IGNORE).all()
     assert kept.panoptic.segment_map[4].eq(0).all()
 
 
 @given(st.integers(0, 10**6))
-@example(114864)  # a scaled box that sticks out by part of a pixel
+@example(114864)  # a scaled box that extends past the window by part of a pixel
 @settings(max_examples=40, deadline=None)
-def test_augmentations_are_coherent_and_repeatable(seed):
+def test_augmentations_are_consistent_and_repeatable(seed):
     augment = T.Compose([T.RandomFlip(), T.RandomScaleCrop(0.5, 2.0), T.RandomColor()])
     sample = rectangles(17, 23, seed)
     first = augment(*sample, torch.Generator().manual_seed(seed))
-    assert_coherent(*first)
+    assert_consistent(*first)
     assert first[1].size == (17, 23)
     assert same(first, augment(*rectangles(17, 23, seed), torch.Generator().manual_seed(seed)))
     assert same(sample, rectangles(17, 23, seed))  # the original is untouched

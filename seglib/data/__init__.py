@@ -1,4 +1,4 @@
-"""Data sets, batches and the files behind them; `load_dataset()` is where to start."""
+"""Data sets, batches and the files behind them; start with `load_dataset()`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for, and torch with it, at first use: drawing Pocket needs neither."""
+    """Import on first use, since drawing Pocket COCO needs neither these modules nor torch."""
     for home, names in _HOMES.items():
         if name in names:
             value = globals()[name] = getattr(import_module(home), name)

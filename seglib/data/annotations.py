@@ -1,4 +1,4 @@
-"""Single COCO annotations: the mask and the box of a record."""
+"""The masks and boxes of COCO annotation records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seglib.ops.rle import RLE, decode, from_string
 
 
 def annotation_mask(annotation: Annotation, size: tuple[int, int]) -> Tensor:
-    """The mask of one annotation: polygons, uncompressed or compressed runs.
+    """The mask of one annotation, from polygons or from uncompressed or compressed run lengths.
 
     Args:
         annotation: a record of `annotations`.
@@ -26,33 +26,33 @@ def annotation_mask(annotation: Annotation, size: tuple[int, int]) -> Tensor:
         bool [H, W].
 
     Raises:
-        SeglibError: naming the annotation, when its segmentation cannot be drawn.
+        SeglibError: the segmentation is malformed; the message names the annotation.
     """
     try:
         return _segmentation_mask(annotation.get("segmentation"), size)
     except SeglibError as error:
         raise SeglibError(
-            f"annotation {annotation.get('id', '(without id)')}: {error}; mend or remove it"
+            f"annotation {annotation.get('id', '(without id)')}: {error}; fix or remove it"
         ) from error
 
 
 def annotation_masks(annotations: Sequence[Annotation], size: tuple[int, int]) -> Tensor:
-    """The masks of several annotations, bool [N, H, W]; several times faster than one by one."""
+    """The masks of several annotations, bool [N, H, W]; polygons are rasterised together."""
     masks = torch.zeros(len(annotations), *size, dtype=torch.bool)
-    outlined = [i for i, a in enumerate(annotations) if _is_outline(a.get("segmentation"))]
+    outlined = [i for i, a in enumerate(annotations) if _has_polygons(a.get("segmentation"))]
     one_by_one = set(range(len(annotations))) - set(outlined)
     try:
         outlines = [annotations[i]["segmentation"] for i in outlined]
         masks[outlined] = rasterize_objects(outlines, size)
     except SeglibError:
-        one_by_one |= set(outlined)  # to name the one at fault
+        one_by_one |= set(outlined)  # so that the error names the annotation
     for index in sorted(one_by_one):
         masks[index] = annotation_mask(annotations[index], size)
     return masks
 
 
 def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
-    """The annotated box as corners within the image, or the mask's box where none is given."""
+    """The annotated box as corners clipped to the image; without one, the box of the mask."""
     if "bbox" not in annotation:
         return [float(value) for value in masks_to_boxes(mask[None])[0]]
     x, y, width, height = annotation["bbox"]
@@ -61,18 +61,18 @@ def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
     return [min(max(float(value), 0.0), float(limit)) for value, limit in corners]
 
 
-def _is_outline(segmentation: Any) -> bool:
+def _has_polygons(segmentation: Any) -> bool:
     return isinstance(segmentation, list) and len(segmentation) > 0
 
 
 def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
-    if _is_outline(segmentation):
+    if _has_polygons(segmentation):
         return rasterize(segmentation, size)
     if not isinstance(segmentation, dict) or "counts" not in segmentation:
-        raise SeglibError("'segmentation' must hold polygons or runs ({'size', 'counts'})")
+        raise SeglibError("'segmentation' must be polygons or run lengths ({'size', 'counts'})")
     declared = segmentation.get("size")
     if declared != list(size):
-        raise SeglibError(f"its runs are for size {declared}, its image has {list(size)}")
+        raise SeglibError(f"its run lengths are for size {declared}, its image has {list(size)}")
     counts = segmentation["counts"]
     if isinstance(counts, str):
         return decode(from_string(counts, size))

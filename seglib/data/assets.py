@@ -1,7 +1,7 @@
-"""Where the course's files live: in a checkout, in the cache, or at the one URL a setting names.
+"""Find the course's files: in a checkout, in the cache, or at a configured address.
 
-SEGLIB_CACHE       folder for everything drawn or downloaded (default: the user's cache folder)
-SEGLIB_ASSETS_URL  where an installed package fetches what is too large for its wheel
+SEGLIB_CACHE       folder for generated and downloaded files (default: the user's cache folder)
+SEGLIB_ASSETS_URL  where an installed package downloads the files too large for its wheel
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from seglib.errors import SeglibError
 
 
 def checkout_root() -> Path | None:
-    """The folder of the source checkout that seglib runs from, or None for an installed wheel."""
+    """The folder of the checkout that seglib runs from, or None for an installed package."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").is_file() and (root / "data").is_dir() else None
 
 
 def cache_dir() -> Path:
-    """The folder for drawn and downloaded files, created on first use.
+    """The folder for generated and downloaded files, created on first use.
 
     Raises:
-        SeglibError: the folder cannot be made or written.
+        SeglibError: the folder cannot be created.
     """
     named = os.environ.get("SEGLIB_CACHE")
     folder = Path(named).expanduser() if named else platformdirs.user_cache_path("seglib")
@@ -33,26 +33,26 @@ def cache_dir() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SeglibError(
-            f"cannot make the cache folder {folder} ({error.strerror}): "
-            "set SEGLIB_CACHE to a folder you can write"
+            f"cannot create the cache folder {folder} ({error.strerror}): "
+            "set SEGLIB_CACHE to a folder that you can write to"
         ) from error
     return folder
 
 
 def asset(relative: str, sha256: str | None = None) -> Path:
-    """The path of a shipped file, wherever it is: checkout's data/, cache, or downloaded now.
+    """The path of a shipped file in the checkout's data/ or the cache, downloaded if necessary.
 
     Args:
         relative: path below data/ with forward slashes, such as "checkpoints/fcn-8s.safetensors".
-        sha256: hexadecimal digest that a cached or downloaded file must have. The checkout's own
-            file is not compared: there git answers for it.
+        sha256: hexadecimal digest that a cached or downloaded file must have. A file in the
+            checkout is not checked: git vouches for it.
 
     Raises:
-        SeglibError: a path that leaves data/, a file that is nowhere, or a failed download.
+        SeglibError: a path outside data/, a file that cannot be found, or a failed download.
     """
     parts = PurePosixPath(relative)
     if parts.is_absolute() or ".." in parts.parts:
-        raise SeglibError(f"an asset is named by a path below data/, not {relative!r}")
+        raise SeglibError(f"an asset is named by its path below data/, not by {relative!r}")
     root = checkout_root()
     if root is not None and (root / "data" / parts).exists():
         return root / "data" / parts
@@ -65,7 +65,7 @@ def asset(relative: str, sha256: str | None = None) -> Path:
             f"{relative} is neither in a checkout's data/ nor in {cached.parent}: run from a "
             "checkout, or set SEGLIB_ASSETS_URL to the address that serves the data/ folder"
         )
-    from seglib.data.fetch import download  # here, so that reading local files needs no network
+    from seglib.data.fetch import download  # here, because local files need no network library
 
     return download(f"{base.rstrip('/')}/{parts}", cached, sha256)
 

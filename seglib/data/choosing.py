@@ -1,4 +1,4 @@
-"""Choosing images by what they contain, so that a lesson's pictures fit any data set."""
+"""Choose images by what they contain, so that the text of a lesson holds for any data set."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from seglib.structures import Target
 def find_image(
     dataset: CocoFolder, score: Callable[[Target], float], limit: int | None = None
 ) -> int:
-    """The index of the image whose target scores highest, the first of equals.
+    """The index of the image whose target has the highest score; ties go to the first.
 
     Args:
-        dataset: read from its first image on; open it with `cache=True` to search it often.
+        dataset: searched from its first image; open it with `cache=True` to search it repeatedly.
         score: how well a target shows what is wanted.
-        limit: look at so many images at most.
+        limit: search only the first `limit` images.
     """
     count = min(len(dataset), limit or len(dataset))
     scores = [float(score(dataset[index][1])) for index in range(count)]
@@ -28,19 +28,19 @@ def find_image(
 
 
 def touching_pairs(target: Target) -> Tensor:
-    """Pairs of objects of one class with neighbouring or common pixels; crowds are left out.
+    """Pairs of objects of the same class with adjacent or shared pixels, crowds excluded.
 
     Args:
         target: N objects.
 
     Returns:
-        int64 [P, 2] rows of the target, i < j. Diagonal neighbours count.
+        int64 [P, 2] indices i < j into the target. Diagonally adjacent pixels count.
     """
     masks = target.masks.float()[:, None]  # [N, 1, H, W]
     if len(target) == 0:
         return torch.zeros(0, 2, dtype=torch.int64)
-    grown = F.max_pool2d(masks, kernel_size=3, stride=1, padding=1)
-    meet = grown.flatten(1) @ masks.flatten(1).T > 0  # [N, N]
-    same = target.labels[:, None] == target.labels
-    single = ~target.iscrowd[:, None] & ~target.iscrowd
-    return (meet & same & single).triu(1).nonzero()
+    dilated = F.max_pool2d(masks, kernel_size=3, stride=1, padding=1)  # [N, 1, H, W]
+    touching = dilated.flatten(1) @ masks.flatten(1).T > 0  # [N, N]
+    same_class = target.labels[:, None] == target.labels  # [N, N]
+    no_crowd = ~target.iscrowd[:, None] & ~target.iscrowd  # [N, N]
+    return (touching & same_class & no_crowd).triu(1).nonzero()

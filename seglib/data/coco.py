@@ -42,18 +42,18 @@ Sample = tuple[Tensor, Target]
 class CocoFolder(Dataset[Sample]):
     """Images with their COCO annotations; `dataset[i]` is (image float32 [3, H, W], Target).
 
-    The semantic map of a target comes from the panoptic annotation where there is one (things
-    and stuff; unlabelled and crowd pixels are ignored), else from the objects (things and
-    background; crowd pixels are ignored, the smaller object lies on top).
+    The semantic map of a target comes from the panoptic annotation if there is one (things and
+    stuff; unlabelled and crowd pixels are ignored), otherwise from the objects (things and
+    background; crowd pixels are ignored, and smaller objects lie on top).
 
     Attributes:
         name: for tables and captions, such as "pocket".
         split: "train" or "val".
-        categories: what the labels mean: things and stuff with a panoptic annotation.
+        categories: what the labels mean: things, and stuff if there is a panoptic annotation.
         image_ids: COCO ids in the order of the dataset.
-        area_ranges: the object sizes that its metrics tell apart.
-        size: px of the longer side, or None for the images' own sizes.
-        notes: what was left out or assumed, in words.
+        area_ranges: the ranges of object size that metrics report separately.
+        size: px of the longer side, or None for the original sizes.
+        notes: what was left out or assumed, for the user to read.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class CocoFolder(Dataset[Sample]):
         cache: bool = False,
         notes: Iterable[str] = (),
     ) -> None:
-        """Read and check the annotations; images are read when asked for.
+        """Read and check the annotations; images are read on access.
 
         Args:
-            images_dir: where the images' `file_name`s are found.
+            images_dir: the folder that the images' `file_name`s refer to.
             annotations_json: the instance annotations.
             panoptic: (panoptic JSON, folder of its PNGs), or None.
             name: shown in tables; the folder's name by default.
@@ -82,18 +82,18 @@ class CocoFolder(Dataset[Sample]):
             categories: keep only these, by name, and only the images that show one of them;
                 everything else is background.
             size: resize image and target so that the longer side has this many px.
-            limit: keep the first so many images.
+            limit: keep only the first `limit` images.
             area_ranges: px² ranges by name.
-            cache: keep every sample in memory once it was read (a byte a colour, a bit a mask
-                pixel).
-            notes: put before the reader's own.
+            cache: keep every sample in memory once it has been read (one byte per colour value,
+                one bit per mask pixel).
+            notes: placed before the notes of the reader.
 
         Raises:
             SeglibError: annotations that are missing or malformed, an unknown category name, or
                 no image left.
         """
         if limit is not None and limit < 1:
-            raise SeglibError(f"limit must be at least one image, not {limit}")
+            raise SeglibError(f"limit must be at least 1, not {limit}")
         self.images_dir = Path(images_dir)
         self._file: InstanceFile = read_instances(Path(annotations_json))
         self._panoptic: PanopticFile | None = None
@@ -105,11 +105,11 @@ class CocoFolder(Dataset[Sample]):
         self.size = size
         self.area_ranges = dict(area_ranges)
         self.notes = [*notes, *self._file.notes]
-        every = self._panoptic.categories if self._panoptic else self._file.categories
-        self.categories = every if categories is None else _choose(every, categories)
+        known = self._panoptic.categories if self._panoptic else self._file.categories
+        self.categories = known if categories is None else _select_categories(known, categories)
         self._labels = {c.coco_id: c.label for c in self.categories}
-        self._chosen = categories is not None
-        self.image_ids = [i for i in self._file.images if not self._chosen or self._shows(i)]
+        self._is_selection = categories is not None
+        self.image_ids = [i for i in self._file.images if not self._is_selection or self._shows(i)]
         self.image_ids = self.image_ids[:limit]
         self._cache: dict[int, PackedSample] | None = {} if cache else None
         if not self.image_ids:
@@ -125,8 +125,8 @@ class CocoFolder(Dataset[Sample]):
         """Read one sample.
 
         Raises:
-            SeglibError: a missing, truncated or mismatched file, or an annotation that cannot be
-                drawn, by name.
+            SeglibError: a missing, truncated or mismatched file, or a malformed annotation; the
+                message names it.
         """
         image_id = self.image_ids[index]
         if self._cache is None:
@@ -153,12 +153,12 @@ class CocoFolder(Dataset[Sample]):
         return self.images_dir / self.record(image_id).file_name
 
     def annotations(self, image_id: int) -> list[Annotation]:
-        """The raw COCO records of an image's objects, as they stand in the file."""
+        """The COCO records of an image's objects, unchanged."""
         return self._file.annotations[self.record(image_id).id]
 
     @property
     def has_panoptic(self) -> bool:
-        """Whether targets carry a panoptic map, and semantic maps know stuff."""
+        """Whether targets have a panoptic map, and semantic maps include stuff."""
         return self._panoptic is not None
 
     @property
@@ -171,13 +171,13 @@ class CocoFolder(Dataset[Sample]):
         missing = set(image_ids) - set(self.image_ids)
         if missing or not image_ids:
             raise SeglibError(f"{self.name} {self.split} has no image {sorted(missing)}")
-        chosen = CocoFolder.__new__(CocoFolder)
-        chosen.__dict__.update(self.__dict__)
-        chosen.image_ids = list(image_ids)
-        return chosen
+        selection = CocoFolder.__new__(CocoFolder)
+        selection.__dict__.update(self.__dict__)
+        selection.image_ids = list(image_ids)
+        return selection
 
     def check(self) -> list[str]:
-        """Read everything and list every fault found, instead of stopping at the first."""
+        """Read every sample and return the messages of all errors found."""
         faults = []
         for image_id in self.image_ids:
             try:
@@ -187,6 +187,7 @@ class CocoFolder(Dataset[Sample]):
         return faults
 
     def _shows(self, image_id: int) -> bool:
+        """Whether the image has an object or segment of the selected categories."""
         found = {a["category_id"] for a in self._file.annotations[image_id]}
         if self._panoptic is not None and image_id in self._panoptic.entries:
             segments = self._panoptic.entries[image_id]["segments_info"]
@@ -194,7 +195,7 @@ class CocoFolder(Dataset[Sample]):
         return not found.isdisjoint(self._labels)
 
     def _read(self, image_id: int) -> Sample:
-        """The sample as bytes: uint8 image and its target, resized."""
+        """The resized sample, its image as uint8."""
         record = self._file.images[image_id]
         image = read_image(self.image_path(image_id), record.size)
         try:
@@ -217,15 +218,15 @@ class CocoFolder(Dataset[Sample]):
         ids = read_segment_ids(self._panoptic_dir / entry["file_name"], target.size)
         panoptic = build_panoptic(ids, entry, self._labels)
         semantic = semantic_from_panoptic(panoptic)
-        if self._chosen:  # segments of other categories are background, not unknown
+        if self._is_selection:  # segments of other categories are background, not unlabelled
             semantic[(panoptic.segment_map == 0) & (ids != 0)] = BACKGROUND
         return replace(target, panoptic=panoptic, semantic=semantic)
 
 
-def _choose(every: Categories, names: Sequence[str]) -> Categories:
+def _select_categories(known: Categories, names: Sequence[str]) -> Categories:
     """The named categories with new contiguous labels, in the order of the full set."""
-    wanted = {every.by_name(name).label for name in names}
-    kept = [category for category in every if category.label in wanted]
+    wanted = {known.by_name(name).label for name in names}
+    kept = [category for category in known if category.label in wanted]
     return Categories(replace(c, label=label) for label, c in enumerate(kept, start=1))
 
 

@@ -1,4 +1,4 @@
-"""COCO's 80 things (Lin et al. 2014), for weights that no annotation file comes with."""
+"""COCO's 80 thing categories (Lin et al. 2014), for weights published without annotations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 from seglib.structures import Categories
 
-# In the order of their ids, which run 1…90 with ten gaps.
+# In the order of their ids, which run from 1 to 90 with ten gaps.
 _COCO = """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
 fire hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear,
 zebra, giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball,
@@ -18,8 +18,8 @@ cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, sci
 hair drier, toothbrush"""
 _GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 
-# The 20 classes of PASCAL VOC in VOC's order, by COCO's names: what torchvision's networks for
-# semantic segmentation know.
+# The 20 classes of PASCAL VOC in VOC's order, by their COCO names: the classes of torchvision's
+# semantic segmentation networks.
 _VOC = """airplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, dining table, dog,
 horse, motorcycle, person, potted plant, sheep, couch, train, tv"""
 
@@ -39,7 +39,7 @@ def coco_categories() -> Categories:
 
 @cache
 def voc_categories() -> Categories:
-    """The 20 of them that PASCAL VOC has too, labels 1…20 in VOC's order."""
+    """The 20 COCO categories that are also in PASCAL VOC, labels 1…20 in VOC's order."""
     coco = coco_categories()
     return Categories(
         replace(coco.by_name(name), label=label) for label, name in enumerate(_names(_VOC), start=1)

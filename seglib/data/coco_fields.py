@@ -1,6 +1,6 @@
-"""The fields of COCO's records, each checked before it is used: file, record and field are named.
+"""Read and check the fields of COCO records; every error names file, record and field.
 
-`where` begins every message: the file, and the record in it, such as "val.json: annotation 4".
+Messages begin with `where`: the file and the record in it, such as "val.json: annotation 4".
 """
 
 from __future__ import annotations
@@ -13,69 +13,69 @@ from typing import Any
 from seglib.errors import SeglibError
 
 Record = Mapping[str, Any]
-LARGEST = 1e15  # of a length or an area, in pixels
+MAX_NUMBER = 1e15  # px or px²
 
 
-def place(path: Path, kind: str, number: int, record: Record) -> str:
-    """Where a record stands: by its id, or by its number from 1 where it has none."""
-    return f"{path}: {kind} {record.get('id', f'number {number + 1}, without id,')}"
+def location(path: Path, kind: str, index: int, record: Record) -> str:
+    """Where a record is: its file, and its id or, without one, its position counted from 1."""
+    return f"{path}: {kind} {record.get('id', f'number {index + 1}, without id,')}"
 
 
-def objects(where: str, record: Record, name: str) -> list[dict[str, Any]]:
+def record_list(where: str, record: Record, name: str) -> list[dict[str, Any]]:
     """A field that is a list of records.
 
     Raises:
-        SeglibError: it is no list, or an entry is no record.
+        SeglibError: it is not a list, or an entry is not a record.
     """
     entries = record.get(name)
     if not isinstance(entries, list):
         raise SeglibError(f"{where} has no list {name!r}: it is not a COCO annotation file")
-    for number, entry in enumerate(entries):
+    for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise SeglibError(
-                f"{where}: entry {number} of {name!r} is {shortened(entry)}, not a record with "
-                "named fields: mend or remove it"
+                f"{where}: entry {index} of {name!r} is {shortened(entry)}, not a record with "
+                "named fields: fix or remove it"
             )
     return entries
 
 
-def whole(where: str, record: Record, name: str) -> int:
-    """A field that is a whole number, such as an id; SeglibError when it is missing or another."""
+def whole_number(where: str, record: Record, name: str) -> int:
+    """A field that is a whole number, such as an id; SeglibError otherwise."""
     value = _field(where, record, name)
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
-    raise _refused(where, name, "a whole number", value)
+    raise _wrong_value(where, name, "a whole number", value)
 
 
 def text(where: str, record: Record, name: str) -> str:
-    """A field that is text; SeglibError when it is missing, empty or another."""
+    """A field that is non-empty text; SeglibError otherwise."""
     value = _field(where, record, name)
     if isinstance(value, str) and value:
         return value
-    raise _refused(where, name, "text", value)
+    raise _wrong_value(where, name, "text", value)
 
 
 def check_flag(where: str, record: Record, name: str) -> None:
-    """A field that may be missing, and otherwise is 0 or 1; SeglibError when it is another."""
+    """Raise SeglibError unless the field is missing, 0 or 1."""
     if record.get(name, 0) not in (0, 1):
-        raise _refused(where, name, "0 or 1", record[name])
+        raise _wrong_value(where, name, "0 or 1", record[name])
 
 
 def check_area(where: str, record: Record) -> None:
-    """An area that may be missing, and otherwise is a number; SeglibError when it is another."""
+    """Raise SeglibError unless the area is missing or a number."""
     if "area" in record and not _is_number(record["area"]):
-        raise _refused(where, "area", "a number", record["area"])
+        raise _wrong_value(where, "area", "a number", record["area"])
 
 
 def is_color(value: Any) -> bool:
-    """Whether this is a colour of three bytes, as COCO's panoptic files give them."""
+    """Whether this is a colour of three bytes, as in COCO's panoptic files."""
     return _are_numbers(value, 3) and all(part in range(256) for part in value)
 
 
-def box_sides(where: str, box: Any) -> tuple[float, float]:
-    """Width and height of a COCO box (x, y, width, height); SeglibError when it is none."""
+def box_size(where: str, box: Any) -> tuple[float, float]:
+    """Width and height of a COCO box (x, y, width, height); SeglibError if it is not a box."""
     if not _are_numbers(box, 4):
-        raise _refused(where, "bbox", "four numbers x, y, width, height", box)
+        raise _wrong_value(where, "bbox", "four numbers x, y, width, height", box)
     return box[2], box[3]
 
 
@@ -85,7 +85,7 @@ def _field(where: str, record: Record, name: str) -> Any:
     return record[name]
 
 
-def _refused(where: str, name: str, wanted: str, value: Any) -> SeglibError:
+def _wrong_value(where: str, name: str, wanted: str, value: Any) -> SeglibError:
     return SeglibError(f"{where}: {name!r} must be {wanted}, not {shortened(value)}")
 
 
@@ -94,4 +94,4 @@ def _are_numbers(value: Any, count: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= LARGEST  # false for nan, too
+    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER  # false for NaN, too

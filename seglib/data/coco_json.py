@@ -1,4 +1,4 @@
-"""COCO annotation files: read, checked, and every fault called by file and id."""
+"""Read and check COCO annotation files; every error names the file and the record."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from seglib.data.coco_fields import (
-    box_sides,
+    box_size,
     check_area,
     check_flag,
     is_color,
-    objects,
-    place,
+    location,
+    record_list,
     text,
-    whole,
+    whole_number,
 )
 from seglib.errors import SeglibError
 from seglib.structures import Categories
@@ -45,10 +45,10 @@ class InstanceFile:
 
     Attributes:
         path: where it was read from.
-        categories: of its `categories`.
-        images: records by image id, in the file's order.
-        annotations: the objects of every image by image id, as they stand in the file.
-        notes: what was left out, in words.
+        categories: the file's categories.
+        images: records by image id, in the order of the file.
+        annotations: the records of every image's objects by image id, unchanged.
+        notes: what was left out, for the user to read.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class PanopticFile:
     Attributes:
         path: where it was read from.
         categories: things and stuff.
-        entries: by image id, with `file_name` and `segments_info`.
+        entries: records by image id, with `file_name` and `segments_info`.
     """
 
     path: Path
@@ -76,52 +76,52 @@ class PanopticFile:
 def read_instances(path: Path) -> InstanceFile:
     """Read and check an instance annotation file.
 
-    Objects whose box has no width or no height are left out, with a note: there is nothing to
-    learn or to find in them. Images without objects stay.
+    Objects whose box has zero width or height are left out, with a note, since they contain
+    nothing to learn or detect. Images without objects are kept.
 
     Raises:
-        SeglibError: no such file, no JSON, a field missing or of another kind, an id used twice,
-            or an object of an unknown image or category.
+        SeglibError: the file is missing or not JSON, a field is missing or of the wrong type, an
+            id is used twice, or an object belongs to an unknown image or category.
     """
     content = _read_json(path, ("images", "annotations", "categories"))
     categories = _categories(path, content["categories"])
     images = _images(path, content["images"])
     annotations: dict[int, list[Annotation]] = {image_id: [] for image_id in images}
-    flat: list[int] = []
-    for number, annotation in enumerate(content["annotations"]):
-        where = place(path, "annotation", number, annotation)
-        image_id = whole(where, annotation, "image_id")
+    empty: list[int] = []
+    for index, annotation in enumerate(content["annotations"]):
+        where = location(path, "annotation", index, annotation)
+        image_id = whole_number(where, annotation, "image_id")
         if image_id not in images:
             raise SeglibError(
-                f"{where} is of image {image_id}, which 'images' does not list: "
+                f"{where} belongs to image {image_id}, which 'images' does not list: "
                 "add the image or remove the annotation"
             )
         _check_category(where, annotation, categories)
         check_flag(where, annotation, "iscrowd")
         check_area(where, annotation)
-        if "bbox" in annotation and min(box_sides(where, annotation["bbox"])) <= 0:
-            flat.append(annotation.get("id", 0))
+        if "bbox" in annotation and min(box_size(where, annotation["bbox"])) <= 0:
+            empty.append(annotation.get("id", 0))
         else:
             annotations[image_id].append(annotation)
-    return InstanceFile(path, categories, images, annotations, _flat_box_notes(flat))
+    return InstanceFile(path, categories, images, annotations, _empty_box_notes(empty))
 
 
 def read_panoptic(path: Path) -> PanopticFile:
     """Read and check a panoptic annotation file.
 
     Raises:
-        SeglibError: no such file, no JSON, a field missing or of another kind, or a segment of an
-            unknown category.
+        SeglibError: the file is missing or not JSON, a field is missing or of the wrong type, or
+            a segment belongs to an unknown category.
     """
     content = _read_json(path, ("annotations", "categories"))
     categories = _categories(path, content["categories"])
     entries: dict[int, Annotation] = {}
-    for number, entry in enumerate(content["annotations"]):
-        image_id = whole(f"{path}: entry {number} of 'annotations'", entry, "image_id")
+    for index, entry in enumerate(content["annotations"]):
+        image_id = whole_number(f"{path}: entry {index} of 'annotations'", entry, "image_id")
         where = f"{path}: image {image_id}"
         text(where, entry, "file_name")
-        for segment in objects(where, entry, "segments_info"):
-            whole(where, segment, "id")
+        for segment in record_list(where, entry, "segments_info"):
+            whole_number(where, segment, "id")
             _check_category(where, segment, categories)
             check_flag(where, segment, "iscrowd")
         entries[image_id] = entry
@@ -132,23 +132,25 @@ def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise SeglibError(f"{path} is missing: a COCO folder has its annotations there") from error
+        raise SeglibError(
+            f"{path} is missing: put the annotations of the COCO folder there"
+        ) from error
     except (OSError, ValueError) as error:
         raise SeglibError(f"cannot read {path} as JSON ({error}): replace it") from error
     for name in needed:
-        objects(str(path), content if isinstance(content, dict) else {}, name)
+        record_list(str(path), content if isinstance(content, dict) else {}, name)
     return dict(content)
 
 
 def _categories(path: Path, records: list[Annotation]) -> Categories:
     if not records:
         raise SeglibError(f"{path} has no categories: add those of the objects to 'categories'")
-    for number, record in enumerate(records):
-        where = place(path, "category", number, record)
-        whole(where, record, "id")
+    for index, record in enumerate(records):
+        where = location(path, "category", index, record)
+        whole_number(where, record, "id")
         text(where, record, "name")
         check_flag(where, record, "isthing")
-    # Some tools write colours as "#0af3b2": those, which only pictures need, are chosen anew.
+    # Some tools write colours as "#0af3b2". Only figures use colours, so new ones are chosen.
     kept = [{**r, "color": r["color"] if is_color(r.get("color")) else None} for r in records]
     try:
         return Categories.from_coco(kept)
@@ -157,7 +159,7 @@ def _categories(path: Path, records: list[Annotation]) -> Categories:
 
 
 def _check_category(where: str, record: Annotation, categories: Categories) -> None:
-    category_id = whole(where, record, "category_id")
+    category_id = whole_number(where, record, "category_id")
     try:
         categories.by_coco_id(category_id)
     except SeglibError as error:
@@ -166,10 +168,10 @@ def _check_category(where: str, record: Annotation, categories: Categories) -> N
 
 def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]:
     images: dict[int, ImageRecord] = {}
-    for number, record in enumerate(records):
-        where = place(path, "image", number, record)
-        image_id = whole(where, record, "id")
-        size = (whole(where, record, "height"), whole(where, record, "width"))
+    for index, record in enumerate(records):
+        where = location(path, "image", index, record)
+        image_id = whole_number(where, record, "id")
+        size = (whole_number(where, record, "height"), whole_number(where, record, "width"))
         if min(size) < 1:
             raise SeglibError(f"{where} has {size[1]} x {size[0]} px: correct 'width' and 'height'")
         if image_id in images:
@@ -178,9 +180,13 @@ def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]
     return images
 
 
-def _flat_box_notes(ids: list[int]) -> list[str]:
+def _empty_box_notes(ids: list[int]) -> list[str]:
     if not ids:
         return []
     shown = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
-    count = "1 object" if len(ids) == 1 else f"{len(ids)} objects"
-    return [f"{count} left out whose box has no width or no height (annotation {shown})"]
+    if len(ids) == 1:
+        return [f"1 object left out because its box has zero width or height (annotation {shown})"]
+    return [
+        f"{len(ids)} objects left out because their boxes have zero width or height "
+        f"(annotations {shown})"
+    ]

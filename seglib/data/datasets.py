@@ -1,10 +1,10 @@
-"""One line gives the data of every lesson: `load_dataset()`.
+"""Open data sets by name: every lesson gets its data from one line, `load_dataset()`.
 
     pocket      Pocket COCO, drawn by the course itself (the default)
     coco-mini   a few hundred real COCO images, fetched by `seglib data coco-mini`
     coco:PATH   any folder in COCO format
 
-The environment variable SEGLIB_DATASET chooses for whoever names none.
+The environment variable SEGLIB_DATASET sets the data set for calls that name none.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def load_dataset(
     """Open a dataset by name.
 
     Args:
-        spec: "pocket", "coco-mini" or "coco:PATH"; None takes SEGLIB_DATASET, else "pocket". A
-            relative PATH counts from the working folder, or else from the checkout's root, so
-            that one setting serves the command line and the lessons.
-        split: "train" or "val"; a folder that has only one of them uses it for both, and its
-            `notes` say so.
-        size: longer side in px that images and targets are resized to; None keeps every size.
-        limit: the first so many images.
-        categories: only these, by name.
+        spec: "pocket", "coco-mini" or "coco:PATH"; None means SEGLIB_DATASET or, if that is not
+            set, "pocket". A relative PATH is looked up in the working folder, then in the root of
+            the checkout, so that one setting serves the command line and the lessons.
+        split: "train" or "val"; a folder that has only one of them uses it for both, and `notes`
+            says so.
+        size: resize images and targets to this longer side in px; None keeps the original sizes.
+        limit: keep only the first `limit` images.
+        categories: keep only these, by name.
         cache: keep samples in memory once read, for training.
 
     Raises:
-        SeglibError: an unknown name or split, or a folder that is not there or not COCO.
+        SeglibError: an unknown name or split, or a folder that does not exist or is not COCO.
     """
     spec = spec or os.environ.get("SEGLIB_DATASET") or "pocket"
     if split not in SPLITS:
         raise SeglibError(f"unknown split {split!r}: choose train or val")
     area_ranges: AreaRanges = COCO_AREA_RANGES
     if spec == "pocket":
-        from seglib.data import pocket  # here, for drawing is needed by this dataset alone
+        from seglib.data import pocket  # here, because only this data set needs the drawing code
 
         folder, name, area_ranges = pocket.ensure_pocket(split), spec, pocket.AREA_RANGES
     elif spec == "coco-mini":
@@ -93,8 +93,8 @@ def _existing_folder(path: str) -> Path:
         if folder.is_dir():
             return folder
     raise SeglibError(
-        f"there is no folder {' or '.join(map(str, tried))}: coco:PATH names a folder with "
-        "annotations/instances_val*.json and its images"
+        f"there is no folder {' or '.join(map(str, tried))}: PATH in coco:PATH must be a folder "
+        "with annotations/instances_val*.json and its images"
     )
 
 
@@ -107,9 +107,11 @@ def _find_annotations(folder: Path, split: str) -> tuple[Path, list[str]]:
             continue
         notes = []
         if len(found) > 1:
-            notes.append(f"{len(found)} files of split {wanted}: reading {found[-1].name}")
+            notes.append(
+                f"there are {len(found)} annotation files for {wanted}: using {found[-1].name}"
+            )
         if wanted != split:
-            notes.append(f"{folder.name} has no {split} split: its {wanted} split stands in for it")
+            notes.append(f"{folder.name} has no {split} split: its {wanted} split is used instead")
         return found[-1], notes
     raise SeglibError(
         f"{folder} is not a COCO folder: it has no annotations/instances_train*.json and no "
@@ -118,20 +120,20 @@ def _find_annotations(folder: Path, split: str) -> tuple[Path, list[str]]:
 
 
 def _find_images(folder: Path, annotations: Path) -> Path:
-    """`instances_val2017.json` has its images in val2017/ or images/val2017/."""
-    part = annotations.stem.removeprefix("instances_")
-    candidates = [folder / part, folder / "images" / part, *sorted(folder.glob(f"{part}*/"))]
+    """The folder of the images; those of `instances_val2017.json` are in [images/]val2017/."""
+    name = annotations.stem.removeprefix("instances_")
+    candidates = [folder / name, folder / "images" / name, *sorted(folder.glob(f"{name}*/"))]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise SeglibError(f"{folder} has {annotations.name} but no folder {part} with its images")
+    raise SeglibError(f"{folder} has {annotations.name} but no folder {name} with its images")
 
 
 def _find_panoptic(folder: Path, annotations: Path) -> tuple[Path, Path] | None:
-    """The panoptic JSON with its folder of PNGs, when both are there."""
-    part = annotations.stem.removeprefix("instances_")
-    json_path = annotations.parent / f"panoptic_{part}.json"
-    for maps in (folder / f"panoptic_{part}", annotations.parent / f"panoptic_{part}"):
+    """The panoptic JSON and the folder of its PNGs, if both exist."""
+    name = annotations.stem.removeprefix("instances_")
+    json_path = annotations.parent / f"panoptic_{name}.json"
+    for maps in (folder / f"panoptic_{name}", annotations.parent / f"panoptic_{name}"):
         if json_path.is_file() and maps.is_dir():
             return json_path, maps
     return None

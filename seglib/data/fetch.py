@@ -1,54 +1,57 @@
-"""Downloads that survive a bad network: retried, resumed, checked, and never half there."""
+"""Downloads that survive a bad network: retried, resumed, verified and never left incomplete."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 import tenacity
 
+from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
+
+T = TypeVar("T")
 
 CHUNK_BYTES = 1 << 16
 TIMEOUT_SECONDS = (10, 60)
 
 
 class TransientError(Exception):
-    """The network or the server failed in a way that may pass: try again."""
+    """A failure of the network or the server that may be temporary: try again."""
 
 
 class MissingError(SeglibError):
-    """The server answers that there is no such file (404, 403, 410)."""
+    """The server does not have the file."""
 
 
 class NoRangeSupportError(SeglibError):
-    """The server sends whole files only, although a part was asked for."""
+    """The server only sends whole files."""
 
 
 class OfflineError(SeglibError):
-    """The server could not be reached at all, or kept failing."""
+    """The server could not be reached, or kept failing."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How patiently to try again.
+    """How often, and after which waits, a failed request is tried again.
 
     Attributes:
-        attempts: tries altogether.
-        first_wait: seconds before the second try; doubles each time, with jitter.
-        longest_wait: seconds, the limit of that doubling.
+        attempts: total number of attempts.
+        first_wait: seconds before the second attempt; doubled each time, with jitter.
+        longest_wait: the longest wait in seconds.
     """
 
     attempts: int = 6
     first_wait: float = 0.5
     longest_wait: float = 20.0
 
-    def run(self, action: Callable[[], Path], url: str) -> Path:
-        """Call `action` until it stops raising TransientError; OfflineError when patience ends."""
+    def run(self, action: Callable[[], T], url: str) -> T:
+        """Call `action` until it succeeds; OfflineError if every attempt is a TransientError."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(self.attempts),
@@ -60,8 +63,8 @@ class Retry:
             return retrying(action)
         except TransientError as error:
             raise OfflineError(
-                f"{url} could not be fetched in {self.attempts} tries ({error}): check the "
-                "network and run the same command again; what has arrived is kept"
+                f"{url} could not be fetched in {self.attempts} attempts ({error}): check the "
+                "network and run the same command again; what has been downloaded is kept"
             ) from error
 
 
@@ -77,25 +80,25 @@ def download(
 ) -> Path:
     """Fetch `url` into `destination`, which appears only when it is complete and verified.
 
-    Bytes gather in `destination` + ".part"; a later call goes on where an earlier one,
-    even a killed one, stopped, if the server can send parts.
+    Data is collected in `destination` + ".part". If the server supports range requests, a later
+    call resumes where an earlier one stopped, even if that one was killed.
 
     Args:
         url: http or https.
-        destination: file to write; its folder is made.
+        destination: file to write; its folder is created if necessary.
         sha256: hexadecimal digest that the file must have.
-        check: further check of the finished part; raises TransientError to try again.
+        check: a further check of the complete file; raises TransientError to try again.
         span: (first byte, length) to fetch only a part of the remote file.
-        retry: patience; six tries by default.
+        retry: six attempts by default.
         session: for several downloads over one connection.
 
     Returns:
         `destination`.
 
     Raises:
-        MissingError: the server has no such file.
-        NoRangeSupportError: `span` asked of a server that sends whole files only.
-        OfflineError: no success after all tries.
+        MissingError: the server does not have the file.
+        NoRangeSupportError: `span` was given, but the server only sends whole files.
+        OfflineError: every attempt failed.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(destination.name + ".part")
@@ -107,7 +110,7 @@ def download(
             if check is not None:
                 check(part)
         except TransientError:
-            part.unlink(missing_ok=True)  # what is wrong cannot be continued
+            part.unlink(missing_ok=True)  # wrong content cannot be resumed
             raise
         os.replace(part, destination)
         return destination
@@ -116,7 +119,7 @@ def download(
 
 
 def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, int] | None) -> None:
-    """Append what is missing of `url` to `part`; TransientError when the stream breaks."""
+    """Append the missing bytes of `url` to `part`; TransientError if the connection breaks."""
     have = part.stat().st_size if part.exists() else 0
     if span is not None and have >= span[1]:
         return
@@ -124,9 +127,9 @@ def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, i
         with session.get(
             url, headers=_range_header(have, span), stream=True, timeout=TIMEOUT_SECONDS
         ) as response:
-            if response.status_code == 416:  # the part is longer than the file: start afresh
+            if response.status_code == 416:  # the part is longer than the file: start again
                 part.unlink(missing_ok=True)
-                raise TransientError("the partial file no longer fits")
+                raise TransientError("the partial file is longer than the remote one")
             _check_status(response, url, span)
             resumed = response.status_code == 206
             with part.open("ab" if resumed else "wb") as file:
@@ -137,11 +140,11 @@ def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, i
         raise TransientError(str(error)) from error
     if span is not None and part.stat().st_size != span[1]:
         part.unlink()
-        raise TransientError("the server sent another range than asked for")
+        raise TransientError("the server did not send the range that was requested")
 
 
 def _range_header(have: int, span: tuple[int, int] | None) -> dict[str, str]:
-    # Compressed transfer would make lengths and offsets meaningless.
+    # With a compressed transfer, lengths and offsets would be meaningless.
     headers = {"Accept-Encoding": "identity"}
     if span is not None:
         first, length = span
@@ -153,28 +156,34 @@ def _range_header(have: int, span: tuple[int, int] | None) -> dict[str, str]:
 
 def _check_status(response: requests.Response, url: str, span: tuple[int, int] | None) -> None:
     status = response.status_code
-    if status in (403, 404, 410):
-        raise MissingError(f"{url} does not exist on the server (HTTP {status})")
+    check_exists(response, url)
     if status not in (200, 206):
         raise TransientError(f"HTTP {status}")
     if span is not None and status != 206:
-        raise NoRangeSupportError(f"{url}: the server cannot send parts of files")
+        raise no_range_support(url)
+
+
+def check_exists(response: requests.Response, url: str) -> None:
+    """Raise MissingError if the server says that it does not have the file."""
+    if response.status_code in (403, 404, 410):
+        raise MissingError(f"{url} does not exist on the server (HTTP {response.status_code})")
+
+
+def no_range_support(url: str) -> NoRangeSupportError:
+    """The error for a server that only sends whole files."""
+    return NoRangeSupportError(f"{url}: the server does not support range requests")
 
 
 def _copy(response: requests.Response, write: Callable[[bytes], int]) -> None:
-    promised = response.headers.get("Content-Length")
+    expected = response.headers.get("Content-Length")
     received = 0
     for chunk in response.iter_content(CHUNK_BYTES):
         write(chunk)
         received += len(chunk)
-    if promised is not None and received != int(promised):
-        raise TransientError(f"{received} bytes arrived of {promised}")
+    if expected is not None and received != int(expected):
+        raise TransientError(f"received {received} of {expected} bytes")
 
 
 def _verify(part: Path, sha256: str | None) -> None:
-    if sha256 is None:
-        return
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != sha256:
-        raise TransientError(f"checksum {digest[:12]}… instead of {sha256[:12]}…")
+    if sha256 is not None and (digest := file_sha256(part)) != sha256:
+        raise TransientError(f"the checksum is {digest[:12]}…, not {sha256[:12]}…")

@@ -1,4 +1,4 @@
-"""Image files to RGB bytes: whatever photographs come as, by name when they cannot be read."""
+"""Read image files of any kind as RGB bytes; errors name the file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """Read a photograph of any kind as RGB: grey, CMYK, palette and 16-bit files included.
+    """Read a photograph of any kind as RGB, including grey, CMYK, palette and 16-bit files.
 
-    A camera held upright may store its picture lying and note the rotation in EXIF. Annotations
-    mean one of the two, and only the size tells which: the stored pixels are taken as they are,
-    unless their size differs from `size` and the rotated picture's does not. Without `size` the
+    A camera held upright may store its picture sideways and record the rotation in EXIF.
+    Annotations may be for either of the two, and only the size tells which: the stored pixels are
+    used if they have the size `size`, otherwise those of the rotated picture. Without `size` the
     picture is rotated as EXIF says.
 
     Args:
-        path: a file that Pillow reads.
-        size: the (H, W) that the annotations give for it.
+        path: a file that Pillow can read.
+        size: the image's (H, W) according to its annotations.
 
     Returns:
         uint8 [3, H, W].
 
     Raises:
-        SeglibError: a missing, unreadable or truncated file, or one of another size.
+        SeglibError: the file is missing, unreadable or truncated, or has another size.
     """
     image = _open(path)
-    if size is None or (image.size != size[::-1] and _is_turned(image)):
+    if size is None or (image.size != size[::-1] and _is_sideways(image)):
         image = ImageOps.exif_transpose(image)
     if size is not None and image.size != size[::-1]:
         raise SeglibError(
@@ -52,37 +52,37 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
         int32 [H, W], 0 where nothing is labelled.
 
     Raises:
-        SeglibError: a missing or unreadable file, or one of another size.
+        SeglibError: the file is missing or unreadable, or has another size.
     """
     image = _open(path)
     if image.size != size[::-1]:
         raise SeglibError(
-            f"{path} is {image.width} x {image.height} px, its image {size[1]} x {size[0]}: "
-            "a panoptic map has its image's size"
+            f"{path} is {image.width} x {image.height} px, but its image is {size[1]} x {size[0]} "
+            "px: use the panoptic map made for this image"
         )
     digits = torch.from_numpy(_rgb(image)).int()  # [H, W, 3]
     return digits[..., 0] + 256 * digits[..., 1] + 65536 * digits[..., 2]
 
 
 def _open(path: Path) -> Image.Image:
-    """Open and decode, so that a truncated file is found here."""
+    """Open and decode, so that a truncated file is noticed here."""
     if not path.is_file():
-        raise SeglibError(f"{path} is missing: put the image there or drop it from the annotations")
+        raise SeglibError(f"{path} is missing: put the image there or remove it from annotations")
     try:
         with Image.open(path) as image:
             image.load()
             return image
     except _UNREADABLE as error:
-        raise SeglibError(f"cannot read {path} ({error}): replace it with a whole file") from error
+        raise SeglibError(f"cannot read {path} ({error}): replace it by an intact file") from error
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether EXIF asks for a rotation by a quarter."""
+def _is_sideways(image: Image.Image) -> bool:
+    """Whether EXIF asks for a rotation by 90 degrees."""
     return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """[H, W, 3] bytes; 16-bit grey keeps its upper byte, where Pillow would clip at 255."""
+    """uint8 [H, W, 3]; of 16-bit grey the upper byte, where Pillow would clip at 255."""
     if image.mode.startswith("I"):
         grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)

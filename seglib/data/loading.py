@@ -1,4 +1,4 @@
-"""Batches for training: seeded, resumable at any step, the same for one process and for several."""
+"""Batches for training: seeded, resumable at any step, the same with one process or several."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from seglib.structures import Target
 
 
 class Samples(Protocol):
-    """What batches are drawn from: a `CocoFolder`, or anything indexed like one."""
+    """A `CocoFolder`, or anything else that is indexed like one."""
 
     def __len__(self) -> int:
-        """How many images."""
+        """The number of images."""
 
     def __getitem__(self, index: int, /) -> Sample:
-        """One image and what is true of it."""
+        """One image with its target."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step of training sees.
+    """The images and targets of one training step.
 
     Attributes:
         step: its number, from 0.
         images: float [3, h_i, w_i] each.
-        targets: one an image.
+        targets: one per image.
     """
 
     step: int
@@ -43,17 +43,17 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample]) -> tuple[list[Tensor], list[Target]]:
-    """Samples to a list of images and a list of targets; sizes may differ."""
+    """Split samples into a list of images and a list of targets; sizes may differ."""
     return [image for image, _ in samples], [target for _, target in samples]
 
 
 class SeededSampler:
-    """Which images each step sees, computed from the step's number alone.
+    """The images of each step, computed from the step's number alone.
 
-    The images are shuffled anew for every pass over the data; the passes form one long row that
-    is cut into batches. Nothing is remembered, so resuming at a step is starting at that step.
-    With several processes, rank r of w takes items r, r + w, r + 2w, … of each batch: together
-    they see exactly the batch that one process would see.
+    The images are shuffled again for every pass over the data; the passes are concatenated and
+    cut into batches. No state is kept, so resuming at a step is the same as starting there. With
+    several processes, rank r of w takes items r, r + w, r + 2w, … of each batch: together they
+    see exactly the batch that one process would see.
     """
 
     def __init__(
@@ -65,44 +65,45 @@ class SeededSampler:
         world_size: int = 1,
         start_step: int = 0,
     ) -> None:
-        """Describe the row of batches.
+        """Check and store the settings.
 
         Args:
-            length: images in the dataset.
+            length: number of images in the dataset.
             seed: at least 0; every seed shuffles differently.
-            batch_size: images a step, over all processes together.
-            rank: number of this process.
+            batch_size: images per step, over all processes together.
+            rank: number of this process, from 0.
             world_size: number of processes.
-            start_step: where iteration begins.
+            start_step: first step of the iteration.
 
         Raises:
-            SeglibError: no images, a negative seed, or fewer images a step than processes.
+            SeglibError: no images, a negative seed, or fewer images per step than processes.
         """
         if length < 1:
-            raise SeglibError("cannot draw batches from a dataset without images")
+            raise SeglibError("cannot make batches from a dataset without images")
         if seed < 0:
             raise SeglibError(f"seed must be at least 0, not {seed}")
         if not 0 <= rank < world_size <= batch_size:
             raise SeglibError(
-                f"batch_size {batch_size} must give each of {world_size} processes an image, and "
-                f"rank {rank} must be one of them"
+                f"batch_size {batch_size} must be at least the number of processes, {world_size}, "
+                f"and rank {rank} must be between 0 and {world_size - 1}"
             )
         self.length, self.seed, self.batch_size = length, seed, batch_size
         self.rank, self.world_size, self.start_step = rank, world_size, start_step
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
     def indices(self, step: int) -> list[int]:
-        """Dataset indices that this process sees at `step`."""
+        """The dataset indices of this process at `step`."""
         first = step * self.batch_size
-        places = range(first + self.rank, first + self.batch_size, self.world_size)
-        return [self._at(place) for place in places]
+        positions = range(first + self.rank, first + self.batch_size, self.world_size)
+        return [self._index_at(position) for position in positions]
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Indices of `start_step`, the step after it, and so on without end."""
+        """The indices of `start_step` and of every later step, without end."""
         return map(self.indices, itertools.count(self.start_step))
 
-    def _at(self, place: int) -> int:
-        epoch, offset = divmod(place, self.length)
+    def _index_at(self, position: int) -> int:
+        """The index at a position of the concatenated passes."""
+        epoch, offset = divmod(position, self.length)
         if epoch != self._epoch:
             shuffle = np.random.default_rng([self.seed, epoch])
             self._epoch, self._order = epoch, shuffle.permutation(self.length)
@@ -110,13 +111,13 @@ class SeededSampler:
 
 
 def sample_generator(seed: int, step: int, image_id: int) -> Generator:
-    """The chance of one image's augmentation at one step; no process or batch comes into it."""
+    """The generator for one image's augmentation at one step, whatever its process and batch."""
     state = np.random.SeedSequence([seed, step, image_id]).generate_state(1, np.uint64)
     return Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
 class _Steps(Dataset[Batch]):
-    """Item `step` is that step's batch, so that worker processes can prepare steps ahead."""
+    """Item `step` is the batch of that step, so that worker processes can prepare steps ahead."""
 
     def __init__(
         self, dataset: Samples, sampler: SeededSampler, transform: Transform | None
@@ -147,23 +148,23 @@ def batches(
     world_size: int = 1,
     num_workers: int = 0,
 ) -> Iterator[Batch]:
-    """Batches `start_step` to `steps` - 1; the same ones however often training is resumed.
+    """The batches of steps `start_step` to `steps` - 1, the same however often training resumes.
 
     Args:
-        dataset: what to draw from.
-        batch_size: images a step, over all processes together.
-        seed: of the shuffling and of the augmentation.
-        steps: where to stop; None goes on without end.
-        start_step: where to begin.
+        dataset: the images and targets.
+        batch_size: images per step, over all processes together.
+        seed: for shuffling and augmentation.
+        steps: the step to stop before; None never stops.
+        start_step: the first step.
         transform: augmentation, seeded by (seed, step, image id).
-        rank: number of this process.
+        rank: number of this process, from 0.
         world_size: number of processes.
-        num_workers: processes that read ahead; 0 reads here, which works everywhere.
+        num_workers: processes that read ahead; 0 reads in this process, which works everywhere.
     """
     sampler = SeededSampler(len(dataset), seed, batch_size, rank, world_size, start_step)
     by_step = _Steps(dataset, sampler, transform)
     numbers = itertools.count(start_step) if steps is None else range(start_step, steps)
     if num_workers == 0:
         return map(by_step.__getitem__, numbers)
-    # Item = step = batch: the loader must neither shuffle nor batch by itself.
+    # An item is already a batch: the loader must neither shuffle nor batch.
     return iter(DataLoader(by_step, batch_size=None, sampler=numbers, num_workers=num_workers))

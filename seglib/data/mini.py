@@ -1,12 +1,13 @@
 """COCO mini: a few hundred real COCO 2017 images of chosen categories, and nothing else.
 
-The images come one by one. Their annotations lie in one large zip file on the server; only
-the bytes of the wanted JSON inside it are fetched (HTTP range requests), and the JSON is
-read as a stream, so that neither the disk nor the memory ever holds all of COCO.
+Images are fetched one by one. Their annotations are in a large zip file on the server: only the
+bytes of the JSON file that is needed are fetched (by HTTP range requests), and the JSON is parsed
+as a stream, so that all of COCO is never on the disk or in memory.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import defaultdict
@@ -21,11 +22,12 @@ import requests
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from seglib.atomic import write_atomic
 from seglib.data.fetch import MissingError, Retry, TransientError, download
 from seglib.data.remote_member import fetch_member
 from seglib.errors import SeglibError
 
-# The image host speaks plain http.
+# The image host only supports plain http.
 COCO_URL = "http://images.cocodataset.org"
 ANNOTATIONS_ZIP = "annotations/annotations_trainval2017.zip"
 DEFAULT_CATEGORIES = ("person", "dog", "cat", "car", "bird", "chair", "bottle", "cup")
@@ -37,12 +39,12 @@ class MiniRequest:
     """What to fetch.
 
     Attributes:
-        categories: COCO names, e.g. ("person", "dog").
-        images: how many altogether; a fifth of them becomes the validation split.
-        source: "val2017" or "train2017" (whose annotations are a 450 MB JSON).
-        url: server with COCO's layout.
+        categories: COCO names, such as ("person", "dog").
+        images: total number; a fifth of them becomes the validation split.
+        source: "val2017" or "train2017" (whose annotations are a 450 MB JSON file).
+        url: a server with COCO's layout.
         workers: parallel image downloads.
-        retry: patience of each download.
+        retry: for each download.
     """
 
     categories: tuple[str, ...] = DEFAULT_CATEGORIES
@@ -55,7 +57,7 @@ class MiniRequest:
 
 @dataclass
 class Index:
-    """What one pass over an annotation file tells, small enough for memory.
+    """The part of an annotation file that is needed to choose images, small enough for memory.
 
     Attributes:
         images: COCO image records by id.
@@ -71,23 +73,23 @@ class Index:
 def fetch_mini(request: MiniRequest, folder: Path, progress: bool = True) -> Path:
     """Make `folder` a COCO folder with train and val splits of the requested images.
 
-    Calling it again with the same request fetches only what is missing, also after a kill.
+    A second call with the same request fetches only what is missing, even if the first was killed.
 
     Args:
         request: what to fetch.
-        folder: where; `annotations/`, `train/` and `val/` appear in it.
-        progress: show a bar.
+        folder: where to create `annotations/`, `train/` and `val/`.
+        progress: show a progress bar.
 
     Returns:
         `folder`.
 
     Raises:
-        SeglibError: unknown category, too few images, or a server out of reach.
+        SeglibError: an unknown category, too few images, or a server that cannot be reached.
     """
     if request.source not in ("val2017", "train2017"):
         raise SeglibError(f"source must be val2017 or train2017, not {request.source!r}")
     if request.images < 2:
-        raise SeglibError("COCO mini needs at least 2 images: one to train on, one to validate")
+        raise SeglibError("COCO mini needs at least 2 images: one for train and one for val")
     annotation_file = fetch_annotations(request, folder)
     index = read_index(annotation_file)
     candidates = choose_images(index, request.categories)
@@ -102,14 +104,14 @@ def fetch_mini(request: MiniRequest, folder: Path, progress: bool = True) -> Pat
 
 
 def fetch_annotations(request: MiniRequest, folder: Path) -> Path:
-    """Fetch `instances_<source>.json` out of COCO's remote zip; only its own bytes if possible."""
+    """Fetch `instances_<source>.json` from COCO's remote zip file."""
     name = f"instances_{request.source}.json"
     url = f"{request.url}/{ANNOTATIONS_ZIP}"
     return fetch_member(url, f"annotations/{name}", folder / "source" / name, request.retry)
 
 
 def read_index(annotation_file: Path) -> Index:
-    """Read images, categories and who shows what from a COCO JSON in one streamed pass each."""
+    """Read images, categories and which image shows which category, in one streamed pass each."""
     images = {int(r["id"]): r for r in _records(annotation_file, "images")}
     categories = {str(r["name"]): r for r in _records(annotation_file, "categories")}
     category_ids_of: dict[int, set[int]] = defaultdict(set)
@@ -120,27 +122,27 @@ def read_index(annotation_file: Path) -> Index:
 
 
 def _records(annotation_file: Path, section: str) -> Iterator[dict[str, Any]]:
-    """The records of one section of a COCO JSON, one at a time, floats as floats."""
+    """The records of one section of a COCO JSON file, one at a time."""
     try:
         with annotation_file.open("rb") as file:
             yield from ijson.items(file, f"{section}.item", use_float=True)
     except ijson.JSONError as error:
         raise SeglibError(
-            f"{annotation_file} is not readable JSON ({error}): delete it and run again"
+            f"{annotation_file} is not valid JSON ({error}): delete it and run the command again"
         ) from error
 
 
 def choose_images(index: Index, names: Sequence[str]) -> list[int]:
     """Image ids that show the named categories, in the order to fetch them.
 
-    Turns go round the categories, rarest first, so that any number of images is balanced.
+    The categories take turns, rarest first, so that any number of images is balanced.
 
     Args:
-        index: of an annotation file.
+        index: from `read_index`.
         names: category names.
 
     Returns:
-        all suitable image ids, no duplicates, the same on every machine.
+        all suitable image ids without duplicates, the same on every machine.
     """
     unknown = [name for name in names if name not in index.categories]
     if unknown or not names:
@@ -162,7 +164,7 @@ def choose_images(index: Index, names: Sequence[str]) -> list[int]:
 def _fetch_images(
     request: MiniRequest, index: Index, candidates: list[int], folder: Path, progress: bool
 ) -> list[int]:
-    """Fetch images until the wanted number is there; a candidate the server lacks is skipped."""
+    """Fetch images until there are enough; a candidate that the server lacks is skipped."""
     chosen: list[int] = []
     remaining = iter(candidates)
     columns = (
@@ -186,10 +188,11 @@ def _fetch_images(
             return image_id if arrived else None
 
         while len(chosen) < request.images:
-            wave = [i for _, i in zip(range(request.images - len(chosen)), remaining, strict=False)]
+            wave = list(itertools.islice(remaining, request.images - len(chosen)))
             if not wave:
                 raise SeglibError(
-                    f"{request.url} holds only {len(chosen)} of the {request.images} images"
+                    f"{request.url} has only {len(chosen)} of the {request.images} images: "
+                    "ask for fewer"
                 )
             chosen += [i for i in pool.map(fetch, wave) if i is not None]
     return chosen
@@ -198,19 +201,19 @@ def _fetch_images(
 def _fetch_image(
     request: MiniRequest, record: dict[str, Any], folder: Path, session: requests.Session
 ) -> bool:
-    """Fetch one image into `folder`/images unless it is there; False when the server lacks it."""
+    """Fetch one image to `folder`/images unless it is there; False if the server lacks it."""
     destination = folder / "images" / str(record["file_name"])
     expected = (int(record["width"]), int(record["height"]))
 
     def check(path: Path) -> None:
         try:
             with Image.open(path) as image:
-                image.load()  # decodes to the last row, so a truncated file shows
+                image.load()  # decodes to the last row, so that a truncated file is noticed
                 size = image.size
         except (OSError, SyntaxError) as error:
-            raise TransientError(f"not a whole image: {error}") from error
+            raise TransientError(f"the image is incomplete: {error}") from error
         if size != expected:
-            raise TransientError(f"image is {size}, its annotation says {expected}")
+            raise TransientError(f"the image is {size}, but its annotation says {expected}")
 
     if destination.exists():
         try:
@@ -229,9 +232,9 @@ def _fetch_image(
 def _write_splits(
     request: MiniRequest, annotation_file: Path, index: Index, chosen: list[int], folder: Path
 ) -> None:
-    """Write both splits' annotation files, the last step: with them the folder is complete."""
+    """Write the annotation files of both splits, which completes the folder."""
     held_out = max(1, round(len(chosen) * VALIDATION_SHARE))
-    # Every n-th image, so that the turns among categories reach both splits.
+    # Every n-th image, so that both splits have images of every category.
     step = len(chosen) / held_out
     validation = {chosen[int(i * step)] for i in range(held_out)}
     splits = {"val": validation, "train": set(chosen) - validation}
@@ -255,7 +258,7 @@ def _write_splits(
 
 
 def _link_images(folder: Path, split: str, file_names: list[str]) -> None:
-    """Make `folder`/`split` hold exactly these images, by hard link where the disk allows."""
+    """Make exactly these images the content of `folder`/`split`, by hard links if possible."""
     target = folder / split
     target.mkdir(exist_ok=True)
     for stale in target.iterdir():
@@ -270,13 +273,9 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        part = target.with_name(target.name + ".part")
-        part.write_bytes(source.read_bytes())
-        os.replace(part, target)
+        write_atomic(target, lambda stream: stream.write(source.read_bytes()))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(content).encode("utf-8")
+    write_atomic(path, lambda stream: stream.write(text))

@@ -1,4 +1,4 @@
-"""A sample in little memory: bytes for the image, one bit for each pixel of a mask."""
+"""Samples packed for memory: one byte per colour value of the image, one bit per mask pixel."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from seglib.structures import Panoptic, Target
 
 @dataclass(frozen=True)
 class PackedSample:
-    """One image with its target, packed; `unpack` gives fresh copies that may be changed.
+    """One packed image with its target; `unpack` returns copies that may be changed.
 
     Attributes:
         image: uint8 [3, H, W].
         target: without masks and maps.
-        mask_bits: the masks, eight pixels a byte.
+        mask_bits: the masks, eight pixels per byte.
         mask_shape: (N, H, W).
         semantic: uint8 [H, W] or None.
         segment_map: int16 [H, W] or None.
@@ -34,7 +34,7 @@ class PackedSample:
 
     @classmethod
     def pack(cls, image: Tensor, target: Target) -> PackedSample:
-        """Pack uint8 [3, H, W] and its target, whose segment ids are small (1…S)."""
+        """Pack an image, uint8 [3, H, W], and its target, whose segment ids are 1…S."""
         panoptic, empty = target.panoptic, torch.zeros(0, 0, 0, dtype=torch.bool)
         bare_panoptic = panoptic and replace(panoptic, segment_map=empty)
         return cls(
@@ -47,7 +47,7 @@ class PackedSample:
         )
 
     def unpack(self) -> tuple[Tensor, Target]:
-        """The image as uint8 and the target as they were packed."""
+        """The uint8 image and the target as they were packed."""
         count = int(np.prod(self.mask_shape))
         pixels = np.unpackbits(self.mask_bits, count=count).view(np.bool_)
         panoptic: Panoptic | None = self.target.panoptic

@@ -1,4 +1,4 @@
-"""From annotation records to a `Target`: objects, semantic map and panoptic map of one image."""
+"""Build a `Target` from annotation records: objects, semantic map and panoptic map."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target
 def build_target(
     annotations: Sequence[Annotation], record: ImageRecord, labels: Mapping[int, int]
 ) -> Target:
-    """The objects of one image; `semantic_from_masks` adds the semantic map where none is given.
+    """The objects of one image, without semantic and panoptic maps.
 
-    Objects of categories without a label are left out, and so are objects whose outline covers
-    no pixel at all.
+    Objects of categories without a label are left out, and so are objects whose mask is empty.
 
     Args:
         annotations: the image's records.
@@ -45,7 +44,7 @@ def build_target(
 
 
 def semantic_from_masks(masks: Tensor, labels: Tensor, iscrowd: Tensor) -> Tensor:
-    """Paint objects into one label map: the smaller lies on top, crowd pixels are ignored.
+    """Paint objects into one label map: smaller ones lie on top, crowd pixels are ignored.
 
     Args:
         masks: bool [N, H, W].
@@ -74,7 +73,7 @@ def build_panoptic(segment_ids: Tensor, entry: Annotation, labels: Mapping[int, 
         labels: label 1…C by COCO category id.
 
     Raises:
-        SeglibError: the PNG holds a segment that `segments_info` does not list.
+        SeglibError: the PNG contains a segment that `segments_info` does not list.
     """
     segment_map = torch.zeros_like(segment_ids, dtype=torch.int64)
     listed = segment_ids == 0
@@ -86,10 +85,10 @@ def build_panoptic(segment_ids: Tensor, entry: Annotation, labels: Mapping[int, 
             kept.append(segment)
             segment_map.masked_fill_(inside, len(kept))
     if not listed.all():
-        stranger = int(segment_ids[~listed][0])
+        unlisted = int(segment_ids[~listed][0])
         raise SeglibError(
-            f"image {entry['image_id']}: its panoptic PNG holds segment {stranger}, which "
-            "'segments_info' does not list: the two belong to different versions"
+            f"image {entry['image_id']}: its panoptic PNG contains segment {unlisted}, which "
+            "'segments_info' does not list: use the PNG and the JSON of one version"
         )
     return Panoptic(
         segment_map=segment_map,
@@ -104,7 +103,7 @@ def semantic_from_panoptic(panoptic: Panoptic, unlabelled: int = IGNORE) -> Tens
 
     Args:
         panoptic: with ids 1…S, as `build_panoptic` numbers them.
-        unlabelled: what pixels without a segment become.
+        unlabelled: value for pixels without a segment.
 
     Returns:
         int64 [H, W], 0 background, 255 ignored.

@@ -1,8 +1,8 @@
-"""Changes to an image together with everything that is true of it.
+"""Transforms of an image together with its target.
 
-A transform takes (image, target, generator) and gives (image, target); all its chance comes from
-the generator, so that the same seed gives the same picture. Masks, semantic and panoptic maps are
-sampled at the same points, so that they keep agreeing with each other.
+A transform takes (image, target, generator) and returns (image, target); all its randomness comes
+from the generator, so the same seed gives the same result. Masks, semantic and panoptic maps are
+resampled at the same points, so that they stay consistent.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from seglib.ops.masks import mask_area, masks_to_boxes
 from seglib.structures import IGNORE, Panoptic, Target
 
 Transform = Callable[[Tensor, Target, Generator], tuple[Tensor, Target]]
-FILL = 0.5  # grey for what lies outside the picture
+FILL = 0.5  # grey, outside the image
 
 
 def scaled_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
-    """(H, W) with the longer side `longer_side` px and the same shape, no side under 1 px."""
+    """(H, W) with a longer side of `longer_side` px, the same aspect ratio and no side under 1."""
     factor = longer_side / max(size)
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
@@ -32,13 +32,13 @@ def scaled_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
 def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Target]:
     """Resize so that the longer side has `size` px.
 
-    The image is resized bilinearly with anti-aliasing; masks and maps take the nearest pixel.
-    Boxes and areas scale along. Objects that lose their last pixel are left out.
+    The image is resized bilinearly with anti-aliasing, masks and maps by the nearest pixel; boxes
+    and areas are scaled. Objects that lose their last pixel are removed.
 
     Args:
         image: float [3, H, W].
-        target: of that image.
-        size: px.
+        target: the image's target.
+        size: longer side in px.
     """
     if size < 1:
         raise SeglibError(f"images cannot be resized to a longer side of {size} px")
@@ -57,10 +57,10 @@ def horizontal_flip(image: Tensor, target: Target) -> tuple[Tensor, Target]:
 def crop(
     image: Tensor, target: Target, top: int, left: int, size: tuple[int, int]
 ) -> tuple[Tensor, Target]:
-    """Cut a window of (H, W) = `size` at (top, left); outside the picture it is grey and ignored.
+    """Crop a window of (H, W) = `size` at (top, left); outside the image it is grey and ignored.
 
-    An object that the window cuts gets the box and the area of its visible part; one that has no
-    visible part is left out.
+    An object cut by the window gets the box and the area of its visible part; one without a
+    visible part is removed.
     """
     height, width = size
 
@@ -76,17 +76,17 @@ def crop(
     boxes = target.boxes - target.boxes.new_tensor([left, top, left, top])
     visible_area = mask_area(result.masks)
     is_cut = visible_area < mask_area(target.masks)
-    # A box of fractions may stick out by part of a pixel where its mask, rounded, does not.
-    sticks_out = (boxes != clip_boxes(boxes, size)).any(dim=1)
-    tight = is_cut | sticks_out
-    boxes[tight] = masks_to_boxes(result.masks[tight])
+    # A box with fractional corners may extend past the window although its mask does not.
+    extends_past = (boxes != clip_boxes(boxes, size)).any(dim=1)
+    needs_new_box = is_cut | extends_past
+    boxes[needs_new_box] = masks_to_boxes(result.masks[needs_new_box])
     area = torch.where(is_cut, visible_area.float(), target.area)
     result = replace(result, boxes=boxes, area=area, size=size)
     return window(image, FILL), drop_invisible(result)
 
 
 def drop_invisible(target: Target) -> Target:
-    """Leave out objects and panoptic segments that have no pixel."""
+    """Remove objects and panoptic segments that have no pixel."""
     visible = mask_area(target.masks) > 0
     kept: Target = target if visible.all() else target[visible]
     if target.panoptic is None:
@@ -106,7 +106,7 @@ class Compose:
     def __call__(
         self, image: Tensor, target: Target, generator: Generator
     ) -> tuple[Tensor, Target]:
-        """Apply all of them in order."""
+        """Apply the transforms in order."""
         for transform in self.transforms:
             image, target = transform(image, target, generator)
         return image, target
@@ -114,10 +114,10 @@ class Compose:
 
 @dataclass(frozen=True)
 class RandomFlip:
-    """Mirror left and right, sometimes.
+    """Mirror left and right at random.
 
     Attributes:
-        probability: in 0…1.
+        probability: of mirroring, in 0…1.
     """
 
     probability: float = 0.5
@@ -125,7 +125,7 @@ class RandomFlip:
     def __call__(
         self, image: Tensor, target: Target, generator: Generator
     ) -> tuple[Tensor, Target]:
-        """Draw once and flip or not."""
+        """Decide whether to mirror, and do it."""
         if _uniform(generator) < self.probability:
             return horizontal_flip(image, target)
         return image, target
@@ -133,11 +133,11 @@ class RandomFlip:
 
 @dataclass(frozen=True)
 class RandomScaleCrop:
-    """Scale jitter: resize by a random factor, then cut or pad to the old size at a random place.
+    """Scale jitter: resize by a random factor, then crop or pad to the old size.
 
     Attributes:
-        smallest: least factor; below 1 the picture shrinks and is padded.
-        largest: greatest factor.
+        smallest: smallest factor; below 1 the image shrinks and is padded.
+        largest: largest factor.
     """
 
     smallest: float = 0.8
@@ -146,7 +146,7 @@ class RandomScaleCrop:
     def __call__(
         self, image: Tensor, target: Target, generator: Generator
     ) -> tuple[Tensor, Target]:
-        """Draw the factor (evenly in its logarithm) and the place."""
+        """Sample the factor (uniformly in its logarithm) and the position, and apply them."""
         ratio = self.largest / self.smallest
         factor = self.smallest * ratio ** _uniform(generator)
         old = target.size
@@ -170,7 +170,7 @@ class RandomColor:
     def __call__(
         self, image: Tensor, target: Target, generator: Generator
     ) -> tuple[Tensor, Target]:
-        """Draw the three factors; values stay in 0…1."""
+        """Sample the three factors and apply them; values are clamped to 0…1."""
         factors = [1 + self.strength * (2 * _uniform(generator) - 1) for _ in range(3)]
         image = image * factors[0]
         mean = image.mean()
@@ -187,7 +187,9 @@ def _uniform(generator: Generator) -> float:
 def _resize(image: Tensor, target: Target, new: tuple[int, int]) -> tuple[Tensor, Target]:
     old = target.size
     if image.shape[-2:] != torch.Size(old):
-        raise SeglibError(f"the image has {list(image.shape[-2:])} px, its target {list(old)}")
+        raise SeglibError(
+            f"the image is {list(image.shape[-2:])} px, but its target is for {list(old)} px"
+        )
     if new == old:
         return image, target
     scale_y, scale_x = new[0] / old[0], new[1] / old[1]

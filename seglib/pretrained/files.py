@@ -1,4 +1,4 @@
-"""One file a model: weights as safetensors, and in its header everything to build the model anew.
+"""One file per model: weights as safetensors, with everything needed to rebuild it in the header.
 
 The header is JSON under the key "seglib": format, model name, configuration, categories,
 version, and notes (the command, figures, …). Reading it runs no code.
@@ -28,19 +28,19 @@ from seglib.structures import Categories, Category
 FORMAT = 1
 KEY = "seglib"
 FIELDS = {"model": str, "config": dict, "categories": list, "version": str, "notes": dict}
-SHAPES_SHOWN = 3
+FAULTS_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a model file says of itself.
+    """The description in a model file.
 
     Attributes:
-        model: the model's file name in seglib/models/.
+        model: the model's name, a folder of seglib/models/.
         config: `ModelConfig.to_dict()`.
         categories: what its labels mean.
-        version: of the seglib that wrote it.
-        notes: whatever else was noted: command, figures, minutes, …
+        version: version of seglib that wrote the file.
+        notes: anything else worth keeping: command, figures, minutes, …
     """
 
     model: str
@@ -57,23 +57,23 @@ def save(
     *,
     half: bool = False,
 ) -> Path:
-    """Write a model to one .safetensors file, whole or not at all.
+    """Write a model to one .safetensors file, atomically.
 
     Args:
         model: any Segmenter.
-        path: the file; its folder is made when missing.
-        notes: JSON values kept in the header.
-        half: store matrices and kernels as float16, half the size; vectors (biases, norms and
-            their statistics) stay as they are.
+        path: the file; its folder is created if necessary.
+        notes: JSON values to keep in the header.
+        half: halve the file by storing matrices and kernels as float16; vectors (biases, norms
+            and their statistics) stay float32.
 
     Raises:
-        SeglibError: weights that are not finite, or a folder that cannot be written.
+        SeglibError: weights that are not finite, or a file that cannot be written.
     """
     path = Path(path)
     tensors = {}
     for name, value in model.state_dict().items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise SeglibError(f"{name} holds values that are not finite: {path} is not written")
+            raise SeglibError(f"{name} contains values that are not finite: {path} is not written")
         tensors[name] = _stored(value.detach().cpu(), half)
     header = {
         "format": FORMAT,
@@ -97,10 +97,10 @@ def _stored(value: Tensor, half: bool) -> Tensor:
 
 
 def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
-    """Read header and weights; floats come back as float32.
+    """Read header and weights; half-precision weights are returned as float32.
 
     Raises:
-        SeglibError: no such file, a damaged one, or one that is no model of seglib.
+        SeglibError: the file is missing, damaged or not written by seglib.
     """
     path = Path(path)
     if not path.is_file():
@@ -109,16 +109,18 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
             names = stored.keys()
-            tensors = {name: _full(stored.get_tensor(name)) for name in names}
+            tensors = {name: _float32(stored.get_tensor(name)) for name in names}
     except (SafetensorError, OSError) as error:
-        raise SeglibError(f"{path} is damaged or no safetensors file ({error})") from error
+        raise SeglibError(f"{path} is damaged or not a safetensors file ({error})") from error
     if KEY not in metadata:
-        raise SeglibError(f"{path} holds weights but not which model they belong to: not seglib's")
+        raise SeglibError(
+            f"{path} was not written by seglib: it does not say which model its weights belong to"
+        )
     try:
         header = json.loads(metadata[KEY])
         if header["format"] != FORMAT:
             raise SeglibError(
-                f"{path} has format {header['format']}, and this seglib reads {FORMAT}"
+                f"{path} has format {header['format']}, but this version of seglib reads {FORMAT}"
             )
         for name, kind in FIELDS.items():
             if not isinstance(header[name], kind):
@@ -136,7 +138,7 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
 
 
 def _categories(records: list[dict[str, Any]]) -> Categories:
-    """COCO records in the order of the labels, which need not be the order of the ids."""
+    """Categories from COCO records in label order, which may differ from id order."""
     return Categories(
         Category(
             label, record["id"], record["name"], bool(record["isthing"]), tuple(record["color"])
@@ -145,7 +147,7 @@ def _categories(records: list[dict[str, Any]]) -> Categories:
     )
 
 
-def _full(value: Tensor) -> Tensor:
+def _float32(value: Tensor) -> Tensor:
     return value.float() if value.dtype == torch.float16 else value
 
 
@@ -155,25 +157,25 @@ def build(
     categories: Categories,
     source: Path | str,
 ) -> Segmenter:
-    """A new model of the kind and shape that a file describes.
+    """Build a model from the description in a file.
 
     Args:
-        kind: of the model.
-        config: makes its configuration out of what the file says.
+        kind: the model's class.
+        config: makes its configuration from the file's description.
         categories: what its labels mean.
-        source: the file, for the message.
+        source: the file, for error messages.
 
     Raises:
-        SeglibError: settings that the model does not have, or with which it cannot be built.
+        SeglibError: the model has no such settings, or cannot be built with them.
     """
     try:
         return kind(config(), categories)
     except SeglibError as error:
-        raise SeglibError(f"{source} describes no {kind.name} that seglib has: {error}") from error
-    except Exception as error:  # the settings are another's: any of them may be of any kind
+        raise SeglibError(f"{source} does not describe a valid {kind.name}: {error}") from error
+    except Exception as error:  # the file is not ours: a setting may have any type or value
         raise SeglibError(
-            f"{source} describes no {kind.name} that seglib has: with its settings none can be "
-            f"built ({type(error).__name__}: {error})"
+            f"{source} does not describe a valid {kind.name}: it cannot be built with these "
+            f"settings ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -187,25 +189,25 @@ def fill(
 
     Args:
         model: filled in place.
-        tensors: by the names of its state dict.
-        source: the file they come from, for the message.
-        origins: what the file calls them, where it has names of its own.
+        tensors: weights by their names in the model's state dict.
+        source: the file they come from, for error messages.
+        origins: their names in the file, where those differ.
 
     Raises:
-        SeglibError: names or shapes that do not fit, the first of them named.
+        SeglibError: names or shapes that do not match; the message lists the first few.
     """
     wanted = model.state_dict()
     faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    called = {name: (origins or {}).get(name, name) for name in tensors}
-    faults += [f"{called[name]} is not part of the model" for name in tensors if name not in wanted]
+    shown_as = {name: (origins or {}).get(name, name) for name in tensors}
+    faults += [f"{shown_as[n]} is not part of the model" for n in tensors if n not in wanted]
     faults += [
-        f"{called[name]} is {list(value.shape)}, the model needs {list(wanted[name].shape)}"
+        f"{shown_as[name]} is {list(value.shape)}, the model needs {list(wanted[name].shape)}"
         for name, value in tensors.items()
         if name in wanted and value.shape != wanted[name].shape
     ]
     if faults:
-        shown = "; ".join(faults[:SHAPES_SHOWN])
-        rest = len(faults) - SHAPES_SHOWN
+        shown = "; ".join(faults[:FAULTS_SHOWN])
+        rest = len(faults) - FAULTS_SHOWN
         more = f"; and {rest} more" if rest > 0 else ""
         raise SeglibError(f"{source} does not fit {type(model).__name__}: {shown}{more}")
     model.load_state_dict(dict(tensors))

@@ -1,8 +1,8 @@
-"""Read arrays out of a pickle that nobody has vouched for, without running any of it.
+"""Read arrays from an untrusted pickle without running any code in it.
 
-A pickle is a program: it names functions and calls them. Published weights need three names, all
-of them numpy's, and none is looked up here: what the file names becomes a stand-in of this module,
-and the numbers are read by `np.frombuffer`. Every other name is refused.
+A pickle is a program: it names functions and calls them. Published weights need only the few names
+in `_ALLOWED`, and none of them is imported here: each becomes a stand-in from this module, and
+`np.frombuffer` reads the numbers. Every other name is refused.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 
 from seglib.errors import SeglibError
 
-_KINDS = "biuf"  # truth values, whole numbers, floats: nothing that holds objects
+_KINDS = "biuf"  # booleans, integers and floats, but not objects
 
 
-class _Refused(pickle.UnpicklingError):
-    """The file names something that weights have no use for."""
+class _RefusedError(pickle.UnpicklingError):
+    """The file names something that weights do not need."""
 
 
 class _DType:
-    """Stands for numpy.dtype; the state of a plain one holds its byte order."""
+    """Stands in for numpy.dtype; the state of a plain dtype contains its byte order."""
 
     __slots__ = ("code", "order")
 
@@ -37,12 +37,12 @@ class _DType:
     def plain(self) -> np.dtype[Any]:
         kind = np.dtype(self.code)
         if kind.kind not in _KINDS:
-            raise _Refused(f"an array of {self.code!r}")
+            raise _RefusedError(f"an array of {self.code!r}")
         return kind.newbyteorder(">" if self.order == ">" else "<" if self.order == "<" else "=")
 
 
 class _Array:
-    """Stands for numpy.ndarray while its state is read."""
+    """Stands in for numpy.ndarray while its state is read."""
 
     __slots__ = ("value",)
 
@@ -55,9 +55,9 @@ class _Array:
 
 
 def _from_bytes(content: Any, dtype: Any, shape: Any, order: str) -> np.ndarray[Any, Any]:
-    """The array in these bytes; Python 2 wrote bytes as text."""
+    """The array in these bytes, which Python 2 pickled as text."""
     if not isinstance(dtype, _DType) or not isinstance(content, str | bytes | bytearray):
-        raise _Refused("an array of objects")
+        raise _RefusedError("an array of objects")
     raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
     flat = np.frombuffer(raw, dtype.plain())
     return flat.reshape(tuple(int(side) for side in shape), order="F" if order == "F" else "C")
@@ -72,14 +72,14 @@ def _new_dtype(code: object, *_: object) -> _DType:
 
 
 def _encoded(text: str, encoding: str = "latin1") -> bytes:
-    """Protocol 2 writes bytes as text and the name of this encoding."""
+    """The bytes that pickle protocol 2 wrote as text with the name of this encoding."""
     if encoding != "latin1":
-        raise _Refused(f"an encoding {encoding!r}")
+        raise _RefusedError(f"the encoding {encoding!r}")
     return text.encode("latin1")
 
 
 def _ndarray(*_: object) -> None:
-    raise _Refused("a call of numpy.ndarray")
+    raise _RefusedError("a call to numpy.ndarray")
 
 
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
@@ -94,12 +94,12 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Knows the names in `_ALLOWED` and no others."""
+    """Resolves the names in `_ALLOWED` and no others."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name in the file; importing it is what must not happen."""
+        """The stand-in for a name in the file, which must not be imported."""
         if (module, name) not in _ALLOWED:
-            raise _Refused(f"{module}.{name}")
+            raise _RefusedError(f"{module}.{name}")
         return _ALLOWED[module, name]
 
 
@@ -107,31 +107,31 @@ def read_plain_pickle(content: bytes, source: object) -> Any:
     """Read nested dicts, lists, tuples, numbers, text and numeric arrays.
 
     Args:
-        content: of a pickle, by Python 2 or 3 and numpy 1 or 2.
-        source: the file it is from, for messages.
+        content: a pickle written by Python 2 or 3 and numpy 1 or 2.
+        source: the file it comes from, for error messages.
 
     Returns:
-        what was pickled, arrays as numpy arrays.
+        the pickled value, with numpy arrays.
 
     Raises:
-        SeglibError: the pickle names anything else (its first such name is told), or is damaged.
-            Nothing in it has run.
+        SeglibError: the pickle is damaged, or names anything else; the message says what. No code
+            in it is run.
     """
     try:
         return _unwrapped(_PlainUnpickler(io.BytesIO(content), encoding="latin1").load())
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise SeglibError(
-            f"{source} asks for {refused}: weights consist of numeric arrays, so this file is not "
-            "read and nothing in it was run; do not trust it"
+            f"{source} asks for {refused}, but weights need only numeric arrays: the file was not "
+            "read and no code in it was run; do not trust it"
         ) from refused
     except (pickle.UnpicklingError, EOFError, ArithmeticError, LookupError) as error:
-        raise SeglibError(f"{source} is damaged or no pickle ({error})") from error
+        raise SeglibError(f"{source} is damaged or not a pickle ({error})") from error
     except (TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
-        raise SeglibError(f"{source} is damaged or no pickle of arrays ({error})") from error
+        raise SeglibError(f"{source} is damaged or not a pickle of arrays ({error})") from error
 
 
 def _unwrapped(value: Any) -> Any:
-    """Arrays for their stand-ins, throughout."""
+    """Replace every stand-in by its array, at any depth."""
     if isinstance(value, _Array):
         return value.value
     if isinstance(value, dict):
