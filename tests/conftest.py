@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers import HANG_SECONDS, ROOT
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,6 +51,6 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site, built once for all tests; a warning fails them."""
     folder = tmp_path_factory.mktemp("book")
     command = [sys.executable, str(ROOT / "tools" / "book.py"), str(folder)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
     return folder / "html"

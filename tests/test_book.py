@@ -17,8 +17,8 @@ import pytest
 
 from seglib.workshop import build_lesson, execute
 from seglib.workshop.execute import write_notebook
+from tests.helpers import HANG_SECONDS, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 REMOTE = re.compile(
     r"""<(?:script|img|iframe|source)[^>]*\ssrc=["'](?:https?:)?//[^"']+"""
     r"""|<link[^>]*rel=["'](?:stylesheet|preload|modulepreload|preconnect)["'][^>]*//[^>]+>"""
@@ -98,7 +98,10 @@ def small_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "book" / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
     builder = str(Path(sys.executable).with_name("jupyter-book"))
     run = subprocess.run(
-        [builder, "build", str(folder / "book"), "-W", "-q"], capture_output=True, text=True
+        [builder, "build", str(folder / "book"), "-W", "-q"],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     handler = partial(Quiet, directory=str(folder / "book" / "_build" / "html"))
@@ -127,9 +130,9 @@ def test_mathematics_widgets_and_pictures_show_without_a_network(browser, small_
 
     page.route("**/*", local_only)
     page.goto(small_site)
-    page.wait_for_selector("mjx-container svg", timeout=30_000)
+    page.wait_for_selector("mjx-container svg", timeout=1000 * HANG_SECONDS)
     assert page.locator("mjx-container svg").count() == 2
-    page.wait_for_selector(".widget-slider", timeout=30_000)
+    page.wait_for_selector(".widget-slider", timeout=1000 * HANG_SECONDS)
     assert page.locator(".widget-slider .widget-label").inner_text() == "stride"
     assert page.locator(".widget-html b").inner_text() == "kept"
     picture = page.locator("img[alt='a falling line that stands for a loss']")

@@ -8,17 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 import seglib
 from seglib import pretrained
-from seglib.cli import app, options
+from seglib.cli import options
 from seglib.cli.progress import clock
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
@@ -26,13 +24,8 @@ from seglib.pretrained.results import append_result, read_results
 from seglib.training import History
 from seglib.training.checkpoint import FILE_NAME, Checkpoint
 from tests.fakes import write_squares
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: object) -> Result:
-    """Call the command line in this process."""
-    return CliRunner().invoke(app, [str(a) for a in arguments])
+from tests.helpers import HANG_SECONDS, ROOT, wait_until
+from tests.helpers import run_cli as run
 
 
 @pytest.fixture(scope="module")
@@ -298,14 +291,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(squares, tmp_path):
     child = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 120
     log = out / "log.jsonl"
-    while not (log.exists() and '"loss"' in log.read_text()):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: log.exists() and '"loss"' in log.read_text(), child)
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=60)
+    _, errors = child.communicate(timeout=HANG_SECONDS)
     assert child.returncode == 130
     assert f"go on with: seglib train fcn --out {out} --resume" in errors.decode()
     assert (out / "checkpoint.pt").exists()

@@ -7,16 +7,15 @@ import math
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from seglib import pretrained
-from seglib.cli import app
 from seglib.cli.ceiling_lines import ceiling_lines, share_of
 from seglib.data.datasets import load_dataset
 from seglib.models import build_model
 from seglib.pretrained import shipped
 from seglib.pretrained.shipped import SHIPPED
 from tests.fakes import CATEGORIES, tiny_fcn, write_squares
+from tests.helpers import run_cli
 
 SMALL = {
     "mask_rcnn": {"width": 8, "fpn_width": 16, "box_hidden": 16, "mask_width": 8},
@@ -45,8 +44,7 @@ def test_no_ceiling_where_nothing_can_be_found(name, empty, tmp_path):
     model = build_model(name, CATEGORIES, image_size=48, **SMALL[name])
     path = pretrained.save(model, tmp_path / "model.safetensors")
     report = tmp_path / "figures.json"
-    arguments = ["eval", str(path), "--dataset", empty, "--summary", "--json", str(report)]
-    result = CliRunner().invoke(app, arguments)
+    result = run_cli("eval", path, "--dataset", empty, "--summary", "--json", report)
     assert result.exit_code == 0, result.output
     assert "ceiling" not in result.output
     assert "baseline" not in result.output
@@ -64,7 +62,7 @@ def test_no_share_of_a_mean_iou_that_is_undefined(empty):
 def test_shipped_checkpoints_are_scored_one_by_one_and_say_so(monkeypatch):
     two = {name: SHIPPED[name] for name in ("fcn-32s", "mask_rcnn")}
     monkeypatch.setattr(shipped, "SHIPPED", two)
-    result = CliRunner().invoke(app, ["eval", "shipped", "--limit", "1"])
+    result = run_cli("eval", "shipped", "--limit", 1)
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines() == [
         "evaluating fcn-32s, checkpoint 1 of 2",

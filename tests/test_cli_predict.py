@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from seglib import pretrained
-from seglib.cli import app
 from tests.fakes import tiny_fcn
+from tests.helpers import assert_refused, run_cli
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +28,6 @@ def photos(tmp_path) -> Path:
     return folder
 
 
-def predict(model: Path, *arguments: object) -> Result:
-    return CliRunner().invoke(app, ["predict", str(model), *map(str, arguments)])
-
-
-def refused(result: Result, message: str) -> None:
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)  # and no traceback
-    errors = [line for line in result.output.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert message in errors[0]
-
-
 @pytest.mark.parametrize("way", ["same", "here", "around", "link"])
 def test_no_photograph_is_overwritten(way, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
@@ -48,8 +35,8 @@ def test_no_photograph_is_overwritten(way, photos, tmp_path, monkeypatch):
         (tmp_path / "linked").symlink_to(photos)
     out = {"same": photos, "here": ".", "around": "../photos", "link": tmp_path / "linked"}[way]
     before = (photos / "a.png").read_bytes()
-    result = predict("no/such/model", photos, "--out", out)  # before the model is loaded
-    refused(result, "a.png would be overwritten by its own overlay: choose another --out")
+    result = run_cli("predict", "no/such/model", photos, "--out", out)  # before the model is loaded
+    assert_refused(result, "a.png would be overwritten by its own overlay: choose another --out")
     assert (photos / "a.png").read_bytes() == before
     assert sorted(os.listdir(photos)) == ["a.png", "c.png"]
 
@@ -57,7 +44,7 @@ def test_no_photograph_is_overwritten(way, photos, tmp_path, monkeypatch):
 def test_photographs_of_another_kind_may_have_their_overlays_beside_them(model, tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.jpg")
     for _ in range(2):  # an earlier overlay may be overwritten
-        result = predict(model, tmp_path / "a.jpg", "--out", tmp_path)
+        result = run_cli("predict", model, tmp_path / "a.jpg", "--out", tmp_path)
         assert result.exit_code == 0, result.output
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "a.png", "predictions.json"]
 
@@ -65,7 +52,7 @@ def test_photographs_of_another_kind_may_have_their_overlays_beside_them(model, 
 def test_an_unreadable_photograph_does_not_cost_the_others(model, photos, tmp_path):
     (photos / "b.png").write_text("no picture")
     out = tmp_path / "out"
-    refused(predict(model, photos, "--out", out), "b.png")
+    assert_refused(run_cli("predict", model, photos, "--out", out), "b.png")
     assert sorted(os.listdir(out)) == ["a.png", "predictions.json"]
     (entry,) = json.loads((out / "predictions.json").read_text())
     assert entry["overlay"] == "a.png"
@@ -73,13 +60,15 @@ def test_an_unreadable_photograph_does_not_cost_the_others(model, photos, tmp_pa
 
 def test_nothing_is_written_when_the_first_cannot_be_read(model, tmp_path):
     (tmp_path / "b.png").write_text("no picture")
-    refused(predict(model, tmp_path / "b.png", "--out", tmp_path / "out"), "b.png")
+    assert_refused(
+        run_cli("predict", model, tmp_path / "b.png", "--out", tmp_path / "out"), "b.png"
+    )
     assert os.listdir(tmp_path / "out") == []
 
 
 def test_a_missing_photograph_is_reported_before_any_is_predicted(model, photos, tmp_path):
-    result = predict(model, photos, tmp_path / "none.jpg", "--out", tmp_path / "out")
-    refused(result, "none.jpg does not exist: give a photograph, or a folder of them")
+    result = run_cli("predict", model, photos, tmp_path / "none.jpg", "--out", tmp_path / "out")
+    assert_refused(result, "none.jpg does not exist: give a photograph, or a folder of them")
     assert not (tmp_path / "out").exists()
 
 
@@ -87,14 +76,21 @@ def test_a_missing_photograph_is_reported_before_any_is_predicted(model, photos,
 def test_a_folder_in_the_way_is_reported_before_any_is_predicted(name, model, photos, tmp_path):
     out = tmp_path / "out"
     (out / name).mkdir(parents=True)
-    refused(predict(model, photos, "--out", out), f"{name} is a folder: move it away")
+    assert_refused(
+        run_cli("predict", model, photos, "--out", out), f"{name} is a folder: move it away"
+    )
     assert os.listdir(out) == [name]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(model, photos, tmp_path):
     (tmp_path / "out").write_text("mine")
-    refused(predict(model, photos, "--out", tmp_path / "out"), "out is a file, not a folder")
-    refused(predict(model, photos, "--out", tmp_path / "out" / "in"), "out/in: Not a directory")
+    assert_refused(
+        run_cli("predict", model, photos, "--out", tmp_path / "out"), "out is a file, not a folder"
+    )
+    assert_refused(
+        run_cli("predict", model, photos, "--out", tmp_path / "out" / "in"),
+        "out/in: Not a directory",
+    )
     assert (tmp_path / "out").read_text() == "mine"
 
 
@@ -104,7 +100,7 @@ def test_names_that_are_not_utf8_are_kept(model, tmp_path):
         Image.new("RGB", (40, 40)).save(source)
     except OSError:
         pytest.skip("this file system takes only UTF-8")
-    result = predict(model, source, "--out", tmp_path / "out")
+    result = run_cli("predict", model, source, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     (entry,) = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
     assert entry["image"] == str(source)

@@ -6,13 +6,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from seglib.cli import app
 from seglib.cli.results import MAIN_FIGURES
 from seglib.data.assets import asset
 from seglib.errors import SeglibError
 from seglib.pretrained.results import append_result, read_results
+from tests.helpers import run_cli
 
 ROW = {
     "name": "fcn", "command": "seglib train fcn", "seed": 0, "cpu_minutes": 1.5,
@@ -56,7 +55,7 @@ def test_damaged_rows_are_named(fault, tmp_path):
         append_result(table, {**ROW, **changes})
     assert not table.exists()
     table.write_text(f"{json.dumps(ROW)}\n{json.dumps({**ROW, **changes})}\n")
-    shown = CliRunner().invoke(app, ["results", "--file", str(table)])
+    shown = run_cli("results", "--file", table)
     assert shown.exit_code == 1
     assert f"{table}, line 2 is not a result (it needs {message}): restore" in shown.output
 
@@ -73,7 +72,7 @@ def test_square_brackets_are_shown_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     table = tmp_path / "results.jsonl"
     append_result(table, {**ROW, "name": "[i]x[/i]", "command": "train [/red] [bold]"})
-    shown = CliRunner().invoke(app, ["results", "--commands", "--file", str(table)])
+    shown = run_cli("results", "--commands", "--file", table)
     assert shown.exit_code == 0, shown.output
     assert "train [/red] [bold]" in shown.output
     assert "[i]x[/i]" in shown.output
@@ -82,7 +81,7 @@ def test_square_brackets_are_shown_as_they_are(tmp_path, monkeypatch):
 def test_the_course_table_fits_100_columns_and_shows_commands_only_on_request(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     rows = read_results(asset("results.jsonl"))
-    plain = CliRunner().invoke(app, ["results"]).output
+    plain = run_cli("results").output
     assert max(map(len, plain.splitlines())) <= 100
     assert "seglib train" not in plain
     lines = [line.split() for line in plain.splitlines()]
@@ -90,5 +89,5 @@ def test_the_course_table_fits_100_columns_and_shows_commands_only_on_request(mo
         figures = [f"{row['figures'][n]:.3f}" for n in MAIN_FIGURES if n in row["figures"]]
         expected = [str(number), row["name"], str(row["seed"]), f"{row['cpu_minutes']:.1f}"]
         assert [*expected, *figures] in lines  # one line per run
-    full = CliRunner().invoke(app, ["results", "--commands"]).output
+    full = run_cli("results", "--commands").output
     assert all(row["command"] in full.splitlines() for row in rows)

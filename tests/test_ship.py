@@ -7,21 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import seglib.cli.ship as shipping
-from seglib.cli import app
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
 from seglib.pretrained.results import read_results
 from tests.fakes import write_squares
-
-
-def seglib(*arguments: object) -> Result:
-    """Call the command line; an error is one line, never a traceback."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+from tests.helpers import run_cli
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +21,7 @@ def finished(tmp_path_factory) -> Path:
     """A short run of the command line."""
     out = tmp_path_factory.mktemp("runs") / "fcn"
     squares = write_squares(tmp_path_factory.mktemp("squares"), images=2)
-    done = seglib(
+    done = run_cli(
         "train", "fcn", "--dataset", f"coco:{squares}", "--steps", 1, "--batch-size", 2,
         "--size", 32, "--precision", "fp32", "--no-eval", "--out", out,
     )  # fmt: skip
@@ -80,7 +72,7 @@ def _drop(run: Path, name: str) -> None:
 )
 def test_what_cannot_be_shipped_leaves_nothing(run, course, damage, message):
     damage(run)
-    refused = seglib("ship", run, "name", "--out", course / "checkpoints")
+    refused = run_cli("ship", run, "name", "--out", course / "checkpoints")
     assert refused.exit_code == 1
     assert message in refused.output
     assert refused.output.count("\n") == 1
@@ -91,7 +83,7 @@ def test_runs_that_started_from_each_other_are_refused(run, course, tmp_path):
     other = Path(shutil.copytree(run, tmp_path / "other"))
     _set(run, init=str(other))
     _set(other, init=str(run))
-    refused = seglib("ship", run, "name", "--out", course / "checkpoints")
+    refused = run_cli("ship", run, "name", "--out", course / "checkpoints")
     assert "init leads back to the run itself" in refused.output
 
 
@@ -99,14 +91,14 @@ def test_a_damaged_table_is_refused_before_any_work(finished, course, monkeypatc
     (course / "results.jsonl").write_text("junk\n")
     before = files(course)
     monkeypatch.setattr(shipping, "_scored", lambda *_: pytest.fail("scored in vain"))
-    refused = seglib("ship", finished, "name", "--out", course / "checkpoints")
+    refused = run_cli("ship", finished, "name", "--out", course / "checkpoints")
     assert "line 1 is not a result" in refused.output
     assert files(course) == before
 
 
 @pytest.mark.parametrize("name", ["../esc", "a/b", "..", ".hidden", "", "/tmp/x", "a b"])
 def test_names_that_are_not_file_stems_are_refused(finished, course, name):
-    refused = seglib("ship", finished, name, "--out", course / "checkpoints")
+    refused = run_cli("ship", finished, name, "--out", course / "checkpoints")
     assert refused.exit_code == 1
     assert "is not a plain name" in refused.output
     assert files(course) == {}
@@ -124,14 +116,14 @@ def test_shipping_again_keeps_the_good_files_until_all_is_right(
     finished, course, monkeypatch, fault, value, message
 ):
     folder = course / "checkpoints"
-    assert seglib("ship", finished, "name", "--out", folder).exit_code == 0
+    assert run_cli("ship", finished, "name", "--out", folder).exit_code == 0
     record = json.loads((folder / "name.json").read_text())
     assert record["sha256"] == file_sha256(folder / "name.safetensors")
     assert [row["name"] for row in read_results(course / "results.jsonl")] == ["name"]
     (folder / "name.safetensors").write_bytes(b"the good file")
     before = files(course)
     monkeypatch.setattr(shipping, fault, value)
-    refused = seglib("ship", finished, "name", "--out", folder)
+    refused = run_cli("ship", finished, "name", "--out", folder)
     assert refused.exit_code == 1
     assert message in refused.output
     assert files(course) == before
