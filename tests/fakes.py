@@ -1,4 +1,4 @@
-"""A tiny data set and a tiny model, for tests of everything around them."""
+"""A tiny data set and a tiny model, for tests of what is around them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from torch import Tensor
 from seglib.models import build_model
 from seglib.models.fcn import FCN
 from seglib.structures import COCO_AREA_RANGES, Categories, Category, Target
+from tests.modelling import masks_target
 
 CATEGORIES = Categories([Category(1, 7, "square"), Category(2, 3, "bar"), Category(3, 9, "dot")])
 
 
 class Squares:
-    """Each image shows one grey rectangle whose brightness tells its class; ids are 100 + index."""
+    """Each image shows one square whose brightness tells its class; image ids are 100 + index."""
 
     name = "squares"
     categories = CATEGORIES
@@ -42,22 +43,13 @@ class Squares:
         noise = torch.rand(3, self.size, self.size, generator=generator)
         image = torch.where(mask, label / 4, 0.0) + 0.2 * noise
         image = (image.clamp(0, 1) * 255).round() / 255
-        box = torch.tensor([[x, y, x + side, y + side]], dtype=torch.float32)
-        target = Target(
-            boxes=box,
-            labels=torch.tensor([label]),
-            masks=mask,
-            iscrowd=torch.zeros(1, dtype=torch.bool),
-            area=mask.sum((1, 2)).float(),
-            size=(self.size, self.size),
-            image_id=self.image_ids[index],
-            semantic=mask[0].long() * label,
-        )
+        semantic = mask[0].long() * label
+        target = masks_target(mask, [label], image_id=self.image_ids[index], semantic=semantic)
         return image, target
 
 
 def tiny_fcn(categories: Categories = CATEGORIES, seed: int = 0, **overrides: object) -> FCN:
-    """An FCN-8s with some thousand parameters; group norm, so that batches can be split."""
+    """An FCN-8s with a few thousand parameters; group norm, so that batches can be split."""
     torch.manual_seed(seed)
     small = {
         "stages": ((8,), (8,), (8,), (8,), (8,)),

@@ -15,6 +15,7 @@ from tests.coco_reference import (
     run_coco,
     to_coco,
 )
+from tests.modelling import masks_target
 
 
 def squares(*corners_and_sides: tuple[int, int, int], size: int = 64) -> torch.Tensor:
@@ -25,15 +26,7 @@ def squares(*corners_and_sides: tuple[int, int, int], size: int = 64) -> torch.T
 
 
 def target_of(masks: torch.Tensor) -> Target:
-    n = len(masks)
-    return Target(
-        torch.zeros(n, 4),
-        torch.arange(n) % 3 + 1,
-        masks,
-        torch.zeros(n, dtype=torch.bool),
-        masks.flatten(1).sum(1).float(),
-        (64, 64),
-    )
+    return masks_target(masks, [1 + number % 3 for number in range(len(masks))])
 
 
 def proposals_of(masks: torch.Tensor) -> Instances:
@@ -43,12 +36,12 @@ def proposals_of(masks: torch.Tensor) -> Instances:
 
 
 def test_by_hand() -> None:
-    """Two objects; the only good proposal, IoU 80/100, comes eleventh and passes 7 of 10."""
+    """Two objects; only the eleventh proposal is good: its IoU of 0.8 passes 7 of 10 thresholds."""
     truth = squares((0, 0, 10), (40, 40, 20))
-    wrong = squares(*[(20, 20, 5)] * 10)
+    elsewhere = squares(*[(20, 20, 5)] * 10)
     close = squares((0, 0, 10))
     close[0, :, 8:] = False
-    proposals = proposals_of(torch.cat([wrong, close]))
+    proposals = proposals_of(torch.cat([elsewhere, close]))
     recall = average_recall([proposals], [target_of(truth)], CATEGORIES)
     assert recall["AR@10"] == 0.0
     assert recall["AR@100"] == recall["AR@1000"] == pytest.approx(0.5 * 7 / 10)
@@ -56,7 +49,7 @@ def test_by_hand() -> None:
     assert recall["ARm@1000"] == recall["ARl@1000"] == -1
 
 
-def test_labels_are_forgotten_and_each_proposal_covers_one_object() -> None:
+def test_labels_are_ignored_and_each_proposal_covers_one_object() -> None:
     truth = squares((0, 0, 10), (30, 30, 10))
     both = proposals_of(truth)
     assert average_recall([both], [target_of(truth)], CATEGORIES)["AR@10"] == 1.0

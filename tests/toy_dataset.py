@@ -1,12 +1,12 @@
-"""A data set of a few coloured shapes, for tests of everything that takes a data set."""
+"""A data set of a few coloured shapes, for tests of what takes a data set."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from seglib.ops.masks import masks_to_boxes
 from seglib.structures import Categories, Target
+from tests.modelling import masks_target
 
 TOY_CATEGORIES = Categories.from_coco(
     [
@@ -61,14 +61,5 @@ class ToyDataset:
         for mask, label in zip(stacked, labels, strict=True):
             image[label - 1, mask] = 0.9
             semantic[mask] = label
-        target = Target(
-            masks_to_boxes(stacked),
-            torch.tensor(labels),
-            stacked,
-            torch.zeros(4, dtype=torch.bool),
-            stacked.flatten(1).sum(1).float(),
-            (64, 72),
-            image_id=index + 1,
-            semantic=semantic if self._semantic else None,
-        )
-        return image, target
+        known = semantic if self._semantic else None
+        return image, masks_target(stacked, labels, image_id=index + 1, semantic=known)
