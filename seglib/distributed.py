@@ -1,26 +1,83 @@
-"""What a loss needs to know when several processes train one model together."""
+"""Several processes training one model: `torchrun --nproc-per-node 2 -m seglib.cli train …`.
+
+Every process holds the whole model and a share of the batch. After the backward pass the
+gradients are averaged, so that all copies take the same step. The average equals the gradient of
+one process on the joined batch if each loss divides by `global_mean_count` of what it sums over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def rank() -> int:
+    """The number of this process; 0 outside `process_group`."""
+    return dist.get_rank() if _is_active() else 0
 
 
 def world_size() -> int:
-    """How many processes train together; 1 when torch.distributed is not in use."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    """How many processes train together; 1 outside `process_group`."""
+    return dist.get_world_size() if _is_active() else 1
+
+
+def _is_active() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the group that torchrun announced in the environment, for a `with` block.
+
+    Args:
+        device: where this process computes. Tensors on a GPU go through NCCL, others through gloo.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace every gradient by its mean over the processes; a missing gradient counts as zero."""
+    if world_size() == 1:
+        return
+    trained = [p for p in parameters if p.requires_grad]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+    joined = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(joined)
+    joined /= world_size()
+    for parameter, part in zip(trained, joined.split([p.numel() for p in trained]), strict=True):
+        parameter.grad = part.view(parameter.shape).clone()
+
+
+def average(values: Tensor) -> Tensor:
+    """The mean of a tensor over the processes."""
+    if world_size() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= world_size()
+    return values
 
 
 def global_mean_count(count: Tensor | float) -> Tensor:
     """The mean over all processes of a count (valid pixels, positives, objects), to divide by.
 
-    Dividing each process's summed loss by its own count would weigh a process with few pixels
-    like one with many. With this mean, the average of gradients that DistributedDataParallel
-    takes is the gradient of one process on the joined batch.
+    Dividing each process's summed loss by its own count would give a process with few pixels the
+    weight of one with many.
 
     Args:
         count: a scalar, this process's own.
@@ -36,14 +93,37 @@ def global_mean_count(count: Tensor | float) -> Tensor:
     return total.clamp(min=1) / world_size()
 
 
+def anywhere(happened: bool) -> bool:
+    """Whether something happened in any of the processes, so that all do the same about it."""
+    return bool(average(torch.tensor(float(happened))) > 0)
+
+
+def share_state(model: nn.Module) -> None:
+    """Give every process the weights and buffers of process 0."""
+    if world_size() > 1:
+        for value in model.state_dict().values():
+            shared = value.contiguous()
+            dist.broadcast(shared, src=0)
+            value.copy_(shared)
+
+
+def gather(value: Any) -> list[Any]:
+    """What every process holds, in the order of their ranks."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
 def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
     """A random generator for each image of a training step, for sampling boxes or patches.
 
-    What is drawn for an image depends on the step and the image alone, not on the batch or the
-    process it is in, so that several processes draw what one would. The step is one number of
-    PyTorch's own generator: seeding makes runs repeatable, resuming goes on where it was. Dropout
-    takes its numbers from there, too, more for a larger batch: with it, only the first step of
-    several processes is that of one.
+    What is sampled for an image depends on the step and the image alone, not on the batch, the
+    process or the device it is in, so that several processes sample what one would. The step
+    enters as one number of PyTorch's own generator: seeding makes runs repeatable, and resuming
+    goes on where it was. Dropout takes its numbers from there, too, more for a larger batch: with
+    it, only the first step of several processes is that of one.
 
     Args:
         image_ids: of the images in the batch.

@@ -14,7 +14,7 @@ import colorsys
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -169,19 +169,23 @@ def _spread_color(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-class _TensorRows:
-    """Shared by the dataclasses below: `.to(device)`, indexing rows, and `len`."""
+class _Movable:
+    """Shared by the dataclasses below: `.to(device)`."""
 
-    _per_row: tuple[str, ...] = ()
-
-    def to(self, device: torch.device | str) -> Any:
+    def to(self, device: torch.device | str) -> Self:
         """A copy with every tensor on `device`."""
         moved = {
             f.name: value.to(device)
             for f in fields(self)  # type: ignore[arg-type]
-            if isinstance(value := getattr(self, f.name), Tensor)
+            if isinstance(value := getattr(self, f.name), Tensor | _Movable)
         }
         return replace(self, **moved)  # type: ignore[type-var]
+
+
+class _TensorRows(_Movable):
+    """Shared by those with rows: indexing and `len`."""
+
+    _per_row: tuple[str, ...] = ()
 
     def __getitem__(self, index: Tensor | slice | list[int]) -> Any:
         rows = {
@@ -269,7 +273,7 @@ class Instances(_TensorRows):
 
 
 @dataclass(eq=False)
-class Prediction:
+class Prediction(_Movable):
     """What a model says of one image; a model's `tasks` names the fields it fills.
 
     Attributes:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "seglib"
 # A package (or single module) may import from the layers before its own, and within its layer
 # from the packages that ALLOWED_BESIDE names.
 LAYERS = (
-    ("errors", "primitives", "structures", "atomic", "distributed"),
+    ("errors", "primitives", "structures", "atomic", "distributed", "devices"),
     ("ops",),
     ("nn",),
     ("models",),
@@ -26,6 +26,7 @@ ALLOWED_BESIDE = {
     "primitives": {"errors"},
     "structures": {"errors"},
     "atomic": {"errors"},
+    "devices": {"errors"},
     "metrics": {"data"},
     "training": {"data", "metrics", "pretrained"},
     "pretrained": {"data", "metrics"},

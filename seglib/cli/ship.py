@@ -16,7 +16,7 @@ from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
     from seglib.models.base import Segmenter
-    from seglib.training.config import History
+    from seglib.training.history import History
 
 MEGABYTE = 1_000_000
 LARGEST = 6 * MEGABYTE
@@ -129,7 +129,7 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
             each other.
     """
     from seglib.training.checkpoint import FILE_NAME, Checkpoint
-    from seglib.training.config import History
+    from seglib.training.history import History
 
     here = run.resolve()
     if here in later:

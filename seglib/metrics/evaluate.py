@@ -50,7 +50,7 @@ def evaluate(
     total = len(dataset) if limit is None else min(limit, len(dataset))
     done = 0
     while batch := list(islice(samples, _BATCH_SIZE)):
-        predictions = model.predict([image for image, _ in batch])
+        predictions = [p.to("cpu") for p in model.predict([image for image, _ in batch])]
         for prediction, (_, target) in zip(predictions, batch, strict=True):
             for scorer in scorers:
                 scorer.update(prediction, target)

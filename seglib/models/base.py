@@ -108,17 +108,21 @@ class Segmenter(nn.Module, ABC):
         """What this form predicts without looking, from the CPU generator alone, if it can."""
         return None
 
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """Trainable parameters, the backbone's apart if `config.backbone_lr_scale` is not 1.
+    def parameter_groups(self, backbone_lr_scale: float | None = None) -> list[ParameterGroup]:
+        """Trainable parameters, the backbone's apart if its learning rate is scaled.
 
         Weights with two or more dimensions decay; biases and normalisation do not. A paradigm
         whose paper has another rule overrides this.
+
+        Args:
+            backbone_lr_scale: in place of the one in the model's config.
         """
+        scale = self.config.backbone_lr_scale if backbone_lr_scale is None else backbone_lr_scale
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
-            scale = self.config.backbone_lr_scale if "backbone" in name.split(".") else 1.0
             if parameter.requires_grad:
-                groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+                share = scale if "backbone" in name.split(".") else 1.0
+                groups.setdefault((share, parameter.ndim > 1), []).append(parameter)
         # The largest rate first, and in it the weights that decay.
         return [ParameterGroup(groups[key], *key) for key in sorted(groups, reverse=True)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seglib.plotting.panels import Figure, figure, legend_beside
 from seglib.plotting.style import GREY, PALETTE, styled
-from seglib.training.config import History
+from seglib.training.history import History
 
 
 def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:

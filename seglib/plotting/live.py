@@ -8,7 +8,7 @@ from typing import Any, Self
 from seglib.errors import SeglibError
 from seglib.plotting.curves import metric_name, training_curve
 from seglib.plotting.panels import Figure
-from seglib.training.config import Progress
+from seglib.training.history import Progress
 
 
 class LiveCurve:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
-from seglib.training.config import History
+from seglib.training.history import History
+from seglib.training.random_state import random_state_kept, set_rng_state
 
 FORMAT = 1
 FILE_NAME = "checkpoint.pt"
@@ -75,43 +73,6 @@ class Checkpoint:
         if faults:
             raise SeglibError(f"{path} is no checkpoint of this version of seglib ({faults[0]})")
         return found
-
-
-def rng_state() -> dict[str, Any]:
-    """The state of the three random generators, in plain values and tensors."""
-    _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    version, internal, gauss = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "numpy": [torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached],
-        "python": [version, list(internal), gauss],
-    }
-
-
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Put the generators back to a saved `rng_state`."""
-    torch.set_rng_state(state["torch"])
-    keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Leave the random generators after a `with` block as they were before it."""
-    before = rng_state()
-    try:
-        yield
-    finally:
-        set_rng_state(before)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed torch, numpy and Python alike."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
 
 
 def _is_state(value: Any) -> bool:

@@ -1,85 +1,108 @@
-"""What a training run is asked to do, and what it tells about itself."""
+"""What a training run is asked to do."""
+
+# ruff: noqa: RUF009 (the functions called among the fields make fields)
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from seglib.errors import SeglibError
+from seglib.training.settings import check_settings, setting
 
 Precision = Literal["fp32", "bf16", "auto"]
-OPTIMIZERS = ("adamw", "sgd")
-SCHEDULES = ("cosine", "constant")
-PRECISIONS = ("fp32", "bf16", "auto")
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+learning = partial(setting, panel="Learning")
+computing = partial(setting, panel="Computing")
+watching = partial(setting, panel="Validation and files")
+MOMENTUM = 0.9  # of SGD
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """The settings of one run; together with data and model they fix every number in it.
 
-    Attributes:
-        steps: optimiser steps.
-        batch_size: images a step, over all processes together.
-        lr: the highest learning rate, reached after the warm-up.
-        weight_decay: on weights with two or more dimensions; biases and norms go free.
-        optimizer: "adamw", or "sgd" with momentum 0.9.
-        schedule: "cosine" falls from `lr` to a hundredth of it, "constant" stays.
-        warmup: steps of linear rise from zero.
-        clip: largest norm of the gradient of all weights together; 0 turns clipping off.
-        ema: decay of the exponential moving average of the weights, which is then what
-            validation and the final model use; 0 turns it off.
-        precision: "fp32"; "bf16" autocast; or "auto", whichever a few timed steps find
-            faster. Timing may choose differently next time, so a run that must repeat to the
-            last digit names its precision.
-        channels_last: store feature maps with channels innermost, faster on most CPUs; None
-            decides by the same timing.
-        augment: flip, scale, crop and recolour the images, seeded by (seed, step, image).
-        seed: of weights drawn during training (dropout), order of images and augmentation.
-        eval_every: steps between validations; 0 validates only at the end.
-        eval_limit: validation images used during training (None: all); at the end all are.
-        checkpoint_every: steps between checkpoints; 0 writes only the last.
-        out: folder for log.jsonl, checkpoint.pt and model.safetensors; None writes nothing.
+    Each field says what it means, its range and, where it differs, its default on the command
+    line, whose options are made from these fields.
+
+    Raises:
+        SeglibError: a value that a setting cannot have, named with what it must be.
     """
 
-    steps: int
-    batch_size: int = 16
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: int = 0
-    clip: float = 1.0
-    ema: float = 0.0
-    precision: Precision = "fp32"
-    channels_last: bool | None = True
-    augment: bool = False
-    seed: int = 0
-    eval_every: int = 0
-    eval_limit: int | None = None
-    checkpoint_every: int = 0
-    out: Path | None = None
+    steps: int = learning("Optimiser steps.", low=1, command_line=2000)
+    batch_size: int = learning("Images per step, over all processes together.", 16, low=1)
+    lr: float = learning("Highest learning rate, reached after the warm-up.", 1e-3, above=0)
+    backbone_lr: float | None = learning(
+        "Highest learning rate of the backbone.",
+        None,
+        low=0,
+        unset="lr times the model's backbone_lr_scale",
+    )
+    schedule: Literal["cosine", "constant"] = learning(
+        "After the warm-up: fall to a hundredth of lr, or stay.", "cosine"
+    )
+    warmup: int | None = learning(
+        "Steps over which the learning rate rises from zero.",
+        0,
+        low=0,
+        command_line=None,
+        unset="a tenth of all, at most 200",
+    )
+    optimizer: Literal["adamw", "sgd"] = learning(
+        f"AdamW, or SGD with momentum {MOMENTUM}.", "adamw"
+    )
+    weight_decay: float = learning(
+        "Of weights with two or more dimensions; not of biases and norms.", 1e-4, low=0
+    )
+    clip: float = learning(
+        "Largest norm of the gradient of all weights together; 0 is off.", 1.0, low=0
+    )
+    ema: float = learning(
+        "Decay of averaged weights, which validation and the final model use; 0 is off.",
+        0.0,
+        low=0,
+        below=1,
+    )
+    augment: bool = learning(
+        "Vary the images as the model's config says.", False, command_line=True
+    )
+    seed: int = learning(
+        "Of dropout, of the order of images and of their variation.", 0, low=0, below=2**63
+    )
+    device: DeviceName | None = computing(
+        "Where to compute; auto prefers a GPU.",
+        None,
+        command_line="auto",
+        unset="where the model is",
+    )
+    precision: Precision = computing(
+        "Of forward passes; auto is bf16 where the device has it.", "fp32", command_line="auto"
+    )
+    channels_last: bool | None = computing(
+        "Memory layout of feature maps: channels innermost, or outermost.",
+        None,
+        unset="innermost but on mps",
+    )
+    tune: bool = computing(
+        "Time what precision auto and no given layout leave open; may choose otherwise next time.",
+        False,
+    )
+    eval_every: int = watching("Steps between validations; 0: only at the end.", 0, low=0)
+    eval_limit: int | None = watching(
+        "Images of the validations before the last.", None, low=1, unset="all"
+    )
+    checkpoint_every: int = watching(
+        "Steps between checkpoints; 0: only at the end.", 0, low=0, command_line=250
+    )
+    out: Path | None = watching(
+        "Folder for log.jsonl, checkpoint.pt and model.safetensors.", None, unset="runs/MODEL"
+    )
 
     def __post_init__(self) -> None:
-        """Raises SeglibError naming the first setting that makes no sense."""
-        rules = {
-            "steps": (self.steps >= 1, "at least 1"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "lr": (math.isfinite(self.lr) and self.lr > 0, "above 0"),
-            "weight_decay": (self.weight_decay >= 0, "0 or more"),
-            "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
-            "schedule": (self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
-            "warmup": (self.warmup >= 0, "0 or more"),
-            "clip": (self.clip >= 0, "0 or more"),
-            "ema": (0 <= self.ema < 1, "in 0…1, below 1"),
-            "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-            "eval_every": (self.eval_every >= 0, "0 or more"),
-            "checkpoint_every": (self.checkpoint_every >= 0, "0 or more"),
-        }
-        for name, (fine, wanted) in rules.items():
-            if not fine:
-                raise SeglibError(f"{name}={getattr(self, name)!r}: it must be {wanted}")
+        check_settings(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for logs and checkpoints; `from_dict` reads them back."""
@@ -91,95 +114,34 @@ class TrainConfig:
         out = values.get("out")
         return cls(**{**values, "out": None if out is None else Path(out)})
 
+    @property
+    def warmup_steps(self) -> int:
+        """The length of the warm-up, decided."""
+        return min(200, self.steps // 10) if self.warmup is None else self.warmup
+
     def learning_rate(self, step: int) -> float:
         """The learning rate of step 0…steps-1: a function of the step, so nothing to save."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / (self.warmup + 1)
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / (self.warmup_steps + 1)
         if self.schedule == "constant":
             return self.lr
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-# These only say where and how often to write, so a resumed run may change them.
-FREE_ON_RESUME = frozenset({"out", "eval_every", "eval_limit", "checkpoint_every"})
-# "auto" is replaced by what the first run chose.
-CHOSEN_BY_TIMING = frozenset({"precision", "channels_last"})
+# How the steps are computed and watched, but not which: a resumed run may change these.
+FREE_ON_RESUME = {"device", "tune", "out", "eval_every", "eval_limit", "checkpoint_every"}
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
-    """Names of the settings in which a resumed run would differ from the saved one."""
-    undecided = {
-        name for name in CHOSEN_BY_TIMING if getattr(wanted, name) in ("auto", None)
-    } | FREE_ON_RESUME
-    return [
-        f.name
-        for f in fields(TrainConfig)
-        if f.name not in undecided and getattr(saved, f.name) != getattr(wanted, f.name)
-    ]
+    """Names of the settings in which a resumed run would differ from the saved one.
 
-
-@dataclass
-class Progress:
-    """One finished step, as `on_step` receives it.
-
-    Attributes:
-        step: 1 for the first step.
-        steps: how many there will be.
-        loss: the sum of the named losses, averaged over all processes.
-        losses: the named losses.
-        lr: the learning rate used.
-        seconds: of this run since its start, a resumed run's earlier part included.
+    What `wanted` leaves open is no difference: the resumed run keeps what the saved one chose.
     """
-
-    step: int
-    steps: int
-    loss: float
-    losses: dict[str, float]
-    lr: float
-    seconds: float
-
-
-@dataclass
-class History:
-    """The course of a run; row i of every list is step i + 1.
-
-    Attributes:
-        losses: sum of the named losses.
-        parts: each named loss.
-        lr: learning rates.
-        seconds: wall-clock time since the start.
-        validation: the validations, each {"step": …, metric name: value}.
-        cpu_seconds: processor time of the first process's threads, validation included.
-        config: the settings, with precision and channels_last as they were chosen.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    parts: dict[str, list[float]] = field(default_factory=dict)
-    lr: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    validation: list[dict[str, float]] = field(default_factory=list)
-    cpu_seconds: float = 0.0
-    config: TrainConfig | None = None
-
-    def append(self, progress: Progress) -> None:
-        """Add one step."""
-        self.losses.append(progress.loss)
-        self.lr.append(progress.lr)
-        self.seconds.append(progress.seconds)
-        for name, value in progress.losses.items():
-            self.parts.setdefault(name, []).append(value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; `from_dict` reads them back."""
-        plain = asdict(self)
-        plain["config"] = None if self.config is None else self.config.to_dict()
-        return plain
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> History:
-        """Build from `to_dict`'s values."""
-        config = values["config"]
-        return cls(
-            **{**values, "config": None if config is None else TrainConfig.from_dict(config)}
-        )
+    free = set(FREE_ON_RESUME)
+    if wanted.precision == "auto":
+        free.add("precision")
+    if wanted.channels_last is None:
+        free.add("channels_last")
+    names = [field.name for field in fields(TrainConfig) if field.name not in free]
+    return [name for name in names if getattr(saved, name) != getattr(wanted, name)]

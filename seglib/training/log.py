@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seglib.atomic import write_atomic
-from seglib.training.config import History
+from seglib.training.history import History
 
 FILE_NAME = "log.jsonl"
 

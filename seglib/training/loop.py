@@ -1,23 +1,25 @@
-"""The training loop: one loop for every paradigm, because every model computes its own losses."""
+"""Training a model on a data set, or on a single batch first."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from seglib import distributed
 from seglib.data.loading import Samples
+from seglib.devices import find_device
 from seglib.errors import SeglibError
 from seglib.metrics.dataset import LabelledImages
 from seglib.models.base import Segmenter
 from seglib.structures import Target
-from seglib.training import checkpoint, distributed
-from seglib.training.config import History, Progress, TrainConfig
-from seglib.training.losses import compute_losses
+from seglib.training.config import TrainConfig
+from seglib.training.history import History, Progress
+from seglib.training.random_state import random_state_kept, seed_everything
 from seglib.training.run import OnStep, Run
+from seglib.training.step import NotFiniteError, train_step
 
 
 def train(
@@ -30,33 +32,37 @@ def train(
     resume: bool = False,
     command: str = "",
 ) -> History:
-    """Train `model` in place; afterwards it holds the final (averaged, with `ema`) weights.
+    """Train `model` in place; afterwards it has the final (averaged, with `ema`) weights.
 
-    The run depends on nothing but model, data, settings and thread count: Python's, NumPy's
-    and torch's random generators are seeded, and restored afterwards. With `config.out` the
-    folder gets log.jsonl (a line a step), checkpoint.pt and, at the end, model.safetensors.
+    The run depends on nothing but model, data, settings, device and thread count: Python's,
+    NumPy's and torch's random generators are seeded, and restored afterwards. With `config.out`
+    the folder gets log.jsonl (one line per step), checkpoint.pt and, at the end,
+    model.safetensors.
 
     Args:
-        model: trained in place; left in evaluation mode.
+        model: trained in place, on the device of the settings; left there in evaluation mode.
         dataset: gives (image, target) by index; kept in memory after the first reading.
         config: see `TrainConfig`.
         on_step: called after every step with a `Progress`.
         validation: evaluated every `config.eval_every` steps and at the end.
-        resume: continue from config.out/checkpoint.pt, bit by bit as if never interrupted.
+        resume: continue from config.out/checkpoint.pt, bit by bit as if never interrupted; a log
+            message says if another device or thread count prevents that.
         command: how the run was started, for the header of model.safetensors.
 
     Returns:
-        The course of the run.
+        the course of the run.
 
     Raises:
-        SeglibError: a loss that is not finite, a checkpoint that does not fit, no data.
+        SeglibError: a loss that is not finite, a checkpoint that does not fit, no data, or a
+            device that is not there.
         KeyboardInterrupt: once the step is finished and a checkpoint written.
     """
     if len(dataset) == 0:
         raise SeglibError("nothing to train on: the dataset has no images")
-    with distributed.process_group(), checkpoint.random_state_kept():
-        checkpoint.seed_everything(config.seed)
-        return Run(model, dataset, config, validation, resume, command).go(on_step)
+    device = find_device(config.device or next(model.parameters()).device)
+    with distributed.process_group(device), random_state_kept():
+        seed_everything(config.seed)
+        return Run(model, dataset, config, device, validation, resume, command).go(on_step)
 
 
 def overfit(
@@ -72,8 +78,8 @@ def overfit(
     Args:
         model: trained in place with Adam; left in evaluation mode.
         images: float [3, H, W] each, in 0…1.
-        targets: theirs.
-        steps: how often.
+        targets: one per image.
+        steps: how many.
         lr: constant learning rate.
         on_step: called after every step with a `Progress`.
 
@@ -86,19 +92,14 @@ def overfit(
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
     history: list[float] = []
     start = time.perf_counter()
-    model.train()
     for step in range(1, steps + 1):
-        optimizer.zero_grad()
-        losses = compute_losses(model, images, targets)
-        total = torch.stack(list(losses.values())).sum()
-        total.backward()
-        optimizer.step()
-        history.append(total.item())
-        if not math.isfinite(history[-1]):
-            raise SeglibError(f"step {step}: the loss is {history[-1]}; try a smaller lr than {lr}")
+        try:
+            losses = train_step(model, images, targets, optimizer)
+        except NotFiniteError as error:
+            raise SeglibError(f"step {step}: {error}; try a smaller lr than {lr}") from error
+        history.append(sum(losses.values()))
         if on_step is not None:
-            parts = {name: value.item() for name, value in losses.items()}
             seconds = time.perf_counter() - start
-            on_step(Progress(step, steps, history[-1], parts, lr, seconds))
+            on_step(Progress(step, steps, history[-1], losses, lr, seconds))
     model.eval()
     return history

@@ -13,14 +13,19 @@ from torch import Tensor
 
 from seglib.data.loading import Samples
 from seglib.data.sample_cache import PackedSample
-from seglib.data.transforms import Compose, RandomColor, RandomFlip, RandomScaleCrop
+from seglib.data.transforms import Compose, RandomColor, RandomFlip, RandomScaleCrop, Transform
 from seglib.models.base import Task
+from seglib.models.config import Augmentation
 from seglib.structures import Target
 
 Sample = tuple[Tensor, Target]
 Item = TypeVar("Item")
 GIBIBYTE = 1 << 30
-AUGMENTATION = Compose((RandomFlip(), RandomScaleCrop(), RandomColor()))
+# By the name that a model's config has for them.
+AUGMENTATIONS: dict[Augmentation, Transform] = {
+    "flip": RandomFlip(),
+    "flip_crop_color": Compose((RandomFlip(), RandomScaleCrop(), RandomColor())),
+}
 
 
 class MemorySource:

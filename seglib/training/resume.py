@@ -1,0 +1,96 @@
+"""Going on with a run: is this checkpoint one of the same run, and what may differ from here on?"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seglib import distributed
+from seglib.errors import SeglibError
+from seglib.models.base import Segmenter
+from seglib.training.checkpoint import Checkpoint
+from seglib.training.config import TrainConfig, differences
+from seglib.training.ema import Ema
+
+log = logging.getLogger(__name__)
+
+
+def load_checkpoint(file: Path | None, config: TrainConfig, data: dict[str, Any]) -> Checkpoint:
+    """The state to go on from.
+
+    Args:
+        file: checkpoint.pt in the run's folder, or None without one.
+        config: the settings that the resumed run is asked to have.
+        data: what it would train on, from `samples.describe`.
+
+    Raises:
+        SeglibError: no folder, no or a damaged checkpoint, or one of another run: with other
+            settings, other data or another number of processes.
+    """
+    if file is None:
+        raise SeglibError("resuming needs the folder of the run: set out")
+    saved = Checkpoint.load(file)
+    before = settings_of(saved)
+    for name in differences(before, config):
+        raise SeglibError(
+            f"{file} was made with {name}={getattr(before, name)!r}, not "
+            f"{getattr(config, name)!r}: resume with the same settings, or start another run"
+        )
+    if saved.data != data:
+        raise SeglibError(
+            f"{file} was trained on {saved.data['images']} images of "
+            f"{saved.data['name'] or 'another dataset'}, and these are others: "
+            "resume with the same data"
+        )
+    if len(saved.rng) != distributed.world_size():
+        raise SeglibError(
+            f"{file} was made by {len(saved.rng)} process(es), "
+            f"not {distributed.world_size()}: resume with as many"
+        )
+    return saved
+
+
+def settings_of(saved: Checkpoint) -> TrainConfig:
+    """The settings of the run that wrote a checkpoint."""
+    return TrainConfig.from_dict(saved.history["config"])
+
+
+def restore(
+    saved: Checkpoint,
+    file: Path,
+    model: Segmenter,
+    optimizer: torch.optim.Optimizer,
+    ema: Ema | None,
+) -> None:
+    """Put a checkpoint's weights into the model, the optimiser and the average, on their device.
+
+    Raises:
+        SeglibError: they are another model's.
+    """
+    try:
+        model.load_state_dict(saved.model)
+        optimizer.load_state_dict(saved.optimizer)
+        if ema is not None and saved.ema is not None:
+            ema.load(saved.ema)
+    except (RuntimeError, ValueError) as error:
+        first = " ".join(str(error).strip().splitlines()[:2])
+        raise SeglibError(f"{file} holds another model: {first}") from error
+
+
+def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
+    """Log what keeps the resumed run from being bit-identical to one that never stopped."""
+    before = settings_of(saved).device or "cpu"
+    threads = torch.get_num_threads()
+    if before != device.type:
+        change = f"was on {before} and is now on {device.type}"
+    elif saved.threads != threads and device.type == "cpu":
+        change = f"had {saved.threads} threads and now has {threads}"
+    else:
+        return
+    log.warning(
+        "the run %s: it goes on, but its last digits will differ from an uninterrupted run's",
+        change,
+    )

@@ -1,0 +1,137 @@
+"""What a setting is: a dataclass field that knows its help text, its range and its choices.
+
+The checks of `TrainConfig`, the options of `seglib train` and the checks of run.json are all
+made from these fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seglib.errors import SeglibError
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field's metadata say of it.
+
+    Attributes:
+        help: one line.
+        panel: heading that it stands under in the command line's help.
+        low: the smallest value allowed.
+        above: values must be larger than this.
+        below: values must be smaller than this.
+        command_line: the default on the command line.
+        unset: what None stands for, in words.
+    """
+
+    help: str
+    panel: str = ""
+    low: float | None = None
+    above: float | None = None
+    below: float | None = None
+    command_line: Any = None
+    unset: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a field can hold, as its type hint says.
+
+    Attributes:
+        type: of its values, apart from None.
+        choices: the only values, or none to allow any.
+        optional: whether it may be None.
+    """
+
+    type: type
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+def setting(help: str, default: Any = MISSING, *, command_line: Any = MISSING, **more: Any) -> Any:
+    """A dataclass field that carries a `Setting`; on the command line `default` holds, too."""
+    on_command_line = default if command_line is MISSING else command_line
+    described = Setting(help, command_line=on_command_line, **more)
+    return field(default=default, metadata={"setting": described})
+
+
+def settings_of(config: Any) -> Iterator[tuple[Field[Any], Setting, Kind]]:
+    """The fields of a dataclass (or an instance) that `setting` made."""
+    kinds = kinds_of(config)
+    for one in fields(config):
+        yield one, one.metadata["setting"], kinds[one.name]
+
+
+def kinds_of(config: Any) -> dict[str, Kind]:
+    """What each field of a dataclass can hold."""
+    owner = config if isinstance(config, type) else type(config)
+    return {name: kind_of(hint) for name, hint in get_type_hints(owner).items()}
+
+
+def kind_of(hint: Any) -> Kind:
+    """What a type hint allows: a plain type or a `Literal` of texts, and perhaps None."""
+    inner = get_args(hint)
+    if get_origin(hint) is Annotated:
+        return kind_of(inner[0])
+    if get_origin(hint) is Literal:
+        return Kind(str, inner)
+    if get_origin(hint) in (Union, UnionType):
+        (other,) = (one for one in inner if one is not NoneType)
+        return Kind(kind_of(other).type, kind_of(other).choices, optional=True)
+    return Kind(hint)
+
+
+def is_of_kind(value: Any, kind: Kind) -> bool:
+    """Whether a field of this kind can hold the value; its range is another question."""
+    if value is None:
+        return kind.optional
+    if kind.choices:
+        return value in kind.choices
+    if kind.type is float and isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, kind.type) and not (kind.type is int and isinstance(value, bool))
+
+
+def wanted(kind: Kind) -> str:
+    """What a field of this kind holds, in words."""
+    if kind.choices:
+        return f"one of {', '.join(kind.choices)}"
+    return WORDS.get(kind.type, f"a {kind.type.__name__}")
+
+
+def check_settings(config: Any) -> None:
+    """Every field has a value of its kind and in its range.
+
+    Raises:
+        SeglibError: the first that has not, by name, with what it must be.
+    """
+    for one, described, kind in settings_of(config):
+        value = getattr(config, one.name)
+        if not is_of_kind(value, kind):
+            raise SeglibError(f"{one.name}={value!r}: it must be {wanted(kind)}")
+        if not _is_in_range(value, described):
+            raise SeglibError(f"{one.name}={value!r}: it must be {_range(described)}")
+
+
+def _is_in_range(value: Any, described: Setting) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    return (
+        math.isfinite(value)
+        and (described.low is None or value >= described.low)
+        and (described.above is None or value > described.above)
+        and (described.below is None or value < described.below)
+    )
+
+
+def _range(described: Setting) -> str:
+    bounds = {"at least": described.low, "above": described.above, "below": described.below}
+    parts = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
+    return " and ".join(parts) or "finite"
