@@ -18,8 +18,8 @@ from seglib import pretrained
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.training import TrainConfig, train
-from seglib.training.checkpoint import (
-    Checkpoint,
+from seglib.training.checkpoint import Checkpoint
+from seglib.training.random_state import (
     random_state_kept,
     rng_state,
     seed_everything,
@@ -119,12 +119,33 @@ def test_resume_keeps_the_recorded_precision(tmp_path):
     assert (history.config.precision, history.config.channels_last) == ("fp32", True)
 
 
-def test_another_thread_count_is_pointed_out(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda saved: replace(saved, threads=77), "had 77 threads and now has"),
+        (lambda saved: _on(saved, "cuda"), "was on cuda and is now on cpu"),
+    ],
+)
+def test_what_keeps_a_resumed_run_from_being_identical_is_said(tmp_path, caplog, change, words):
     config = _stopped_run(tmp_path)
     path = tmp_path / "checkpoint.pt"
-    replace(Checkpoint.load(path), threads=77).save(path)
-    with pytest.warns(UserWarning, match="had 77 threads"):
-        train(tiny_fcn(), Squares(), config, resume=True)
+    change(Checkpoint.load(path)).save(path)
+    train(tiny_fcn(), Squares(), config, resume=True)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert words in message
+    assert "its last digits will differ" in message
+
+
+def _on(saved: Checkpoint, device: str) -> Checkpoint:
+    settings = {**saved.history["config"], "device": device}
+    return replace(saved, history={**saved.history, "config": settings})
+
+
+def test_a_resumed_run_that_is_identical_says_nothing(tmp_path, caplog):
+    config = _stopped_run(tmp_path)
+    assert Checkpoint.load(tmp_path / "checkpoint.pt").history["config"]["device"] == "cpu"
+    train(tiny_fcn(), Squares(), config, resume=True)
+    assert caplog.records == []
 
 
 def test_a_finished_run_resumes_to_its_model_without_training(tmp_path):

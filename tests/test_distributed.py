@@ -27,20 +27,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import torch
+from seglib.distributed import process_group, rank, world_size
 from seglib.training import train
-from seglib.training.distributed import process_group, rank_and_world
 from tests.test_distributed import CONFIG, STEPS, model, gradients
 from tests.fakes import Squares
 
 out = Path(sys.argv[1])
-with process_group():
-    rank, world = rank_and_world()
+with process_group(torch.device("cpu")):
+    number, world = rank(), world_size()
     found = gradients()
     longer = model()
     config = replace(CONFIG, steps=STEPS, checkpoint_every=2, eval_every=2, out=out)
     history = train(longer, Squares(), config, validation=Squares())
     def stop(progress):
-        if rank == 1 and progress.step == 2:
+        if number == 1 and progress.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     stopped = replace(config, out=out / "stopped")
@@ -59,7 +59,7 @@ torch.save(
         "resumed_losses": resumed.losses,
         "losses": history.losses,
     },
-    out / f"rank{rank}.pt",
+    out / f"rank{number}.pt",
 )
 """
 

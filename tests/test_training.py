@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
+import platform
 import random
 import signal
 from dataclasses import replace
@@ -14,15 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from seglib import pretrained
+from seglib import devices, pretrained
+from seglib.data.loading import Batch
 from seglib.errors import SeglibError
-from seglib.training import History, Progress, TrainConfig, overfit, train
+from seglib.training import History, Progress, TrainConfig, overfit, speed, train
 from seglib.training.checkpoint import Checkpoint
 from seglib.training.config import differences
 from seglib.training.ema import Ema
 from seglib.training.optimizer import build_optimizer
-from seglib.training.precision import choose
 from seglib.training.samples import MemorySource, one_ahead
+from seglib.training.speed import settle
 from tests.fakes import Squares, tiny_fcn
 
 BASE = TrainConfig(steps=6, batch_size=4, lr=1e-2, warmup=2)
@@ -236,15 +239,58 @@ def test_interrupt_finishes_the_step_and_saves(tmp_path):
     assert resumed.losses == train(tiny_fcn(), Squares(), BASE).losses
 
 
-def test_auto_precision_settles_on_something_and_leaves_the_model_alone():
+def test_auto_follows_the_device_and_not_the_clock(monkeypatch):
+    open_ = replace(BASE, precision="auto", device="cpu")
+    for features, wanted in (({"avx2", "avx512_f"}, "fp32"), ({"avx512_bf16"}, "bf16"),
+                             ({"amx_bf16"}, "bf16"), (set(), "fp32")):  # fmt: skip
+        monkeypatch.setattr(devices, "cpu_features", lambda features=features: features)
+        chosen = settle(open_, tiny_fcn(), lambda: pytest.fail("no batch is needed for a rule"))
+        assert (chosen.precision, chosen.channels_last) == (wanted, True)
+    named = replace(BASE, precision="fp32", channels_last=False)
+    assert settle(named, tiny_fcn(), lambda: pytest.fail("nothing is open")) == named
+
+
+def test_the_processor_says_what_it_can():
+    features = devices.cpu_features()
+    assert features == {name for name in features if name.strip() == name}
+    if platform.machine() == "x86_64":
+        assert "sse2" in features
+
+
+def test_tuning_takes_the_fastest_and_leaves_the_model_alone(monkeypatch, caplog):
+    slow = {"fp32": 1.0, "bf16": 0.125}
+    clock = [0.0]
+
+    def step(model, images, targets, optimizer, precision):
+        clock[0] += slow[precision]
+
+    monkeypatch.setattr(speed, "train_step", step)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(devices, "cpu_features", lambda: {"amx_bf16"})
     model = tiny_fcn()
     before = {name: value.clone() for name, value in model.state_dict().items()}
+    open_ = replace(BASE, precision="auto", tune=True, device="cpu")
+    with caplog.at_level(logging.INFO):
+        chosen = settle(open_, model, lambda: Batch(0, [], []))
+    assert chosen.precision == "bf16"
+    # Three timed steps after one that is not counted; slower trials end after one timed step.
+    assert clock[0] == 2 * 4 * 0.125 + 2 * 2 * 1.0
+    assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
+    assert caplog.messages == [
+        "tuning: timing bf16, channels_last",
+        "tuning: timing fp32, channels_last",
+        "tuning: timing fp32, channels first",
+        "tuning: timing bf16, channels first",
+        "training on cpu with bf16, channels_last",
+    ]
+
+
+def test_tuning_times_real_steps():
     images, targets = zip(*(Squares()[i] for i in range(2)), strict=True)
-    chosen = choose(model, images, targets, replace(BASE, precision="auto", channels_last=None))
+    open_ = replace(BASE, precision="auto", tune=True, device="cpu")
+    chosen = settle(open_, tiny_fcn(), lambda: Batch(0, list(images), list(targets)))
     assert chosen.precision in ("fp32", "bf16")
     assert chosen.channels_last in (True, False)
-    assert all(torch.equal(before[n], v) for n, v in model.state_dict().items())
-    assert choose(model, images, targets, BASE) == BASE
 
 
 def test_bf16_trains():
