@@ -10,8 +10,19 @@ class SeglibError(Exception):
     """Something a user can fix: a missing file, a malformed field, a wrong shape.
 
     The message names the file, field or shape at fault and says what to do. The command
-    line prints it without a traceback.
+    line prints it without a traceback. Text from files may be in it, so what would move a
+    terminal's cursor or turn its text around is escaped.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(printable, str(message).split("\n"))))
+
+
+def printable(text: str) -> str:
+    """The text on one line, with every character that cannot be printed as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> SeglibError:

@@ -1,141 +1,164 @@
-"""Read arrays from an untrusted pickle without running any code in it.
+"""numpy's words in a pickle of arrays, as detectron2 publishes its weights.
 
-A pickle is a program: it names functions and calls them. Published weights need only the few names
-in `_ALLOWED`, and none of them is imported here: each becomes a stand-in from this module, and
-`np.frombuffer` reads the numbers. Every other name is refused.
+No name is looked up in numpy: what the file names becomes a description of this module, and the
+numbers are read by `np.frombuffer`.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from seglib.errors import SeglibError
+from seglib.pretrained.pickle_machine import (
+    Damaged,
+    Name,
+    Refused,
+    Unpicked,
+    Vocabulary,
+    read_pickle,
+    told_of,
+)
 
-_KINDS = "biuf"  # booleans, integers and floats, but not objects
+_KINDS = "biuf"  # truth values, whole numbers, floats: nothing that holds objects
+_LARGEST = 8  # bytes per number: long doubles differ from machine to machine
+_MOST_DIMENSIONS = 16
 
 
-class _RefusedError(pickle.UnpicklingError):
-    """The file names something that weights do not need."""
+class DType(Unpicked):
+    """Stands for numpy.dtype; its state holds the byte order."""
 
+    def __init__(self, code: object, *_: object) -> None:
+        if not isinstance(code, str | bytes) or len(code) > 8:
+            raise Refused("a dtype without a code")
+        self.code = code.decode("latin1") if isinstance(code, bytes) else code
+        self.order = "="
 
-class _DType:
-    """Stands in for numpy.dtype; the state of a plain dtype contains its byte order."""
-
-    __slots__ = ("code", "order")
-
-    def __init__(self, code: object) -> None:
-        self.code, self.order = str(code), "="
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = str(state[1])
+    def set_state(self, state: object) -> None:
+        """(version, byte order, …)"""
+        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "=", "|"):
+            raise Refused("a dtype without a byte order")
+        self.order = state[1]
 
     def plain(self) -> np.dtype[Any]:
-        kind = np.dtype(self.code)
-        if kind.kind not in _KINDS:
-            raise _RefusedError(f"an array of {self.code!r}")
+        """The dtype of the bytes in the file."""
+        try:
+            kind = np.dtype(self.code)
+        except (TypeError, ValueError) as error:
+            raise Refused(f"an array of {self.code!r}") from error
+        if kind.kind not in _KINDS or kind.itemsize > _LARGEST:
+            raise Refused(f"an array of {self.code!r}")
         return kind.newbyteorder(">" if self.order == ">" else "<" if self.order == "<" else "=")
 
 
-class _Array:
-    """Stands in for numpy.ndarray while its state is read."""
+class Array(Unpicked):
+    """Stands for numpy.ndarray.
 
-    __slots__ = ("value",)
+    Attributes:
+        value: None until the file has given the state.
+    """
 
-    def __init__(self) -> None:
-        self.value: np.ndarray[Any, Any] = np.zeros(0)
+    def __init__(self, *_: object) -> None:
+        self.value: np.ndarray[Any, Any] | None = None
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
+        """(version, shape, dtype, columns first, bytes)"""
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise Refused("an array without shape and content")
         _, shape, dtype, columns_first, content = state
-        self.value = _from_bytes(content, dtype, shape, "F" if columns_first else "C")
+        self.value = _from_bytes(content, dtype, shape, "F" if columns_first else "C").value
+
+    @classmethod
+    def of(cls, value: np.ndarray[Any, Any]) -> Array:
+        """One whose content is known."""
+        array = cls()
+        array.value = value
+        return array
 
 
-def _from_bytes(content: Any, dtype: Any, shape: Any, order: str) -> np.ndarray[Any, Any]:
-    """The array in these bytes, which Python 2 pickled as text."""
-    if not isinstance(dtype, _DType) or not isinstance(content, str | bytes | bytearray):
-        raise _RefusedError("an array of objects")
+def _from_bytes(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
+    """The array in these bytes; Python 2 wrote bytes as text."""
+    if not isinstance(dtype, DType) or not isinstance(content, str | bytes | bytearray):
+        raise Refused("an array of objects")
+    if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
+        raise Refused("an array without a shape")
+    if not all(type(side) is int and side >= 0 for side in shape):
+        raise Refused("an array with a shape that is not of whole numbers")
     raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
-    flat = np.frombuffer(raw, dtype.plain())
-    return flat.reshape(tuple(int(side) for side in shape), order="F" if order == "F" else "C")
+    kind = dtype.plain()
+    if len(raw) != prod(shape) * kind.itemsize:
+        raise Damaged(f"an array of shape {list(shape)} in {len(raw)} bytes")
+    flat = np.frombuffer(raw, kind)
+    value = flat.reshape(shape, order="F" if order == "F" else "C")
+    return Array.of(value.astype(kind.newbyteorder("=")))
 
 
-def _reconstruct(*_: object) -> _Array:
-    return _Array()
-
-
-def _new_dtype(code: object, *_: object) -> _DType:
-    return _DType(code)
-
-
-def _encoded(text: str, encoding: str = "latin1") -> bytes:
-    """The bytes that pickle protocol 2 wrote as text with the name of this encoding."""
-    if encoding != "latin1":
-        raise _RefusedError(f"the encoding {encoding!r}")
+def _encoded(text: Any = "", encoding: Any = "latin1") -> bytes:
+    """Protocol 2 writes bytes as text and the name of this encoding."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise Refused(f"an encoding {encoding!r}" if isinstance(encoding, str) else "an encoding")
     return text.encode("latin1")
 
 
-def _ndarray(*_: object) -> None:
-    raise _RefusedError("a call to numpy.ndarray")
+def _no_call(*_: object) -> None:
+    raise Refused("a call of numpy.ndarray")
 
 
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy", "ndarray"): _ndarray,
-    ("numpy", "dtype"): _new_dtype,
-    ("collections", "OrderedDict"): dict,
-    ("_codecs", "encode"): _encoded,
+def _ordered_dict(items: Any = (), *_: object) -> dict[Any, Any]:
+    if not (isinstance(items, tuple | list) and len(items) == 0):
+        raise Refused("an OrderedDict that starts with items")
+    return {}
+
+
+ARRAY_CALLS: dict[Name, Callable[..., Any]] = {
+    Name("numpy", "ndarray"): _no_call,
+    Name("numpy", "dtype"): DType,
+    Name("collections", "OrderedDict"): _ordered_dict,
+    Name("_codecs", "encode"): _encoded,
 }
 for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _from_bytes
+    ARRAY_CALLS[Name(f"{_core}.multiarray", "_reconstruct")] = Array
+    ARRAY_CALLS[Name(f"{_core}.numeric", "_frombuffer")] = _from_bytes
+
+# What training scripts leave beside the weights. None of it is built.
+_OPAQUE = frozenset(
+    {
+        Name("argparse", "Namespace"),
+        Name("types", "SimpleNamespace"),
+        Name("collections", "defaultdict"),
+        Name("collections", "Counter"),
+        Name("datetime", "datetime"),
+        Name("datetime", "timedelta"),
+        Name("pathlib", "PosixPath"),
+        Name("pathlib", "WindowsPath"),
+        Name("builtins", "set"),
+        Name("numpy.core.multiarray", "scalar"),
+        Name("numpy._core.multiarray", "scalar"),
+    }
+)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Resolves the names in `_ALLOWED` and no others."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name in the file, which must not be imported."""
-        if (module, name) not in _ALLOWED:
-            raise _RefusedError(f"{module}.{name}")
-        return _ALLOWED[module, name]
+def is_harmless(name: Name) -> bool:
+    """Whether objects of this class may lie beside the weights, unread."""
+    return name in _OPAQUE
 
 
 def read_plain_pickle(content: bytes, source: object) -> Any:
     """Read nested dicts, lists, tuples, numbers, text and numeric arrays.
 
     Args:
-        content: a pickle written by Python 2 or 3 and numpy 1 or 2.
-        source: the file it comes from, for error messages.
+        content: of a pickle, by Python 2 or 3 and numpy 1 or 2.
+        source: the file it is from, for messages.
 
     Returns:
-        the pickled value, with numpy arrays.
+        what was pickled, arrays as `Array`, harmless objects as `Opaque`.
 
     Raises:
-        SeglibError: the pickle is damaged, or names anything else; the message says what. No code
-            in it is run.
+        SeglibError: the pickle asks for anything else (its first such name is told), or is
+            damaged. Nothing in it has run.
     """
-    try:
-        return _unwrapped(_PlainUnpickler(io.BytesIO(content), encoding="latin1").load())
-    except _RefusedError as refused:
-        raise SeglibError(
-            f"{source} asks for {refused}, but weights need only numeric arrays: the file was not "
-            "read and no code in it was run; do not trust it"
-        ) from refused
-    except (pickle.UnpicklingError, EOFError, ArithmeticError, LookupError) as error:
-        raise SeglibError(f"{source} is damaged or not a pickle ({error})") from error
-    except (TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
-        raise SeglibError(f"{source} is damaged or not a pickle of arrays ({error})") from error
-
-
-def _unwrapped(value: Any) -> Any:
-    """Replace every stand-in by its array, at any depth."""
-    if isinstance(value, _Array):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _unwrapped(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_unwrapped(item) for item in value)
-    return value
+    with told_of(source):
+        return read_pickle(io.BytesIO(content), Vocabulary(calls=ARRAY_CALLS, opaque=is_harmless))
