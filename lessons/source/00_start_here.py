@@ -111,7 +111,8 @@ plotting.show_images(
 # course is about how to do it.
 #
 # `find_image` found this scene by its properties: a few objects, two of one class touching.
-# Pictures here are never picked by number, so that the lessons also work on your own data.
+# Pictures that a lesson speaks about are chosen like this, not by number, so that it also holds for
+# your own data.
 
 # %% [markdown] id="problem"
 # ## The problem: five questions about one picture

@@ -36,10 +36,10 @@ dataset = load_dataset(split="val", cache=True)
 print(f"{len(dataset)} images, {len(dataset.categories)} categories")
 
 # %% [markdown] id="choose-text"
-# Pictures in this course are never chosen by number, always by a property, so that everything also
-# works on your own data. Here the cell looks for an image without crowds, with three to eight
-# objects, as many different classes as possible, and room between them. It reads keys of a COCO
-# file that are explained further down; for now only its result matters.
+# Pictures that the text speaks about are chosen by a property, not by number, so that it also holds
+# for your own data. Here the cell looks for an image without crowds, with three to eight objects,
+# as many different classes as possible, and room between them. It reads keys of a COCO file that
+# are explained further down; for now only its result matters.
 
 # %% id="choose"
 def variety(image_id):
@@ -918,7 +918,8 @@ stats = evaluator.compute().stats
 
 # %% id="pycocotools"
 with contextlib.redirect_stdout(io.StringIO()):
-    judge = COCOeval(reference, reference.loadRes(results), "segm")
+    loaded = reference.loadRes([dict(each) for each in results])  # it writes into what it loads
+    judge = COCOeval(reference, loaded, "segm")
     judge.params.imgIds = dataset.image_ids
     judge.params.areaRng = [list(limits) for limits in dataset.area_ranges.values()]
     judge.evaluate()

@@ -1,10 +1,10 @@
 # %% [markdown] id="start"
 # # 02. Convolution
 #
-# Every network of this course, from FCN to MaskFormer, looks at an image through the same
-# small window. You will build that window from nothing: first as a loop that you can follow
-# with a finger, then as one matrix product, then with its gradient, and at the end you will
-# let it learn for itself what to look for.
+# Every network of this course, from FCN to MaskFormer, looks at an image through the same small
+# window. You will build that window from nothing: first as a loop that you can follow with a
+# finger, then as one matrix product, then with its gradient, and at the end you will let it learn
+# for itself what to look for.
 #
 # **You will be able to**
 #
@@ -14,8 +14,8 @@
 # 4. derive its backward pass, for the input and for the weights;
 # 5. read learned filters, and tell convolution from cross-correlation.
 #
-# **You need first** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule.
-# **Time** about 50 minutes to read, less than a minute to run.
+# **You need** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule. **Time**
+# about 55 minutes to read, less than a minute to run.
 
 # %% id="imports"
 import torch
@@ -49,10 +49,10 @@ plotting.show_images(
 # %% [markdown] id="problem"
 # ## The problem: too many weights, and none of them knows about its neighbours
 #
-# A mask, as in lesson 01, is an answer for every pixel. The most direct network you could
-# build is one fully connected layer, from every input number to every output pixel.
-# **Predict before you run:** how many weights would it need for an image of 128 × 128?
-# Tens of thousands, millions, or more?
+# A mask, as in lesson 01, is an answer for every pixel. The most direct network you could build is
+# one fully connected layer, from every input number to every output pixel. **Predict before you
+# run:** how many weights would it need for an image of 128 × 128? Tens of thousands, millions, or
+# more?
 
 # %% id="dense-weights"
 inputs, outputs = 3 * 128 * 128, 128 * 128
@@ -61,15 +61,15 @@ print(f"one 3×3 convolution:        {3 * 3 * 3:,} weights (nine for each of thr
 
 # %% [markdown] id="shift"
 # Eight hundred million, for one class and one layer. Size is not even the worst of it. A fully
-# connected layer has a weight of its own for each pair of places, so what it learns about
-# a dog in the left half tells it nothing about a dog in the right half.
+# connected layer has a separate weight for each pair of places, so what it learns about a dog in
+# the left half tells it nothing about a dog in the right half.
 #
-# Test this with random weights on a small crop. Move the picture one pixel to the right: a
-# layer that treats all places alike should give the same answer, moved one pixel to the right.
+# Test this with random weights on a small crop. Move the picture one pixel to the right: a layer
+# that treats all places alike should give the same answer, moved one pixel to the right.
 
 # %% id="shift-test" tags=["nbval-check-output"]
-crop = grey[40:56, 40:56]  # [16, 16]
-moved = crop.roll(1, dims=1)
+patch = grey[40:56, 40:56]  # [16, 16]
+moved = patch.roll(1, dims=1)
 dense = torch.randn(256, 256)
 window = torch.randn(1, 1, 3, 3)
 layers = {
@@ -77,46 +77,49 @@ layers = {
     "convolution": lambda x: ops.conv2d(x[None, None], window, padding=1)[0, 0],
 }
 for name, layer in layers.items():
-    shifted_answer = layer(crop).roll(1, dims=1)
+    shifted_answer = layer(patch).roll(1, dims=1)
     inside = (slice(2, -2), slice(2, -2))  # the border has other neighbours
     same = torch.allclose(layer(moved)[inside], shifted_answer[inside], atol=1e-5)
     print(f"{name:16s} moves its answer along: {same}")
 
 # %% [markdown] id="history"
 # This property is called **translation equivariance**: shift, then filter, gives the same as
-# filter, then shift (away from the borders, and as long as the window moves pixel by pixel). It comes from two decisions: an output looks only at a **local** window,
-# and all places **share** the same weights.
+# filter, then shift (away from the borders, and as long as the window moves pixel by pixel). It
+# comes from two decisions: an output looks only at a **local** window, and all places **share** the
+# same weights.
 #
-# The idea is older than deep learning. Fukushima's Neocognitron (1980) had shared local
-# windows; LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet
-# (Krizhevsky, Sutskever and Hinton 2012) made them the standard for photographs. Everything in
-# this course stands on that layer.
+# The idea is older than deep learning. Fukushima's Neocognitron (1980) had shared local windows;
+# LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet (Krizhevsky,
+# Sutskever and Hinton 2012) made them the standard for photographs. Everything in this course is
+# built on that layer.
 
 # %% [markdown] id="idea"
 # ## The idea, one number at a time
 #
-# Take a window of the image, as large as the kernel. Multiply the two cell by cell and add up.
-# That is one output number:
+# Take a window of the image, as large as the kernel. Multiply the two cell by cell and add up. That
+# is one output number:
 #
 # $$ y_{r,c} = \sum_{i}\sum_{j} w_{i,j}\; x_{r+i,\;c+j} $$
 #
-# Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the place in the output.
-# The picture shows a tiny image with a bright stripe, and a kernel that subtracts left from right.
+# Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the place in the output. The
+# figure shows a tiny image with a stripe of large numbers (9, shaded) among small ones (0), and a
+# kernel that subtracts left from right.
 
-# %% id="one-step" alt="A 5 by 6 grid of numbers with a bright stripe, a 3 by 3 kernel, and the output grid with its first row and part of its second filled; the nine input cells under the kernel are marked and their weighted sum is written out."
+# %% id="one-step" alt="A 5 by 6 grid of numbers with a shaded stripe of nines, a 3 by 3 kernel, and the output grid with its first row and part of its second filled; the nine input cells under the kernel are marked, and under the grids their weighted sum is written out: 27."
 x = torch.tensor([[0.0, 0, 9, 9, 0, 0]] * 5)
 w = torch.tensor([[-1.0, 0, 1]] * 3)
 y = ops.conv2d(x[None, None], w[None, None])[0, 0]
 plotting.convolution_step(x, w, y, position=(1, 1))
 
 # %% [markdown] id="one-step-read"
-# Follow the marked cells: the right column of the window is bright (9), the left one is dark
-# (0), so the sum is large. (The kernel's middle column is 0; its terms are left out of the sum.) One
-# step further right, the bright column is on the *left* of the window, and the sum turns negative. The kernel answers one question, everywhere: *is it brighter on my
-# right than on my left?*
+# Follow the marked cells: the right column of the window is large (9), the left one is small (0),
+# so the sum is large. (The kernel's middle column is 0; its terms are left out of the sum.) One
+# step further to the right, as in the row above, the left column is the large one, and the sum
+# turns negative. With large numbers for bright pixels, the kernel asks one question everywhere: *is
+# it brighter on my right than on my left?*
 #
-# **Predict before you run:** the input is 5 × 6, the kernel 3 × 3. How large is the output?
-# A common answer is "5 × 6, as the image is".
+# **Predict before you run:** the input is 5 × 6, the kernel 3 × 3. How large is the output? A
+# common answer is "5 × 6, like the image".
 
 # %% id="loops"
 def conv2d_loops(x, w):
@@ -136,25 +139,26 @@ print("size:", list(conv2d_loops(x, w).shape))
 
 # %% [markdown] id="misconception-size"
 # 3 × 4. The window must fit inside the image, so there are $5 - 3 + 1 = 3$ places down and
-# $6 - 3 + 1 = 4$ across. **The output is not as large as the image** unless you pad it; we come to
-# that below.
+# $6 - 3 + 1 = 4$ across. **The output is not as large as the image** unless you pad the image; we
+# come to that below.
 
 # %% [markdown] id="flip"
 # ### Is the kernel flipped?
 #
-# A textbook on signal processing defines convolution with a minus sign, $x_{r-i,\,c-j}$: the
-# kernel is turned by 180° before it slides. **Predict before you run:** does
-# `torch.nn.functional.conv2d` turn it? SciPy offers both operations to compare with.
+# A textbook on signal processing defines convolution with a minus sign, $x_{r-i,\,c-j}$: the kernel
+# is turned by 180° before it slides. **Predict before you run:** does `torch.nn.functional.conv2d`
+# turn it? SciPy offers both operations for comparison.
 
 # %% id="flip-test" tags=["nbval-check-output"]
 from scipy.signal import convolve2d, correlate2d
 
-patch, skewed = grey[:20, :20], torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
-ours = F.conv2d(patch[None, None], skewed[None, None])[0, 0]
-turned = torch.tensor(convolve2d(patch.numpy(), skewed.numpy(), mode="valid"))
-straight = torch.tensor(correlate2d(patch.numpy(), skewed.numpy(), mode="valid"))
-print("same as textbook convolution:", torch.allclose(ours, turned, atol=1e-4))
-print("same as cross-correlation:   ", torch.allclose(ours, straight, atol=1e-4))
+corner = grey[:20, :20]
+skewed = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
+torchs = F.conv2d(corner[None, None], skewed[None, None])[0, 0]
+turned = torch.tensor(convolve2d(corner.numpy(), skewed.numpy(), mode="valid"))
+straight = torch.tensor(correlate2d(corner.numpy(), skewed.numpy(), mode="valid"))
+print("same as textbook convolution:", torch.allclose(torchs, turned, atol=1e-4))
+print("same as cross-correlation:   ", torch.allclose(torchs, straight, atol=1e-4))
 
 # %% [markdown] id="misconception-flip"
 # It does not. What deep learning calls convolution is **cross-correlation**. For a learned kernel
@@ -164,31 +168,32 @@ print("same as cross-correlation:   ", torch.allclose(ours, straight, atol=1e-4)
 # %% [markdown] id="channels"
 # ### Channels: a window is a block
 #
-# Colour images have three channels, and deeper layers have hundreds. The kernel then is a block
-# of $C \times k_h \times k_w$ weights, and the sum runs over the channels too. One block makes one output
-# channel; $O$ blocks make $O$ of them:
+# Colour images have three channels, and deeper layers have hundreds. The kernel is then a block of
+# $C \times k_h \times k_w$ weights, and the sum runs over the channels too. One block makes one
+# output channel; $O$ blocks make $O$ of them:
 #
 # $$ y_{o,r,c} = b_o + \sum_{ch=1}^{C}\sum_{i}\sum_{j} w_{o,ch,i,j}\; x_{ch,\,r+i,\,c+j} $$
 #
-# **Predict before you run:** a layer goes from 3 channels to 16 with 3 × 3 kernels and biases.
-# Does it have $9 \cdot 16 = 144$ weights, or more?
+# **Predict before you run:** a layer goes from 3 channels to 16 with 3 × 3 kernels and biases. Does
+# it have $9 \cdot 16 = 144$ weights, or more?
 
 # %% id="channels-count" tags=["nbval-check-output"]
-layer = torch.nn.Conv2d(3, 16, kernel_size=3)
-for name, parameter in layer.named_parameters():
+colour_layer = torch.nn.Conv2d(3, 16, kernel_size=3)
+for name, parameter in colour_layer.named_parameters():
     print(f"{name:6s} {list(parameter.shape)} = {parameter.numel()}")
 
 # %% [markdown] id="misconception-channels"
 # $16 \cdot 3 \cdot 9 + 16 = 448$. **A "3 × 3 kernel" is not flat**: it reaches through all input
-# channels (unless you ask for groups, below). The widespread picture of one sheet sliding over another hides the third dimension.
+# channels (unless you ask for groups, below). The familiar picture of one sheet sliding over
+# another hides the third dimension.
 
 # %% id="colour-opponent" alt="The image and two maps: one bright where red outweighs blue, the other bright at vertical borders between reddish and bluish areas, and dark at borders of brightness alone."
 opponent = torch.zeros(1, 3, 1, 1)
 opponent[0, 0], opponent[0, 2] = 1, -1  # red minus blue, no neighbourhood at all
-block = torch.zeros(1, 3, 3, 3)
-block[0, 0], block[0, 2] = kernels["vertical edges"], -kernels["vertical edges"]
+colour_block = torch.zeros(1, 3, 3, 3)
+colour_block[0, 0], colour_block[0, 2] = kernels["vertical edges"], -kernels["vertical edges"]
 red_blue = ops.conv2d(image[None], opponent)[0, 0]
-edges = ops.conv2d(image[None], block, padding=1)[0, 0]
+edges = ops.conv2d(image[None], colour_block, padding=1)[0, 0]
 plotting.show_images(
     [image, red_blue / 2 + 0.5, edges.abs() / edges.abs().max()],
     ["the image", "1×1: red − blue", "3×3×3: edges of red − blue"],
@@ -201,8 +206,8 @@ plotting.show_images(
 # Three numbers control where the window goes.
 #
 # - **Stride** $s$: how far it jumps. Stride 2 halves the output in each direction.
-# - **Padding** $p$: zeros added on every side. With an odd kernel, $p = (k-1)/2$ and stride 1 the
-#   size stays.
+# - **Padding** $p$: zeros added on every side. With an odd kernel, $p = (k-1)/2$ and stride 1, the
+#   size stays the same.
 # - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
 #   dilation 2 spans 5 × 5 pixels and still has nine weights.
 #
@@ -210,7 +215,7 @@ plotting.show_images(
 #
 # $$ n_\text{out} = \left\lfloor \frac{n + 2p - d\,(k-1) - 1}{s} \right\rfloor + 1 $$
 
-# %% id="geometry-figure" alt="Four drawings of a 7 by 7 input: a plain 3 by 3 kernel gives 5 by 5; padding 1 keeps 7 by 7; stride 2 with padding 1 gives 4 by 4; dilation 2 spreads the nine cells and gives 3 by 3."
+# %% id="geometry-figure" alt="Four drawings of a 7 by 7 input, each with the filled cells that the kernel reads first, a dashed square around those it reads next, and a dot at every centre: a plain 3 by 3 kernel has 5 by 5 places; padding 1 keeps 7 by 7; stride 2 with padding 1 leaves 4 by 4; dilation 2 spreads the nine cells and leaves 3 by 3."
 plotting.show_output_sizes(
     7,
     [
@@ -219,7 +224,7 @@ plotting.show_output_sizes(
         {"kernel": 3, "padding": 1, "stride": 2},
         {"kernel": 3, "dilation": 2},
     ],
-    caption="Red: the cells read at the first place. Dashed: the next place. Orange: all centres.",
+    caption="Filled: the cells read at the first place. Dashed: the next place. Dots: all centres.",
 )
 
 # %% id="geometry-check" tags=["nbval-check-output"]
@@ -229,33 +234,35 @@ def output_size(n, k, s=1, p=0, d=1):
 
 for k, s, p, d in [(3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2), (7, 2, 3, 1)]:
     real = F.conv2d(torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, k, k), None, s, p, d)
-    print(f"k={k} s={s} p={p} d={d}: formula {output_size(128, k, s, p, d):3d}, torch {real.shape[-1]:3d}")
+    print(f"k={k} s={s} p={p} d={d}:", end=" ")
+    print(f"formula {output_size(128, k, s, p, d):3d}, torch {real.shape[-1]:3d}")
 
 # %% [markdown] id="padding-note"
-# Look at the floor in the formula. With a 3 × 3 kernel, stride 2 and padding 1, inputs of 127 and of
-# 128 pixels both give 64: the layer **forgets the exact size**. That is why going up again, in
+# Look at the floor in the formula. With a 3 × 3 kernel, stride 2 and padding 1, inputs of 127 and
+# of 128 pixels both give 64: the layer **forgets the exact size**. That is why the way back up, in
 # lesson 04, needs care.
 
 # %% [markdown] id="im2col"
 # ### From loops to one matrix product
 #
-# Loops in Python are slow, and a computer's fastest routine by far is the matrix product. So
-# rearrange: write each window as one column of a matrix. Then the kernel becomes a row, and
-# every output number is row times column. This layout is known as **im2col** ("image to columns").
+# Loops in Python are slow, and the matrix product is by far a computer's fastest routine. So
+# rearrange: write each window as one column of a matrix. Then the kernel becomes a row, and every
+# output number is a row times a column. This layout is known as **im2col** ("image to columns").
 
 # %% id="im2col-figure" alt="A 4 by 4 input, its pixels numbered, with one 2 by 2 window marked; beside it a matrix of 4 rows and 9 columns, one for each window, with that window's column marked."
 plotting.show_im2col(
     size=4,
     kernel=2,
     column=5,
-    caption="Marked: the sixth window and its column.\nThe kernel, as a row of 4 numbers, times this matrix gives all 9 outputs.",
+    caption="Marked: the sixth window and its column.\n"
+    "The kernel, as a row of 4 numbers, times this matrix gives all 9 outputs.",
 )
 
 # %% id="im2col-code"
 def im2col(x, k):
     """x [C, H, W] -> [C·k·k, OH·OW]: column n holds the n-th window."""
     oh, ow = x.shape[1] - k + 1, x.shape[2] - k + 1
-    taps = [x[:, i : i + oh, j : j + ow] for i in range(k) for j in range(k)]  # k·k times [C, OH, OW]
+    taps = [x[:, i : i + oh, j : j + ow] for i in range(k) for j in range(k)]  # [C, OH, OW] each
     return torch.stack(taps, dim=1).reshape(-1, oh * ow)  # [C, k·k, OH, OW] -> [C·k·k, OH·OW]
 
 
@@ -268,13 +275,13 @@ def conv2d_matrix(x, w):
 
 # %% [markdown] id="im2col-read"
 # There is still a loop, but over the $k \cdot k$ cells of the kernel, not over the pixels: for each
-# cell, *all* windows at once are one shifted view of the image. Compare it with the
-# loops on a crop, channel by channel.
+# cell, *all* windows at once are one shifted view of the image. Compare it with the loops on a
+# crop, channel by channel.
 
 # %% id="im2col-check" tags=["nbval-check-output"]
-small, block = image[:, 40:60, 40:60], torch.randn(4, 3, 3, 3)
-by_loops = torch.stack([sum(conv2d_loops(small[c], k[c]) for c in range(3)) for k in block])
-by_matrix = conv2d_matrix(small, block)
+small, blocks = image[:, 40:60, 40:60], torch.randn(4, 3, 3, 3)
+by_loops = torch.stack([sum(conv2d_loops(small[c], b[c]) for c in range(3)) for b in blocks])
+by_matrix = conv2d_matrix(small, blocks)
 print("im2col matrix:", list(im2col(small, 3).shape), " output:", list(by_matrix.shape))
 print("loops and matrix agree:", torch.allclose(by_loops, by_matrix, atol=1e-5))
 
@@ -284,10 +291,11 @@ print("loops and matrix agree:", torch.allclose(by_loops, by_matrix, atol=1e-5))
 
 # %% id="im2col-memory" tags=["nbval-check-output"]
 feature = torch.zeros(64, 56, 56)
-columns = im2col(F.pad(feature, (1, 1, 1, 1)), 3)
-multiplications = 64 * columns.numel()
+unrolled = im2col(F.pad(feature, (1, 1, 1, 1)), 3)
+multiplications = 64 * unrolled.numel()
 print(f"input   {feature.numel():>12,} numbers")
-print(f"columns {columns.numel():>12,} numbers, {columns.numel() // feature.numel()} times as many")
+print(f"columns {unrolled.numel():>12,} numbers,", end=" ")
+print(f"{unrolled.numel() // feature.numel()} times as many")
 print(f"work    {multiplications:>12,} multiplications either way (64 output channels)")
 
 # %% id="im2col-speed" tags=["nbval-check-output"]
@@ -305,18 +313,18 @@ fast = min(seconds(conv2d_matrix, grey[None], kernels["blur"][None, None]) for _
 print("the matrix form is more than ten times faster:", slow / fast > 10)
 
 # %% [markdown] id="im2col-trade"
-# Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. That
-# is the trade: **memory for speed**. Libraries soften it by building the columns piece by piece,
-# or avoid it with other algorithms, but the numbers that come out are these.
+# Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. That is
+# the trade: **memory for speed**. Libraries soften it by building the columns piece by piece, or
+# avoid it with other algorithms, but the numbers that come out are these.
 
 # %% [markdown] id="groups"
 # ### Groups
 #
 # Must every output channel look at every input channel? With **groups** $g$ the channels are split
 # into $g$ parts that do not see one another, and the layer has $g$ times fewer weights:
-# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C = O$, each channel has a flat kernel of its own: a
-# **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again; the pair is nearly
-# as accurate as a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
+# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C = O$, each channel has a flat kernel of its own:
+# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again; the pair is
+# nearly as accurate as a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
 
 # %% id="groups-count" tags=["nbval-check-output"]
 def count(c_in, c_out, k, groups=1):
@@ -329,19 +337,21 @@ print(f"depthwise 3×3 + full 1×1: {count(64, 64, 3, groups=64) + count(64, 64,
 
 # %% id="groups-check" tags=["nbval-check-output"]
 x4, w4 = torch.randn(1, 4, 8, 8), torch.randn(6, 2, 3, 3)  # two groups: 2 channels in, 3 out
-halves = [F.conv2d(x4[:, :2], w4[:3]), F.conv2d(x4[:, 2:], w4[3:])]
+halves = torch.cat([F.conv2d(x4[:, :2], w4[:3]), F.conv2d(x4[:, 2:], w4[3:])], dim=1)
 together = ops.conv2d(x4, w4, groups=2)
-print("two groups are two small convolutions:", torch.allclose(torch.cat(halves, 1), together, atol=1e-6))
+same = torch.allclose(halves, together, atol=1e-6)
+print("two groups are two small convolutions:", same)
 
 # %% [markdown] id="backward"
 # ### The backward pass
 #
 # To learn, a layer must answer two questions. Given how the loss $L$ changes with each output,
-# $g_{r,c} = \partial L / \partial y_{r,c}$: how does it change with each **weight**, and with each **input**?
+# $g_{r,c} = \partial L / \partial y_{r,c}$: how does it change with each **weight**, and with each
+# **input**?
 #
 # Start from $y_{r,c} = \sum_{i,j} w_{i,j}\,x_{r+i,c+j}$ and the chain rule.
 #
-# **The weight** $w_{i,j}$ appears in every output, each time times the input cell under it:
+# **The weight** $w_{i,j}$ appears in every output, each time multiplied by the input cell under it:
 #
 # $$ \frac{\partial L}{\partial w_{i,j}} = \sum_{r,c} g_{r,c}\; x_{r+i,\,c+j} $$
 #
@@ -353,14 +363,22 @@ print("two groups are two small convolutions:", torch.allclose(torch.cat(halves,
 # $$ \frac{\partial L}{\partial x_{a,b}} = \sum_{r,c} g_{r,c}\; w_{a-r,\,b-c} $$
 #
 # You can see it as **stamping**: each output sends its gradient back through the kernel, as it is,
-# onto the window that it came from, and overlapping stamps add up. Or stand at one input cell and
-# collect what arrives there: then you read the kernel backwards. There is the minus sign of the
-# textbooks: a convolution with the **turned** kernel, over $g$ padded with $k - 1$ zeros. (The bias is
-# easy: it is part of every output, so its gradient is the sum of $g$.)
+# onto the window that it came from, and overlapping stamps add up. The figure stamps a gradient
+# with two numbers that are not zero. Or stand at one input cell and collect what arrives there:
+# then you read the kernel backwards. There is the minus sign of the textbooks: a convolution with
+# the **turned** kernel, over $g$ padded with $k - 1$ zeros. (The bias is easy: it is part of every
+# output, so its gradient is the sum of $g$.)
 
-# %% id="stamps" alt="Three grids: the output's gradient with two numbers that are not zero, the kernel, and the input's gradient, on which two framed copies of the kernel, scaled by the two numbers, add up where they overlap."
-g = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
-plotting.show_transposed_convolution(g, torch.tensor([[1.0, 2, 1], [0, 1, 0], [0, 1, 0]]), stride=1, stamps=((0, 0), (1, 2)), title="Left: gradient of the output. Right: gradient of the input")
+# %% id="stamps" alt="Three grids: the output's gradient with the two numbers 1 and 2 marked, the kernel, and the input's gradient, on which two framed copies of the kernel, times 1 and times 2, add up where they overlap."
+gradient = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
+plotting.show_transposed_convolution(
+    gradient,
+    torch.tensor([[1.0, 2, 1], [0, 1, 0], [0, 1, 0]]),
+    stride=1,
+    stamps=((0, 0), (1, 2)),
+    names=("Output's gradient", "Kernel", "Input's gradient"),
+    title="Each gradient stamps the kernel on the window that it came from",
+)
 
 # %% id="backward-code"
 def conv2d_backward(x, w, g):
@@ -370,45 +388,52 @@ def conv2d_backward(x, w, g):
     for i in range(kh):
         for j in range(kw):
             dw[i, j] = (g * x[i : i + oh, j : j + ow]).sum()
-            dx[i : i + oh, j : j + ow] += g * w[i, j]
+            dx[i : i + oh, j : j + ow] += g * w[i, j]  # one cell of every stamp
     return dx, dw
 
 
 # %% id="backward-check" tags=["nbval-check-output"]
-x, w = torch.randn(8, 9, requires_grad=True), torch.randn(3, 3, requires_grad=True)
-y = F.conv2d(x[None, None], w[None, None])[0, 0]
-g = torch.randn_like(y)
-y.backward(g)  # autograd's answer
-dx, dw = conv2d_backward(x.detach(), w.detach(), g)
-print("weights:", torch.allclose(dw, w.grad, atol=1e-5), " input:", torch.allclose(dx, x.grad, atol=1e-5))
-turned = F.conv2d(F.pad(g, (2, 2, 2, 2))[None, None], w.detach().flip(0, 1)[None, None])[0, 0]
-print("input gradient = padded convolution with the turned kernel:", torch.allclose(turned, dx, atol=1e-5))
+source = torch.randn(8, 9, requires_grad=True)
+weight = torch.randn(3, 3, requires_grad=True)
+output = F.conv2d(source[None, None], weight[None, None])[0, 0]
+g = torch.randn_like(output)
+output.backward(g)  # autograd's answer
+dx, dw = conv2d_backward(source.detach(), weight.detach(), g)
+same = [torch.allclose(mine, leaf.grad, atol=1e-5) for mine, leaf in ((dw, weight), (dx, source))]
+print(f"weights: {same[0]}  input: {same[1]}")
+padded, flipped = F.pad(g, (2, 2, 2, 2)), weight.detach().flip(0, 1)
+by_turning = F.conv2d(padded[None, None], flipped[None, None])[0, 0]
+same = torch.allclose(by_turning, dx, atol=1e-5)
+print("input gradient = padded convolution with the turned kernel:", same)
 
 # %% [markdown] id="backward-note"
-# Keep that last line in mind. The operation that sends gradients back, small map to large map
-# by stamping kernels, will become a layer of its own in lesson 04: the **transposed convolution**.
+# Keep that last line in mind. The operation that sends gradients back, from a small map to a large
+# one by stamping kernels, will become a layer of its own in lesson 04: the **transposed
+# convolution**.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# `seglib.ops.conv2d` is a **primitive** with three bodies: `naive` (loops), `scratch` (`im2col` and a
-# matrix product, with stride, padding, dilation and groups), and `native` (PyTorch's). All
-# three must give the same numbers; compare them, and yours.
+# `seglib.ops.conv2d` is a **primitive** with three bodies: `naive` (loops), `scratch` (`im2col` and
+# a matrix product, with stride, padding, dilation and groups), and `native` (PyTorch's). All three
+# must give the same numbers; compare them with each other and with yours.
 
 # %% id="equality-check" tags=["nbval-check-output"]
-xb, wb = torch.randn(2, 4, 9, 9, dtype=torch.float64), torch.randn(6, 2, 3, 3, dtype=torch.float64)
+xb = torch.randn(2, 4, 9, 9, dtype=torch.float64)
+wb = torch.randn(6, 2, 3, 3, dtype=torch.float64)
 settings = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}
 native = ops.conv2d.native(xb, wb, **settings)
 for style in ("naive", "scratch"):
     body = getattr(ops.conv2d, style)
-    print(f"{style:8s} equals native: {torch.allclose(body(xb, wb, **settings), native, rtol=1e-10)}")
-mine = conv2d_matrix(image, block)
-print(f"yours    equals native: {torch.allclose(mine, ops.conv2d(image[None], block)[0], atol=1e-5)}")
+    same = torch.allclose(body(xb, wb, **settings), native, rtol=1e-10)
+    print(f"{style:8s} equals native: {same}")
+mine, library = conv2d_matrix(image, blocks), ops.conv2d(image[None], blocks)[0]
+print(f"yours    equals native: {torch.allclose(mine, library, atol=1e-5)}")
 
 # %% [markdown] id="swap"
-# Now the part that makes it yours. A real network, the FCN of lesson 04 with its shipped
-# weights, runs below on *your* `conv2d_matrix`. `seglib.use` puts a function in the place of a
-# primitive for as long as the `with` block lasts.
+# Now the part that makes it yours. A real network, the FCN of lesson 04 with its shipped weights,
+# runs below on *your* `conv2d_matrix`. `seglib.use` puts a function in the place of a primitive for
+# as long as the `with` block lasts.
 
 # %% id="swap-code"
 def my_conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -426,7 +451,8 @@ fcn = load("fcn")
 reference = fcn.predict([image])[0]
 with seglib.use(conv2d=my_conv2d):
     yours = fcn.predict([image])[0]
-plotting.compare(image, {"PyTorch's conv2d": reference, "your conv2d": yours}, fcn.categories)
+answers = {"PyTorch's conv2d": reference, "your conv2d": yours}
+plotting.compare(image, answers, fcn.categories)
 
 # %% id="swap-check" tags=["nbval-check-output"]
 agreement = (reference.semantic == yours.semantic).float().mean()
@@ -435,9 +461,9 @@ print(f"pixels with the same label: {agreement:.1%}")
 # %% [markdown] id="learns"
 # ## It learns: from chosen kernels to learned ones
 #
-# So far you chose the numbers in the kernel. Now the network shall find them. The task: mark the
-# **outlines of objects**. The target comes from the masks, as 1 where an object's mask ends and
-# 0 elsewhere.
+# So far you chose the numbers in the kernel. Now let the network find them. The task: mark the
+# **outlines of objects**. The target comes from the masks: 1 where an object's mask ends and 0
+# elsewhere.
 
 # %% id="outline-target"
 def outlines(masks):
@@ -450,28 +476,30 @@ def outlines(masks):
 
 def load_images(indices):
     """Images [N, 3, 128, 128] and outlines [N, 1, 128, 128], smaller ones padded."""
-    pixels, wanted = torch.full((len(indices), 3, 128, 128), 0.5), torch.zeros(len(indices), 1, 128, 128)
+    pixels = torch.full((len(indices), 3, 128, 128), 0.5)
+    wanted = torch.zeros(len(indices), 1, 128, 128)
     for row, index in enumerate(indices):
         picture, truth = dataset[index]
-        height, width = truth.size
-        pixels[row, :, :height, :width], wanted[row, 0, :height, :width] = picture, outlines(truth.masks)
+        part = (slice(truth.size[0]), slice(truth.size[1]))
+        pixels[row, :, *part], wanted[row, 0, *part] = picture, outlines(truth.masks)
     return pixels, wanted
 
 
 pixels, wanted = load_images(range(min(160, len(dataset))))
-trained = len(pixels) - 16  # the last sixteen are kept for looking at
+trained = len(pixels) - min(16, len(pixels) // 3)  # the last ones are kept for looking at
 
 # %% id="outline-figure" alt="Two images, and beside each a black picture with white lines along the borders of its objects."
-plotting.show_images(sum(([pixels[i], wanted[i, 0]] for i in range(2)), []), ["image", "wanted"] * 2)
+pairs = [picture for i in range(2) for picture in (pixels[i], wanted[i, 0])]
+plotting.show_images(pairs, ["image", "wanted"] * 2)
 
 # %% [markdown] id="overfit-text"
 # The network has two convolutions with a ReLU (negative numbers become 0) between them; its first
-# layer has 16 kernels of 7 × 7 × 3. For each pixel it says how sure it is of an outline, and the loss
-# is the cross-entropy with the truth; outlines are rare, so they count three times. Two details
-# before it starts. The kernels begin as **small noise**, so that what is
-# learned is not buried under it. And the pixels are **centred**: brightness 0.5 becomes 0. If all
-# inputs are positive, every window's sum mostly measures brightness, and training crawls. (Set
-# `centre = 0.0` and see.)
+# layer has 16 kernels of 7 × 7 × 3. For each pixel it says how sure it is of an outline, and the
+# loss is the cross-entropy with the truth; outlines are rare, so they count three times. Two
+# details before it starts. The kernels begin as **small noise**, so that what is learned is not
+# buried under it. And the pixels are **centred**: brightness 0.5 becomes 0. If all inputs are
+# positive, every window's sum mostly measures brightness, and training crawls. (Set `centre = 0.0`
+# and see.)
 #
 # First the habit that will save you days: **overfit one batch**. If a network cannot come close to
 # learning a few images by heart, something is broken, and more data will not mend it.
@@ -496,20 +524,21 @@ def train_step(network, optimizer, x, y):
     return loss.item()
 
 
-# %% id="overfit" alt="The loss on one batch falls steeply in the first steps and then more and more slowly." tolerance=0.1
-network = make_network()
-optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+# %% id="overfit" tolerance=0.1 alt="The loss on one batch falls steeply in the first steps and then more and more slowly."
+by_heart = make_network()
+its_optimizer = torch.optim.Adam(by_heart.parameters(), lr=1e-2)
 one_batch = pixels[:4, :, :64, 32:96], wanted[:4, :, :64, 32:96]
-losses = [train_step(network, optimizer, *one_batch) for _ in range(150)]
+losses = [train_step(by_heart, its_optimizer, *one_batch) for _ in range(150)]
 print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="One batch, over and over")
 
 # %% [markdown] id="overfit-read"
-# The loss keeps falling: the network can learn four crops nearly by heart, so its parts are connected
-# rightly. Now train on random crops of many images (of the validation split, which is small and at hand;
-# the pictures drawn below are kept out of it). **Predict before you run:** will the loss get as low?
+# The loss keeps falling: the network can learn four crops nearly by heart, so its parts are
+# connected rightly. Now train on random crops of many images. (They are images of the validation
+# split, which is small and at hand; the pictures drawn below are kept out of it.) **Predict before
+# you run:** will the loss get as low?
 
-# %% id="train" alt="Training loss over 300 steps: a noisy fall at first, then an ever slower one."
+# %% id="train" alt="Training loss over 300 steps: a noisy fall from 0.9, slower and slower, to about 0.6."
 network = make_network()
 optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
 chance = torch.Generator().manual_seed(0)
@@ -517,63 +546,77 @@ with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
     for i in range(300):
         rows = torch.randperm(trained, generator=chance)[:16]
         top, left = torch.randint(0, 64, (2,), generator=chance).tolist()
-        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))  # one place for all
+        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))  # same for all
         live.update(i, loss=train_step(network, optimizer, pixels[crop], wanted[crop]))
 
 # %% [markdown] id="train-read"
 # It does not. The curve falls ever more slowly and stays far above the one for a single batch; many
-# more steps would gain little. Look at the results on new images, and keep the question *why*
-# for "Look inside".
+# more steps would gain little. Look at the results on new images, and keep the question *why* for
+# "Look inside".
 
-# %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, windows and clouds."
-with torch.no_grad():
-    found = network((pixels[trained:] - centre) * 4).sigmoid()  # images that it was not trained on
-rows = [[pixels[trained + i], wanted[trained + i, 0], found[i, 0]] for i in range(3)]
-plotting.show_images(sum(rows, []), ["image", "wanted", "found"] * 3, columns=3)
+# %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, eyes, clock hands and the lines of the road."
+with torch.no_grad():  # on images that it was not trained on
+    found = network((pixels[trained:] - centre) * 4).sigmoid()
+pictures = []
+for i in range(min(3, len(found))):
+    pictures += [pixels[trained + i], wanted[trained + i, 0], found[i, 0]]
+plotting.show_images(pictures, ["image", "wanted", "found"] * 3, columns=3)
 
 # %% [markdown] id="filters-text"
-# **What did it learn to look for?** Draw the 16 kernels of the first layer as small colour pictures,
-# before and after training. Grey is zero.
+# **What did it learn to look for?** Draw the 16 kernels of the first layer as small colour
+# pictures, before and after training. Grey is zero.
 
 # %% id="filters-before" alt="Sixteen small squares of random coloured noise: the kernels before training."
 plotting.show_kernels(make_network()[0].weight.detach(), title="Before training: noise")
 
-# %% id="filters-after" alt="The same sixteen kernels after training: many have become smooth, with a bright and a dark side in different directions."
+# %% id="filters-after" alt="The same sixteen kernels after training: smoother, many with two sides in different colours, some with a centre in one colour and a rim in another."
 plotting.show_kernels(network[0].weight.detach(), title="After training")
 
 # %% [markdown] id="filters-read"
-# Some kernels have a bright side and a dark side: edge detectors in several directions, relatives of
-# the kernel that you saw at the start. Others have a centre in one colour and a rim in
-# another: they find spots and colour changes. Nobody told the network about edges; the task
-# did. In networks trained for long on photographs, the first layer usually ends up with such edges
-# and blobs of colour (Krizhevsky et al. 2012, figure 3).
+# Some kernels have a bright side and a dark side: edge detectors in several directions, relatives
+# of the kernel that you saw at the start. Others have a centre in one colour and a rim in another:
+# they find spots and changes of colour. Nobody told the network about edges; the task did. In
+# networks trained for long on photographs, the first layer usually ends up with such edges and
+# blobs of colour (Krizhevsky et al. 2012, figure 3).
 #
-# The shipped FCN was trained for much longer, on classes instead of outlines. Its first kernels
-# are only 3 × 3, so look at what they *respond to* rather than at their nine cells.
+# The shipped FCN was trained for much longer, on classes instead of outlines. Its first kernels are
+# only 3 × 3, so look at what they *respond to* rather than at their nine cells. (`prepare` centres
+# and scales the pixels, as the network always does with its input.)
 
-# %% id="fcn-maps" alt="Twelve maps of one image in orange (positive) and violet (negative): first-layer channels of the shipped FCN respond to edges in different directions, to brightness and to colours."
-first = next(m for m in fcn.modules() if isinstance(m, torch.nn.Conv2d))
+# %% id="fcn-maps" alt="Twelve maps of one image in orange (positive) and purple (negative): first-layer channels of the shipped FCN. Some respond to edges in one direction, others to whole areas of one brightness or one colour, such as the leaves."
+first_layer = next(m for m in fcn.modules() if isinstance(m, torch.nn.Conv2d))
 with torch.no_grad():
-    responses = ops.conv2d(image[None], first.weight, padding=first.padding)[0]
-plotting.feature_maps(responses, limit=12, signed=True, title="First layer of the shipped FCN-8s", caption="Orange: positive. Violet: negative.")
+    responses = first_layer(fcn.prepare([image]).tensor)[0]
+plotting.feature_maps(
+    responses,
+    limit=12,
+    signed=True,
+    title="First layer of the shipped FCN-8s",
+    caption="Orange: positive. Purple: negative. White: zero.",
+)
 
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
 #
 # Look at the three results again. The network marks the borders of objects, and it also marks
-# borders *inside* objects and in the background. It is not careless. Cut out what it sees when it is
-# wrong: its two layers together look at 7 + 5 − 1 = 11 pixels each way.
+# borders *inside* objects and in the background. It is not careless. Cut out what it sees when it
+# is wrong: its two layers together look at 7 + 5 − 1 = 11 pixels each way.
 
 # %% id="false-alarms"
-false_alarm = (found[:, 0] > 0.7) & (F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] == 0)  # far from any outline
+near = F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] > 0  # within 3 pixels of an outline
+false_alarm = (found[:, 0] > 0.7) & ~near
 false_alarm[:, :5], false_alarm[:, -5:] = False, False
 false_alarm[..., :5], false_alarm[..., -5:] = False, False
 places = false_alarm.nonzero()
 places = places[torch.linspace(0, len(places) - 1, 6).long()]
 
-# %% id="patches" alt="Six enlarged patches of 11 by 11 pixels; each shows a clear edge, and none shows what the edge belongs to."
-patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in places.tolist()]
-plotting.show_images(patches, columns=6, panel=1.5, caption="False alarms, as the network sees them")
+# %% id="patches" alt="Six enlarged patches of 11 by 11 pixels, each with the network's confidence; each shows a clear edge, and none shows what the edge belongs to."
+spots = places.tolist()
+patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
+sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
+plotting.show_images(
+    patches, sure, columns=6, panel=1.5, caption="False alarms, as the network sees them"
+)
 
 # %% [markdown] id="inside-read"
 # Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch
@@ -581,10 +624,10 @@ plotting.show_images(patches, columns=6, panel=1.5, caption="False alarms, as th
 # lies outside the window, and no kernel can bring it back. More kernels would help a little, and a
 # wider window much more. The **receptive field** is too small, and the next lesson makes it grow.
 #
-# One more thing to look at is the border. Padding with zeros paints a frame around the picture, and
-# the kernel sees an edge there that does not exist.
+# One more thing to look at is the border of the picture. Padding with zeros paints a frame around
+# it, and the kernel sees an edge there that does not exist.
 
-# %% id="border" alt="A map of the response of an edge kernel to a flat grey image: zero everywhere except along the left and the right border, where it is strong."
+# %% id="border" alt="A map of the response of an edge kernel to a flat grey image: zero everywhere except along the left border, where it is strongly positive, and the right border, where it is strongly negative."
 flat = torch.full((1, 1, 24, 24), 0.6)  # nothing to see
 response = ops.conv2d(flat, kernels["vertical edges"][None, None], padding=1)[0, 0]
 plotting.show_heatmap(response, "'Edges' of a flat grey image", label="response")
@@ -592,8 +635,8 @@ plotting.show_heatmap(response, "'Edges' of a flat grey image", label="response"
 # %% [markdown] id="try"
 # ## Try it
 #
-# Move the window, change stride, padding and dilation, and watch the numbers.
-# Set dilation to 2 on the 7 × 7 image: which output size do you expect?
+# Move the window, change stride, padding and dilation, and watch the numbers. Set dilation to 2 on
+# the 7 × 7 image: which output size do you expect?
 
 # %% id="stepper" alt="A convolution drawn as three grids, input, kernel and output, with sliders for position, stride, padding and dilation."
 from seglib.widgets import ConvolutionStepper
@@ -609,86 +652,132 @@ from seglib.widgets import Option, Question, Quiz
 sizes = Question(
     "An input of 64×64, a 5×5 kernel, stride 2, padding 2, dilation 1. The output is",
     [
-        Option("64×64", feedback="That would be so with stride 1; stride 2 takes every second place."),
-        Option("32×32", True, "⌊(64 + 4 − 4 − 1)/2⌋ + 1 = 31 + 1."),
-        Option("30×30", feedback="You left the padding out: 2·2 pixels are added before the window slides."),
+        Option("64×64", feedback="That needs stride 1; stride 2 takes every second place."),
+        Option("32×32", correct=True, feedback="⌊(64 + 4 − 4 − 1)/2⌋ + 1 = 31 + 1."),
+        Option(
+            "30×30",
+            feedback="You left the padding out: 2·2 pixels are added before the window slides.",
+        ),
         Option("31×31", feedback="Close: the formula ends with + 1, for the first place."),
     ],
     objective="output size",
 )
+
+# %% id="quiz-by-hand" tags=["quiz", "hide-input"]
 by_hand = Question(
     "Row [1, 2, 4, 7] with kernel [−1, 1], stride 1, no padding, as PyTorch does it:",
     [
-        Option("[1, 2, 3]", True, "Each output is right minus left."),
-        Option("[−1, −2, −3]", feedback="That is the flipped kernel: textbook convolution, not PyTorch's."),
+        Option("[1, 2, 3]", correct=True, feedback="Each output is right minus left."),
+        Option(
+            "[−1, −2, −3]",
+            feedback="That is the flipped kernel: textbook convolution, not PyTorch's.",
+        ),
         Option("[1, 2, 3, −7]", feedback="Without padding the window has only three places."),
     ],
     objective="by hand",
 )
-Quiz([sizes, by_hand], title="Sizes and sums")
 
 # %% id="quiz-two" tags=["quiz", "hide-input"]
-weights = Question(
+counted = Question(
     "Weights (with biases) of a 3×3 layer from 32 to 64 channels with 4 groups:",
     [
-        Option("18,496", feedback="That is without groups: each output channel would see all 32 channels."),
-        Option("4,672", True, "64 · (32/4) · 9 + 64."),
-        Option("640", feedback="64 · 9 + 64: each kernel still reaches through the 8 channels of its group."),
+        Option(
+            "18,496",
+            feedback="That is without groups: each output channel would see all 32 channels.",
+        ),
+        Option("4,672", correct=True, feedback="64 · (32/4) · 9 + 64."),
+        Option(
+            "640",
+            feedback="64 · 9 + 64: each kernel still reaches through the 8 channels of its group.",
+        ),
     ],
     objective="groups",
 )
-columns = Question(
+
+# %% id="quiz-im2col" tags=["quiz", "hide-input"]
+faster = Question(
     "Why is im2col with a matrix product faster than the loops?",
     [
-        Option("It needs fewer multiplications", feedback="Count them: exactly the same number."),
-        Option("It uses less memory", feedback="On the contrary: about nine times more for a 3×3 kernel."),
-        Option("The same work runs in one highly tuned routine", True, "It pays with memory."),
+        Option(
+            "It needs fewer multiplications, as many windows overlap",
+            feedback="Count them: exactly the same number.",
+        ),
+        Option(
+            "It uses less memory, so more of it fits into the cache",
+            feedback="On the contrary: about nine times more for a 3×3 kernel.",
+        ),
+        Option(
+            "The same work runs in one highly tuned routine",
+            correct=True,
+            feedback="It pays with memory.",
+        ),
     ],
     objective="im2col",
 )
-Quiz([weights, columns], title="Weights and cost")
 
 # %% id="quiz-three" tags=["quiz", "hide-input"]
 backward = Question(
     "The gradient with respect to the input of a stride-1 convolution is",
     [
-        Option("a convolution of the input with the output's gradient", feedback="That is the gradient of the weights."),
-        Option("a convolution of the padded output gradient with the turned kernel", True, "Or: stamps that add up."),
-        Option("the output's gradient divided by the kernel", feedback="Nothing is inverted: gradients flow back through the same weights."),
+        Option(
+            "the input, convolved with the output's gradient",
+            feedback="That is the gradient of the weights.",
+        ),
+        Option(
+            "the output's gradient, padded and convolved with the turned kernel",
+            correct=True,
+            feedback="Or: stamps that add up.",
+        ),
+        Option(
+            "the output's gradient, divided by the kernel at each of the places",
+            feedback="Nothing is inverted: gradients flow back through the same weights.",
+        ),
     ],
     objective="backward",
 )
-flipped = Question(
-    "You paste an emboss kernel from a textbook into conv2d, and the light comes from the wrong side. Why?",
+
+# %% id="quiz-flip" tags=["quiz", "hide-input"]
+emboss = Question(
+    "You paste an emboss kernel from a textbook into conv2d, and the light comes from the wrong "
+    "side. Why?",
     [
-        Option("conv2d pads with zeros", feedback="That only affects the border."),
-        Option("conv2d computes cross-correlation, without the flip", True, "Turn the kernel by 180° first."),
-        Option("The kernel must be learned", feedback="Any numbers work; here they are used in another order than the book's."),
+        Option("conv2d pads the picture with zeros", feedback="That only affects the border."),
+        Option(
+            "conv2d does not flip the kernel",
+            correct=True,
+            feedback="It computes cross-correlation: turn the kernel by 180° first.",
+        ),
+        Option(
+            "The kernel must be learned before it is used",
+            feedback="Any numbers work; here they are used in another order than the book's.",
+        ),
     ],
     objective="filters",
 )
-Quiz([backward, flipped], title="Backward, and the flip")
+Quiz([sizes, by_hand, counted, faster, backward, emboss])
 
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/02_convolution.ipynb) has three tasks: your own `conv2d` with stride and
-# padding, `im2col` with dilation and groups that must run a real FCN, and the backward pass of a
-# strided convolution. Each comes with checks that say what is wrong.
+# The [assignment](assignments/02_convolution.ipynb) has three tasks: your own `conv2d` with stride
+# and padding, `im2col` with dilation and groups that must run a real FCN, and the backward pass of
+# a strided convolution. Each comes with checks that say what is wrong.
 
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - A convolution is a weighted sum over a local window, with the same weights at every place.
-#   That makes it small, and makes its answer move along with the picture.
+# - A convolution is a weighted sum over a local window, with the same weights at every place. That
+#   makes it small, and makes its answer move along with the picture.
 # - A kernel reaches through all input channels: $O \cdot (C/g) \cdot k^2$ weights.
 # - $n_\text{out} = \lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$.
-# - `im2col` turns it into one matrix product: the same work, about $k^2$ times the memory, much faster.
-# - Backward: the weights' gradient is a convolution of input with output gradient; the input's is
-#   stamping, which is a convolution with the turned kernel.
+# - `im2col` turns it into one matrix product: the same work, about $k^2$ times the memory, much
+#   faster.
+# - Backward: the weights' gradient is a convolution of the input with the output's gradient; the
+#   input's gradient is stamping, which is a convolution with the turned kernel.
 # - Learned first kernels become edges and colours. What lies outside the window stays unknown.
 #
-# **Next** in [lesson 03](03_backbones.ipynb) layers are stacked until the window covers whole objects.
+# **Next**, in [lesson 03](03_backbones.ipynb), layers are stacked until the window covers whole
+# objects.
 #
 # **References**
 #
@@ -698,6 +787,7 @@ Quiz([backward, flipped], title="Backward, and the flip")
 #   Computation* 1(4), 1989.
 # - A. Krizhevsky, I. Sutskever, G. Hinton. ImageNet classification with deep convolutional neural
 #   networks. *NIPS* 2012.
-# - V. Dumoulin, F. Visin. A guide to convolution arithmetic for deep learning. arXiv 1603.07285, 2016.
+# - V. Dumoulin, F. Visin. A guide to convolution arithmetic for deep learning. arXiv 1603.07285,
+#   2016.
 # - A. Howard et al. MobileNets: efficient convolutional neural networks for mobile vision
 #   applications. arXiv 1704.04861, 2017.

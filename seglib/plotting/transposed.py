@@ -80,6 +80,7 @@ def show_transposed_convolution(
     stride: int = 2,
     padding: int = 0,
     stamps: Sequence[tuple[int, int]] = ((0, 0), (0, 1)),
+    names: Sequence[str] = (),
     title: str = "A transposed convolution stamps its kernel",
     caption: str = "",
 ) -> Figure:
@@ -91,6 +92,7 @@ def show_transposed_convolution(
         stride: cells between neighbouring stamps of the kernel.
         padding: cells cropped from each border of the result.
         stamps: the input cells (row, column) whose stamps are framed.
+        names: titles of the three panels; "Input", "Kernel" and "Output" by default.
     """
     source = torch.as_tensor(to_numpy(values)).double()
     weights = torch.as_tensor(to_numpy(kernel)).double()
@@ -105,11 +107,12 @@ def show_transposed_convolution(
         widths=spans,
     )
     pale = 2 * float(result.abs().max())
-    draw_grid(grid[0, 0], source, "Input", cmap="Blues", limits=(0, pale))
+    left, middle, right = names or ("Input", "Kernel", f"Output, stride {stride}")
+    draw_grid(grid[0, 0], source, left, cmap="Blues", limits=(0, pale))
     draw_grid(
-        grid[0, 1], weights, "Kernel", cmap="Greys", limits=(0, 3 * float(weights.abs().max()))
+        grid[0, 1], weights, middle, cmap="Greys", limits=(0, 3 * float(weights.abs().max()))
     )
-    draw_grid(grid[0, 2], result, f"Output, stride {stride}", cmap="Blues", limits=(0, pale))
+    draw_grid(grid[0, 2], result, right, cmap="Blues", limits=(0, pale))
     for shade, (row, column) in zip((VERMILION, ORANGE, PURPLE), stamps, strict=False):
         mark_block(grid[0, 0], (row, column), (1, 1), shade)
         corner = (row * stride - padding, column * stride - padding)
