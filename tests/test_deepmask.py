@@ -1,4 +1,4 @@
-"""DeepMask: the published rules, the low rank, patches and windows, and the contract."""
+"""DeepMask: the published config, the low rank, patches and windows, and the contract."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import nn
 
 from seglib.cli.ceiling_lines import ceiling_lines
 from seglib.errors import SeglibError
+from seglib.metrics.ceilings import model_baseline, model_ceiling
 from seglib.metrics.evaluate import evaluate
-from seglib.metrics.window_proposals import mean_mask_baseline, perfect_proposals, window_ceiling
 from seglib.models import build_model
 from seglib.models.deepmask import DeepMask
-from seglib.models.deepmask.canonical import (
+from seglib.models.deepmask.config import DeepMaskConfig
+from seglib.models.deepmask.model import soft_margin
+from seglib.models.deepmask.network import SlidingLinear
+from seglib.models.deepmask.patches import far_from_objects, sample_patches, scale_bins
+from seglib.models.deepmask.windows import (
     canonical_labels,
     canonical_windows,
-    far_from_objects,
-    object_side,
-    scale_bins,
+    crop_windows,
+    octaves_above,
+    sliding_windows,
     window_labels,
 )
-from seglib.models.deepmask.config import DeepMaskConfig
-from seglib.models.deepmask.patches import sample_patches
-from seglib.models.deepmask.sliding_linear import SlidingLinear
-from seglib.models.deepmask.soft_margin import soft_margin
-from seglib.models.deepmask.windows import crop_windows, sliding_windows
 from seglib.ops.boxes import xywh_to_xyxy, xyxy_to_xywh
+from seglib.ops.images import normalise_pixels
 from seglib.ops.masks import mask_iou, masks_to_boxes
 from seglib.structures import Categories, Category, Target
 from seglib.training import overfit
@@ -78,7 +78,7 @@ def values(case: str, role: str, name: str) -> torch.Tensor:
 def test_scale_bins_are_the_released_codes() -> None:
     boxes = xywh_to_xyxy(values("scale_bins", "in", "boxes_xywh"))
     log2_scale, centers = scale_bins(boxes, 160)
-    assert object_side(160) == 92
+    assert octaves_above(torch.tensor(184.0), 160) == 1  # 92 px is canonical in 160
     torch.testing.assert_close(log2_scale, values("scale_bins", "out", "log2_scale"))
     torch.testing.assert_close(
         centers, values("scale_bins", "out", "scaled_center"), rtol=1e-5, atol=1e-4
@@ -97,8 +97,6 @@ def test_negatives_are_the_released_codes() -> None:
     candidates = values("negatives", "in", "candidates_x_y_log2scale")
     accepted = far_from_objects(candidates[:, :2], candidates[:, 2], boxes, 160, 16.0)
     assert accepted.tolist() == values("negatives", "out", "accepted").bool().tolist()
-    with pytest.raises(SeglibError, match=r"\[K, 2\] places"):
-        far_from_objects(candidates, candidates[:, 2], boxes, 160, 16.0)
 
 
 def test_labels_are_the_papers() -> None:
@@ -173,12 +171,12 @@ def test_every_object_between_the_extreme_scales_is_canonical_in_some_window() -
 
 def test_patches_are_seeded_and_obey_the_rules() -> None:
     image, target = scene()
-    rules = tiny().rules
-    patches = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
-    again = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    config = tiny().config
+    patches = sample_patches(image, target, config, 40, torch.Generator().manual_seed(3))
+    again = sample_patches(image, target, config, 40, torch.Generator().manual_seed(3))
     assert torch.equal(patches.images, again.images)
-    assert patches.images.shape[1:] == (3, rules.window, rules.window)
-    labels = window_labels(patches.windows, target.boxes, rules.patch, rules.shift)
+    assert patches.images.shape[1:] == (3, config.window, config.window)
+    labels = window_labels(patches.windows, target.boxes, config.patch, config.shift)
     positive = patches.labels > 0
     assert positive.sum() == 30  # three of four
     assert (~positive).sum() == 10
@@ -190,8 +188,8 @@ def test_patches_are_seeded_and_obey_the_rules() -> None:
 
 def test_a_positive_patch_shows_what_its_mask_says() -> None:
     image, target = scene()
-    rules = tiny(context=0).rules
-    patches = sample_patches(image, target[:1], rules, 10, torch.Generator().manual_seed(0))
+    config = tiny(context=0).config
+    patches = sample_patches(image, target[:1], config, 10, torch.Generator().manual_seed(0))
     for picture, mask, label in zip(patches.images, patches.masks, patches.labels, strict=True):
         if label > 0:  # mirrored or not, the disc is where the mask is
             assert (picture[0][mask > 0.99] > 0.85).all()
@@ -200,13 +198,13 @@ def test_a_positive_patch_shows_what_its_mask_says() -> None:
 
 def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() -> None:
     image, target = scene()
-    rules = tiny(min_area=1000.0).rules
+    config = tiny(min_area=1000.0).config
     generator = torch.Generator().manual_seed(0)
-    only_bar = sample_patches(image, target, rules, 20, generator)
-    labels = window_labels(only_bar.windows, target.boxes, rules.patch, rules.shift)
+    only_bar = sample_patches(image, target, config, 20, generator)
+    labels = window_labels(only_bar.windows, target.boxes, config.patch, config.shift)
     assert (labels[only_bar.labels > 0][:, 1] == 1).all()
     target.iscrowd[:] = True
-    none = sample_patches(image, target, rules, 20, generator)
+    none = sample_patches(image, target, config, 20, generator)
     assert none.labels.tolist() == [-1] * 5
 
 
@@ -224,13 +222,13 @@ def test_what_is_taught_does_not_depend_on_the_images_own_size() -> None:
         image_id=5,
     )
     double = image.repeat_interleave(2, 1).repeat_interleave(2, 2)
-    drawn = [
-        sample_patches(i, t, model.rules, 40, torch.Generator().manual_seed(3))
+    sampled = [
+        sample_patches(i, t, model.config, 40, torch.Generator().manual_seed(3))
         for i, t in ((image, target), (double, large))
     ]
-    torch.testing.assert_close(drawn[1].windows, 2 * drawn[0].windows)
-    assert torch.equal(drawn[1].labels, drawn[0].labels)
-    sides = (drawn[1].windows[:, 2] - drawn[1].windows[:, 0])[drawn[1].labels < 0]
+    torch.testing.assert_close(sampled[1].windows, 2 * sampled[0].windows)
+    assert torch.equal(sampled[1].labels, sampled[0].labels)
+    sides = (sampled[1].windows[:, 2] - sampled[1].windows[:, 0])[sampled[1].labels < 0]
     slid = torch.stack([w[0, 0, 2] - w[0, 0, 0] for w in model.windows(large.size)])
     assert slid.min() <= sides.min() <= sides.max() <= slid.max() * 1.01
 
@@ -245,8 +243,8 @@ def test_targets_of_other_images_are_refused() -> None:
 
 def test_the_released_negatives_can_be_chosen() -> None:
     image, target = scene()
-    rules = tiny(negatives="released").rules
-    patches = sample_patches(image, target, rules, 40, torch.Generator().manual_seed(3))
+    config = tiny(negatives="released").config
+    patches = sample_patches(image, target, config, 40, torch.Generator().manual_seed(3))
     assert (patches.labels < 0).any()
 
 
@@ -360,13 +358,13 @@ def test_losses_are_mean_over_patches_with_the_score_at_a_thirty_second() -> Non
     torch.manual_seed(4)
     losses = model.loss([image], [target])
     torch.manual_seed(4)
-    patches = model.draw([image], [target])
+    patches = model.sample([image], [target])
     maps = model.network((patches.images - mean()) / std())
     signs = patches.labels.float()
     score = F.softplus(-signs * maps.scores[:, 0, 0]).mean()
     torch.testing.assert_close(losses["score_loss"], score / 32)
     positive = patches.labels > 0
-    logits = model.masks(maps.codes[positive, :, 0, 0])
+    logits = model.network.decode(maps.codes[positive, :, 0, 0])
     fine = F.interpolate(logits[:, None], size=(56, 56), mode="bilinear")[:, 0]
     true = (patches.masks[positive] >= 0.5).float()
     each = F.binary_cross_entropy_with_logits(fine, true, reduction="none").mean((1, 2))
@@ -409,7 +407,7 @@ def test_the_mean_mask_is_the_mean_of_the_masks_learned_from() -> None:
         torch.manual_seed(step)
         model.loss([image], [target])
         torch.manual_seed(step)
-        patches = model.draw([image], [target])
+        patches = model.sample([image], [target])
         masks = patches.masks[patches.labels > 0]
         total += F.avg_pool2d(masks, 2).sum(0)
         seen += len(masks)
@@ -442,8 +440,8 @@ def test_the_network_sees_in_a_window_what_training_would_have_cut_there() -> No
     window = windows[2, 3]
     margin = model.config.context / model.config.patch * (window[2:] - window[:2])
     wide = torch.cat([window[:2] - margin, window[2:] + margin])
-    patch = model._normalised(crop_windows(image, wide[None], model.rules.window, 0.5))
-    side = model.rules.window
+    patch = normalise_pixels(crop_windows(image, wide[None], model.config.window, 0.5))
+    side = model.config.window
     torch.testing.assert_close(
         seen[:, :, 16 : 16 + side, 24 : 24 + side], patch, rtol=1e-4, atol=1e-4
     )
@@ -493,13 +491,15 @@ def test_a_tiny_scene_is_learned_by_heart() -> None:
 
 
 def test_a_perfect_network_finds_what_its_windows_hold() -> None:
-    _image, target = scene()
+    image, target = scene()
     model = tiny()  # scales 1/2 to 1: objects of 27 to 76 px
-    found = perfect_proposals(model, target)
+    found = model.perfect(image, target).proposals
+    assert found is not None
     assert found.masks is not None
     assert len(found) == 2
     assert (mask_iou(found.masks, target.masks).diagonal() > 0.85).all()
-    fewer = perfect_proposals(tiny(octaves=(0.0, 0.0)), target)
+    fewer = tiny(octaves=(0.0, 0.0)).perfect(image, target).proposals
+    assert fewer is not None
     assert len(fewer) == 1  # the bar, 48 px long, is 0.58 octaves too long for 32
 
 
@@ -508,10 +508,14 @@ def test_baseline_and_ceiling_bracket_a_toy_data_set() -> None:
     model = tiny(octaves=(-1.0, 1.0))
     y, x = torch.meshgrid(torch.linspace(-1, 1, 28), torch.linspace(-1, 1, 28), indexing="ij")
     model.mean_mask.copy_((y**2 + x**2 < 0.3).float())
-    low, high = mean_mask_baseline(model, dataset), window_ceiling(model, dataset)
+    baseline = model_baseline(model, dataset)
+    assert baseline is not None
+    low, high = baseline.figures, model_ceiling(model, dataset).figures
     assert set(low) == set(high)
     assert low["mask_AR@100"] < high["mask_AR@100"] <= 1
-    assert mean_mask_baseline(model, dataset) == low
+    again = model_baseline(model, dataset)
+    assert again is not None
+    assert again.figures == low
 
 
 def test_evaluation_is_printed_beside_baseline_and_ceiling() -> None:

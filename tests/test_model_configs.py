@@ -25,7 +25,7 @@ WRONG = [
     ("fcn", {"first_padding": -1}, "first_padding=-1: it must be 0 or more"),
     ("fcn", {"stages": ((16,), (0,), (8,), (8,), (8,))}, "stages=.*must be 1 or more"),
     ("deepmask", {"octave_step": 0.0}, "octave_step=0.0: it must be 0.01 or more"),
-    ("deepmask", {"octaves": (1.0, -1.0)}, "first low, then high"),
+    ("deepmask", {"octaves": (1.0, -1.0)}, "the lower comes first"),
     ("deepmask", {"context": -8}, "context=-8: it must be 0 or more"),
     ("deepmask", {"patches": 0}, "patches=0: it must be 1 or more"),
     ("deepmask", {"stem": "x"}, "no stem 'x'"),

@@ -7,7 +7,7 @@ import torch
 
 from seglib.models import build_model
 from seglib.models.deepmask import DeepMask
-from seglib.models.deepmask.canonical import canonical_windows
+from seglib.models.deepmask.windows import canonical_windows
 from seglib.structures import Categories, Category, Target
 from seglib.widgets import SlidingWindow
 from tests.explorers import plain

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from seglib.data import transforms as T
 from seglib.data.targets import semantic_from_masks
 from seglib.errors import SeglibError
+from seglib.ops.images import scaled_size
 from seglib.ops.masks import mask_area, masks_to_boxes
 from seglib.structures import IGNORE, Panoptic, Target
 
@@ -66,9 +67,9 @@ def same(a: tuple, b: tuple) -> bool:
 
 
 def test_scaled_size():
-    assert T.scaled_size((480, 640), 128) == (96, 128)
-    assert T.scaled_size((640, 480), 320) == (320, 240)
-    assert T.scaled_size((1, 1000), 10) == (1, 10)
+    assert scaled_size((480, 640), 0.2) == (96, 128)
+    assert scaled_size((640, 480), 0.5) == (320, 240)
+    assert scaled_size((1, 1000), 0.01) == (1, 10)
 
 
 def test_flip_by_hand():

@@ -181,7 +181,7 @@ def enlarged(masks):
 def look(patches):
     """Masks [K, 56, 56] and scores [K], both in 0…1."""
     answer = model.network(normalised(patches))
-    return enlarged(model.masks(answer.codes.flatten(1))).sigmoid(), answer.scores.flatten().sigmoid()
+    return enlarged(model.network.decode(answer.codes.flatten(1))).sigmoid(), answer.scores.flatten().sigmoid()
 
 
 # %% id="two-windows" alt="Two patches of the same picture, each with one of two touching objects in its middle: the network's mask in the first covers the first object, in the second the second object."
@@ -237,7 +237,7 @@ for window in ((0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49), (-28, -35, 84,
 # grids of three scales, and what each window is to *one* object.
 
 # %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them purple; half an octave away purple dots remain; two octaves away all are grey."
-from seglib.models.deepmask.canonical import window_labels
+from seglib.models.deepmask.windows import window_labels
 
 grids = model.windows(target.size)  # nine times [h, w, 4]
 box = target.boxes[first]
@@ -287,13 +287,13 @@ from dataclasses import replace
 
 from seglib.models.deepmask.patches import Patches, sample_patches
 
-half = replace(model.rules, positive_share=0.5)
+half = replace(config, positive_share=0.5)
 random = torch.Generator().manual_seed(0)
-drawn = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in samples[:8]])
-rows = [(drawn.labels > 0).nonzero()[:8, 0], (drawn.labels < 0).nonzero()[:8, 0]]
+sampled = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in samples[:8]])
+rows = [(sampled.labels > 0).nonzero()[:8, 0], (sampled.labels < 0).nonzero()[:8, 0]]
 rows = torch.cat(rows)
-titles = ["+1" if y > 0 else "−1" for y in drawn.labels[rows]]
-plotting.show_patches(middle(drawn.images[rows]), drawn.masks[rows], titles)
+titles = ["+1" if y > 0 else "−1" for y in sampled.labels[rows]]
+plotting.show_patches(middle(sampled.images[rows]), sampled.masks[rows], titles)
 
 # %% [markdown] id="misconception-negative"
 # **A negative window is not an empty one.** Many hold objects, or pieces: off the middle, far too
@@ -669,7 +669,7 @@ def propose(picture, count):
     windows = torch.cat([level.windows.flatten(0, 1) for level in levels])  # [K, 4]
     codes = torch.cat([level.codes.flatten(1).T for level in levels])  # [R, h, w] -> [h·w, R]
     best = scores.topk(count).indices
-    logits = model.masks(codes[best])[:, None]  # [N, 1, 28, 28]
+    logits = model.network.decode(codes[best])[:, None]  # [N, 1, 28, 28]
     soft = F.interpolate(logits, scale_factor=2, mode="bilinear")[:, 0].sigmoid()  # [N, 56, 56]
     masks = paste_masks(soft, windows[best], picture.shape[-2:], config.mask_threshold)
     return scores[best].sigmoid(), masks, soft, windows[best]
@@ -697,7 +697,7 @@ plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=tit
 # And yours equals `seglib`'s:
 
 # %% id="equality-windows" tags=["nbval-check-output"]
-from seglib.models.deepmask.canonical import canonical_windows
+from seglib.models.deepmask.windows import canonical_windows
 
 boxes = target.boxes
 mine = torch.tensor([canonical_window(b) for b in boxes.tolist()])
@@ -711,20 +711,20 @@ print("proposals:        ", bool(same) and torch.allclose(scores[kept], found.sc
 # The loss, too. The true masks have 56 × 56 cells, so here as well the logits are enlarged first.
 
 # %% id="equality-loss" tags=["nbval-check-output"]
-def own_loss(network, drawn):
-    """Both terms for drawn patches, by your joint_loss."""
-    answer = network.network(normalised(drawn.images))
-    logits = network.masks(answer.codes.flatten(1))[:, None]  # [P, 1, 28, 28]
-    fine = F.interpolate(logits, size=drawn.masks.shape[1:], mode="bilinear")[:, 0]  # [P, 56, 56]
-    return joint_loss(fine, answer.scores.flatten(), (drawn.masks >= 0.5).float(), drawn.labels)
+def own_loss(network, sampled):
+    """Both terms for sampled patches, by your joint_loss."""
+    answer = network.network(normalised(sampled.images))
+    logits = network.network.decode(answer.codes.flatten(1))[:, None]  # [P, 1, 28, 28]
+    fine = F.interpolate(logits, size=sampled.masks.shape[1:], mode="bilinear")[:, 0]  # [P, 56, 56]
+    return joint_loss(fine, answer.scores.flatten(), (sampled.masks >= 0.5).float(), sampled.labels)
 
 
 pictures, targets = [p for p, _ in few], [t for _, t in few]
 torch.manual_seed(1)
-drawn = model.draw(pictures, targets)
+sampled = model.sample(pictures, targets)
 torch.manual_seed(1)  # the same patches again
 with torch.no_grad():
-    mine, theirs = own_loss(model, drawn), model.loss(pictures, targets)
+    mine, theirs = own_loss(model, sampled), model.loss(pictures, targets)
 print({name: torch.allclose(a, b, atol=1e-5) for a, (name, b) in zip(mine, theirs.items(), strict=True)})
 
 # %% [markdown] id="learns"
@@ -737,7 +737,7 @@ from seglib.training import History, TrainConfig, train
 
 torch.manual_seed(0)
 learner = build_model("deepmask", dataset.categories, dropout=0.0, context=config.context)
-batch = learner.draw(pictures[:2], targets[:2])
+batch = learner.sample(pictures[:2], targets[:2])
 optimizer, losses = torch.optim.Adam(learner.parameters(), lr=3e-3), []
 for _ in range(60):
     loss = sum(own_loss(learner, batch))
@@ -753,7 +753,7 @@ plotting.training_curve(losses, title="Sixteen patches, over and over")
 def draw_masks(network, patches):
     """[K, 3, S, S] -> masks [K, 56, 56] in 0…1."""
     with network.evaluating():
-        return enlarged(network.masks(network.network(normalised(patches)).codes.flatten(1))).sigmoid()
+        return enlarged(network.network.decode(network.network(normalised(patches)).codes.flatten(1))).sigmoid()
 
 
 rows = (batch.labels > 0).nonzero()[:8, 0]
@@ -844,18 +844,18 @@ print(round(recall([0.82, 0.61, 0.3]), 3))
 # them the hand-made grouping from above.
 
 # %% id="measure"
+from seglib.metrics.ceilings import model_baseline, model_ceiling
 from seglib.metrics.proposal_recall import average_recall
-from seglib.metrics.window_proposals import mean_mask_baseline, window_ceiling
 
 count = min(10, held_out)
 by_hand = [grouped(picture) for picture, _ in samples[:count]]
 learned = [model.predict([picture])[0].proposals for picture, _ in samples[:count]]
 kinds = dataset.categories, "segm", dataset.area_ranges
 figures = {
-    "mean mask, random": mean_mask_baseline(model, dataset, count),
+    "mean mask, random": model_baseline(model, dataset, count).figures,
     "grouping by hand": average_recall(by_hand, [t for _, t in samples[:count]], *kinds),
     "DeepMask": average_recall(learned, [t for _, t in samples[:count]], *kinds),
-    "perfect network": window_ceiling(model, dataset, count),
+    "perfect network": model_ceiling(model, dataset, count).figures,
 }
 figures = {name: {k.removeprefix("mask_"): v for k, v in found.items()} for name, found in figures.items()}
 

@@ -75,10 +75,11 @@ def _window_lines(
     network: DeepMask, data: CocoFolder, limit: int | None, figures: dict[str, float]
 ) -> tuple[list[str], dict[str, Any]]:
     """The baseline and the ceiling of the model's windows, in words and as JSON values."""
-    from seglib.metrics.window_proposals import mean_mask_baseline, window_ceiling
+    from seglib.metrics.ceilings import model_baseline, model_ceiling
 
-    baseline = mean_mask_baseline(network, data, limit)
-    ceiling = window_ceiling(network, data, limit)
+    measured = model_baseline(network, data, limit)
+    baseline = {} if measured is None else measured.figures
+    ceiling = model_ceiling(network, data, limit).figures
     values: dict[str, dict[str, float]] = {}
     for name in ceiling:
         reached = share_of(figures.get(name, math.nan), ceiling[name])

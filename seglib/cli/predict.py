@@ -128,16 +128,10 @@ def _write_results(path: Path, results: list[dict[str, Any]]) -> None:
 
 
 def _read(file: Path, size: int | None) -> Tensor:
-    from torch.nn.functional import interpolate
-
     from seglib.data.images import read_image
+    from seglib.ops.images import resize_longer
 
-    image = read_image(file).float() / 255
-    if size is None:
-        return image
-    scale = size / max(image.shape[-2:])
-    shape = [max(1, round(side * scale)) for side in image.shape[-2:]]
-    return interpolate(image[None], size=shape, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    return resize_longer(read_image(file).float() / 255, size).clamp(0, 1)
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:

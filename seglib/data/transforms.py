@@ -16,17 +16,12 @@ from torch import Generator, Tensor
 
 from seglib.errors import SeglibError
 from seglib.ops.boxes import clip_boxes
+from seglib.ops.images import scaled_size
 from seglib.ops.masks import mask_area, masks_to_boxes
 from seglib.structures import IGNORE, Panoptic, Target
 
 Transform = Callable[[Tensor, Target, Generator], tuple[Tensor, Target]]
 FILL = 0.5  # grey, outside the image
-
-
-def scaled_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
-    """(H, W) with a longer side of `longer_side` px, the same aspect ratio and no side under 1."""
-    factor = longer_side / max(size)
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Target]:
@@ -42,7 +37,7 @@ def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Tar
     """
     if size < 1:
         raise SeglibError(f"images cannot be resized to a longer side of {size} px")
-    return _resize(image, target, scaled_size(target.size, size))
+    return _resize(image, target, scaled_size(target.size, size / max(target.size)))
 
 
 def horizontal_flip(image: Tensor, target: Target) -> tuple[Tensor, Target]:
@@ -150,7 +145,7 @@ class RandomScaleCrop:
         ratio = self.largest / self.smallest
         factor = self.smallest * ratio ** _uniform(generator)
         old = target.size
-        new = (max(1, round(old[0] * factor)), max(1, round(old[1] * factor)))
+        new = scaled_size(old, factor)
         image, target = _resize(image, target, new)
         top = round(_uniform(generator) * (new[0] - old[0]))
         left = round(_uniform(generator) * (new[1] - old[1]))

@@ -1,40 +1,103 @@
 """The score of a perfect network: what the form of an output loses before anything is learned.
 
-A network that answers on a grid of stride 8 cannot draw an outline finer than that, however
-well it is trained. The ceilings here put the truth itself through the form (down to the grid
-and back up) and score the result, so that a model's figure can be read beside what its form
-allows. State the data set, the number of images and the input size with every such figure.
+A network that answers on a grid of stride 8 cannot draw an outline finer than that, however well
+it is trained. Here the truth is put through a model's form, or through a form without a model, and
+scored, so that a model's figure can be read beside what its form allows. State the data set, the
+number of images and the input size with every such figure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from seglib.errors import SeglibError
-from seglib.metrics.coco_evaluator import CocoEvaluator
-from seglib.metrics.dataset import LabelledImages, first_samples, true_labels
-from seglib.metrics.mean_iou import SemanticEvaluator
+from seglib.metrics.dataset import LabelledImages, true_labels
+from seglib.metrics.evaluate import Predictor, score
+from seglib.metrics.report import Metrics
+from seglib.models.base import Segmenter
 from seglib.ops.output_forms import labels_at_stride, masks_at_stride, masks_in_rois
-from seglib.structures import Instances, Target
+from seglib.structures import BACKGROUND, IGNORE, Instances, Prediction, Target
 
 __all__ = [
     "labels_at_stride",
     "mask_ceiling",
     "masks_at_stride",
     "masks_in_rois",
+    "model_baseline",
+    "model_ceiling",
     "semantic_ceiling",
 ]
 
 # Rebuilds the true masks of an image, bool [N, H, W], as a perfect network of some form would
-# draw them: a model with its own form (rays, prototypes) passes its own function.
+# predict them.
 Rebuild = Callable[[Target], Tensor]
 
 
+def model_ceiling(model: Segmenter, dataset: LabelledImages, limit: int | None = None) -> Metrics:
+    """The figures that `evaluate` would give for a perfect network of the model's output form.
+
+    Args:
+        model: its form counts, not its weights; see `Segmenter.perfect`.
+        dataset: its size decides: the same form loses more on smaller images.
+        limit: only the first images.
+
+    Raises:
+        SeglibError: as `evaluate` does.
+    """
+
+    def predict(images: list[Tensor], targets: list[Target]) -> list[Prediction]:
+        known = [_in_model_labels(target, model, dataset) for target in targets]
+        return [model.perfect(image, target) for image, target in zip(images, known, strict=True)]
+
+    return score(Predictor(model.name, model.tasks, model.categories, predict), dataset, limit)
+
+
+def model_baseline(
+    model: Segmenter, dataset: LabelledImages, limit: int | None = None, seed: int = 0
+) -> Metrics | None:
+    """The figures of what the model's form predicts without looking; None if it has none.
+
+    Args:
+        model: see `Segmenter.baseline`.
+        dataset: as for `evaluate`.
+        limit: only the first images.
+        seed: image i gets a generator with seed + i.
+    """
+    if not model.output_form.baseline:
+        return None
+    seeds = count(seed)
+
+    def predict(images: list[Tensor], _: list[Target]) -> list[Prediction]:
+        return [model.baseline(image, Generator().manual_seed(next(seeds))) for image in images]
+
+    return score(Predictor(model.name, model.tasks, model.categories, predict), dataset, limit)
+
+
+def _in_model_labels(target: Target, model: Segmenter, dataset: LabelledImages) -> Target:
+    """The target with the model's labels; without objects that the model has no class for.
+
+    Pixels of such classes are ignored. Proposals have no classes and need no labels.
+    """
+    if model.categories == dataset.categories or set(model.tasks) == {"proposals"}:
+        return target
+    table = torch.full((IGNORE + 1,), IGNORE)
+    table[BACKGROUND] = BACKGROUND
+    for label, own in dataset.categories.shared_with(model.categories).items():
+        table[label] = own
+    labels, semantic = table.to(target.labels.device)[target.labels], target.semantic
+    if semantic is not None:
+        semantic = table.to(semantic.device)[semantic]
+    known: Target = replace(target, labels=labels, semantic=semantic)[labels != IGNORE]
+    return known
+
+
 def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = None) -> float:
-    """The mean IoU of a perfect network whose logits have one value for stride x stride pixels.
+    """The mean IoU of a perfect network whose logits have one value per stride x stride pixels.
 
     Args:
         dataset: its size decides: the same stride costs more on smaller images.
@@ -47,11 +110,16 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
     Raises:
         SeglibError: no image, a target without label map, or a stride below 1.
     """
-    evaluator = SemanticEvaluator(dataset.categories)
-    for _, target in first_samples(dataset, limit):
-        truth = true_labels(target, dataset.name)
-        evaluator.update(labels_at_stride(truth, stride), truth)
-    return evaluator.compute().mean_iou
+
+    def predict(_: list[Tensor], targets: list[Target]) -> list[Prediction]:
+        maps = [labels_at_stride(true_labels(t, dataset.name), stride) for t in targets]
+        return [
+            Prediction(target.size, dataset.categories, semantic=labels)
+            for target, labels in zip(targets, maps, strict=True)
+        ]
+
+    perfect = Predictor("perfect", ("semantic",), dataset.categories, predict)
+    return score(perfect, dataset, limit).figures["mean_iou"]
 
 
 def mask_ceiling(
@@ -74,22 +142,22 @@ def mask_ceiling(
         figure: one of the twelve COCO figures, such as "APs" for small objects.
 
     Returns:
-        in 0…1; -1 when there is no object.
+        in 0…1; nan when there is no object.
 
     Raises:
         SeglibError: no image, not exactly one form, or an unknown figure.
     """
     form = _form(stride, roi_size, rebuild)
-    evaluator = CocoEvaluator(dataset.categories, "segm", dataset.area_ranges)
-    for _, target in first_samples(dataset, limit):
-        objects = target[~target.iscrowd]
-        scores = torch.ones(len(objects))
-        found = Instances(objects.boxes, scores, objects.labels, form(objects))
-        evaluator.update(found, target)
-    stats = evaluator.compute().stats
-    if figure not in stats:
-        raise SeglibError(f"no figure is called {figure!r}: choose one of {', '.join(stats)}")
-    return stats[figure]
+
+    def predict(_: list[Tensor], targets: list[Target]) -> list[Prediction]:
+        return [_perfect_objects(target, form, dataset) for target in targets]
+
+    perfect = Predictor("perfect", ("instances",), dataset.categories, predict)
+    figures = score(perfect, dataset, limit).figures
+    masks = {k.removeprefix("mask_"): v for k, v in figures.items() if k.startswith("mask_")}
+    if figure not in masks:
+        raise SeglibError(f"no figure is called {figure!r}: choose one of {', '.join(masks)}")
+    return masks[figure]
 
 
 def _form(stride: int | None, roi_size: int | None, rebuild: Rebuild | None) -> Rebuild:
@@ -101,3 +169,9 @@ def _form(stride: int | None, roi_size: int | None, rebuild: Rebuild | None) -> 
         return lambda target: masks_in_rois(target.masks, roi_size)
     assert rebuild is not None
     return rebuild
+
+
+def _perfect_objects(target: Target, form: Rebuild, dataset: LabelledImages) -> Prediction:
+    objects: Target = target[~target.iscrowd]
+    found = Instances(objects.boxes, torch.ones(len(objects)), objects.labels, form(objects))
+    return Prediction(target.size, dataset.categories, instances=found)

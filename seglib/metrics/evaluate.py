@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
+
+from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.metrics.average_precision import UNDEFINED
 from seglib.metrics.dataset import LabelledImages, first_samples
 from seglib.metrics.report import Metrics
 from seglib.metrics.scorers import SCORERS, Scorer
-from seglib.models.base import Segmenter
+from seglib.models.base import Segmenter, Task
+from seglib.structures import Categories, Prediction, Target
 
 Progress = Callable[[int, int], None]
 
 _BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What is scored: a model, or something that has seen the truth, such as a perfect network.
+
+    Attributes:
+        name: for tables.
+        tasks: the fields of `Prediction` that are filled.
+        categories: what the predicted labels mean.
+        predict: from images and their targets to predictions.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    categories: Categories
+    predict: Callable[[list[Tensor], list[Target]], list[Prediction]]
 
 
 def evaluate(
@@ -45,34 +66,52 @@ def evaluate(
         SeglibError: a task without a scorer, no image, no class in common, or a target that
             lacks what the task needs.
     """
-    scorers = _scorers(model, dataset)
+    return score(
+        Predictor(
+            model.name, model.tasks, model.categories, lambda images, _: model.predict(images)
+        ),
+        dataset,
+        limit,
+        progress,
+    )
+
+
+def score(
+    predictor: Predictor,
+    dataset: LabelledImages,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Metrics:
+    """`evaluate` for anything that predicts."""
+    scorers = _scorers(predictor, dataset)
     samples = first_samples(dataset, limit)
     total = len(dataset) if limit is None else min(limit, len(dataset))
     done = 0
     while batch := list(islice(samples, _BATCH_SIZE)):
-        predictions = [p.to("cpu") for p in model.predict([image for image, _ in batch])]
-        for prediction, (_, target) in zip(predictions, batch, strict=True):
+        images, targets = [image for image, _ in batch], [target for _, target in batch]
+        predictions = [p.to("cpu") for p in predictor.predict(images, targets)]
+        for prediction, target in zip(predictions, targets, strict=True):
             for scorer in scorers:
                 scorer.update(prediction, target)
         done += len(batch)
         if progress is not None:
             progress(done, total)
-    return _gather(scorers, model, dataset, total)
+    return _gather(scorers, predictor, dataset, total)
 
 
-def _scorers(model: Segmenter, dataset: LabelledImages) -> list[Scorer]:
-    """One scorer per task of the model."""
-    for task in model.tasks:
+def _scorers(predictor: Predictor, dataset: LabelledImages) -> list[Scorer]:
+    """One scorer per task."""
+    for task in predictor.tasks:
         if task not in SCORERS:
             raise SeglibError(
-                f"{model.name}: the task {task!r} cannot be scored yet, only {', '.join(SCORERS)}: "
-                "add its scorer to SCORERS in seglib/metrics/scorers.py"
+                f"{predictor.name}: the task {task!r} cannot be scored yet, only "
+                f"{', '.join(SCORERS)}: add its scorer to SCORERS in seglib/metrics/scorers.py"
             )
-    return [SCORERS[task](model.categories, dataset) for task in model.tasks]
+    return [SCORERS[task](predictor.categories, dataset) for task in predictor.tasks]
 
 
 def _gather(
-    scorers: list[Scorer], model: Segmenter, dataset: LabelledImages, images: int
+    scorers: list[Scorer], predictor: Predictor, dataset: LabelledImages, images: int
 ) -> Metrics:
     """The figures of all tasks together."""
     figures: dict[str, float] = {}
@@ -82,7 +121,7 @@ def _gather(
         figures |= _with_nan(scorer.figures())
         per_class |= {name: _with_nan(values) for name, values in scorer.per_class().items()}
         notes += [note for note in scorer.notes() if note not in notes]
-    return Metrics(figures, per_class, notes, dataset.name, images, model.name)
+    return Metrics(figures, per_class, notes, dataset.name, images, predictor.name)
 
 
 def _with_nan(values: dict[str, float]) -> dict[str, float]:

@@ -104,9 +104,14 @@ class Segmenter(nn.Module, ABC):
         """
         raise NotImplementedError
 
-    def baseline(self, image: Tensor, generator: Generator) -> Prediction | None:
-        """What this form predicts without looking, from the CPU generator alone, if it can."""
-        return None
+    def baseline(self, image: Tensor, generator: Generator) -> Prediction:
+        """What this form predicts without looking, if `output_form.baseline` says that it can.
+
+        Args:
+            image: float [3, H, W] in 0…1, of which only the size counts.
+            generator: on the CPU.
+        """
+        raise NotImplementedError
 
     def parameter_groups(self, backbone_lr_scale: float | None = None) -> list[ParameterGroup]:
         """Trainable parameters, the backbone's apart if its learning rate is scaled.

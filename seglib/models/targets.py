@@ -55,19 +55,18 @@ def check_targets(
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
         if not isinstance(target, Target):
             raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")
-        _check_fields(target)
+        _check_target(target, classes)
         if target.masks.shape[-2:] != image.shape[-2:]:
             raise SeglibError(
                 f"target of image {target.image_id} has masks of size "
                 f"{list(target.masks.shape[-2:])} for an image of {list(image.shape[-2:])}: "
                 "resize both together"
             )
-        _check_labels(target, classes)
 
 
-def _check_fields(target: Target) -> None:
-    """Types and shapes of what losses read, so that nothing is misread or fails further in."""
-    count = len(target)
+def _check_target(target: Target, classes: int | None) -> None:
+    """Types, shapes and ranges of what losses read, so that nothing is misread further in."""
+    count, where = len(target), f"target of image {target.image_id} has"
     for name, (kind, shape) in {
         "boxes": ("float", [count, 4]),
         "labels": ("int64", [count]),
@@ -79,23 +78,17 @@ def _check_fields(target: Target) -> None:
         found = str(field.dtype).removeprefix("torch.")
         if not found.startswith(kind) or list(field.shape) != shape:
             raise SeglibError(
-                f"target of image {target.image_id} has {name} {found} {list(field.shape)}, its "
-                f"{count} labels ask for {kind} {shape}"
+                f"{where} {name} {found} {list(field.shape)}: for its {count} labels they must "
+                f"be {kind} {shape}"
             )
         if kind == "float" and not all_finite(field):
-            raise SeglibError(
-                f"target of image {target.image_id} has NaN or infinite {name}: leave such "
-                "objects out"
-            )
-
-
-def _check_labels(target: Target, classes: int | None) -> None:
-    known = "1 and more" if classes is None else f"1…{classes}"
+            raise SeglibError(f"{where} NaN or infinite {name}: leave such objects out")
     labels = target.labels
-    if len(target) and (labels.min() < 1 or (classes is not None and labels.max() > classes)):
+    if count and (labels.min() < 1 or (classes is not None and labels.max() > classes)):
+        known = "1 and more" if classes is None else f"1…{classes}"
         raise SeglibError(
-            f"target of image {target.image_id} has labels {sorted(set(labels.tolist()))}, the "
-            f"model knows {known}: build it with the dataset's categories"
+            f"{where} labels {sorted(set(labels.tolist()))}, the model knows {known}: build it "
+            "with the dataset's categories"
         )
 
 

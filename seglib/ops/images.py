@@ -16,10 +16,9 @@ def normalise_pixels(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-def longer_size(size: tuple[int, int], longer: int) -> tuple[int, int]:
-    """(H, W) after resizing an image of `size` so that its longer side is `longer`."""
-    scale = longer / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """(H, W) of an image of `size` after resizing it by `factor`, no side under 1 px."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def resize_longer(image: Tensor, longer: int | None) -> Tensor:
@@ -27,7 +26,7 @@ def resize_longer(image: Tensor, longer: int | None) -> Tensor:
     height, width = image.shape[-2:]
     if longer is None or max(height, width) == longer:
         return image
-    size = longer_size((height, width), longer)
+    size = scaled_size((height, width), longer / max(height, width))
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
 
 

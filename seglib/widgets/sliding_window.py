@@ -7,14 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 from seglib.models.deepmask import DeepMask
-from seglib.models.deepmask.canonical import window_labels
-from seglib.models.deepmask.patches import GREY
-from seglib.models.deepmask.windows import crop_windows
+from seglib.models.deepmask.patches import GREY, with_context
+from seglib.models.deepmask.windows import crop_windows, window_labels
+from seglib.ops.images import normalise_pixels
 from seglib.ops.mask_paste import paste_masks
 from seglib.ops.masks import mask_iou
-from seglib.ops.upsampling import interpolate
 from seglib.plotting.panels import Figure
 from seglib.plotting.windows import show_window
 from seglib.structures import Target
@@ -65,8 +63,7 @@ class SlidingWindow(Explorer):
 
     def compute(self) -> dict[str, Any]:
         """Crop the window and run the network on it, as in training."""
-        usual = self.model.config.image_size
-        zoom = 1.0 if usual is None else usual / max(self.image.shape[-2:])
+        zoom = self.model.config.base_scale((self.image.shape[-2], self.image.shape[-1]))
         half = self.model.config.patch / 2 / (zoom * 2 ** self.setting("octave"))
         x, y = self.setting("x"), self.setting("y")
         window = torch.tensor([[x - half, y - half, x + half, y + half]])
@@ -85,17 +82,13 @@ class SlidingWindow(Explorer):
         }
 
     def _look(self, window: Tensor) -> tuple[Tensor, float]:
-        """Mask probabilities [1, T, T] at the resolution of the loss, and the score of a window."""
-        model, rules = self.model, self.model.rules
-        margin = rules.context / rules.patch * (window[:, 2:] - window[:, :2])
-        wide = torch.cat([window[:, :2] - margin, window[:, 2:] + margin], dim=1)
-        seen = crop_windows(self.image, wide, rules.window, GREY)
-        mean, std = (torch.tensor(v)[:, None, None] for v in (PIXEL_MEAN, PIXEL_STD))
+        """The mask [1, T, T] in 0…1, at the loss's resolution, and the score in 0…1 of a window."""
+        model = self.model
+        wide = with_context(window, model.config)
+        seen = crop_windows(self.image, wide, model.config.window, GREY)  # [1, 3, S, S]
         with model.evaluating():
-            maps = model.network((seen - mean) / std)
-            logits = model.masks(maps.codes.flatten(1))[:, None]
-            fine = (model.config.mask_target, model.config.mask_target)
-            soft = interpolate(logits, fine, "bilinear")[:, 0].sigmoid()
+            maps = model.network(normalise_pixels(seen))
+            soft = model.mask_logits(maps.codes.flatten(1)).sigmoid()  # [1, T, T]
         return soft, float(maps.scores[0, 0, 0].sigmoid())
 
     def _label(self, window: Tensor) -> int:

@@ -73,7 +73,7 @@ assert got[5] == -1, f"centred, but more than an octave too large a window: -1, 
 two = label_windows(windows, torch.cat([boxes, boxes + 9]))
 assert two.shape == (6, 2) and two[:, 0].tolist() == got, "with two boxes the first column must stay as it was"
 ### BEGIN HIDDEN TESTS
-from seglib.models.deepmask.canonical import window_labels
+from seglib.models.deepmask.windows import window_labels
 
 for seed in range(6):
     generator = torch.Generator().manual_seed(seed)

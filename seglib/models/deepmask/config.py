@@ -8,44 +8,50 @@ from typing import Literal
 
 from seglib.errors import SeglibError
 from seglib.models.config import ModelConfig, check_range
-from seglib.models.deepmask.patches import NegativeRule
 from seglib.nn.resnet import STEM_STRIDES, Stem
 
 Variant = Literal["vgg", "resnet"]
 PocketVariant = Literal["narrow", "wide"]
+NegativeRule = Literal["paper", "released"]
 
 
 @dataclass(frozen=True)
 class DeepMaskConfig(ModelConfig):
-    """How a DeepMask is built, trained and slid. Lengths are in patch pixels.
+    """How a DeepMask is built, trained and slid. Lengths are in patch pixels, see windows.py.
 
     Attributes:
         variant: "vgg" (VGG-A, as in the paper) or "resnet" (as released).
         patch: side of the window.
-        context: more on every side that the backbone sees; a multiple of the stride.
+        context: added on every side for the backbone to see; a multiple of the stride.
         stride: of the backbone's map, and from one window to the next.
         shift: tolerance of the position, 16 of 224; the negatives' is twice that.
         mask_size: M, side of the predicted mask.
-        mask_target: side of the true mask in the loss, to which logits are upsampled.
+        mask_target: T, side of the true mask in the loss, to which logits are upsampled.
         rank: R of the mask layer.
         reduced: channels of the 1x1 convolution before it.
         score_widths: hidden layers of the score branch.
         dropout: in the score branch.
         score_weight: of the score's loss; the mask's is 1.
-        patches: drawn from every image in a training step.
+        patches: sampled per image and training step.
         positive_share: of the patches that shows an object.
-        negatives: whose rule, see `seglib.models.deepmask.canonical`.
-        min_area: px² of the image; smaller objects are not taught.
-        min_side: px; nor are objects with a narrower box.
-        octaves: first and last log2 of the factors by which the image is resized.
+        negatives: by the rule of the "paper" (`window_labels`) or of the "released" code
+            (`far_from_objects`).
+        min_area: px² of the image at its usual size; smaller objects are not taught.
+        min_side: px of the same; nor are objects with a narrower box.
+        octaves: first and last log2 of the factors by which the image is resized; 0 is its
+            usual size, `image_size` or else its own.
         octave_step: from one to the next.
-        proposals: N, at most so many an image.
+        proposals: N, at most so many per image.
         mask_threshold: probability from which a pixel belongs to the mask.
         vgg_stages: vgg: channels of the convolutions.
         blocks: resnet: residual blocks of the three stages.
         bottleneck: resnet: bottleneck blocks instead of basic ones.
         width: resnet: channels of the first stage.
         stem: resnet: "imagenet" has stride 4 before the first stage, "half" 2.
+
+    Raises:
+        SeglibError: a value that its field cannot have, or lengths that the stride does not
+            divide.
     """
 
     variant: Variant = "resnet"
@@ -77,19 +83,21 @@ class DeepMaskConfig(ModelConfig):
 
     @classmethod
     def pocket(cls, variant: PocketVariant = "narrow") -> DeepMaskConfig:
-        """About 1 M parameters; everything of the paper's divided by four, for 128 px images.
+        """About 1 M parameters; the paper's lengths divided by four, for images of 128 px.
 
         Windows of 56 px in steps of 8, objects of 32 px in them, 4 px of tolerance: half a step,
         so that every object is canonical in some window. Nine scales from 1/4 to 4 bring objects
         of 7 to 150 px to size. Masks have 28 x 28 cells. Three patches of four show an object: the
-        released code draws as many for the mask, all with objects, as for the score, half of them.
+        released code samples as many for the mask, all with objects, as for the score, half of
+        them with objects.
 
-        The backbone begins at stride 2, not 4: a coarser, wider one with a block less came to an
-        AR@100 of 0.51 instead of 0.54 in as much time (see data/checkpoints/README.md).
+        The backbone begins at stride 2, not 4: a coarser, wider one with a block less reached an
+        AR@100 of 0.51 instead of 0.54 in the same time (see data/checkpoints/README.md).
 
         In an image every window has neighbours; in a patch the backbone meets zeros beyond 8 px
-        ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide") costs
-        twice as much and is nearly what the image will show: good for the last part of training.
+        of context ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide")
+        costs twice as much and is close to what the image will show: good for the last part of
+        training.
 
         Raises:
             SeglibError: another variant.
@@ -140,17 +148,20 @@ class DeepMaskConfig(ModelConfig):
         )
 
     @property
+    def window(self) -> int:
+        """S, side of what is cut out of an image: the patch and its context."""
+        return self.patch + 2 * self.context
+
+    @property
     def backbone_stride(self) -> int:
         """Of a ResNet's third stage; half of it if that stage is dilated instead."""
         return 4 * STEM_STRIDES[self.stem]
 
-    def __post_init__(self) -> None:
-        """Refuse numbers that no network can have.
+    def base_scale(self, size: tuple[int, int]) -> float:
+        """The factor that brings an image of (H, W) to its usual size, octave 0."""
+        return 1.0 if self.image_size is None else self.image_size / max(size)
 
-        Raises:
-            SeglibError: a value that its field cannot have, or lengths that the stride does not
-                divide.
-        """
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 0, 1, "dropout", "positive_share", "mask_threshold")
         check_range(self, 1, inf, "mask_size", "mask_target", "rank", "reduced", "patches")
@@ -159,7 +170,7 @@ class DeepMaskConfig(ModelConfig):
         check_range(self, 0, inf, "context", "shift", "min_area", "min_side", "score_weight")
         check_range(self, 0.01, inf, "octave_step")
         if self.octaves[0] > self.octaves[1]:
-            raise SeglibError(f"DeepMaskConfig has octaves={self.octaves}: first low, then high")
+            raise SeglibError(f"DeepMaskConfig has octaves={self.octaves}: the lower comes first")
         strides = (
             (16,) if self.variant == "vgg" else (self.backbone_stride // 2, self.backbone_stride)
         )

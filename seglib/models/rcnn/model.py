@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from seglib.errors import SeglibError
-from seglib.models.base import PIXEL_MEAN, PIXEL_STD, Segmenter
+from seglib.models.base import Segmenter
 from seglib.models.rcnn.cost import StepCost
 from seglib.models.rcnn.fitting import (
     Examples,
@@ -42,6 +42,7 @@ from seglib.models.rcnn.grouping import propose_boxes
 from seglib.models.rcnn.warp import warp_regions
 from seglib.ops.box_coder import decode_deltas
 from seglib.ops.detections import select_detections
+from seglib.ops.images import PIXEL_MEAN, normalise_pixels
 from seglib.structures import Categories, Instances, Prediction, Target, check_images
 
 # An image [3, H, W] in 0…1 -> boxes [N, 4] inside it, the best first.
@@ -101,10 +102,8 @@ class RCNN:
         with self.cost.step("features"):
             self.backbone.eval()
             like = next(self.backbone.parameters(), crops)
-            mean = like.new_tensor(PIXEL_MEAN)[:, None, None]
-            std = like.new_tensor(PIXEL_STD)[:, None, None]
             maps = [
-                _last_map(self.backbone((batch.to(like) - mean) / std))
+                _last_map(self.backbone(normalise_pixels(batch.to(like))))
                 for batch in crops.split(batch_size)
             ]
             self.cost.forward_passes += len(crops)
