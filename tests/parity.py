@@ -12,7 +12,7 @@ from seglib.primitives import STYLES, Primitive
 
 
 def assert_same(actual: Tensor, expected: Tensor, tolerance: float = 1e-8) -> None:
-    """Same shape and dtype, values within `tolerance`, relative (absolute below 1)."""
+    """Same shape and dtype; values differ by at most `tolerance` + `tolerance` x |expected|."""
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
@@ -52,13 +52,13 @@ def _run(
 ) -> tuple[Tensor, list[Tensor]]:
     leaves = [tensor.detach().clone().requires_grad_() for tensor in inputs]
     output = body(*leaves, *args, **kwargs)
-    # A weighted sum, so that every output has a gradient of its own.
+    # A weighted sum, so that every output has its own gradient.
     weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).reshape(output.shape)
     gradients = torch.autograd.grad((output * weights).sum(), leaves)
     return output.detach(), list(gradients)
 
 
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Normal numbers; float64, for parity at 1e-8."""
+    """Normally distributed numbers; float64, for parity at 1e-8."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=dtype)

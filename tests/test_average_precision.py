@@ -1,4 +1,4 @@
-"""Average precision: by hand, invariants, and equal to pycocotools on synthetic and real truth."""
+"""Average precision: by hand, invariants, and equal to pycocotools on synthetic and real data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from seglib.metrics import (
     match_detections,
     precision_recall,
 )
-from seglib.structures import Categories, Instances, Target
+from seglib.structures import Categories, Instances
 from tests.coco_reference import (
     CATEGORIES,
     SMALL_RANGES,
@@ -42,7 +42,8 @@ from tests.coco_reference import (
     run_coco,
     to_coco,
 )
-from tests.helpers import GOLDEN
+from tests.helpers import GOLDEN, golden
+from tests.modelling import boxes_target
 
 STAT_NAMES = [f"AP{x}" for x in ("", 50, 75, "s", "m", "l")]
 STAT_NAMES += [f"AR{x}" for x in (1, 10, 100, "s", "m", "l")]
@@ -58,13 +59,15 @@ def evaluated(scenes: list[Scene], categories: Categories, *args, **kwargs) -> A
 def assert_equals_coco(ours: APResult, reference: COCOeval) -> None:
     """Every point of every curve, not only the summary."""
     theirs = reference.eval["precision"]  # [T, R, K, A, M]
-    np.testing.assert_allclose(ours.precision, theirs[..., -1].transpose(2, 3, 0, 1), atol=1e-9)
     np.testing.assert_allclose(
-        ours.recall, reference.eval["recall"].transpose(1, 2, 0, 3), atol=1e-9
+        ours.precision, theirs[..., -1].transpose(2, 3, 0, 1), rtol=0, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        ours.recall, reference.eval["recall"].transpose(1, 2, 0, 3), rtol=0, atol=1e-9
     )
     if len(reference.stats):
         assert list(ours.stats) == STAT_NAMES
-        np.testing.assert_allclose(list(ours.stats.values()), reference.stats, atol=1e-9)
+        np.testing.assert_allclose(list(ours.stats.values()), reference.stats, rtol=0, atol=1e-9)
 
 
 # ---- by hand ----
@@ -98,7 +101,7 @@ def test_a_detection_takes_the_best_free_object() -> None:
     overlaps = np.array([[0.6, 0.9], [0.0, 0.8], [0.7, 0.85]])
     nothing = np.zeros((1, 2), dtype=bool)
     matches = match_detections(overlaps, nothing, nothing[0], np.array([0.5, 0.75]))
-    # The second finds its only object taken; at .75 the third has nothing left either.
+    # The second detection's only object is taken; at .75 the third one's is, too.
     assert matches.tolist() == [[[1, -1, 0], [1, -1, -1]]]
 
 
@@ -107,35 +110,32 @@ def test_counting_objects_come_before_ignored_ones_and_crowds_are_never_used_up(
     crowd = np.array([False, True])
     matches = match_detections(overlaps, crowd[None], crowd, np.array([0.5]))
     assert matches.tolist() == [[[0, 1, 1]]]
-    # An ignored object that is no crowd is used up.
+    # An ignored object that is not a crowd is used up.
     matches = match_detections(overlaps, crowd[None], np.zeros(2, bool), np.array([0.5]))
     assert matches.tolist() == [[[0, 1, -1]]]
 
 
-def one_box(box: list[float], score: float | None = None, crowd: bool = False):
-    boxes, label = torch.tensor([box]), torch.tensor([1])
-    if score is not None:
-        return Instances(boxes, torch.tensor([score]), label)
-    masks = torch.zeros(1, 20, 20, dtype=torch.bool)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return Target(boxes, label, masks, torch.tensor([crowd]), area, (20, 20))
-
-
 def test_overlap_with_a_crowd_is_the_share_of_the_detection() -> None:
-    found = one_box([0, 0, 4, 4], score=1.0)
-    assert image_overlaps(found, one_box([2, 0, 12, 10]), "bbox").item() == 8 / (16 + 100 - 8)
-    assert image_overlaps(found, one_box([2, 0, 12, 10], crowd=True), "bbox").item() == 8 / 16
+    found = Instances(torch.tensor([[0.0, 0, 4, 4]]), torch.tensor([1.0]), torch.tensor([1]))
+    thing = boxes_target((20, 20), [[2, 0, 12, 10]], [1])
+    crowd = boxes_target((20, 20), [[2, 0, 12, 10]], [1], iscrowd=[True])
+    assert image_overlaps(found, thing, "bbox").item() == 8 / (16 + 100 - 8)
+    assert image_overlaps(found, crowd, "bbox").item() == 8 / 16
+
+
+@pytest.mark.parametrize("case", ["basic", "normalized"])
+def test_overlaps_with_crowds_golden(case: str) -> None:
+    arrays = golden("box_iou")[case]
+    detected, crowds = (torch.from_numpy(arrays["in"][name]) for name in ("boxes1", "boxes2"))
+    found = Instances(detected, torch.ones(len(detected)), torch.ones(len(detected)).long())
+    target = boxes_target((8, 8), [[0, 0, 1, 1]] * len(crowds), [1] * len(crowds))
+    target.boxes, target.iscrowd = crowds, torch.ones(len(crowds), dtype=torch.bool)
+    overlaps = image_overlaps(found, target, "bbox")
+    np.testing.assert_allclose(overlaps, arrays["out"]["iof"], rtol=0, atol=1e-5)
 
 
 def test_an_overlap_exactly_at_the_threshold_counts() -> None:
-    target = Target(
-        torch.tensor([[0.0, 0, 20, 1]]),
-        torch.tensor([1]),
-        torch.ones(1, 1, 20, dtype=torch.bool),
-        torch.tensor([False]),
-        torch.tensor([20.0]),
-        (1, 20),
-    )
+    target = boxes_target((1, 20), [[0, 0, 20, 1]], [1])
     mask = torch.ones(1, 1, 20, dtype=torch.bool)
     mask[..., 0] = False  # IoU 19/20
     found = Instances(torch.tensor([[1.0, 0, 20, 1]]), torch.tensor([1.0]), target.labels, mask)
@@ -195,10 +195,12 @@ def golden_scenes(case: str, iou_type: str) -> tuple[list[Scene], Categories]:
 
 @pytest.mark.parametrize("iou_type", ["segm", "bbox"])
 def test_golden(iou_type: str) -> None:
-    expected = json.loads((GOLDEN / "coco_eval/expected.json").read_text())["plain"][iou_type]
+    recorded = json.loads((GOLDEN / "coco_eval/expected.json").read_text())["plain"]
+    expected = recorded[iou_type]
     scenes, categories = golden_scenes("plain", iou_type)
     result = evaluated(scenes, categories, iou_type)
-    np.testing.assert_allclose(list(result.stats.values()), expected["stats"], atol=1e-9)
+    assert list(result.stats) == recorded["stat_names"]
+    np.testing.assert_allclose(list(result.stats.values()), expected["stats"], rtol=0, atol=1e-9)
     per_category = {str(c.coco_id): result.per_category[c.name] for c in categories}
     assert per_category == pytest.approx(expected["AP_per_category"], abs=1e-9)
     recall = average_recall(*zip(*scenes, strict=True), categories, iou_type)
@@ -214,11 +216,11 @@ def test_golden(iou_type: str) -> None:
 @pytest.mark.real_data
 @pytest.mark.parametrize("iou_type", ["segm", "bbox"])
 @pytest.mark.parametrize("split", ["val", "train"])
-def test_real_coco_truth_equals_pycocotools(split: str, iou_type: str) -> None:
-    """The truth comes through our own reader, in float32, the detections are random."""
+def test_real_coco_data_equals_pycocotools(split: str, iou_type: str) -> None:
+    """The true objects come from our own reader, in float32; the detections are random."""
     folder = os.environ.get("SEGLIB_REAL_COCO")
     if not folder:
-        pytest.skip("SEGLIB_REAL_COCO names no COCO folder")
+        pytest.skip("set SEGLIB_REAL_COCO to a COCO folder")
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(Path(folder) / f"annotations/instances_{split}2017.json"))
     results = random_results(coco, iou_type, np.random.default_rng(11))
@@ -235,8 +237,12 @@ def test_real_coco_truth_equals_pycocotools(split: str, iou_type: str) -> None:
     agnostic = average_recall(*zip(*scenes, strict=True), categories, iou_type)
     reference = run_coco(coco.dataset, results, iou_type, useCats=0, maxDets=[10, 100, 1000])
     recall = reference.eval["recall"][:, 0].mean(axis=0)  # [A, M]
-    np.testing.assert_allclose([agnostic[f"AR@{n}"] for n in (10, 100, 1000)], recall[0], atol=1e-9)
-    np.testing.assert_allclose([agnostic[f"AR{s}@1000"] for s in "sml"], recall[1:, -1], atol=1e-9)
+    np.testing.assert_allclose(
+        [agnostic[f"AR@{n}"] for n in (10, 100, 1000)], recall[0], rtol=0, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        [agnostic[f"AR{s}@1000"] for s in "sml"], recall[1:, -1], rtol=0, atol=1e-9
+    )
 
 
 # ---- edges ----
@@ -251,7 +257,7 @@ def test_no_images_and_no_objects_are_undefined() -> None:
     assert missed.stats["AP"] == 0.0
 
 
-def test_half_precision_and_plain_records_are_taken() -> None:
+def test_half_precision_is_accepted() -> None:
     prediction, target = random_scene(np.random.default_rng(1), 1)
     halves = Instances(
         prediction.boxes.half(), prediction.scores.half(), prediction.labels, prediction.masks

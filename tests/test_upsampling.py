@@ -18,7 +18,8 @@ BODIES = ["naive", "scratch", "native"]
 def test_kernel_golden(style: str, case: str) -> None:
     arrays = golden("fcn_bilinear_kernel")[case]
     kernel = getattr(ops.bilinear_kernel, style)(int(arrays["par"]["size"]))
-    assert_same(kernel, torch.from_numpy(arrays["out"]["kernel"]), 1e-6)
+    expected = torch.from_numpy(arrays["out"]["kernel"])
+    torch.testing.assert_close(kernel, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("style", BODIES)
@@ -27,7 +28,7 @@ def test_upsampling_golden(style: str) -> None:
     weight = ops.bilinear_upsample_kernel(3, int(arrays["par"]["stride"]))
     x = torch.from_numpy(arrays["in"]["x"])
     y = getattr(ops.conv_transpose2d, style)(x, weight, stride=2)
-    assert_same(y, torch.from_numpy(arrays["out"]["y"]), 1e-5)
+    torch.testing.assert_close(y, torch.from_numpy(arrays["out"]["y"]), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("style", BODIES)
