@@ -34,6 +34,7 @@ FORMER_MODULES = {
     "roi_heads rpn sliding window_network",
     "seglib.ops": "canonical graph_segmentation grouping levels linear_fits matching patches "
     "proposals rcnn_losses region_likeness region_warp soft_margin",
+    "seglib.plotting": "cascade fitting",
 }
 
 
