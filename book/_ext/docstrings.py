@@ -1,7 +1,6 @@
-"""Let autodoc read the library's docstrings, which are plain text for people, as they are.
+"""Let autodoc show the library's docstrings, which are plain text, as they are written.
 
-`word` becomes code, stars and bars stay what they are, and a sketch indented below a
-paragraph keeps its lines.
+`word` becomes code, asterisks and bars are kept, and an indented sketch keeps its lines.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ SECTION = re.compile(
 
 
 def escape(line: str) -> str:
-    """Escape what reStructuredText would read as markup, outside of code."""
+    """Escape what reStructuredText would treat as markup, except in code."""
     parts = CODE.split(line)
     for index in range(0, len(parts), 2):
         parts[index] = re.sub(r"([*|\\]|(?<=\w)_(?=\W|$)|`)", r"\\\1", parts[index])
@@ -26,7 +25,7 @@ def escape(line: str) -> str:
 
 
 def literal_blocks(lines: list[str]) -> list[str]:
-    """Mark each indented block of running text as literal, and escape everything else."""
+    """Mark each indented block outside sections as literal, and escape everything else."""
     out: list[str] = []
     section = block = False
     for line in lines:
@@ -46,11 +45,11 @@ def literal_blocks(lines: list[str]) -> list[str]:
 
 
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """autodoc's hook: rewrite a docstring's lines in place, before napoleon sees them."""
+    """autodoc's hook: rewrite the lines of a docstring in place, before napoleon reads them."""
     lines[:] = literal_blocks(lines)
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register with Sphinx, ahead of napoleon."""
+    """Register the hook with Sphinx, before napoleon's."""
     app.connect("autodoc-process-docstring", process, priority=100)
     return {"parallel_read_safe": True}

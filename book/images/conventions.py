@@ -1,4 +1,4 @@
-"""Draw the picture of the notation page: python book/images/conventions.py"""
+"""Draw the figure of the notation page: python book/images/conventions.py"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASK = [(1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (3, 2), (3, 3)]  # (row,
 
 
 def box_and_mask(axes: Axes) -> None:
-    """A grid of 5 x 6 pixels, eight of them an object, and the half-open box around them."""
+    """A grid of 5 x 6 pixels, an object of eight of them, and the half-open box around it."""
     for row in range(5):
         for column in range(6):
             inside = (row, column) in MASK
@@ -46,18 +46,18 @@ def box_and_mask(axes: Axes) -> None:
 
 
 def labels(axes: Axes) -> None:
-    """The numbers that a label map may hold."""
+    """The values of a label map."""
     rows = [
         ("0", "background", "white"),
         ("1 … C", "the categories, in order", "#BFDFF2"),
-        ("255", "ignored: not counted, not learned", "#DDDDDD"),
+        ("255", "ignored: not trained on, not counted", "#DDDDDD"),
     ]
     for index, (number, meaning, color) in enumerate(rows):
         axes.add_patch(Rectangle((0, index), 1.3, 0.8, facecolor=color, edgecolor=GREY))
         axes.text(0.65, index + 0.45, number, ha="center", va="center", fontsize=9)
         axes.text(1.5, index + 0.45, meaning, va="center", fontsize=9)
     axes.set(xlim=(-0.1, 6), ylim=(3.2, -0.6))
-    axes.set_title("Labels of a pixel", fontsize=10)
+    axes.set_title("Labels of pixels", fontsize=10)
     axes.axis("off")
 
 
@@ -75,12 +75,12 @@ def batch(axes: Axes) -> None:
             fontsize=9,
         )
     axes.set(xlim=(-0.2, 9.4), ylim=(4.3, -0.4), aspect="equal")
-    axes.set_title("A batch pads right and below", fontsize=10)
+    axes.set_title("A batch is padded right and below", fontsize=10)
     axes.axis("off")
 
 
 def main() -> None:
-    """Write conventions.svg beside this file, the same bytes on every run."""
+    """Write conventions.svg beside this file, with the same bytes on every run."""
     mpl.rcParams.update({"svg.hashsalt": "seglib", "svg.fonttype": "path"})
     figure, axes = plt.subplots(
         1, 3, figsize=(10.5, 3), width_ratios=(1.5, 1.1, 1.2), layout="constrained"
