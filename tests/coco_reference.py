@@ -1,4 +1,4 @@
-"""Random scenes, their COCO records, and pycocotools' verdict on them."""
+"""Random scenes, their COCO records, and what pycocotools measures on them."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def boxes_of(masks: np.ndarray) -> torch.Tensor:
 
 
 def random_scene(rng: np.random.Generator, image_id: int, size: int = 28) -> Scene:
-    """Some objects, some crowds; detections near objects, some elsewhere, many scores equal."""
-    drawn = [random_mask(rng, size) for _ in range(rng.integers(0, 6))]
-    masks = np.array(drawn, dtype=bool).reshape(-1, size, size)
+    """A few objects and crowds; detections near them and elsewhere, many with equal scores."""
+    objects = [random_mask(rng, size) for _ in range(rng.integers(0, 6))]
+    masks = np.array(objects, dtype=bool).reshape(-1, size, size)
     labels = rng.integers(1, 4, len(masks))
     crowd = rng.random(len(masks)) < 0.2
     found, found_labels = [random_mask(rng, size)], [1]
@@ -60,7 +60,7 @@ def random_scene(rng: np.random.Generator, image_id: int, size: int = 28) -> Sce
         torch.tensor(np.array(found_labels)[keep], dtype=torch.int64),
         torch.tensor(found_masks),
     )
-    # Annotated areas differ from the mask's, as in COCO's files.
+    # Annotated areas differ from those of the masks, as in COCO's files.
     area = masks.sum((1, 2)) * rng.uniform(0.8, 1.2, len(masks))
     target = Target(
         boxes_of(masks),
@@ -82,7 +82,7 @@ def run_coco(
         coco.dataset = truth
         coco.createIndex()
         if results:
-            detected = coco.loadRes(copy.deepcopy(results))  # it writes into them
+            detected = coco.loadRes(copy.deepcopy(results))  # it modifies them
         else:
             detected = COCO()
             detected.dataset = {**truth, "annotations": []}
@@ -143,7 +143,7 @@ def to_coco(scenes: list[Scene], categories: Categories, iou_type: str) -> tuple
 def read_coco(
     truth: dict, results: list[dict], masks: bool = True
 ) -> tuple[list[Scene], Categories]:
-    """COCO records as scenes in float64, masks by pycocotools: the reader has its own tests."""
+    """COCO records as scenes in float64. Masks are pycocotools': our reader has its own tests."""
     categories = Categories.from_coco(truth["categories"])
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
@@ -154,12 +154,14 @@ def read_coco(
         size = (coco.imgs[image_id]["height"], coco.imgs[image_id]["width"])
         objects = coco.imgToAnns[image_id]
         found = [r for r in results if r["image_id"] == image_id]
-        drawn = [coco.annToMask(a) for a in objects] if masks else []
+        true_masks = [coco.annToMask(a) for a in objects] if masks else []
         found_masks = [coco_mask.decode(r["segmentation"]) for r in found] if masks else []
         target = Target(
             corners([a["bbox"] for a in objects]),
             label_tensor(objects, categories),
-            stacked(drawn, size) if masks else torch.zeros(len(objects), *size, dtype=torch.bool),
+            stacked(true_masks, size)
+            if masks
+            else torch.zeros(len(objects), *size, dtype=torch.bool),
             torch.tensor([bool(a["iscrowd"]) for a in objects], dtype=torch.bool),
             torch.tensor([a["area"] for a in objects], dtype=torch.float64),
             size,
@@ -191,7 +193,7 @@ def stacked(masks: list[np.ndarray], size: tuple[int, int]) -> torch.Tensor:
 
 
 def random_results(coco: COCO, iou_type: str, rng: np.random.Generator) -> list[dict]:
-    """Detections near every object (moved, some relabelled) and some at random places."""
+    """Detections near every object (shifted, some relabelled) and some at random places."""
     results = []
     ids = coco.getCatIds()
     for image_id in coco.getImgIds():

@@ -1,4 +1,4 @@
-"""What every explorer must do: each of its controls changes the numbers and the picture."""
+"""A check for every explorer: each of its controls changes the numbers and the picture."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from seglib.widgets import Explorer
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """The values as things that can be compared."""
+    """The values, with tensors as lists, so that they can be compared."""
     return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
 
 
 def check_every_control(explorer: Explorer, moves: dict[str, Any]) -> None:
-    """Move one control after another and look at what follows.
+    """Move one control after another; values and picture must change each time.
 
     Args:
-        explorer: freshly built.
-        moves: control -> a value that it does not have; all of its controls.
+        explorer: newly built.
+        moves: every control by name → a value other than its present one.
     """
     assert set(moves) == set(explorer.controls)
     for name, value in moves.items():

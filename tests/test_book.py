@@ -1,4 +1,4 @@
-"""The site builds without warnings from committed outputs and reads without a network."""
+"""The site builds without warnings from committed outputs and works without a network."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _ = plt.plot([2, 1])
         ('<link rel="canonical" href="https://example.org/">', False),
     ],
 )
-def test_the_check_for_remote_parts_catches(page, remote):
+def test_the_check_finds_remote_parts(page, remote):
     assert bool(REMOTE.search(page)) == remote
 
 
@@ -88,7 +88,7 @@ def test_every_lesson_and_every_package_has_its_page(book):
 
 @pytest.fixture(scope="module")
 def small_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A site of one lesson with the book's own configuration, served to this machine only."""
+    """A site of one lesson with the book's own configuration, served on this machine only."""
     folder = tmp_path_factory.mktemp("site")
     source = folder / "90_everything.py"
     source.write_text(LESSON)
@@ -112,10 +112,10 @@ def small_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A file server that writes no log."""
+    """A file server that prints no log."""
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""The command line: it does what it says, fails with one line, and exits with the right code."""
+"""The command line does what it says, fails with one line, and exits with the right code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def trained(squares, tmp_path_factory) -> Path:
     return out
 
 
-def test_help_of_every_command_reads():
+def test_every_command_has_help():
     top = run("--help")
     assert top.exit_code == 0
     for command in ("train", "eval", "predict", "data", "lessons", "assignments"):

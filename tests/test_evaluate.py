@@ -20,7 +20,7 @@ from tests.toy_dataset import TOY_CATEGORIES, ToyDataset
 
 
 class Oracle(Segmenter):
-    """Knows the truth by heart, in its own categories; `spoil` makes it worse."""
+    """Predicts the truth, in its own categories; `spoil` makes the predictions worse."""
 
     name = "oracle"
     tasks = ("semantic", "instances", "proposals")
@@ -71,7 +71,7 @@ def test_an_oracle_scores_one_everywhere() -> None:
     metrics = evaluate(Oracle(dataset), dataset)
     undefined = {name for name, value in metrics.figures.items() if math.isnan(value)}
     assert undefined == set()
-    # One detection an image cannot find two objects of a class.
+    # One detection per image cannot find two objects of a class.
     limited = {"mask_AR1", "box_AR1"}
     assert {v for n, v in metrics.figures.items() if n not in limited} == {1.0}
     assert metrics.figures["mask_AR1"] == 0.5
@@ -79,7 +79,7 @@ def test_an_oracle_scores_one_everywhere() -> None:
     assert metrics.notes == []
     assert metrics.per_class["iou"] == {"background": 1, "disc": 1, "square": 1, "sea": 1}
     assert metrics.per_class["mask_AP"]["disc"] == 1.0
-    assert math.isnan(metrics.per_class["mask_AP"]["sea"])  # no object of it
+    assert math.isnan(metrics.per_class["mask_AP"]["sea"])  # it has no objects
     assert (metrics.model, metrics.dataset, metrics.images) == ("oracle", "toy", 3)
 
 
@@ -138,7 +138,7 @@ def test_only_shared_classes_are_scored_and_the_notes_name_them() -> None:
     dataset = ToyDataset(2)
     model = Oracle(dataset, categories_named("bear", "square", "dog"))
     metrics = evaluate(model, dataset)
-    # What the model cannot know is ignored where true.
+    # True pixels of classes that the model does not know are ignored.
     assert metrics.figures["mean_iou"] == 1.0
     assert set(metrics.per_class["iou"]) == {"background", "square"}
     assert metrics.per_class["box_AP"] == {"square": 1.0}
@@ -151,7 +151,7 @@ def test_only_shared_classes_are_scored_and_the_notes_name_them() -> None:
 
 def test_predictions_of_unshared_classes_become_background_or_are_dropped() -> None:
     def spoil(prediction: Prediction) -> None:
-        prediction.semantic[prediction.semantic == 2] = 1  # all squares are called bears
+        prediction.semantic[prediction.semantic == 2] = 1  # every square is labelled a bear
         prediction.instances.labels[:] = 1
 
     dataset = ToyDataset(2)
@@ -161,15 +161,15 @@ def test_predictions_of_unshared_classes_become_background_or_are_dropped() -> N
     assert metrics.figures["mask_AP"] == 0.0
 
 
-def test_what_the_data_set_has_to_say_is_passed_on() -> None:
+def test_notes_of_the_data_set_are_passed_on() -> None:
     dataset = ToyDataset(2)
-    dataset.notes = ["two images without annotation"]
+    dataset.notes = ["two images have no annotations"]
     metrics = evaluate(Oracle(dataset, categories_named("square")), dataset)
-    assert metrics.notes[0] == "two images without annotation"
+    assert metrics.notes[0] == "two images have no annotations"
     assert len(metrics.notes) == 2
 
 
-def test_names_like_markup_are_printed_as_they_are() -> None:
+def test_names_that_look_like_markup_are_printed_as_they_are() -> None:
     figures = {"mask_AP": {"[bold]cat": 1.0}}
     metrics = Metrics({"mask_AP": 1.0}, figures, notes=["[/x]"], dataset="coco:[a]", model="m")
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
@@ -189,7 +189,7 @@ def test_limit_batches_and_progress() -> None:
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
 
-def test_table_and_json_say_undefined_as_such() -> None:
+def test_table_and_json_mark_undefined_figures() -> None:
     dataset = ToyDataset(2)
     metrics = evaluate(Oracle(dataset, categories_named("square", "sea")), dataset)
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

@@ -9,7 +9,7 @@ from seglib.metrics.paired import paired_difference
 
 
 def test_three_pairs_by_hand() -> None:
-    # Differences 1, 2, 3: mean 2, standard error 1/sqrt(3), t of two degrees 4.3027.
+    # Differences 1, 2, 3: mean 2, standard error 1/sqrt(3), t with 2 degrees of freedom 4.3027.
     result = paired_difference([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     assert result.mean == pytest.approx(2.0)
     assert result.high - result.mean == pytest.approx(4.30265 / 3**0.5, rel=1e-4)

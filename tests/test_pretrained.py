@@ -56,7 +56,7 @@ def test_channels_last_weights_are_saved(tmp_path):
     assert all(torch.equal(v, again.state_dict()[n]) for n, v in model.state_dict().items())
 
 
-def test_half_halves_matrices_and_predicts_alike(tmp_path):
+def test_half_precision_halves_the_file_and_predicts_the_same(tmp_path):
     model = shaken().eval()
     path = pretrained.save(model, tmp_path / "half.safetensors", half=True)
     whole = pretrained.save(model, tmp_path / "whole.safetensors")
@@ -91,7 +91,7 @@ def test_run_folder_and_unknown_names(tmp_path):
         pretrained.load("zebra")
 
 
-def test_damaged_files_are_named(tmp_path):
+def test_damaged_files_are_refused_by_name(tmp_path):
     path = pretrained.save(tiny_fcn(), tmp_path / "m.safetensors")
     content = path.read_bytes()
     for damaged in (content[:-100], content[:40], b"", b"\0" * 64):
@@ -100,7 +100,7 @@ def test_damaged_files_are_named(tmp_path):
             pretrained.load(path)
 
 
-def test_foreign_and_mismatched_files_are_named(tmp_path):
+def test_foreign_and_mismatched_files_are_refused_by_name(tmp_path):
     path = pretrained.save(tiny_fcn(), tmp_path / "m.safetensors")
     with safe_open(path, framework="pt") as stored:
         header = json.loads(stored.metadata()[KEY])
@@ -200,7 +200,7 @@ def test_rehead_to_the_same_names_in_another_order_is_a_permutation():
 
 def test_class_axes_with_blocks_and_without_background():
     dot_to = [Category(1, 1, "dot")]
-    # Four box numbers a class, no background: dot's rows 8…11 become rows 0…3.
+    # Four box values per class, no background: dot's rows 8…11 become rows 0…3.
     source, target = _shared(CATEGORIES, Categories(dot_to), size=12, new_size=4)
     assert source.tolist() == [8, 9, 10, 11]
     assert target.tolist() == [0, 1, 2, 3]
@@ -227,7 +227,7 @@ def test_adopt_starts_a_finer_variant_from_a_coarser_one():
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
-def test_shipped_checkpoints_are_whole_and_known_by_hash(name):
+def test_shipped_checkpoints_are_complete_and_have_their_hash(name):
     file = pretrained.find(name)
     assert file_sha256(file) == SHIPPED[name]
     assert file.stat().st_size <= 6 * 2**20

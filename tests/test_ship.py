@@ -31,13 +31,13 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(finished, tmp_path) -> Path:
-    """A copy of the run, free to be damaged."""
+    """A copy of the run, to be damaged."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 @pytest.fixture
 def course(tmp_path) -> Path:
-    """The folder that holds checkpoints/ and results.jsonl."""
+    """The folder of checkpoints/ and results.jsonl."""
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
 
@@ -112,7 +112,7 @@ def _fail(*_: object) -> None:
     ("fault", "value", "message"),
     [("_scored", _fail, "image 100 is damaged"), ("LARGEST", 1000, "may have 0.001 MB at most")],
 )
-def test_shipping_again_keeps_the_good_files_until_all_is_right(
+def test_shipping_again_keeps_the_good_files_until_all_is_well(
     finished, course, monkeypatch, fault, value, message
 ):
     folder = course / "checkpoints"

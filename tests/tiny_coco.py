@@ -1,4 +1,4 @@
-"""A COCO folder of a few tiny files that holds every oddity the reader must know."""
+"""A COCO folder of a few tiny files with every oddity that the reader must handle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXIF_ORIENTATION = 0x0112
 
 @dataclass
 class TinyCoco:
-    """The folder and its JSON; tests change `content` and call `save` to plant a fault."""
+    """The folder and its JSON; to introduce a fault, tests change `content` and call `save`."""
 
     folder: Path
     split: str = "val2017"
@@ -48,7 +48,7 @@ class TinyCoco:
 
 
 def build_tiny_coco(folder: Path, split: str = "val2017") -> TinyCoco:
-    """Write five images with seven good annotations below `folder`."""
+    """Write five images with seven valid annotations to `folder`."""
     tiny = TinyCoco(folder, split)
     tiny.images.mkdir(parents=True)
     tiny.json_path.parent.mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ def build_tiny_coco(folder: Path, split: str = "val2017") -> TinyCoco:
 
 
 def ring() -> np.ndarray:
-    """bool [37, 53]: a ring, so a mask with a hole."""
+    """bool [37, 53]: a ring, that is, a mask with a hole."""
     mask = np.zeros((37, 53), dtype=bool)
     mask[5:25, 10:40] = True
     mask[10:20, 20:30] = False
@@ -73,7 +73,7 @@ def ring() -> np.ndarray:
 
 
 def crowd() -> np.ndarray:
-    """bool [37, 53]: two stripes that touch the first column and the last."""
+    """bool [37, 53]: two stripes, which touch the first and the last column."""
     mask = np.zeros((37, 53), dtype=bool)
     mask[30:34] = True
     mask[:3, :7] = True
@@ -81,7 +81,7 @@ def crowd() -> np.ndarray:
 
 
 def uncompressed(mask: np.ndarray) -> dict[str, Any]:
-    """COCO's uncompressed RLE, counted pixel by pixel."""
+    """COCO's uncompressed RLE, by counting pixel by pixel."""
     counts, current, run = [], False, 0
     for pixel in mask.T.reshape(-1).tolist():
         if pixel != current:
@@ -92,13 +92,13 @@ def uncompressed(mask: np.ndarray) -> dict[str, Any]:
 
 
 def compressed(mask: np.ndarray) -> dict[str, Any]:
-    """COCO's compressed RLE, by the reference implementation."""
+    """COCO's compressed RLE, by pycocotools."""
     rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": list(mask.shape), "counts": rle["counts"].decode()}
 
 
 def add_panoptic(tiny: TinyCoco) -> None:
-    """Write panoptic JSON and PNGs: left half sand, a dog, and one unlabelled column."""
+    """Write panoptic JSON and PNGs: the left half is sand, with a dog; below it lies a crowd."""
     maps = tiny.folder / f"panoptic_{tiny.split}"
     maps.mkdir()
     entries = []
@@ -130,20 +130,20 @@ def _name(image_id: int) -> str:
 
 
 def _write_images(folder: Path) -> dict[int, tuple[int, int]]:
-    """Write the photographs; returns the (H, W) that annotations mean."""
+    """Write the photographs; return the (H, W) that their annotations refer to."""
     noise = np.random.default_rng(0)
     colors = noise.integers(0, 256, (37, 53, 3), dtype=np.uint8)
     Image.fromarray(colors).save(folder / _name(ODD), quality=95)
     grey = np.full((20, 31), 100, dtype=np.uint8)
     Image.fromarray(grey, mode="L").save(folder / _name(GREY))
-    # Pure cyan ink: red is absorbed, green and blue are not.
+    # Pure cyan ink absorbs red, but not green or blue.
     cyan = Image.new("CMYK", (24, 16), (255, 0, 0, 0))
     cyan.save(folder / _name(CMYK), quality=95)
-    # Stored lying, 40 wide and 30 high; a viewer shows it upright, its left half at the top.
+    # Stored 40 wide and 30 high; a viewer turns it upright, with its left half at the top.
     lying = np.zeros((30, 40, 3), dtype=np.uint8)
     lying[:, :20] = 255
     exif = Image.Exif()
-    exif[EXIF_ORIENTATION] = 6  # turn by a quarter, clockwise
+    exif[EXIF_ORIENTATION] = 6  # a quarter turn clockwise
     Image.fromarray(lying).save(folder / _name(TURNED), exif=exif, quality=95)
     Image.fromarray(colors[:9, :50]).save(folder / _name(EMPTY))
     return {ODD: (37, 53), GREY: (20, 31), CMYK: (16, 24), TURNED: (40, 30), EMPTY: (9, 50)}
