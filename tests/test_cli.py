@@ -124,7 +124,7 @@ def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
         Image.new("RGB", (40, 40)).save(folder / name)
     both = run("predict", trained, folder, "--out", tmp_path / "out")
     assert both.exit_code == 0, both.output
-    assert "wrote 2 overlay(s)" in both.output
+    assert "wrote 2 overlays" in both.output
     twice = run("predict", trained, folder, folder / "a.png")
     assert "two images are called a" in twice.output
     missing = run("predict", trained, tmp_path / "none.jpg", "--out", tmp_path / "out")

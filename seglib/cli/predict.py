@@ -62,7 +62,8 @@ def predict(
     finally:  # one unreadable photograph must not cost the results of those before it
         if results:
             _write_results(out / RESULTS, results)
-    typer.echo(f"wrote {len(files)} overlay(s) and {RESULTS} to {out}")
+    plural = "" if len(files) == 1 else "s"
+    typer.echo(f"wrote {len(files)} overlay{plural} and {RESULTS} to {out}")
 
 
 def _files(paths: list[Path]) -> list[Path]:
