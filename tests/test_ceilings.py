@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from seglib.errors import SeglibError
 from seglib.metrics import mask_ceiling, semantic_ceiling
-from seglib.metrics.ceilings import labels_at_stride, masks_at_stride, masks_in_rois
+from seglib.metrics.ceilings import model_baseline, model_ceiling
+from seglib.models import build_model
 from seglib.ops.masks import mask_iou, masks_to_boxes
-from tests.toy_dataset import ToyDataset
+from seglib.ops.output_forms import labels_at_stride, masks_at_stride, masks_in_rois
+from seglib.structures import Categories
+from tests.toy_dataset import TOY_CATEGORIES, ToyDataset
 
 
 def disc(size: int, radius: float) -> torch.Tensor:
@@ -113,3 +118,34 @@ def test_refusals() -> None:
         semantic_ceiling(dataset, stride=0)
     with pytest.raises(SeglibError, match="no images"):
         semantic_ceiling(dataset, stride=4, limit=0)
+
+
+@pytest.mark.parametrize("variant", ["8s", "16s", "32s"])
+def test_a_perfect_fcn_is_the_truth_through_its_stride(variant: str) -> None:
+    dataset = ToyDataset(2)
+    model = build_model("fcn", dataset.categories, variant=variant)
+    figures = model_ceiling(model, dataset).figures
+    assert figures["mean_iou"] == semantic_ceiling(dataset, model.output_form.numbers["stride"])
+    image, target = dataset[0]
+    semantic = model.perfect(image, target).semantic
+    assert semantic is not None
+    assert torch.equal(semantic, labels_at_stride(target.semantic, int(variant[:-1])))
+
+
+def test_a_perfect_fcn_sees_images_as_small_as_the_network_does() -> None:
+    dataset = ToyDataset(2)
+    small, whole = (build_model("fcn", TOY_CATEGORIES, image_size=s) for s in (36, None))
+    at_half, at_full = (
+        model_ceiling(model, dataset).figures["mean_iou"] for model in (small, whole)
+    )
+    assert 0 < at_half < at_full
+
+
+def test_a_ceiling_counts_the_classes_that_model_and_data_set_share() -> None:
+    dataset = ToyDataset(2)
+    sea = replace(TOY_CATEGORIES.by_name("sea"), label=1)
+    model = build_model("fcn", Categories([sea]))
+    metrics = model_ceiling(model, dataset)
+    assert set(metrics.per_class["iou"]) == {"background", "sea"}
+    assert metrics.figures["mean_iou"] > 0.7
+    assert model_baseline(model, dataset) is None

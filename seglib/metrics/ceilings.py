@@ -26,8 +26,6 @@ from seglib.structures import BACKGROUND, IGNORE, Instances, Prediction, Target
 __all__ = [
     "labels_at_stride",
     "mask_ceiling",
-    "masks_at_stride",
-    "masks_in_rois",
     "model_baseline",
     "model_ceiling",
     "semantic_ceiling",

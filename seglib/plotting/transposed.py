@@ -109,9 +109,7 @@ def show_transposed_convolution(
     pale = 2 * float(result.abs().max())
     left, middle, right = names or ("Input", "Kernel", f"Output, stride {stride}")
     draw_grid(grid[0, 0], source, left, cmap="Blues", limits=(0, pale))
-    draw_grid(
-        grid[0, 1], weights, middle, cmap="Greys", limits=(0, 3 * float(weights.abs().max()))
-    )
+    draw_grid(grid[0, 1], weights, middle, cmap="Greys", limits=(0, 3 * float(weights.abs().max())))
     draw_grid(grid[0, 2], result, right, cmap="Blues", limits=(0, pale))
     for shade, (row, column) in zip((VERMILION, ORANGE, PURPLE), stamps, strict=False):
         mark_block(grid[0, 0], (row, column), (1, 1), shade)

@@ -23,7 +23,7 @@ The fourth variant, "dilated", is torchvision's FCN-ResNet-50: no skips; the bac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,7 +35,6 @@ from seglib.models.config import ModelConfig
 from seglib.models.fcn.config import VARIANTS, FCNConfig
 from seglib.models.fcn.networks import DilatedFCN, FCNOutput, SkipFCN
 from seglib.models.targets import semantic_labels
-from seglib.nn.layers import ConvTranspose2d
 from seglib.ops.losses import cross_entropy
 from seglib.ops.output_forms import one_hot_labels, shares_at_stride
 from seglib.ops.upsampling import interpolate
@@ -59,21 +58,17 @@ class FCN(Segmenter):
         build = DilatedFCN if config.variant == "dilated" else SkipFCN
         self.network: SkipFCN | DilatedFCN = build(config, len(categories) + 1)
 
-    @property
-    def output_stride(self) -> int:
-        """Image pixels from one score to the next on the finest score map."""
-        return 8 if self.config.variant == "dilated" else int(self.config.variant[:-1])
-
-    def raw(self, x: Tensor) -> Tensor:
-        """The network alone, for export: normalised [B, 3, H, W] -> logits [B, C+1, H, W]."""
-        return cast(Tensor, self.network(x).logits)
-
     def forward(self, images: Sequence[Tensor]) -> FCNOutput:
         """Raw outputs of one padded batch; see `FCNOutput`."""
         batch = self.prepare(images)
-        output: FCNOutput = self.network(batch.tensor)
+        output: FCNOutput = self.network(batch.tensor)  # logits [B, K, H, W]
         output.sizes = batch.sizes
         return output
+
+    def raw(self, x: Tensor) -> Tensor:
+        """The network alone, for export: normalised [B, 3, H, W] -> logits [B, K, H, W]."""
+        output: FCNOutput = self.network(x)
+        return output.logits
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Cross-entropy of every pixel that is neither ignored (255) nor padding.
@@ -90,18 +85,25 @@ class FCN(Segmenter):
         output = self(images)
         canvas = (output.logits.shape[-2], output.logits.shape[-1])
         labels = semantic_labels(images, targets, output.sizes, canvas, len(self.categories))
-        labels = labels.to(output.logits.device)
+        labels = labels.to(output.logits.device)  # [B, H, W]
         losses = {"semantic_loss": self._pixel_loss(output.logits, labels)}
         if output.auxiliary is not None:
             auxiliary = self._pixel_loss(output.auxiliary, labels)
             losses["auxiliary_loss"] = self.config.auxiliary_weight * auxiliary
         return losses
 
+    def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Summed over the valid pixels, and divided by their number if `reduction="mean"`."""
+        total = cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+        if self.config.reduction == "sum":  # as the released networks were trained
+            return total * world_size()  # the average over processes undoes it
+        return total / global_mean_count((labels != IGNORE).sum())
+
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """`Prediction.semantic` at each image's original size.
 
         Only images of equal size share a batch, so a prediction never depends on the padding
-        that its companions would have caused. Logits, not labels, are resized.
+        that other images would have caused. Logits, not labels, are resized.
         """
         predictions: dict[int, Prediction] = {}
         by_size: dict[torch.Size, list[int]] = {}
@@ -110,34 +112,41 @@ class FCN(Segmenter):
         with self.evaluating():
             for shape, indices in by_size.items():
                 size = (shape[-2], shape[-1])
-                logits = self.raw(self.prepare([images[i] for i in indices]).tensor)
+                batch = self.prepare([images[i] for i in indices])
+                logits = self.raw(batch.tensor)  # [b, K, h, w], the size that the network sees
                 if logits.shape[-2:] != size:
-                    logits = interpolate(logits, size, "bilinear")
-                for index, semantic in zip(indices, logits.argmax(dim=1), strict=True):
+                    logits = interpolate(logits, size, "bilinear")  # [b, K, H, W]
+                for index, semantic in zip(indices, logits.argmax(dim=1), strict=True):  # [H, W]
                     predictions[index] = Prediction(size, self.categories, semantic=semantic)
         return [predictions[index] for index in range(len(images))]
 
     @property
+    def output_stride(self) -> int:
+        """Image pixels from one score to the next on the finest score map."""
+        return self.network.output_stride
+
+    @property
     def output_form(self) -> OutputForm:
-        """Logits of one stride; the skips of an 8s make them finer."""
+        """Upsampled logits of one stride."""
         stride = self.output_stride
         return OutputForm(f"a perfect network with logits of stride {stride}", {"stride": stride})
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true label map, averaged over the cells of the logits and upsampled as they are."""
+        """The true label map, averaged over the cells of the logits and upsampled like them."""
         size = (image.shape[-2], image.shape[-1])
         truth = semantic_labels([image], [target], [size], size, len(self.categories))[0]  # [H, W]
-        present, one_hot = one_hot_labels(truth)  # [K], [K, H, W]
-        shares = shares_at_stride(self.resize(one_hot), self.output_stride)  # as the network sees
+        present, one_hot = one_hot_labels(truth)  # [L], [L, H, W]
+        seen = self.resize(one_hot)  # [L, h, w]
+        shares = shares_at_stride(seen, self.output_stride)  # [L, h, w]
         if shares.shape[-2:] != size:
-            shares = interpolate(shares[None], size, "bilinear")[0]  # [K, H, W]
+            shares = interpolate(shares[None], size, "bilinear")[0]  # [L, H, W]
         return Prediction(size, self.categories, semantic=present[shares.argmax(dim=0)])
 
     def load_coarser(self, other: FCN) -> None:
         """Start from a trained coarser network: a 16s from a 32s, an 8s from a 16s (section 4.2).
 
         Everything the two share is copied. The new skip's scores stay zero, so that at first
-        this network says what the coarser one does, but for upsampling in two steps.
+        this network predicts what the coarser one does, but for upsampling in two steps.
 
         Raises:
             SeglibError: `other` is not coarser, or its layers have other shapes.
@@ -149,13 +158,14 @@ class FCN(Segmenter):
                 f"an FCN-{mine} cannot start from an FCN-{theirs}: take a coarser one"
             )
         state = {k: v for k, v in other.state_dict().items() if ".upscore." not in k}
-        self._load_matching(state)
+        self._load_partial(state)
 
     def load_vgg(self, state: Mapping[str, Tensor]) -> None:
         """Start from an image classifier: torchvision's `vgg16` (or `vgg16_bn`) state dict.
 
         The backbone takes its convolutions. fc6 and fc7 take its fully connected layers, the
-        flattened rows read as kernels (see `convolutionalize`); fc8, its 1000 classes, goes.
+        flattened rows read as kernels (see `convolutionalize`); fc8, its 1000 classes, is left
+        out.
 
         Raises:
             SeglibError: shapes other than those of the paper preset.
@@ -164,27 +174,14 @@ class FCN(Segmenter):
             f"network.backbone.{k}": v for k, v in state.items() if k.startswith("features.")
         }
         for name, index in (("fc6", 0), ("fc7", 3)):
-            weight = state[f"classifier.{index}.weight"]
+            weight = state[f"classifier.{index}.weight"]  # [width, C * k * k]
             side = self.config.head_kernel if name == "fc6" else 1
             renamed[f"network.{name}.weight"] = weight.unflatten(1, (-1, side, side))
             renamed[f"network.{name}.bias"] = state[f"classifier.{index}.bias"]
-        self._load_matching(renamed)
+        self._load_partial(renamed)
 
-    def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """Score layers and upsampling, with the dimensions that run over background and classes."""
-        if isinstance(self.network, DilatedFCN):
-            heads = ("classifier.4", "aux_classifier.4")
-            return {f"network.{h}.{p}": (0,) for h in heads for p in ("weight", "bias")}
-        names: dict[str, tuple[int, ...]] = {}
-        for name, _ in self.network.named_parameters():
-            if name.startswith("score_"):
-                names[f"network.{name}"] = (0,)
-            elif name.startswith("upscore"):
-                layer = cast(ConvTranspose2d, self.network.get_submodule(name.split(".")[0]))
-                names[f"network.{name}"] = (0, 1) if layer.groups == 1 else (0,)
-        return names
-
-    def _load_matching(self, state: Mapping[str, Tensor]) -> None:
+    def _load_partial(self, state: Mapping[str, Tensor]) -> None:
+        """Load some of the tensors by name; all others stay as they are."""
         own = self.state_dict()
         for key, value in state.items():
             if key not in own or own[key].shape != value.shape:
@@ -195,9 +192,6 @@ class FCN(Segmenter):
                 )
         self.load_state_dict(state, strict=False)
 
-    def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy summed over the valid pixels, over their number if `reduction="mean"`."""
-        total = cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
-        if self.config.reduction == "sum":
-            return total * world_size()  # the average over processes undoes it
-        return total / global_mean_count((labels != IGNORE).sum())
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The network's score layers and upsampling; see `Segmenter.class_parameters`."""
+        return {f"network.{name}": dims for name, dims in self.network.class_parameters().items()}

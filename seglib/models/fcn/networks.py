@@ -1,4 +1,4 @@
-"""The networks of models/fcn/model.py: with skips on VGG (Long et al. 2015), dilated on ResNet."""
+"""FCN's networks: with skips on VGG (Long et al. 2015), and dilated on ResNet."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class SkipFCN(nn.Module):
     """FCN-32s, -16s and -8s. Layers bear the names of the published networks.
 
     Attributes:
+        output_stride: image pixels from one score to the next on the finest score map.
         grids: stride -> where the cells of that score map lie in the image.
     """
 
@@ -61,7 +62,7 @@ class SkipFCN(nn.Module):
         he_initialise(self)
 
         inner = config.learn_upsampling != "none"
-        stride = int(config.variant.removesuffix("s"))
+        stride = self.output_stride = int(config.variant.removesuffix("s"))
         self.score_fr = _score_layer(width, classes)
         self.score_pool4 = _score_layer(pool4, classes) if stride <= 16 else None
         self.upscore2 = bilinear_upsampling(classes, 2, learned=inner) if stride <= 16 else None
@@ -75,14 +76,14 @@ class SkipFCN(nn.Module):
 
     def forward(self, x: Tensor) -> FCNOutput:
         """[B, 3, H, W] normalised -> logits [B, K, H, W] and the scores of every stride."""
-        pool3, pool4, pool5 = self.backbone(x)
-        fc6 = self.dropout(F.relu(self.norm6(self.fc6(pool5))))
-        fc7 = self.dropout(F.relu(self.norm7(self.fc7(fc6))))
-        scores = {32: self.score_fr(fc7)}
+        pool3, pool4, pool5 = self.backbone(x)  # each [B, C, h, w], strides 8, 16, 32
+        fc6 = self.dropout(F.relu(self.norm6(self.fc6(pool5))))  # [B, width, h32, w32]
+        fc7 = self.dropout(F.relu(self.norm7(self.fc7(fc6))))  # [B, width, h32, w32]
+        scores = {32: self.score_fr(fc7)}  # [B, K, h32, w32]
         if self.score_pool4 is not None:
-            scores[16] = self.score_pool4(pool4 * self.pool4_scale)
+            scores[16] = self.score_pool4(pool4 * self.pool4_scale)  # [B, K, h16, w16]
         if self.score_pool3 is not None:
-            scores[8] = self.score_pool3(pool3 * self.pool3_scale)
+            scores[8] = self.score_pool3(pool3 * self.pool3_scale)  # [B, K, h8, w8]
         return FCNOutput(self.fuse(scores, (x.shape[-2], x.shape[-1])), scores)
 
     def fuse(self, scores: Mapping[int, Tensor], size: tuple[int, int]) -> Tensor:
@@ -100,13 +101,24 @@ class SkipFCN(nn.Module):
         with torch.autocast(fused.device.type, enabled=False):
             for stride, double in ((16, self.upscore2), (8, self.upscore_pool4)):
                 if double is not None:
-                    skip = at_least_float32(scores[stride])
+                    skip = at_least_float32(scores[stride])  # [B, K, h, w] of this stride
                     fused, grid = add_aligned(
                         double(fused), grid.transposed(4, 2), skip, self.grids[stride]
                     )
-            stride = self.upscore.stride[0]
-            logits = self.upscore(fused)
+            stride = self.output_stride
+            logits = self.upscore(fused)  # [B, K, (h + 1) stride, (w + 1) stride]
         return crop(logits, grid.transposed(2 * stride, stride).offset_to(Grid()), size)
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """Score layers along their outputs; upsampling along both sides if it can mix classes."""
+        names: dict[str, tuple[int, ...]] = {}
+        for name, _ in self.named_parameters():
+            if name.startswith("score_"):
+                names[name] = (0,)
+            elif name.startswith("upscore"):
+                layer = cast(ConvTranspose2d, self.get_submodule(name.split(".")[0]))
+                names[name] = (0, 1) if layer.groups == 1 else (0,)
+        return names
 
 
 def bilinear_upsampling(channels: int, factor: int, *, learned: bool) -> ConvTranspose2d:
@@ -116,9 +128,9 @@ def bilinear_upsampling(channels: int, factor: int, *, learned: bool) -> ConvTra
     (m+1) factor], half a kernel too much on every side, cropped later (section 3.3).
 
     Args:
-        channels: K; one score map a class.
+        channels: K; one score map per class.
         factor: how many times finer.
-        learned: may training change it? If so it can also mix classes; if not, the weights
+        learned: whether training changes it. If so, it can also mix classes; if not, the weights
             between different classes would stay zero, so they are left out (`groups=K`).
     """
     kernel = bilinear_upsample_kernel(channels, factor)  # [K, K, 2 factor, 2 factor], diagonal
@@ -134,6 +146,9 @@ class DilatedFCN(nn.Module):
     """torchvision's `fcn_resnet50`, by its state-dict names (backbone, classifier, aux_classifier).
 
     It loads `fcn_resnet50(aux_loss=True).state_dict()` strictly.
+
+    Attributes:
+        output_stride: image pixels from one score to the next.
     """
 
     def __init__(self, config: FCNConfig, classes: int) -> None:
@@ -146,18 +161,24 @@ class DilatedFCN(nn.Module):
             norm=config.norm,
         )
         *_, c4, c5 = self.backbone.channels
+        self.output_stride = self.backbone.strides[-1]
         self.classifier = _fcn_head(c5, classes, config)
         self.aux_classifier = _fcn_head(c4, classes, config)
 
     def forward(self, x: Tensor) -> FCNOutput:
         """[B, 3, H, W] normalised -> logits [B, K, H, W], auxiliary logits in training."""
         features = self.backbone(x)
-        score = at_least_float32(self.classifier(features.c5))
+        score = at_least_float32(self.classifier(features.c5))  # [B, K, H/8, W/8]
         auxiliary = None
         if self.training:
             auxiliary = _upsample(at_least_float32(self.aux_classifier(features.c4)), x)
-        scores = {self.backbone.strides[-1]: score}
+        scores = {self.output_stride: score}
         return FCNOutput(_upsample(score, x), scores, auxiliary=auxiliary)
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The last layers of both heads, along their outputs."""
+        heads = ("classifier.4", "aux_classifier.4")
+        return {f"{head}.{part}": (0,) for head in heads for part in ("weight", "bias")}
 
 
 def _score_layer(channels: int, classes: int) -> Conv2d:
