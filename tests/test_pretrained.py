@@ -142,6 +142,8 @@ def test_foreign_and_mismatched_files_are_refused_by_name(tmp_path):
         ("config", {"stages": []}, "does not describe a valid fcn"),
         ("config", {"head_width": "wide"}, "does not describe a valid fcn"),
         ("config", {"head_kernel": None}, "does not describe a valid fcn"),
+        ("config", {"stages": [[8] * 100_000] * 5}, "more layers than its .* weights"),
+        ("config", {"head_width": 10**9}, r"network\.fc6\.weight is .*needs \[1000000000, "),
         ("config", [1], "damaged header .*'config' is a list"),
         ("model", ["fcn"], "damaged header .*'model' is a list"),
         ("categories", None, "damaged header .*'categories' is a NoneType"),
@@ -159,6 +161,25 @@ def test_settings_that_no_model_can_have_are_refused(part, change, message, tmp_
         pretrained.load(path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(value, tmp_path):
+    path = pretrained.save(tiny_fcn(), tmp_path / "m.safetensors")
+    with safe_open(path, framework="pt") as stored:
+        metadata = stored.metadata()
+    tensors = load_file(path)
+    tensors["network.fc7.weight"][0, 0] = value
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(SeglibError, match=r"network\.fc7\.weight has NaN or infinite values"):
+        pretrained.load(path)
+
+
+def test_a_header_of_brackets_is_refused(tmp_path):
+    path = pretrained.save(tiny_fcn(), tmp_path / "m.safetensors")
+    save_file(load_file(path), path, metadata={KEY: "[" * 100_000})
+    with pytest.raises(SeglibError, match="damaged header"):
+        pretrained.load(path)
+
+
 def test_a_model_that_cannot_be_built_is_refused_by_file():
     class Brittle(FCN):
         def __init__(self, *_):
@@ -167,7 +188,7 @@ def test_a_model_that_cannot_be_built_is_refused_by_file():
     with pytest.raises(
         SeglibError, match=r"m\.pth does not describe a valid fcn: .*IndexError: list index"
     ):
-        build(Brittle, tiny_fcn().config.pocket, CATEGORIES, "m.pth")
+        build(Brittle, tiny_fcn().config.pocket, CATEGORIES, {}, "m.pth")
 
 
 def test_rehead_keeps_shared_classes_by_name():

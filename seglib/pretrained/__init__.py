@@ -8,7 +8,7 @@ from typing import Any
 
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
-from seglib.pretrained.files import Header, build, fill, read, save
+from seglib.pretrained.files import Header, build, read, save
 from seglib.pretrained.rehead import adopt, rehead
 from seglib.pretrained.shipped import shipped_file, shipped_names, shipped_record
 from seglib.structures import Categories
@@ -55,11 +55,13 @@ def _own(path: Path) -> Segmenter:
             f"{path} contains a model {described.model!r}, which seglib does not know"
         )
     kind = MODELS[described.model]
-    model = build(
-        kind, lambda: kind.config_class.from_dict(described.config), described.categories, path
+    return build(
+        kind,
+        lambda: kind.config_class.from_dict(described.config),
+        described.categories,
+        tensors,
+        path,
     )
-    fill(model, tensors, path)
-    return model
 
 
 def header(name_or_path: str | Path) -> Header:

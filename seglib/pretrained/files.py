@@ -7,7 +7,8 @@ version, and notes (the command, figures, …). Reading it runs no code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
+from torch.nn.modules.module import register_module_module_registration_hook
 
 import seglib
 from seglib.atomic import write_atomic
@@ -23,7 +25,7 @@ from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.models.config import ModelConfig
 from seglib.pretrained.renamed import with_present_names
-from seglib.structures import Categories, Category
+from seglib.structures import Categories, Category, all_finite
 
 FORMAT = 1
 KEY = "seglib"
@@ -132,7 +134,7 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
             version=header["version"],
             notes=header["notes"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise SeglibError(f"{path} has a damaged header ({error})") from error
     return described, with_present_names(described.model, tensors)
 
@@ -155,19 +157,43 @@ def build(
     kind: type[Segmenter],
     config: Callable[[], ModelConfig],
     categories: Categories,
+    tensors: Mapping[str, Tensor],
     source: Path | str,
+    origins: Mapping[str, str] | None = None,
 ) -> Segmenter:
-    """Build a model from the description in a file.
+    """Build the model that a file describes and give it the file's weights.
+
+    Names and shapes are compared with a model without memory, before the real one is built. Norms
+    count their batches in training alone: a counter that the file lacks starts at zero.
 
     Args:
         kind: the model's class.
         config: makes its configuration from the file's description.
         categories: what its labels mean.
-        source: the file, for error messages.
+        tensors: weights by their names in the model's state dict.
+        source: the file they come from, for error messages.
+        origins: their names in the file, where those differ.
 
     Raises:
-        SeglibError: the model has no such settings, or cannot be built with them.
+        SeglibError: the model has no such settings or cannot be built with them; names or shapes
+            that do not match, of which the message lists the first few; a weight that is not
+            finite.
     """
+    with torch.device("meta"), _as_small_as(tensors):
+        empty = _described(kind, config, categories, source).state_dict()
+    tensors = _with_counters(tensors, empty)
+    _check_weights(kind, empty, tensors, source, origins or {})
+    model = _described(kind, config, categories, source)
+    model.load_state_dict(dict(tensors))
+    return model
+
+
+def _described(
+    kind: type[Segmenter],
+    config: Callable[[], ModelConfig],
+    categories: Categories,
+    source: Path | str,
+) -> Segmenter:
     try:
         return kind(config(), categories)
     except SeglibError as error:
@@ -179,35 +205,58 @@ def build(
         ) from error
 
 
-def fill(
-    model: Segmenter,
-    tensors: Mapping[str, Tensor],
-    source: Path | str,
-    origins: Mapping[str, str] | None = None,
-) -> None:
-    """Copy weights into a model.
-
-    Args:
-        model: filled in place.
-        tensors: weights by their names in the model's state dict.
-        source: the file they come from, for error messages.
-        origins: their names in the file, where those differ.
+@contextmanager
+def _as_small_as(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """End the building of a model that has many more layers than the file has weights for.
 
     Raises:
-        SeglibError: names or shapes that do not match; the message lists the first few.
+        SeglibError: such a model; a description can ask for a million layers in one line.
     """
-    wanted = model.state_dict()
-    faults = [f"{name} is missing" for name in wanted if name not in tensors]
-    shown_as = {name: (origins or {}).get(name, name) for name in tensors}
-    faults += [f"{shown_as[n]} is not part of the model" for n in tensors if n not in wanted]
-    faults += [
-        f"{shown_as[name]} is {list(value.shape)}, the model needs {list(wanted[name].shape)}"
+    built, most = 0, 100 + 10 * len(tensors)
+
+    def count(*_: object) -> None:
+        nonlocal built
+        built += 1
+        if built > most:
+            raise SeglibError(f"it has more layers than its {len(tensors)} weights can be for")
+
+    hook = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _with_counters(tensors: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    counter = "num_batches_tracked"
+    kept = {
+        name: value
         for name, value in tensors.items()
-        if name in wanted and value.shape != wanted[name].shape
-    ]
+        if not name.endswith(counter) or name in names
+    }
+    return {name: torch.tensor(0) for name in names if name.endswith(counter)} | kept
+
+
+def _check_weights(
+    kind: type[Segmenter],
+    wanted: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
+    source: Path | str,
+    origins: Mapping[str, str],
+) -> None:
+    faults = [f"{name} is missing" for name in wanted if name not in tensors]
+    for name, value in tensors.items():
+        shown = origins.get(name, name)
+        if name not in wanted:
+            faults.append(f"{shown} is not part of the model")
+        elif value.shape != wanted[name].shape:
+            needed = list(wanted[name].shape)
+            faults.append(f"{shown} is {list(value.shape)}, the model needs {needed}")
+        elif value.is_floating_point() and not all_finite(value):
+            faults.append(f"{shown} has NaN or infinite values")
     if faults:
-        shown = "; ".join(faults[:FAULTS_SHOWN])
         rest = len(faults) - FAULTS_SHOWN
         more = f"; and {rest} more" if rest > 0 else ""
-        raise SeglibError(f"{source} does not fit {type(model).__name__}: {shown}{more}")
-    model.load_state_dict(dict(tensors))
+        raise SeglibError(
+            f"{source} does not fit {kind.__name__}: {'; '.join(faults[:FAULTS_SHOWN])}{more}"
+        )

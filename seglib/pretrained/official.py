@@ -10,7 +10,7 @@ Widths and depths are read off the shapes, and every weight must find its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from seglib.models.fcn.config import FCNConfig
 from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.pretrained import detectron2_names as detectron2
-from seglib.pretrained.files import build, fill
+from seglib.pretrained.files import build
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.pretrained.weight_files import read_weights
 from seglib.structures import Categories
@@ -261,16 +261,11 @@ def _filled(
     weights: _Weights,
 ) -> Segmenter:
     """The network as published, but for what was seen in the shapes, with its weights."""
-    model = build(kind, lambda: replace(config, **seen), categories, weights.path)
-    own = model.state_dict()
-    values = _with_counters(weights.values, own)
-    fill(model, values, weights.path, weights.origins)
-    return model
-
-
-def _with_counters(values: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
-    """Counters of batches mean nothing to a frozen norm and start at zero where a norm has them."""
-    counter = "num_batches_tracked"
-    kept = {name: value for name, value in values.items() if not name.endswith(counter)}
-    kept.update({name: torch.tensor(0) for name in own if name.endswith(counter)})
-    return kept
+    return build(
+        kind,
+        lambda: replace(config, **seen),
+        categories,
+        weights.values,
+        weights.path,
+        weights.origins,
+    )
