@@ -1,27 +1,16 @@
 """Images are chosen by what they contain; objects of one class that touch are found."""
 
-import torch
-
 from seglib.data import find_image, touching_pairs
 from seglib.structures import Target
+from tests.modelling import boxes_target
 from tests.toy_dataset import ToyDataset
 
 
 def squares(*corners: tuple[int, int], labels: list[int], crowd: tuple[int, ...] = ()) -> Target:
     """Squares of 2 x 2 pixels in an image of 10 x 10, by (row, column) of their first pixel."""
-    masks = torch.zeros(len(corners), 10, 10, dtype=torch.bool)
-    for mask, (row, column) in zip(masks, corners, strict=True):
-        mask[row : row + 2, column : column + 2] = True
-    count = len(corners)
-    iscrowd = torch.tensor([i in crowd for i in range(count)], dtype=torch.bool)
-    return Target(
-        torch.zeros(count, 4),
-        torch.tensor(labels),
-        masks,
-        iscrowd,
-        torch.full((count,), 4.0),
-        (10, 10),
-    )
+    boxes = [[column, row, column + 2, row + 2] for row, column in corners]
+    iscrowd = [number in crowd for number in range(len(corners))]
+    return boxes_target((10, 10), boxes, labels, iscrowd=iscrowd)
 
 
 def test_neighbours_of_one_class_touch_even_at_a_corner():

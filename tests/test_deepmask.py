@@ -33,6 +33,7 @@ from seglib.ops.masks import mask_iou, masks_to_boxes
 from seglib.structures import Categories, Category, Target
 from seglib.training import overfit
 from tests.helpers import golden
+from tests.modelling import masks_target
 from tests.toy_dataset import ToyDataset
 
 CATEGORIES = Categories([Category(1, 1, "ball"), Category(2, 2, "box")])
@@ -56,16 +57,7 @@ def scene() -> tuple[torch.Tensor, Target]:
     image = torch.full((3, 96, 80), 0.5)
     image[:, disc], image[:, bar] = 0.9, 0.1
     masks = torch.stack([disc, bar])
-    target = Target(
-        boxes=masks_to_boxes(masks),
-        labels=torch.tensor([1, 2]),
-        masks=masks,
-        iscrowd=torch.zeros(2, dtype=torch.bool),
-        area=masks.sum((1, 2)).float(),
-        size=(96, 80),
-        image_id=5,
-    )
-    return image, target
+    return image, masks_target(masks, [1, 2], image_id=5)
 
 
 # --- the rules -------------------------------------------------------------------------------
@@ -212,15 +204,7 @@ def test_what_is_taught_does_not_depend_on_the_images_own_size() -> None:
     """An image of twice its usual size: the windows are twice as large, the patches alike."""
     image, target = scene()
     model = tiny(image_size=96, min_area=800.0)  # the disc has 707 px², the bar more
-    large = Target(
-        boxes=target.boxes * 2,
-        labels=target.labels,
-        masks=target.masks.repeat_interleave(2, 1).repeat_interleave(2, 2),
-        iscrowd=target.iscrowd,
-        area=target.area * 4,
-        size=(192, 160),
-        image_id=5,
-    )
+    large = masks_target(target.masks.repeat_interleave(2, 1).repeat_interleave(2, 2), [1, 2])
     double = image.repeat_interleave(2, 1).repeat_interleave(2, 2)
     sampled = [
         sample_patches(i, t, model.config, 40, torch.Generator().manual_seed(3))

@@ -12,24 +12,14 @@ from seglib.models import build_model
 from seglib.models.base import Segmenter
 from seglib.models.targets import check_targets
 from seglib.structures import ImageBatch, Target, check_images
-from tests.modelling import some_categories
+from tests.modelling import boxes_target, some_categories
 
 NAN, INF = float("nan"), float("inf")
 IMAGE = torch.rand(3, 40, 48, generator=torch.Generator().manual_seed(0))
 
 
 def one_object() -> Target:
-    mask = torch.zeros(1, 40, 48, dtype=torch.bool)
-    mask[:, 4:20, 4:20] = True
-    return Target(
-        boxes=torch.tensor([[4.0, 4, 20, 20]]),
-        labels=torch.tensor([1]),
-        masks=mask,
-        iscrowd=torch.tensor([False]),
-        area=torch.tensor([256.0]),
-        size=(40, 48),
-        image_id=7,
-    )
+    return boxes_target((40, 48), [[4, 4, 20, 20]], [1], image_id=7)
 
 
 WRONG = {

@@ -8,9 +8,10 @@ import torch
 from seglib.models import build_model
 from seglib.models.deepmask import DeepMask
 from seglib.models.deepmask.windows import canonical_windows
-from seglib.structures import Categories, Category, Target
+from seglib.structures import Categories, Category
 from seglib.widgets import SlidingWindow
 from tests.explorers import plain
+from tests.modelling import boxes_target
 
 CATEGORIES = Categories([Category(1, 1, "square")])
 
@@ -23,11 +24,7 @@ def explorer() -> SlidingWindow:
     model.network.decoder.bias.data[:] = torch.linspace(-2, 2, 28 * 28)  # masks that move
     image = torch.rand(3, 128, 128) / 3
     image[:, 40:72, 32:64] += 0.6
-    mask = torch.zeros(1, 128, 128, dtype=torch.bool)
-    mask[0, 40:72, 32:64] = True
-    box = torch.tensor([[32.0, 40, 64, 72]])
-    one = torch.ones(1)
-    target = Target(box, one.long(), mask, torch.tensor([False]), 1024 * one, (128, 128))
+    target = boxes_target((128, 128), [[32, 40, 64, 72]], [1])
     return SlidingWindow(model.eval(), image, target)
 
 
