@@ -1,4 +1,4 @@
-"""Pocket COCO is repeatable, complete and true COCO format."""
+"""Pocket COCO is repeatable, complete and in correct COCO format."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ POCKET = ROOT / "data" / "pocket"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """A fresh split of 12 scenes of the validation set."""
+    """The first 12 scenes of the validation split, newly drawn, and their hash."""
     folder = tmp_path_factory.mktemp("pocket")
     digest = write_split(folder, "val", 12, seed=2, processes=1, progress=False)
     return folder, digest
 
 
-def test_the_categories_are_cocos():
+def test_the_categories_are_those_of_coco():
     known = categories()
     assert (len(known.things), len(known.stuff)) == (12, 4)
     assert known.by_name("person").coco_id == 1
@@ -60,13 +60,13 @@ def test_objects_do_not_overlap_and_are_visible():
         assert scene.image.dtype == np.uint8
 
 
-def test_several_processes_draw_what_one_draws(drawn, tmp_path):
+def test_several_processes_draw_the_same_as_one(drawn, tmp_path):
     _, digest = drawn
     assert write_split(tmp_path, "val", 12, seed=2, processes=2, progress=False) == digest
 
 
 def test_the_committed_split_begins_with_these_scenes(drawn):
-    """The generator still draws what is committed: same annotations, same masks, same pictures."""
+    """The code still draws what is committed: the same annotations, masks and pictures."""
     folder, _ = drawn
     fresh, kept = (
         json.loads((f / "annotations" / "instances_val.json").read_text()) for f in (folder, POCKET)
@@ -89,7 +89,7 @@ def test_the_committed_split_has_the_published_hash():
     assert published_hash("train") is not None
 
 
-def test_a_changed_mask_is_noticed(drawn):
+def test_a_changed_mask_changes_the_hash(drawn):
     folder, digest = drawn
     assert folder_hash(folder, "val") == digest
     path = sorted((folder / "panoptic_val").iterdir())[0]
@@ -116,12 +116,12 @@ def test_pycocotools_reads_it(capsys):
         else:
             text = isinstance(segmentation["counts"], str)
             kinds["compressed" if text else "uncompressed"] += 1
-    assert all(kinds.values()), f"every way COCO writes masks occurs: {kinds}"
+    assert all(kinds.values()), f"a way in which COCO writes masks does not occur: {kinds}"
     assert sum(a["iscrowd"] for a in coco.anns.values()) >= 10
 
 
 @pytest.mark.parametrize("touching", [[(1, 1), (2, 2)], [(1, 2), (2, 1)]])
-def test_pixels_that_touch_at_a_corner_are_outlined_one_by_one(touching):
+def test_pixels_that_touch_only_at_a_corner_are_outlined_separately(touching):
     mask = np.zeros((5, 6), bool)
     mask[tuple(np.transpose(touching))] = True
     rings = outlines(mask, [1, 1, 2, 2])
@@ -129,7 +129,7 @@ def test_pixels_that_touch_at_a_corner_are_outlined_one_by_one(touching):
     assert sorted(min(zip(r[1::2], r[::2], strict=True)) for r in rings) == touching
     mask[1:4, 1:4] = True
     mask[2, 2] = False
-    assert outlines(mask, [1, 1, 3, 3]) is None, "a hole"
+    assert outlines(mask, [1, 1, 3, 3]) is None, "a hole must not be outlined"
 
 
 def test_the_panoptic_map_agrees_with_the_instances():
@@ -143,7 +143,7 @@ def test_the_panoptic_map_agrees_with_the_instances():
             assert seen == ([255] if crowd else [int(label)])
 
 
-def test_a_half_drawn_split_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
+def test_an_incomplete_split_is_drawn_again(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path))
     folder = tmp_path / f"pocket-v{VERSION}"
     (folder / "annotations").mkdir(parents=True)
@@ -157,7 +157,7 @@ def test_a_half_drawn_split_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
     assert calls
 
 
-def test_another_drawing_than_the_published_one_is_refused(tmp_path, monkeypatch):
+def test_a_drawing_that_differs_from_the_published_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path))
 
     def draw_wrongly(folder, split, *_):
@@ -171,7 +171,7 @@ def test_another_drawing_than_the_published_one_is_refused(tmp_path, monkeypatch
     assert not list(tmp_path.rglob("instances_train.json"))
 
 
-def test_an_unknown_split_is_named():
+def test_an_unknown_split_is_refused():
     with pytest.raises(SeglibError, match="train, val"):
         ensure_pocket("test")
 

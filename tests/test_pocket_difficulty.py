@@ -1,4 +1,4 @@
-"""The difficulty floor of Pocket COCO, measured on the committed validation images."""
+"""Pocket COCO is difficult enough, measured on the committed validation images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def counted():
     return measure(POCKET, "val")
 
 
-def test_two_to_twelve_objects_an_image(counted):
+def test_two_to_twelve_objects_per_image(counted):
     assert counted.images == 300
     assert min(counted.per_image) >= 2
     assert max(counted.per_image) <= 12
-    assert len(set(counted.per_image)) == 11, "every number from 2 to 12 occurs"
+    assert len(set(counted.per_image)) == 11, "not every number from 2 to 12 occurs"
 
 
 def test_sizes_are_about_a_quarter_a_half_and_a_third(counted):
@@ -29,16 +29,16 @@ def test_sizes_are_about_a_quarter_a_half_and_a_third(counted):
         assert counted.sizes[name] == pytest.approx(wanted, abs=0.05)
 
 
-def test_nothing_annotated_is_too_small_to_see(counted):
-    assert counted.least_area >= 40
+def test_no_annotated_object_is_too_small_to_see(counted):
+    assert counted.smallest_area >= 40
 
 
-def test_objects_hide_touch_and_fall_apart(counted):
+def test_many_objects_are_occluded_touching_or_in_several_parts(counted):
     assert counted.occluded >= 1 / 3
     assert counted.touching >= 1 / 5
     assert counted.truncated >= 0.1
     assert counted.several_parts >= 0.1
-    assert counted.holed >= 0.1
+    assert counted.with_hole >= 0.1
 
 
 def test_every_class_is_common(counted):
@@ -46,12 +46,12 @@ def test_every_class_is_common(counted):
     assert min(counted.per_class.values()) >= 0.05 * counted.objects
 
 
-def test_color_says_nothing_of_objects():
+def test_color_alone_does_not_find_objects():
     assert cluster_average_precision(POCKET, "val", limit=60) <= 0.10
 
 
-def test_color_says_little_of_classes():
-    """Counted on two thirds of the images, judged on the others."""
+def test_color_alone_does_not_classify_pixels():
+    """Colours are counted in two thirds of the images and evaluated on the others."""
     dataset = load_dataset("pocket", split="val")
     first, last = dataset.image_ids[:200], dataset.image_ids[200:]
     score = color_classifier_mean_iou(dataset.select(first), dataset.select(last))

@@ -1,7 +1,7 @@
-"""Pocket COCO: the embedded dataset, drawn by procedure, in COCO's own format.
+"""Pocket COCO: the course's own data set of procedurally drawn scenes, in COCO's format.
 
-`draw_scene(seed, index)` draws one scene; `write_split` a COCO folder of them;
-`ensure_pocket("train")` gives the folder that the course trains on.
+`draw_scene(seed, index)` draws one scene, `write_split` writes a COCO folder of scenes, and
+`ensure_pocket("train")` returns the folder that the course trains on.
 """
 
 from seglib.data.pocket.cache import SPLITS, ensure_pocket, folder_hash, published_hash

@@ -19,10 +19,10 @@ _COLORS = {record["id"]: record["color"] for record in category_records()}
 
 @dataclass
 class Records:
-    """What the two JSON files say about one image.
+    """The records of one image in the two JSON files.
 
     Attributes:
-        instances: COCO annotation records, ids still to be given.
+        instances: COCO annotation records, still without ids.
         segments: panoptic `segments_info`.
         segment_map: int32 [H, W] segment ids, R + 256 G + 256² B in the PNG.
     """
@@ -55,7 +55,7 @@ def annotate(scene: Scene, image_id: int) -> Records:
 
 
 def _extent(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Its area and bounding box."""
+    """The area and bounding box of a mask."""
     return {"area": int(np.count_nonzero(mask)), "bbox": _bbox(mask)}
 
 
@@ -67,7 +67,7 @@ def _segment(
     category_id: int,
     iscrowd: bool,
 ) -> dict[str, Any]:
-    """One more segment's record; its id goes into the map."""
+    """The record of one more segment, whose id is written into the map."""
     red, green, blue = _COLORS[category_id]
     taken = {segment["id"] for segment in segments}
     step = 0
@@ -78,7 +78,7 @@ def _segment(
 
 
 def _shade(value: int, step: int) -> int:
-    """A neighbouring colour for another object of the class; stays in 0…255."""
+    """A similar colour for another object of the class, in 0…255."""
     moved = value + 12 * step
     return moved if moved < 256 else (value - 12 * step) % 256
 
@@ -102,7 +102,7 @@ def _instance(thing: SceneObject, extent: dict[str, Any], image_id: int) -> dict
 
 
 def _segmentation(mask: NDArray[np.bool_], bbox: list[int], iscrowd: bool) -> Any:
-    """Polygons where they decode to exactly this mask; else run lengths, as in COCO."""
+    """Polygons if they decode to exactly this mask, otherwise run lengths, as in COCO."""
     if iscrowd:
         return {"size": [SIZE, SIZE], "counts": run_lengths(mask)}
     polygons = outlines(mask, bbox)
@@ -115,7 +115,7 @@ def _segmentation(mask: NDArray[np.bool_], bbox: list[int], iscrowd: bool) -> An
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Uncompressed COCO RLE: lengths of runs down the columns, starting with zeros."""
+    """Uncompressed COCO RLE: lengths of runs down the columns, starting with background."""
     flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     ends = np.concatenate([[0], changes, [mask.size]])

@@ -1,4 +1,4 @@
-"""How far colour alone gets on Pocket COCO: the data set is only worth learning if not far."""
+"""How far colour alone gets on Pocket COCO: the data set is worth learning only if not far."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from seglib.data.coco import CocoFolder
 from seglib.data.pocket.statistics import load_image, read
 from seglib.structures import BACKGROUND, IGNORE
 
-LEAST_AREA = 40
+MIN_AREA = 40
 CLUSTERS = (6, 10, 16)
 LEVELS = 16
-"""Steps of each colour channel that the classifier tells apart."""
+"""Levels per colour channel that the classifier distinguishes."""
 
 
 def cluster_average_precision(folder: Path | str, split: str, limit: int | None = None) -> float:
-    """Mask AP of colour clusters' connected components, whatever their class, at the best k.
+    """Class-agnostic mask AP of the connected components of colour clusters, for the best k.
 
-    Every image's pixels are clustered (k-means in RGB); each connected piece of a cluster is
-    a proposal, large ones first. Classes are ignored, which favours the method.
+    The pixels of every image are clustered (k-means in RGB); each connected piece of a cluster is
+    a proposal, large ones first. Ignoring the classes favours the method.
 
     Args:
-        folder: of a Pocket COCO split.
-        split: its name.
-        limit: first images only.
+        folder: folder of a Pocket COCO split.
+        split: name of the split.
+        limit: use only the first `limit` images.
     """
     coco = read(Path(folder) / "annotations" / f"instances_{split}.json")
     image_ids = sorted(coco.imgs)[:limit]
@@ -63,7 +63,7 @@ def _average_precision(
 
 
 def color_segments(image: NDArray[np.uint8], clusters: int) -> list[NDArray[np.bool_]]:
-    """Connected pieces of equal colour cluster, at least 40 px each: bool [H, W] masks."""
+    """The connected pieces of the colour clusters with at least 40 px, bool [H, W] each."""
     pixels = image.reshape(-1, 3).astype(np.float64)
     _, assigned = kmeans2(pixels, clusters, minit="++", rng=0, missing="warn")
     cluster_map = assigned.reshape(image.shape[:2])
@@ -71,23 +71,23 @@ def color_segments(image: NDArray[np.uint8], clusters: int) -> list[NDArray[np.b
     for cluster in range(clusters):
         pieces, count = label(cluster_map == cluster)
         areas = np.bincount(pieces.ravel(), minlength=count + 1)
-        masks += [pieces == i for i in range(1, count + 1) if areas[i] >= LEAST_AREA]
+        masks += [pieces == i for i in range(1, count + 1) if areas[i] >= MIN_AREA]
     return masks
 
 
 def color_classifier_mean_iou(
     train: CocoFolder, test: CocoFolder, train_images: int = 400, test_images: int = 300
 ) -> float:
-    """Mean IoU of the best class for every colour, learned from a training split.
+    """Mean IoU of predicting the best class for every colour, learned from a training split.
 
-    Colours are counted in 16³ bins. Two rules are tried, the commonest class of a bin and the
-    class that the bin speaks for most strongly; the better one counts.
+    Colours are counted in 16³ bins. Two rules are tried, the most frequent class of a bin and the
+    class of which the bin makes up the largest share; the better one counts.
 
     Args:
-        train: data set to count in.
-        test: data set to judge on.
-        train_images: first so many of it.
-        test_images: first so many of it.
+        train: data set in which colours are counted.
+        test: data set on which the rules are evaluated.
+        train_images: use only the first images of `train`.
+        test_images: use only the first images of `test`.
     """
     classes = len(train.categories) + 1
     counts = np.zeros((LEVELS**3, classes))
@@ -106,7 +106,7 @@ def color_classifier_mean_iou(
 def _pixels(
     dataset: CocoFolder, limit: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(colour bins [P], labels [P]) of every image, without ignored pixels."""
+    """(colour bins [P], labels [P]) per image, without ignored pixels."""
     for index in range(min(limit, len(dataset))):
         image, target = dataset[index]
         assert target.semantic is not None  # Pocket COCO is annotated everywhere

@@ -1,4 +1,4 @@
-"""Where Pocket COCO lies: the committed validation split, the training split in the cache."""
+"""Where Pocket COCO is stored: the validation split is committed, others are cached."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SPLITS: dict[str, tuple[int, int]] = {"train": (4000, 1), "val": (300, 2)}
 
 
 def ensure_pocket(split: str, processes: int | None = None, progress: bool = True) -> Path:
-    """The folder that holds a split, drawn first if it has to be.
+    """The folder of a split, which is drawn first if necessary.
 
-    The validation split is the checkout's own data/pocket; elsewhere, and for training, it is
-    drawn once into the cache (under a minute) and checked against the published hash.
+    A checkout contains the validation split in data/pocket. Any other split is drawn once into the
+    cache, in under a minute, and compared with the published hash.
 
     Args:
         split: "train" or "val".
-        processes: how many to draw with; the number of CPUs if None.
-        progress: show a bar while drawing.
+        processes: number of processes that draw; the number of CPUs if None.
+        progress: show a progress bar.
 
     Returns:
-        A folder with annotations/instances_{split}.json, panoptic_{split}.json and the images
-        in {split}/ and panoptic_{split}/.
+        a folder with annotations/instances_{split}.json, annotations/panoptic_{split}.json and
+        the images in {split}/ and panoptic_{split}/.
 
     Raises:
-        SeglibError: no such split, or what was drawn has another hash than the published one.
+        SeglibError: an unknown split, or one whose hash differs from the published one.
     """
     if split not in SPLITS:
-        raise SeglibError(f"Pocket COCO has no split {split!r}: choose among {', '.join(SPLITS)}")
+        raise SeglibError(f"Pocket COCO has no split {split!r}: choose one of {', '.join(SPLITS)}")
     committed = _committed()
     if committed is not None and (committed / "annotations" / f"instances_{split}.json").is_file():
         return committed
@@ -50,14 +50,14 @@ def ensure_pocket(split: str, processes: int | None = None, progress: bool = Tru
     if expected is not None and digest != expected:
         (folder / "annotations" / f"instances_{split}.json").unlink()
         raise SeglibError(
-            f"Pocket COCO {split}: the masks drawn have SHA-256 {digest[:12]}…, published is "
-            f"{expected[:12]}…: this machine draws differently, please report it"
+            f"Pocket COCO {split}: the masks drawn here have the SHA-256 {digest[:12]}…, not the "
+            f"published {expected[:12]}…: this machine draws differently, please report it"
         )
     return folder
 
 
 def published_hash(split: str) -> str | None:
-    """The split's hash in the manifest; None where there is no manifest of this version."""
+    """The split's hash in the manifest, or None without a manifest of this version."""
     manifest = Path(__file__).with_name("manifest.json")
     if not manifest.is_file():
         return None
@@ -66,7 +66,7 @@ def published_hash(split: str) -> str | None:
 
 
 def folder_hash(folder: Path, split: str) -> str:
-    """The hash that `write_split` returned, computed again from the files of a split.
+    """The hash that `write_split` returned, recomputed from the files of a split.
 
     Raises:
         SeglibError: a file of the split is missing.
@@ -92,7 +92,7 @@ def _committed() -> Path | None:
 
 
 def _is_complete(folder: Path, split: str, count: int) -> bool:
-    """The instances JSON is put in place last; the image count guards against deletions."""
+    """Whether a split is there; its instances JSON is written last, its images are counted."""
     if not (folder / "annotations" / f"instances_{split}.json").is_file():
         return False
     return all(

@@ -1,7 +1,7 @@
-"""Random choices that come out the same on every machine and with every NumPy.
+"""Random choices that are the same on every machine and with every version of NumPy.
 
-NumPy promises that a bit generator's raw stream never changes, but not what its
-`Generator` makes of it. So only the raw stream is used here.
+NumPy guarantees that the raw stream of a bit generator never changes, but not what `Generator`
+makes of it. So only the raw stream is used here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _BLOCK = 2048
 
 
 class Chance:
-    """A stream of random choices named by (version, seed, index)."""
+    """A stream of random choices identified by (version, seed, index)."""
 
     def __init__(self, version: int, seed: int, index: int) -> None:
-        """Equal arguments give equal streams; different ones, independent streams."""
+        """Equal arguments give equal streams, different arguments independent ones."""
         key = np.array([(version << 48) ^ seed, index], dtype=np.uint64)
         self._bits = np.random.Philox(key=key)
         self._buffer: list[float] = []
@@ -38,15 +38,15 @@ class Chance:
         return low + (high - low) * self.unit()
 
     def near(self, center: float, reach: float) -> float:
-        """Triangular around `center`, at most `reach` away."""
+        """Triangularly distributed around `center`, at most `reach` away."""
         return center + reach * (self.unit() - self.unit())
 
     def log_between(self, low: float, high: float) -> float:
-        """Uniform in the logarithm."""
+        """Log-uniform in [low, high)."""
         return low * math.exp(self.unit() * math.log(high / low))
 
     def integer(self, low: int, high: int) -> int:
-        """Uniform among low, …, high, both included."""
+        """Uniform among low, …, high, both inclusive."""
         return low + int(self.unit() * (high - low + 1))
 
     def happens(self, probability: float) -> bool:
@@ -58,7 +58,7 @@ class Chance:
         return 1.0 if self.unit() < 0.5 else -1.0
 
     def pick(self, items: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        """One of `items`, with these relative weights."""
+        """One of `items`, with these relative weights (equal if None)."""
         if weights is None:
             return items[int(self.unit() * len(items))]
         threshold = self.unit() * sum(weights)

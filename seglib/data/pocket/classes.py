@@ -1,4 +1,4 @@
-"""What Pocket COCO contains: its version, its size, its categories and its area ranges."""
+"""The constants of Pocket COCO: its version, image size, categories and area ranges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from seglib.structures import Categories
 
 VERSION = 1
-"""Part of every seed. Any change of a single mask pixel needs a new number."""
+"""Part of every seed. A change to a single mask pixel requires a new number."""
 
 SIZE = 128
 """Height and width of every image, in pixels."""
@@ -19,9 +19,9 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
     "medium": (256.0, 1600.0),
     "large": (1600.0, 1e10),
 }
-"""Pocket's own size bins in px²: below 16², 16² to 40², above. COCO's are 32² and 96²."""
+"""Pocket's own size ranges in px², with bounds at 16² and 40². COCO's are at 32² and 96²."""
 
-# id, name, supercategory, colour; ids and names are COCO's (panoptic list for the stuff).
+# id, name, supercategory, colour; ids and names are COCO's (those of its panoptic task for stuff).
 _THINGS = (
     (1, "person", "person", (220, 20, 60)),
     (3, "car", "vehicle", (0, 60, 200)),
@@ -47,7 +47,7 @@ ROAD, SEA, SKY, GRASS = (record[0] for record in _STUFF)
 
 
 def category_records() -> list[dict[str, Any]]:
-    """COCO `categories` records with `supercategory`, `isthing` and `color`, by rising id."""
+    """COCO `categories` records with `supercategory`, `isthing` and `color`, in order of id."""
     return [
         {
             "id": coco_id,
@@ -62,7 +62,7 @@ def category_records() -> list[dict[str, Any]]:
 
 
 def categories() -> Categories:
-    """The 12 things and 4 stuff classes, labelled 1…16 by rising COCO id."""
-    from seglib.structures import Categories  # loads torch, which drawing does not need
+    """The 12 things and 4 stuff classes, labelled 1…16 in order of COCO id."""
+    from seglib.structures import Categories  # here, because drawing does not need torch
 
     return Categories.from_coco(category_records())

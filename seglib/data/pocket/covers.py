@@ -1,4 +1,4 @@
-"""What the parts of objects and their shadows cover: all of a scene in one pass."""
+"""The pixels that the parts of objects and their shadows cover, for a whole scene in one pass."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _IMAGE = (0, 0, SIZE, SIZE)
 
 @dataclass
 class Cover:
-    """A share 0…1 of every pixel in a window.
+    """The covered share, 0…1, of every pixel in a window.
 
     Attributes:
         x, y: the window's left column and top row.
@@ -43,18 +43,18 @@ class Cover:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Index of the window in what it lies in."""
+        """Index of the window in the image or sprite that contains it."""
         height, width = self.values.shape
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
 
 
 @dataclass
 class Covers:
-    """What one sprite covers.
+    """The covers of one sprite.
 
     Attributes:
         parts: back to front, each within the window of the silhouette.
-        shadow: the silhouette laid flat on the ground, in the image; None for what flies.
+        shadow: the silhouette projected onto the ground, in the image; None if the sprite flies.
     """
 
     parts: list[tuple[Part, Cover]]
@@ -63,17 +63,17 @@ class Covers:
 
 @dataclass
 class _Layers:
-    """What is to be filled for one sprite, and where in the scene's list it begins."""
+    """The polygons to fill for one sprite, and where they begin in the list of the scene."""
 
     sprite: Sprite
     parts: list[Part]
-    limits: dict[int, Part]  # what clips the part of this number
+    limits: dict[int, Part]  # the part that clips the part of this number
     shadow: list[Points]
     begin: int
 
     @property
     def rings(self) -> list[list[Points]]:
-        """The parts, what clips some of them, the shadow."""
+        """The parts, the parts that clip some of them, and the shadow."""
         rings = [part.rings for part in self.parts] + [p.rings for p in self.limits.values()]
         return [*rings, self.shadow] if self.shadow else rings
 
@@ -81,17 +81,17 @@ class _Layers:
         """The vertices of `rings` in pixels."""
         points = self.sprite.pose(np.concatenate([ring for layer in self.rings for ring in layer]))
         if self.shadow:
-            _lay(points[-sum(map(len, self.shadow)) :], self.sprite.pose.y, light)
+            _lay_flat(points[-sum(map(len, self.shadow)) :], self.sprite.pose.y, light)
         return points
 
     def windows(self) -> list[Window]:
-        """What of each layer is asked for."""
+        """The window in which each layer is needed."""
         inside = [self.sprite.silhouette.bounds] * (len(self.parts) + len(self.limits))
         return [*inside, _IMAGE] if self.shadow else inside
 
 
 def cover_sprites(sprites: Sequence[Sprite], light: Light) -> list[Covers]:
-    """Coverage of the parts and the shadow of every sprite."""
+    """The covers of every sprite's parts and shadow."""
     plans: list[_Layers] = []
     layers: list[list[Points]] = []
     for sprite in sprites:
@@ -117,15 +117,15 @@ def _plan(sprite: Sprite, begin: int) -> _Layers:
     return _Layers(sprite, parts, limits, bodies, begin)
 
 
-def _lay(points: Points, ground: float, light: Light) -> None:
-    """Lay what stands on row `ground` flat, away from the light, in place."""
+def _lay_flat(points: Points, ground: float, light: Light) -> None:
+    """Project points that stand on row `ground` onto the ground, away from the light, in place."""
     up = ground - points[:, 1]
     points[:, 0] -= light[0] * 0.75 * up
     points[:, 1] = ground - 0.24 * up + 0.5
 
 
 def _gather(plan: _Layers, covers: list[Cover]) -> Covers:
-    """The covers of one sprite, clipped; `covers` begins with its own."""
+    """The clipped covers of one sprite, with which `covers` begins."""
     count = len(plan.parts)
     for i, number in enumerate(plan.limits):
         covers[number].values = covers[number].values * covers[count + i].values

@@ -1,4 +1,4 @@
-"""Outlines to build objects from. All give [N, 2] vertices (x right, y down), closed."""
+"""Outlines to build objects from: closed polygons, [N, 2] vertices (x right, y down)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seglib.data.pocket.raster import Points
 Pair = tuple[float, float]
 
 _HALF_CIRCLE = np.array([cmath.rect(1, math.pi * (i / 7 - 0.5)) for i in range(8)])
-"""Complex [8], from -i by way of 1 to i."""
+"""Complex [8], from -i through 1 to i."""
 
 
 @lru_cache(maxsize=64)
@@ -43,7 +43,7 @@ def arc(
 def _along(
     x: float, y: float, rx: float, ry: float, start: float, end: float, count: int
 ) -> list[float]:
-    """x, y, x, y, …: NumPy reads numbers in a row several times as fast as pairs."""
+    """x, y, x, y, …: NumPy reads a flat list several times as fast as a list of pairs."""
     angles = [start + (end - start) * i / (count - 1) for i in range(count)]
     return [z for a in angles for z in (x + rx * math.cos(a), y + ry * math.sin(a))]
 
@@ -54,7 +54,7 @@ def polygon(*points: Pair) -> Points:
 
 
 def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Points:
-    """A rectangle, with rounded corners when `radius` is given."""
+    """A rectangle, with rounded corners if `radius` is positive."""
     if radius <= 0:
         return polygon((x0, y0), (x1, y0), (x1, y1), (x0, y1))
     r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
@@ -84,25 +84,25 @@ def tube(points: Sequence[Pair], radii: Sequence[float]) -> list[Points]:
 def smooth(*points: Pair, steps: int = 5) -> Points:
     """A closed curve through the points (Catmull-Rom)."""
     around = np.array(points, dtype=np.float64)[_neighbours(len(points))]
-    curve: Points = _catmull_rom(steps) @ around
-    return curve.reshape(-1, 2)
+    points_between: Points = _catmull_rom(steps) @ around
+    return points_between.reshape(-1, 2)
 
 
 @lru_cache(maxsize=32)
 def _neighbours(count: int) -> NDArray[np.int64]:
-    """[N, 4] the point before each, itself, the next and the one after that, in a ring."""
+    """[N, 4] indices, for each point of a ring: the one before, itself, and the next two."""
     return (np.arange(count)[:, None] + (-1, 0, 1, 2)) % count
 
 
 @lru_cache(maxsize=8)
 def _catmull_rom(steps: int) -> Points:
-    """[steps, 4] weights of these four points between the second and the third."""
+    """[steps, 4] weights of four neighbours for points between the second and the third."""
     powers = np.array([[(i / steps) ** k for k in range(4)] for i in range(steps)])
     return powers @ (0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]))
 
 
 def rotate(points: Points, angle: float) -> Points:
-    """Turned clockwise (y points down) about the origin by `angle` radians."""
+    """The outline turned clockwise (y points down) about the origin by `angle` radians."""
     c, s = math.cos(angle), math.sin(angle)
     x, y = points[:, 0], points[:, 1]
     turned = np.empty_like(points)
@@ -111,13 +111,13 @@ def rotate(points: Points, angle: float) -> Points:
     return turned
 
 
-def moved(points: Points, x: float, y: float) -> Points:
-    """The same outline elsewhere."""
+def translate(points: Points, x: float, y: float) -> Points:
+    """The outline moved by (x, y)."""
     return points + np.array((x, y))
 
 
-def bent(start: Pair, end: Pair, bulge: float, count: int = 6) -> list[Pair]:
-    """Points on a curve from start to end that leaves the straight line by `bulge`."""
+def curve(start: Pair, end: Pair, bulge: float, count: int = 6) -> list[Pair]:
+    """Points on a curve from start to end, bent by the share `bulge` of their distance."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     points = []
     for i in range(count):

@@ -1,4 +1,4 @@
-"""Painting what lies below the sky: sea with waves, grass with tufts, road with lines."""
+"""Paint the ground below the sky: sea with waves, grass with tufts, road with lines."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from seglib.data.pocket.land import Land, Region
 from seglib.data.pocket.palette import Color, Mood, color, colors, mix
 from seglib.data.pocket.raster import Points, fill_each
 from seglib.data.pocket.sky import paint_sky
-from seglib.data.pocket.texture import Float, Image, blend, blend_cover, blend_rings, over, shifted
+from seglib.data.pocket.texture import (
+    Float,
+    Image,
+    as_image,
+    blend,
+    blend_cover,
+    blend_rings,
+    random_noise,
+)
 
 _WHITE, _BLACK = color("ffffff"), color("14141c")
 _DRIFTS = colors("d08060 6080c0 70a080 b0a070 8070a0")
 _FLOWERS = colors("fff4d6 f7c8d0 f6d860 e98a6a cdb6f0")
 _LINES = colors("fdf8ea fdf8ea f4cf62")
 _LEAN = np.array([-0.5, 0.05, 0.55])
-"""Of the blades of a tuft, as a share of their height."""
+"""Lean of the three blades of a tuft, as a share of their height."""
 
 
 def paint_land(chance: Chance, land: Land, mood: Mood) -> Image:
-    """float32 [3, H, W] in 0…1: the empty scenery."""
+    """The scenery without objects, float32 [3, H, W] in 0…1."""
     canvas = paint_sky(chance, land.horizon, mood)
     zenith, haze = canvas[:, 2, 64].copy(), canvas[:, int(land.horizon) - 1, 64].copy()
     bases = {
@@ -49,7 +57,7 @@ def _drift(chance: Chance, base: Color) -> Color:
 
 
 def _depth(region: Region) -> Float:
-    """[h, 1] for the rows of its window: 0 at its own horizon, 1 at the bottom."""
+    """[h, 1] for the rows of the region's window: 0 at its own horizon, 1 at the bottom."""
     _, y0, _, y1 = region.coverage.bounds
     rows = np.arange(y0, y1, dtype=np.float32)[:, None]
     return np.maximum((rows - np.float32(region.top)) / np.float32(SIZE - region.top), 0)
@@ -57,7 +65,7 @@ def _depth(region: Region) -> Float:
 
 def _ramp(far: Color, near: Color, depth: Float) -> Image:
     """[3, h, 1] from one colour to the other."""
-    return over(far) + depth * over(near - far)
+    return as_image(far) + depth * as_image(near - far)
 
 
 def _in_window(region: Region, texture: Float) -> Float:
@@ -78,24 +86,24 @@ def _paint_sea(
     depth = _depth(region)
     near = mix(base, zenith, 0.15) * np.float32(0.85)
     area = _ramp(mix(base, haze, 0.5), near, np.sqrt(depth))
-    # Crests follow the logarithm of the depth, so they crowd together towards the horizon.
+    # Crests are spaced in the logarithm of the depth, so they are denser towards the horizon.
     phase = np.float32(chance.between(17, 24)) * np.log(depth + np.float32(0.09))
-    wobble = _in_window(region, shifted(chance, 9.0, 1.5, len(depth)))
-    broken = _in_window(region, shifted(chance, 5.0, 0.9, len(depth)))
+    wobble = _in_window(region, random_noise(chance, 9.0, 1.5, len(depth)))
+    broken = _in_window(region, random_noise(chance, 5.0, 0.9, len(depth)))
     crest = np.sin(phase + np.float32(1.7) * wobble)
     light = np.minimum(np.maximum(crest * 3 - 1.9 + broken, 0), 1) * np.float32(0.5)
     dark = np.minimum(np.maximum(crest * -2 - 1.2 + broken, 0), 1) * np.float32(0.22)
-    area = area + light * (over(mix(mood.glow, haze, 0.4)) - area)
+    area = area + light * (as_image(mix(mood.glow, haze, 0.4)) - area)
     trough = _BLACK * np.float32(0.6) + base * np.float32(0.3)
-    blend(canvas, region.coverage, area + dark * (over(trough) - area))
+    blend(canvas, region.coverage, area + dark * (as_image(trough) - area))
 
 
 def _paint_grass(chance: Chance, canvas: Image, region: Region, base: Color, haze: Color) -> None:
     depth = _depth(region)
     far = mix(mix(base, haze, 0.25 + 0.4 * region.distance), _WHITE, 0.05)
     area = _ramp(far, base * np.float32(0.8), depth)
-    swathes = _in_window(region, shifted(chance, 14.0, 5.0, len(depth)))
-    blades = _in_window(region, shifted(chance, 0.6, 2.0, len(depth)))
+    swathes = _in_window(region, random_noise(chance, 14.0, 5.0, len(depth)))
+    blades = _in_window(region, random_noise(chance, 0.6, 2.0, len(depth)))
     light = np.float32(0.035) * swathes + np.float32(0.055) * depth * blades
     blend(canvas, region.coverage, area * (1 + light))
     within = np.zeros((SIZE, SIZE), np.int16)
@@ -115,12 +123,12 @@ def _tufts(chance: Chance, region: Region, count: int) -> list[Points]:
     t, x = np.array(chosen).T[:, :, None]
     y = region.top + 5 + t * (SIZE - region.top)
     tall = 1.2 + 4.2 * t * (1 - 0.6 * region.distance)
-    foot = tall * 0.13
+    half_width = tall * 0.13
     blades = np.empty((count, 3, 3, 2))  # tuft, blade, corner, x and y
     blades[:, :, 0, 0], blades[:, :, 1, 0], blades[:, :, 2, 0] = (
-        x - foot,
+        x - half_width,
         x + _LEAN * tall,
-        x + foot,
+        x + half_width,
     )
     blades[:, :, 0, 1], blades[:, :, 1, 1], blades[:, :, 2, 1] = y, y - tall, y
     return list(blades.reshape(-1, 3, 2))
@@ -141,8 +149,8 @@ def _paint_road(
 ) -> None:
     depth = _depth(region)
     area = _ramp(mix(base, haze, 0.35), base * np.float32(0.92), depth)
-    grain = _in_window(region, shifted(chance, 0.7, 0.7, len(depth)))
-    stains = _in_window(region, shifted(chance, 14.0, 5.0, len(depth)))
+    grain = _in_window(region, random_noise(chance, 0.7, 0.7, len(depth)))
+    stains = _in_window(region, random_noise(chance, 14.0, 5.0, len(depth)))
     light = np.float32(0.05) * grain * (np.float32(0.3) + depth) + np.float32(0.03) * stains
     blend(canvas, region.coverage, area * (1 + light))
     line = mix(chance.pick(_LINES), base, 0.4 if mood.stars else 0.15)

@@ -1,4 +1,4 @@
-"""The scenery's outlines: where sky, sea, grass and road are, with perspective."""
+"""The outlines of the scenery: where sky, sea, grass and road are, in perspective."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Region:
 
     Attributes:
         category: COCO id.
-        outline: where it lies, before what is in front of it.
-        top: the highest row it begins at: its own horizon.
+        outline: its outline, including what other regions hide.
+        top: its highest row, which is its own horizon.
         marks: outlines painted on it (lane lines).
-        distance: 1 for the farthest ridge, 0 for the foreground; haze.
+        distance: 1 for the farthest ridge, 0 for the foreground; determines the haze.
         coverage: of the outline.
     """
 
@@ -37,12 +37,12 @@ class Region:
 
 @dataclass
 class Land:
-    """A scenery: regions from back to front, in front of the sky.
+    """The regions of a scenery, in front of the sky.
 
     Attributes:
         horizon: row of the horizon.
         regions: back to front.
-        stuff: int32 [H, W] COCO id of the region on top at each pixel.
+        stuff: int32 [H, W] COCO id of the frontmost region at each pixel.
     """
 
     horizon: float
@@ -51,7 +51,7 @@ class Land:
 
 
 def draw_land(chance: Chance) -> Land:
-    """One of seven sceneries."""
+    """Draw one of seven kinds of scenery."""
     horizon = chance.between(0.3, 0.6) * SIZE
     plan = chance.pick(
         (_meadow, _coast, _highway, _shore_road, _street, _lake, _open_sea),
@@ -68,7 +68,7 @@ def draw_land(chance: Chance) -> Land:
 
 
 def _below(chance: Chance, category: int, y: float, bumps: float, distance: float = 0.0) -> Region:
-    """Everything below a rolling line around row y."""
+    """Everything below a wavy line around row y."""
     waves = [
         (chance.between(0.3, 1.0) * bumps, chance.between(0.6, 2.2), chance.between(0, 6.3))
         for _ in range(3)
@@ -133,7 +133,7 @@ def _perspective_road(chance: Chance, top: float) -> Region:
     far, near = chance.between(2.0, 4.0), chance.between(34, 52)
 
     def at(t: float) -> tuple[float, float, float]:
-        """Middle, row and half width at depth t: 0 far, 1 at the viewer."""
+        """Middle, row and half width at depth t: 0 is far away, 1 at the viewer."""
         y = top + (SIZE + 4 - top) * t
         middle = vanish + (foot - vanish) * t + bend * 4 * t * (1 - t) * (1 - t)
         return middle, y, far + (near - far) * t
@@ -154,7 +154,7 @@ def _perspective_road(chance: Chance, top: float) -> Region:
 
 
 def _street(chance: Chance, horizon: float) -> list[Region]:
-    """A road across the picture, grass before and behind it."""
+    """A road across the picture, with grass in front of it and behind it."""
     hills = _hills(chance, horizon, chance.integer(1, 3))
     return [*hills, *_cross_road(chance, horizon)]
 

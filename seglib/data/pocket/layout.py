@@ -1,4 +1,4 @@
-"""Deciding what a scene holds: sizes, groups of a kind, occlusion, crowds."""
+"""Decide what a scene contains: sizes, groups of one kind, occlusion, crowds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from numpy.typing import NDArray
 from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.classes import SIZE, SKY
 from seglib.data.pocket.land import Land
-from seglib.data.pocket.placing import LEAST_VISIBLE, beside, fits, make, position, spot
+from seglib.data.pocket.placing import (
+    MIN_VISIBLE,
+    find_place,
+    fits,
+    make_cutout,
+    make_sibling,
+    random_spot,
+)
 from seglib.data.pocket.shapes import KINDS, Kind
 from seglib.data.pocket.sprite import Sprite
 
-_LEAST_SHARE = 0.36
+_MIN_VISIBLE_SHARE = 0.36
 _COUNTS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 _COUNT_WEIGHTS = (1, 2, 3, 4, 4, 4, 3, 2, 2, 1, 1)
-# px² before occlusion and truncation, which make some large ones medium, some medium small.
+# px² before occlusion and truncation, which make some large objects medium and some medium small.
 _SIZES = ((64.0, 250.0), (275.0, 1600.0), (1800.0, 4800.0))
 _SIZE_WEIGHTS = (0.17, 0.37, 0.62)
 _CROWD_CATEGORIES = (1, 16, 9, 3, 60)
@@ -29,7 +36,7 @@ _WITH_SIBLINGS = 0.28
 
 @dataclass
 class Item:
-    """One annotation to be: a sprite, or the many sprites of a crowd."""
+    """What will be one annotation: a sprite, or the many sprites of a crowd."""
 
     sprites: list[Sprite]
     iscrowd: bool = False
@@ -42,12 +49,12 @@ class Item:
 
 @dataclass
 class Layout:
-    """The objects of a scene and who owns each pixel.
+    """The objects of a scene, and which one is visible at each pixel.
 
     Attributes:
-        items: in the order they were placed.
+        items: in the order in which they were placed.
         owner: int32 [H, W], index into items, −1 for scenery.
-        depth: float64 [H, W], depth of the sprite in front; −inf for scenery.
+        depth: float64 [H, W], depth of the frontmost sprite; −inf for scenery.
         seen: visible pixels of each item.
     """
 
@@ -61,8 +68,8 @@ class Layout:
         sprites = [sprite for item in self.items for sprite in item.sprites]
         return sorted(sprites, key=lambda sprite: sprite.depth)
 
-    def admits(self, item: Item) -> bool:
-        """Add the item unless it, or one that it hides, would be too little to see."""
+    def try_add(self, item: Item) -> bool:
+        """Add the item unless too little would be visible of it or of an item that it hides."""
         counts = np.array([0, *self.seen, 0])  # scenery, the items, the new one
         before = []
         for sprite in item.sprites:
@@ -75,7 +82,7 @@ class Layout:
             np.copyto(owner, len(self.items), where=shows)
             np.copyto(depth, sprite.depth, where=shows)
         seen = counts[1:].tolist()
-        if all(map(_is_seen, [*self.items, item], seen)):
+        if all(map(_is_visible, [*self.items, item], seen)):
             self.items.append(item)
             self.seen = seen
             return True
@@ -84,15 +91,17 @@ class Layout:
         return False
 
 
-def _is_seen(item: Item, visible: int) -> bool:
-    """Whether so many visible pixels are enough of it."""
-    if visible < LEAST_VISIBLE:
+def _is_visible(item: Item, visible: int) -> bool:
+    """Whether enough of the item can be seen when `visible` of its pixels are."""
+    if visible < MIN_VISIBLE:
         return False
-    return item.iscrowd or visible >= _LEAST_SHARE * sum(sprite.area for sprite in item.sprites)
+    return item.iscrowd or visible >= _MIN_VISIBLE_SHARE * sum(
+        sprite.area for sprite in item.sprites
+    )
 
 
 def draw_layout(chance: Chance, land: Land) -> Layout:
-    """Up to 12 items on this land; rarely, where room is short, fewer than 2."""
+    """Up to 12 items on this land; rarely, where space is short, fewer than 2."""
     layout = Layout()
     wanted = chance.pick(_COUNTS, _COUNT_WEIGHTS)
     present = {int(i) for i in np.unique(land.stuff[::4, ::4])}
@@ -107,36 +116,36 @@ def draw_layout(chance: Chance, land: Land) -> Layout:
 
 
 def _add_group(chance: Chance, layout: Layout, land: Land, kinds: list[Kind], wanted: int) -> None:
-    """Add one object; often some of its own kind beside it."""
+    """Add one object, often with others of its kind beside it."""
     kind = chance.pick(kinds, [kind.weight for kind in kinds])
     area = chance.log_between(*chance.pick(_SIZES, _SIZE_WEIGHTS))
     singles = [item.sprites[0] for item in layout.items if not item.iscrowd]
     target = chance.pick(singles) if singles and chance.happens(_NEAR_ANOTHER) else None
-    sprite = position(chance, land, make(chance, kind, area), area, target, layout.owner)
-    if sprite is None or not layout.admits(Item([sprite])) or not chance.happens(_WITH_SIBLINGS):
+    sprite = find_place(chance, land, make_cutout(chance, kind, area), area, target, layout.owner)
+    if sprite is None or not layout.try_add(Item([sprite])) or not chance.happens(_WITH_SIBLINGS):
         return
     for _ in range(min(chance.pick((1, 2, 3), (3, 2, 1)), wanted - len(layout.items))):
-        sibling = beside(chance, sprite)
-        if fits(sibling, land) and layout.admits(Item([sibling])):
+        sibling = make_sibling(chance, sprite)
+        if fits(sibling, land) and layout.try_add(Item([sibling])):
             sprite = sibling
 
 
 def _add_crowd(chance: Chance, layout: Layout, land: Land, kinds: list[Kind]) -> None:
-    """Seven or more of a kind close together, annotated as one group."""
+    """Add seven or more objects of a kind close together, annotated as one group."""
     suitable = [kind for kind in kinds if kind.category in _CROWD_CATEGORIES]
     if not suitable:
         return
     kind = chance.pick(suitable)
     area = chance.between(70, 150)
     for _ in range(4):
-        x, y, _ = spot(chance, land, kind, area * 2)
+        x, y, _ = random_spot(chance, land, kind, area * 2)
         members = []
         for _ in range(chance.integer(9, 15)):
-            cutout = make(chance, kind, area * chance.between(0.8, 1.25))
+            cutout = make_cutout(chance, kind, area * chance.between(0.8, 1.25))
             mx, my = x + chance.near(0, 30), y + chance.near(0, 9)
             depth = my * 1e-3 if SKY in kind.surfaces else 10 + my
             sprite = cutout.at(math.floor(mx), math.floor(my), depth)
             if fits(sprite, land):
                 members.append(sprite)
-        if len(members) >= 7 and layout.admits(Item(members, iscrowd=True)):
+        if len(members) >= 7 and layout.try_add(Item(members, iscrowd=True)):
             return

@@ -1,4 +1,4 @@
-"""The outlines of a mask: closed walks along the cracks between pixels."""
+"""The outlines of a mask, traced along the edges between pixels."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Corner = int
-"""x, y of a corner between pixels as one number, y * _ROW + x."""
+"""The corner (x, y) between pixels as one number, y * _ROW + x."""
 
 _ROW = 1 << 12
 
 
 def outlines(mask: NDArray[np.bool_], bbox: list[int]) -> list[list[int]] | None:
-    """Corners [x0, y0, x1, y1, …] of each piece's pixel outline, or None if it has holes.
+    """The corners [x0, y0, x1, y1, …] of each piece's pixel outline, or None if it has holes.
 
-    Walks the cracks between pixels, from corner to corner, with the object on the right-hand
-    side; where two pixels touch only at a corner they become separate pieces.
+    Follows the edges between pixels from corner to corner, with the object on the right-hand
+    side; two pixels that touch only at a corner belong to separate pieces.
 
     Args:
         mask: bool [H, W].
-        bbox: [x, y, width, height] around it.
+        bbox: bounding box of the mask, [x, y, width, height].
     """
     x0, y0, width, height = bbox
     padded = np.zeros((height + 2, width + 2), np.int8)
@@ -40,7 +40,7 @@ def outlines(mask: NDArray[np.bool_], bbox: list[int]) -> list[list[int]] | None
         ring = np.array(_walk(following, forks))
         x, y = ring & (_ROW - 1), ring // _ROW
         twice_area = x[1:] @ y[:-1] - x[:-1] @ y[1:] + x[0] * y[-1] - x[-1] * y[0]
-        if twice_area > 0:  # turns the other way: the rim of a hole
+        if twice_area > 0:  # the opposite direction: the rim of a hole
             return None
         corners = np.empty((len(ring), 2), np.int64)
         corners[:, 0], corners[:, 1] = x + x0, y + y0
@@ -49,7 +49,7 @@ def outlines(mask: NDArray[np.bool_], bbox: list[int]) -> list[list[int]] | None
 
 
 def _runs(edges: NDArray[np.bool_], line: int, step: int) -> NDArray[np.int64]:
-    """[N, 2] first and last corner of every straight run; the first column has no edge.
+    """[N, 2] first and last corner of every straight run of edges; the first column has no edge.
 
     Corners are `line` apart from one row of `edges` to the next, `step` along it.
     """
@@ -58,7 +58,7 @@ def _runs(edges: NDArray[np.bool_], line: int, step: int) -> NDArray[np.int64]:
 
 
 def _forks(starts: list[Corner], ends: list[Corner]) -> dict[Corner, list[Corner]]:
-    """Where two runs go on from the corners at which two begin."""
+    """The ends of the two runs that begin at a corner, for every corner where two begin."""
     following: dict[Corner, list[Corner]] = {}
     for start, end in zip(starts, ends, strict=True):
         following.setdefault(start, []).append(end)
@@ -66,13 +66,13 @@ def _forks(starts: list[Corner], ends: list[Corner]) -> dict[Corner, list[Corner
 
 
 def _walk(following: dict[Corner, Corner], forks: dict[Corner, list[Corner]]) -> list[Corner]:
-    """Take one closed ring out of the runs."""
+    """Remove one closed ring from the runs and return its corners."""
     here = before = next(iter(following))
     ring: list[Corner] = []
     while here in following:
         if here in forks:
             choices = forks.pop(here)
-            after = choices.pop(_sharpest(choices, here, before))
+            after = choices.pop(_right_turn(choices, here, before))
             (following[here],) = choices
         else:
             after = following.pop(here)
@@ -81,8 +81,8 @@ def _walk(following: dict[Corner, Corner], forks: dict[Corner, list[Corner]]) ->
     return ring
 
 
-def _sharpest(choices: list[Corner], here: Corner, before: Corner) -> int:
-    """At a corner shared by two pixels turn right, so that the pieces stay apart."""
+def _right_turn(choices: list[Corner], here: Corner, before: Corner) -> int:
+    """The choice that turns right at a corner shared by two pixels, which keeps them separate."""
     here_y, here_x = divmod(here, _ROW)
     before_y, before_x = divmod(before, _ROW)
     right_x, right_y = before_y - here_y, here_x - before_x

@@ -1,4 +1,4 @@
-"""Painting objects: colours, relief, soft light, contact and cast shadows."""
+"""Paint objects: colours, relief, soft light, contact shadows and cast shadows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seglib.data.pocket.covers import UNIT, Cover, Covers, Light
 from seglib.data.pocket.palette import Coat, Color, mix
 from seglib.data.pocket.shapes import Part
 from seglib.data.pocket.sprite import Sprite
-from seglib.data.pocket.texture import Float, Image, noise, over, soften
+from seglib.data.pocket.texture import Float, Image, as_image, noise, soften
 
 
 def light_direction(chance: Chance) -> Light:
-    """Where the light of a scene comes from; always from above."""
+    """The direction towards the light of a scene, always above."""
     angle = chance.between(-2.5, -0.65)
     return math.cos(angle), math.sin(angle)
 
@@ -30,10 +30,10 @@ def paint_sprite(
     shape = sprite.silhouette
     cover = shape.values * UNIT
     paint = np.empty((3, *cover.shape), np.float32)
-    paint[:] = over(coat["main"])
+    paint[:] = as_image(coat["main"])
     _paint_parts(paint, covers.parts, coat, light)
     _shade(paint, cover, light, sprite)
-    paint *= over(mix(np.ones(3, np.float32), tint, 0.6))
+    paint *= as_image(mix(np.ones(3, np.float32), tint, 0.6))
     part_of_canvas = canvas[:, *sprite.window]
     part_of_canvas += cover * (paint - part_of_canvas)
 
@@ -41,7 +41,7 @@ def paint_sprite(
 def _paint_parts(paint: Image, parts: list[tuple[Part, Cover]], coat: Coat, light: Light) -> None:
     """Paint the parts back to front into the sprite's own window."""
     for part, cover in parts:
-        # Light falls from the first row that shows to the last.
+        # The gradient runs from the first visible row to the last.
         rows = np.logical_or.reduce(cover.values, axis=1).nonzero()[0]
         if len(rows):
             tone = coat[part.tone] * np.float32(part.light)
@@ -52,7 +52,7 @@ def _paint_parts(paint: Image, parts: list[tuple[Part, Cover]], coat: Coat, ligh
 
 @lru_cache(maxsize=SIZE)
 def _fall(height: int) -> Float:
-    """[h, 1] lighter at the top."""
+    """[h, 1] gradient, lighter at the top."""
     return np.linspace(0.07, -0.09, height, dtype=np.float32)[:, None]
 
 
@@ -67,14 +67,14 @@ def _paint_part(paint: Image, cover: Float, tone: Color, relief: float, light: L
     factor += _fall(height)
     factor *= np.float32(relief)
     factor += np.float32(1)
-    change = over(tone) * factor
+    change = as_image(tone) * factor
     change -= paint
     change *= cover
     paint += change
 
 
 def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
-    """Round the whole object off: a lit side, a shaded side, a darker outline, some grain."""
+    """Shade the whole object: a lit side, a dark side, a darker outline and some grain."""
     height, width = cover.shape
     reach = max(3, round(0.16 * sprite.full_area**0.5))
     pad = reach + 1
@@ -96,7 +96,7 @@ def _shade(paint: Image, cover: Float, light: Light, sprite: Sprite) -> None:
 def cast_shadow(
     canvas: Image, sprite: Sprite, covers: Covers, stuff: NDArray[np.int32], light: Light
 ) -> None:
-    """Darken the ground behind a standing object, and softly all that it hangs over."""
+    """Darken the ground behind a standing object, and softly whatever is just behind any object."""
     if covers.shadow is not None:
         _ground_shadow(canvas, covers.shadow, stuff)
     x0, y0, x1, y1 = sprite.silhouette.bounds

@@ -1,4 +1,4 @@
-"""Colours: one set of swatches for the objects of all classes, and moods for the scenery."""
+"""Colours: one set of swatches for objects of all classes, and moods for the scenery."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def color(text: str) -> Color:
 
 
 def mix(a: Color, b: Color, share: float) -> Color:
-    """`a` with this share of `b`."""
+    """`a` mixed with the share `share` of `b`."""
     return a + np.float32(share) * (b - a)
 
 
 def colors(text: str) -> tuple[Color, ...]:
-    """Several, separated by blanks."""
+    """Several colours, separated by spaces."""
     return tuple(color(word) for word in text.split())
 
 
@@ -42,7 +42,7 @@ Coat = dict[Tone, Color]
 
 
 def coat(chance: Chance) -> Coat:
-    """The colours of one object; drawn alike for every class."""
+    """The colours of one object, chosen in the same way for every class."""
     main = chance.pick(SWATCHES)
     accent, second = _apart(chance, [main], 0.35), chance.pick(SWATCHES)
     second = _apart(chance, [main, accent], 0.25)
@@ -58,7 +58,7 @@ def coat(chance: Chance) -> Coat:
 
 
 def _apart(chance: Chance, others: list[Color], distance: float) -> Color:
-    """A swatch unlike the others, as far as a few tries find one."""
+    """A swatch unlike the others, if a few attempts find one."""
     choice = chance.pick(SWATCHES)
     for _ in range(6):
         if all(float(np.abs(choice - other).sum()) > 2 * distance for other in others):
@@ -75,7 +75,7 @@ class Mood:
         sky: (zenith, horizon) colours, one pair per variant.
         grass, sea, road: base colours to choose from.
         glow: colour of sun, moon and highlights.
-        tint: multiplies everything, objects half as much.
+        tint: factor on all colours, weaker on objects.
         stars: True at night.
     """
 

@@ -1,4 +1,4 @@
-"""Finding a place: on the right surface, at a depth that goes with the size."""
+"""Find places for objects: on the right surface, at a depth that matches their size."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seglib.data.pocket.land import Land
 from seglib.data.pocket.shapes import Kind
 from seglib.data.pocket.sprite import Cutout, Pose, Sprite
 
-LEAST_VISIBLE = 44
-"""Fewest visible pixels of an object; the floor of the data set is 40."""
+MIN_VISIBLE = 44
+"""Minimum of visible pixels of an object; the data set guarantees 40."""
 
 _TRIES = 8
 
 
-def make(chance: Chance, kind: Kind, area: float) -> Cutout:
-    """A new object of this kind, about `area` pixels large."""
+def make_cutout(chance: Chance, kind: Kind, area: float) -> Cutout:
+    """A new object of this kind that covers about `area` pixels."""
     parts = kind.draw(chance)
     scale = math.sqrt(area / kind.fullness)
     turn, flip = chance.near(0, kind.tilt), chance.happens(0.5)
@@ -28,7 +28,7 @@ def make(chance: Chance, kind: Kind, area: float) -> Cutout:
     return Cutout(kind, parts, Pose(chance.unit(), chance.unit(), scale, turn, flip, stretch))
 
 
-def position(
+def find_place(
     chance: Chance,
     land: Land,
     cutout: Cutout,
@@ -36,23 +36,26 @@ def position(
     near: Sprite | None,
     owner: NDArray[np.int32],
 ) -> Sprite | None:
-    """Place it beside `near`, or else where the image is still free, if that is found soon.
+    """Place an object beside `near` or, without it, preferably where the image is still free.
 
     Args:
-        chance: where from.
-        land: whose surfaces count.
-        cutout: what to place.
-        area: its size in px²; larger things stand nearer.
+        chance: stream of random choices.
+        land: the surfaces to stand on.
+        cutout: the object to place.
+        area: its size in px²; larger objects stand nearer.
         near: a sprite to overlap with, or None.
-        owner: [H, W], −1 where no object is yet.
+        owner: [H, W], −1 where there is no object yet.
+
+    Returns:
+        the placed object, or None if a few attempts fail.
     """
     for attempt in range(_TRIES):
-        x, y, depth = spot(chance, land, cutout.kind, area)
+        x, y, depth = random_spot(chance, land, cutout.kind, area)
         if near is not None:
             reach = 0.5 * math.sqrt(near.full_area) + 0.35 * math.sqrt(area)
             middle = near.silhouette.x + near.silhouette.values.shape[1] / 2
             x = middle + chance.near(0, 1.0) * reach
-        if not stands(cutout.kind, x, y, land):
+        if not is_on_surface(cutout.kind, x, y, land):
             continue
         sprite = cutout.at(math.floor(x), math.floor(y), depth)
         if not fits(sprite, land):
@@ -65,8 +68,8 @@ def position(
     return None
 
 
-def spot(chance: Chance, land: Land, kind: Kind, area: float) -> tuple[float, float, float]:
-    """x, y and stacking depth: nearer things are larger and stand lower in the image."""
+def random_spot(chance: Chance, land: Land, kind: Kind, area: float) -> tuple[float, float, float]:
+    """x, y and stacking depth: nearer objects are larger and stand lower in the image."""
     side = math.sqrt(area)
     margin = 0.2 * side if chance.happens(0.35) else -0.35 * side
     x = chance.between(-margin, SIZE + margin)
@@ -80,22 +83,22 @@ def spot(chance: Chance, land: Land, kind: Kind, area: float) -> tuple[float, fl
 
 
 def fits(sprite: Sprite, land: Land) -> bool:
-    """Enough of it is in the image, and its foot on its own surface."""
-    if not stands(sprite.kind, *sprite.foot, land):
+    """Whether enough of the sprite is in the image, and its foot on a surface of its kind."""
+    if not is_on_surface(sprite.kind, *sprite.foot, land):
         return False
-    return sprite.area >= max(LEAST_VISIBLE, 0.5 * sprite.full_area)
+    return sprite.area >= max(MIN_VISIBLE, 0.5 * sprite.full_area)
 
 
-def stands(kind: Kind, x: float, y: float, land: Land) -> bool:
-    """Whether the nearest pixel to (x, y) is a surface for this kind."""
+def is_on_surface(kind: Kind, x: float, y: float, land: Land) -> bool:
+    """Whether the pixel nearest to (x, y) shows a surface for this kind."""
     row, column = min(max(int(y), 0), SIZE - 1), min(max(int(x), 0), SIZE - 1)
     return int(land.stuff[row, column]) in kind.surfaces
 
 
-def beside(chance: Chance, sprite: Sprite) -> Sprite:
-    """Another of the kind, close enough to touch or overlap."""
+def make_sibling(chance: Chance, sprite: Sprite) -> Sprite:
+    """Another object of the sprite's kind, close enough to touch or overlap it."""
     area = sprite.full_area * chance.between(0.75, 1.3)
-    cutout = make(chance, sprite.kind, area)
+    cutout = make_cutout(chance, sprite.kind, area)
     x = sprite.pose.x + chance.sign() * chance.between(0.5, 0.88) * cutout.width
     if SKY in sprite.kind.surfaces:
         y = sprite.pose.y + chance.near(0, 0.4 * cutout.height)

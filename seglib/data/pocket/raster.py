@@ -1,9 +1,9 @@
 """Exact anti-aliased polygon filling in integers.
 
-Vertices are rounded to a grid of 1/64 pixel. From there on everything is integer
-arithmetic, so a mask has the same bits on every machine. A pixel's coverage is summed
-over 4 sub-scanlines, exact in x: the accumulation that font rasterisers use. The four
-sums of a pixel row share the 64 bits of one integer, 16 bits each.
+Vertices are rounded to a grid of 1/64 pixel. Everything after that is integer arithmetic, so a
+mask has the same bits on every machine. A pixel's coverage is summed over 4 sub-scanlines, each
+exact in x, as font rasterisers do. The four sums of a pixel row share the 64 bits of one integer,
+16 bits each.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from numpy.typing import NDArray
 
 GRID = 64
 FULL = 256
-"""Coverage of a pixel that lies inside."""
+"""Coverage of a pixel that is completely inside."""
 
 _SHIFT = 6  # GRID is 2 ** _SHIFT
 _ROWS = 4
 _STEP_SHIFT = 4  # a sub-scanline is 2 ** _STEP_SHIFT high
 _STEP = GRID // _ROWS
-# Keeps coordinates that are exact in theory away from ties, where one ulp would decide.
+# Moves coordinates that are exact in theory off the ties, where one rounding error would decide.
 _TIE_BREAKER = 0.0137
 _LANES = np.uint64(0x0001_0001_0001_0001)
 _LAST_LANE = np.uint64(48)
 _INSIDE = np.int16(GRID)
-# Added to each lane so that none is negative and borrows from the next.
+# Added to each lane, since a negative lane would borrow from the next.
 _BIAS = 1 << 14
-# After each row, for what leaves the window on the right.
+# Cells after each row, for changes to the right of the window.
 _MARGIN = 2
 
 Points = NDArray[np.float64]
@@ -45,7 +45,7 @@ Cell = TypeVar("Cell", np.int16, np.float32)
 
 @dataclass
 class Coverage:
-    """How much of each pixel is covered, in a window of the image.
+    """The covered part of each pixel in a window of the image.
 
     Attributes:
         x, y: the window's left column and top row.
@@ -70,7 +70,7 @@ class Coverage:
 
     @property
     def empty(self) -> bool:
-        """True when nothing of it can lie in the image."""
+        """Whether no part of it can be in the image."""
         return self.values.size == 0
 
 
@@ -97,9 +97,9 @@ def on_grid(layers: Sequence[Sequence[Points]], points: Points | None = None) ->
     """Round polygons to the grid.
 
     Args:
-        layers: for each layer its rings, [N, 2] vertices (x, y) each; none is empty. A ring
-            that crosses itself is filled by the non-zero rule.
-        points: float64 [N, 2] all their vertices in pixels, where `layers` has other units.
+        layers: the rings of each layer, [N, 2] vertices (x, y) each; none is empty. A ring that
+            crosses itself is filled by the non-zero rule.
+        points: float64 [N, 2] all vertices in pixels, if `layers` has other units.
     """
     rings = [ring for layer in layers for ring in layer]
     if points is None:
@@ -119,13 +119,13 @@ def on_grid(layers: Sequence[Sequence[Points]], points: Points | None = None) ->
 
 
 def bounds(outlines: Outlines, limit: Windows | None = None) -> Windows:
-    """For each layer the smallest window that holds its rings, cut to `limit` ([4, L or 1])."""
+    """The smallest window around the rings of each layer, cropped to `limit` ([4, L or 1])."""
     low = np.minimum.reduceat(outlines.points, outlines.layer_start, axis=1) >> _SHIFT
     high = (np.maximum.reduceat(outlines.points, outlines.layer_start, axis=1) >> _SHIFT) + 1
     if limit is not None:
         low = np.maximum(low, limit[:2])
         high = np.minimum(high, limit[2:])
-        # Nothing in sight in one direction is nothing in the other.
+        # A window that is empty in one direction is made empty in both.
         high = np.where(np.logical_and.reduce(high > low), high, low)
     return np.concatenate([low, high])
 
@@ -134,14 +134,14 @@ def fill(rings: Sequence[Points], size: int) -> Coverage:
     """Coverage of the union of closed polygons, cropped to a size x size image.
 
     Args:
-        rings: [N, 2] vertices (x, y) in pixels each, see `on_grid`.
+        rings: [N, 2] vertices (x, y) in pixels each; see `on_grid`.
         size: height and width of the image.
     """
     return fill_each([rings], size)[0]
 
 
 def fill_each(layers: Sequence[Sequence[Points]], size: int) -> list[Coverage]:
-    """Coverage of several unions of polygons, each as of `fill`, in one pass."""
+    """What `fill` returns, for several unions of polygons in one pass."""
     outlines = on_grid(layers)
     windows = bounds(outlines, np.array([[0], [0], [size], [size]]))
     corners = windows[:2].T.tolist()
@@ -155,13 +155,13 @@ def fill_layers(outlines: Outlines, windows: Windows) -> list[NDArray[np.int16]]
     """Coverage of each layer in its own window, in one pass.
 
     Returns:
-        For each layer int16 [h, w], 0…FULL.
+        int16 [h, w] per layer, 0…FULL.
     """
     return cut(fill_cells(outlines, windows), windows)
 
 
 def cut(cells: NDArray[Cell], windows: Windows) -> list[NDArray[Cell]]:
-    """The layers [h, w] in what `fill_cells` returned."""
+    """Cut the result of `fill_cells` into its layers, [h, w] each."""
     layers = []
     begin = 0
     for x0, y0, x1, y1 in windows.T.tolist():
@@ -176,7 +176,7 @@ def fill_cells(outlines: Outlines, windows: Windows) -> NDArray[np.int16]:
     """Coverage of each layer in its own window, one after another, in one pass.
 
     Returns:
-        int16 [cells], 0…FULL: row after row of each layer, two zeros after every row.
+        int16 [cells], 0…FULL: the rows of each layer, with two zeros after every row.
     """
     x0, y0, x1, y1 = windows
     height, stride = y1 - y0, x1 - x0 + _MARGIN
@@ -186,14 +186,14 @@ def fill_cells(outlines: Outlines, windows: Windows) -> NDArray[np.int16]:
     row, x, sign, repeat = _crossings(outlines, windows[:2] << _SHIFT, height * _ROWS)
     np.minimum(np.maximum(x, 0, out=x), repeat(right), out=x)
     cell = repeat(end - size) + (row >> 2) * repeat(stride) + (x >> _SHIFT)
-    # From its cell on, a crossing counts in full; in the cell itself, what lies to the right.
+    # A crossing counts fully after its cell; in the cell itself only for the part to its right.
     weight = sign << ((row & 3) << 4)
     part = (x & (GRID - 1)) * weight
-    change = np.zeros(int(end[-1]) + 1, np.int64)  # one more: there may be nothing to cover
+    change = np.zeros(int(end[-1]) + 1, np.int64)  # one more, so that it is never empty
     np.add.at(change, cell, (weight << _SHIFT) - part)
     np.add.at(change, cell + 1, part)
     change[0] += int(_LANES) * _BIAS
-    # Outlines are closed, so a sub-scanline's changes add up to nothing: one sum serves all.
+    # Outlines are closed, so the changes of a sub-scanline sum to zero: one cumulative sum does.
     winding = np.add.accumulate(change, out=change).view(np.int16)
     winding -= np.int16(_BIAS)
     winding.clip(-_INSIDE, _INSIDE, out=winding)
@@ -212,10 +212,10 @@ def _crossings(
     Args:
         outlines: L layers.
         corner: [2, L] left and top of their windows on the grid.
-        rows: [L] sub-scanlines of their windows.
+        rows: [L] number of sub-scanlines of their windows.
 
     Returns:
-        The three, and a function that gives each crossing the number of its layer, of L.
+        the three, and a function that repeats one number per layer for each crossing of the layer.
     """
     following = outlines.following
     limit = rows
@@ -224,9 +224,9 @@ def _crossings(
     x, y = points = outlines.points - corner
     dx, dy = points.take(following, axis=1) - points
     lever = x * dy - y * dx
-    # All rings are to turn the same way.
+    # Make all rings turn the same way.
     turn = np.where(np.add.reduceat(lever, outlines.ring_start) >= 0, 1, -1)
-    # Sub-scanline k runs at y = k * _STEP + half; an edge owns the upper of its ends.
+    # Sub-scanline k is at y = k * _STEP + half; an edge includes its upper end only.
     half = _STEP // 2
     rank = np.minimum(np.maximum((y + (half - 1)) >> _STEP_SHIFT, 0), limit)
     after = rank.take(following)

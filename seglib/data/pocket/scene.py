@@ -1,4 +1,4 @@
-"""One scene from a seed and an index: the image and all that is true of it."""
+"""One scene from a seed and an index: its image and its annotated objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seglib.data.pocket.land import Land, draw_land
 from seglib.data.pocket.layout import Item, Layout, draw_layout
 from seglib.data.pocket.paint import cast_shadow, light_direction, paint_sprite
 from seglib.data.pocket.palette import MOOD_WEIGHTS, MOODS, coat
-from seglib.data.pocket.texture import over
+from seglib.data.pocket.texture import as_image
 
 
 @dataclass
@@ -24,10 +24,10 @@ class SceneObject:
 
     Attributes:
         category_id: COCO id.
-        mask: bool [H, W], what is visible of it.
-        iscrowd: a group outlined as one.
-        full_area: pixels it would show in this image if nothing stood before it.
-        truncated: the border of the image cuts it.
+        mask: bool [H, W], its visible pixels.
+        iscrowd: whether it is a group outlined as one object.
+        full_area: number of pixels it would have in this image if nothing occluded it.
+        truncated: whether the border of the image cuts it.
     """
 
     category_id: int
@@ -43,8 +43,8 @@ class Scene:
 
     Attributes:
         image: uint8 [H, W, 3] RGB.
-        objects: at least 2, at most 12.
-        stuff: int32 [H, W] COCO id of the scenery at every pixel, also behind objects.
+        objects: 2 to 12 of them.
+        stuff: int32 [H, W] COCO id of the scenery at every pixel, even behind objects.
     """
 
     image: NDArray[np.uint8]
@@ -53,10 +53,10 @@ class Scene:
 
 
 def draw_scene(seed: int, index: int) -> Scene:
-    """Draw scene number `index` of the set that `seed` names.
+    """Draw scene number `index` of the set identified by `seed`.
 
-    Pure and independent of order: the same arguments give the same masks on every machine
-    (and the same image up to rounding of floating-point shading).
+    The same arguments give the same masks on every machine, and the same image up to the
+    floating-point rounding of its shading.
     """
     for attempt in range(64):
         chance = Chance(VERSION, seed, (index << 8) + 2 * attempt)
@@ -87,7 +87,7 @@ def _paint(chance: Chance, land: Land, layout: Layout) -> NDArray[np.uint8]:
     mood = chance.pick(MOODS, MOOD_WEIGHTS)
     light = light_direction(chance)
     canvas = paint_land(chance, land, mood)
-    canvas *= over(mood.tint)
+    canvas *= as_image(mood.tint)
     sprites = layout.stack()
     for sprite, covers in zip(sprites, cover_sprites(sprites, light), strict=True):
         cast_shadow(canvas, sprite, covers, land.stuff, light)

@@ -1,4 +1,4 @@
-"""An object placed in the image: its parts in pixels, its silhouette, its colours."""
+"""Objects on their own and placed in the image: pose, parts and silhouette."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Index = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an object's origin lies (pixels), how large a unit is, and how it is turned.
+    """Where an object's origin is (pixels), how large a unit is, and how the object is turned.
 
-    `stretch` widens it (and makes it lower) before it is turned.
+    `stretch` makes the object wider and lower before it is turned.
     """
 
     x: float
@@ -41,7 +41,7 @@ class Pose:
     stretch: float = 1.0
 
     def __call__(self, ring: Points) -> Points:
-        """From the object's units to pixels."""
+        """Convert points from the object's units to pixels."""
         across = -self.stretch if self.flip else self.stretch
         turned = rotate(ring * np.array((across, 1.0 / self.stretch)), self.turn)
         turned *= self.scale
@@ -51,14 +51,14 @@ class Pose:
 
 @dataclass
 class Cutout:
-    """An object at its size on an endless canvas, not yet placed.
+    """An object at its size on an unlimited canvas, not yet placed.
 
-    Many are made and few can be placed, so the silhouette is only drawn when it is asked for.
+    Many are made and few can be placed, so the silhouette is only computed when it is needed.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of object.
         parts: back to front, in the object's units.
-        pose: its origin lies within the pixel (0, 0).
+        pose: puts the origin in the pixel (0, 0).
     """
 
     kind: Kind
@@ -67,17 +67,17 @@ class Cutout:
 
     @property
     def width(self) -> int:
-        """Of the window, in pixels."""
+        """Width of the window in pixels."""
         return int(self._window[2, 0] - self._window[0, 0])
 
     @property
     def height(self) -> int:
-        """Of the window, in pixels."""
+        """Height of the window in pixels."""
         return int(self._window[3, 0] - self._window[1, 0])
 
     @cached_property
     def cover(self) -> Coverage:
-        """What it covers; x and y may be negative. A hole cuts what lies before it."""
+        """The covered pixels; x and y may be negative. A hole cuts the parts listed before it."""
         layers = len(self._outlines.layer_start)
         whole, *others = fill_layers(self._outlines, self._window.repeat(layers, axis=1))
         if others:
@@ -89,7 +89,7 @@ class Cutout:
 
     @cached_property
     def mask(self) -> Mask:
-        """bool [h, w] in the window: pixels covered at least by half."""
+        """bool [h, w] in the window: pixels that are at least half covered."""
         return self.cover.values >= FULL // 2
 
     @cached_property
@@ -98,12 +98,12 @@ class Cutout:
         return int(np.count_nonzero(self.mask))
 
     def at(self, x: int, y: int, depth: float) -> Sprite:
-        """Placed with its origin in pixel (x, y)."""
+        """The object placed with its origin in pixel (x, y)."""
         return Sprite(self, x, y, depth)
 
     @cached_property
     def _outlines(self) -> Outlines:
-        """The bodies; then, if there are any, the holes; then bodies in front of those."""
+        """The layers to fill: the bodies and, if there are holes, these and the bodies in front."""
         bodies = [ring for part in self.parts if part.kind == "body" for ring in part.rings]
         holes = [i for i, part in enumerate(self.parts) if part.kind == "hole"]
         layers = [bodies]
@@ -116,18 +116,18 @@ class Cutout:
 
     @cached_property
     def _window(self) -> Windows:
-        """[4, 1], around the bodies."""
+        """[4, 1], the window around the bodies."""
         return bounds(self._outlines)[:, :1]
 
 
 @dataclass
 class Sprite:
-    """One placed object, cut at the border of the image.
+    """A placed object, cut at the border of the image.
 
     Attributes:
         cutout: the object.
-        x, y: the pixel that its origin lies in.
-        depth: sprites of greater depth value lie in front.
+        x, y: the pixel that contains its origin.
+        depth: sprites with a greater depth are in front.
     """
 
     cutout: Cutout
@@ -137,38 +137,38 @@ class Sprite:
 
     @property
     def kind(self) -> Kind:
-        """What it is."""
+        """The kind of object."""
         return self.cutout.kind
 
     @property
     def parts(self) -> list[Part]:
-        """Back to front, in the object's units."""
+        """The parts, back to front, in the object's units."""
         return self.cutout.parts
 
     @property
     def foot(self) -> tuple[float, float]:
-        """Its origin's x and y, in pixels."""
+        """x and y of its origin, in pixels."""
         return self.cutout.pose.x + self.x, self.cutout.pose.y + self.y
 
     @cached_property
     def pose(self) -> Pose:
-        """Where it is, and how."""
+        """The pose in the image."""
         return replace(self.cutout.pose, x=self.foot[0], y=self.foot[1])
 
     @property
     def window(self) -> Index:
-        """Index of the part of the image that its window covers."""
+        """Index of the window in the image."""
         return self._frame[0]
 
     @cached_property
     def silhouette(self) -> Coverage:
-        """What it covers of the image."""
+        """The covered pixels of the image."""
         (rows, columns), inside = self._frame
         return Coverage(columns.start, rows.start, self.cutout.cover.values[inside])
 
     @cached_property
     def mask(self) -> Mask:
-        """bool [h, w] in the silhouette's window: pixels covered at least by half."""
+        """bool [h, w] in the silhouette's window: pixels that are at least half covered."""
         return self.cutout.mask[self._frame[1]]
 
     @cached_property
@@ -179,12 +179,12 @@ class Sprite:
 
     @property
     def full_area(self) -> int:
-        """Pixels it would cover on an endless canvas."""
+        """Pixels that it would cover on an unlimited canvas."""
         return self.cutout.area
 
     @cached_property
     def _frame(self) -> tuple[Index, Index]:
-        """Where the image and the cutout's window overlap: index of the one, of the other."""
+        """The overlap of image and cutout: its index in the image, and its index in the cutout."""
         cover = self.cutout.cover
         height, width = cover.values.shape
         left, top = cover.x + self.x, cover.y + self.y

@@ -1,4 +1,4 @@
-"""Counting what is in a COCO folder: objects, sizes, occlusion, touching neighbours."""
+"""Statistics of a Pocket COCO split: objects, sizes, occlusion, touching neighbours."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from scipy.ndimage import binary_dilation, label
 from seglib.data.pocket.classes import AREA_RANGES
 
 OCCLUDED_FROM = 0.03
-"""An object counts as partly occluded when others hide more than this share of it."""
+"""An object counts as partly occluded if others hide more than this share of it."""
 
 _ALL_AROUND = np.ones((3, 3), bool)
 
 
 @dataclass
 class Statistics:
-    """What a split contains. Shares are of the objects that are no crowds.
+    """The contents of a split. Shares refer to the objects without crowds.
 
     Attributes:
-        images, objects, crowds: how many.
-        per_image: annotations (crowds too) in each image.
-        sizes: share of small, medium and large by Pocket's area ranges.
-        least_area: the smallest annotated area, px².
+        images, objects, crowds: their numbers.
+        per_image: number of annotations, crowds included, per image.
+        sizes: shares of small, medium and large objects by Pocket's area ranges.
+        smallest_area: the smallest annotated area, px².
         occluded: share partly hidden by other objects.
         truncated: share cut by the border of the image.
-        touching: share that touches another object of its own class.
-        several_parts: share whose mask falls into several pieces.
-        holed: share whose mask encloses something else.
-        per_class: objects of each category name.
+        touching: share that touches another object of the same class.
+        several_parts: share whose mask has several pieces.
+        with_hole: share whose mask has a hole.
+        per_class: number of objects by category name.
     """
 
     images: int
@@ -45,17 +45,17 @@ class Statistics:
     crowds: int
     per_image: list[int]
     sizes: dict[str, float]
-    least_area: int
+    smallest_area: int
     occluded: float
     truncated: float
     touching: float
     several_parts: float
-    holed: float
+    with_hole: float
     per_class: dict[str, int] = field(default_factory=dict)
 
 
 def measure(folder: Path | str, split: str) -> Statistics:
-    """Read a split of Pocket COCO and count."""
+    """Read a split of Pocket COCO and compute its statistics."""
     coco = read(Path(folder) / "annotations" / f"instances_{split}.json")
     objects = [a for a in coco.anns.values() if not a["iscrowd"]]
     names = {category["id"]: category["name"] for category in coco.cats.values()}
@@ -77,30 +77,30 @@ def measure(folder: Path | str, split: str) -> Statistics:
             for name, (low, high) in AREA_RANGES.items()
             if name != "all"
         },
-        least_area=int(min(a["area"] for a in coco.anns.values())),
+        smallest_area=int(min(a["area"] for a in coco.anns.values())),
         occluded=share(sum(a["area"] < (1 - OCCLUDED_FROM) * a["full_area"] for a in objects)),
         truncated=share(sum(a["truncated"] for a in objects)),
         touching=share(shape["touching"]),
         several_parts=share(shape["several_parts"]),
-        holed=share(shape["holed"]),
+        with_hole=share(shape["with_hole"]),
         per_class=dict(Counter(names[a["category_id"]] for a in objects).most_common()),
     )
 
 
 def read(path: Path) -> COCO:
-    """pycocotools' reader, without what it prints."""
+    """Read an annotation file with pycocotools, without its messages."""
     with contextlib.redirect_stdout(io.StringIO()):
         return COCO(str(path))
 
 
 def load_image(folder: Path | str, split: str, record: dict[str, Any]) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3]."""
+    """The image of an `images` record, uint8 [H, W, 3]."""
     with Image.open(Path(folder) / split / record["file_name"]) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def _shapes(coco: COCO, image_id: int) -> Counter[str]:
-    """How many objects of one image touch their own kind, are parted, have holes."""
+    """How many objects of an image touch another of their class, have several parts, or a hole."""
     annotations = [a for a in coco.imgToAnns[image_id] if not a["iscrowd"]]
     masks = [coco.annToMask(a).astype(bool) for a in annotations]
     count: Counter[str] = Counter()
@@ -112,5 +112,5 @@ def _shapes(coco: COCO, image_id: int) -> Counter[str]:
             if j != i and other["category_id"] == mine["category_id"]
         )
         count["several_parts"] += label(mask, _ALL_AROUND)[1] > 1
-        count["holed"] += label(np.pad(~mask, 1, constant_values=True))[1] > 1
+        count["with_hole"] += label(np.pad(~mask, 1, constant_values=True))[1] > 1
     return count

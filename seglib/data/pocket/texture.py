@@ -1,4 +1,4 @@
-"""Small tools of painting: blending, noise, blur."""
+"""Tools for painting: blending, noise, blur."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from seglib.data.pocket.raster import FULL, Coverage, Points, fill
 
 Float = NDArray[np.float32]
 Image = Float
-"""float32 [3, H, W] in 0…1, RGB: NumPy is quicker along rows than across three channels."""
+"""float32 [3, H, W] in 0…1, RGB; channels come first because NumPy is faster along rows."""
 
 
-def over(paint: Color) -> Image:
+def as_image(paint: Color) -> Image:
     """A colour [3] as an image [3, 1, 1]."""
     return paint[:, None, None]
 
 
 def blend(canvas: Image, cover: Coverage, paint: Image, strength: float = 1.0) -> None:
-    """Paint over what is covered, in place. `paint` is an image of the window."""
+    """Paint what is covered, in place. `paint` is an image of the window."""
     share = cover.values * np.float32(strength / FULL)
     part = canvas[:, *cover.window]
     part += share * (paint - part)
@@ -38,7 +38,7 @@ def blend_rings(
     strength: float,
     within: NDArray[np.int16] | None = None,
 ) -> None:
-    """Paint polygons in one colour, in place; only where `within` [H, W] covers."""
+    """Paint polygons in one colour, in place, limited to the coverage `within` [H, W]."""
     blend_cover(canvas, fill(rings, SIZE), paint, strength, within)
 
 
@@ -49,18 +49,18 @@ def blend_cover(
     strength: float,
     within: NDArray[np.int16] | None = None,
 ) -> None:
-    """Paint what is covered in one colour, in place; only where `within` [H, W] covers."""
+    """Paint what is covered in one colour, in place, limited to the coverage `within` [H, W]."""
     if cover.empty:
         return
     if within is not None:
         both = np.multiply(cover.values, within[cover.window], dtype=np.int32)
         cover.values = (both // FULL).astype(np.int16)
-    blend(canvas, cover, over(paint), strength)
+    blend(canvas, cover, as_image(paint), strength)
 
 
 @lru_cache(maxsize=8)
 def noise(across: float, down: float) -> Float:
-    """[H, W] smooth seamless noise of unit variance; a fixed tile that callers shift."""
+    """[2H, 2W] smooth noise of unit variance: a fixed seamless tile, repeated."""
     key = np.array([7, int(across * 16 + down)], np.uint64)
     raw = np.random.Philox(key=key).random_raw(SIZE * SIZE)
     values = (raw >> np.uint64(40)).astype(np.float32).reshape(SIZE, SIZE)
@@ -69,14 +69,14 @@ def noise(across: float, down: float) -> Float:
     return np.tile(tile, (2, 2))
 
 
-def shifted(chance: Chance, across: float, down: float, rows: int = SIZE) -> Float:
-    """[rows, W] of the noise tile, from a random corner."""
+def random_noise(chance: Chance, across: float, down: float, rows: int = SIZE) -> Float:
+    """[rows, W] of `noise`, cropped at a random position."""
     y, x = chance.integer(0, SIZE - 1), chance.integer(0, SIZE - 1)
     return noise(across, down)[y : y + rows, x : x + SIZE]
 
 
 def soften(mask: Float, reach: int) -> Float:
-    """Two box blurs: a cheap soft edge."""
+    """Blur twice with a box: a cheap soft edge."""
     soft: Float = uniform_filter1d(mask, reach, 0, mode="constant")
     for axis in (1, 0, 1):
         uniform_filter1d(soft, reach, axis, soft, mode="constant")

@@ -1,4 +1,4 @@
-"""Writing a split as a COCO folder: drawn in parallel, put in place in one step."""
+"""Write a split as a COCO folder: draw it in parallel, then move it into place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Drawn = tuple[list[dict[str, Any]], list[dict[str, Any]], bytes]
 
 
 def image_id(seed: int, index: int) -> int:
-    """COCO image ids that no two splits share."""
+    """The COCO id of an image, unique over all splits."""
     return seed * 1_000_000 + index
 
 
@@ -49,19 +49,19 @@ def write_split(
     """Draw `count` scenes into a COCO folder.
 
     Writes annotations/instances_{split}.json, annotations/panoptic_{split}.json,
-    {split}/{id:012d}.png and panoptic_{split}/{id:012d}.png. Other splits in the folder stay;
-    this one is replaced when all of it is drawn.
+    {split}/{id:012d}.png and panoptic_{split}/{id:012d}.png. Other splits in the folder are kept;
+    this one is replaced once all of it is drawn.
 
     Args:
-        folder: made if it is missing.
-        split: its name, such as "train".
-        count: number of scenes, index 0…count − 1.
-        seed: which set.
-        processes: how many to draw with; the number of CPUs if None.
-        progress: show a bar with the time left.
+        folder: created if necessary.
+        split: name of the split, such as "train".
+        count: number of scenes, with indices 0…count − 1.
+        seed: identifies the set of scenes.
+        processes: number of processes that draw; the number of CPUs if None.
+        progress: show a progress bar.
 
     Returns:
-        The SHA-256 of all JSON and masks, equal on every machine.
+        the SHA-256 of all JSON and masks, the same on every machine.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _draw(
     panoptic: list[dict[str, Any]] = []
     digest = hashlib.sha256()
     draw = partial(draw_one, draft, split, seed)
-    for index, (things, segments, masks) in enumerate(_all(draw, count, processes, progress)):
+    for index, (things, segments, masks) in enumerate(_scenes(draw, count, processes, progress)):
         name = f"{image_id(seed, index):012d}.png"
         number = image_id(seed, index)
         images.append(
@@ -126,11 +126,11 @@ def draw_one(draft: Path, split: str, seed: int, index: int) -> Drawn:
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:
-    """As PNG; looking for runs alone takes half the time, and the files stay as small."""
+    """Save as PNG; run-length compression takes half the time, and the files are as small."""
     Image.fromarray(pixels).save(path, compress_level=1, compress_type=zlib.Z_RLE)
 
 
-def _all(
+def _scenes(
     draw: partial[Drawn], count: int, processes: int | None, progress: bool
 ) -> Iterator[Drawn]:
     """Every scene in order, drawn by several processes."""
@@ -144,10 +144,10 @@ def _all(
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    # The bar shares two cores with the drawing: it is brought up to date now and then only.
+    # The bar shares the cores with the drawing, so it is updated only now and then.
     with Progress(*columns, disable=not progress, refresh_per_second=2) as bar:
         task = bar.add_task("Drawing Pocket COCO", total=count, rate="")
-        for number, drawn in enumerate(_results(draw, count, workers), start=1):
+        for number, drawn in enumerate(_in_parallel(draw, count, workers), start=1):
             if number % _CHUNK == 0 or number == count:
                 speed = bar.tasks[0].speed
                 rate = f"{speed:.0f} images/s" if speed else ""
@@ -155,18 +155,18 @@ def _all(
             yield drawn
 
 
-def _results(draw: partial[Drawn], count: int, workers: int) -> Iterator[Drawn]:
+def _in_parallel(draw: partial[Drawn], count: int, workers: int) -> Iterator[Drawn]:
     if workers == 1:
         yield from map(draw, range(count))
         return
-    # joblib starts fresh interpreters that do not run the caller's script a second time, so
-    # that a script without a __main__ guard may load the data set.
+    # joblib's fresh interpreters do not run the caller's script again, so a script without a
+    # __main__ guard may load the data set.
     pool = Parallel(n_jobs=workers, batch_size=_CHUNK, return_as="generator")
     yield from pool(delayed(draw)(index) for index in range(count))
 
 
 def _install(draft: Path, folder: Path, split: str) -> None:
-    """Move the finished split to its place; the instances JSON, which readers ask for, last."""
+    """Move the finished split into place, last the instances JSON, which readers look for."""
     (folder / "annotations").mkdir(exist_ok=True)
     for name in (split, f"panoptic_{split}"):
         shutil.rmtree(folder / name, ignore_errors=True)

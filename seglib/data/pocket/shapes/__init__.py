@@ -1,4 +1,4 @@
-"""The things of Pocket COCO: who they are, how each is drawn, where each may stand."""
+"""The thing classes of Pocket COCO: how each is drawn, and where it may stand."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from seglib.data.pocket.shapes.vehicles import airplane, boat, car
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which a category appears.
+    """One way in which a category appears.
 
     Attributes:
         category: COCO id.
-        draw: makes the parts; the origin is the point that stands on the ground, or the
-            middle of what flies.
-        surfaces: COCO ids of the stuff it stands on (or flies in front of).
-        fullness: usual area of its silhouette in square units.
-        weight: how often it is chosen where it can be.
-        tilt: greatest turn to either side, in radians.
+        draw: makes the parts; the origin is the point on the ground or, for what flies, the
+            middle.
+        surfaces: COCO ids of the stuff that it stands on or flies in front of.
+        fullness: typical area of its silhouette in square units.
+        weight: relative frequency where it is possible.
+        tilt: largest turn to either side, in radians.
     """
 
     category: int

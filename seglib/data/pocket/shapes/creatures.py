@@ -7,8 +7,8 @@ from seglib.data.pocket.geometry import (
     Pair,
     Points,
     arc,
-    bent,
     box,
+    curve,
     ellipse,
     limb,
     polygon,
@@ -19,7 +19,7 @@ from seglib.data.pocket.shapes.part import Part, detail, pattern
 
 
 def person(chance: Chance) -> list[Part]:
-    """Standing or striding, arms in one of five poses; an arm on the hip leaves a hole."""
+    """Standing or walking, each arm in one of five poses; an arm on the hip leaves a hole."""
     stride = chance.between(0.03, 0.15)
     dressed = chance.happens(0.35)
     leg = 0.062
@@ -181,7 +181,7 @@ def standing_bird(chance: Chance) -> list[Part]:
 
 
 def flying_bird(chance: Chance) -> list[Part]:
-    """On the wing, both wings raised, beak to the right."""
+    """A flying bird, both wings raised, beak to the right."""
     lift = chance.between(0.35, 0.75)
     body = Part(
         [
@@ -281,7 +281,7 @@ def _sitting_cat(chance: Chance) -> list[Part]:
 
 def _walking_cat(chance: Chance) -> list[Part]:
     step = chance.between(0.02, 0.08)
-    path = bent((-0.42, -0.44), (-0.62 - step, -0.9), chance.between(0.15, 0.35), 5)
+    path = curve((-0.42, -0.44), (-0.62 - step, -0.9), chance.between(0.15, 0.35), 5)
     tail = Part(tube(path, [0.07, 0.06, 0.055, 0.05, 0.045]), "main", 0.9)
     far = Part(
         [limb((x, -0.3), (x + d, -0.05), 0.075, 0.055) for x, d in ((-0.3, step), (0.26, step))],

@@ -10,14 +10,14 @@ from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.geometry import (
     Points,
     arc,
-    bent,
     box,
+    curve,
     ellipse,
     limb,
-    moved,
     polygon,
     rotate,
     smooth,
+    translate,
     tube,
 )
 from seglib.data.pocket.shapes.part import Part, Tone, detail, pattern
@@ -104,7 +104,7 @@ def kite(chance: Chance) -> list[Part]:
     spars = detail([limb(top, bottom, 0.014), limb(left, right, 0.014)], "dark", 1.2)
     sway = chance.near(0, 0.28)
     end = (chance.near(0, 0.25), chance.between(0.85, 1.0))
-    path = bent(bottom, end, sway, 9)
+    path = curve(bottom, end, sway, 9)
     string = Part(tube(path, [0.013] * 9), "dark", 1.3)
     bows = []
     for i in (2, 5, 8):
@@ -112,12 +112,12 @@ def kite(chance: Chance) -> list[Part]:
         turn = math.atan2(y - py, x - px)
         for s in (-1, 1):
             wing = polygon((0, 0), (-0.06, s * 0.13), (0.08, s * 0.13))
-            bows.append(moved(rotate(wing, turn), x, y))
+            bows.append(translate(rotate(wing, turn), x, y))
     return [string, Part(bows, chance.pick(("accent", "main", "second"))), sail, *quarters, spars]
 
 
 def cup(chance: Chance) -> list[Part]:
-    """A mug; one sees background through its handle."""
+    """A mug; the background is visible through its handle."""
     taper, height = chance.between(0.0, 0.1), chance.between(0.72, 0.95)
     half, flat = 0.38, chance.between(0.06, 0.1)
     low = half - taper
@@ -134,7 +134,7 @@ def cup(chance: Chance) -> list[Part]:
     gleam = detail(
         limb((-half + 0.09, -height + 0.16), (-low + 0.09, -0.22), 0.025), "light", 1.2, within=body
     )
-    # The wall stands in front of the hole, so the hole is cut only where the handle is.
+    # The body is in front of the hole, so the hole only cuts the handle.
     return [handle, hole, body, *pattern(chance, body, 0.75), gleam, rim, drink]
 
 
@@ -197,7 +197,7 @@ def _leaf(length: float, width: float, angle: float) -> tuple[Points, Points]:
         steps=4,
     )
     vein = limb((0, 0), (0, -length * 0.8), 0.014, 0.008)
-    return moved(rotate(blade, angle), 0, -0.37), moved(rotate(vein, angle), 0, -0.37)
+    return translate(rotate(blade, angle), 0, -0.37), translate(rotate(vein, angle), 0, -0.37)
 
 
 def _fan(chance: Chance) -> list[Part]:
@@ -252,7 +252,7 @@ def clock(chance: Chance) -> list[Part]:
         [limb((s * 0.2, -0.2), (s * 0.3, -0.03), 0.05, 0.045) for s in (-1, 1)], "dark", 1.3
     )
     dome = arc(0, 0, 0.19, 0.17, math.pi, 2 * math.pi, 12)
-    bells = Part([moved(rotate(dome, s * 0.6), s * 0.25, y - 0.36) for s in (-1, 1)], "accent")
+    bells = Part([translate(rotate(dome, s * 0.6), s * 0.25, y - 0.36) for s in (-1, 1)], "accent")
     top = Part([limb((0, y - r), (0, y - r - 0.12), 0.04)], "dark", 1.3)
     case = Part([ellipse(0, y, r, r)], "main")
     face = detail(ellipse(0, y, r * 0.76, r * 0.76), "light")

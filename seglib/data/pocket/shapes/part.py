@@ -1,4 +1,4 @@
-"""The pieces that every object is made of."""
+"""The parts that every object is made of."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from seglib.data.pocket.chance import Chance
 from seglib.data.pocket.geometry import Points, box, ellipse, polygon
 
 Tone = Literal["main", "accent", "dark", "light", "skin", "second", "ink"]
-"""Which of an object's own colours. Palettes are shared by all classes: a tone names a role."""
+"""One of an object's colours, named by its role, since all classes share the same palette."""
 
 
 @dataclass
 class Part:
-    """One painted piece of an object, in the object's own units (about 1 high, y down).
+    """One painted part of an object, in the object's own units (about 1 high, y down).
 
     Attributes:
         rings: closed outlines, painted as their union.
-        tone: whose colour.
+        tone: which of the object's colours.
         light: brightness factor on that colour.
-        kind: `body` adds to the silhouette; `detail` is only paint on it; `hole` cuts through.
+        kind: `body` adds to the silhouette, `detail` is only painted on it, `hole` cuts it.
         within: clip to this part, for patterns.
-        relief: strength of the lit and the shaded edge.
+        relief: strength of the lit and the dark edge.
     """
 
     rings: list[Points]
@@ -46,7 +46,7 @@ def detail(
 
 
 def pattern(chance: Chance, part: Part, probability: float = 0.6) -> list[Part]:
-    """Perhaps stripes, bands, dots or patches, painted within `part`."""
+    """Sometimes stripes, bands, dots or patches, painted within `part`."""
     if not chance.happens(probability):
         return []
     low, high = part.rings[0].min(axis=0), part.rings[0].max(axis=0)

@@ -95,7 +95,7 @@ def _windows(roof: tuple[tuple[float, float], ...]) -> list[Points]:
 
 
 def airplane(chance: Chance) -> list[Part]:
-    """Seen from the side and slightly above; nose to the right."""
+    """Seen from the side and slightly from above, nose to the right."""
     sweep = chance.between(0.25, 0.5)
     body = Part(
         [
@@ -162,7 +162,7 @@ def airplane(chance: Chance) -> list[Part]:
 
 
 def boat(chance: Chance) -> list[Part]:
-    """A sailing boat; the gap between the sails parts the mask."""
+    """A sailing boat; the gap between the sails can split the mask."""
     depth = chance.between(0.22, 0.28)
     hull = Part(
         [
