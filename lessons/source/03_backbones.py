@@ -2,10 +2,10 @@
 # # 03. From CNN to backbone and pyramid
 #
 # One convolution sees a window of a few pixels. A **backbone** is a stack of them that turns an
-# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. In
-# this lesson you train your first one, find out why deep stacks refuse to learn and what mends
-# them, measure what a cell really sees, and end with the two parts that most of the methods on
-# our timeline share: the residual network and the feature pyramid.
+# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. In this
+# lesson you train your first one, find out why deep stacks refuse to learn and what helps, measure
+# what a cell really sees, and end with the two parts that most of the methods on our timeline
+# share: the residual network and the feature pyramid.
 #
 # **You will be able to**
 #
@@ -17,8 +17,8 @@
 #    one;
 # 5. name the stages of a ResNet with their strides and channels, and merge them into a pyramid.
 #
-# **You need first** [lesson 02](02_convolution.ipynb) (convolution, stride, padding, counting
-# weights). **Time** about 70 minutes to read, about a minute to run.
+# **You need** [lesson 02](02_convolution.ipynb) (convolution, stride, padding, counting weights).
+# **Time** about 95 minutes to read, about a minute to run.
 
 # %% id="imports"
 import copy
@@ -52,7 +52,8 @@ def stage_maps(pictures):
                 maps.append(x)
     return maps
 
-# %% id="first-picture" alt="One image, and the five maps of a trained network, coloured so that cells with like features have like colours. At stride 2 the outlines of all objects are visible; towards stride 32 the cells grow to large squares, and objects become areas of like colours."
+
+# %% id="first-picture" alt="An image of a cup, a kite, an airplane and a car, and five maps of a trained network, coloured so that cells with similar features have similar colours. At stride 2 the outlines of all objects are visible; at stride 8 the cup is one dark red area; at stride 32 sixteen large squares are left, in four bands of colour."
 def crowding(i):
     """Smallest for an image with about four objects that cover about a third of it."""
     masks = samples[i][1].masks
@@ -67,44 +68,45 @@ plotting.show_images(
     [image, *(plotting.feature_colors(m[0]) for m in maps)],
     ["the image", *names],
     columns=3,
-    caption="Cells with like features have like colours (the three directions in which they differ most).",
+    caption="Similar features, similar colours (the three directions in which they differ most).",
 )
 
 # %% [markdown] id="first-picture-read"
-# This is one image on its way through a trained backbone. Each place of a map is called a
-# **cell**; it holds one number for each channel. Follow one object from map to map. At stride 2
-# the colours follow edges. Further on they follow *things*: cells on one object, or on one piece
-# of ground, take like colours, because they have come to know what they belong to. The price is
-# position. At stride 32 one cell stands for 32 × 32 pixels: it holds several things at once, and
-# you can no longer say where any of them ends.
+# This is one image on its way through a trained backbone. Each place of a map is called a **cell**;
+# it holds one number per channel. Follow one object from map to map. At stride 2 the colours follow
+# edges. Further on they follow *things*, because cells have come to know what they belong to: on
+# Pocket COCO, the cup at stride 8 is nearly one colour, stripes and all. The price is position. At
+# stride 32 one cell stands for 32 × 32 pixels: it holds several things at once, and you can no
+# longer say where any of them ends.
 
 # %% [markdown] id="problem"
 # ## The problem: the window is too small
 #
-# The network at the end of lesson 02 could mark edges, but not tell an object's outline from a
-# stripe on it. The answer lay outside its window of 11 × 11 pixels. How large would a window have
-# to be? Look at the objects of this data set, at the longer side of their boxes.
+# The network at the end of lesson 02 could mark edges, but could not tell an object's outline from
+# a stripe on it. The answer lay outside its window of 11 × 11 pixels. How large would a window have
+# to be? Look at the longer sides of the objects' boxes in this data set.
 
-# %% id="object-sizes" alt="A histogram of the longer side of the objects' boxes in pixels; nearly all are longer than 11 pixels, and they reach up to the full image."
+# %% id="object-sizes" alt="A histogram of the longer side of the objects' boxes in pixels; nearly all are longer than 11 pixels, and the longest reach across the whole image."
 boxes = torch.cat([t.boxes for _, t in samples])
 longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
+share = (longer > 11).float().mean()
 plotting.histogram(
     longer,
     xlabel="longer side of the box (px)",
     title="How large are the objects?",
-    caption=f"{(longer > 11).float().mean():.0%} are longer than 11 px, half are longer than {longer.median():.0f}.",
+    caption=f"{share:.0%} are longer than 11 px, half are longer than {longer.median():.0f}.",
 )
 
 # %% [markdown] id="history"
-# So a cell should see 64 pixels, better 128. **Predict before you run:** you stack 3 × 3
-# convolutions, one after another, without stride. How many layers until one cell sees 65 pixels?
-# About 7, 16, or 32?
+# So a cell should see 64 pixels, or better 128. **Predict before you run:** you stack 3 × 3
+# convolutions, one after another, without stride. How many layers does it take until one cell sees
+# 65 pixels? About 7, 16, or 32?
 #
-# The answer comes below; that this is the question was noticed early. AlexNet (2012) had five
+# The answer comes below; people noticed early that this is the question. AlexNet (2012) had five
 # convolutions, VGG (Simonyan and Zisserman 2015) went to sixteen layers of small kernels, and
-# ResNet (He et al. 2016) to more than a hundred. FPN (Lin et al. 2017) then gave the small
-# objects back what depth had taken from them. The four marked papers are this lesson; the others
-# build on them.
+# ResNet (He et al. 2016) to more than a hundred. FPN (Lin et al. 2017) then gave back to the small
+# objects what depth had taken from them. The four marked papers are this lesson; the others build
+# on them.
 
 # %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; AlexNet, VGG, ResNet and FPN, the backbones, are marked."
 plotting.timeline(highlight=["AlexNet", "VGG", "ResNet", "FPN"])
@@ -112,8 +114,8 @@ plotting.timeline(highlight=["AlexNet", "VGG", "ResNet", "FPN"])
 # %% [markdown] id="idea"
 # ## The idea, part one: stack windows, and step
 #
-# The **receptive field** of a cell is the part of the image that can change it. You can measure
-# it without any theory: nudge one pixel, and watch whether the cell moves.
+# The **receptive field** of a cell is the part of the image that can change it. You can measure it
+# without any theory: nudge one pixel, and watch whether the cell changes.
 
 # %% id="nudge"
 def field_by_nudging(layers, size=129):
@@ -121,33 +123,35 @@ def field_by_nudging(layers, size=129):
     network = nn.Sequential(*(nn.Conv2d(1, 1, k, s, k // 2, bias=False) for k, s in layers))
     for layer in network:
         nn.init.ones_(layer.weight)
-    moved = 0
+    changed = 0
     for column in range(size):
         x = torch.zeros(1, 1, size, size)
         x[..., size // 2, column] = 1  # the nudge
         y = network(x)[0, 0]
-        moved += bool(y[len(y) // 2, len(y) // 2] != 0)
-    return moved
+        changed += bool(y[len(y) // 2, len(y) // 2] != 0)
+    return changed
 
 
 # %% id="nudge-run" tags=["nbval-check-output"]
 with torch.no_grad():
     for depth in (1, 2, 3, 5):
         print(f"{depth} layers of 3×3: {field_by_nudging([(3, 1)] * depth)} pixels")
-    print("5 layers, the first 3 with stride 2:", field_by_nudging([(3, 2)] * 3 + [(3, 1)] * 2), "pixels")
+    strided = [(3, 2)] * 3 + [(3, 1)] * 2
+    print(f"5 layers, the first 3 with stride 2: {field_by_nudging(strided)} pixels")
 
 # %% [markdown] id="recursion"
-# Without stride each 3 × 3 layer adds two pixels: $2n + 1$. For 65 pixels that is **32 layers**.
+# Without stride each 3 × 3 layer adds two pixels: $2n + 1$ after $n$ layers. For 65 pixels that is
+# **32 layers**.
 #
 # Three strides change everything: 47 pixels with five layers. The reason is the **jump** $j$, the
 # distance in the image between two neighbouring cells. A kernel of $k$ cells, spread by the
-# dilation $d$, reaches over $d\,(k-1)$ steps, and each step is a jump. So two numbers are carried
-# from layer to layer:
+# dilation $d$, reaches over $d\,(k-1)$ steps, and each step is one jump long. So two numbers are
+# carried from layer to layer:
 #
 # $$ r \leftarrow r + d\,(k-1)\,j, \qquad j \leftarrow j \cdot s $$
 #
 # starting at $r = 1$, $j = 1$ for the image itself. Mind the order: a layer's own stride counts
-# from the *next* layer on.
+# only from the *next* layer on.
 
 # %% id="recursion-code"
 def receptive_field(layers):
@@ -161,7 +165,12 @@ def receptive_field(layers):
 
 
 # %% id="recursion-check" tags=["nbval-check-output"]
-stacks = [[(3, 1)] * 5, [(3, 2)] * 3 + [(3, 1)] * 2, [(7, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (5, 1)]]
+stacks = [
+    [(3, 1)] * 5,
+    [(3, 2)] * 3 + [(3, 1)] * 2,
+    [(7, 2), (3, 2), (3, 1)],
+    [(5, 1), (2, 2), (5, 1)],
+]
 for layers in stacks:
     with torch.no_grad():
         print("formula", receptive_field(layers)[-1][0], " nudged", field_by_nudging(layers))
@@ -171,17 +180,17 @@ fields, jumps = zip(*receptive_field([(3, 2)] * 3 + [(3, 1)] * 2), strict=True)
 plotting.show_field_growth(fields, jumps, image)
 
 # %% [markdown] id="backbone-field-text"
-# The same recursion tells what the cells of the first picture see. Its backbone consists of 3 × 3
-# convolutions, and of poolings that take the largest of 2 × 2 values, with stride 2.
+# The same recursion tells you what the cells of the first picture see. Its backbone consists of 3 ×
+# 3 convolutions, and of poolings that take the largest of 2 × 2 values, with stride 2.
 
 # %% id="backbone-field" tags=["nbval-check-output"]
 def size_and_stride(layer):
     return tuple(v if isinstance(v, int) else v[0] for v in (layer.kernel_size, layer.stride))
 
 
-backbone_layers = [m for m in fcn.network.backbone.features if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
-backbone_steps = receptive_field([size_and_stride(m) for m in backbone_layers])
-for layer, (field, jump) in zip(backbone_layers, backbone_steps, strict=True):
+windows = [m for m in fcn.network.backbone.features if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
+sees = receptive_field([size_and_stride(m) for m in windows])
+for layer, (field, jump) in zip(windows, sees, strict=True):
     if isinstance(layer, nn.MaxPool2d):
         print(f"trained backbone, stride {jump:2d}: a cell sees {field:3d} pixels")
 
@@ -191,8 +200,8 @@ for layer, (field, jump) in zip(backbone_layers, backbone_steps, strict=True):
 # A stride throws places away, and what a map found there goes with them. **Max pooling** looks at
 # all places in a window and keeps the largest value: "was there an edge *somewhere* here?"
 #
-# **Predict before you run:** a map with a bright line, one pixel wide, is halved twice: by taking
-# every second cell, and by pooling 2 × 2. In which of them is the line still there?
+# **Predict before you run:** a map with a bright line, one pixel wide, is halved in two ways: by
+# taking every second cell, and by pooling 2 × 2. In which of the results is the line still there?
 
 # %% id="max-pool-loops"
 def max_pool_loops(x, size, stride):
@@ -212,8 +221,8 @@ print("every second:", line[::2, ::2][0].int().tolist())
 print("max pooling: ", max_pool_loops(line, 2, 2)[0].int().tolist())
 
 # %% [markdown] id="pooling-read"
-# Every second cell lost the line, because it lies in column 3; in column 2 it would have stayed.
-# Pooling keeps it in either case, and forgets by which pixel it was. For windows that do not
+# Taking every second cell lost the line, because it lies in column 3; in column 2 it would have
+# stayed. Pooling keeps it in either case, and forgets its exact column. For windows that do not
 # overlap the tensor form is a reshape: cut each axis into (window, place in the window) and take
 # the maximum over the places.
 
@@ -221,9 +230,9 @@ print("max pooling: ", max_pool_loops(line, 2, 2)[0].int().tolist())
 def max_pool(x, size):
     """x [C, H, W], stride = size -> [C, H/size, W/size]."""
     channels, height, width = x.shape
-    x = x[:, : height // size * size, : width // size * size]  # what does not fill a window goes
+    x = x[:, : height // size * size, : width // size * size]  # without incomplete windows
     x = x.reshape(channels, height // size, size, width // size, size)  # [C, H/s, s, W/s, s]
-    return x.amax(dim=(2, 4))  # over the two places
+    return x.amax(dim=(2, 4))  # over the places in each window
 
 
 # %% id="max-pool-check" tags=["nbval-check-output"]
@@ -231,25 +240,25 @@ by_loops = torch.stack([max_pool_loops(channel, 2, 2) for channel in image])
 print("equal to the loops:  ", torch.equal(by_loops, max_pool(image, 2)))
 print("equal to seglib.ops: ", torch.equal(ops.max_pool2d(image[None], 2)[0], max_pool(image, 2)))
 
-# %% id="pooling-figure" alt="The edges of the image, and three versions with a quarter of the cells along each side: every fourth cell leaves broken dots, the mean is smooth and pale, max pooling keeps the edges as connected bright strokes."
+# %% id="pooling-figure" alt="The edges of the image, and three versions with a quarter of the cells along each side: every fourth cell leaves broken dots, the mean is pale, max pooling keeps the edges as connected bright strokes."
 vertical = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 both = torch.stack([vertical, vertical.T])[:, None]  # [2, 1, 3, 3]
 edges = ops.conv2d(image.mean(0)[None, None], both, padding=1).abs().amax(dim=1)  # [1, H, W]
 edges = edges[:, 2:-2, 2:-2]  # without the frame that the zero padding makes
+edges = (edges / edges.quantile(0.99)).clamp(max=1)
 quarters = [edges[0, ::4, ::4], F.avg_pool2d(edges[None], 4)[0, 0], max_pool(edges, 4)[0]]
-plotting.feature_maps(
+plotting.show_images(
     [edges[0], *quarters],
     ["edges", "every 4th", "mean of 4×4", "maximum of 4×4"],
-    columns=4,
-    caption="Every 4th cell breaks thin lines, the mean smears them, the maximum keeps them.",
+    caption="Every 4th cell breaks thin lines, the mean fades them, the maximum keeps them.",
 )
 
 # %% [markdown] id="first-cnn"
 # ### A first CNN
 #
-# Convolution, ReLU, pooling, three times, and a linear layer at the end: that is a classifier.
-# Its task shall be to name objects. Cut a square around each larger object by its box, scale it
-# to 32 × 32 pixels, and take the most frequent classes, eight at most.
+# Convolution, ReLU, pooling, three times, and a linear layer at the end: that is a classifier. Let
+# it name objects. Cut a square around each larger object by its box, scale it to 32 × 32 pixels,
+# and take the most frequent classes, eight at most.
 
 # %% id="crops-square"
 def square_around(box, size):
@@ -263,14 +272,15 @@ def square_around(box, size):
 
 # %% id="crops-cut"
 def object_crops(samples, smallest=20, side=32):
-    """Crops [N, 3, side, side], labels [N], and where each comes from: [N, 2], image and object."""
+    """Crops [N, 3, side, side], labels [N], and their origin [N, 2]: image and object."""
     crops, labels, places = [], [], []
     for number, (picture, truth) in enumerate(samples):
         large = (truth.boxes[:, 2:] - truth.boxes[:, :2]).amax(dim=1) >= smallest
         for row in (large & ~truth.iscrowd).nonzero()[:, 0].tolist():
             x0, y0, x1, y1 = square_around(truth.boxes[row], truth.size)
             cut = picture[None, :, y0:y1, x0:x1]
-            crops.append(F.interpolate(cut, size=(side, side), mode="bilinear", antialias=True)[0])
+            cut = F.interpolate(cut, size=(side, side), mode="bilinear", antialias=True)
+            crops.append(cut[0])
             labels.append(int(truth.labels[row]))
             places.append((number, row))
     return torch.stack(crops), torch.tensor(labels), torch.tensor(places)
@@ -278,8 +288,8 @@ def object_crops(samples, smallest=20, side=32):
 
 # %% id="crops-split"
 crops, labels, places = object_crops(samples)
-found, counts = labels.unique(return_counts=True)
-chosen = found[counts.argsort(descending=True, stable=True)][:8]
+occurring, counts = labels.unique(return_counts=True)
+chosen = occurring[counts.argsort(descending=True, stable=True)][:8]
 kinds = [dataset.categories.by_label(int(label)).name for label in chosen]
 kept = torch.isin(labels, chosen)
 x, places = (crops[kept] - 0.5) * 4, places[kept]  # centred, as in lesson 02
@@ -288,16 +298,16 @@ pool = (places[:, 0] >= held_out).nonzero()[:, 0]  # rows to train on
 unseen = (places[:, 0] < held_out).nonzero()[:, 0]  # rows to measure on
 print(f"{len(pool)} crops to train on, {len(unseen)} to measure on: {', '.join(kinds)}")
 
-# %% id="crops-figure" alt="Two rows of small square crops, one object in the middle of each, a column for each class; some objects are partly hidden behind others."
+# %% id="crops-figure" alt="Two rows of small square crops, a column for each class; several objects are partly hidden, and one crop named person shows mostly a clock."
 pairs = [pool[y[pool] == k][:2].tolist() for k in range(len(kinds))]  # two rows of each class
-shown = [pair[row] for row in (0, 1) for pair in pairs]
-plotting.show_images([x[i] / 4 + 0.5 for i in shown], kinds * 2, columns=len(kinds), panel=1.25)
+drawn = [pair[row] for row in (0, 1) for pair in pairs]
+plotting.show_images([x[i] / 4 + 0.5 for i in drawn], kinds * 2, columns=len(kinds), panel=1.25)
 
 # %% [markdown] id="crops-read"
-# Did you stop at a crop that shows something else than its name? Objects stand before one
-# another, so a square may hold two, and its label names the one whose box was cut, even where
-# most of that one is hidden. Such labels are right, only hard. To tell them from wrong ones you
-# have to look, as you just did.
+# Did you stop at a crop that shows something other than its name? Objects stand in front of one
+# another, so a square may hold two, and its label names the one whose box was cut, even where most
+# of that one is hidden. Such labels are right, only hard. To tell them from wrong ones you have to
+# look, as you just did.
 
 # %% id="small-cnn"
 def small_cnn(norm=nn.Identity, seed=0):
@@ -305,34 +315,34 @@ def small_cnn(norm=nn.Identity, seed=0):
     torch.manual_seed(seed)
     layers, channels = [], 3
     for width in (16, 32, 64):
-        layers += [nn.Conv2d(channels, width, 3, padding=1), norm(width), nn.ReLU(), nn.MaxPool2d(2)]
+        convolution = nn.Conv2d(channels, width, 3, padding=1)
+        layers += [convolution, norm(width), nn.ReLU(), nn.MaxPool2d(2)]
         channels = width
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, len(kinds)))
 
 
 # %% id="small-cnn-shapes" tags=["nbval-check-output"]
-shape = x[:1]
+out = x[:1]
 for layer in small_cnn():
-    shape = layer(shape)
+    out = layer(out)
     if isinstance(layer, nn.MaxPool2d | nn.Flatten | nn.Linear):
-        print(f"after {type(layer).__name__:10s} {list(shape.shape)}")
+        print(f"after {type(layer).__name__:10s} {list(out.shape)}")
 
 # %% [markdown] id="overfit-text"
 # ### The habit: overfit one batch
 #
-# Before a network is trained, it should learn a handful of examples by heart. It takes seconds,
+# Before a network is trained, it should learn a handful of examples by heart. That takes seconds,
 # and a network that cannot do *that* has a fault that no amount of data will mend.
 #
-# To see what a fault looks like, here are three, each from real life, and the right one beside
-# them:
+# To see what a fault looks like, here are three, each from real life, beside a sound run:
 #
-# - **softmax twice**: the network's scores go through a softmax, and then into a loss that takes
+# - **softmax twice**: the network's scores go through a softmax, and then into a loss that applies
 #   one itself;
 # - **labels shuffled**: the images are shuffled, and their labels too, but not together;
 # - **wrong optimiser**: it was given the parameters of another copy of the network.
 #
-# All three run without an error. **Predict before you run:** in how many of the three does the
-# loss fall? And what would you conclude from a falling loss?
+# All three run without an error. **Predict before you run:** in how many of the three does the loss
+# fall? And what would you conclude from a falling loss?
 
 # %% id="overfit-code"
 batch = torch.cat([pool[y[pool] == k][:4] for k in range(len(kinds))])  # four of each class
@@ -368,18 +378,18 @@ curves = {
     "labels shuffled": overfit(small_cnn(), labels_shuffled),
     "wrong optimiser": overfit(small_cnn(), tuned=small_cnn()),
 }
-for name, losses in curves.items():
-    print(f"{name:16s} loss {losses[0]:.2f} → {losses[-1]:.2f}")
+for name, curve in curves.items():
+    print(f"{name:16s} loss {curve[0]:.2f} → {curve[-1]:.2f}")
 
 # %% id="overfit-figure" alt="Four loss curves on one batch. The right one falls to zero. Softmax twice falls and then stays well above one. Labels shuffled and wrong optimiser stay near two."
 plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% [markdown] id="misconception-falling-loss"
-# In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as
-# every tutorial promises. **A falling loss does not mean that it is right.** It says that
-# gradients reach some weights. Look at where it ends instead. Probabilities of at most 1, used as
-# scores, can never be sure, so with eight classes this loss cannot go below $-\log\frac{e}{e + 7}
-# = 1.27$.
+# In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as every
+# tutorial promises. **A falling loss does not mean that the code is right.** It says that gradients
+# reach some weights. Look at where it ends instead. Probabilities of at most 1, used as scores, can
+# never express certainty, so with eight classes this loss cannot go below
+# $-\log\frac{e}{e + 7} = 1.27$.
 #
 # Learn the two numbers that tell. A fresh classifier of $C$ classes should *start* near $\log C$,
 # and on one batch it should *end* near 0. "Labels shuffled" stays at $\log C$: with labels that
@@ -389,50 +399,55 @@ plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% id="blind-spot" tolerance=0.05
 def wrong_labels(scores, wanted):
-    return cross_entropy(scores, wanted.roll(1))  # each crop bears its neighbour's label, always
+    return cross_entropy(scores, wanted.roll(1))  # each crop always bears its neighbour's label
 
 
 losses = overfit(small_cnn(), wrong_labels)
 print(f"labels all off by one: loss {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="blind-spot-read"
-# It passes. A network can learn nonsense by heart as long as the nonsense stays the same. Against
-# that only the second habit helps: **look at the batch**, pictures and labels side by side, as
-# the network gets it. The row of crops above was for that.
+# It passes. A network can learn nonsense by heart as long as the nonsense stays the same. Only the
+# second habit helps against that: **look at the batch**, pictures and labels side by side, as the
+# network gets it. That is what the rows of crops above were for.
 
 # %% [markdown] id="depth"
 # ## The idea, part two: going deep
 #
-# Three layers see little. Stack thirty, then, and look at the signal on its way. After each
-# layer, how widely are the numbers spread?
+# Three layers see little. So stack thirty, and look at the signal on its way. How widely are the
+# numbers spread after each layer?
 
 # %% id="spread"
 def spread(layers):
     """Standard deviation of the activations after each layer."""
     with torch.no_grad():
-        out, spreads = F.interpolate(x[batch], 16).repeat(1, 6, 1, 1)[:, :16], []  # [B, 16, 16, 16]
+        out = F.interpolate(x[batch], 16).repeat(1, 6, 1, 1)[:, :16]  # [B, 16, 16, 16]
+        spreads = []
         for layer in layers:
             out = layer(out)
             spreads.append(out.std().item())
     return spreads
 
 
+def convolution():
+    return nn.Conv2d(16, 16, 3, padding=1, bias=False)
+
+
 torch.manual_seed(0)
-convolutions = [nn.Sequential(nn.Conv2d(16, 16, 3, 1, 1, bias=False), nn.ReLU()) for _ in range(30)]
-shrinking = spread(convolutions)
+stack = [nn.Sequential(convolution(), nn.ReLU()) for _ in range(30)]
+shrinking = spread(stack)
 print(f"after layer 1: {shrinking[0]:.2f}, after layer 30: {shrinking[-1]:.1g}")
 
 # %% [markdown] id="batch-norm"
-# The signal fades with each layer, and the gradient on its way back fades in the same manner. One
-# can choose the first weights with care so that it does not (He et al. 2015), but training moves
-# the weights.
+# The signal fades with each layer, and the gradient fades in the same way as it travels back. The
+# first weights can be chosen with care so that it does not (He et al. 2015), but training moves the
+# weights.
 #
 # ### Batch normalisation, by hand
 #
 # **Batch normalisation** (Ioffe and Szegedy 2015) measures and corrects, in every layer and at
 # every step. For each channel, take all its values: over the images of the batch and over all
-# places. Subtract their mean, divide by their standard deviation. Then let the network choose
-# scale and shift for itself, by two learned numbers a channel, $\gamma$ and $\beta$:
+# places. Subtract their mean, divide by their standard deviation. Then let the network choose scale
+# and shift for itself, by two learned numbers per channel, $\gamma$ and $\beta$:
 #
 # $$ \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \gamma\,\hat x + \beta $$
 
@@ -449,13 +464,13 @@ def batch_norm_loops(x, gamma, beta, eps=1e-5):
 
 
 # %% [markdown] id="running"
-# **Think before you read on:** the network is trained, and at night one single photograph comes
-# in. Which batch should the mean be taken over?
+# **Think before you read on:** the network is trained, and one night a single photograph comes in.
+# Over which batch should the mean be taken?
 #
-# There is none. So the layer keeps a diary while it trains, the **running statistics**: after
-# each batch it moves them a tenth of the way (the `momentum`) towards that batch's mean and
-# variance. In *training* it uses the batch's statistics, in *evaluation* the running ones. One
-# layer, two behaviours. Here it is in tensor form, with both:
+# There is none. So the layer keeps a diary while it trains, the **running statistics**: after each
+# batch it moves them a tenth of the way (the `momentum`) towards that batch's mean and variance. In
+# *training* it uses the batch's statistics, in *evaluation* the running ones. One layer, two
+# behaviours. Here is the tensor form, with both:
 
 # %% id="batch-norm-tensor"
 def batch_norm(x, running_mean, running_var, gamma, beta, training, momentum=0.1, eps=1e-5):
@@ -471,21 +486,23 @@ def batch_norm(x, running_mean, running_var, gamma, beta, training, momentum=0.1
 
 
 # %% id="batch-norm-check" tags=["nbval-check-output"]
+torch.manual_seed(0)
 values, gamma, beta = torch.randn(8, 4, 5, 5) * 3 + 7, torch.rand(4), torch.rand(4)
 diary = torch.zeros(4), torch.ones(4)
-mine = batch_norm(values, *diary, gamma, beta, training=True)
-print("equal to the loops:", torch.allclose(mine, batch_norm_loops(values, gamma, beta), atol=1e-5))
+by_tensors = batch_norm(values, *diary, gamma, beta, training=True)
+same = torch.allclose(by_tensors, batch_norm_loops(values, gamma, beta), atol=1e-5)
+print("equal to the loops:", same)
 plain = batch_norm(values, *diary, torch.ones(4), torch.zeros(4), training=True)
 print("means  ", [round(abs(m), 2) for m in plain.mean((0, 2, 3)).tolist()])
 print("spreads", [round(s, 2) for s in plain.std((0, 2, 3)).tolist()])
 
 # %% [markdown] id="unbiased"
 # (One oddity to know when you compare: the layer divides by $n$ to normalise, and writes the
-# variance divided by $n - 1$ into its diary. That is how the paper has it, and PyTorch too.) Now
-# put it between the thirty layers.
+# variance divided by $n - 1$ into its diary. The paper does so, and PyTorch too.) Now put it
+# between the thirty layers.
 
 # %% id="spread-figure" alt="Two lines over thirty layers, on a logarithmic axis. Without normalisation the spread of the activations falls over many powers of ten; with batch norm it is the same in all layers."
-normalised = [nn.Sequential(conv[0], nn.BatchNorm2d(16), nn.ReLU()) for conv in convolutions]
+normalised = [nn.Sequential(conv, nn.BatchNorm2d(16), relu) for conv, relu in stack]
 plotting.layer_profile(
     {"no normalisation": shrinking, "batch norm": spread(normalised)},
     title="The signal on its way through 30 layers",
@@ -496,8 +513,8 @@ plotting.layer_profile(
 # ### One image, two answers
 #
 # In training mode, the mean is taken over the whole batch. **Predict before you run:** the same
-# crop goes through a trained network twice, each time with other companions in the batch. Does
-# the network say the same about it?
+# crop goes through a trained network twice, each time with other companions in the batch. Does the
+# network give the same answer?
 
 # %% id="companions"
 normed = small_cnn(nn.BatchNorm2d)
@@ -505,9 +522,9 @@ overfit(normed, steps=40)
 
 
 def answers_in_company(seed, mode):
-    """What the network says of 60 new crops, each in a batch with seven others drawn by `seed`."""
-    random, network = torch.Generator().manual_seed(seed), copy.deepcopy(normed).train(mode == "training")
-    answers = []
+    """The network's answers to 60 new crops, each in a batch with seven others picked by `seed`."""
+    random = torch.Generator().manual_seed(seed)
+    network, answers = copy.deepcopy(normed).train(mode == "training"), []
     for row in unseen[:60]:
         others = pool[torch.randint(len(pool), (7,), generator=random)]
         with torch.no_grad():
@@ -522,41 +539,41 @@ for mode in ("training", "evaluation"):
 
 # %% [markdown] id="misconception-eval"
 # In training mode **the answer depends on who else is in the batch**; in evaluation mode it does
-# not. A network left in training mode is not broken in any way you could see. It runs, it
-# answers; it is only worse, and each time differently. The cure is one line, `network.eval()`
-# before predicting, and `network.train()` before training. (`torch.no_grad()` is something else:
-# it saves the memory for gradients. In training mode the diary is written under it all the same.)
+# not. A network left in training mode is not broken in any way you could see. It runs, it answers;
+# it is only worse, and each time differently. The cure is one line, `network.eval()` before
+# predicting, and `network.train()` before training. (`torch.no_grad()` is something else: it saves
+# the memory for gradients. In training mode the diary is written under it all the same.)
 #
-# And the extreme case, a batch of one? **Predict before you run** what batch norm in training
-# mode makes of two images whose maps are down to one cell, and of one.
+# And the extreme case, a batch of one? **Predict before you run** what batch norm in training mode
+# makes of two images whose maps are down to one cell, and of a single such image.
 
 # %% id="tiny-batches" tags=["nbval-check-output"]
-tiny = nn.BatchNorm2d(3)
+tiny_norm = nn.BatchNorm2d(3)
 two = torch.tensor([[5.0, -1.0, 300.0], [6.0, -8.0, 0.0]])[:, :, None, None]  # [2, 3, 1, 1]
-print("two images:", tiny(two)[:, :, 0, 0].round(decimals=2).tolist())
+print("two images:", tiny_norm(two)[:, :, 0, 0].round(decimals=2).tolist())
 try:
-    tiny(two[:1])
+    tiny_norm(two[:1])
 except ValueError as error:
     print("one image: ", error)
 
 # %% [markdown] id="tiny-batches-read"
-# With two values a channel, the mean lies between them, and each is one standard deviation away:
-# $+1$ and $-1$, *whatever the values were*. All that is left is which of the two was larger. With
-# one value it is $x - x$, nothing at all, and PyTorch refuses. With one *larger* map it works,
-# since the mean then runs over places, but on statistics that vary wildly. Detectors, whose
-# images are so large that only one or two fit into memory, therefore freeze the statistics or use
-# another normalisation (groups of channels within each image, Wu and He 2018). You will meet
-# both.
+# With two values per channel, the mean lies halfway between them, and each is one standard
+# deviation away: $+1$ and $-1$, *whatever the values were*. All that is left is which of the two
+# was larger. With one value it is $x - x$, nothing at all, and PyTorch refuses. With one *larger*
+# map it works, since the mean is then taken over places, but the statistics vary wildly. Detectors,
+# whose images are so large that only one or two fit into memory, therefore freeze the statistics or
+# use another normalisation (over groups of channels within each image, Wu and He 2018). You will
+# meet both.
 
 # %% [markdown] id="deep-text"
 # ### Thirty-two layers that learn by heart
 #
-# The signal is healthy now. Is deep better, then? Build networks from pairs of 3 × 3
-# convolutions, and let them overfit one batch. A deeper network can do all that a shallow one
-# can: the extra layers would only have to pass their input on. **Predict before you run:** 6
-# layers or 32 layers, both with batch norm, which one learns the batch faster?
+# The signal is healthy now. Is deeper better, then? Build networks from pairs of 3 × 3
+# convolutions, and let them overfit one batch. A deeper network can do all that a shallow one can:
+# the extra layers would only have to pass their input on. **Predict before you run:** 6 layers or
+# 32 layers, both with batch norm: which one learns the batch faster?
 #
-# One of the candidates has a **shortcut**, explained in a moment: it adds a pair's input to its
+# Some of the candidates have **shortcuts**, explained in a moment: each adds a pair's input to its
 # output.
 
 # %% id="pair"
@@ -580,7 +597,8 @@ def deep(depth, **options):
     torch.manual_seed(0)
     pairs = [Pair(**options) for _ in range(depth // 2)]
     stem = nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU()
-    return nn.Sequential(*stem, *pairs, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, len(kinds)))
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, len(kinds))
+    return nn.Sequential(*stem, *pairs, *head)
 
 
 # %% id="deep-train" tolerance=0.2
@@ -591,25 +609,27 @@ candidates = {
     "6 with shortcuts": {"depth": 6, "shortcut": True},
     "32 with shortcuts": {"depth": 32, "shortcut": True},
 }
-deep_curves = {name: overfit(deep(**options), steps=50, lr=1e-3) for name, options in candidates.items()}
-for name, losses in deep_curves.items():
-    print(f"{name:18s} loss after 50 steps {losses[-1]:.1f}")
+deep_curves = {}
+for name, options in candidates.items():
+    deep_curves[name] = overfit(deep(**options), steps=50, lr=1e-3)
+    print(f"{name:18s} loss after 50 steps {deep_curves[name][-1]:.1f}")
 
-# %% id="deep-figure" alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall to zero within about twenty steps."
+# %% id="deep-figure" alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall nearly to zero within twenty steps."
 plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 
 # %% [markdown] id="misconception-depth"
-# **Deeper is not by itself better, not even on the training data.** The plain 32 layers have
-# about five times the weights of the 6, and gain nothing from them. That was the riddle in 2015:
-# on the small photographs of CIFAR-10, a plain network of 56 layers had a *higher training error*
-# than one of 20 (He et al. 2016, figure 1). It cannot be overfitting, then. The good solution
-# exists, and gradient descent does not find it.
+# **Deeper is not by itself better, not even on the training data.** The 32 plain layers have about
+# five times the weights of the 6, and gain nothing from them. That was the riddle in 2015: on the
+# small photographs of CIFAR-10, a plain network of 56 layers had a *higher training error* than one
+# of 20 (He et al. 2016, figure 1). It cannot be overfitting, then. The good solution exists, and
+# gradient descent does not find it.
 #
-# (The curve with 32 layers and shortcuts starts *above* $\log C$. That is no fault: each block adds
-# to the signal, so the fresh network's scores are large: it is sure before it has learned.)
+# (The curve with 32 layers and shortcuts starts *above* $\log C$. That is not a fault: each block
+# adds to the signal, so the scores of the fresh network are large, and it is sure before it has
+# learned anything.)
 #
-# Look at the gradients. One backward pass through each fresh network, and the size of the
-# gradient in every convolution:
+# Look at the gradients. Here is one backward pass through each fresh network of 32 layers, and the
+# size of the gradient in every convolution:
 
 # %% id="gradients"
 def gradient_sizes(network):
@@ -619,8 +639,9 @@ def gradient_sizes(network):
 
 
 # %% id="gradients-figure" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
+deepest = {name: options for name, options in candidates.items() if options["depth"] == 32}
 plotting.layer_profile(
-    {name: gradient_sizes(deep(**options)) for name, options in candidates.items() if options["depth"] == 32},
+    {name: gradient_sizes(deep(**options)) for name, options in deepest.items()},
     title="How much each layer is told to change",
     ylabel="size of the gradient",
     caption="Layer 1 is next to the image, layer 32 next to the classes.",
@@ -634,13 +655,13 @@ plotting.layer_profile(
 #
 # ### Why the shortcut helps
 #
-# A **residual block** computes $y = x + \mathcal F(x)$, its convolutions learn only the
-# difference (the residual). Take the derivative, leaving the ReLU at the end aside:
+# A **residual block** computes $y = x + \mathcal F(x)$; its convolutions learn only the difference
+# (the residual). Take the derivative, leaving the ReLU at the end aside:
 #
 # $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
-# The 1 is a road without toll: whatever the convolutions do, the gradient of the block above also
-# arrives unchanged. And "pass the input on", which the plain layers could not find, now is the
+# The 1 is a toll-free road: whatever the convolutions do, the gradient of the block above also
+# arrives unchanged. And "pass the input on", which the plain layers could not find, is now the
 # easiest thing of all: $\mathcal F = 0$.
 
 # %% id="residual-figure" alt="A diagram of a residual block: x goes through convolution, norm, ReLU, convolution, norm to a sum; a shortcut carries x past them to the same sum, which is followed by a ReLU."
@@ -656,10 +677,10 @@ print("a block that has learned nothing passes its input on:", torch.equal(block
 # %% [markdown] id="blocks"
 # ### Two kinds of block
 #
-# Your `Pair` is ResNet's **BasicBlock**. Where stride or channels change, the input does not fit
-# the sum; then a 1 × 1 convolution on the shortcut adapts it. For deeper networks there is the
-# **Bottleneck**: a 1 × 1 convolution reduces the channels to a quarter, the 3 × 3 works on those
-# few, another 1 × 1 widens again.
+# Your `Pair` is ResNet's **BasicBlock**. Where the stride or the number of channels changes, the
+# input does not fit the sum; there a 1 × 1 convolution on the shortcut adapts it. For deeper
+# networks there is the **Bottleneck**: a 1 × 1 convolution reduces the channels to a quarter, the 3
+# × 3 works on those few, and another 1 × 1 widens again.
 #
 # **Predict before you run:** both kinds with 256 channels going in and out. The bottleneck has
 # three layers, the basic block two. Which one has more weights?
@@ -679,20 +700,20 @@ for name, parameter in Bottleneck(256, 64).named_parameters():
         print(f"   {name}: {list(parameter.shape)} = {parameter.numel():,}")
 
 # %% [markdown] id="blocks-read"
-# The basic block costs almost seventeen times as much: a 3 × 3 kernel between 256 channels is
-# what is expensive, and the bottleneck squeezes first. With it, networks of 50, 101 and 152
-# layers became affordable.
+# The basic block costs almost seventeen times as much: the expensive part is a 3 × 3 kernel between
+# 256 channels, and the bottleneck squeezes them first. With it, networks of 50, 101 and 152 layers
+# became affordable.
 #
 # ### The stages of a ResNet
 #
-# Now put it together. A **stem** (7 × 7 convolution with stride 2, max pooling with stride 2)
-# goes down to stride 4 at once. Then four **stages** of residual blocks; each but the first
-# begins with a stride of 2 and doubles the channels. Their outputs are called $C_2, C_3, C_4,
-# C_5$, and $C_k$ has stride $2^k$.
+# Now put it together. A **stem** (7 × 7 convolution with stride 2, max pooling with stride 2) goes
+# down to stride 4 at once. Then come four **stages** of residual blocks; each but the first begins
+# with a stride of 2 and doubles the channels. Their outputs are called $C_2, C_3, C_4, C_5$, and
+# $C_k$ has stride $2^k$.
 #
 # The figure shows the channels of ResNet-18 and ResNet-34, made of basic blocks. ResNet-50 and the
-# deeper ones are made of bottlenecks: there these are the channels in the narrow middle, and what
-# leaves a stage has four times as many.
+# deeper ones are made of bottlenecks: there these are the channels in the narrow middle, and a
+# stage's output has four times as many.
 
 # %% id="resnet-figure" alt="A diagram of a ResNet for a 128 pixel image: stem and pooling, then stages C2 to C5 with 32, 16, 8 and 4 cells along each side and 64, 128, 256 and 512 channels."
 plotting.resnet_diagram(size=128)
@@ -702,33 +723,33 @@ from seglib.nn.resnet import resnet18, resnet34, resnet50
 
 photo = torch.rand(1, 3, 128, 128)
 for name, build in {"ResNet-18": resnet18, "ResNet-34": resnet34, "ResNet-50": resnet50}.items():
-    network = build().eval()
+    resnet = build().eval()
     with torch.no_grad():
-        shapes = [list(c.shape[1:]) for c in network(photo)]
-    print(f"{name}: {weights(network) / 1e6:4.1f} M weights, strides {network.strides}")
+        shapes = [list(c.shape[1:]) for c in resnet(photo)]
+    print(f"{name}: {weights(resnet) / 1e6:4.1f} M weights, strides {resnet.strides}")
     print("   ", "  ".join(f"C{k} {shape}" for k, shape in enumerate(shapes, 2)))
 
 # %% [markdown] id="pyramid"
 # ## The idea, part three: a pyramid
 #
-# A backbone leaves you with a choice that you do not want to make. $C_5$ knows *what* is there,
-# in cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has seen little of the
-# surroundings. **Predict before you run** the figure after the next cells: could you not just
-# enlarge $C_5$ eight times?
+# A backbone leaves you with a choice that you do not want to make. $C_5$ knows *what* is there, in
+# cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has seen little of the surroundings.
+# **Predict** before you look at the figures below: could you not just enlarge $C_5$ eight times?
 #
 # The **feature pyramid network** (FPN) takes both. From the top down, at each level:
 #
 # 1. **lateral**: a 1 × 1 convolution gives each $C_k$ the same number of channels (256);
-# 2. **top-down**: the *sum* of the level above is enlarged by repeating cells (*nearest*
-#    neighbour) and added; nothing lies above $C_5$, so its lateral alone is the first sum;
-# 3. **output**: a 3 × 3 convolution on each sum smooths what the repeating left; the results are
-#    $P_2 \dots P_5$.
+# 2. **top-down**: the *sum* of the level above is enlarged by repeating cells (*nearest* neighbour)
+#    and added; nothing lies above $C_5$, so its lateral alone is the first sum;
+# 3. **output**: a 3 × 3 convolution on each sum smooths the steps that the repeating left; the
+#    results are $P_2 \dots P_5$.
 #
 # Mind what travels down: the sums of step 2, *before* their 3 × 3. So with $M_5$ for the lateral of
-# $C_5$, and $M_4$ for the lateral of $C_4$ plus the enlarged $M_5$, the result $P_4$ is the 3 × 3 of
-# $M_4$. In the figure each green box holds a sum and its result; the arrows ×2 carry the sum.
+# $C_5$, and $M_4$ for the lateral of $C_4$ plus the enlarged $M_5$, the result $P_4$ is the 3 × 3
+# convolution of $M_4$. In the figure each green box holds a sum and its result; the arrows ×2 carry
+# the sum.
 
-# %% id="fpn-figure" alt="A diagram of a feature pyramid: on top the way down from the image through C2, C3, C4, C5; below the way back from P5 to P2, each level joined to its C by a 1 by 1 convolution and enlarged by 2 from the level above."
+# %% id="fpn-figure" alt="A diagram of a feature pyramid: in the upper row the image and C2, C3, C4, C5, from left to right; in the lower row P5 to P2, from right to left, each joined to its C by a 1 by 1 convolution and to the coarser P by an enlargement by 2."
 plotting.fpn_diagram(size=128)
 
 # %% id="nearest"
@@ -754,11 +775,11 @@ print(nearest(torch.tensor([[[1, 2], [3, 4]]]), (4, 4))[0].tolist())
 print("both forms agree:", torch.equal(nearest(coarse, (6, 7)), nearest_loops(coarse, (6, 7))))
 
 # %% [markdown] id="merge"
-# Any size will do, also 7 from 4: a map of 7 cells that was halved has 4, not 3½, and the way
-# back must fit it.
+# Any size will do, also 7 from 4: a map of 7 cells that was halved has 4, not 3½, and the way back
+# must fit it.
 #
-# Now merge. `laterals` are the maps after the 1 × 1 convolution; the sum runs from the coarsest
-# to the finest:
+# Now merge. `laterals` are the maps after the 1 × 1 convolution; the sum runs from the coarsest to
+# the finest:
 
 # %% id="merge-code"
 def merge_top_down(laterals):
@@ -770,8 +791,8 @@ def merge_top_down(laterals):
 
 
 # %% [markdown] id="see-it-work"
-# Do the laterals bring anything? A pyramid is trained together with the head that reads it. To
-# see one at work *now*, choose its 1 × 1 weights by least squares: the finest sum shall come as
+# Do the laterals contribute anything? A pyramid is trained together with the head that reads it. To
+# see one at work *now*, choose its 1 × 1 weights by least squares, so that the finest sum comes as
 # near as possible to "how much of this cell lies on an object". Since enlarging and adding are
 # linear, the sum of four enlarged 1 × 1 convolutions is one 1 × 1 convolution over all four maps,
 # enlarged and stacked. So fit that one, and cut it into four. (The maps are those of the trained
@@ -779,24 +800,25 @@ def merge_top_down(laterals):
 
 # %% id="fit-data"
 learn, look = samples[held_out : held_out + 40], [*samples[:39], samples[calm]]
-backbone_maps = stage_maps([picture for picture, _ in learn + look])[1:]  # strides 4, 8, 16, 32
-height, width = fcn.prepare([picture for picture, _ in learn + look]).tensor.shape[2:]
+pictures = [picture for picture, _ in learn + look]
+pyramid_maps = stage_maps(pictures)[1:]  # strides 4, 8, 16, 32
+height, width = fcn.prepare(pictures).tensor.shape[2:]
 on_object = []
 for _, truth in learn + look:
     below = (0, width - truth.size[1], 0, height - truth.size[0])  # padding, as `prepare` pads
     on_object.append(F.pad(truth.masks.any(dim=0).float(), below))
-wanted = F.avg_pool2d(torch.stack(on_object)[:, None], 4, ceil_mode=True)  # [B, 1, h, w], a share of each cell
-enlarged = [F.interpolate(m, wanted.shape[2:], mode="nearest") for m in backbone_maps]
-
+on_object = torch.stack(on_object)[:, None]  # [B, 1, H, W]
+covered = F.avg_pool2d(on_object, 4, ceil_mode=True)  # [B, 1, h, w], a share of each cell
+enlarged = [F.interpolate(m, covered.shape[2:], mode="nearest") for m in pyramid_maps]
 
 # %% id="fit-code"
 def fit(features):
-    """The 1×1 weights, bias last, [C + 1], that fit `wanted` best on the images to learn from."""
+    """The 1×1 weights [C + 1], bias last, that fit `covered` best on the images to learn from."""
     rows = features[: len(learn)].permute(0, 2, 3, 1).flatten(0, 2)  # [B, C, h, w] -> [B·h·w, C]
     rows = F.pad(rows, (0, 1), value=1).double()  # a column of ones for the bias
     # least squares, with a small penalty on large weights: a little better on new images
     gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
-    return torch.linalg.solve(gram, rows.T @ wanted[: len(learn)].flatten().double()).float()
+    return torch.linalg.solve(gram, rows.T @ covered[: len(learn)].flatten().double()).float()
 
 
 def apply(features, weight):
@@ -806,27 +828,27 @@ def apply(features, weight):
 
 
 # %% id="agreement"
-def agreement(found):
+def agreement(guess):
     """Correlation with the truth on the images that were not fitted."""
-    pairs = torch.stack([found[len(learn) :].flatten(), wanted[len(learn) :].flatten()])
-    return torch.corrcoef(pairs)[0, 1].item()
+    both = torch.stack([guess[len(learn) :].flatten(), covered[len(learn) :].flatten()])
+    return torch.corrcoef(both)[0, 1].item()
 
 
 # %% id="fit-agreement" tolerance=0.06
 alone = {f"C{k} alone": apply(m, fit(m)) for k, m in enumerate(enlarged, 2)}
 together = fit(torch.cat(enlarged, dim=1))
 merged_map = apply(torch.cat(enlarged, dim=1), together)
-for name, found in {**alone, "all four, merged": merged_map}.items():
-    print(f"{name:16s} agrees with the truth to {agreement(found):.2f}")
+for name, guess in {**alone, "all four, merged": merged_map}.items():
+    print(f"{name:16s} agrees with the truth to {agreement(guess):.2f}")
 
 # %% [markdown] id="fit-read"
-# The finest map alone is not the best, and the deepest is not either: one does not know what, the
-# other not where. Together they are better than each. Now cut the weights into four laterals, let
-# `merge_top_down` do its work at the maps' own sizes, and look at every stage.
+# The finest map alone is not the best, and neither is the deepest: one does not know what, the
+# other not where. Together they are better than any one of them. Now cut the weights into four
+# laterals, let `merge_top_down` do its work at the maps' own sizes, and look at every stage.
 
-# %% id="merge-figure" alt="Two rows of four maps at strides 4, 8, 16 and 32. The upper row, the laterals: each adds positive and negative patches at its own fineness. The lower row, the sums: from a few coarse squares at stride 32 to a map at stride 4 in which the objects have outlines."
-pieces = together[:-1].split([m.shape[1] for m in backbone_maps])
-laterals = [apply(m[-1:], piece)[0] for m, piece in zip(backbone_maps, pieces, strict=True)]  # [1, h, w] each
+# %% id="merge-figure" alt="Two rows of four maps at strides 4, 8, 16 and 32. The upper row, the laterals: patches that speak for an object and, in the middle two, patches against one, each at its own fineness. The lower row, the sums: from sixteen coarse squares at stride 32 to a map at stride 4 in which the objects have outlines."
+pieces = together[:-1].split([m.shape[1] for m in pyramid_maps])
+laterals = [apply(m[-1:], w)[0] for m, w in zip(pyramid_maps, pieces, strict=True)]  # [1, h, w]
 sums = merge_top_down(laterals)
 assert torch.allclose(sums[0] + together[-1], merged_map[-1], atol=1e-4)
 plotting.feature_maps(
@@ -837,10 +859,10 @@ plotting.feature_maps(
     caption="Orange speaks for an object, purple against it; white is zero.",
 )
 
-# %% id="merged-figure" alt="The image, the share of each cell that lies on an object, and three attempts at it: from C5 alone a few blurred squares, from C2 alone a noisy map of edges, from the merged pyramid a map that resembles the truth."
+# %% id="merged-figure" alt="The image, the share of each cell that lies on an object, and three attempts at it: from C5 alone sixteen grey squares, from C2 alone a noisy map of edges, from the merged pyramid a map that resembles the truth."
 attempts = [alone["C5 alone"], alone["C2 alone"], merged_map]
 plotting.show_images(
-    [image, wanted[-1, 0], *(m[-1, 0].clamp(0, 1) for m in attempts)],
+    [image, covered[-1, 0], *(m[-1, 0].clamp(0, 1) for m in attempts)],
     ["image", "truth", "C5 alone", "C2 alone", "merged"],
     columns=5,
     panel=2.0,
@@ -848,44 +870,46 @@ plotting.show_images(
 
 # %% [markdown] id="merge-read"
 # Read the lower row from right to left, as the sum is made. The coarse squares say roughly where
-# objects are; each lateral corrects them in its own fineness, adding here and taking away there.
-# That also answers the question: an enlarged $C_5$ still has the few squares of the right end,
+# objects are; each lateral corrects them at its own fineness, adding here and taking away there.
+# That also answers the question: an enlarged $C_5$ still has only the few squares at the right end,
 # each cut into more cells. No upsampling brings positions back; the laterals do.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # First your batch norm, in both modes, against `seglib.ops.batch_norm` and PyTorch's layer, diary
-# included. Three batches of training, then one of evaluation.
+# included: three batches of training, then one of evaluation.
 
 # %% id="equality-norm" tags=["nbval-check-output"]
-reference, ours, library = nn.BatchNorm2d(4), (torch.zeros(4), torch.ones(4)), (torch.zeros(4), torch.ones(4))
-scale, shift = reference.weight.detach(), reference.bias.detach()
-for step, training in enumerate([True, True, True, False]):
-    values = torch.randn(6, 4, 5, 7) * 2 + step
-    wanted = reference.train(training)(values).detach()
-    mine = batch_norm(values, *ours, scale, shift, training)
-    primitive = ops.batch_norm(values, *library, scale, shift, training)
+torch_layer = nn.BatchNorm2d(4)
+scale, shift = torch_layer.weight.detach(), torch_layer.bias.detach()
+your_diary, seglibs_diary = ((torch.zeros(4), torch.ones(4)) for _ in range(2))
+for number, training in enumerate([True, True, True, False]):
+    inputs = torch.randn(6, 4, 5, 7) * 2 + number
+    expected = torch_layer.train(training)(inputs).detach()
+    yours = batch_norm(inputs, *your_diary, scale, shift, training)
+    seglibs = ops.batch_norm(inputs, *seglibs_diary, scale, shift, training)
     print(
-        f"training {training!s:5}: yours {torch.allclose(mine, wanted, atol=1e-5)}, "
-        f"seglib's {torch.allclose(primitive, wanted, atol=1e-5)}, "
-        f"diary {torch.allclose(ours[1], reference.running_var, atol=1e-5)}"
+        f"training {training!s:5}: yours {torch.allclose(yours, expected, atol=1e-5)}, "
+        f"seglib's {torch.allclose(seglibs, expected, atol=1e-5)}, "
+        f"diary {torch.allclose(your_diary[1], torch_layer.running_var, atol=1e-5)}"
     )
 
 # %% [markdown] id="swap"
-# And a real network on *your* function: the shipped FCN, which has a batch norm behind each of
+# Now run a real network on *your* function: the shipped FCN, which has a batch norm after each of
 # its convolutions.
 
 # %% id="swap-check" tags=["nbval-check-output"]
-reference = fcn.predict([image])[0].semantic
+native_labels = fcn.predict([image])[0].semantic
 with seglib.use(batch_norm=batch_norm):
-    yours = fcn.predict([image])[0].semantic
-print(f"pixels with the same label: {(reference == yours).float().mean():.1%}")
+    your_labels = fcn.predict([image])[0].semantic
+agreeing = (native_labels == your_labels).float().mean()
+print(f"pixels with the same label: {agreeing:.1%}")
 
 # %% [markdown] id="equality-resnet-text"
-# Then whole networks. Take torchvision's ResNet-50 with random weights, copy them into
-# `seglib`'s, and compare after every stage. The names of the weights are the same, so the copy is
-# one line; only torchvision's final classifier stays behind. For once in double precision: an
+# Then whole networks. Take torchvision's ResNet-50 with random weights, copy them into `seglib`'s,
+# and compare after every stage. The names of the weights are the same, so the copy is one line;
+# only torchvision's final classifier stays behind. For once this is in double precision: an
 # equality over 50 layers deserves it.
 
 # %% id="equality-resnet" tags=["nbval-check-output"]
@@ -893,29 +917,34 @@ import torchvision
 
 theirs = torchvision.models.resnet50(weights=None).double().eval()
 ours = resnet50().double().eval()
-ours.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
+state = {k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")}
+ours.load_state_dict(state)
 out = photo.double()
 with torch.no_grad():
     stages = ours(out)
     for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
         out = getattr(theirs, name)(out)
         if name.startswith("layer"):
-            mine = stages[int(name[-1]) - 1]
-            print(f"{name} -> C{int(name[-1]) + 1} {list(mine.shape[1:])}: equal {torch.allclose(mine, out, rtol=1e-9)}")
+            k = int(name[-1]) + 1
+            same = torch.allclose(stages[k - 2], out, rtol=1e-9)
+            print(f"{name} -> C{k} {list(out.shape[1:])}: equal {same}")
 
 # %% id="equality-fpn" tags=["nbval-check-output"]
 from seglib.nn.fpn import FPN, fpn_state_from_torchvision
 
-theirs = torchvision.ops.FeaturePyramidNetwork([256, 512, 1024, 2048], 256).double()
-ours = FPN([256, 512, 1024, 2048], 256, pooled_level=False).double()
-ours.load_state_dict(fpn_state_from_torchvision(theirs.state_dict()))
+channels = [256, 512, 1024, 2048]
+their_fpn = torchvision.ops.FeaturePyramidNetwork(channels, 256).double()
+our_fpn = FPN(channels, 256, pooled_level=False).double()
+our_fpn.load_state_dict(fpn_state_from_torchvision(their_fpn.state_dict()))
 with torch.no_grad():
-    wanted = theirs({f"c{k}": c for k, c in enumerate(stages, 2)}).values()
-    pyramid = ours(stages)
-    flat = [conv(c)[0] for conv, c in zip(ours.lateral, stages, strict=True)]
-    yours = [conv(m[None]) for conv, m in zip(ours.output, merge_top_down(flat), strict=True)]
-for k, (a, b, c) in enumerate(zip(pyramid, wanted, yours, strict=True), 2):
-    print(f"P{k} {list(a.shape[1:])}: torchvision {torch.allclose(a, b)}, your merge {torch.allclose(a, c)}")
+    their_maps = their_fpn({f"c{k}": c for k, c in enumerate(stages, 2)}).values()
+    our_maps = our_fpn(stages)
+    flat = [conv(c)[0] for conv, c in zip(our_fpn.lateral, stages, strict=True)]
+    your_sums = merge_top_down(flat)
+    your_maps = [conv(m[None]) for conv, m in zip(our_fpn.output, your_sums, strict=True)]
+for k, (a, b, c) in enumerate(zip(our_maps, their_maps, your_maps, strict=True), 2):
+    print(f"P{k} {list(a.shape[1:])}: torchvision {torch.allclose(a, b)},", end=" ")
+    print(f"your merge {torch.allclose(a, c)}")
 
 # %% [markdown] id="learns"
 # ## It learns
@@ -925,15 +954,16 @@ for k, (a, b, c) in enumerate(zip(pyramid, wanted, yours, strict=True), 2):
 # near 0).
 
 # %% id="learns-overfit" tolerance=0.1
-network = small_cnn(nn.BatchNorm2d)
-losses = overfit(network)
-right = (network.eval()(x[batch]).argmax(dim=1) == y[batch]).float().mean()
-print(f"log C = {torch.tensor(len(kinds)).log():.1f}, loss {losses[0]:.1f} → {losses[-1]:.1f}, {right:.0%} of the batch right")
+by_heart = small_cnn(nn.BatchNorm2d)
+learning = overfit(by_heart)
+known = (by_heart.eval()(x[batch]).argmax(dim=1) == y[batch]).float().mean()
+print(f"log C = {torch.tensor(len(kinds)).log():.1f},", end=" ")
+print(f"loss {learning[0]:.1f} → {learning[-1]:.1f}, {known:.0%} of the batch right")
 
 # %% [markdown] id="train-text"
-# It can learn. Now train it on all the crops, each time mirrored or not and shifted a little, so
-# that it does not learn them by heart. Every 50 steps it is measured on crops from images that it
-# has never seen, in evaluation mode.
+# It can learn. Now train a fresh copy on all the crops, each time mirrored or not and shifted a
+# little, so that it does not learn them by heart. Every 50 steps it is measured in evaluation mode,
+# on crops from images that it has never seen.
 
 # %% id="train-code"
 def accuracy(network, rows, mode="eval", batch_size=256):
@@ -946,7 +976,7 @@ def accuracy(network, rows, mode="eval", batch_size=256):
 
 # %% id="augment"
 def augmented(rows, random):
-    """Crops x[rows]: all mirrored or none, and moved by up to 3 px; what leaves comes in opposite."""
+    """Crops x[rows]: all mirrored or none, and rolled by up to 3 px in each direction."""
     crops = x[rows].flip(3) if torch.rand((), generator=random) < 0.5 else x[rows]
     return crops.roll(torch.randint(-3, 4, (2,), generator=random).tolist(), dims=(2, 3))
 
@@ -977,12 +1007,14 @@ print(f"always answering the largest class: {majority:.2f}")
 network.eval()
 with torch.no_grad():
     answers = network(x[unseen]).argmax(dim=1)
-shown = range(0, len(unseen), max(1, len(unseen) // 16))[:16]
-words = [kinds[answers[i]] + ("" if answers[i] == y[unseen[i]] else f"\n({kinds[y[unseen[i]]]})") for i in shown]
-pictures = [x[unseen[i]] / 4 + 0.5 for i in shown]
+sixteen = range(0, len(unseen), max(1, len(unseen) // 16))[:16]
+titles = []
+for i in sixteen:
+    said, true = kinds[answers[i]], kinds[y[unseen[i]]]
+    titles.append(said if said == true else f"{said}\n({true})")
 plotting.show_images(
-    pictures,
-    words,
+    [x[unseen[i]] / 4 + 0.5 for i in sixteen],
+    titles,
     columns=8,
     panel=1.25,
     title="What the small network answers",
@@ -990,14 +1022,14 @@ plotting.show_images(
 )
 
 # %% [markdown] id="transfer-text"
-# Always put the dumb answer beside the score: where one class dominates, "the largest class,
-# always" can look good. On Pocket COCO the small network is far above it. That is a few seconds
-# of training on some hundred crops; it still errs often.
+# Always put the trivial answer beside the score: where one class dominates, "the largest class,
+# always" can look good. On Pocket COCO the small network is far above it. That took a few seconds
+# of training on several hundred crops; it still errs often.
 #
-# **Why backbones are shared.** The shipped FCN has been trained for much longer, on another task,
-# to label pixels. Does what its backbone has learned serve *this* task? Freeze it: no weight of it
-# changes. Give it whole images, one pass each, and average each of its last three maps over an
-# object's box. On these numbers train nothing but one linear layer.
+# **Why backbones are shared.** The shipped FCN has been trained for much longer, on another task:
+# to label pixels. Is what its backbone has learned of use for *this* task? Freeze it: none of its
+# weights changes. Give it whole images, one pass each, and average each of its last three maps over
+# an object's box. On these numbers train nothing but one linear layer.
 #
 # (Its own score, printed first, is the mean IoU of lesson 00: how far predicted and true areas
 # coincide, averaged over the classes. Its answers are made on cells of 8 pixels, so that even a
@@ -1009,7 +1041,7 @@ from seglib.pretrained import header
 notes = header("fcn").notes
 score, ceiling = notes["figures"]["mean_iou"], notes["ceilings"]["mean_iou"]["ceiling"]
 print(f"shipped FCN: {notes['parameters'] / 1e6:.1f} M weights, trained on {notes['dataset']}")
-print(f"mean IoU at its own task {score:.2f}, where its form allows {ceiling:.2f} at most")
+print(f"mean IoU at its own task {score:.2f}, where its form allows at most {ceiling:.2f}")
 
 # %% id="frozen"
 def mean_over_box(features, box, stride):
@@ -1021,35 +1053,39 @@ def mean_over_box(features, box, stride):
 
 # %% id="frozen-features"
 def frozen_features(places):
-    """[N, 2] image and object -> [N, C]: pool3, pool4 and pool5 over its box, one pass an image."""
+    """[N, 2] image and object -> [N, C]: pool3 to pool5 over its box, one pass per image."""
     rows, last = [], None
     for number, row in places.tolist():
         picture, truth = samples[number]
         if number != last:
             stages, last = stage_maps([picture])[2:], number
-        means = [mean_over_box(m[0], truth.boxes[row], s) for m, s in zip(stages, (8, 16, 32), strict=True)]
+        box, strides = truth.boxes[row], (8, 16, 32)
+        means = [mean_over_box(m[0], box, s) for m, s in zip(stages, strides, strict=True)]
         rows.append(torch.cat(means))
     return torch.stack(rows)
 
 
 # %% id="transfer" tolerance=0.1
+torch.manual_seed(0)
 features = frozen_features(places)
 features = (features - features[pool].mean(dim=0)) / (features[pool].std(dim=0) + 1e-5)
 linear = nn.Linear(features.shape[1], len(kinds))
-optimizer = torch.optim.Adam(linear.parameters(), lr=3e-3)
+its_optimizer = torch.optim.Adam(linear.parameters(), lr=3e-3)
 for _ in range(200):
-    loss = cross_entropy(linear(features[pool]), y[pool])
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-right = (linear(features[unseen]).argmax(dim=1) == y[unseen]).float().mean()
-print(f"your CNN, {weights(network):,} weights, trained on the crops: {accuracy(network, unseen):.2f}")
-print(f"one linear layer, {weights(linear):,} weights, on the frozen backbone: {right:.2f}")
+    its_loss = cross_entropy(linear(features[pool]), y[pool])
+    its_optimizer.zero_grad()
+    its_loss.backward()
+    its_optimizer.step()
+transferred = (linear(features[unseen]).argmax(dim=1) == y[unseen]).float().mean()
+print(f"your CNN, {weights(network):,} weights,", end=" ")
+print(f"trained on the crops: {accuracy(network, unseen):.2f}")
+print(f"one linear layer, {weights(linear):,} weights,", end=" ")
+print(f"on the frozen backbone: {transferred:.2f}")
 
 # %% [markdown] id="transfer-read"
-# On Pocket COCO, on which the backbone was trained (other images of it, never these), a single
-# linear layer beats your whole network, and one pass over an image served all its objects. This
-# is the economy of the field: train a backbone once, on a lot of data, and put small heads on it.
+# On Pocket COCO, on which the backbone was trained (on other images of it, never these), a single
+# linear layer beats your whole network, and one pass over an image served all its objects. This is
+# the economy of the field: train a backbone once, on a lot of data, and put small heads on it.
 # Nearly all published detectors start from weights trained on ImageNet's 1.28 million labelled
 # photographs; and "average the map over a box" will grow up to be RoI pooling.
 
@@ -1058,11 +1094,11 @@ print(f"one linear layer, {weights(linear):,} weights, on the frozen backbone: {
 #
 # ### Forgetting `eval()`
 #
-# Take the network that you trained a minute ago, and measure it in the wrong mode. **Predict
-# before you run:** which does more harm, small batches, or batches that hold a single class, as
-# when a folder is sorted by name?
+# Take the network that you trained a minute ago, and measure it in the wrong mode. **Predict before
+# you run:** which does more harm, small batches, or batches that hold a single class, as when a
+# folder is sorted by name?
 
-# %% id="forgotten-eval" alt="Bars of accuracy: evaluation mode and training mode with large mixed batches are best; training mode with small batches is lower; training mode with batches sorted by class is the lowest."
+# %% id="forgotten-eval" alt="Bars of accuracy: evaluation mode and training mode with large mixed batches are best; training mode with small batches is lower; training mode with batches of one class is the lowest."
 torch.manual_seed(0)
 mixed = unseen[torch.randperm(len(unseen))]
 in_order = unseen[y[unseen].argsort()]
@@ -1082,16 +1118,16 @@ plotting.bars(cases, ranked=False, title="The same network, the same crops", xla
 # ### What a cell really sees
 #
 # By your recursion, a cell of the shipped backbone at stride 16 (its fourth pooling) sees 94 × 94
-# pixels. **Predict before you run:** take the middle of that box, half as wide and half as high,
-# so a quarter of its area. What share of the influence on the cell comes from there: a quarter, a
+# pixels. **Predict before you run:** take the middle of that box, half as wide and half as high, so
+# a quarter of its area. What share of the influence on the cell comes from there: a quarter, a
 # half, or more?
 #
-# Influence can be measured: it is the size of the gradient of the cell with respect to each
-# pixel. Average it over several images.
+# Influence can be measured: it is the size of the gradient of the cell with respect to each pixel.
+# Average it over several images.
 
 # %% id="influence"
 def influence(pictures):
-    """How strongly each pixel moves the middle cell of pool4: [H, W], averaged over images; the cell."""
+    """How strongly each pixel changes the middle cell of pool4: [H, W], averaged; the cell."""
     pixels = fcn.prepare(pictures).tensor.requires_grad_()
     pool4 = fcn.network.backbone(pixels).pool4
     row, column = pool4.shape[2] // 2, pool4.shape[3] // 2
@@ -1104,10 +1140,11 @@ same_size = [picture for picture, _ in samples if picture.shape == image.shape][
 heat, (row, column) = influence(same_size)
 grid = fcn.network.backbone.grids[1]  # where the cells of pool4 lie
 centre_x, centre_y = (grid.origin + grid.stride * i + 0.5 for i in (column, row))
-box = [centre_x - grid.field / 2, centre_y - grid.field / 2, centre_x + grid.field / 2, centre_y + grid.field / 2]
+half = grid.field / 2
+field_box = [centre_x - half, centre_y - half, centre_x + half, centre_y + half]
 
 # %% id="effective-figure" alt="Left, the image with a square of 94 pixels around the cell. Right, the influence as a heat map: a bright spot in the middle that fades long before it reaches the edges of the square."
-plotting.show_receptive_field(image, box, heat, position=(centre_x, centre_y))
+plotting.show_receptive_field(image, field_box, heat, position=(centre_x, centre_y))
 
 # %% id="effective-share"
 def share_within(half):
@@ -1123,21 +1160,21 @@ print(f"theoretical field: {grid.field} columns, of which {len(touched)} have an
 print(f"the middle quarter of its area holds {share_within(grid.field / 4):.0%} of the influence")
 
 # %% [markdown] id="misconception-effective"
-# **The field does not count equally.** The middle has far more than its share, and the corners
-# have hardly any. Count the paths: a pixel in the corner reaches the cell through one chain of
-# kernel corners only, a pixel in the middle through very many. Luo et al. (2016) showed that the
+# **The field does not count equally.** The middle has far more than its share, and the corners have
+# hardly any. Count the paths: a pixel in the corner reaches the cell through one chain of kernel
+# corners only, a pixel in the middle through very many. Luo et al. (2016) showed that the
 # **effective receptive field** is shaped like a bell, and that in a stack of $n$ layers its share
-# of the theoretical one shrinks like $1/\sqrt n$. Training widens it, but it stays a bell. When
-# you choose a backbone, take the theoretical field for an upper limit.
+# of the theoretical one shrinks like $1/\sqrt n$. Training widens it, but it stays a bell. When you
+# choose a backbone, take the theoretical field as an upper limit.
 
 # %% [markdown] id="small-objects"
 # ### What is left of a small object
 #
-# The pyramid exists because of the other end. An object of 8 × 8 pixels covers, at stride 32, a
+# The pyramid exists because of the other end. At stride 32, an object of 8 × 8 pixels covers a
 # quarter of a cell's side: a sixteenth of its area. How many of the objects here are smaller than
 # one cell?
 
-# %% id="smaller-than-cell" alt="Bars of the share of objects with less area than one cell: none or few at stride 4, more at stride 16, most at stride 32."
+# %% id="smaller-than-cell" alt="Bars of the share of objects with less area than one cell: none at stride 4, a few at stride 8, a quarter at stride 16, more than half at stride 32."
 areas = torch.cat([t.masks.flatten(1).sum(dim=1) for _, t in samples if len(t)]).float()
 shares = {f"stride {s}": (areas < s * s).float().mean().item() for s in (4, 8, 16, 32)}
 plotting.bars(
@@ -1149,34 +1186,35 @@ plotting.bars(
 )
 
 # %% id="small-object"
-far = [(t.area - 80).abs() if len(t) else torch.tensor([1e9]) for _, t in samples]  # from 80 px of area
-number = min(range(len(samples)), key=lambda i: far[i].min().item())
-picture, truth = samples[number]
-mask = truth.masks[far[number].argmin()].float()
-mask, picture = (F.pad(m, (0, -m.shape[-1] % 64, 0, -m.shape[-2] % 64)) for m in (mask, picture))
-rows, columns = mask.nonzero().float().mean(dim=0).div(32).round().sub(1).clamp(min=0).mul(32).int().tolist()
+distance = [(t.area - 80).abs() if len(t) else torch.tensor([1e9]) for _, t in samples]
+number = min(range(len(samples)), key=lambda i: distance[i].min().item())  # nearest to 80 px
+small_picture, small_truth = samples[number]
+small_mask = small_truth.masks[distance[number].argmin()].float()
+missing = (0, -small_mask.shape[1] % 64, 0, -small_mask.shape[0] % 64)  # up to whole cells
+small_mask, small_picture = F.pad(small_mask, missing), F.pad(small_picture, missing)
+centre = small_mask.nonzero().float().mean(dim=0)
+top, left = (centre / 32).round().sub(1).clamp(min=0).mul(32).int().tolist()
 
-
-# %% id="small-object-figure" alt="A small object in a part of its image, its mask, and how much of each cell it covers at strides 4, 8, 16 and 32: recognisable at 4, a few grey cells at 8, nearly nothing at 32."
-window = (..., slice(rows, rows + 64), slice(columns, columns + 64))  # 64 × 64 px, on the grid of stride 32
-covered = {s: F.avg_pool2d(mask[window][None], s)[0] for s in (4, 8, 16, 32)}
+# %% id="small-object-figure" alt="A small kite in a part of its image, its mask, and how much of each cell it covers at strides 4, 8, 16 and 32: recognisable at 4, a few grey cells at 8, nearly nothing at 32."
+part = (..., slice(top, top + 64), slice(left, left + 64))  # 64 × 64 px, on the grid of stride 32
+shares_of_cells = {s: F.avg_pool2d(small_mask[part][None], s)[0] for s in (4, 8, 16, 32)}
 plotting.show_images(
-    [picture[window], mask[window], *covered.values()],
+    [small_picture[part], small_mask[part], *shares_of_cells.values()],
     [
         "64 × 64 px",
-        f"mask, {int(mask.sum())} px",
-        *(f"stride {s}: {c.max():.0%}" for s, c in covered.items()),
+        f"mask, {int(small_mask.sum())} px",
+        *(f"stride {s}: {c.max():.0%}" for s, c in shares_of_cells.items()),
     ],
     columns=6,
     panel=1.9,
-    caption="How much of each cell the object covers, and the most of any cell.",
+    caption="How much of each cell the object covers; in the title, the most of any cell.",
 )
 
 # %% [markdown] id="small-object-read"
-# At stride 32 the object is a tinge in one cell, and a cell can hold two objects as easily as
-# one. At stride 4 it still has a shape. But $C_2$, which has these cells, has not seen enough to
-# know what the shape is; $P_2$ has the same cells *and* the view from above. That is what the
-# pyramid is for, and why detectors look for small objects at $P_2$ and for large ones at $P_5$.
+# At stride 32 the object is only a tinge, and a cell can hold two objects as easily as one. At
+# stride 4 it still has a shape. But $C_2$, which has these cells, has not seen enough to know what
+# the shape is; $P_2$ has the same cells *and* the view from above. That is what the pyramid is for,
+# and why detectors look for small objects at $P_2$ and for large ones at $P_5$.
 
 # %% [markdown] id="try"
 # ## Try it
@@ -1196,90 +1234,184 @@ ReceptiveField(image)
 # %% id="quiz-one" tags=["quiz", "hide-input"]
 from seglib.widgets import Option, Question, Quiz
 
-field = Question(
-    "A 3×3 convolution with stride 2, then one with stride 1, then a 3×3 with dilation 2. Field and jump?",
+cell_field = Question(
+    "A 3×3 convolution with stride 2, then one with stride 1, then one with dilation 2. "
+    "Field and jump?",
     [
-        Option("7 and 2", feedback="You added 2 a layer. After the stride each step of a kernel is worth 2 pixels."),
-        Option("15 and 2", True, "1 + 2·1 = 3, jump 2; 3 + 2·2 = 7; 7 + 2·2·2 = 15. Only the first layer strides."),
-        Option("15 and 4", feedback="The field is right. Dilation spreads the kernel; it does not make a layer step."),
-        Option("11 and 2", feedback="That leaves the dilation out: the last kernel reaches over 2·(3 − 1) steps."),
+        Option(
+            "7 and 2",
+            feedback="You added 2 per layer. After the stride, a kernel's step is worth 2 pixels.",
+        ),
+        Option(
+            "15 and 2",
+            correct=True,
+            feedback="1 + 2·1 = 3, jump 2; 3 + 2·2 = 7; 7 + 2·2·2 = 15. Only one layer strides.",
+        ),
+        Option(
+            "15 and 4",
+            feedback="The field is right. Dilation spreads the kernel; no layer steps further.",
+        ),
+        Option(
+            "11 and 2",
+            feedback="That leaves the dilation out: the last kernel reaches over 2·(3 − 1) steps.",
+        ),
     ],
     objective="receptive field",
 )
+
+# %% id="quiz-effective" tags=["quiz", "hide-input"]
 effective = Question(
     "A cell's theoretical receptive field covers the whole image. What does that say?",
     [
-        Option("It uses all of the image equally", feedback="The influence is shaped like a bell: the middle counts most."),
-        Option("No pixel outside could change it; most of the influence comes from the middle", True),
-        Option("The network needs no more layers", feedback="The corners hardly count, and layers also make features, not only view."),
+        Option(
+            "It makes use of all parts of the image to the same degree",
+            feedback="The influence is shaped like a bell: the middle counts most.",
+        ),
+        Option(
+            "Every pixel can change it, some hardly",
+            correct=True,
+            feedback="Most of the influence comes from the middle of the field.",
+        ),
+        Option(
+            "The network needs no more layers",
+            feedback="The corners hardly count, and layers also make features, not only view.",
+        ),
     ],
     objective="receptive field",
 )
-Quiz([field, effective], title="What a cell sees")
 
 # %% id="quiz-two" tags=["quiz", "hide-input"]
 floor = Question(
-    "Ten classes. On one batch, the loss starts at 2.30 and after 500 steps it is 2.30, up and down a little. What now?",
+    "Ten classes. On one batch, the loss starts at 2.30; after 500 steps it is 2.30, up and down a "
+    "little. What now?",
     [
-        Option("Train longer, on more data", feedback="What cannot learn 32 examples by heart needs no more of them."),
-        Option("Check labels and optimiser: does each belong to this batch, this network?", True, "log 10 = 2.30 is guessing."),
-        Option("Lower the learning rate a little", feedback="Too large a rate makes the loss jump; this one sits at log 10, where guessing is."),
+        Option(
+            "Train for longer, and on a larger part of the data",
+            feedback="What cannot learn 32 examples by heart needs no more of them.",
+        ),
+        Option(
+            "Check whose labels and whose optimiser these are",
+            correct=True,
+            feedback="log 10 = 2.30 is guessing: one may belong to another batch or network.",
+        ),
+        Option(
+            "Lower the learning rate until the loss stops jumping",
+            feedback="Too large a rate makes the loss jump; this one sits at log 10, a guess.",
+        ),
     ],
     objective="overfit one batch",
 )
+
+# %% id="quiz-blocks" tags=["quiz", "hide-input"]
 blocks = Question(
     "256 channels in and out. Why does a Bottleneck have far fewer weights than a BasicBlock?",
     [
-        Option("It has fewer layers", feedback="It has three, the BasicBlock two."),
-        Option("Its 3×3 convolution works on a quarter of the channels", True, "64·64·9, where the other has twice 256·256·9."),
-        Option("Its shortcut carries no weights", feedback="Neither does the other's, as long as the shape stays."),
+        Option(
+            "Its layers are fewer, and each of them works on all channels",
+            feedback="It has three layers, the BasicBlock two.",
+        ),
+        Option(
+            "Its 3×3 convolution works on a quarter of the channels",
+            correct=True,
+            feedback="64·64·9, where the other has twice 256·256·9.",
+        ),
+        Option(
+            "Its shortcut carries no weights",
+            feedback="Neither does the other's, as long as the shape stays.",
+        ),
     ],
     objective="residuals",
 )
-Quiz([floor, blocks], title="One batch, two blocks")
 
 # %% id="quiz-three" tags=["quiz", "hide-input"]
 modes = Question(
-    "Your model scores 0.81 with batches of 64, and 0.55 with batches of 2. The weights are the same. Most likely:",
+    "Your model scores 0.81 with batches of 64, and 0.55 with batches of 2. The weights are the "
+    "same. Most likely:",
     [
-        Option("It was measured in training mode", True, "In evaluation mode the batch size has no effect."),
-        Option("torch.no_grad() was forgotten", feedback="That costs memory and time, and changes no number."),
-        Option("It has overfitted", feedback="Overfitting does not depend on the batch size that you measure with."),
+        Option(
+            "It was measured in training mode",
+            correct=True,
+            feedback="In evaluation mode the batch size has no effect.",
+        ),
+        Option(
+            "torch.no_grad() was forgotten",
+            feedback="That costs memory and time, and changes no number.",
+        ),
+        Option(
+            "It has overfitted to the larger batches",
+            feedback="Overfitting does not depend on the batch size that you measure with.",
+        ),
     ],
     objective="batch norm",
 )
+
+# %% id="quiz-running" tags=["quiz", "hide-input"]
 running = Question(
     "What does batch norm subtract in evaluation mode?",
     [
-        Option("The mean of the image at hand", feedback="That would be instance norm. The running mean is a fixed number for each channel."),
-        Option("The running mean, gathered over the training batches", True, "So an image's answer depends on that image alone."),
-        Option("Nothing: it is switched off", feedback="It still normalises, with fixed numbers, and applies γ and β."),
+        Option(
+            "The mean of the image at hand, channel by channel",
+            feedback="That would be instance norm. The running mean is fixed for each channel.",
+        ),
+        Option(
+            "The running mean from its training",
+            correct=True,
+            feedback="So an image's answer depends on that image alone.",
+        ),
+        Option(
+            "Nothing: it is switched off",
+            feedback="It still normalises, with fixed numbers, and applies γ and β.",
+        ),
     ],
     objective="batch norm",
 )
-Quiz([modes, running], title="Two modes")
 
 # %% id="quiz-four" tags=["quiz", "hide-input"]
 residual = Question(
     "Why does a deep network with shortcuts train better than the same one without?",
     [
-        Option("It has more weights", feedback="The shortcut has none, or one small 1×1 convolution."),
-        Option("The gradient reaches each block also unchanged, and doing nothing is easy to learn", True, "1 + ∂F/∂x, and F = 0."),
-        Option("It cannot overfit", feedback="On the contrary: it learned the batch by heart fastest of all."),
+        Option(
+            "It has more weights than the plain one, and so more freedom",
+            feedback="The shortcut has none, or one small 1×1 convolution.",
+        ),
+        Option(
+            "The gradient also reaches each block unchanged",
+            correct=True,
+            feedback="1 + ∂F/∂x; and doing nothing, F = 0, is easy to learn.",
+        ),
+        Option(
+            "It cannot overfit, since each block keeps its input",
+            feedback="On the contrary: it learned the batch by heart fastest of all.",
+        ),
     ],
     objective="residuals",
 )
+
+# %% id="quiz-pyramid" tags=["quiz", "hide-input"]
 pyramid_quiz = Question(
     "An image of 256×256 in an FPN on ResNet-50. How is P3 made, and how large is it?",
     [
-        Option("32×32: C3 through a 1×1, plus the enlarged sum from above, then a 3×3", True, "Stride 8, 256 channels."),
-        Option("32×32: C3 alone through a 3×3", feedback="Then it would lack what the deeper stages know."),
-        Option("64×64: C2 and C3, side by side", feedback="Stride 8 makes 32×32, and the maps are added, not laid side by side."),
-        Option("8×8: C5 shrunk to fit", feedback="8×8 is P5. The coarse map is enlarged, never the fine one shrunk."),
+        Option(
+            "32×32: 1×1 of C3, plus the enlarged sum, then a 3×3",
+            correct=True,
+            feedback="Stride 8, 256 channels.",
+        ),
+        Option(
+            "32×32: a 3×3 convolution of C3, with nothing added to it",
+            feedback="Then it would lack what the deeper stages know.",
+        ),
+        Option(
+            "64×64: C2 and C3, laid side by side and then convolved",
+            feedback="Stride 8 makes 32×32, and the maps are added, not laid side by side.",
+        ),
+        Option(
+            "8×8: C5, plus C3 and C4 shrunk to its size",
+            feedback="8×8 is P5. The coarse map is enlarged, never the fine one shrunk.",
+        ),
     ],
     objective="stages and pyramid",
 )
-Quiz([residual, pyramid_quiz], title="Depth and pyramid")
+Quiz([cell_field, effective, floor, blocks, modes, running, residual, pyramid_quiz])
 
 # %% [markdown] id="assignment"
 # ### Your turn
@@ -1293,33 +1425,33 @@ Quiz([residual, pyramid_quiz], title="Depth and pyramid")
 #
 # - Receptive field: $r \leftarrow r + d\,(k-1)\,j$, then $j \leftarrow j\,s$. Strides and pooling
 #   make it grow fast, and cost positions. What counts is a bell in its middle.
-# - Overfit one batch before you train: from $\log C$ to 0. Then look at the labels, which this
-#   does not test.
+# - Overfit one batch before you train: from $\log C$ to 0. Then look at the labels, which this does
+#   not test.
 # - Batch norm: in training by the batch, in evaluation by the running statistics. `eval()` before
 #   predicting.
 # - Deep plain networks do not even fit their training data; with $y = x + \mathcal F(x)$ they do.
 #   Bottlenecks make depth affordable.
-# - ResNet: $C_2 \dots C_5$ at strides 4, 8, 16, 32. FPN: 1 × 1 lateral, nearest from the top
-#   down, 3 × 3.
+# - ResNet: $C_2 \dots C_5$ at strides 4, 8, 16, 32. FPN: 1 × 1 lateral, nearest from the top down,
+#   3 × 3.
 #
 # **The published numbers beside ours.** He et al. (2016, table 2) trained plain and residual
-# networks on ImageNet; the error is that of the first answer on the validation images. Ours is
-# the loss on one batch after 50 steps.
+# networks on ImageNet; the error is the share of validation images whose first answer is wrong.
+# Ours is the loss on one batch after 50 steps.
 
 # %% id="published" tolerance=0.2
-ours = {name: losses[-1] for name, losses in deep_curves.items()}
+final = {name: curve[-1] for name, curve in deep_curves.items()}
 print("             published: layers, error   ours: layers, loss")
-print(f"plain        18, 27.94 %                 6, {ours['6 plain']:.1f}")
-print(f"plain        34, 28.54 %                32, {ours['32 plain']:.1f}")
-print(f"residual     18, 27.88 %                 6, {ours['6 with shortcuts']:.1f}")
-print(f"residual     34, 25.03 %                32, {ours['32 with shortcuts']:.1f}")
+print(f"plain        18, 27.94 %                 6, {final['6 plain']:.1f}")
+print(f"plain        34, 28.54 %                32, {final['32 plain']:.1f}")
+print(f"residual     18, 27.88 %                 6, {final['6 with shortcuts']:.1f}")
+print(f"residual     34, 25.03 %                32, {final['32 with shortcuts']:.1f}")
 
 # %% [markdown] id="references"
-# Both tables say the same: without shortcuts, more layers are no gain; with them, they are. As
-# for pyramids, Faster R-CNN with FPN and ResNet-101 reached a box AP of 36.2 on COCO's test-dev
-# (Lin et al. 2017); lesson by lesson, you are on your way to such a detector.
+# Both columns say the same: without shortcuts, more layers are no gain; with them, they are. As for
+# pyramids, Faster R-CNN with FPN and ResNet-101 reached a box AP of 36.2 on COCO's test-dev (Lin et
+# al. 2017); lesson by lesson, you are on your way to such a detector.
 #
-# **Next** in [lesson 04](04_fcn.ipynb) the backbone gets its first segmentation head, and the way
+# **Next**, in [lesson 04](04_fcn.ipynb), the backbone gets its first segmentation head, and the way
 # back up from coarse to fine becomes a thing to learn.
 #
 # **References**
