@@ -1,4 +1,4 @@
-"""Pictures: each shows what it claims, is the same every time, and leaves no state behind."""
+"""Figures show what they claim, are reproducible, and leave no state behind."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def titles(fig: plotting.Figure) -> list[str]:
 
 
 def every_figure() -> dict[str, plotting.Figure]:
-    """One of each."""
+    """One figure of each kind."""
     image, target = scene()
     kernel = torch.tensor([[1.0, 0, -1]] * 3)
     small = torch.arange(25.0).reshape(5, 5)
@@ -168,7 +168,7 @@ def test_heavy_pictures_are_reduced_but_paper_and_marks_keep_their_colours() -> 
 
 
 def drawn(fig: plotting.Figure) -> np.ndarray:
-    """Its pixels; afterwards its texts know their places."""
+    """Its pixels; afterwards the positions of its texts are known."""
     return fig.pixels()
 
 
@@ -227,7 +227,9 @@ def test_a_drawing_is_short_and_its_areas_keep_their_colours() -> None:
     pixels = fig.pixels()
     kept = np.asarray(Image.open(io.BytesIO(fig.png())).convert("RGB")).astype(int)
     assert np.abs(kept - pixels).max() <= 20
-    areas = (pixels == pixels[:, 4:5]).all(-1)  # what is as at the left: paper and lanes
+    areas = (pixels == pixels[:, 4:5]).all(
+        -1
+    )  # pixels with the colour of the left edge: background and lanes
     assert areas.mean() > 0.5
     np.testing.assert_array_equal(kept[areas], pixels[areas])
     whole = io.BytesIO()
@@ -256,7 +258,7 @@ TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 
 
 
 def lab_seen(shade: str, eye: np.ndarray) -> np.ndarray:
-    """CIE Lab of a colour as the given eye sees it."""
+    """CIE Lab coordinates of a colour, as seen with the given colour vision."""
     channels = np.array(to_rgb(shade))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     xyz = TO_XYZ @ np.clip(eye @ linear, 0, 1) / (TO_XYZ @ np.ones(3))
@@ -337,14 +339,14 @@ def test_tags_never_overlap() -> None:
     "picture",
     [torch.ones(3, 4, 5), np.full((4, 5, 3), 255, np.uint8), torch.ones(4, 5), torch.ones(1, 4, 5)],
 )
-def test_every_kind_of_image_is_understood(picture: object) -> None:
+def test_every_kind_of_image_is_accepted(picture: object) -> None:
     from seglib.plotting.canvas import as_rgb
 
     assert as_rgb(picture).shape == (4, 5, 3)
     assert (as_rgb(picture) == 255).all()
 
 
-def test_a_shape_that_is_no_image_is_refused() -> None:
+def test_a_shape_that_is_not_an_image_is_refused() -> None:
     with pytest.raises(SeglibError, match=r"\[2, 4, 5\]"):
         plotting.show_images([torch.ones(2, 4, 5)])
     with pytest.raises(SeglibError, match="at least one"):
@@ -354,7 +356,7 @@ def test_a_shape_that_is_no_image_is_refused() -> None:
 # --- label maps ----------------------------------------------------------------------------
 
 
-def test_label_maps_have_one_colour_a_class_and_a_legend_of_those_present() -> None:
+def test_label_maps_have_one_colour_per_class_and_a_legend() -> None:
     image, target = scene()
     painted = plotting.paint_labels(target.semantic)
     assert tuple(painted[25, 10]) == plotting.class_color(2)
@@ -513,7 +515,7 @@ def test_bars_keep_the_names_own_order_when_asked() -> None:
     ]
 
 
-def test_bars_and_ceilings_look_as_their_legend_says() -> None:
+def test_bars_and_ceilings_look_as_in_the_legend() -> None:
     fig = plotting.bars({"dog": 0.5, "bird": 0.02}, ceiling={"dog": 0.9, "bird": 0.05})
     axes = fig.axes[0]
     legend = axes.get_legend()
@@ -526,7 +528,7 @@ def test_bars_and_ceilings_look_as_their_legend_says() -> None:
     assert marks.get_offsets()[:, 0].tolist() == [0.9, 0.05]
     drawn(fig)
     assert not legend.get_window_extent().overlaps(axes.get_window_extent())
-    # A number stands in its bar, or, where that is short, behind the mark: never on one.
+    # A value is written inside its bar or, if the bar is short, beyond the mark: never on it.
     places = {t.get_text(): (t.get_position()[0], t.get_ha()) for t in axes.texts}
     assert places["0.50"][0] < 0.5
     assert places["0.50"][1] == "right"
@@ -548,7 +550,7 @@ def test_staircase_writes_the_average_precision_of_five_detections() -> None:
     assert cells.count("FP") == 2
 
 
-def test_confusion_leaves_out_empty_classes_and_shares_rows() -> None:
+def test_confusion_leaves_out_empty_classes_and_normalises_rows() -> None:
     counts = np.array([[6, 2, 0], [0, 4, 0], [0, 0, 0]])
     fig = plotting.confusion_heatmap(counts, ["sky", "dog", "boat"])
     np.testing.assert_allclose(fig.axes[0].get_images()[0].get_array(), [[0.75, 0.25], [0, 1]])

@@ -1,4 +1,4 @@
-"""The picture of aligned score maps shows each cell at its place, and what is cut off."""
+"""The figure of aligned score maps shows the position of each cell, and those cropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def cells(figure):
     return [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
 
 
-def test_cells_stand_where_their_grid_says():
+def test_cells_have_their_positions_in_the_grid():
     coarse = Grid(stride=4, origin=1.5)  # two cells over eight pixels
     doubled = coarse.transposed(4, 2)  # six cells of two pixels, one too many on each side
     figure = show_alignment({"coarse": (coarse, 2), "doubled": (doubled, 6)}, 8)

@@ -1,4 +1,4 @@
-"""Pictures of box quality show the numbers they are given."""
+"""Figures of box quality show the numbers that they are given."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def words(fig):
     return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
 
 
-def test_each_box_wears_the_colour_of_its_overlap():
+def test_each_box_has_the_colour_of_its_iou():
     # Widths 20, 16, 12 and 8 of the same 20 px square: IoU 1, 0.8, 0.6, 0.4.
     boxes = torch.tensor([[0.0, 0, w, 20] for w in (20, 16, 12, 8)])
     assert best_overlaps(boxes, TRUTH).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
@@ -42,7 +42,7 @@ def test_each_box_wears_the_colour_of_its_overlap():
 
 
 def test_rounding_does_not_push_a_box_out_of_its_band():
-    aside = torch.tensor([[20 / 3, 0.0, 80 / 3, 20]])  # IoU one half, but for the last digit
+    aside = torch.tensor([[20 / 3, 0.0, 80 / 3, 20]])  # IoU 0.5 except for rounding
     fig = show_box_quality(IMAGE, {"aside": aside}, TRUTH[:1])
     assert to_hex(fig.axes[0].patches[-1].get_edgecolor()) == BANDS["0.5 to 0.7"][1].lower()
     assert "aside\nIoU 0.50" in words(fig)
@@ -64,7 +64,7 @@ def test_a_histogram_counts_what_reaches_its_threshold():
     assert first.get_ylim() == second.get_ylim()
 
 
-def test_a_histogram_without_a_threshold_or_values_is_fine():
+def test_a_histogram_needs_neither_a_threshold_nor_values():
     fig = show_iou_histograms({"all": [0.5, 0.6], "none": torch.zeros(0)}, {"none": 0.5})
     assert fig.axes[0].get_xlabel() == "IoU"
     assert "0 of 0" in fig.axes[1].get_xlabel()
@@ -76,7 +76,7 @@ def test_bins_with_few_values_are_left_out():
     assert y.tolist() == pytest.approx([0.6])
 
 
-def test_corrections_are_averaged_over_boxes_of_like_quality():
+def test_corrections_are_averaged_over_boxes_of_similar_iou():
     before = torch.tensor([0.51, 0.53, 0.71, 0.73])
     fig = correction_curve(before, {"head": before + 0.1}, least=2)
     unchanged, head = fig.axes[0].lines

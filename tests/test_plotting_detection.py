@@ -1,4 +1,4 @@
-"""Pictures of boxes, and of what a box reads, show the numbers they are given."""
+"""Figures of boxes and of RoI pooling show the numbers that they are given."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def words(fig):
     return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
 
 
-def test_boxes_stand_where_they_are_and_groups_keep_their_colour():
+def test_boxes_have_their_coordinates_and_groups_keep_their_colour():
     panels = {"all": BOXES, "parts": {"object": BOXES[:1], "nothing": BOXES[1:]}}
     fig = show_boxes(IMAGE, panels, names={"object": ["dog"]}, caption="two")
     first, second = fig.axes[:2]
     assert corners(first) == BOXES.tolist()
     assert corners(second) == BOXES.tolist()
     assert second.patches[0].get_edgecolor() != second.patches[1].get_edgecolor()
-    assert second.patches[1].get_linestyle() == "--"  # the group is called "no…"
+    assert second.patches[1].get_linestyle() == "--"  # the name of the group begins with "no"
     assert {"all", "parts", "object", "nothing", "dog", "two"} <= set(words(fig))
     assert (first.get_xlim(), first.get_ylim()) == ((0, 48), (32, 0))
     assert fig.png() == show_boxes(IMAGE, panels, names={"object": ["dog"]}, caption="two").png()
 
 
-def test_boxes_of_another_shape_are_refused_and_none_are_fine():
+def test_boxes_of_another_shape_are_refused_and_an_empty_set_is_allowed():
     with pytest.raises(SeglibError, match=r"\[N, 4\]"):
         show_boxes(IMAGE, {"a": torch.zeros(3)})
     with pytest.raises(SeglibError, match="nothing to draw"):
@@ -67,7 +67,7 @@ def test_the_drawn_bins_are_those_that_roi_pool_reads(stride, span):
     assert (largest + 1).tolist() == end
 
 
-def test_a_reading_shows_the_box_the_rounded_box_and_the_samples():
+def test_a_roi_reading_shows_the_box_the_rounded_box_and_the_samples():
     fig = show_roi_reading(IMAGE, [6.0, 6, 26, 22], stride=8, bins=2, samples=2)
     pooled, aligned = fig.axes
     # 6/8 → 1, 26/8 → 3, 22/8 → 3: cells 1…3, 24 pixels from pixel 8.
@@ -79,7 +79,7 @@ def test_a_reading_shows_the_box_the_rounded_box_and_the_samples():
     assert list(dots[0].get_ydata()) == [8, 12, 16, 20]
 
 
-def test_reading_curve_draws_each_line_and_refuses_others():
+def test_reading_curve_draws_each_line_and_refuses_lines_of_another_length():
     x = torch.arange(4.0)
     axes = reading_curve(x, {"pool": x.round(), "align": x}, title="t").axes[0]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == [

@@ -1,4 +1,4 @@
-"""Feature maps as colours: like cells alike, unlike cells apart, the same every time."""
+"""Feature maps as colours: similar for similar cells, and reproducible."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from seglib.errors import SeglibError
 from seglib.plotting import feature_colors
 
 
-def test_like_cells_get_like_colours_and_unlike_ones_do_not():
+def test_similar_cells_get_similar_colours_and_different_ones_do_not():
     features = torch.zeros(5, 4, 6)
     features[:, :, 3:] = torch.tensor([1.0, -2, 3, 0, 1])[:, None, None]
     painted = feature_colors(features)

@@ -1,4 +1,4 @@
-"""Nothing to draw, or what cannot be drawn, is said in one line instead of failing inside."""
+"""Figures of empty or invalid input raise a SeglibError that says what is wrong."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ WRONG: dict[str, tuple[str, Callable[[], plotting.Figure]]] = {
 
 
 @pytest.mark.parametrize("name", NOTHING)
-def test_nothing_to_draw_is_said(name: str) -> None:
+def test_empty_input_is_refused(name: str) -> None:
     with pytest.raises(SeglibError, match="nothing to draw: give at least one"):
         NOTHING[name]()
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_drawn_is_named(name: str) -> None:
+def test_invalid_input_is_named(name: str) -> None:
     message, draw = WRONG[name]
     with pytest.raises(SeglibError, match=message):
         draw()
 
 
 @pytest.mark.parametrize("ceiling", [{}, {"other": 0.5}, {"a": NAN}])
-def test_bars_without_their_ceilings_are_bars(ceiling: dict[str, float]) -> None:
+def test_ceilings_of_no_bar_are_not_drawn(ceiling: dict[str, float]) -> None:
     fig = plotting.bars({"a": 0.1, "b": 0.3}, ceiling=ceiling)
     assert fig.png() == plotting.bars({"a": 0.1, "b": 0.3}).png()
 

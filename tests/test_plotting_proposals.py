@@ -1,4 +1,4 @@
-"""Pictures of windows and proposals: what is drawn stands where the numbers say."""
+"""Figures of windows and proposals show the numbers that they are given."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_mask_is_painted_over_the_image():
     assert (plain != painted).any()
 
 
-def test_every_windows_middle_wears_the_colour_of_its_label():
+def test_each_window_centre_has_the_colour_of_its_label():
     windows = sliding_windows((32, 48), (32, 48), 16, 16)  # [3, 4, 4]
     labels = torch.full((3, 4), -1)
     labels[1, 2], labels[1, 1] = 1, 0
@@ -76,7 +76,7 @@ def test_every_windows_middle_wears_the_colour_of_its_label():
 @pytest.mark.parametrize(
     ("box", "corner"), [((24.0, 10, 40, 22), (24, 8)), ((40.0, 0, 48, 4), (32, 0))]
 )
-def test_a_panel_shows_a_windows_size_about_the_object_and_in_the_picture(box, corner):
+def test_the_dashed_square_has_the_size_of_a_window_and_lies_inside_the_image(box, corner):
     windows = sliding_windows((32, 48), (32, 48), 16, 16)
     axes = show_window_labels(IMAGE, {"1": (windows, -torch.ones(3, 4))}, box).axes[0]
     (dashed,) = [patch for patch in axes.patches if patch.get_linestyle() == "--"]
@@ -84,7 +84,7 @@ def test_a_panel_shows_a_windows_size_about_the_object_and_in_the_picture(box, c
     assert (dashed.get_width(), dashed.get_height()) == (16, 16)
 
 
-def test_patches_wear_their_masks_and_need_one_each():
+def test_patches_show_their_masks_and_need_one_each():
     patches, masks = torch.full((2, 3, 16, 16), 0.5), torch.zeros(2, 4, 4)
     masks[1, :, :2] = 1
     fig = show_patches(patches, masks, ["-1", "+1"])
@@ -97,8 +97,8 @@ def test_patches_wear_their_masks_and_need_one_each():
         show_patches(patches, masks[:1])
 
 
-def test_scores_lie_around_the_middles_of_their_windows():
-    windows = sliding_windows((32, 48), (16, 24), 8, 4)  # resized to half: middles 8 px apart
+def test_scores_are_centred_on_their_windows():
+    windows = sliding_windows((32, 48), (16, 24), 8, 4)  # resized to half: centres 8 px apart
     left, right, bottom, top = map_extent(windows.numpy())
     assert (left, top) == (-4, -4)
     assert (right, bottom) == (48 + 4, 32 + 4)
@@ -108,7 +108,7 @@ def test_scores_lie_around_the_middles_of_their_windows():
     assert fig.axes[0].get_title() == "half: 16 px windows"
 
 
-def test_a_single_window_fills_its_own_place():
+def test_the_map_of_a_single_window_has_its_extent():
     assert map_extent(np.array([[[0.0, 0, 8, 8]]])) == (0, 8, 8, 0)
 
 

@@ -1,4 +1,4 @@
-"""Explorers and quizzes: every control changes the computed numbers, and they are right."""
+"""Explorers and quizzes: every control changes the computed numbers, which are correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CATEGORIES = Categories([Category(1, 16, "bird"), Category(2, 18, "dog")])
 
 
 def mixer() -> SkipMixer:
-    """A coarse map that knows the bird, and a fine one that knows the dog but not the bird."""
+    """A coarse map that is right about the bird, and a fine one that is right about the dog."""
     truth = torch.zeros(16, 16, dtype=torch.int64)
     truth[:8, :8], truth[10:14, 10:14] = 1, 2
     coarse, fine = torch.zeros(3, 2, 2), torch.zeros(3, 16, 16)
@@ -88,7 +88,7 @@ def test_iou_explorer_judges_at_the_threshold() -> None:
     assert explorer.set(threshold=0.55)["verdict"] == "false positive"
 
 
-def test_iou_explorer_survives_boxes_without_area() -> None:
+def test_iou_explorer_accepts_boxes_without_area() -> None:
     explorer = IoUExplorer(truth=(5, 5, 5, 5), predicted=(5, 5, 5, 5))
     assert explorer.values["iou"] == 0
     assert explorer.values["union"] == 0
@@ -171,7 +171,7 @@ def test_quiz_gives_feedback_and_keeps_the_score() -> None:
     assert "2 of 2 correct" in q._score.value
 
 
-def test_quiz_reacts_to_its_buttons() -> None:
+def test_quiz_responds_to_its_buttons() -> None:
     q = quiz()
     assert list(q.controls) == ["1A", "1B", "2A", "2B"]
     right, wrong = "AB" if q.questions[1].answer == 0 else "BA"
@@ -192,7 +192,7 @@ def test_the_order_of_a_quizs_options_is_the_same_however_they_are_written() -> 
     assert places == {0, 1, 2, 3, 4}
 
 
-def test_quiz_reads_without_a_kernel() -> None:
+def test_quiz_can_be_read_without_a_kernel() -> None:
     bundle = quiz()._repr_mimebundle_()
     page = bundle["text/html"]
     assert page.count("<details") == 4
@@ -220,7 +220,7 @@ def test_faulty_questions_are_refused(options: list[Option], message: str) -> No
         Question("?", options)
 
 
-def test_quiz_refuses_choices_that_are_not_there() -> None:
+def test_quiz_refuses_choices_that_do_not_exist() -> None:
     with pytest.raises(SeglibError, match="no option 2"):
         quiz().answer(0, 2)
     with pytest.raises(SeglibError, match="no question 5"):

@@ -1,4 +1,4 @@
-"""The explorer of a cascade's stages counts what the library labels."""
+"""The explorer of a cascade's stages counts the boxes as the library labels them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.explorers import check_every_control
 
 IMAGE = torch.zeros(3, 64, 96)
 OBJECTS = torch.tensor([[0.0, 0, 20, 20], [40, 10, 80, 50]])
-# Of the small object: 12 of 20 px wide (IoU 0.6), then 18 (0.9). Of the large one: 20 of 40
-# (0.5), then 30 (0.75). And one box that finds nothing.
+# The box of the small object is 12 of 20 px wide (IoU 0.6), then 18 (0.9); the box of the large
+# object 20 of 40 (0.5), then 30 (0.75). A third box overlaps no object.
 PROPOSALS = torch.tensor([[0.0, 0, 12, 20], [40, 10, 60, 50], [84, 54, 96, 64]])
 REFINED = torch.tensor([[0.0, 0, 18, 20], [40, 10, 70, 50], [84, 54, 96, 64]])
 
@@ -46,7 +46,7 @@ def test_the_numbers_by_hand() -> None:
     assert (values["here"], values["reached"], values["objects"]) == (1, 1, 2)
 
 
-def test_positives_are_those_that_a_head_would_learn_from() -> None:
+def test_positives_are_those_that_a_head_is_trained_on() -> None:
     values = stages().set(IoU_threshold=0.75, stage="after stage 1")
     labelled = label_boxes(REFINED, OBJECTS, torch.tensor([1, 2]), 0.75)
     assert values["rows"].tolist() == (labelled.labels > 0).nonzero().squeeze(1).tolist()
@@ -54,12 +54,12 @@ def test_positives_are_those_that_a_head_would_learn_from() -> None:
 
 def test_a_box_belongs_to_the_object_that_it_was_proposed_for() -> None:
     explorer = stages()
-    # The stray box overlaps nothing and goes with the first object, the small one.
+    # The third box overlaps nothing and is counted with the first object, the small one.
     assert explorer.set(objects="the larger half")["positives"] == [1, 1]
     assert explorer.set(IoU_threshold=0.7)["positives"] == [0, 1]
 
 
-def test_an_empty_half_is_no_error() -> None:
+def test_an_empty_half_is_allowed() -> None:
     one = StagedImage(IMAGE, OBJECTS[:1], [PROPOSALS[:1], REFINED[:1]])
     values = CascadeStages([one]).set(objects="the larger half")
     assert (values["positives"], values["mean_iou"]) == ([0, 0], [0.0, 0.0])

@@ -1,4 +1,4 @@
-"""The anchor explorer and the suppression stepper compute what the library does."""
+"""The anchor explorer and the NMS stepper compute what the library computes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def anchors() -> AnchorExplorer:
 
 
 def stepper() -> NMSStepper:
-    """Two dogs that overlap by a half, a box of each doubled, a cat in the same place."""
+    """Two overlapping dogs with two boxes each, and a cat in the same place."""
     boxes = torch.tensor(
         [[0.0, 0, 20, 20], [1, 0, 21, 20], [0, 7, 20, 27], [0, 8, 20, 28], [2, 1, 20, 20]]
     )
@@ -57,7 +57,7 @@ def test_every_control_changes_the_numbers_and_the_picture(
     check_every_control(build(), moves)
 
 
-def test_anchors_are_the_networks_and_their_labels_add_up() -> None:
+def test_anchors_equal_those_of_the_network_and_their_labels_add_up() -> None:
     explorer = AnchorExplorer(IMAGE, OBJECTS, stride=8, size=20)
     built = Anchors(sizes=((20,),)).on([(8, 12)], [8])[0]
     assert torch.equal(explorer.anchors(), built)
@@ -65,7 +65,7 @@ def test_anchors_are_the_networks_and_their_labels_add_up() -> None:
     assert v["anchors"] == 8 * 12 * 3 == v["positive"] + v["negative"] + v["between"]
 
 
-def test_an_object_without_a_good_anchor_still_gets_its_best() -> None:
+def test_an_object_without_a_good_anchor_keeps_its_best_one() -> None:
     explorer = AnchorExplorer(IMAGE, torch.tensor([[3.0, 3, 9, 9]]), stride=32, size=40)
     assert explorer.values["reached"] == 0
     assert explorer.values["positive"] >= 1
@@ -77,7 +77,7 @@ def test_thresholds_that_cross_are_kept_in_order() -> None:
     assert values["between"] == 0
 
 
-def test_the_last_step_is_the_librarys_suppression() -> None:
+def test_the_last_step_equals_the_librarys_nms() -> None:
     explorer = stepper()
     end = explorer.set(step=5)
     assert end["done"]
@@ -93,7 +93,7 @@ def test_steps_go_down_the_ranking() -> None:
     assert explorer.values["current"] == -1
     assert explorer.values["waiting"] == [0, 1, 2, 3, 4]
     first = explorer.set(step=1)
-    # Moved by 1 of 20 px: IoU 0.9; by 7: 13 / 27 = 0.48.
+    # Shifted by 1 of 20 px, the IoU is 0.9; shifted by 7, it is 13 / 27 = 0.48.
     assert (first["kept"], first["suppressed"], first["waiting"]) == ([0], [1], [2, 3, 4])
     second = explorer.set(step=2)
     assert (second["kept"], second["suppressed"]) == ([0, 2], [1, 3])

@@ -1,7 +1,7 @@
-"""Every picture of the course is a function here that returns a figure, which shows itself.
+"""Each figure of the course is a function here; a notebook displays the `Figure` that it returns.
 
-Arguments that many of them share: `title` stands above the figure (or its only panel) and
-`caption` below it, `columns` is the number of panels per row, and `panel` is the width of one
+Many of them share these arguments: `title` is the text above the figure (or its only panel),
+`caption` the text below it, `columns` the number of panels per row, and `panel` the width of one
 panel in inches.
 """
 

@@ -110,7 +110,7 @@ def _signed(weight: float) -> str:
 def _centred(weights: Any) -> tuple[float, float]:
     """Limits that place zero at the pale middle of a diverging colour map."""
     reach = float(np.abs(weights).max()) or 1.0
-    # draw_grid uses the first 62 % of the map, of which the middle (50 %) must be zero.
+    # draw_grid uses only the first 62 % of the map; the map's middle (50 %) must mean zero.
     return -reach, reach * (0.62 / 0.5 - 1)
 
 

@@ -77,7 +77,7 @@ def history_curve(
     title: str = "Training",
     caption: str = "",
 ) -> Figure:
-    """The losses of a finished run, and those of the named metrics that it measured."""
+    """The losses of a finished run, and its validation scores in the named metrics."""
     measured = {
         metric_name(name): [
             (int(row["step"]), row[name]) for row in history.validation if name in row

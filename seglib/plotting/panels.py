@@ -126,15 +126,10 @@ def image_panels(
     title: str = "",
     caption: str = "",
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels in the shape of an image, and those panels.
+    """A figure of `count` panels that fit an image, by default at most four per row; its panels.
 
-    Args:
-        image: any picture that `as_rgb` takes.
-        count: panels; SeglibError for none.
-        columns: panels per row, at most four by default.
-        panel: width of one panel in inches.
-        title: above the panels.
-        caption: below the panels.
+    Raises:
+        SeglibError: `count` is 0, or `image` is not one that `as_rgb` accepts.
     """
     ncols, nrows = panel_grid(count, columns)
     size = (panel, panel_height(image, panel))

@@ -12,7 +12,7 @@ from PIL import Image
 Bytes = NDArray[np.uint8]
 Shade = tuple[int, int, int]  # red, green, blue in 0…255
 WHITE: Shade = (255, 255, 255)
-DRAWING = 4096  # an image with at most so many colours is a drawing, not a photograph
+DRAWING = 4096  # an image with at most this many colours is a drawing, not a photograph
 EXACT = 48  # of a drawing's 256 colours: the most frequent ones, which fill areas, are kept exactly
 TOLERANCE = 20  # of 255: a difference per channel that is invisible at the edges of letters
 

@@ -45,9 +45,9 @@ class SlidingWindow(Explorer):
             model: applied to the window.
             image: float [3, H, W] in 0…1.
             target: the true objects; crowds are left out.
-            x: initial centre of the window in pixels.
+            x: initial centre of the window in pixels, by default that of the image.
             y: the same.
-            octave: log2 of the factor by which the image is enlarged.
+            octave: initial log2 of the factor by which the image is enlarged.
         """
         self.model, self.image = model, image
         self.objects: Target = target[~target.iscrowd]
@@ -82,7 +82,7 @@ class SlidingWindow(Explorer):
         }
 
     def _look(self, window: Tensor) -> tuple[Tensor, float]:
-        """The mask [1, T, T] in 0…1, at the loss's resolution, and the score in 0…1 of a window."""
+        """Mask probabilities [1, T, T] at the resolution of the loss, and the score of a window."""
         model = self.model
         wide = with_context(window, model.config)
         seen = crop_windows(self.image, wide, model.config.window, GREY)  # [1, 3, S, S]
