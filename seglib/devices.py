@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from seglib.errors import SeglibError
+from seglib.errors import SeglibError, unknown_name
 
 # Instructions with which a processor multiplies bfloat16 faster than float32.
 BF16_FEATURES = {"avx512_bf16", "amx_bf16"}
@@ -32,7 +32,7 @@ def find_device(wanted: str | torch.device) -> torch.device:
         name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
     kind, _, index = name.partition(":")
     if kind not in available or (index and not index.isdigit()):
-        raise SeglibError(f"no device is called {name!r}: choose auto, {', '.join(available)}")
+        raise unknown_name("device", name, ["auto", *available])
     if not available[kind]:
         raise SeglibError(
             f"device {name!r} was asked for, but PyTorch {torch.__version__} finds none here: "

@@ -135,7 +135,7 @@ def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
 def test_a_run_is_not_overwritten(trained, squares):
     again = run("train", "fcn", "--dataset", squares, "--out", trained)
     assert again.exit_code == 1
-    assert f"error: {trained} holds a run already: add --resume" in again.output
+    assert f"error: {trained} already contains a run: add --resume" in again.output
 
 
 def test_resume_takes_settings_from_the_run_and_refuses_others(trained):
@@ -245,7 +245,7 @@ def test_data_info_counts(squares):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "fnc"), "no model is called 'fnc': choose among fcn"),
+        (("train", "fnc"), "no model is called 'fnc': did you mean 'fcn'?"),
         (("data", "info", "--dataset", "voc"), "no data set is called 'voc': choose among pocket"),
         (
             ("data", "info", "--dataset", "poket"),

@@ -94,7 +94,7 @@ def _without(name: str) -> object:
     ("damage", "fault"),
     [
         (lambda text: text[:20], "line 3"),
-        (lambda text: "[]", "it is no JSON object"),
+        (lambda text: "[]", "it is not a JSON object"),
         (lambda text: "{}", "model is missing"),
         (lambda text: "", "Expecting value"),
         (_without("dataset"), "dataset is missing"),
@@ -104,6 +104,8 @@ def _without(name: str) -> object:
         (_changed(lr="fast"), "lr is 'fast', not a number"),
         (_changed(augment=0), "augment is 0, not true or false"),
         (_changed(init=5), "init is 5, not text"),
+        (_changed(device="tpu"), "device is 'tpu', not one of auto, cpu, cuda, mps"),
+        (_changed(preset="huge"), "preset is 'huge', not one of pocket, paper"),
     ],
 )
 def test_a_damaged_run_file_is_named_with_its_fault(run, damage, fault):
@@ -119,10 +121,15 @@ def test_a_damaged_run_file_is_named_with_its_fault(run, damage, fault):
         read_run(run)
 
 
-def test_a_run_file_of_an_earlier_version_validates(run):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("evaluate", True), ("device", "auto"), ("schedule", "cosine"), ("backbone_lr", None)],
+)
+def test_a_run_file_of_an_earlier_version_can_be_resumed(run, name, value):
     file = run / "run.json"
-    file.write_text(_without("evaluate")(file.read_text()))
-    assert read_run(run)["evaluate"] is True
+    file.write_text(_without(name)(file.read_text()))
+    assert read_run(run)[name] == value
+    assert seglib("train", "fcn", "--resume", "--out", run).exit_code == 0
 
 
 def test_no_eval_is_remembered_and_eval_adds_the_figures(run):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from seglib.cli.ceiling_lines import ceiling_lines
-from seglib.cli.options import Checkpoint, Dataset, Limit, Size
+from seglib.cli.options import Checkpoint, Dataset, Device, Limit, Size
 from seglib.cli.shipped_table import print_shipped
 
 
@@ -19,6 +19,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "val",
     size: Size = None,
     limit: Limit = None,
+    device: Device = "auto",
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write the figures to this file."),
@@ -43,10 +44,10 @@ def evaluate(
     if model == "shipped":
         if size is not None or json_file is not None:
             raise typer.BadParameter("--size and --json need a single model, not 'shipped'")
-        print_shipped(dataset, split, limit)
+        print_shipped(dataset, split, limit, device)
         return
     path = pretrained.find(model)
-    network = pretrained.load(path)
+    network = pretrained.load(path, device=device)
     size = size or network.config.image_size
     data = load_dataset(dataset, split=split, size=size, limit=limit)
     with Bar("evaluating", "images", len(data)) as bar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glob import glob
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,6 +53,10 @@ Size = Annotated[
     typer.Option(
         min=16, metavar="PX", help="Resize images to this longer side.", show_default=False
     ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option(help="Where to compute; auto prefers a GPU."),
 ]
 Limit = Annotated[
     int | None,

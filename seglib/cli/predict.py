@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seglib.cli.options import Checkpoint, Size
+from seglib.cli.options import Checkpoint, Device, Size
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def predict(
         "predictions"
     ),
     size: Size = None,
+    device: Device = "auto",
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Draw no detections with a lower score.")
     ] = 0.5,
@@ -47,14 +48,14 @@ def predict(
 
     files = _files(images)
     _check_outputs(files, out)
-    network = pretrained.load(model)
+    network = pretrained.load(model, device=device)
     make_folder(out)
     results: list[dict[str, Any]] = []
     try:
         with Bar("predicting", "images", len(files)) as bar:
             for done, file in enumerate(files, start=1):
                 image = _read(file, size)
-                prediction = network.predict([image])[0]
+                prediction = network.predict([image])[0].to("cpu")
                 target = _overlay_path(file, out)
                 _write_picture(target, overlay(image, prediction, min_score=min_score))
                 results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})

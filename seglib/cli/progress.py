@@ -1,8 +1,11 @@
-"""Progress of long work: a live bar in a terminal, a line now and then anywhere else."""
+"""Progress of long work: a live bar in a terminal, elsewhere a line every half minute."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,18 +20,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from seglib.cli.errors import say
+
 if TYPE_CHECKING:
     from seglib.training import Progress as Step
 
 LINE_EVERY_SECONDS = 30.0
+TIMED_STEPS = 5  # that the estimate is made from, after one that is not counted
 SMOOTHING = 0.9
 
 
 class Bar:
-    """A bar with rate and time left; outside a terminal a line every half minute."""
+    """A bar with rate and time left; outside a terminal, a line every half minute."""
 
     def __init__(self, title: str, unit: str, total: int, done: int = 0) -> None:
-        """`done` of `total` units are finished already, in an earlier part of the run."""
+        """Begin with `done` of `total` units finished, by an earlier part of the run."""
         self._console = Console(stderr=True)
         self._unit, self._total, self._title = unit, total, title
         self._first, self._start, self._last_line = done, time.monotonic(), time.monotonic()
@@ -76,15 +82,47 @@ class TrainingBar(Bar):
     def __init__(self, steps: int) -> None:
         super().__init__("training", "steps", steps)
         self._mean: float | None = None
-        self._earlier: int | None = None
+        self._first_step: Step | None = None
 
     def __call__(self, step: Step) -> None:
-        """Take in a `seglib.training.Progress`."""
-        if self._earlier is None:  # a resumed run does not begin at step 1
-            self._earlier = self._first = step.step - 1
+        """Show a finished step; print an estimate after the first few."""
+        if self._first_step is None:
+            self._first_step = step
+            self._first = step.step - 1  # a resumed run does not begin at step 1
+        elif step.step == self._first_step.step + TIMED_STEPS and step.step < step.steps:
+            self._console.print(estimate(self._first_step, step), soft_wrap=True, highlight=False)
         mean = step.loss if self._mean is None else self._mean
         self._mean = SMOOTHING * mean + (1 - SMOOTHING) * step.loss
         self.update(step.step, f"loss {self._mean:.3f}")
+
+
+def estimate(first: Step, last: Step) -> str:
+    """How long the steps after `last` will take, judging by those after `first`."""
+    seconds = (last.seconds - first.seconds) / (last.step - first.step)
+    left = last.steps - last.step
+    return (
+        f"estimate: {left * seconds / 60:.1f} minutes for the other {left} steps, at "
+        f"{seconds:.2f} s per step; validations come on top"
+    )
+
+
+@contextmanager
+def log_shown() -> Iterator[None]:
+    """Print the library's log messages to stderr, one line each, inside a `with` block."""
+    log, handler = logging.getLogger("seglib"), _Lines()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 def clock(seconds: float) -> str:

@@ -5,52 +5,59 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from seglib.cli.options import Dataset, Size
 from seglib.errors import SeglibError
+from seglib.training.config import TrainConfig
+from seglib.training.settings import Kind, is_of_kind, kinds_of, setting, settings_of, wanted
 
 RUN_FILE = "run.json"
-# What an option is when neither the command line nor the resumed run says.
-DEFAULTS: dict[str, Any] = {
-    "preset": "pocket",
-    "variant": None,
-    "dataset": None,
-    "size": None,
-    "init": None,
-    "overfit": None,
-    "steps": 2000,
-    "batch_size": 16,
-    "lr": 1e-3,
-    "weight_decay": 1e-4,
-    "optimizer": "adamw",
-    "warmup": None,
-    "clip": 1.0,
-    "ema": 0.0,
-    "precision": "auto",
-    "augment": True,
-    "seed": 0,
-    "eval_every": 0,
-    "eval_limit": None,
-    "checkpoint_every": 250,
-    "evaluate": True,
-}
-# What those that are None by default hold otherwise.
-_OPTIONAL = {
-    "variant": str, "dataset": str, "size": int, "init": str, "overfit": int, "warmup": int,
-    "eval_limit": int,
-}  # fmt: skip
-_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-# The options that `TrainConfig` takes, and the checkpoint with it.
-TRAINING = {
-    "steps", "batch_size", "lr", "weight_decay", "optimizer", "warmup", "clip", "ema", "precision",
-    "augment", "seed", "eval_every", "eval_limit", "checkpoint_every",
-}  # fmt: skip
 
 
-# The checkpoint knows nothing of the others, so a resumed run is held to its run.json. Validating
-# or not changes no step and may differ.
-_FIXED = ("model", *(name for name in DEFAULTS if name not in TRAINING and name != "evaluate"))
+@dataclass(frozen=True)
+class Setup:
+    """What a run starts from and ends with; `TrainConfig` says what lies between.
+
+    Its fields are options of `seglib train`, as those of `TrainConfig` are.
+    """
+
+    dataset: Dataset = None
+    size: Size = None
+    variant: str | None = setting(
+        "Of the model, such as 8s.", None, metavar="V", unset="the model's own"
+    )
+    preset: Literal["pocket", "paper"] = setting("Small network, or the published one.", "pocket")
+    init: str | None = setting(
+        "Start from a checkpoint: name, folder or file.", None, metavar="CKPT", unset="random"
+    )
+    overfit: int | None = setting(
+        "Fit only the first N images, without augmentation.", None, low=1, unset="off"
+    )
+    evaluate: bool = setting("Evaluate on the val split.", True, flag="eval")
+
+
+def _defaults() -> dict[str, Any]:
+    """What each option is when neither the command line nor the resumed run says."""
+    setup = {field.name: getattr(Setup(), field.name) for field in fields(Setup)}
+    training = {field.name: described.command_line for field, described, _ in _training()}
+    return {**setup, **training}
+
+
+def _training() -> list[Any]:
+    """The settings of `TrainConfig`; the folder is no setting that a run could differ in."""
+    return [row for row in settings_of(TrainConfig) if row[0].name != "out"]
+
+
+DEFAULTS = _defaults()
+KINDS = {"model": Kind(str), "command": Kind(str), **kinds_of(Setup), **kinds_of(TrainConfig)}
+# The checkpoint does not know the setup, so a resumed run is held to its run.json. Whether it
+# evaluates changes no step and may differ.
+_FIXED = ("model", *(field.name for field in fields(Setup) if field.name != "evaluate"))
+# Earlier versions recorded none of these and ran with the defaults.
+_NEW = ("evaluate", "backbone_lr", "schedule", "device", "channels_last", "tune")
 
 
 def settle(model: str, given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
@@ -63,26 +70,33 @@ def settle(model: str, given: dict[str, Any], out: Path, resume: bool) -> dict[s
         resume: whether the run there goes on.
 
     Raises:
-        SeglibError: nothing to resume, a damaged run.json, an option or model other than the
-            run's; or, for a new run, a folder that holds one.
+        SeglibError: nothing to resume, a damaged run.json, or an option or model other than the
+            run's; for a new run, a folder that already contains one.
     """
     given = {name: value for name, value in given.items() if value is not None}
     earlier: dict[str, Any] = {}
     if resume:
         if not (out / RUN_FILE).is_file():
-            raise SeglibError(f"nothing to resume in {out}: no {RUN_FILE} there")
+            raise SeglibError(f"nothing to resume in {out}: there is no {RUN_FILE}")
         earlier = read_run(out)
         _refuse_others({"model": model, **given}, earlier, out)
     elif (out / "checkpoint.pt").exists() or (out / "model.safetensors").exists():
-        raise SeglibError(f"{out} holds a run already: add --resume, or choose another --out")
+        raise SeglibError(f"{out} already contains a run: add --resume, or choose another --out")
     command = shlex.join(["seglib", *sys.argv[1:]])
     values = {"model": model, **DEFAULTS, "command": command, **earlier, **given}
-    if values["overfit"]:  # the point is to remember: no variation, no decay
+    if values["overfit"]:  # the point is to memorise: no variation, no decay
         values.update(augment=False, weight_decay=0.0)
         values["batch_size"] = min(values["batch_size"], values["overfit"])
-    if values["warmup"] is None:
-        values["warmup"] = min(200, values["steps"] // 10)
     return values
+
+
+def train_config(values: dict[str, Any], out: Path) -> TrainConfig:
+    """The part of the settled options that the training loop takes.
+
+    Raises:
+        SeglibError: a value that a setting cannot have.
+    """
+    return TrainConfig(**{field.name: values[field.name] for field, _, _ in _training()}, out=out)
 
 
 def _refuse_others(given: dict[str, Any], earlier: dict[str, Any], out: Path) -> None:
@@ -111,17 +125,13 @@ def read_run(out: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _damaged(file, str(error)) from error
     if not isinstance(values, dict):
-        raise _damaged(file, "it is no JSON object")
-    values.setdefault("evaluate", DEFAULTS["evaluate"])  # not yet noted by earlier versions
+        raise _damaged(file, "it is not a JSON object")
+    values = {name: DEFAULTS[name] for name in _NEW} | values
     for name in ("model", "command", *DEFAULTS):
         if name not in values:
             raise _damaged(file, f"{name} is missing")
-        default = DEFAULTS.get(name, "")
-        kind = _OPTIONAL[name] if default is None else type(default)
-        if values[name] is None and default is None:
-            continue
-        if type(values[name]) is not kind and not (kind is float and type(values[name]) is int):
-            raise _damaged(file, f"{name} is {values[name]!r}, not {_WORDS[kind]}")
+        if not is_of_kind(values[name], KINDS[name]):
+            raise _damaged(file, f"{name} is {values[name]!r}, not {wanted(KINDS[name])}")
     return values
 
 

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from seglib.models.base import Segmenter
 
 
-def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
+def print_shipped(dataset: str | None, split: str, limit: int | None, device: str) -> None:
     """Evaluate every shipped file and print its figures beside those of its record.
 
     Args:
         dataset: as on the command line; None is the default.
         split: to evaluate on.
         limit: only the first images; the recorded figures are always those of all.
+        device: where to compute.
     """
     from rich.console import Console
     from rich.table import Table
@@ -34,7 +35,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None) -> None:
     console = Console(soft_wrap=True)
     for number, name in enumerate(SHIPPED, start=1):
         say(f"evaluating {name}, checkpoint {number} of {len(SHIPPED)}")
-        network = pretrained.load(name)
+        network = pretrained.load(name, device=device)
         size = network.config.image_size
         data = load_dataset(dataset, split=split, size=size, limit=limit)
         metrics = _scored(name, network, data)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seglib.cli.errors import say
-from seglib.cli.options import Dataset, Size
-from seglib.cli.settings import DEFAULTS, TRAINING, record, settle
-from seglib.errors import SeglibError
+from seglib.cli.field_options import options_from
+from seglib.cli.options import ModelName
+from seglib.cli.settings import Setup, record, settle, train_config
+from seglib.errors import unknown_name
+from seglib.models import model_names
+from seglib.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
@@ -19,114 +22,54 @@ if TYPE_CHECKING:
     from seglib.training import History
 
 
-def _option(text: str, default: str, **more: Any) -> Any:
-    return typer.Option(help=f"{text}  [dim]\\[default: {default}][/]", show_default=False, **more)
-
-
+@options_from(Setup, TrainConfig)
 def train(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A paradigm, such as fcn.")],
-    dataset: Dataset = None,
-    steps: Annotated[int | None, _option("Optimiser steps.", "2000", min=1, metavar="N")] = None,
-    size: Size = None,
-    out: Annotated[Path | None, _option("Folder of the run.", "runs/MODEL", metavar="DIR")] = None,
-    variant: Annotated[
-        str | None, _option("Of the model, such as 8s.", "the model's own", metavar="V")
-    ] = None,
-    preset: Annotated[
-        Literal["pocket", "paper"] | None,
-        _option("Small network, or the published one.", "pocket"),
-    ] = None,
-    init: Annotated[
-        str | None,
-        _option("Start from a checkpoint: name, folder or file.", "random", metavar="CKPT"),
-    ] = None,
+    model: ModelName,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")
     ] = False,
-    overfit: Annotated[
-        int | None,
-        _option("Fit only the first N images, without augmentation.", "off", min=1, metavar="N"),
-    ] = None,
-    batch_size: Annotated[int | None, _option("Images a step.", "16", min=1, metavar="N")] = None,
-    lr: Annotated[float | None, _option("Highest learning rate.", "0.001", metavar="X")] = None,
-    optimizer: Annotated[Literal["adamw", "sgd"] | None, _option("Optimiser.", "adamw")] = None,
-    weight_decay: Annotated[float | None, _option("Weight decay.", "0.0001", metavar="X")] = None,
-    warmup: Annotated[
-        int | None,
-        _option("Steps of rising learning rate.", "a tenth, at most 200", min=0, metavar="N"),
-    ] = None,
-    clip: Annotated[
-        float | None, _option("Largest gradient norm; 0 is off.", "1.0", metavar="X")
-    ] = None,
-    ema: Annotated[
-        float | None, _option("Decay of averaged weights; 0 is off.", "0", metavar="X")
-    ] = None,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"] | None, _option("auto times both.", "auto")
-    ] = None,
-    augment: Annotated[
-        bool | None,
-        typer.Option("--augment/--no-augment", help="Vary the images.", show_default=False),
-    ] = None,
-    seed: Annotated[int | None, _option("Of everything random.", "0", metavar="N")] = None,
-    eval_every: Annotated[
-        int | None, _option("Steps between validations; 0: at the end.", "0", min=0, metavar="N")
-    ] = None,
-    eval_limit: Annotated[
-        int | None, _option("Images of the validations before the last.", "all", min=1, metavar="N")
-    ] = None,
-    checkpoint_every: Annotated[
-        int | None, _option("Steps between checkpoints.", "250", min=0, metavar="N")
-    ] = None,
-    evaluate: Annotated[
-        bool | None,
-        typer.Option("--eval/--no-eval", help="Evaluate on the val split.", show_default=False),
-    ] = None,
+    **given: Any,
 ) -> None:
     """Train a model; stop it with Ctrl-C and go on with --resume.
 
-    DIR receives model.safetensors (the trained model), log.jsonl (a line a step) and
+    DIR receives model.safetensors (the trained model), log.jsonl (one line per step) and
     checkpoint.pt (everything needed to resume). Several processes share the work when started
     by `torchrun --nproc-per-node 2 -m seglib.cli train …`.
     """
-    given = {name: value for name, value in locals().items() if name in DEFAULTS}
-    out = out or Path("runs") / model
-    values = settle(model, given, out, resume)
-    history, network, data = _run(values, out, resume)
-    if _is_first_process():
-        _report(history, network, data, out, values)
+    from seglib.cli.progress import log_shown
+    from seglib.devices import find_device
+    from seglib.distributed import process_group
 
-
-def _run(values: dict[str, Any], out: Path, resume: bool) -> tuple[History, Segmenter, CocoFolder]:
-    """Load data, build the model and train it."""
-    from seglib.cli.progress import TrainingBar
-    from seglib.data.datasets import load_dataset
-    from seglib.models import model_names
-    from seglib.training import TrainConfig, train
-
-    model = values["model"]
     if model not in model_names():
-        raise SeglibError(f"no model is called {model!r}: choose among {', '.join(model_names())}")
-    size = values["size"]
-    data = load_dataset(values["dataset"], split="train", size=size, limit=values["overfit"])
-    validation = None
-    if values["evaluate"]:
-        validation = data
-        if not values["overfit"]:
-            validation = load_dataset(values["dataset"], split="val", size=size)
+        raise unknown_name("model", model, model_names())
+    out = given.pop("out") or Path("runs") / model
+    values = settle(model, given, out, resume)
+    config = train_config(values, out)
+    with process_group(find_device(values["device"])), log_shown():
+        _run(values, config, out, resume)
+
+
+def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -> None:
+    """Load the data, build the model, train it and say how it went."""
+    from seglib import training
+    from seglib.cli.progress import TrainingBar
+    from seglib.distributed import rank
+
+    data, validation = _data(values)
     network = _network(values, data)
     if values["init"] is not None and not resume:  # a resumed run has all weights of its own
         _start_from(values["init"], network, data)
-    config = TrainConfig(**{name: values[name] for name in TRAINING}, channels_last=None, out=out)
-    if _is_first_process() and not resume:
+    first = rank() == 0
+    if first and not resume:
         record(values, out)
+    on_step = TrainingBar(config.steps) if first else None
     try:
-        with TrainingBar(config.steps) as bar:
-            history = train(
+        with on_step or nullcontext():
+            history = training.train(
                 network,
                 data,
                 config,
-                bar if _is_first_process() else None,
+                on_step,
                 validation=validation,
                 resume=resume,
                 command=values["command"],
@@ -134,14 +77,23 @@ def _run(values: dict[str, Any], out: Path, resume: bool) -> tuple[History, Segm
     except KeyboardInterrupt:
         if not (out / "checkpoint.pt").exists():
             raise
-        again = f"seglib train {model} --out {out} --resume"
+        again = f"seglib train {values['model']} --out {out} --resume"
         raise KeyboardInterrupt(f"stopped; go on with: {again}") from None
-    return history, network, data
+    if first:
+        _report(history, network, data, out, values)
 
 
-def _is_first_process() -> bool:
-    """Whether this process speaks for all that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
+def _data(values: dict[str, Any]) -> tuple[CocoFolder, CocoFolder | None]:
+    """The images to train on, and those to validate on, if any."""
+    from seglib.data.datasets import load_dataset
+
+    name, size = values["dataset"], values["size"]
+    data = load_dataset(name, split="train", size=size, limit=values["overfit"])
+    if not values["evaluate"]:
+        return data, None
+    if values["overfit"]:
+        return data, data
+    return data, load_dataset(name, split="val", size=size)
 
 
 def _network(values: dict[str, Any], data: CocoFolder) -> Segmenter:
@@ -151,7 +103,7 @@ def _network(values: dict[str, Any], data: CocoFolder) -> Segmenter:
     from seglib.models import build_model
 
     torch.manual_seed(values["seed"])
-    # With its training size in its config the model brings photographs of any size to it.
+    # With its training size in its config, the model resizes photographs of any size to it.
     chosen = {"variant": values["variant"], "image_size": values["size"]}
     overrides = {name: value for name, value in chosen.items() if value is not None}
     return build_model(values["model"], data.categories, preset=values["preset"], **overrides)
@@ -169,7 +121,7 @@ def _start_from(init: str, network: Segmenter, data: CocoFolder) -> None:
 def _report(
     history: History, network: Segmenter, data: CocoFolder, out: Path, values: dict[str, Any]
 ) -> None:
-    """Say what came of it."""
+    """Print minutes, losses and figures."""
     tenth = max(1, len(history.losses) // 10)
     first = sum(history.losses[:tenth]) / tenth
     last = sum(history.losses[-tenth:]) / tenth

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from seglib.devices import find_device
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.pretrained.files import Header, build, read, save
@@ -18,7 +21,12 @@ OFFICIAL = (".pth", ".pt", ".pkl")
 __all__ = ["Header", "adopt", "find", "header", "load", "record", "rehead", "save", "shipped_names"]
 
 
-def load(name_or_path: str | Path, categories: Categories | None = None) -> Segmenter:
+def load(
+    name_or_path: str | Path,
+    categories: Categories | None = None,
+    *,
+    device: str | torch.device = "cpu",
+) -> Segmenter:
     """Build a trained model.
 
     Args:
@@ -26,18 +34,22 @@ def load(name_or_path: str | Path, categories: Categories | None = None) -> Segm
             .safetensors file, or a .pth or .pkl file of torchvision's or detectron2's published
             weights (see `load_official`).
         categories: give the model these classes instead (see `rehead`).
+        device: where the model computes: "cpu", "cuda", "mps", or "auto", which prefers a
+            GPU.
 
     Returns:
         the model in evaluation mode.
 
     Raises:
-        SeglibError: an unknown name, a missing or damaged file, or weights that do not fit.
+        SeglibError: an unknown name, a missing or damaged file, weights that do not fit, or a
+            device that is not there.
     """
+    place = find_device(device)
     path = find(name_or_path)
     model = _official(path) if path.suffix in OFFICIAL else _own(path)
     if categories is not None:
         model = rehead(model, categories)
-    return model.eval()
+    return model.to(place).eval()
 
 
 def _official(path: Path) -> Segmenter:

@@ -69,9 +69,7 @@ class TrainConfig:
     augment: bool = learning(
         "Vary the images as the model's config says.", False, command_line=True
     )
-    seed: int = learning(
-        "Of dropout, of the order of images and of their variation.", 0, low=0, below=2**63
-    )
+    seed: int = learning("Of everything random in the run.", 0, low=0, below=2**63)
     device: DeviceName | None = computing(
         "Where to compute; auto prefers a GPU.",
         None,
@@ -87,7 +85,7 @@ class TrainConfig:
         unset="innermost but on mps",
     )
     tune: bool = computing(
-        "Time what precision auto and no given layout leave open; may choose otherwise next time.",
+        "Choose open precision and layout by timing; another run may choose otherwise.",
         False,
     )
     eval_every: int = watching("Steps between validations; 0: only at the end.", 0, low=0)

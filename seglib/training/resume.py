@@ -90,7 +90,8 @@ def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
         change = f"had {saved.threads} threads and now has {threads}"
     else:
         return
-    log.warning(
-        "the run %s: it goes on, but its last digits will differ from an uninterrupted run's",
-        change,
-    )
+    if distributed.rank() == 0:
+        log.warning(
+            f"the run {change}: it goes on, but its last digits will differ from an "
+            "uninterrupted run's"
+        )

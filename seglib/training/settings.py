@@ -29,6 +29,9 @@ class Setting:
         below: values must be smaller than this.
         command_line: the default on the command line.
         unset: what None stands for, in words.
+        metavar: stands for the value in the command line's help, where "N", "X" and the like
+            would say too little.
+        flag: the option's name on the command line, where it is not the field's.
     """
 
     help: str
@@ -38,6 +41,8 @@ class Setting:
     below: float | None = None
     command_line: Any = None
     unset: str = ""
+    metavar: str = ""
+    flag: str = ""
 
 
 @dataclass(frozen=True)
