@@ -1,4 +1,4 @@
-"""The words every room shares: categories, targets, predictions and padded batches.
+"""Structures that all of seglib shares: categories, targets, predictions, padded batches.
 
 Conventions, pinned by tests/test_conventions.py:
     boxes   float32 [N, 4], corners (x0, y0, x1, y1) in pixels, half-open: x1 - x0 is the width
@@ -161,7 +161,7 @@ class Categories(Sequence[Category]):
 
 
 def _spread_color(label: int) -> tuple[int, int, int]:
-    """Neighbouring labels get far-apart hues: steps of the golden ratio around the circle."""
+    """Neighbouring labels get distant hues: steps of the golden ratio around the circle."""
     hue = (label * 0.61803398875) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(
         hue, 0.65 + 0.25 * (label % 2), 0.95 - 0.2 * (label % 3 == 0)
@@ -220,13 +220,13 @@ class Panoptic(_TensorRows):
 
 @dataclass(eq=False)
 class Target(_TensorRows):
-    """What is true of one image. Row i of every [N, …] field is the same object.
+    """The ground truth of one image. Row i of every [N, …] field is the same object.
 
     Attributes:
         boxes: float32 [N, 4] pixels.
         labels: int64 [N], 1…C.
         masks: bool [N, H, W].
-        iscrowd: bool [N], a group outlined as one.
+        iscrowd: bool [N], a group of objects outlined as one.
         area: float32 [N] px², the annotation's own area (COCO's size bins use it).
         size: (H, W) of the image this target belongs to.
         image_id: the COCO image id.
@@ -274,7 +274,7 @@ class Instances(_TensorRows):
 
 @dataclass(eq=False)
 class Prediction(_Movable):
-    """What a model says of one image; a model's `tasks` names the fields it fills.
+    """A model's prediction for one image; its `tasks` names the fields that it fills.
 
     Attributes:
         size: (H, W) of the original image.
@@ -299,7 +299,7 @@ class ImageBatch:
 
     Attributes:
         tensor: float32 [B, 3, H, W].
-        sizes: the true (H, W) of every image inside it.
+        sizes: the true (H, W) of every image.
     """
 
     tensor: Tensor
@@ -312,18 +312,14 @@ class ImageBatch:
         """Pad images to the largest height and width, rounded up to a multiple of `divisor`.
 
         Args:
-            images: float tensors [3, h_i, w_i].
+            images: float tensors [3, h_i, w_i], at least one; see `check_images`.
             divisor: the batch's height and width are multiples of it.
             pad_value: fills the padding.
-
-        Raises:
-            SeglibError: images that `check_images` refuses.
         """
-        check_images(images)
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
         height = -(-max(h for h, _ in sizes) // divisor) * divisor
         width = -(-max(w for _, w in sizes) // divisor) * divisor
-        tensor = images[0].new_full((len(images), 3, height, width), pad_value)
+        tensor = images[0].new_full((len(images), 3, height, width), pad_value)  # [B, 3, H, W]
         for row, image in zip(tensor, images, strict=True):
             row[:, : image.shape[-2], : image.shape[-1]] = image
         return cls(tensor, sizes)
@@ -335,7 +331,7 @@ class ImageBatch:
 
     @property
     def padding_mask(self) -> Tensor:
-        """bool [B, H, W], True where there is only padding."""
+        """bool [B, H, W], True in the padding."""
         mask = torch.ones(
             len(self.sizes), *self.tensor.shape[-2:], dtype=torch.bool, device=self.tensor.device
         )
@@ -348,11 +344,11 @@ class ImageBatch:
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Refuse what no model can look at.
+    """Refuse images that no model can process.
 
     Raises:
         SeglibError: no image, or one that is not a float [3, H, W] tensor, has no pixel, or has
-            NaN or infinite ones.
+            NaN or infinite pixels.
     """
     if len(images) == 0:
         raise SeglibError("a batch needs at least one image")
@@ -365,14 +361,14 @@ def check_images(images: Sequence[Tensor]) -> None:
                 f"image {index} must be float in 0…1, got {image.dtype}: divide bytes by 255"
             )
         if image.numel() == 0:
-            raise SeglibError(f"image {index} has no pixel, its shape is {list(image.shape)}")
+            raise SeglibError(f"image {index} has no pixels: its shape is {list(image.shape)}")
         if not all_finite(image):
             raise SeglibError(f"image {index} has NaN or infinite pixels: they must be in 0…1")
 
 
 def all_finite(values: Tensor) -> bool:
-    """Whether no number is NaN or infinite; on a CPU many times faster than `isfinite().all()`."""
+    """Whether no value is NaN or infinite; on a CPU much faster than `isfinite().all()`."""
     if values.numel() == 0:
         return True
-    low, high = values.detach().aminmax()  # NaN, where there is one, is both
+    low, high = values.detach().aminmax()  # both are NaN if any value is
     return math.isfinite(low) and math.isfinite(high)

@@ -13,6 +13,7 @@ from seglib.structures import (
     Category,
     ImageBatch,
     Instances,
+    check_images,
 )
 from tests.tiny_coco import add_panoptic, build_tiny_coco
 
@@ -128,6 +129,6 @@ def test_batches_pad_at_the_right_and_the_bottom():
 @pytest.mark.parametrize(
     "images", [[], [torch.ones(1, 4, 4)], [torch.ones(3, 4)], [torch.ones(3, 4, 4).byte()]]
 )
-def test_what_is_no_image_is_refused(images):
-    with pytest.raises(SeglibError):
-        ImageBatch.from_images(images)
+def test_what_is_not_an_image_is_refused(images):
+    with pytest.raises(SeglibError, match="image"):
+        check_images(images)

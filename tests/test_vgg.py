@@ -80,7 +80,7 @@ def test_grid_through_a_transposed_convolution_and_back() -> None:
     assert (grid.stride, grid.origin) == (2, 0.5)
     assert grid.transposed(4, 2, padding=1).origin == Grid().origin
     assert grid.transposed(4, 2, padding=1).stride == 1
-    with pytest.raises(ValueError, match="cell on cell"):
+    with pytest.raises(SeglibError, match="do not coincide"):
         grid.offset_to(Grid())
 
 

@@ -1,4 +1,4 @@
-"""What the metrics ask of a data set."""
+"""The interface of a data set that can be evaluated."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class LabelledImages(Protocol):
 
     @property
     def area_ranges(self) -> AreaRanges:
-        """The sizes its figures are split by: name → (least, most) px², "all" first."""
+        """The sizes by which figures are split: name → (least, most) px², "all" first."""
 
     def __len__(self) -> int:
         """How many images."""
 
     def __getitem__(self, index: int, /) -> tuple[Tensor, Target]:
-        """One image and what is true of it."""
+        """One image and its target."""
 
 
 def first_samples(dataset: LabelledImages, limit: int | None) -> Iterator[tuple[Tensor, Target]]:

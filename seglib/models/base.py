@@ -1,4 +1,4 @@
-"""The contract of a paradigm: what every model in this folder can be asked."""
+"""The contract of a paradigm: the methods that every model has."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class ParameterGroup:
 
 
 class Segmenter(nn.Module, ABC):
-    """A model of one paradigm, whole: from images to a prediction, and to a loss.
+    """A complete model of one paradigm: from images to predictions, and to a loss.
 
-    Every model takes a list of float [3, H, W] images of any size in 0…1; it normalises,
-    resizes and pads by itself, and predicts at each image's original size.
+    Every model takes a list of float [3, H, W] images of any size in 0…1, which it resizes,
+    normalises and pads itself; it predicts at each image's original size.
 
     Attributes:
         name: its folder's name in seglib/models/.
         tasks: the fields of `Prediction` that `predict` fills.
-        config_class: its config, which has the presets.
-        config: what it was built with.
+        config_class: the class of its config, which has the presets.
+        config: how it was built.
         categories: what its labels mean.
     """
 
@@ -81,7 +81,7 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Named scalar losses; training minimises their sum."""
+        """Named scalar losses, of which training minimises the sum."""
 
     @abstractmethod
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
@@ -157,15 +157,15 @@ class Segmenter(nn.Module, ABC):
         return ImageBatch.from_images([normalise_pixels(image) for image in resized], divisor)
 
     def resize(self, image: Tensor) -> Tensor:
-        """Bring a float [3, H, W] image to the size the network works at.
+        """Resize a float [C, H, W] image to the size that the network sees.
 
-        Here by `config.image_size`; a paradigm whose paper has another rule overrides this.
+        By `config.image_size`, unless a paradigm's paper has another rule and overrides this.
         """
         return resize_longer(image, self.config.image_size)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode without gradients; afterwards every module's own mode is back."""
+        """Evaluation mode without gradients; afterwards every module has its own mode again."""
         modes = {module: module.training for module in self.modules()}
         self.eval()
         try:

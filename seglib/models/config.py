@@ -1,4 +1,4 @@
-"""What every model's config shares: presets, plain values for files, and checks of its fields."""
+"""The base of every model's config: presets, plain values for files, checks of its fields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Augmentation = Literal["flip", "flip_crop_color"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a paradigm can be built with; each model's own config extends it.
+    """How a model is built; each paradigm's own config extends it.
 
     Attributes:
-        image_size: longer side in pixels that images are resized to; None keeps every size.
+        image_size: longer side in pixels to which images are resized; None keeps their sizes.
         backbone_lr_scale: the backbone's learning rate over that of the other layers.
         augmentation: how training varies the images, if asked to: "flip" mirrors half of them;
             "flip_crop_color" also scales, crops and recolours.
@@ -52,10 +52,10 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from `to_dict`'s values: lists turn back into tuples, dicts into nested rules.
+        """Build from `to_dict`'s values: lists become tuples again, dicts nested rules.
 
         Raises:
-            SeglibError: a field that this config does not have, or a value it cannot have.
+            SeglibError: a field that this config does not have, or a value that it cannot have.
         """
         rules: dict[str, Any] = {
             f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)
@@ -83,7 +83,7 @@ def _tuples(value: Any) -> Any:
 
 
 def check_types(config: Any) -> None:
-    """Every field of a dataclass holds what its annotation says, nested dataclasses likewise.
+    """Check that every field of a dataclass, and of those nested in it, has the annotated type.
 
     Raises:
         SeglibError: a value of another type, or outside a `Literal`'s choices.
@@ -117,10 +117,10 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def check_range(config: Any, low: float, high: float, *names: str) -> None:
-    """Numbers, alone or in tuples of any depth, lie in low…high; None passes.
+    """Check that numbers, alone or in tuples of any depth, lie in low…high; None passes.
 
     Raises:
-        SeglibError: one does not, NaN among them.
+        SeglibError: one does not, or is NaN.
     """
     for name in names:
         value = getattr(config, name)

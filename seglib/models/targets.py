@@ -1,4 +1,4 @@
-"""Targets as a network needs them: checked, without crowds, at the size of the padded batch."""
+"""Targets as losses need them: checked, without crowds, at the size of the padded batch."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def scale_boxes(boxes: Tensor, old: Size, new: Size) -> Tensor:
 def check_targets(
     images: Sequence[Tensor], targets: Sequence[Target], classes: int | None = None
 ) -> None:
-    """Refuse targets that are not what `Target` promises or cannot belong to the images.
+    """Refuse targets that break what `Target` promises or cannot belong to the images.
 
     Args:
         images: [3, H, W].
         targets: one for each.
-        classes: C, the highest label allowed; None for any, where classes are not told apart.
+        classes: C, the highest label allowed; None for any, if classes are not told apart.
 
     Raises:
         SeglibError: another number of targets than images; a field of another type or shape, or
@@ -97,7 +97,7 @@ def sized_targets(
 ) -> list[SizedTarget]:
     """Targets for the images inside a batch.
 
-    Crowds are left out, they are no single object; so are boxes without area.
+    Crowds, which are not single objects, and boxes without area are left out.
 
     Args:
         images: as given to the model, before resizing.

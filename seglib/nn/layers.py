@@ -1,7 +1,7 @@
-"""Layers whose arithmetic is seglib's own: torch.nn's classes, run through the primitives.
+"""Layers that compute with seglib's primitives: torch.nn's classes with another `forward`.
 
 Names, constructor arguments, parameters and state-dict keys are torch.nn's, so weights move
-freely between the two; only `forward` goes through `seglib.ops`, where `seglib.use` can put
+freely between the two; only `forward` goes through `seglib.ops`, where `seglib.use` can choose
 another body. GroupNorm, Linear and ReLU are torch.nn's, unchanged.
 """
 
@@ -79,7 +79,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` whose forward is `ops.batch_norm`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """[B, C, H, W] → the same shape; in training the running statistics move."""
+        """[B, C, H, W] → the same shape; training updates the running statistics."""
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
@@ -101,9 +101,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation with fixed statistics, scale and shift: what fine-tuning uses.
+    """Batch normalisation with fixed statistics, scale and shift, for fine-tuning.
 
-    All four are buffers, so no optimiser moves them. Loads the state dict of a BatchNorm2d.
+    All four are buffers, so no optimiser changes them. Loads the state dict of a BatchNorm2d.
     """
 
     weight: Tensor
@@ -139,13 +139,13 @@ class FrozenBatchNorm2d(nn.Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        # A trained BatchNorm2d also counts its batches; that number means nothing here.
+        # A trained BatchNorm2d also counts its batches, which has no meaning here.
         state_dict.pop(prefix + "num_batches_tracked", None)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def he_initialise(network: nn.Module) -> None:
-    """Draw every convolution in `network` so that ReLUs keep the gradient's variance.
+    """Initialise every convolution in `network` so that ReLUs keep the gradient's variance.
 
     Normal with variance 2 / (output channels x kernel area), biases zero (He et al. 2015,
     "Delving deep into rectifiers", section 2.2; "fan_out", as torchvision does).

@@ -1,4 +1,4 @@
-"""Choosing a normalisation by name, so that one network serves every way of training."""
+"""Choosing a normalisation by name, so that one network suits every way of training."""
 
 from __future__ import annotations
 

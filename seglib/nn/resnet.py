@@ -7,8 +7,8 @@
       layer3   -> c4  /16   4 x width
       layer4   -> c5  /32   8 x width            (channels x 4 with bottleneck blocks)
 
-A block computes relu(x + F(x)): at worst F learns zero and the block does nothing, so depth
-never hurts, and the gradient reaches every block through the sums.
+A block computes relu(x + F(x)): if F learns zero, the block passes its input on, so more blocks
+need not make it worse, and the gradient reaches every block through the sums.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEM_STRIDES: dict[Stem, int] = {"imagenet": 4, "half": 2, "small": 1}
 
 
 class ResNetFeatures(NamedTuple):
-    """One map a stage, finest first; `ResNet.channels` and `ResNet.strides` describe them.
+    """One map per stage, finest first; `ResNet.channels` and `ResNet.strides` describe them.
 
     Attributes:
         c2: [B, channels[0], ~H/strides[0], ~W/strides[0]], and so on.
@@ -132,7 +132,7 @@ class ResNet(nn.Module):
         stem: "imagenet" (7x7 stride 2, then a stride-2 pool), "half" (one 3x3, stride 2) or
             "small" (one 3x3, stride 1).
         replace_stride_with_dilation: for stages 2, 3, 4: keep the resolution and dilate the
-            convolutions from there on instead, so that the field of view still grows.
+            convolutions from there on instead, so that the receptive field still grows.
         norm: which normalisation.
         stride_in_1x1: of bottleneck blocks, see `Bottleneck`.
 
@@ -176,7 +176,7 @@ class ResNet(nn.Module):
         for index, dilate in enumerate((False, *replace_stride_with_dilation)):
             stride = 1 if index == 0 or dilate else 2
             first_dilation, dilation = dilation, dilation * 2 if dilate else dilation
-            # The first block of a dilated stage still meets its input at the old spacing.
+            # The first block of a dilated stage still reads its input at the old spacing.
             dilations = [first_dilation] + [dilation] * (layers[index] - 1)
             options = {"stride_in_1x1": True} if stride_in_1x1 else {}
             stages.append(
@@ -189,15 +189,16 @@ class ResNet(nn.Module):
         he_initialise(self)
 
     def forward(self, x: Tensor) -> ResNetFeatures:
-        """[B, 3, H, W] normalised images -> c2, c3, c4, c5."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        c2 = self.layer1(x)
-        c3 = self.layer2(c2)
-        c4 = self.layer3(c3)
-        return ResNetFeatures(c2, c3, c4, self.layer4(c4))
+        """[B, 3, H, W] normalised images -> c2…c5; shapes as with `stem="imagenet"`."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # [B, width, H/4, W/4]
+        c2 = self.layer1(x)  # [B, channels[0], H/4, W/4]
+        c3 = self.layer2(c2)  # [B, channels[1], H/8, W/8]
+        c4 = self.layer3(c3)  # [B, channels[2], H/16, W/16]
+        c5 = self.layer4(c4)  # [B, channels[3], H/32, W/32]
+        return ResNetFeatures(c2, c3, c4, c5)
 
     def freeze(self, parts: int) -> None:
-        """Stop the first parts from training: 1 the stem, 2 also the first stage, up to 5.
+        """Exclude the first parts from training: 1 the stem, 2 also the first stage, up to 5.
 
         Early filters serve every task, so a detector keeps those of ImageNet as they are.
 

@@ -1,4 +1,4 @@
-"""VGG (Simonyan & Zisserman, ICLR 2015): nothing but 3x3 convolutions and 2x2 max pooling.
+"""VGG (Simonyan & Zisserman, ICLR 2015): only 3x3 convolutions and 2x2 max pooling.
 
     image [B, 3, H, W]
       2 x conv 64,  pool -> /2
@@ -79,7 +79,7 @@ class VGG(nn.Module):
         for stage in stages:
             for width in stage:
                 conv = Conv2d(channels, width, kernel_size=3, padding=padding)
-                # torchvision's vgg16 has no place in its numbering for an absent norm.
+                # torchvision's vgg16 does not number an absent norm.
                 norms = [] if norm == "none" else [make_norm(norm, width)]
                 layers += [conv, *norms, nn.ReLU(inplace=True)]
                 grid, channels, padding = grid.convolved(3, padding=padding), width, 1
@@ -95,7 +95,7 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> VGGFeatures:
         """[B, 3, H, W] normalised images -> pool3, pool4, pool5."""
-        pooled = []
+        pooled = []  # one map per stage, the l-th is [B, C_l, H / 2^l, W / 2^l]
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self._pools:
@@ -109,11 +109,11 @@ def vgg16(*, norm: Norm = "none", first_padding: int = 1, ceil_mode: bool = Fals
 
 
 def convolutionalize(linear: nn.Linear, kernel_size: int = 1) -> Conv2d:
-    """A fully connected layer over a flattened feature map, as the convolution that it is.
+    """Turn a fully connected layer over a flattened feature map into the equal convolution.
 
     The linear layer reads a [C, k, k] map flattened to C*k*k numbers. A k x k convolution with
-    the same weights does just that at one place, and goes on to do it at every other place of
-    a larger map (Long et al. 2015, section 3.1).
+    the same weights does the same at one place, and also at every other place of a larger map
+    (Long et al. 2015, section 3.1).
 
     Args:
         linear: [out, C*k*k] weights.
@@ -128,7 +128,7 @@ def convolutionalize(linear: nn.Linear, kernel_size: int = 1) -> Conv2d:
     channels, rest = divmod(linear.in_features, kernel_size**2)
     if rest:
         raise SeglibError(
-            f"a linear layer of {linear.in_features} inputs does not read {kernel_size} x "
+            f"a linear layer with {linear.in_features} inputs does not read {kernel_size} x "
             f"{kernel_size} cells: choose the kernel_size of the map it was trained on"
         )
     conv = Conv2d(channels, linear.out_features, kernel_size, bias=linear.bias is not None)

@@ -24,13 +24,13 @@ def _naive_conv2d(
     dilation: IntPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """One output number at a time: the sum of window times kernel."""
+    """One output number at a time: the sum of a window times its kernel."""
     _check_shapes(x, weight, groups)
     (sh, sw), (ph, pw), (dh, dw) = pair(stride), pair(padding), pair(dilation)
     out_channels, group_channels, kh, kw = weight.shape
     oh = output_length(x.shape[2], kh, sh, ph, dh)
     ow = output_length(x.shape[3], kw, sw, pw, dw)
-    padded = F.pad(x, (pw, pw, ph, ph))
+    padded = F.pad(x, (pw, pw, ph, ph))  # [B, C, H + 2·ph, W + 2·pw]
     values = []
     for image in padded:
         for o in range(out_channels):
@@ -45,7 +45,7 @@ def _naive_conv2d(
                     ]
                     value = (window * weight[o]).sum()
                     values.append(value if bias is None else value + bias[o])
-    return torch.stack(values).reshape(len(x), out_channels, oh, ow)
+    return torch.stack(values).reshape(len(x), out_channels, oh, ow)  # [B, O, OH, OW]
 
 
 def _scratch_conv2d(
@@ -57,7 +57,7 @@ def _scratch_conv2d(
     dilation: IntPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Every window a column, every kernel a row: one matrix product a group."""
+    """Every window is a column, every kernel a row: one matrix product per group."""
     _check_shapes(x, weight, groups)
     (sh, sw), (ph, pw), (dh, dw) = pair(stride), pair(padding), pair(dilation)
     out_channels, _, kh, kw = weight.shape
@@ -66,7 +66,7 @@ def _scratch_conv2d(
     columns = im2col(x, (kh, kw), stride, padding, dilation)  # [B, C·kh·kw, OH·OW]
     columns = columns.unflatten(1, (groups, -1))  # [B, G, C/G·kh·kw, OH·OW]
     kernels = weight.flatten(1).unflatten(0, (groups, -1))  # [G, O/G, C/G·kh·kw]
-    y = (kernels @ columns).reshape(len(x), out_channels, oh, ow)
+    y = (kernels @ columns).reshape(len(x), out_channels, oh, ow)  # [B, O, OH, OW]
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -80,16 +80,16 @@ def conv2d(
     dilation: IntPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide kernels over an image; each output is the sum of window times kernel.
+    """Slide kernels over an image; each output is the sum of a window times the kernel.
 
     Args:
         x: [B, C, H, W].
-        weight: [O, C/groups, kh, kw], one kernel for each output channel.
+        weight: [O, C/groups, kh, kw], one kernel per output channel.
         bias: [O] or None.
         stride: step between windows; one number or (vertical, horizontal), as the next two.
         padding: zeros added at each border.
         dilation: step between the taps of one kernel (1: dense).
-        groups: channels fall into this many groups that do not see each other.
+        groups: the channels are divided into this many groups that do not see each other.
 
     Returns:
         [B, O, OH, OW] with OH = ⌊(H + 2·padding − dilation·(kh−1) − 1) / stride⌋ + 1.

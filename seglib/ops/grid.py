@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from seglib.errors import SeglibError
+
 
 @dataclass(frozen=True)
 class Grid:
     """The cells of a feature map as positions in the input image, along one axis.
 
     Cell i is centred on pixel `stride * i + origin` and depends on `field` pixels around it.
-    The image itself is `Grid()`: one cell a pixel.
+    The image itself is `Grid()`: one cell per pixel.
 
     Attributes:
         stride: pixels from one cell to the next.
@@ -28,8 +30,8 @@ class Grid:
     def convolved(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Grid:
         """The grid after a convolution or a pooling with this geometry.
 
-        The first window starts `padding` cells before cell 0, and a window is centred on its
-        middle, half its reach further on.
+        The first window starts `padding` cells before cell 0, and the centre of a window is half
+        its reach after its start.
         """
         reach = dilation * (kernel - 1)
         return Grid(
@@ -39,7 +41,7 @@ class Grid:
         )
 
     def transposed(self, kernel: int, stride: int, padding: int = 0) -> Grid:
-        """The grid after a transposed convolution: `convolved` read backwards."""
+        """The grid after a transposed convolution: the inverse of `convolved`."""
         finer = self.stride / stride
         return Grid(
             stride=finer,
@@ -50,14 +52,14 @@ class Grid:
     def offset_to(self, other: Grid) -> int:
         """How many cells must be cut off the front of this map so that it starts with `other`.
 
-        Negative when `other` is the one that starts too early.
+        Negative if `other` starts earlier.
 
         Raises:
-            ValueError: the strides differ, or the cells fall between each other.
+            SeglibError: the strides differ, or the cells do not coincide.
         """
         cells = (other.origin - self.origin) / self.stride
         if self.stride != other.stride or cells != round(cells):
-            raise ValueError(f"{self} and {other} do not lie cell on cell")
+            raise SeglibError(f"the cells of {self} and {other} do not coincide")
         return round(cells)
 
 
@@ -67,7 +69,7 @@ def crop(x: Tensor, offset: int, size: tuple[int, int]) -> Tensor:
 
 
 def add_aligned(a: Tensor, a_grid: Grid, b: Tensor, b_grid: Grid) -> tuple[Tensor, Grid]:
-    """Add two maps of equal stride where they see the same pixels; crop the one that juts out.
+    """Add two maps of equal stride where their cells coincide; crop the one that starts earlier.
 
     Args:
         a: [B, K, h, w] on `a_grid`.
@@ -79,7 +81,7 @@ def add_aligned(a: Tensor, a_grid: Grid, b: Tensor, b_grid: Grid) -> tuple[Tenso
         the sum, as large as the map that starts later, and its grid.
 
     Raises:
-        ValueError: the cells of the two maps fall between each other.
+        SeglibError: the cells of the two maps do not coincide.
     """
     offset = b_grid.offset_to(a_grid)
     if offset >= 0:

@@ -22,12 +22,12 @@ def _naive_cross_entropy(
     reduction: Reduction = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """One pixel at a time: the log of the softmax's denominator minus the true class's logit."""
+    """One pixel at a time: log of the softmax's denominator minus the true class's logit."""
     _check(logits, labels, reduction)
     losses, norms = [], []
     for scores, label in zip(logits.movedim(1, -1).flatten(0, -2), labels.flatten(), strict=True):
         if label == ignore_index:
-            losses.append(scores[:0].sum())  # 0, whatever the logits hold
+            losses.append(scores[:0].sum())  # 0, whatever the logits are
             norms.append(scores.new_zeros(()))
             continue
         highest = scores.max().detach()  # keeps exp() finite
@@ -49,11 +49,11 @@ def _scratch_cross_entropy(
     """All pixels at once: log-softmax, then pick the true class of each."""
     _check(logits, labels, reduction)
     valid = labels != ignore_index
-    safe = labels.where(valid, 0)  # 255 is no class; its loss is masked out below
-    highest = logits.amax(dim=1, keepdim=True).detach()  # keeps exp() finite
+    safe = labels.where(valid, 0)  # 255 is not a class; its loss is masked out below
+    highest = logits.amax(dim=1, keepdim=True).detach()  # [B, 1, …], keeps exp() finite
     shifted = logits - highest
-    log_probabilities = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
-    each = -log_probabilities.gather(1, safe.unsqueeze(1)).squeeze(1)
+    log_probabilities = shifted - shifted.exp().sum(dim=1, keepdim=True).log()  # [B, K, …]
+    each = -log_probabilities.gather(1, safe.unsqueeze(1)).squeeze(1)  # [B, …]
     norm = valid.to(logits.dtype) if weight is None else weight[safe] * valid
     return _reduce((each * norm).where(valid, 0), norm, reduction)
 
@@ -72,9 +72,9 @@ def cross_entropy(
         logits: [B, K, …] unnormalised scores.
         labels: int64 [B, …], 0…K−1, or `ignore_index` where there is no truth.
         ignore_index: positions with this label have no loss and no gradient.
-        reduction: "mean" over the positions that count (weighted when `weight` is given;
-            0, not NaN, when none counts), "sum", or "none".
-        weight: [K] of each class, or None for 1.
+        reduction: "mean" over the positions that are not ignored (weighted if `weight` is given;
+            0, not NaN, if all are ignored), "sum", or "none".
+        weight: [K], one per class, or None for 1.
 
     Returns:
         a scalar, or [B, …] for "none".
@@ -100,7 +100,7 @@ def _reduce(each: Tensor, norm: Tensor, reduction: Reduction) -> Tensor:
 
 
 def _positive(norm: Tensor) -> Tensor:
-    """The normaliser, or 1 where nothing counts: a batch without labels then costs nothing."""
+    """The normaliser, or 1 if it is 0, so that a batch without labels has a loss of 0."""
     return norm.where(norm > 0, 1)
 
 

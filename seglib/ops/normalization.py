@@ -65,7 +65,7 @@ def _scratch_batch_norm(
                 running_var += momentum * (var * count / (count - 1) - running_var)
     else:
         mean, var = _given(running_mean, running_var)
-    shape = [1, -1] + [1] * (x.ndim - 2)  # a number for each channel
+    shape = [1, -1] + [1] * (x.ndim - 2)  # [1, C, 1, …], one number per channel
     y = (x - mean.view(shape)) * (var + eps).rsqrt().view(shape)
     y = y if weight is None else y * weight.view(shape)
     return y if bias is None else y + bias.view(shape)
@@ -90,7 +90,7 @@ def batch_norm(
 
     Args:
         x: [B, C, …].
-        running_mean: [C], updated in place when `training`; None: not kept.
+        running_mean: [C], updated in place when `training`; None if there is none.
         running_var: [C], likewise.
         weight: [C] scale γ, or None for 1.
         bias: [C] shift β, or None for 0.
@@ -102,7 +102,7 @@ def batch_norm(
         the shape of x.
 
     Raises:
-        SeglibError: (naive and scratch) one value a channel in training, or no running
+        SeglibError: (naive and scratch) one value per channel in training, or no running
             statistics in evaluation; PyTorch's ValueError or RuntimeError natively.
     """
     return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
@@ -117,6 +117,6 @@ def _given(running_mean: Tensor | None, running_var: Tensor | None) -> tuple[Ten
 def _check_count(x: Tensor) -> None:
     if x.numel() == x.shape[1]:
         raise SeglibError(
-            f"batch_norm in training needs more than one value a channel, got {list(x.shape)}: "
+            f"batch_norm in training needs more than one value per channel, got {list(x.shape)}: "
             "use a larger batch or image, or evaluation mode"
         )

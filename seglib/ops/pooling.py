@@ -28,7 +28,7 @@ def _naive_max_pool2d(
         for row in range(0, oh * sh, sh)
         for col in range(0, ow * sw, sw)
     ]
-    return torch.stack(maxima).reshape(*x.shape[:2], oh, ow)
+    return torch.stack(maxima).reshape(*x.shape[:2], oh, ow)  # [B, C, OH, OW]
 
 
 def _scratch_max_pool2d(
@@ -38,11 +38,11 @@ def _scratch_max_pool2d(
     padding: IntPair = 0,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """What each tap of the window sees, stacked; the maximum runs over the taps."""
+    """The pixels under each tap of the window, stacked; the maximum is over the taps."""
     kernel, step = pair(kernel_size), pair(kernel_size if stride is None else stride)
     padded, _ = _pad_for_windows(x, kernel, step, pair(padding), ceil_mode)
     taps = torch.stack(tap_views(padded, kernel, step, (0, 0)), dim=2)  # [B, C, kh·kw, OH, OW]
-    return taps.max(dim=2).values
+    return taps.max(dim=2).values  # [B, C, OH, OW]
 
 
 @primitive(naive=_naive_max_pool2d, scratch=_scratch_max_pool2d)
@@ -60,7 +60,7 @@ def max_pool2d(
         kernel_size: of the window; one number or (vertical, horizontal), as the next two.
         stride: step between windows; None means kernel_size.
         padding: border of −∞, at most half the kernel size.
-        ceil_mode: keep a last window that hangs over the border, if it starts inside.
+        ceil_mode: keep a last window that extends over the border, if it starts inside.
 
     Returns:
         [B, C, OH, OW] with OH = ⌊(H + 2·padding − kh) / stride⌋ + 1, or ⌈…⌉ + 1.
@@ -79,7 +79,7 @@ def _pad_for_windows(
     padding: tuple[int, int],
     ceil_mode: bool,
 ) -> tuple[Tensor, tuple[int, int]]:
-    """Pad with −∞ so that every window lies inside; also the number of windows (OH, OW)."""
+    """Pad with −∞ so that every window lies inside; also returns the number of windows (OH, OW)."""
     borders, counts = [], []
     for n, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True):
         if p > k // 2 or n + 2 * p < k:
@@ -88,7 +88,7 @@ def _pad_for_windows(
                 "(padding is at most half the window)"
             )
         count = (n + 2 * p - k) // s + 1
-        # A window that hangs over counts only if it starts within the image or its left border.
+        # A window over the border counts only if it starts in the image or its left border.
         if ceil_mode and count * s < n + p and (n + 2 * p - k) % s:
             count += 1
         borders.append((p, max(p, (count - 1) * s + k - n - p)))

@@ -1,7 +1,7 @@
 """Transposed convolution: every input pixel stamps the kernel, scaled, onto a larger canvas.
 
 It is the transpose of a convolution as a linear map, that is, the backward pass of `conv2d`
-with respect to its input; it restores the shape, not the values (it is no inverse).
+with respect to its input; it restores the shape, not the values (it is not an inverse).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _naive_conv_transpose2d(
     groups: int = 1,
     dilation: IntPair = 1,
 ) -> Tensor:
-    """One stamp at a time, added to the canvas; the padding is cut off in the end."""
+    """One stamp at a time, added to the canvas; the padding is cut off at the end."""
     _check_shapes(x, weight, groups)
     (sh, sw), (ph, pw), (dh, dw) = pair(stride), pair(padding), pair(dilation)
     in_channels, group_out, kh, kw = weight.shape
@@ -41,7 +41,7 @@ def _naive_conv_transpose2d(
                         row * sh : row * sh + dh * (kh - 1) + 1 : dh,
                         col * sw : col * sw + dw * (kw - 1) + 1 : dw,
                     ] += x[b, c, row, col] * weight[c]
-    y = canvas[:, :, ph : ph + oh, pw : pw + ow]
+    y = canvas[:, :, ph : ph + oh, pw : pw + ow]  # [B, O, OH, OW]
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -55,18 +55,20 @@ def _scratch_conv_transpose2d(
     groups: int = 1,
     dilation: IntPair = 1,
 ) -> Tensor:
-    """All stamps by one matrix product, then added up by col2im: conv2d's steps backwards."""
+    """All stamps by one matrix product, then added up by col2im: conv2d's steps in reverse."""
     _check_shapes(x, weight, groups)
     oh, ow = _output_size(x, weight, stride, padding, output_padding, dilation)
-    # The canvas of all stamps whole; what output_padding adds to it receives none.
+    # The canvas holds every stamp in full; the rows and columns of output_padding get none.
     canvas_size = _output_size(x, weight, stride, 0, 0, dilation)
     pixels = x.flatten(2).unflatten(1, (groups, -1))  # [B, G, C/G, H·W]
     kernels = weight.flatten(1).unflatten(0, (groups, -1))  # [G, C/G, O/G·kh·kw]
     stamps = kernels.transpose(1, 2) @ pixels  # [B, G, O/G·kh·kw, H·W]
     kernel_size = (weight.shape[2], weight.shape[3])
-    canvas = col2im(stamps.flatten(1, 2), canvas_size, kernel_size, stride, 0, dilation)
+    stamps = stamps.flatten(1, 2)  # [B, O·kh·kw, H·W]
+    canvas = col2im(stamps, canvas_size, kernel_size, stride, 0, dilation)
     (ph, pw), (extra_h, extra_w) = pair(padding), pair(output_padding)
-    y = F.pad(canvas, (0, extra_w, 0, extra_h))[:, :, ph : ph + oh, pw : pw + ow]
+    canvas = F.pad(canvas, (0, extra_w, 0, extra_h))
+    y = canvas[:, :, ph : ph + oh, pw : pw + ow]  # [B, O, OH, OW]
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -88,10 +90,10 @@ def conv_transpose2d(
         weight: [C, O/groups, kh, kw]; input channels come first, unlike in `conv2d`.
         bias: [O] or None.
         stride: distance between neighbouring stamps, the upsampling factor.
-        padding: this much is cut off each border of the canvas.
+        padding: this much is cut off at each border of the canvas.
         output_padding: rows and columns added below and right, to choose among the sizes
             that `conv2d` with this stride maps to the same one; less than stride or dilation.
-        groups: channels fall into this many groups that do not see each other.
+        groups: the channels are divided into this many groups that do not see each other.
         dilation: step between the taps of one stamp.
 
     Returns:
@@ -107,9 +109,9 @@ def conv_transpose2d(
 
 
 def _side_by_side(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Stamps as large as the stride never overlap: one matrix product, then put side by side.
+    """Stamps as large as the stride never overlap: one matrix product puts them side by side.
 
-    PyTorch's own backward takes several times as long on a CPU (Mask R-CNN's last layer).
+    PyTorch's own backward pass takes several times as long on a CPU (Mask R-CNN's last layer).
     """
     batch, _, height, width = x.shape
     _, out, kh, kw = weight.shape
@@ -118,7 +120,8 @@ def _side_by_side(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if bias is not None:
         stamps = stamps + bias.to(stamps.dtype).repeat(kh * kw)
     rows = stamps.view(batch, height, width, kh, kw, out).transpose(2, 3)  # [B, H, kh, W, kw, O]
-    return rows.reshape(batch, height * kh, width * kw, out).permute(0, 3, 1, 2)
+    y = rows.reshape(batch, height * kh, width * kw, out)  # [B, OH, OW, O]
+    return y.permute(0, 3, 1, 2)
 
 
 def _output_size(
@@ -143,8 +146,8 @@ def _output_size(
     )
     if height < 1 or width < 1:
         raise SeglibError(
-            f"conv_transpose2d: padding {padding} cuts the whole output of an input "
-            f"{list(x.shape)} away: use less padding"
+            f"conv_transpose2d: padding {padding} leaves no output for an input "
+            f"{list(x.shape)}: use less padding"
         )
     extra_h, extra_w = pair(output_padding)
     limits = [max(s, d) for s, d in zip(pair(stride), pair(dilation), strict=True)]

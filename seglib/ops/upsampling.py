@@ -53,7 +53,7 @@ def _check_size(size: int) -> None:
 
 
 def bilinear_upsample_kernel(channels: int, stride: int) -> Tensor:
-    """The weight that makes `conv_transpose2d` upsample every channel by itself.
+    """The weight with which `conv_transpose2d` upsamples every channel by itself.
 
     Args:
         channels: C.
@@ -68,7 +68,7 @@ def bilinear_upsample_kernel(channels: int, stride: int) -> Tensor:
 
 
 def _naive_interpolate(x: Tensor, size: tuple[int, int], mode: ResizeMode = "bilinear") -> Tensor:
-    """One output pixel at a time, from the four (or the one) around the place it comes from."""
+    """One output pixel at a time, from the four (or the one) nearest to its place in the input."""
     _check_mode(mode)
     scale_h, scale_w = x.shape[2] / size[0], x.shape[3] / size[1]
     pixels = []
@@ -82,11 +82,11 @@ def _naive_interpolate(x: Tensor, size: tuple[int, int], mode: ResizeMode = "bil
             above = (1 - along) * x[:, :, top, left] + along * x[:, :, top, right]
             below = (1 - along) * x[:, :, bottom, left] + along * x[:, :, bottom, right]
             pixels.append((1 - down) * above + down * below)
-    return torch.stack(pixels, dim=2).unflatten(2, size)
+    return torch.stack(pixels, dim=2).unflatten(2, size)  # [B, C, OH, OW]
 
 
 def _neighbours(index: int, scale: float, length: int) -> tuple[int, int, float]:
-    """The two input positions around output `index`, and how far it lies towards the second."""
+    """The two input positions around output `index`, and the weight of the second."""
     position = max((index + 0.5) * scale - 0.5, 0.0)
     first = min(int(position), length - 1)
     return first, min(first + 1, length - 1), position - first
@@ -97,11 +97,11 @@ def _scratch_interpolate(x: Tensor, size: tuple[int, int], mode: ResizeMode = "b
     _check_mode(mode)
     rows = _interpolation_matrix(x.shape[2], size[0], mode).to(x)  # [OH, H]
     cols = _interpolation_matrix(x.shape[3], size[1], mode).to(x)  # [OW, W]
-    return rows @ x @ cols.T
+    return rows @ x @ cols.T  # [B, C, OH, OW]
 
 
 def _interpolation_matrix(length: int, out_length: int, mode: ResizeMode) -> Tensor:
-    """float64 [out_length, length]: how much each input pixel weighs in each output pixel."""
+    """float64 [out_length, length]: the weight of each input pixel in each output pixel."""
     index = torch.arange(out_length, dtype=torch.float64)
     if mode == "nearest":
         position = (index * (length / out_length)).floor()

@@ -17,7 +17,7 @@ def pair(value: IntPair) -> tuple[int, int]:
 
 
 def output_length(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """How many window positions fit along one axis: ⌊(n + 2p − d(k−1) − 1) / s⌋ + 1.
+    """The number of window positions along one axis: ⌊(n + 2p − d(k−1) − 1) / s⌋ + 1.
 
     Raises:
         SeglibError: the window is larger than the padded input.
@@ -38,10 +38,10 @@ def im2col(
     padding: IntPair = 0,
     dilation: IntPair = 1,
 ) -> Tensor:
-    """Lay every window out as one column, so that a convolution becomes a matrix product.
+    """Copy every window into a column, so that a convolution becomes a matrix product.
 
-    The loop runs over the kernel's taps only: what tap (i, j) sees at all window positions
-    is one strided slice of the image.
+    The loop is over the kernel's taps only: the pixels under tap (i, j) at all window positions
+    are one strided slice of the image.
 
     Args:
         x: [B, C, H, W].
@@ -56,7 +56,7 @@ def im2col(
     """
     taps = tap_views(x, pair(kernel_size), pair(stride), pair(padding), pair(dilation))
     columns = torch.stack(taps, dim=2)  # [B, C, kh·kw, OH, OW]
-    return columns.flatten(3).flatten(1, 2)
+    return columns.flatten(3).flatten(1, 2)  # [B, C·kh·kw, OH·OW]
 
 
 def tap_views(
@@ -66,11 +66,11 @@ def tap_views(
     padding: tuple[int, int],
     dilation: tuple[int, int] = (1, 1),
 ) -> list[Tensor]:
-    """What each tap of the window sees at all positions: kh·kw tensors [B, C, OH, OW]."""
+    """The pixels under each tap at all window positions: kh·kw tensors [B, C, OH, OW]."""
     (kh, kw), (dh, dw) = kernel_size, dilation
     oh = output_length(x.shape[2], kh, stride[0], padding[0], dh)
     ow = output_length(x.shape[3], kw, stride[1], padding[1], dw)
-    padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+    padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))  # [B, C, H+2ph, W+2pw]
     return [
         padded[
             :,
@@ -91,16 +91,16 @@ def col2im(
     padding: IntPair = 0,
     dilation: IntPair = 1,
 ) -> Tensor:
-    """Add every column back to where `im2col` took it from; pixels in many windows get the sum.
+    """Add every column back where `im2col` took it from; pixels in several windows get the sum.
 
-    It is the transpose of `im2col` as a linear map (not its inverse), hence its backward pass.
+    It is the transpose of `im2col` as a linear map (not its inverse), and so its backward pass.
 
     Args:
-        columns: [B, C·kh·kw, L], one column for each of the L window positions.
+        columns: [B, C·kh·kw, L], one column per window position.
         output_size: (H, W) of the image the windows slide over.
         kernel_size: as in `im2col`; so are the next three.
         stride: step between windows.
-        padding: border that is cut off in the end.
+        padding: border that is cut off at the end.
         dilation: step between the taps of one window.
 
     Returns:
@@ -111,7 +111,7 @@ def col2im(
     oh = output_length(output_size[0], kh, sh, ph, dh)
     ow = output_length(output_size[1], kw, sw, pw, dw)
     batch, rows, _ = columns.shape
-    taps = columns.reshape(batch, rows // (kh * kw), kh, kw, oh, ow)
+    taps = columns.reshape(batch, rows // (kh * kw), kh, kw, oh, ow)  # [B, C, kh, kw, OH, OW]
     canvas = columns.new_zeros(
         batch, taps.shape[1], output_size[0] + 2 * ph, output_size[1] + 2 * pw
     )
@@ -121,4 +121,4 @@ def col2im(
             canvas[
                 :, :, top : top + sh * (oh - 1) + 1 : sh, left : left + sw * (ow - 1) + 1 : sw
             ] += taps[:, :, i, j]
-    return canvas[:, :, ph : ph + output_size[0], pw : pw + output_size[1]]
+    return canvas[:, :, ph : ph + output_size[0], pw : pw + output_size[1]]  # [B, C, H, W]

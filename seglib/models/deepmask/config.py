@@ -1,4 +1,4 @@
-"""How a DeepMask is built, trained and slid: the numbers of models/deepmask/model.py."""
+"""How a DeepMask is built, trained and slid over images, small and as published."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class DeepMaskConfig(ModelConfig):
         positive_share: of the patches that shows an object.
         negatives: by the rule of the "paper" (`window_labels`) or of the "released" code
             (`far_from_objects`).
-        min_area: px² of the image at its usual size; smaller objects are not taught.
-        min_side: px of the same; nor are objects with a narrower box.
-        octaves: first and last log2 of the factors by which the image is resized; 0 is its
-            usual size, `image_size` or else its own.
-        octave_step: from one to the next.
-        proposals: N, at most so many per image.
+        min_area: px² of the image at its usual size; smaller objects are not sampled.
+        min_side: px of the same; objects with a narrower box are not sampled either.
+        octaves: lowest and highest log2 of the factors by which the image is resized; 0 is
+            its usual size: `image_size`, or its own if that is None.
+        octave_step: from one scale to the next.
+        proposals: N, the most per image.
         mask_threshold: probability from which a pixel belongs to the mask.
         vgg_stages: vgg: channels of the convolutions.
         blocks: resnet: residual blocks of the three stages.

@@ -59,7 +59,7 @@ def sample_patches(
 
     Args:
         image: float [3, H, W] in 0…1.
-        target: its objects; crowds are neither taught nor avoided.
+        target: its objects; crowds are neither sampled nor avoided.
         config: lengths and rules.
         count: how many patches; an image without objects gives the negatives alone, and one
             that is all objects may give fewer of those.
@@ -69,11 +69,11 @@ def sample_patches(
     sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).amin(dim=1)  # [N]
     scale = config.base_scale((image.shape[-2], image.shape[-1]))
     large = (objects.area * scale**2 >= config.min_area) & (sides * scale >= config.min_side)
-    taught = objects[large]
+    learned = objects[large]
     positives = round(config.positive_share * count)
     parts = [_negatives(image, objects.boxes, config, count - positives, generator)]
-    if len(taught) and positives:
-        parts.append(_positives(image, taught, config, positives, generator))
+    if len(learned) and positives:
+        parts.append(_positives(image, learned, config, positives, generator))
     return Patches.cat(parts)
 
 

@@ -1,4 +1,4 @@
-"""How an FCN is built: the numbers of models/fcn/model.py, small and as published."""
+"""How an FCN is built, small and as published."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VARIANTS: tuple[Variant, ...] = ("32s", "16s", "8s", "dilated")
 
 @dataclass(frozen=True)
 class FCNConfig(ModelConfig):
-    """How an FCN is built. The first block serves all variants, the others as they say.
+    """How an FCN is built. Fields that only some variants use name those variants first.
 
     `image_size` is None in both presets: the network takes every size, so images keep theirs.
 
     Attributes:
-        variant: which of the four networks.
+        variant: 32s, 16s, 8s or dilated, see model.py.
         norm: normalisation after every convolution of backbone and head.
         dropout: after each head layer.
         reduction: loss averaged over the valid pixels ("mean") or not ("sum", as published).
@@ -33,7 +33,7 @@ class FCNConfig(ModelConfig):
         learn_upsampling: "inner" (the paper: x2 steps learn, the last step stays bilinear),
             "none" (the released networks) or "all".
         skip_scale: factors on (pool4, pool3) before their scores; (0.01, 0.0001) lets "at-once"
-            training of an 8s without normalisation start with all streams of like size.
+            training of an 8s without normalisation start with scores of similar size.
         blocks: dilated: residual blocks of the four stages.
         bottleneck: dilated: bottleneck blocks instead of basic ones.
         width: dilated: channels of the first stage.
@@ -69,8 +69,8 @@ class FCNConfig(ModelConfig):
         """About 2.4 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
         The same network with fewer channels and batch normalisation. Most of its convolutions
-        sit at strides 4 and 8, where a 16 px object still covers several cells, and none is
-        spent on a second look at full resolution, which would take half of the time.
+        have strides 4 and 8, where a 16 px object still covers several cells. VGG's second
+        convolution at full resolution would take half of the time and is left out.
         """
         if variant == "dilated":
             return cls(
@@ -99,8 +99,8 @@ class FCNConfig(ModelConfig):
         """The published network: VGG-16 (134 M parameters), or torchvision's FCN-ResNet-50.
 
         Input is RGB with ImageNet statistics, which torchvision's VGG weights expect. The
-        authors' own weights expect BGR less a mean, in 0…255: the same network once the first
-        convolution's channels are turned round and scaled.
+        authors' own weights expect BGR in 0…255 with a mean subtracted: the same network once the
+        first convolution's channels are reversed and scaled.
         """
         if variant == "dilated":
             return cls(variant=variant, norm="batch", dropout=0.1, reduction="mean")
