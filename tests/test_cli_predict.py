@@ -49,13 +49,30 @@ def test_photographs_of_another_kind_may_have_their_overlays_beside_them(model, 
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "a.png", "predictions.json"]
 
 
-def test_an_unreadable_photograph_does_not_cost_the_others(model, photos, tmp_path):
+def test_an_unreadable_photograph_costs_nothing_but_itself(model, photos, tmp_path):
     (photos / "b.png").write_text("no picture")
     out = tmp_path / "out"
-    assert_refused(run_cli("predict", model, photos, "--out", out), "b.png")
-    assert sorted(os.listdir(out)) == ["a.png", "predictions.json"]
-    (entry,) = json.loads((out / "predictions.json").read_text())
-    assert entry["overlay"] == "a.png"
+    result = run_cli("predict", model, photos, "--out", out)
+    assert_refused(result, "1 of 3 images could not be read: b.png")
+    assert "left out: cannot read" in result.output
+    assert sorted(os.listdir(out)) == ["a.png", "c.png", "predictions.json"]
+    rows = json.loads((out / "predictions.json").read_text())
+    assert [row["overlay"] for row in rows] == ["a.png", "c.png"]
+
+
+def test_hidden_companions_and_formats_that_are_not_read_are_left_out_and_said(
+    model, photos, tmp_path
+):
+    (photos / "._a.png").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    (photos / "phone.HEIC").write_bytes(b"ftypheic")
+    Image.new("RGB", (40, 40)).save(photos / "d.jfif", format="JPEG")
+    Image.new("RGB", (40, 40)).save(photos / "e.tif")
+    out = tmp_path / "out"
+    result = run_cli("predict", model, photos, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "left out 1 hidden files, such as ._a.png" in result.output
+    assert "such as phone.HEIC" in result.output
+    assert len(json.loads((out / "predictions.json").read_text())) == 4
 
 
 def test_nothing_is_written_when_the_first_cannot_be_read(model, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seglib.cli.errors import say
 from seglib.cli.options import Checkpoint, Device, Size
 from seglib.errors import SeglibError
 
@@ -51,20 +52,32 @@ def predict(
     network = pretrained.load(model, device=device)
     make_folder(out)
     results: list[dict[str, Any]] = []
+    failed: list[str] = []
     try:
         with Bar("predicting", "images", len(files)) as bar:
             for done, file in enumerate(files, start=1):
-                image = _read(file, size)
-                prediction = network.predict([image])[0].to("cpu")
-                target = _overlay_path(file, out)
-                _write_picture(target, overlay(image, prediction, min_score=min_score))
-                results.append({"image": str(file), "overlay": target.name, **_plain(prediction)})
+                try:
+                    image = _read(file, size)
+                except SeglibError as error:
+                    failed.append(file.name)
+                    say(f"left out: {error}")
+                else:
+                    prediction = network.predict([image])[0].to("cpu")
+                    target = _overlay_path(file, out)
+                    _write_picture(target, overlay(image, prediction, min_score=min_score))
+                    found = {"image": str(file), "overlay": target.name, **_plain(prediction)}
+                    results.append(found)
                 bar.update(done)
-    finally:  # one unreadable photograph must not cost the results of those before it
+    finally:  # Ctrl-C or a full disk must not cost the results so far
         if results:
             _write_results(out / RESULTS, results)
-    plural = "" if len(files) == 1 else "s"
-    typer.echo(f"wrote {len(files)} overlay{plural} and {RESULTS} to {out}")
+    plural = "" if len(results) == 1 else "s"
+    if results:
+        typer.echo(f"wrote {len(results)} overlay{plural} and {RESULTS} to {out}")
+    if failed:
+        raise SeglibError(
+            f"{len(failed)} of {len(files)} images could not be read: {', '.join(failed)}"
+        )
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -72,8 +85,7 @@ def _files(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            kinds = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in kinds and p.is_file())
+            files += _photographs(path)
         elif path.is_file():
             files.append(path)
         else:
@@ -85,6 +97,20 @@ def _files(paths: list[Path]) -> list[Path]:
     if doubles:
         raise SeglibError(f"two images are called {doubles[0]}: predict them one by one")
     return files
+
+
+def _photographs(folder: Path) -> list[Path]:
+    """The images in a folder; says which files that look like images are left out."""
+    from seglib.data.images import SUFFIXES, UNREAD_SUFFIXES, is_companion
+
+    images = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()]
+    companions = [path.name for path in images if is_companion(path)]
+    unread = [p.name for p in sorted(folder.iterdir()) if p.suffix.lower() in UNREAD_SUFFIXES]
+    if companions:
+        say(f"left out {len(companions)} hidden files, such as {companions[0]}")
+    if unread:
+        say(f"left out {len(unread)} files to be saved as JPEG or PNG first, such as {unread[0]}")
+    return [path for path in images if not is_companion(path)]
 
 
 def _overlay_path(file: Path, out: Path) -> Path:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from seglib.errors import SeglibError
 
 _EXIF_ORIENTATION = 0x0112
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# By content and not by suffix. Other formats of Pillow's start programs (EPS), are not for
+# photographs, or have decoders that few have tried.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")
+# What photographs are called. Some phones' formats need a package that seglib does not have.
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif",
+    ".jp2", ".ppm", ".pgm",
+}  # fmt: skip
+UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".nef", ".arw", ".raw"}
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file only accompanies a photograph: macOS's "._name.jpg", hidden files."""
+    return path.name.startswith(".")
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
@@ -34,9 +49,9 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     Raises:
         SeglibError: the file is missing, unreadable or truncated, or has another size.
     """
-    image = _open(path)
+    image = open_image(path)
     if size is None or (image.size != size[::-1] and _is_sideways(image)):
-        image = ImageOps.exif_transpose(image)
+        image = _upright(image)
     if size is not None and image.size != size[::-1]:
         raise SeglibError(
             f"{path} is {image.width} x {image.height} px, but its annotations are for "
@@ -54,7 +69,7 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
     Raises:
         SeglibError: the file is missing or unreadable, or has another size.
     """
-    image = _open(path)
+    image = open_image(path)
     if image.size != size[::-1]:
         raise SeglibError(
             f"{path} is {image.width} x {image.height} px, but its image is {size[1]} x {size[0]} "
@@ -64,21 +79,57 @@ def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
     return digits[..., 0] + 256 * digits[..., 1] + 65536 * digits[..., 2]
 
 
-def _open(path: Path) -> Image.Image:
-    """Open and decode, so that a truncated file is noticed here."""
+def open_image(path: Path) -> Image.Image:
+    """Open and decode, so that a truncated file is noticed here.
+
+    Raises:
+        SeglibError: no such file, a format that is not among `FORMATS`, or a damaged file.
+    """
     if not path.is_file():
         raise SeglibError(f"{path} is missing: put the image there or remove it from annotations")
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        raise SeglibError(
+            f"{path} is in a format that seglib does not read: save it as JPEG or PNG"
+        )
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except _UNREADABLE as error:
-        raise SeglibError(f"cannot read {path} ({error}): replace it by an intact file") from error
+        with warnings.catch_warnings():  # about sizes and EXIF; what matters raises
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_formats()) as image:
+                image.load()
+                return image
+    except UnidentifiedImageError as error:
+        raise SeglibError(
+            f"cannot read {path}: it is damaged, or not one of {', '.join(FORMATS)}: replace it "
+            "by an intact file"
+        ) from error
+    except MemoryError as error:
+        raise SeglibError(f"cannot read {path}: it does not fit into memory") from error
+    except Exception as error:  # decoders raise whatever damaged bytes make them stumble over
+        reason = str(error) or type(error).__name__
+        raise SeglibError(f"cannot read {path} ({reason}): replace it by an intact file") from error
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; as it is stored if the EXIF is damaged, as viewers show it."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow's EXIF reader raises whatever damaged bytes make it stumble over
+        return image
 
 
 def _is_sideways(image: Image.Image) -> bool:
     """Whether EXIF asks for a rotation by 90 degrees."""
-    return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception:  # see `_upright`
+        return False
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -19,11 +19,11 @@ from typing import Any
 
 import ijson
 import requests
-from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seglib.atomic import write_atomic
 from seglib.data.fetch import MissingError, Retry, TransientError, download
+from seglib.data.images import open_image
 from seglib.data.remote_member import fetch_member
 from seglib.errors import SeglibError
 
@@ -207,10 +207,8 @@ def _fetch_image(
 
     def check(path: Path) -> None:
         try:
-            with Image.open(path) as image:
-                image.load()  # decodes to the last row, so that a truncated file is noticed
-                size = image.size
-        except (OSError, SyntaxError) as error:
+            size = open_image(path).size
+        except SeglibError as error:
             raise TransientError(f"the image is incomplete: {error}") from error
         if size != expected:
             raise TransientError(f"the image is {size}, but its annotation says {expected}")

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.plotting.style import ink_on
@@ -41,7 +42,8 @@ def as_rgb(image: Any) -> Bytes:
         SeglibError: another shape, or an image without pixels.
     """
     pixels = to_numpy(image)
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] != 3:
+    channels_first = isinstance(image, Tensor) or pixels.shape[-1] not in (1, 3)
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and channels_first:
         pixels = pixels.transpose(1, 2, 0)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
