@@ -70,7 +70,7 @@ def test_hidden_companions_and_formats_that_are_not_read_are_left_out_and_said(
     out = tmp_path / "out"
     result = run_cli("predict", model, photos, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "left out 1 hidden files, such as ._a.png" in result.output
+    assert "left out 1 hidden file, such as ._a.png" in result.output
     assert "such as phone.HEIC" in result.output
     assert len(json.loads((out / "predictions.json").read_text())) == 4
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from seglib.models.base import Segmenter
     from seglib.structures import Instances, Prediction
 
 RESULTS = "predictions.json"
@@ -45,7 +46,6 @@ def predict(
     from seglib import pretrained
     from seglib.atomic import make_folder
     from seglib.cli.progress import Bar
-    from seglib.plotting import overlay
 
     files = _files(images)
     _check_outputs(files, out)
@@ -62,22 +62,29 @@ def predict(
                     failed.append(file.name)
                     say(f"left out: {error}")
                 else:
-                    prediction = network.predict([image])[0].to("cpu")
-                    target = _overlay_path(file, out)
-                    _write_picture(target, overlay(image, prediction, min_score=min_score))
-                    found = {"image": str(file), "overlay": target.name, **_plain(prediction)}
-                    results.append(found)
+                    results.append(_segment(network, image, file, out, min_score))
                 bar.update(done)
     finally:  # Ctrl-C or a full disk must not cost the results so far
         if results:
             _write_results(out / RESULTS, results)
-    plural = "" if len(results) == 1 else "s"
     if results:
-        typer.echo(f"wrote {len(results)} overlay{plural} and {RESULTS} to {out}")
+        typer.echo(f"wrote {_counted(results, 'overlay')} and {RESULTS} to {out}")
     if failed:
         raise SeglibError(
-            f"{len(failed)} of {len(files)} images could not be read: {', '.join(failed)}"
+            f"{len(failed)} of {_counted(files, 'image')} could not be read: {', '.join(failed)}"
         )
+
+
+def _segment(
+    network: Segmenter, image: Tensor, file: Path, out: Path, min_score: float
+) -> dict[str, Any]:
+    """Predict one photograph, write its overlay, and return its entry of the results."""
+    from seglib.plotting import overlay
+
+    prediction = network.predict([image])[0].to("cpu")
+    target = _overlay_path(file, out)
+    _write_picture(target, overlay(image, prediction, min_score=min_score))
+    return {"image": str(file), "overlay": target.name, **_plain(prediction)}
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -100,17 +107,25 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 def _photographs(folder: Path) -> list[Path]:
-    """The images in a folder; says which files that look like images are left out."""
+    """The images in a folder; files that look like images but are left out are reported."""
     from seglib.data.images import SUFFIXES, UNREAD_SUFFIXES, is_companion
 
     images = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()]
     companions = [path.name for path in images if is_companion(path)]
     unread = [p.name for p in sorted(folder.iterdir()) if p.suffix.lower() in UNREAD_SUFFIXES]
     if companions:
-        say(f"left out {len(companions)} hidden files, such as {companions[0]}")
+        say(f"left out {_counted(companions, 'hidden file')}, such as {companions[0]}")
     if unread:
-        say(f"left out {len(unread)} files to be saved as JPEG or PNG first, such as {unread[0]}")
+        say(
+            f"left out {_counted(unread, 'file')} of a format that seglib does not read, such as "
+            f"{unread[0]}: save as JPEG or PNG first"
+        )
     return [path for path in images if not is_companion(path)]
+
+
+def _counted(things: list[Any], noun: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def _overlay_path(file: Path, out: Path) -> Path:
