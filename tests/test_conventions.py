@@ -1,4 +1,4 @@
-"""The conventions that every room relies on, pinned: structures.py states them in words."""
+"""The conventions that all of seglib relies on, which structures.py states in words."""
 
 import pytest
 import torch

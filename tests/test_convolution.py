@@ -86,7 +86,7 @@ def test_gradcheck(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_transposed_is_the_transpose_and_no_inverse(style: str) -> None:
+def test_transposed_is_the_transpose_and_not_an_inverse(style: str) -> None:
     convolve, stamp = getattr(ops.conv2d, style), getattr(ops.conv_transpose2d, style)
     x, y, weight = random(1, 2, 5, 5), random(1, 3, 3, 3, seed=1), random(3, 2, 3, 3, seed=2)
     # ⟨conv(x), y⟩ = ⟨x, convᵀ(y)⟩ is what "transpose" means.
@@ -144,7 +144,7 @@ def test_conv2d_refuses_shapes_that_do_not_fit(
     [(3, {}), (2, {"padding": 9}), (2, {"output_padding": 1})],
     ids=["channels", "padding", "output padding"],
 )
-def test_conv_transpose2d_refuses_what_does_not_fit(
+def test_conv_transpose2d_refuses_shapes_that_do_not_fit(
     style: str, channels: int, options: dict[str, int]
 ) -> None:
     body = getattr(ops.conv_transpose2d, style)

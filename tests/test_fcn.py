@@ -56,7 +56,7 @@ def test_fusion_equals_the_published_one(variant: str) -> None:
     size = (int(case["par"]["height"]), int(case["par"]["width"]))
     with torch.no_grad():
         logits = published(variant).fuse(scores, size)
-    np.testing.assert_allclose(logits.numpy(), case["out"][f"fcn{variant}"], atol=1e-4)
+    np.testing.assert_allclose(logits.numpy(), case["out"][f"fcn{variant}"], rtol=0, atol=1e-4)
 
 
 def test_crop_offsets_follow_from_the_geometry() -> None:
@@ -76,12 +76,12 @@ def test_upsampling_starts_as_the_published_kernel(learned: bool) -> None:
     layer = bilinear_upsampling(3, 2, learned=learned)
     with torch.no_grad():
         y = layer(torch.from_numpy(case["in"]["x"]))
-    np.testing.assert_allclose(y.numpy(), case["out"]["y"], atol=1e-5)
+    np.testing.assert_allclose(y.numpy(), case["out"]["y"], rtol=0, atol=1e-5)
     assert layer.weight.requires_grad is learned
     for name in ("k4", "k16"):
         kernel = golden("fcn_bilinear_kernel")[name]["out"]["kernel"]
         weight = bilinear_upsampling(2, len(kernel) // 2, learned=learned).weight[0, 0]
-        np.testing.assert_allclose(weight.detach().numpy(), kernel, atol=1e-5)
+        np.testing.assert_allclose(weight.detach().numpy(), kernel, rtol=0, atol=1e-5)
 
 
 def test_paper_preset_has_the_published_parameters() -> None:
@@ -213,9 +213,12 @@ def test_dilated_variant_has_an_auxiliary_loss_in_training_only() -> None:
 
 def test_faulty_targets_are_called_by_number() -> None:
     model, (images, targets) = tiny("8s"), samples((32, 32), (32, 32))
-    targets[1].semantic[3, 4] = 9
-    with pytest.raises(SeglibError, match="target 1 has label 9, the model knows 0…3"):
-        model.loss(images, targets)
+    with pytest.raises(SeglibError, match="2 images have 1 targets"):
+        model.loss(images, targets[:1])
+    for label in (9, -1):
+        targets[1].semantic[3, 4] = label
+        with pytest.raises(SeglibError, match=f"target 1 has label {label}, the model knows 0…3"):
+            model.loss(images, targets)
     targets[1].semantic = torch.zeros(16, 32, dtype=torch.int64)
     with pytest.raises(SeglibError, match=r"target 1 .*\[16, 32\].*\[32, 32\]"):
         model.loss(images, targets)

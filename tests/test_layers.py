@@ -72,13 +72,13 @@ def test_frozen_batch_norm_equals_torchvision() -> None:
 
 
 @pytest.mark.parametrize("options", [{"padding": "same"}, {"padding_mode": "reflect"}], ids=str)
-def test_conv2d_refuses_what_the_primitive_has_not(options: dict[str, str]) -> None:
+def test_conv2d_refuses_what_the_primitive_lacks(options: dict[str, str]) -> None:
     layer = snn.Conv2d(1, 1, 3, **options)
     with pytest.raises(SeglibError, match="padding"):
         layer(torch.zeros(1, 1, 5, 5))
 
 
-def test_a_student_s_function_runs_inside_a_layer() -> None:
+def test_a_students_function_runs_inside_a_layer() -> None:
     seen = []
 
     def conv2d(x: Tensor, weight: Tensor, *args: object) -> Tensor:

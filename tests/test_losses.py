@@ -55,7 +55,7 @@ def test_another_ignored_label(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_nothing_labelled_costs_nothing(style: str) -> None:
+def test_without_labels_the_loss_is_zero(style: str) -> None:
     logits = random(2, 3, 4).requires_grad_()
     loss = getattr(ops.cross_entropy, style)(logits, torch.full((2, 4), 255))
     loss.backward()
@@ -72,7 +72,7 @@ def test_extreme_logits_stay_finite(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_ignored_positions_may_hold_anything(style: str) -> None:
+def test_logits_of_ignored_positions_do_not_matter(style: str) -> None:
     logits = torch.tensor([[0.0, 0.0], [math.inf, 1.0]], requires_grad=True)
     loss = getattr(ops.cross_entropy, style)(logits, torch.tensor([0, 255]))
     assert loss.item() == pytest.approx(math.log(2))
@@ -96,7 +96,7 @@ def test_float32_smoke() -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_refuses_what_does_not_fit(style: str) -> None:
+def test_refuses_shapes_that_do_not_fit(style: str) -> None:
     body = getattr(ops.cross_entropy, style)
     with pytest.raises(SeglibError, match=r"\[2, 3, 4\]"):
         body(torch.zeros(2, 3, 4), torch.zeros(2, 5, dtype=torch.int64))

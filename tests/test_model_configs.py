@@ -20,6 +20,8 @@ WRONG = [
     ("fcn", {"variant": "4s"}, "no variant '4s': choose 32s, 16s, 8s or dilated"),
     ("fcn", {"reduction": "none"}, "no reduction 'none': choose mean or sum"),
     ("fcn", {"dropout": 1.5}, "dropout=1.5: it must be in 0…1"),
+    ("fcn", {"backbone_lr_scale": -0.1}, "backbone_lr_scale=-0.1: it must be 0 or more"),
+    ("fcn", {"augmentation": "x"}, "no augmentation 'x': choose flip or flip_crop_color"),
     ("deepmask", {"negatives": "x"}, "no negatives 'x'"),
     ("deepmask", {"mask_threshold": 3.0}, "mask_threshold=3.0: it must be in 0…1"),
     ("fcn", {"first_padding": -1}, "first_padding=-1: it must be 0 or more"),
@@ -73,7 +75,7 @@ def test_a_config_checks_itself() -> None:
 
 
 @pytest.mark.parametrize("config", [FCNConfig, DeepMaskConfig, MaskRCNNConfig])
-def test_whole_numbers_and_lists_will_do(config: type[ModelConfig]) -> None:
+def test_a_config_comes_back_from_plain_values(config: type[ModelConfig]) -> None:
     values = config.pocket().to_dict()
     as_json = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
     assert config.from_dict(as_json) == config.pocket()

@@ -45,7 +45,7 @@ def test_bodies_equal_torch(style: str, training: bool, shape: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_running_statistics_move_as_in_torch(style: str) -> None:
+def test_running_statistics_are_updated_as_in_torch(style: str) -> None:
     x = random(3, 2, 4, 5)
     mean, var = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     true_mean, true_var = mean.clone(), var.clone()
@@ -85,7 +85,7 @@ def test_float32_smoke(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["naive", "scratch"])
-def test_refuses_what_has_no_statistics(style: str) -> None:
+def test_refuses_input_without_statistics(style: str) -> None:
     body = getattr(ops.batch_norm, style)
     with pytest.raises(SeglibError, match="more than one value"):
         body(torch.zeros(1, 3, 1, 1), None, None, training=True)

@@ -1,4 +1,4 @@
-"""max_pool2d: by hand, against torch.nn.functional, ties, hanging windows."""
+"""max_pool2d: by hand, against torch.nn.functional, ties, windows over the border."""
 
 from __future__ import annotations
 

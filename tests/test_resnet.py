@@ -67,7 +67,7 @@ def test_dilated_stages_equal_torchvision(dilate: tuple[bool, ...]) -> None:
 
 @pytest.mark.parametrize(("stem", "first"), [("imagenet", 4), ("half", 2), ("small", 1)])
 @pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
-def test_channels_and_strides_say_what_comes_out(block: type, stem: str, first: int) -> None:
+def test_channels_and_strides_describe_the_output(block: type, stem: str, first: int) -> None:
     network = ResNet(block, (1, 1, 1, 1), width=8, stem=stem)
     features = network(torch.randn(2, 3, 64, 96))
     assert [f.shape[1] for f in features] == list(network.channels)
@@ -76,7 +76,7 @@ def test_channels_and_strides_say_what_comes_out(block: type, stem: str, first: 
     assert network.strides == (first, 2 * first, 4 * first, 8 * first)
 
 
-def test_frozen_norm_loads_batch_norm_weights_and_stays_put_in_training() -> None:
+def test_frozen_norm_loads_batch_norm_weights_and_does_not_change_in_training() -> None:
     batch = randomize_statistics(ResNet(BasicBlock, (1, 1, 1, 1), width=8)).eval()
     frozen = ResNet(BasicBlock, (1, 1, 1, 1), width=8, norm="frozen")
     frozen.load_state_dict(batch.state_dict(), strict=True)

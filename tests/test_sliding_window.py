@@ -53,10 +53,10 @@ def test_the_verdict_is_the_papers(explorer: SlidingWindow) -> None:
     assert explorer.set(octave=1.25)["verdict"] == "negative"
 
 
-def test_the_numbers_are_what_the_model_says_where_nothing_is_padded(
+def test_the_numbers_are_the_models_where_nothing_is_padded(
     explorer: SlidingWindow,
 ) -> None:
-    """With a picture of one grey, the window and the sliding network see the same everywhere."""
+    """In an image of one grey, the window and the sliding network see the same everywhere."""
     model, image = explorer.model, torch.full((3, 128, 128), 0.5)
     alone = SlidingWindow(model, image, explorer.objects, x=64, y=64)
     with torch.no_grad():

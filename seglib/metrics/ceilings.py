@@ -3,7 +3,8 @@
 A network that answers on a grid of stride 8 cannot draw an outline finer than that, however well
 it is trained. Here the truth is put through a model's form, or through a form without a model, and
 scored, so that a model's figure can be read beside what its form allows. State the data set, the
-number of images and the input size with every such figure.
+number of images and the input size with every such figure. It is what a network reaches that has
+learned everything, not a strict bound: on a few images a network may be above it.
 """
 
 from __future__ import annotations

@@ -50,8 +50,7 @@ def check_targets(
         SeglibError: another number of targets than images; a field of another type or shape, or
             with NaN; masks of another size than their image; a label outside 1…C.
     """
-    if len(images) != len(targets):
-        raise SeglibError(f"{len(images)} images have {len(targets)} targets: give each one")
+    _check_counts(images, targets)
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
         if not isinstance(target, Target):
             raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")
@@ -117,9 +116,9 @@ def sized_targets(
 
 def _sized(image: Tensor, target: Target, size: Size, like: Tensor) -> SizedTarget:
     old: Size = (image.shape[-2], image.shape[-1])
-    sides = target.boxes[:, 2:] - target.boxes[:, :2]
+    sides = target.boxes[:, 2:] - target.boxes[:, :2]  # [N, 2]
     single = target[~target.iscrowd & (sides > 0).all(1)]
-    boxes, masks = single.boxes.to(like), single.masks.to(like.device)
+    boxes, masks = single.boxes.to(like), single.masks.to(like.device)  # [G, 4], [G, H, W]
     if size != old:
         boxes = scale_boxes(boxes, old, size)
         masks = F.interpolate(masks[:, None].float(), size=size, mode="nearest")[:, 0] > 0
@@ -146,10 +145,26 @@ def semantic_labels(
         int64 [B, H, W], 255 in the padding.
 
     Raises:
-        SeglibError: a target without semantic labels, of another size than its image, or with
-            a label above C.
+        SeglibError: another number of targets than images, or a target without semantic labels,
+            of another size than its image, or with a label outside 0…C.
     """
-    batch = torch.full((len(targets), *canvas), IGNORE, dtype=torch.int64)
+    maps = _checked_maps(images, targets, classes)
+    batch = maps[0].new_full((len(maps), *canvas), IGNORE, dtype=torch.int64)  # [B, H, W]
+    for row, labels, (height, width) in zip(batch, maps, sizes, strict=True):
+        if labels.shape != (height, width):
+            labels = F.interpolate(
+                labels[None, None].float(), size=(height, width), mode="nearest-exact"
+            )[0, 0].long()  # [h, w]
+        row[:height, :width] = labels
+    return batch
+
+
+def _checked_maps(
+    images: Sequence[Tensor], targets: Sequence[Target], classes: int
+) -> list[Tensor]:
+    """The targets' semantic maps, int64 [h, w] each; see `semantic_labels` for what is refused."""
+    _check_counts(images, targets)
+    maps = []
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
         labels = target.semantic
         if labels is None:
@@ -159,15 +174,16 @@ def semantic_labels(
                 f"target {index} has semantic labels of size {list(labels.shape)} for an image "
                 f"of {list(image.shape[-2:])}: resize both together"
             )
-        if bool(((labels > classes) & (labels != IGNORE)).any()):
+        unknown = labels[((labels > classes) | (labels < 0)) & (labels != IGNORE)]
+        if len(unknown):
             raise SeglibError(
-                f"target {index} has label {int(labels[labels != IGNORE].max())}, the model knows "
-                f"0…{classes}: build it with the dataset's categories"
+                f"target {index} has label {int(unknown[0])}, the model knows 0…{classes}: build "
+                "it with the dataset's categories"
             )
-        height, width = sizes[index]
-        if labels.shape != (height, width):
-            labels = F.interpolate(
-                labels[None, None].float(), size=(height, width), mode="nearest-exact"
-            )[0, 0].long()
-        batch[index, :height, :width] = labels
-    return batch
+        maps.append(labels)
+    return maps
+
+
+def _check_counts(images: Sequence[Tensor], targets: Sequence[Target]) -> None:
+    if len(images) != len(targets):
+        raise SeglibError(f"{len(images)} images have {len(targets)} targets: give one per image")

@@ -69,7 +69,7 @@ class DeepMask(Segmenter):
     Attributes:
         network: from normalised images to codes and scores, see network.py.
         mean_mask: [M, M] mean of the masks learned from, in 0…1: what a network that learned
-            nothing but the canonical position would answer.
+            nothing but the canonical position would predict.
         masks_seen: how many those were.
     """
 
