@@ -1,4 +1,4 @@
-"""What all tests share: one seed, a real browser, and the built book."""
+"""What all tests share: one seed, the devices to compute on, a real browser, the built book."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,40 @@ import pytest
 import torch
 
 from tests.helpers import HANG_SECONDS, ROOT
+from tests.pretend_gpu import pretended_gpu
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """The same numbers in every run: what a test, or a fixture set up for it, draws is seeded."""
     torch.manual_seed(0)
+
+
+@contextmanager
+def device_named(name: str) -> Iterator[torch.device]:
+    """A device for a `with` block; without a CUDA GPU, the test that asks for it is skipped."""
+    if name == "pretended":
+        with pretended_gpu() as device:
+            yield device
+    elif name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU here")
+    else:
+        with torch.backends.cudnn.flags(allow_tf32=False):  # or convolutions keep 10 bits only
+            yield torch.device(name)
+
+
+@pytest.fixture(params=["cpu", "pretended", "cuda"])
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """Where a test computes: here, on a GPU that is only pretended, and on a real one."""
+    with device_named(request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=["pretended", "cuda"])
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """A device other than the CPU, for tests that compare with it."""
+    with device_named(request.param) as found:
+        yield found
 
 
 def find_chromium() -> str | None:

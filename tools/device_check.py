@@ -1,0 +1,132 @@
+"""Check a GPU against the CPU: python tools/device_check.py, at most 4 minutes.
+
+It runs the tests that need a GPU, compares the losses of two training steps of each model on both
+devices, and prints images per second. Without a GPU it says so and ends.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from seglib import pretrained
+from seglib.data.datasets import load_dataset
+from seglib.devices import find_device
+from seglib.models import model_names
+from seglib.models.base import Segmenter
+from seglib.structures import Target
+from seglib.training import TrainConfig, train_step
+from seglib.training.random_state import seed_everything
+from seglib.training.speed import memory_format, settle_by_rule
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU = torch.device("cpu")
+LARGEST_DIFFERENCE = 1e-4  # of a loss, relative
+COMPARED, TRAINED, PREDICTED = 2, 8, 2  # images per batch
+REPEATS = 3
+TEST_SECONDS = 120
+
+Batch = tuple[list[Tensor], list[Target]]
+
+
+def main() -> int:
+    """Print what was found; returns 0 if all is well, or if there is nothing to check."""
+    device = find_device("auto")
+    if device.type == "cpu":
+        print("no GPU is at hand, so nothing was checked")
+        return 0
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    print(f"checking {name} against the CPU, PyTorch {torch.__version__}")
+    tests_pass = run_tests()
+    table = Table("model", "largest loss difference", "trained images/s", "predicted images/s")
+    table.title = f"CPU, {device.type}"
+    agree = True
+    for model in model_names():
+        difference = loss_difference(model, device)
+        agree &= difference <= LARGEST_DIFFERENCE
+        rates = [images_per_second(model, place) for place in (CPU, device)]
+        columns = (", ".join(f"{rate:.1f}" for rate in both) for both in zip(*rates, strict=True))
+        table.add_row(model, f"{difference:.1e}", *columns)
+    Console().print(table)
+    print(f"tests {'passed' if tests_pass else 'FAILED'}; losses {'agree' if agree else 'DIFFER'}")
+    return 0 if tests_pass and agree else 1
+
+
+def run_tests() -> bool:
+    """Run those tests of devices that take a CUDA GPU."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_devices.py", "-k", "cuda"]
+    return subprocess.run(command, cwd=ROOT, timeout=TEST_SECONDS).returncode == 0
+
+
+def first_images(count: int) -> Batch:
+    """The first images of Pocket COCO's validation split."""
+    data = load_dataset("pocket", split="val", limit=count)
+    images, targets = zip(*(data[index] for index in range(count)), strict=True)
+    return list(images), list(targets)
+
+
+def loss_difference(name: str, device: torch.device) -> float:
+    """How far the losses of two training steps differ, at most and relative to the CPU's.
+
+    In float64, so that no rounding changes which boxes are kept and sampled.
+    """
+    here, there = (losses_of_two_steps(name, place) for place in (CPU, device))
+    return max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(here, there, strict=True))
+
+
+def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
+    """All losses of two steps of a trained model, one after the other."""
+    model = pretrained.load(name, device=device)
+    if device.type != "mps":  # which has no float64
+        model.double()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.p = 0.0  # its random numbers are others on every device
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    batch = first_images(COMPARED)
+    seed_everything(0)
+    return [
+        value for _ in range(2) for value in train_step(model, *batch, optimizer, clip=1.0).values()
+    ]
+
+
+def images_per_second(name: str, device: torch.device) -> tuple[float, float]:
+    """Training and prediction, with the precision and layout that `seglib train` would choose."""
+    config = settle_by_rule(TrainConfig(steps=1, precision="auto"), device)
+    model = pretrained.load(name, device=device).to(memory_format=memory_format(config))
+    images, targets = first_images(TRAINED)
+    predicting = seconds(lambda: model.predict(images[:PREDICTED]), device)
+    training = seconds(training_step(model, images, targets, config.precision), device)
+    return TRAINED / training, PREDICTED / predicting
+
+
+def training_step(
+    model: Segmenter, images: list[Tensor], targets: list[Target], precision: str
+) -> Callable[[], object]:
+    """A step to call again and again."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    return lambda: train_step(model, images, targets, optimizer, precision=precision)
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """The median time of one call, after one that is not counted."""
+    times = []
+    for _ in range(1 + REPEATS):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return sorted(times[1:])[REPEATS // 2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
