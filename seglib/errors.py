@@ -10,8 +10,8 @@ class SeglibError(Exception):
     """Something a user can fix: a missing file, a malformed field, a wrong shape.
 
     The message names the file, field or shape at fault and says what to do. The command
-    line prints it without a traceback. Text from files may be in it, so what would move a
-    terminal's cursor or turn its text around is escaped.
+    line prints it without a traceback. Since it may quote text from files, characters that would
+    move a terminal's cursor or change the direction of its text are escaped.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -19,7 +19,7 @@ class SeglibError(Exception):
 
 
 def printable(text: str) -> str:
-    """The text on one line, with every character that cannot be printed as its escape."""
+    """The text on one line, with every unprintable character escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -29,10 +29,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str], otherwise: str = ""
     """The error for a name that does not exist: "did you mean …?", and all names that do.
 
     Args:
-        kind: what the name should have named, such as "model".
-        name: as the user gave it.
+        kind: what the name stands for, such as "model".
+        name: the name that the user gave.
         known: the names that exist.
-        otherwise: what else could have been given, after a comma.
+        otherwise: further choices, as the end of the sentence.
     """
     known = list(known)
     near = get_close_matches(name.lower(), known, n=1)

@@ -13,7 +13,7 @@ primitive, and each call looks up the body that is active at that moment:
     with seglib.use(nms=my_nms):         # a student's function inside a real detector
         evaluate(model, dataset)
 
-A `use` block holds for the thread or asyncio task that entered it, and for nobody else.
+A `use` block applies only to the thread or asyncio task that entered it.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
     try:
         yield
     finally:
-        # Blocks need not close in the order in which they were opened: a suspended generator may
-        # hold one open. So take out this block and leave the others, wherever they stand.
+        # Blocks need not close in reverse order, since a suspended generator may keep one open.
+        # So remove this block and keep the others, whatever their order.
         _enter(tuple(block for block in _OPEN.get() if block is not changes))
 
 

@@ -142,7 +142,7 @@ def test_arrays_of_objects_and_of_long_doubles_are_refused() -> None:
 
 
 def shared_lists() -> bytes:
-    """Forty lists, each of which holds the one before twice: 2^40 paths through 400 bytes."""
+    """Forty lists, each of which contains the previous one twice: 2^40 paths through 400 bytes."""
     return b"]q\x00" + b"".join(b"]q%c(h%ch%ce" % (i, i - 1, i - 1) for i in range(1, 40)) + b"."
 
 
@@ -156,7 +156,7 @@ HOSTILE = {
         "a state for a Name",
     ),
     "an extension": (b"\x82\x01.", "EXT1"),
-    "an unknown persistent id": (b"I1\nQ.", "data outside of the file"),
+    "an unknown persistent id": (b"I1\nQ.", "data outside the file"),
     "a length of 2^63": (b"\x8e" + struct.pack("<Q", 2**63) + b".", "damaged"),
     "colliding keys": (b"}(" + b"\x8a\x09" + b"\xff" * 8 + b"\x00Nu.", "a key of type int"),
     "text that moves the cursor": (b"cos\x1b[2J\nsystem\n.", r"os\\x1b\[2J\.system"),
@@ -228,11 +228,11 @@ def test_a_compressed_zip_is_not_unfolded(tmp_path: Path) -> None:
 
 def test_what_is_not_a_weight_is_named(tmp_path: Path) -> None:
     path = saved({"a": torch.ones(1), "b": "text"}, tmp_path / "weights.pth")
-    with pytest.raises(SeglibError, match="b is a str, not a weight: take the weights out"):
+    with pytest.raises(SeglibError, match="b is a str, not a weight: save the weights alone"):
         read_weights(path)
 
 
-def test_the_state_of_a_run_is_told_from_its_model(tmp_path: Path) -> None:
+def test_the_state_of_a_run_is_distinguished_from_its_model(tmp_path: Path) -> None:
     content = {"format": 1, "step": 3, "model": STATE, "optimizer": {}, "history": {}}
     with pytest.raises(SeglibError, match=r"state of a training run.*model\.safetensors"):
         read_weights(saved(content, tmp_path / "checkpoint.pt"))

@@ -163,8 +163,8 @@ def build(
 ) -> Segmenter:
     """Build the model that a file describes and give it the file's weights.
 
-    Names and shapes are compared with a model without memory, before the real one is built. Norms
-    count their batches in training alone: a counter that the file lacks starts at zero.
+    Names and shapes are first compared with those of a model without storage. Norm layers use
+    their batch counters only in training, so a counter that the file lacks starts at zero.
 
     Args:
         kind: the model's class.
@@ -179,7 +179,7 @@ def build(
             that do not match, of which the message lists the first few; a weight that is not
             finite.
     """
-    with torch.device("meta"), _as_small_as(tensors):
+    with torch.device("meta"), _layers_limited_by(tensors):
         empty = _described(kind, config, categories, source).state_dict()
     tensors = _with_counters(tensors, empty)
     _check_weights(kind, empty, tensors, source, origins or {})
@@ -206,19 +206,21 @@ def _described(
 
 
 @contextmanager
-def _as_small_as(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """End the building of a model that has many more layers than the file has weights for.
+def _layers_limited_by(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Refuse to build a model with far more layers than the file has weights for.
+
+    A single line of a description can ask for a million layers.
 
     Raises:
-        SeglibError: such a model; a description can ask for a million layers in one line.
+        SeglibError: there are too many layers.
     """
-    built, most = 0, 100 + 10 * len(tensors)
+    built, limit = 0, 100 + 10 * len(tensors)
 
     def count(*_: object) -> None:
         nonlocal built
         built += 1
-        if built > most:
-            raise SeglibError(f"it has more layers than its {len(tensors)} weights can be for")
+        if built > limit:
+            raise SeglibError(f"it asks for far more layers than the file's {len(tensors)} weights")
 
     hook = register_module_module_registration_hook(count)
     try:

@@ -1,9 +1,9 @@
-"""Read the data in a pickle that nobody has vouched for, without running any of it.
+"""Read the data in an untrusted pickle without running any code in it.
 
 A pickle is a program for a small stack machine. Most of its instructions put data on the stack;
-a few name functions and call them. This machine knows the first kind. A name is looked up in
-tables of this package alone, and what it stands for there only describes data. All that a file can
-make it do is bounded by the file's own size.
+a few name functions and call them. This machine implements the first kind. It looks names up only
+in the tables of this package, whose entries merely describe data, and its work is bounded by the
+size of the file.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Any, Final
 
 from seglib.errors import SeglibError, printable
 
-INSTRUCTIONS = 2_000_000  # a published file of a thousand weights has some fifty thousand
-CONTAINERS = 200_000
-DEPTH = 1_000  # marks that are open at a time
-# Keys of dicts: a tuple's hash follows its parts to any depth, and that of large numbers can be
-# made to collide.
-KEYS = (str, bytes, int, bool, type(None))
-LARGEST_KEY = 2**31
+MAX_INSTRUCTIONS = 2_000_000  # a published file of a thousand weights has about 50,000
+MAX_CONTAINERS = 200_000
+MAX_DEPTH = 1_000  # marks that are open at the same time
+# Keys of dicts: hashing a tuple recurses to any depth, and the hashes of large numbers can be made
+# to collide.
+KEY_TYPES = (str, bytes, int, bool, type(None))
+MAX_KEY = 2**31
 
 
 class Refused(Exception):
-    """The file asks for something that weights have no use for."""
+    """The file asks for something that weights do not need."""
 
 
 class Damaged(Exception):
-    """The file is not a pickle, or it ends too early."""
+    """The file is not a pickle, or ends too early."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A function or class that the file names; nothing is imported."""
+    """A function or class named in the file; it is not imported."""
 
     module: str
     name: str
@@ -47,24 +47,20 @@ class Name:
 
 @dataclass(frozen=True)
 class Opaque:
-    """An object beside the weights, such as parsed arguments: noted, never built."""
+    """An object beside the weights, such as parsed arguments, of which only the name is read."""
 
     name: Name
 
 
 @contextmanager
-def told_of(source: object) -> Iterator[None]:
-    """Turn what is refused or damaged within the block into a message about a file.
-
-    Raises:
-        SeglibError: in place of `Refused` and `Damaged`.
-    """
+def errors_about(source: object) -> Iterator[None]:
+    """Turn `Refused` and `Damaged`, raised in the block, into a SeglibError that names the file."""
     try:
         yield
     except Refused as refused:
         raise SeglibError(
-            f"{source} asks for {printable(str(refused))}: weights consist of numeric arrays, so "
-            "this file is not read and nothing in it was run; do not trust it"
+            f"{source} asks for {printable(str(refused))}, but weights need only numeric arrays: "
+            "the file was not read and no code in it was run; do not trust it"
         ) from refused
     except Damaged as damaged:
         reason = printable(str(damaged))
@@ -72,10 +68,10 @@ def told_of(source: object) -> Iterator[None]:
 
 
 class Unpicked:
-    """What a handler in `Vocabulary.calls` returns when the file may set its state later."""
+    """Base of the results of `Vocabulary.calls` whose state the file may set later."""
 
     def set_state(self, state: object) -> None:
-        """Take the state; `Refused` if it does not describe data."""
+        """Set the state; raises Refused if it does not describe data."""
         raise Refused(f"a state for {type(self).__name__}")
 
 
@@ -84,9 +80,10 @@ class Vocabulary:
     """The names that a kind of file may use.
 
     Attributes:
-        calls: names that may be called with plain arguments, and what describes the result.
-        opaque: names whose objects are harmless beside the weights and become `Opaque`.
-        persistent: what describes a reference to data outside of the pickle; None refuses it.
+        calls: names that may be called with plain arguments, and functions that describe the
+            results.
+        opaque: whether objects of a name are harmless beside the weights; they become `Opaque`.
+        persistent: describes a reference to data outside the pickle; None refuses such references.
     """
 
     calls: Mapping[Name, Callable[..., Any]]
@@ -110,18 +107,18 @@ _PUTS = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 
 
 def read_pickle(stream: io.BytesIO, vocabulary: Vocabulary) -> Any:
-    """The value of the pickle at the stream's position; the stream then stands behind it.
+    """Read the pickle at the stream's position, and move the stream to its end.
 
     Raises:
         Refused: an instruction that builds objects, a name outside the vocabulary, or more
             instructions, containers or nesting than weights need.
-        Damaged: bytes that are not a pickle.
+        Damaged: the bytes are not a pickle.
     """
     machine = _Machine(vocabulary)
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if count >= INSTRUCTIONS:
-                raise Refused(f"more than {INSTRUCTIONS} instructions")
+            if count >= MAX_INSTRUCTIONS:
+                raise Refused(f"more than {MAX_INSTRUCTIONS} instructions")
             machine.step(opcode.name, argument)
         return machine.pop()
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, UnicodeError) as error:
@@ -130,7 +127,7 @@ def read_pickle(stream: io.BytesIO, vocabulary: Vocabulary) -> Any:
 
 @dataclass
 class _Machine:
-    """The stack, the marks on it and the memo."""
+    """A stack with marks on it, and a memo."""
 
     vocabulary: Vocabulary
     stack: list[Any] = field(default_factory=list)
@@ -155,40 +152,40 @@ class _Machine:
         elif name in _PUTS:
             self.memo[argument] = self.top()
         else:
-            run = _RARER.get(name)
+            run = _OTHERS.get(name)
             if run is None:
                 raise Refused(f"the instruction {name}")
             run(self, argument)
 
     def pop(self) -> Any:
-        """The uppermost value."""
+        """Remove and return the top value."""
         value = self.stack.pop()
         if value is _MARK:
             raise ValueError("a mark where a value belongs")
         return value
 
     def top(self) -> Any:
-        """The uppermost value, which stays."""
+        """The top value, which stays on the stack."""
         if self.stack[-1] is _MARK:
             raise ValueError("a mark where a value belongs")
         return self.stack[-1]
 
     def push_container(self, value: Any) -> None:
-        """Put a container on the stack, and count it."""
+        """Push a container and count it."""
         self.containers += 1
-        if self.containers > CONTAINERS:
-            raise Refused(f"more than {CONTAINERS} containers")
+        if self.containers > MAX_CONTAINERS:
+            raise Refused(f"more than {MAX_CONTAINERS} containers")
         self.stack.append(value)
 
     def mark(self) -> None:
-        """Remember this height of the stack."""
+        """Push a mark."""
         self.marks += 1
-        if self.marks > DEPTH:
-            raise Refused(f"nesting deeper than {DEPTH}")
+        if self.marks > MAX_DEPTH:
+            raise Refused(f"nesting deeper than {MAX_DEPTH}")
         self.stack.append(_MARK)
 
     def above_mark(self) -> list[Any]:
-        """What lies above the last mark, which goes."""
+        """Remove the last mark and return the values above it."""
         place = len(self.stack) - 1
         while self.stack[place] is not _MARK:
             place -= 1
@@ -231,14 +228,14 @@ class _Machine:
         self.stack.append(named)
 
     def call(self, function: Any, arguments: Any) -> None:
-        """Push what describes the result of a call."""
+        """Push the description of the result of a call."""
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise Refused("a call of something that is not a name")
+            raise Refused("a call to something that is not a name")
         describe = self.vocabulary.calls.get(function)
         self.push_container(Opaque(function) if describe is None else describe(*arguments))
 
     def build(self, state: Any) -> None:
-        """Give the uppermost object its state."""
+        """Set the state of the top object."""
         target = self.top()
         if isinstance(target, Unpicked):
             target.set_state(state)
@@ -246,14 +243,14 @@ class _Machine:
             raise Refused(f"a state for a {type(target).__name__}")
 
     def refer(self) -> None:
-        """Push what describes data outside of the pickle."""
+        """Push the description of data outside the pickle."""
         if self.vocabulary.persistent is None:
-            raise Refused("data outside of the file")
+            raise Refused("data outside the file")
         self.push_container(self.vocabulary.persistent(self.pop()))
 
 
 def _checked_key(key: Any) -> Any:
-    if type(key) not in KEYS or (type(key) is int and abs(key) > LARGEST_KEY):
+    if type(key) not in KEY_TYPES or (type(key) is int and abs(key) > MAX_KEY):
         raise Refused(f"a key of type {type(key).__name__}")
     return key
 
@@ -300,7 +297,7 @@ def _dict(machine: _Machine, _: Any) -> None:
     machine.update(pairs)
 
 
-_RARER: dict[str, Callable[[_Machine, Any], object]] = {
+_OTHERS: dict[str, Callable[[_Machine, Any], object]] = {
     "PROTO": lambda machine, _: None,
     "FRAME": lambda machine, _: None,
     "STOP": lambda machine, _: None,

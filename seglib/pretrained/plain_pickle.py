@@ -1,7 +1,7 @@
-"""numpy's words in a pickle of arrays, as detectron2 publishes its weights.
+"""Read pickles of numpy arrays, the format in which detectron2 publishes its weights.
 
-No name is looked up in numpy: what the file names becomes a description of this module, and the
-numbers are read by `np.frombuffer`.
+No name is looked up in numpy: each becomes a description from this module, and `np.frombuffer`
+reads the numbers.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from seglib.pretrained.pickle_machine import (
     Refused,
     Unpicked,
     Vocabulary,
+    errors_about,
     read_pickle,
-    told_of,
 )
 
-_KINDS = "biuf"  # truth values, whole numbers, floats: nothing that holds objects
-_LARGEST = 8  # bytes per number: long doubles differ from machine to machine
-_MOST_DIMENSIONS = 16
+_KINDS = "biuf"  # booleans, integers and floats, but not objects
+_MAX_ITEMSIZE = 8  # bytes per number: long doubles differ between machines
+_MAX_DIMENSIONS = 16
 
 
 class DType(Unpicked):
-    """Stands for numpy.dtype; its state holds the byte order."""
+    """Stands in for numpy.dtype; its state contains the byte order."""
 
     def __init__(self, code: object, *_: object) -> None:
         if not isinstance(code, str | bytes) or len(code) > 8:
@@ -49,16 +49,16 @@ class DType(Unpicked):
             kind = np.dtype(self.code)
         except (TypeError, ValueError) as error:
             raise Refused(f"an array of {self.code!r}") from error
-        if kind.kind not in _KINDS or kind.itemsize > _LARGEST:
+        if kind.kind not in _KINDS or kind.itemsize > _MAX_ITEMSIZE:
             raise Refused(f"an array of {self.code!r}")
         return kind.newbyteorder(">" if self.order == ">" else "<" if self.order == "<" else "=")
 
 
 class Array(Unpicked):
-    """Stands for numpy.ndarray.
+    """Stands in for numpy.ndarray.
 
     Attributes:
-        value: None until the file has given the state.
+        value: the array, or None before `set_state`.
     """
 
     def __init__(self, *_: object) -> None:
@@ -73,17 +73,17 @@ class Array(Unpicked):
 
     @classmethod
     def of(cls, value: np.ndarray[Any, Any]) -> Array:
-        """One whose content is known."""
+        """Wrap a known array."""
         array = cls()
         array.value = value
         return array
 
 
 def _from_bytes(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
-    """The array in these bytes; Python 2 wrote bytes as text."""
+    """The array in these bytes, which Python 2 pickled as text."""
     if not isinstance(dtype, DType) or not isinstance(content, str | bytes | bytearray):
         raise Refused("an array of objects")
-    if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
+    if not isinstance(shape, tuple) or len(shape) > _MAX_DIMENSIONS:
         raise Refused("an array without a shape")
     if not all(type(side) is int and side >= 0 for side in shape):
         raise Refused("an array with a shape that is not of whole numbers")
@@ -97,14 +97,14 @@ def _from_bytes(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
 
 
 def _encoded(text: Any = "", encoding: Any = "latin1") -> bytes:
-    """Protocol 2 writes bytes as text and the name of this encoding."""
+    """The bytes that pickle protocol 2 wrote as text with the name of this encoding."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise Refused(f"an encoding {encoding!r}" if isinstance(encoding, str) else "an encoding")
     return text.encode("latin1")
 
 
 def _no_call(*_: object) -> None:
-    raise Refused("a call of numpy.ndarray")
+    raise Refused("a call to numpy.ndarray")
 
 
 def _ordered_dict(items: Any = (), *_: object) -> dict[Any, Any]:
@@ -123,7 +123,7 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
     ARRAY_CALLS[Name(f"{_core}.multiarray", "_reconstruct")] = Array
     ARRAY_CALLS[Name(f"{_core}.numeric", "_frombuffer")] = _from_bytes
 
-# What training scripts leave beside the weights. None of it is built.
+# Classes of objects that training scripts save beside the weights. None of them is built.
 _OPAQUE = frozenset(
     {
         Name("argparse", "Namespace"),
@@ -142,7 +142,7 @@ _OPAQUE = frozenset(
 
 
 def is_harmless(name: Name) -> bool:
-    """Whether objects of this class may lie beside the weights, unread."""
+    """Whether objects of this class are allowed beside the weights; they are not read."""
     return name in _OPAQUE
 
 
@@ -150,15 +150,15 @@ def read_plain_pickle(content: bytes, source: object) -> Any:
     """Read nested dicts, lists, tuples, numbers, text and numeric arrays.
 
     Args:
-        content: of a pickle, by Python 2 or 3 and numpy 1 or 2.
-        source: the file it is from, for messages.
+        content: a pickle written by Python 2 or 3 and numpy 1 or 2.
+        source: the file it comes from, for error messages.
 
     Returns:
-        what was pickled, arrays as `Array`, harmless objects as `Opaque`.
+        the pickled value, with arrays as `Array` and harmless objects as `Opaque`.
 
     Raises:
-        SeglibError: the pickle asks for anything else (its first such name is told), or is
-            damaged. Nothing in it has run.
+        SeglibError: the pickle is damaged, or asks for anything else; the message says what. No
+            code in it is run.
     """
-    with told_of(source):
+    with errors_about(source):
         return read_pickle(io.BytesIO(content), Vocabulary(calls=ARRAY_CALLS, opaque=is_harmless))

@@ -1,11 +1,11 @@
 """The weights in a file of `torch.save`, read without torch's own unpickler.
 
-    today's    a zip of data.pkl, which describes tensors, and of one entry for each storage
-    before 1.6 five pickles in a row, the last two describing tensors and naming the storages,
-               then the storages' bytes
+    since 1.6   a zip file of data.pkl, which describes tensors, and of one entry per storage
+    before 1.6  five pickles in a row, the last two of which describe tensors and name the
+                storages, followed by the bytes of the storages
 
-A tensor is a window on a storage: offset, size and stride. Nothing is allocated for it before it
-has been compared with the bytes that are there.
+A tensor is a window on a storage: offset, size and stride. No memory is allocated for it before
+they have been compared with the size of the storage.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from seglib.pretrained.pickle_machine import Damaged, Name, Refused, Vocabulary,
 from seglib.pretrained.plain_pickle import ARRAY_CALLS, is_harmless
 
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # the first pickle before 1.6
-LARGEST_DESCRIPTION = 1 << 26  # bytes of data.pkl; a published network's has some 100 KB
-MOST_DIMENSIONS = 16
-LARGEST_SIDE = 1 << 40
+MAX_DESCRIPTION = 1 << 26  # bytes of data.pkl; that of a published network has about 100 KB
+MAX_DIMENSIONS = 16
+MAX_SIDE = 1 << 40
 
 _STORAGES = {
     "Float": torch.float32, "Double": torch.float64, "Half": torch.float16,
@@ -47,7 +47,7 @@ _DEVICE = Name("torch", "device")
 
 @dataclass(frozen=True)
 class Storage:
-    """Where the numbers of tensors lie in the file."""
+    """A block of numbers in the file, on which tensors are windows."""
 
     key: str
     dtype: torch.dtype
@@ -56,7 +56,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Window:
-    """A tensor that has been described and not yet read."""
+    """The description of a tensor whose numbers have not been read."""
 
     storage: Storage
     offset: int
@@ -64,7 +64,7 @@ class Window:
     stride: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Raises Refused if it would be larger than its storage, or reach beyond it."""
+        """Raises Refused if the tensor would be larger than its storage or extend beyond it."""
         steps = zip(self.size, self.stride, strict=True)
         last = self.offset + sum((count - 1) * step for count, step in steps)
         if 0 not in self.size and max(last + 1, math.prod(self.size)) > self.storage.count:
@@ -74,7 +74,7 @@ class Window:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensor."""
+        """Size of the tensor in bytes."""
         return math.prod(self.size) * self.storage.dtype.itemsize
 
 
@@ -82,19 +82,19 @@ class TorchFile:
     """A file of `torch.save`.
 
     Attributes:
-        value: what was saved, with a `Window` for each tensor.
+        value: what was saved, with a `Window` in place of each tensor.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the description, not the numbers.
+        """Read the description of the tensors, but not their numbers.
 
         Raises:
             Refused: the file asks for more than weights need.
-            Damaged: it is not a file of torch.save, or ends too early.
+            Damaged: it was not written by torch.save, or ends too early.
         """
         self._storages: dict[str, Storage] = {}
         self._bytes: dict[str, bytearray] = {}
-        # Tied weights share a storage; a thousand windows on a large one would not be weights.
+        # Tied weights share a storage, but weights never need a thousand windows on a large one.
         self._left = 2 * path.stat().st_size
         self._vocabulary = Vocabulary(_CALLS, _is_harmless, self._storage)
         with path.open("rb") as stream:
@@ -105,7 +105,7 @@ class TorchFile:
         """Read one tensor.
 
         Raises:
-            Refused: all the tensors that were asked for are larger than the file.
+            Refused: the tensors read so far are larger than the file.
             Damaged: its storage is not in the file.
         """
         storage = window.storage
@@ -122,7 +122,7 @@ class TorchFile:
     def _storage(self, reference: Any) -> Storage:
         """("storage", kind, key, device, count[, view]) in the description."""
         if not isinstance(reference, tuple) or len(reference) not in (5, 6):
-            raise Refused("data outside of the file")
+            raise Refused("data outside the file")
         word, kind, key, _, count = reference[:5]
         plain = isinstance(key, str) and type(count) is int and count >= 0
         if word != "storage" or not isinstance(kind, Name) or kind not in _KINDS or not plain:
@@ -133,20 +133,20 @@ class TorchFile:
         return storage
 
     def _open_zip(self, path: Path) -> tuple[Callable[[Storage], bytearray], Any]:
-        with _damage_of_zips(), zipfile.ZipFile(path) as archive:
+        with _zip_errors_as_damaged(), zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             found = [name for name in entries if re.fullmatch(r"[^/]*/data\.pkl", name)]
             if len(found) != 1:
-                raise Damaged("a zip without one data.pkl")
+                raise Damaged("a zip file without exactly one data.pkl")
             folder = found[0].removesuffix("data.pkl")
             order = entries.get(f"{folder}byteorder")
             if order is not None and _stored(archive, order, 16) != sys.byteorder.encode():
-                raise Refused("numbers in another byte order than this machine's")
-            described = _stored(archive, entries[found[0]], LARGEST_DESCRIPTION)
+                raise Refused("numbers in a byte order that this machine does not use")
+            described = _stored(archive, entries[found[0]], MAX_DESCRIPTION)
 
         def content(storage: Storage) -> bytearray:
             name, wanted = f"{folder}data/{storage.key}", storage.count * storage.dtype.itemsize
-            with _damage_of_zips(), zipfile.ZipFile(path) as archive:
+            with _zip_errors_as_damaged(), zipfile.ZipFile(path) as archive:
                 if name not in entries or entries[name].file_size != wanted:
                     raise Damaged(f"{name} does not have {wanted} bytes")
                 return bytearray(_stored(archive, entries[name], wanted))
@@ -160,44 +160,44 @@ class TorchFile:
         if version != 1001 or not isinstance(machine, dict) or not isinstance(keys, list):
             raise Damaged("not the five pickles of an early torch.save")
         if machine.get("little_endian") is not (sys.byteorder == "little"):
-            raise Refused("numbers in another byte order than this machine's")
+            raise Refused("numbers in a byte order that this machine does not use")
         places, place = {}, stream.tell()
-        for key in keys:  # every storage begins with its count
+        for key in keys:  # every storage begins with its number of elements
             storage = self._storages.get(key) if isinstance(key, str) else None
             if storage is None or raw[place : place + 8] != struct.pack("<q", storage.count):
-                raise Damaged("its storages are not the ones that its tensors need")
+                raise Damaged("its storages are not those that its tensors need")
             places[key] = slice(place + 8, place + 8 + storage.count * storage.dtype.itemsize)
             place = places[key].stop
 
         def content(storage: Storage) -> bytearray:
             if storage.key not in places or places[storage.key].stop > len(raw):
-                raise Damaged(f"it ends before storage {storage.key!r} does")
+                raise Damaged(f"it ends within storage {storage.key!r}")
             return bytearray(raw[places[storage.key]])
 
         return content, value
 
 
 def is_torch_file(start: bytes) -> bool:
-    """Whether a file that begins like this is one of `torch.save`."""
+    """Whether a file that begins like this was written by `torch.save`."""
     return start.startswith((b"PK\x03\x04", MAGIC))
 
 
 @contextmanager
-def _damage_of_zips() -> Iterator[None]:
-    """Whatever a damaged zip makes zipfile raise becomes `Damaged`."""
+def _zip_errors_as_damaged() -> Iterator[None]:
+    """Turn everything that zipfile raises for a damaged zip file into `Damaged`."""
     try:
         yield
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise Damaged(str(error)) from error
     except (EOFError, LookupError, OverflowError, struct.error, zlib.error) as error:
-        raise Damaged("a zip that ends too early") from error
+        raise Damaged("a zip file that ends too early") from error
 
 
-def _stored(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
-    """An entry's bytes; torch compresses nothing, so no small file unfolds to a large one."""
+def _stored(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+    """The bytes of an uncompressed entry; torch compresses none, and a zip bomb needs one."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise Refused(f"a compressed entry, {entry.filename!r}")
-    if entry.file_size > most:
+    if entry.file_size > limit:
         raise Refused(f"{entry.file_size} bytes in {entry.filename!r}")
     return archive.read(entry)
 
@@ -207,9 +207,7 @@ def _window(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Windo
     numbers = (offset, *_tuple(size), *_tuple(stride))
     if not isinstance(storage, Storage) or len(size) != len(stride):
         raise Refused("a tensor without a storage")
-    if len(size) > MOST_DIMENSIONS or not all(
-        type(n) is int and 0 <= n < LARGEST_SIDE for n in numbers
-    ):
+    if len(size) > MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < MAX_SIDE for n in numbers):
         raise Refused("a tensor whose size and stride are not whole numbers")
     return Window(storage, offset, tuple(size), tuple(stride))
 
@@ -221,7 +219,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _parameter(window: Any, *_: Any) -> Window:
-    """`torch._utils._rebuild_parameter`: weights that were saved as parameters."""
+    """`torch._utils._rebuild_parameter`: a weight that was saved as a parameter."""
     if not isinstance(window, Window):
         raise Refused("a parameter that is not a tensor")
     return window

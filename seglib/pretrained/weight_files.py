@@ -1,4 +1,4 @@
-"""Read the weights in a .pth or .pkl by name, without running any of it."""
+"""Read the weights in a .pth or .pkl file by name, without running any code in it."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError, printable
-from seglib.pretrained.pickle_machine import Opaque, told_of
+from seglib.pretrained.pickle_machine import Opaque, errors_about
 from seglib.pretrained.plain_pickle import Array, read_plain_pickle
 from seglib.pretrained.torch_file import MAGIC, TorchFile, Window, is_torch_file
 
-# Where training scripts keep the weights, most trusted first; and what wrappers put before names.
+# Keys under which training scripts save the weights, in order of preference; prefixes of wrappers.
 _PLACES = ("model_ema", "model", "state_dict", "model_state_dict", "net", "module")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights by name.
+    """Read the weights by name.
 
     Args:
-        path: .pkl of arrays or .pth of tensors: a plain dict of weights, or what a training script
-            saved, with the weights under "model", "state_dict" or the like. "module." and other
-            wrappers' prefixes are taken off.
+        path: a .pkl file of arrays or a .pth file of tensors: a dict of weights, or what a
+            training script saved, with the weights under "model", "state_dict" or similar.
+            Prefixes such as "module." are removed from the names.
 
     Returns:
-        as in the file, floats as float32.
+        the weights by name, floats as float32.
 
     Raises:
-        SeglibError: no such file, a damaged one, or one that holds anything else; the name at
-            fault is told. Nothing in it has run.
+        SeglibError: the file is missing or damaged, or contains anything but weights; the message
+            names it. No code in the file is run.
     """
     if not path.is_file():
         raise SeglibError(f"no file at {path}")
     content, read_tensor = _open(path)
     weights = _find_weights(content, path)
     tensors = {}
-    with told_of(path):
+    with errors_about(path):
         for name, value in weights.items():
             named = printable(str(name))
             tensors[named] = _tensor(path, named, value, read_tensor)
@@ -47,12 +47,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _open(path: Path) -> tuple[Any, Callable[[Window], Tensor] | None]:
-    """The file's content, and what reads a `Window` of it."""
+    """The content of the file, and a function that reads a `Window` of it."""
     try:
         with path.open("rb") as stream:
             start = stream.read(len(MAGIC))
         if is_torch_file(start):
-            with told_of(path):
+            with errors_about(path):
                 file = TorchFile(path)
             return file.value, file.tensor
         if not start:
@@ -67,8 +67,8 @@ def _find_weights(content: Any, path: Path) -> Mapping[Any, Any]:
         raise SeglibError(f"{path} contains a {type(content).__name__}, not weights by name")
     if {"format", "step", "model", "optimizer", "history"} <= content.keys():
         raise SeglibError(
-            f"{path} is the state of a training run, to go on with --resume. The trained model "
-            f"is {path.parent / 'model.safetensors'}, once the run has finished: name the folder"
+            f"{path} is the state of a training run, for use with --resume: name the run's folder "
+            f"instead, which contains {path.parent / 'model.safetensors'} once the run has finished"
         )
     for place in _PLACES:
         inner = content.get(place)
@@ -89,19 +89,19 @@ def _tensor(
     elif isinstance(value, Array) and value.value is not None:
         try:
             tensor = torch.from_numpy(value.value)
-        except TypeError as error:  # a kind of number that torch does not have
+        except TypeError as error:  # torch has no such dtype
             raise SeglibError(f"{path}: {name} is an array of {value.value.dtype}") from error
     else:
         kind = value.name if isinstance(value, Opaque) else type(value).__name__
         raise SeglibError(
-            f"{path}: {name} is a {kind}, not a weight: take the weights out, with "
+            f"{path}: {name} is a {kind}, not a weight: save the weights alone, with "
             "torch.save(model.state_dict(), path) in the program that trained them"
         )
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names as the network has them, without what DataParallel and others put before each."""
+    """The weights without the prefix that DataParallel and similar wrappers add to every name."""
     for prefix in _WRAPPERS:
         if tensors and all(name.startswith(prefix) for name in tensors):
             return _without_wrapper({n.removeprefix(prefix): t for n, t in tensors.items()})
