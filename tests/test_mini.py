@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,3 +210,69 @@ def test_an_unreachable_server_is_reported_with_advice(tmp_path):
     nowhere = MiniRequest(url="http://127.0.0.1:9", retry=QUICK)
     with pytest.raises(OfflineError, match="run the same command again"):
         fetch_mini(nowhere, tmp_path, progress=False)
+
+
+# a server that means harm: the image host speaks plain http, so anybody on the way can answer
+
+
+def with_content(remote, tmp_path, change):
+    """The remote folder, its annotation file changed."""
+    folder = tmp_path / "changed"
+    shutil.copytree(remote, folder)
+    with zipfile.ZipFile(folder / ZIP.lstrip("/")) as archive:
+        content = json.loads(archive.read("annotations/instances_val2017.json"))
+    text = change(content)
+    with zipfile.ZipFile(folder / ZIP.lstrip("/"), "w", zipfile.ZIP_DEFLATED) as archive:
+        text = json.dumps(content) if text is None else text
+        archive.writestr("annotations/instances_val2017.json", text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../planted.jpg",
+        "/planted.jpg",
+        "a/../../planted.jpg",
+        "..\\planted.jpg",
+        "C:planted.jpg",
+    ],
+)
+def test_no_file_name_leads_out_of_the_cache(name, remote, tmp_path):
+    def rename(content):
+        for record in content["images"]:
+            record["file_name"] = name
+
+    folder = with_content(remote, tmp_path, rename)
+    victim = tmp_path / "planted.jpg"
+    victim.write_text("mine")
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    with serve(folder) as server, pytest.raises(SeglibError, match="does not name a file below"):
+        fetch_mini(request(server), tmp_path / "cache" / "mini", progress=False)
+    assert victim.read_text() == "mine"
+    new = sorted({str(path) for path in tmp_path.rglob("*")} - set(before))
+    assert all("/cache" in path for path in new)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["images"][0].pop("file_name"), "no field 'file_name'"),
+        (lambda c: c["images"][0].update(id=None), "'id' must be a whole number"),
+        (lambda c: c["images"].append("text"), "images 24 is not a record"),
+        (lambda c: c["annotations"][0].update(category_id=[1]), "'category_id' must be"),
+        (lambda c: c["annotations"][0].update(image_id=10**400), "integer overflow"),
+        (lambda c: c["categories"][0].update(name=7), "'name' must be text"),
+        (lambda c: "[" * 100_000, "nests deeper than 100"),
+        (lambda c: '{"images": ' + '{"a":' * 100_000, "nests deeper than 100"),
+        (lambda c: '{"images": [{"id', "not valid JSON"),
+    ],
+)
+def test_records_that_the_server_should_not_send_end_in_one_line(change, message, remote, tmp_path):
+    def apply(content):
+        changed = change(content)
+        return changed if isinstance(changed, str) and changed.startswith(("[", "{")) else None
+
+    folder = with_content(remote, tmp_path, apply)
+    with serve(folder) as server, pytest.raises(SeglibError, match=message):
+        fetch_mini(request(server), tmp_path / "mini", progress=False)

@@ -1,6 +1,7 @@
 """Polygons drawn exactly as pycocotools draws them."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,20 @@ def test_points_as_pairs():
     flat = [1.5, 0, 6, 3.25, 2, 7]
     pairs = np.array(flat).reshape(-1, 2)
     assert torch.equal(rasterize([flat], (8, 8)), rasterize([pairs], (8, 8)))
+
+
+def test_an_outline_that_reaches_a_million_pixels_out_costs_no_memory():
+    """pycocotools walks it pixel by pixel: compared at a length that it can bear."""
+    rng = np.random.default_rng(0)
+    for reach in (300.0, 20_000.0):
+        points = rng.uniform(-reach, reach, 60).tolist()
+        expected = reference([points], 37, 53)
+        np.testing.assert_array_equal(rasterize([points], (37, 53)).numpy(), expected)
+    tracemalloc.start()
+    rasterize([rng.uniform(-1e6, 1e6, 200).tolist()], (480, 640))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 @given(polygon, st.integers(1, 33), st.integers(1, 33))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from seglib.cli.options import Dataset, Size
 from seglib.errors import SeglibError
+from seglib.json_files import parse_json
 from seglib.training.config import TrainConfig
 from seglib.training.settings import Kind, is_of_kind, kinds_of, setting, settings_of, wanted
 
@@ -121,7 +122,7 @@ def read_run(out: Path) -> dict[str, Any]:
     if not file.is_file():
         raise SeglibError(f"no {RUN_FILE} in {out}: name the folder of a run of `seglib train`")
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(file, str(error)) from error
     if not isinstance(values, dict):

@@ -14,6 +14,7 @@ from seglib.errors import SeglibError
 
 Record = Mapping[str, Any]
 MAX_NUMBER = 1e15  # px or px²
+LONGEST_NAME = 255  # characters that a file system allows
 
 
 def location(path: Path, kind: str, index: int, record: Record) -> str:
@@ -53,6 +54,23 @@ def text(where: str, record: Record, name: str) -> str:
     if isinstance(value, str) and value:
         return value
     raise _wrong_value(where, name, "text", value)
+
+
+def file_name(where: str, record: Record, name: str = "file_name") -> str:
+    """A field that names a file below a folder; SeglibError otherwise.
+
+    The text becomes a path, so it must not lead out of the folder, on any system.
+    """
+    value = text(where, record, name)
+    parts = value.replace("\\", "/").split("/")
+    if ".." in parts or parts[0] == "" or ":" in parts[0] or not value.isprintable():
+        raise SeglibError(
+            f"{where}: {name!r} {shortened(value)} does not name a file below the data set's "
+            "folder: put the file there and name it by its path from there"
+        )
+    if max(map(len, parts)) > LONGEST_NAME:
+        raise SeglibError(f"{where}: {name!r} has {len(value)} characters, which no file can have")
+    return value
 
 
 def check_flag(where: str, record: Record, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from seglib.data.coco_fields import (
     box_size,
     check_area,
     check_flag,
+    file_name,
     is_color,
     location,
     record_list,
@@ -19,6 +19,7 @@ from seglib.data.coco_fields import (
     whole_number,
 )
 from seglib.errors import SeglibError
+from seglib.json_files import parse_json
 from seglib.structures import Categories
 
 Annotation = dict[str, Any]
@@ -119,7 +120,7 @@ def read_panoptic(path: Path) -> PanopticFile:
     for index, entry in enumerate(content["annotations"]):
         image_id = whole_number(f"{path}: entry {index} of 'annotations'", entry, "image_id")
         where = f"{path}: image {image_id}"
-        text(where, entry, "file_name")
+        file_name(where, entry)
         for segment in record_list(where, entry, "segments_info"):
             whole_number(where, segment, "id")
             _check_category(where, segment, categories)
@@ -130,7 +131,7 @@ def read_panoptic(path: Path) -> PanopticFile:
 
 def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SeglibError(
             f"{path} is missing: put the annotations of the COCO folder there"
@@ -176,7 +177,7 @@ def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]
             raise SeglibError(f"{where} has {size[1]} x {size[0]} px: correct 'width' and 'height'")
         if image_id in images:
             raise SeglibError(f"{path}: image id {image_id} is used twice: ids must be unique")
-        images[image_id] = ImageRecord(image_id, text(where, record, "file_name"), size)
+        images[image_id] = ImageRecord(image_id, file_name(where, record), size)
     return images
 
 

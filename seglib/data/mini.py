@@ -22,10 +22,12 @@ import requests
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seglib.atomic import write_atomic
+from seglib.data.coco_fields import file_name, location, text, whole_number
 from seglib.data.fetch import MissingError, Retry, TransientError, download
 from seglib.data.images import open_image
 from seglib.data.remote_member import fetch_member
 from seglib.errors import SeglibError
+from seglib.json_files import ShallowStream
 
 # The image host only supports plain http.
 COCO_URL = "http://images.cocodataset.org"
@@ -111,22 +113,41 @@ def fetch_annotations(request: MiniRequest, folder: Path) -> Path:
 
 
 def read_index(annotation_file: Path) -> Index:
-    """Read images, categories and which image shows which category, in one streamed pass each."""
-    images = {int(r["id"]): r for r in _records(annotation_file, "images")}
-    categories = {str(r["name"]): r for r in _records(annotation_file, "categories")}
+    """Read images, categories and which image shows which category, in one streamed pass each.
+
+    Raises:
+        SeglibError: a file that is not JSON, or a record without the fields that are needed, or
+            with one that leads out of the folder of images.
+    """
+    images, categories = {}, {}
+    for where, record in _records(annotation_file, "images"):
+        for name in ("width", "height"):
+            whole_number(where, record, name)
+        file_name(where, record)
+        images[whole_number(where, record, "id")] = record
+    for where, record in _records(annotation_file, "categories"):
+        whole_number(where, record, "id")
+        categories[text(where, record, "name")] = record
     category_ids_of: dict[int, set[int]] = defaultdict(set)
-    for record in _records(annotation_file, "annotations"):
+    for where, record in _records(annotation_file, "annotations"):
+        image_id = whole_number(where, record, "image_id")
+        if image_id not in images:
+            raise SeglibError(f"{where} belongs to image {image_id}, which 'images' does not list")
         if not record.get("iscrowd", 0):
-            category_ids_of[int(record["image_id"])].add(int(record["category_id"]))
+            category_ids_of[image_id].add(whole_number(where, record, "category_id"))
     return Index(images, categories, dict(category_ids_of))
 
 
-def _records(annotation_file: Path, section: str) -> Iterator[dict[str, Any]]:
-    """The records of one section of a COCO JSON file, one at a time."""
+def _records(annotation_file: Path, section: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each record of one section of a COCO JSON file is, and the record, one at a time."""
     try:
         with annotation_file.open("rb") as file:
-            yield from ijson.items(file, f"{section}.item", use_float=True)
-    except ijson.JSONError as error:
+            stream = ShallowStream(file, annotation_file)
+            for index, record in enumerate(ijson.items(stream, f"{section}.item", use_float=True)):
+                if not isinstance(record, dict):
+                    raise SeglibError(f"{annotation_file}: {section} {index} is not a record")
+                yield location(annotation_file, section, index, record), record
+    except (ijson.JSONError, ValueError, OverflowError) as error:
         raise SeglibError(
             f"{annotation_file} is not valid JSON ({error}): delete it and run the command again"
         ) from error
@@ -240,7 +261,7 @@ def _write_splits(
     category_ids = {int(record["id"]) for record in categories}
     kept = [
         record
-        for record in _records(annotation_file, "annotations")
+        for _, record in _records(annotation_file, "annotations")
         if int(record["image_id"]) in splits["val"] | splits["train"]
         and int(record["category_id"]) in category_ids
     ]

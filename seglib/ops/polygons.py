@@ -5,8 +5,8 @@ pixels; wherever the walk moves sideways across the middle of a pixel column, th
 between outside and inside from that height downwards. Reading the mask column by column, every
 crossing is one place where a run begins or ends, so no pixel is ever filled one by one.
 
-All polygons of an image are walked at once: arrays over corners, then over the points of the
-walk, then over its crossings, each with the number of the polygon it belongs to.
+All polygons of an image are drawn at once: arrays over corners, then over the crossings of
+columns, each with the number of the polygon it belongs to.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, i
     if not corners:
         return torch.zeros(len(objects), height, width, dtype=torch.bool)
     counts = np.array([len(c) for c in corners])
-    x, y, polygon = _walk(np.concatenate(corners), counts)
-    place, polygon = _column_crossings(x, y, polygon, height, width)
+    place, polygon = _column_crossings(np.concatenate(corners), counts, height, width)
     # Two crossings of one polygon at one place cancel each other: between them lies no pixel.
     keys, times = np.unique(polygon * (height * width) + place, return_counts=True)
     polygon, place = np.divmod(keys[times % 2 == 1], height * width)
@@ -77,63 +76,83 @@ def _corners(polygon: ArrayLike) -> Floats:
     return flat.reshape(-1, 2)
 
 
-def _walk(corners: Floats, counts: Ints) -> tuple[Ints, Ints, Ints]:
-    """Every grid point of the closed outlines, in order.
+def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) -> tuple[Ints, Ints]:
+    """Where the closed outlines cross the middle of a pixel column.
 
-    An edge takes as many steps as its longer side is long, and stands at both its ends, so
-    corners come twice, which adds no crossing.
+    An edge takes as many steps as its longer side is long. Of these only those across the middle
+    of a column inside the image are computed, so an outline may reach as far out as it likes.
 
     Args:
         corners: [K, 2] (x, y) in pixels of all polygons, one after another.
         counts: [P] corners of each polygon.
+        height: of the image in pixels.
+        width: of the image in pixels.
 
     Returns:
-        x and y in fifths of a pixel and the polygon's number, each [M].
+        the place column * H + row from which the column changes, below the last pixel at most,
+        and the polygon's number, each [C].
     """
     following = np.arange(1, len(corners) + 1)
     following[counts.cumsum() - 1] -= counts  # the last corner's edge leads back to the first
     # astype cuts towards zero, as C does; that is part of the rule for negative coordinates.
     x0, y0 = (SCALE * corners + 0.5).astype(np.int64).T
     x1, y1 = x0[following], y0[following]
+
+    # The middle of column c is the step between 5 c + 2 and 5 c + 3.
+    first = (-(-(np.minimum(x0, x1) - SCALE // 2) // SCALE)).clip(0, width)
+    last = ((np.maximum(x0, x1) - SCALE // 2 - 1) // SCALE).clip(-1, width - 1)
+    crossed = (last - first + 1).clip(0)  # [K] columns per edge
+    edge = np.repeat(np.arange(len(crossed)), crossed)  # [C], the edge each crossing lies on
+    column = np.arange(len(edge)) - (crossed.cumsum() - crossed)[edge] + first[edge]
+    left = SCALE * column + SCALE // 2
+
     steep = np.abs(x1 - x0) < np.abs(y1 - y0)
-    # u runs along an edge's longer side, v across: u takes whole steps, v is rounded.
-    u0, v0 = np.where(steep, (y0, x0), (x0, y0))
-    u1, v1 = np.where(steep, (y1, x1), (x1, y1))
-    # Lines are computed from the end with the smaller u, to be the same both ways.
-    backwards = u1 < u0
-    steps = np.abs(u1 - u0)
-    slope = np.where(backwards, v0 - v1, v1 - v0) / np.maximum(steps, 1)
-    origin_u, origin_v = np.where(backwards, (u1, v1), (u0, v0))
-
-    edge = np.repeat(np.arange(len(steps)), steps + 1)  # [M], the edge each point lies on
-    first = (steps + 1).cumsum() - (steps + 1)
-    step = np.arange(len(edge)) - first[edge]
-    step = np.where(backwards[edge], steps[edge] - step, step)
-    u = origin_u[edge] + step
-    v = (origin_v[edge] + slope[edge] * step + 0.5).astype(np.int64)
-    x, y = np.where(steep[edge], (v, u), (u, v))
-    return x, y, np.repeat(np.arange(len(counts)), counts)[edge]
-
-
-def _column_crossings(
-    x: Ints, y: Ints, polygon: Ints, height: int, width: int
-) -> tuple[Ints, Ints]:
-    """Where the walk crosses the middle of a pixel column.
-
-    Returns:
-        the place column * H + row from which the column changes, below the last pixel at most,
-        and the polygon's number, each [C].
-    """
-    sideways = np.flatnonzero((x[1:] != x[:-1]) & (polygon[1:] == polygon[:-1]))
-    # A step from x to x + 1 is taken at x; the middle of column c is the step at 5 c + 2.
-    column, rest = np.divmod(np.minimum(x[sideways], x[sideways + 1]), SCALE)
-    middle = (rest == SCALE // 2) & (column >= 0) & (column < width)
-    at, column = sideways[middle], column[middle]
-    upper = np.minimum(y[at], y[at + 1])
+    upper = np.where(
+        steep[edge],
+        _upper_of_steep(left, *(ends[edge] for ends in (x0, y0, x1, y1))),
+        _upper_of_flat(left, *(ends[edge] for ends in (x0, y0, x1, y1))),
+    )
     row = np.ceil((upper + 0.5) / SCALE - 0.5).clip(0, height).astype(np.int64)
     place = column * height + row
     inside = place < height * width
-    return place[inside], polygon[at[inside]]
+    polygon = np.repeat(np.arange(len(counts)), counts)[edge]
+    return place[inside], polygon[inside]
+
+
+def _line(u0: Ints, v0: Ints, u1: Ints, v1: Ints) -> tuple[Ints, Ints, Floats]:
+    """A line along u, from the end with the smaller u, to be the same both ways.
+
+    Returns:
+        u and v of that end, and the slope; v is `_rounded` after so many steps.
+    """
+    backwards = u1 < u0
+    slope = np.where(backwards, v0 - v1, v1 - v0) / np.maximum(np.abs(u1 - u0), 1)
+    return np.minimum(u0, u1), np.where(backwards, v1, v0), slope
+
+
+def _rounded(origin: Ints, slope: Floats, step: Ints) -> Ints:
+    return (origin + slope * step + 0.5).astype(np.int64)
+
+
+def _upper_of_flat(left: Ints, x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> Ints:
+    """The smaller y of the two points at x = left and left + 1, on edges that step along x."""
+    origin_x, origin_y, slope = _line(x0, y0, x1, y1)
+    step = left - origin_x
+    return np.minimum(_rounded(origin_y, slope, step), _rounded(origin_y, slope, step + 1))
+
+
+def _upper_of_steep(left: Ints, x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> Ints:
+    """The y before the step that changes x between left and left + 1, on edges along y."""
+    origin_y, origin_x, slope = _line(y0, x0, y1, x1)
+    rising = slope > 0
+    # x crosses at the first step that has passed left + 1/2; floats may miss it by one.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = np.nan_to_num((left + 0.5 - origin_x) / slope, posinf=0, neginf=0)
+    step = np.floor(near).astype(np.int64) - 1
+    for _ in range(3):
+        passed = (_rounded(origin_x, slope, step) > left) == rising
+        step = np.where(passed, step, step + 1)
+    return origin_y + step - 1
 
 
 def _fill(

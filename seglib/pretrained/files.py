@@ -22,6 +22,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 import seglib
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
+from seglib.json_files import parse_json
 from seglib.models.base import Segmenter
 from seglib.models.config import ModelConfig
 from seglib.pretrained.renamed import with_present_names
@@ -119,7 +120,7 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
             f"{path} was not written by seglib: it does not say which model its weights belong to"
         )
     try:
-        header = json.loads(metadata[KEY])
+        header = parse_json(metadata[KEY])
         if header["format"] != FORMAT:
             raise SeglibError(
                 f"{path} has format {header['format']}, but this version of seglib reads {FORMAT}"
@@ -134,7 +135,7 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
             version=header["version"],
             notes=header["notes"],
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise SeglibError(f"{path} has a damaged header ({error})") from error
     return described, with_present_names(described.model, tensors)
 

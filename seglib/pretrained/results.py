@@ -9,6 +9,7 @@ from typing import Any
 
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
+from seglib.json_files import parse_json
 
 Row = dict[str, Any]
 # The fields that every row has, and their types.
@@ -55,7 +56,7 @@ def read_results(file: Path) -> list[Row]:
     # Not splitlines(): it would also split at characters that JSON text may contain (U+2028).
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            row = json.loads(line.decode())
+            row = parse_json(line.decode())
             fault = _fault(row)
         except ValueError as error:  # also bytes that are not UTF-8
             raise _damaged(file, number, str(error)) from error

@@ -13,6 +13,7 @@ from seglib.data import assets
 from seglib.data.pocket.classes import VERSION
 from seglib.data.pocket.write import write_split
 from seglib.errors import SeglibError
+from seglib.json_files import parse_json
 
 SPLITS: dict[str, tuple[int, int]] = {"train": (4000, 1), "val": (300, 2)}
 """Name of a split: (number of images, seed)."""
@@ -61,7 +62,7 @@ def published_hash(split: str) -> str | None:
     manifest = Path(__file__).with_name("manifest.json")
     if not manifest.is_file():
         return None
-    record = json.loads(manifest.read_text(encoding="utf-8"))
+    record = parse_json(manifest.read_text(encoding="utf-8"))
     return record["splits"].get(split) if record["version"] == VERSION else None
 
 
