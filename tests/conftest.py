@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.fakes import write_squares
 from tests.helpers import HANG_SECONDS, ROOT
 from tests.pretend_gpu import pretended_gpu
 
@@ -73,6 +74,12 @@ def browser() -> Iterator[Any]:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`fakes.Squares` as a COCO folder, for --dataset; not to be changed."""
+    return f"coco:{write_squares(tmp_path_factory.mktemp('squares'))}"
 
 
 @pytest.fixture(scope="session")

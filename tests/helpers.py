@@ -57,4 +57,4 @@ def wait_until(reached: Callable[[], bool], child: subprocess.Popen[bytes]) -> N
     while not reached():
         assert child.poll() is None, f"the child ended first, with exit code {child.returncode}"
         assert time.monotonic() < deadline, "the child hangs"
-        time.sleep(0.01)
+        time.sleep(0.002)

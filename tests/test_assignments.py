@@ -15,8 +15,8 @@ from seglib.workshop.assignments import build, read_master, student_version
 from seglib.workshop.checks import run_checks
 from seglib.workshop.execute import write_notebook
 from seglib.workshop.normalise import notebook_text
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 LESSONS = ROOT / "lessons"
 EXAMPLE = ROOT / "tests" / "assignments_example" / "90_example.py"
 MASTERS = sorted((LESSONS / "source" / "assignments").glob("[0-9]*.py"))

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +25,8 @@ from seglib.training.random_state import (
     set_rng_state,
 )
 from tests.fakes import Squares, tiny_fcn
+from tests.helpers import ROOT, wait_until
 
-ROOT = Path(__file__).parents[1]
 CONFIG = TrainConfig(
     steps=14, batch_size=5, lr=1e-2, warmup=2, ema=0.9, augment=True, checkpoint_every=1
 )
@@ -51,11 +50,7 @@ def test_resume_after_kill_9_is_bit_identical(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(killed)], cwd=ROOT, env={**os.environ, **threads}
     )
-    deadline = time.monotonic() + 120
-    while _steps_logged(killed) < 5:
-        assert child.poll() is None, "the child ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: _steps_logged(killed) >= 5, child)
     child.send_signal(signal.SIGKILL)
     child.wait()
     left_at = Checkpoint.load(killed / "checkpoint.pt").step

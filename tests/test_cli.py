@@ -23,14 +23,7 @@ from seglib.errors import SeglibError
 from seglib.pretrained.results import append_result, read_results
 from seglib.training import History
 from seglib.training.checkpoint import FILE_NAME, Checkpoint
-from tests.fakes import write_squares
-from tests.helpers import HANG_SECONDS, ROOT, wait_until
-from tests.helpers import run_cli as run
-
-
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory) -> str:
-    return f"coco:{write_squares(tmp_path_factory.mktemp('squares'))}"
+from tests.helpers import HANG_SECONDS, ROOT, run_cli, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +36,7 @@ def trained(squares, tmp_path_factory) -> Path:
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:  # the run records the command as it was typed
         patch.setattr(sys, "argv", ["seglib", *map(str, arguments)])
-        result = run(*arguments)
+        result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
     assert re.search(r"8 steps in \S+ minutes; mean loss of the first tenth", result.output)
     assert "mean_iou" in result.output
@@ -52,14 +45,14 @@ def trained(squares, tmp_path_factory) -> Path:
 
 
 def test_every_command_has_help():
-    top = run("--help")
+    top = run_cli("--help")
     assert top.exit_code == 0
     for command in ("train", "eval", "predict", "data", "lessons", "assignments"):
         assert command in top.output
-        page = run(command, "--help")
+        page = run_cli(command, "--help")
         assert page.exit_code == 0
         assert "Usage" in page.output
-    assert run("--version").output == f"seglib {seglib.__version__}\n"
+    assert run_cli("--version").output == f"seglib {seglib.__version__}\n"
 
 
 def test_help_does_not_import_torch():
@@ -83,7 +76,7 @@ def test_train_writes_a_run_that_eval_reads(trained, squares, tmp_path):
     assert header.config["variant"] == "16s"
     assert header.notes["command"].startswith("seglib train fcn --dataset coco:")
     report = tmp_path / "figures.json"
-    result = run("eval", trained, "--dataset", squares, "--json", report, "--size", 48)
+    result = run_cli("eval", trained, "--dataset", squares, "--json", report, "--size", 48)
     assert result.exit_code == 0, result.output
     assert "mean_iou" in result.output
     assert "dot" in result.output
@@ -95,7 +88,7 @@ def test_train_writes_a_run_that_eval_reads(trained, squares, tmp_path):
     assert ceiling["share"] == pytest.approx(figures["figures"]["mean_iou"] / ceiling["ceiling"])
     assert figures["split"] == "val"
     assert figures["images"] == 6
-    summary = run("eval", trained, "--dataset", squares, "--limit", 2, "--summary")
+    summary = run_cli("eval", trained, "--dataset", squares, "--limit", 2, "--summary")
     assert "dot" not in summary.output
     assert "2 images" in summary.output
 
@@ -104,7 +97,7 @@ def test_predict_writes_overlays_and_json(trained, tmp_path):
     photo = tmp_path / "photo.jpg"
     Image.fromarray(np.full((60, 90, 3), 200, np.uint8)).save(photo)
     out = tmp_path / "out"
-    result = run("predict", trained, photo, "--out", out, "--size", 64)
+    result = run_cli("predict", trained, photo, "--out", out, "--size", 64)
     assert result.exit_code == 0, result.output
     with Image.open(out / "photo.png") as overlay:
         assert overlay.width > overlay.height > 0
@@ -117,42 +110,42 @@ def test_predict_writes_overlays_and_json(trained, tmp_path):
 def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
     folder = tmp_path / "album"
     folder.mkdir()
-    empty = run("predict", trained, folder, "--out", tmp_path / "out")
+    empty = run_cli("predict", trained, folder, "--out", tmp_path / "out")
     assert empty.exit_code == 1
     assert f"error: no images in {folder}" in empty.output
     for name in ("b.png", "a.png"):
         Image.new("RGB", (40, 40)).save(folder / name)
-    both = run("predict", trained, folder, "--out", tmp_path / "out")
+    both = run_cli("predict", trained, folder, "--out", tmp_path / "out")
     assert both.exit_code == 0, both.output
     assert "wrote 2 overlays" in both.output
-    twice = run("predict", trained, folder, folder / "a.png")
+    twice = run_cli("predict", trained, folder, folder / "a.png")
     assert "two images are called a" in twice.output
-    missing = run("predict", trained, tmp_path / "none.jpg", "--out", tmp_path / "out")
+    missing = run_cli("predict", trained, tmp_path / "none.jpg", "--out", tmp_path / "out")
     assert missing.exit_code == 1
     assert "none.jpg does not exist" in missing.output
 
 
 def test_a_run_is_not_overwritten(trained, squares):
-    again = run("train", "fcn", "--dataset", squares, "--out", trained)
+    again = run_cli("train", "fcn", "--dataset", squares, "--out", trained)
     assert again.exit_code == 1
     assert f"error: {trained} already contains a run: add --resume" in again.output
 
 
 def test_resume_takes_settings_from_the_run_and_refuses_others(trained):
-    done = run("train", "fcn", "--out", trained, "--resume")
+    done = run_cli("train", "fcn", "--out", trained, "--resume")
     assert done.exit_code == 0, done.output
     assert "8 steps" in done.output
-    other = run("train", "fcn", "--out", trained, "--resume", "--lr", 0.5)
+    other = run_cli("train", "fcn", "--out", trained, "--resume", "--lr", 0.5)
     assert other.exit_code == 1
     assert "made with lr=0.01, not 0.5" in other.output
-    nothing = run("train", "fcn", "--out", trained / "none", "--resume")
+    nothing = run_cli("train", "fcn", "--out", trained / "none", "--resume")
     assert nothing.exit_code == 1
     assert "nothing to resume" in nothing.output
 
 
 def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
     folder = tmp_path / "checkpoints"
-    result = run("ship", trained, "fcn-16s", "--out", folder)
+    result = run_cli("ship", trained, "fcn-16s", "--out", folder)
     assert result.exit_code == 0, result.output
     record = json.loads((folder / "fcn-16s.json").read_text())
     header = pretrained.header(folder / "fcn-16s.safetensors")
@@ -170,20 +163,20 @@ def test_ship_makes_a_checkpoint_with_its_record(trained, tmp_path):
     rows = read_results(tmp_path / "results.jsonl")
     assert [(row["name"], row["seed"]) for row in rows] == [("fcn-16s", 0)]
     assert rows[0]["cpu_minutes"] == record["cpu_minutes"] >= 0
-    again = run("ship", trained, "fcn-16s-seed1", "--out", folder, "--figures-only")
+    again = run_cli("ship", trained, "fcn-16s-seed1", "--out", folder, "--figures-only")
     assert again.exit_code == 0, again.output
     assert not (folder / "fcn-16s-seed1.json").exists()
     assert len(read_results(tmp_path / "results.jsonl")) == 2
-    shown = run("results", "--file", tmp_path / "results.jsonl")
+    shown = run_cli("results", "--file", tmp_path / "results.jsonl")
     assert "fcn-16s-seed1" in shown.output
 
 
 def test_ship_counts_the_runs_it_started_from(trained, squares, tmp_path):
     second = tmp_path / "second"
-    done = run("train", "fcn", "--variant", "16s", "--dataset", squares, "--steps", 2,
+    done = run_cli("train", "fcn", "--variant", "16s", "--dataset", squares, "--steps", 2,
                "--batch-size", 2, "--no-eval", "--init", trained, "--out", second)  # fmt: skip
     assert done.exit_code == 0, done.output
-    result = run("ship", second, "both", "--out", tmp_path / "checkpoints")
+    result = run_cli("ship", second, "both", "--out", tmp_path / "checkpoints")
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "checkpoints" / "both.json").read_text())
     first, then = (pretrained.header(run_).notes["command"] for run_ in (trained, second))
@@ -203,11 +196,11 @@ def test_results_refuse_damage(tmp_path):
     table.write_text('{"name": "half"\n')
     with pytest.raises(SeglibError, match="line 1 is not a result"):
         read_results(table)
-    assert run("results", "--file", table).exit_code == 1
+    assert run_cli("results", "--file", table).exit_code == 1
 
 
 def test_init_starts_from_another_variant(trained, squares, tmp_path):
-    result = run(
+    result = run_cli(
         "train", "fcn", "--dataset", squares, "--variant", "8s", "--init", trained,
         "--steps", 1, "--no-eval", "--out", tmp_path / "finer",
     )  # fmt: skip
@@ -218,15 +211,15 @@ def test_init_starts_from_another_variant(trained, squares, tmp_path):
 def test_a_model_keeps_the_size_it_was_trained_at(squares, tmp_path):
     out = tmp_path / "small"
     train = ("train", "fcn", "--dataset", squares, "--steps", 1, "--no-eval", "--size", 32)
-    assert run(*train, "--out", out).exit_code == 0
+    assert run_cli(*train, "--out", out).exit_code == 0
     assert pretrained.load(out).config.image_size == 32
-    assert "6 images at 32 px" in run("eval", out, "--dataset", squares).output
-    other = run("eval", out, "--dataset", squares, "--size", 48)
+    assert "6 images at 32 px" in run_cli("eval", out, "--dataset", squares).output
+    other = run_cli("eval", out, "--dataset", squares, "--size", 48)
     assert "add --size 32" in other.output
 
 
 def test_overfit_prints_images_and_ceiling(squares, tmp_path):
-    result = run(
+    result = run_cli(
         "train", "fcn", "--dataset", squares, "--overfit", 2, "--steps", 3, "--size", 48,
         "--out", tmp_path / "few",
     )  # fmt: skip
@@ -237,7 +230,7 @@ def test_overfit_prints_images_and_ceiling(squares, tmp_path):
 
 
 def test_data_info_counts(squares):
-    result = run("data", "info", "--dataset", squares)
+    result = run_cli("data", "info", "--dataset", squares)
     assert result.exit_code == 0, result.output
     assert "6 images, 6 objects" in result.output
 
@@ -257,14 +250,14 @@ def test_data_info_counts(squares):
     ],
 )
 def test_errors_are_one_line_and_exit_1(arguments, message):
-    result = run(*arguments)
+    result = run_cli(*arguments)
     assert result.exit_code == 1
     assert result.output.startswith(f"error: {message}")
     assert result.output.count("\n") == 1
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest():
-    assert "Did you mean 'predict'?" in run("prdict", "x").output
+    assert "Did you mean 'predict'?" in run_cli("prdict", "x").output
 
 
 @pytest.mark.parametrize(
@@ -279,7 +272,7 @@ def test_a_mistyped_command_is_answered_with_the_nearest():
     ],
 )
 def test_wrong_usage_exits_2(arguments):
-    assert run(*arguments).exit_code == 2
+    assert run_cli(*arguments).exit_code == 2
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(squares, tmp_path):

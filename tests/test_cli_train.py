@@ -14,21 +14,14 @@ from seglib.cli.progress import estimate
 from seglib.cli.settings import Setup
 from seglib.training import Progress, TrainConfig
 from seglib.training.settings import Setting
-from tests.fakes import write_squares
-from tests.helpers import ROOT, assert_refused
-from tests.helpers import run_cli as run
+from tests.helpers import ROOT, assert_refused, run_cli
 
 PICTURE = ROOT / "data/pocket/val/000002000000.png"
 
 
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory) -> str:
-    return f"coco:{write_squares(tmp_path_factory.mktemp('squares'))}"
-
-
 def test_help_lists_every_setting_once_with_its_default(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    output = run("train", "--help").output
+    output = run_cli("train", "--help").output
     page = " ".join(output.replace("│", " ").split())
     for field in (*fields(Setup), *fields(TrainConfig)):
         described = field.metadata.get("setting", Setting(""))
@@ -43,7 +36,7 @@ def test_help_lists_every_setting_once_with_its_default(monkeypatch):
 def test_the_same_command_gives_the_same_weights(squares, tmp_path):
     """By default, precision and layout depend on the machine alone, not on its clock."""
     for name in ("one", "two"):
-        done = run(
+        done = run_cli(
             "train", "fcn", "--dataset", squares, "--steps", 3, "--batch-size", 2,
             "--size", 32, "--no-eval", "--out", tmp_path / name,
         )  # fmt: skip
@@ -54,7 +47,7 @@ def test_the_same_command_gives_the_same_weights(squares, tmp_path):
 
 def test_it_says_what_was_chosen_and_how_long_it_takes(squares, tmp_path):
     out = tmp_path / "run"
-    done = run(
+    done = run_cli(
         "train", "fcn", "--dataset", squares, "--steps", 8, "--batch-size", 1,
         "--size", 64, "--no-eval", "--tune", "--device", "cpu", "--out", out,
     )  # fmt: skip
@@ -67,7 +60,7 @@ def test_it_says_what_was_chosen_and_how_long_it_takes(squares, tmp_path):
     assert done.output.count("tuning: timing ") == 4
     assert re.search(r"estimate: \d+\.\d minutes for the other 2 steps, at \d+", done.output)
     assert re.search(r"8 steps in \d+\.\d minutes", done.output)
-    again = run("train", "fcn", "--resume", "--out", out)
+    again = run_cli("train", "fcn", "--resume", "--out", out)
     assert again.exit_code == 0, again.output
     assert "tuning" not in again.output
 
@@ -92,7 +85,7 @@ def test_the_estimate_by_hand():
     ],
 )
 def test_a_setting_out_of_range_is_refused_before_anything_is_written(arguments, message, tmp_path):
-    assert_refused(run("train", "fcn", *arguments, "--out", tmp_path / "run"), message)
+    assert_refused(run_cli("train", "fcn", *arguments, "--out", tmp_path / "run"), message)
     assert not (tmp_path / "run").exists()
 
 
@@ -102,7 +95,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_written(arguments,
 )
 def test_a_gpu_that_is_not_there_ends_in_one_line(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused = run(*command, "--device", "cuda")
+    refused = run_cli(*command, "--device", "cuda")
     assert_refused(refused, "device 'cuda' was asked for, but PyTorch")
     assert "choose auto or cpu" in refused.output
     assert list(tmp_path.iterdir()) == []

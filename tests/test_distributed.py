@@ -6,15 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 
 from seglib.distributed import image_generators
 from seglib.training import TrainConfig, train
 from tests.fakes import Squares, tiny_fcn
+from tests.helpers import HANG_SECONDS, ROOT
 
-ROOT = Path(__file__).parents[1]
 CONFIG = TrainConfig(steps=1, batch_size=6, lr=1e-2, clip=0.0, augment=True, seed=3)
 STEPS = 4
 
@@ -98,7 +97,7 @@ def test_two_processes_equal_one(tmp_path):
     (tmp_path / "worker.py").write_text(WORKER)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert done.returncode == 0, done.stderr[-3000:]
     ranks = [torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1)]

@@ -16,6 +16,7 @@ from seglib.workshop import build_lesson, execute, lesson_names, normalise
 from seglib.workshop.execute import write_notebook
 from seglib.workshop.nbval_plugin import difference
 from seglib.workshop.normalise import notebook_text
+from tests.helpers import HANG_SECONDS
 
 SOURCE = """\
 # %% [markdown] id="start"
@@ -164,7 +165,12 @@ def _run_nbval(folder: Path) -> dict[str, list[str]]:
     command = [sys.executable, "-m", "pytest", "-p", "seglib.workshop.nbval_plugin", "--nbval-lax"]
     command += ["--nbval-current-env", "--junitxml", str(report), "-o", "addopts=", str(folder)]
     run = subprocess.run(
-        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=120
+        command,
+        cwd=folder,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
     )
     assert run.returncode == 1, run.stdout + run.stderr
     outcome: dict[str, list[str]] = {}

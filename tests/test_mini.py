@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 
 import numpy as np
@@ -20,6 +19,7 @@ from seglib.data.fetch import OfflineError
 from seglib.data.mini import MiniRequest, choose_images, fetch_mini, read_index
 from seglib.errors import SeglibError
 from tests.faulty_server import QUICK, serve
+from tests.helpers import wait_until
 
 CATEGORIES = [(1, "person"), (18, "dog"), (62, "chair")]
 COUNT = 24
@@ -165,9 +165,7 @@ def test_a_killed_run_is_resumed(remote, tmp_path):
     with serve(remote) as server:
         process = subprocess.Popen([sys.executable, "-c", KILLED, server.url, str(tmp_path)])
         images = tmp_path / "images"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list(images.glob("*.jpg"))) < 3:
-            time.sleep(0.002)
+        wait_until(lambda: len(list(images.glob("*.jpg"))) >= 3, process)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         arrived = {p.name for p in images.glob("*.jpg")}

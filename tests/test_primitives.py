@@ -21,6 +21,7 @@ import seglib
 from seglib import SeglibError, ops, primitives
 from seglib import nn as snn
 from seglib.primitives import STYLES, primitive, use
+from tests.helpers import HANG_SECONDS
 from tests.parity import assert_same
 
 
@@ -146,7 +147,7 @@ def test_a_primitive_declared_inside_a_block_persists_and_cannot_be_declared_twi
 
 
 def test_blocks_of_two_threads_do_not_see_each_other() -> None:
-    inside, seen = threading.Barrier(2, timeout=30), {}
+    inside, seen = threading.Barrier(2, timeout=HANG_SECONDS), {}
 
     def run(style: str) -> None:
         with use(style):  # type: ignore[arg-type]
@@ -208,7 +209,7 @@ def test_a_suspended_generator_leaves_nothing_behind() -> None:
 
 
 def test_two_threads_may_be_inside_one_replacement() -> None:
-    inside = threading.Barrier(2, timeout=30)
+    inside = threading.Barrier(2, timeout=HANG_SECONDS)
 
     def patient(*args: object, **kwargs: object) -> Tensor:
         inside.wait()  # goes on only when both threads are in here

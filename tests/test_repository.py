@@ -12,7 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers import ROOT
+
 MEGABYTE = 1_000_000
 LARGEST = {".ipynb": 2 * MEGABYTE, ".safetensors": 6 * MEGABYTE}
 CHECKPOINTS = 60 * MEGABYTE

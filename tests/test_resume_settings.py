@@ -7,41 +7,27 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from seglib import pretrained
-from seglib.cli import app
 from seglib.cli.settings import read_run
 from seglib.errors import SeglibError
 from seglib.training.checkpoint import FILE_NAME, Checkpoint
-from tests.fakes import write_squares
+from tests.helpers import run_cli
 
 SHORT = ("--steps", 2, "--batch-size", 2, "--size", 33, "--precision", "fp32")
-
-
-def seglib(*arguments: object) -> Result:
-    """Call the command line; an error is one line, never a traceback."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory) -> str:
-    return f"coco:{write_squares(tmp_path_factory.mktemp('squares'))}"
 
 
 @pytest.fixture(scope="module")
 def finished(squares, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "fcn"
-    done = seglib("train", "fcn", "--dataset", squares, *SHORT, "--no-eval", "--out", out)
+    done = run_cli("train", "fcn", "--dataset", squares, *SHORT, "--no-eval", "--out", out)
     assert done.exit_code == 0, done.output
     return out
 
 
 @pytest.fixture
 def run(finished, tmp_path) -> Path:
-    """A copy of a finished run, free to be damaged."""
+    """A copy of a finished run, to be damaged."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
@@ -65,16 +51,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 )
 def test_what_differs_from_the_run_is_refused_and_nothing_changes(run, arguments, message):
     before = contents(run)
-    refused = seglib("train", *arguments, "--resume", "--out", run)
+    refused = run_cli("train", *arguments, "--resume", "--out", run)
     assert refused.exit_code == 1
     assert message in refused.output
     assert refused.output.count("\n") == 1
     assert contents(run) == before
-    assert seglib("train", "fcn", "--resume", "--out", run).exit_code == 0
+    assert run_cli("train", "fcn", "--resume", "--out", run).exit_code == 0
 
 
 def test_the_same_settings_may_be_given_again(run, squares):
-    again = seglib("train", "fcn", "--dataset", squares, *SHORT, "--resume", "--out", run)
+    again = run_cli("train", "fcn", "--dataset", squares, *SHORT, "--resume", "--out", run)
     assert again.exit_code == 0, again.output
     assert read_run(run)["size"] == pretrained.load(run).config.image_size == 33
 
@@ -112,7 +98,7 @@ def test_a_damaged_run_file_is_named_with_its_fault(run, damage, fault):
     file = run / "run.json"
     file.write_text(damage(file.read_text()))
     before = contents(run)
-    refused = seglib("train", "fcn", "--resume", "--out", run)
+    refused = run_cli("train", "fcn", "--resume", "--out", run)
     assert refused.exit_code == 1
     assert refused.output.startswith(f"error: {file} is damaged (")
     assert fault in refused.output
@@ -129,28 +115,28 @@ def test_a_run_file_of_an_earlier_version_can_be_resumed(run, name, value):
     file = run / "run.json"
     file.write_text(_without(name)(file.read_text()))
     assert read_run(run)[name] == value
-    assert seglib("train", "fcn", "--resume", "--out", run).exit_code == 0
+    assert run_cli("train", "fcn", "--resume", "--out", run).exit_code == 0
 
 
 def test_no_eval_is_remembered_and_eval_adds_the_figures(run):
-    assert seglib("train", "fcn", "--resume", "--out", run).exit_code == 0
+    assert run_cli("train", "fcn", "--resume", "--out", run).exit_code == 0
     assert Checkpoint.load(run / FILE_NAME).history["validation"] == []
-    assert "mean_iou" in seglib("train", "fcn", "--resume", "--eval", "--out", run).output
+    assert "mean_iou" in run_cli("train", "fcn", "--resume", "--eval", "--out", run).output
     assert [row["step"] for row in Checkpoint.load(run / FILE_NAME).history["validation"]] == [2]
 
 
 def test_a_resumed_run_needs_its_init_no_more(run, squares, tmp_path):
     second = tmp_path / "second"
     train = ("train", "fcn", "--dataset", squares, *SHORT, "--no-eval", "--init", run)
-    assert seglib(*train, "--out", second).exit_code == 0
+    assert run_cli(*train, "--out", second).exit_code == 0
     shutil.rmtree(run)
-    resumed = seglib("train", "fcn", "--resume", "--out", second)
+    resumed = run_cli("train", "fcn", "--resume", "--out", second)
     assert resumed.exit_code == 0, resumed.output
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 def test_images_too_small_for_batch_norm_end_in_one_line(squares, tmp_path, precision):
-    refused = seglib(
+    refused = run_cli(
         "train", "mask_rcnn", "--dataset", squares, "--size", 16, "--batch-size", 1,
         "--precision", precision, "--steps", 1, "--no-eval", "--out", tmp_path / "tiny",
     )  # fmt: skip

@@ -18,6 +18,7 @@ import torch
 from seglib import SeglibError, pretrained
 from seglib.pretrained.plain_pickle import Array, read_plain_pickle
 from seglib.pretrained.weight_files import read_weights
+from tests.helpers import HANG_SECONDS
 from tests.weight_fuzzing import fuzz
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(3)}
@@ -261,6 +262,8 @@ def test_some_hundred_mutated_files_are_read_or_refused() -> None:
 def test_ten_thousand_mutated_files_are_read_or_refused() -> None:
     """In another process, so that a crash of the interpreter would be seen."""
     command = [sys.executable, "-m", "tests.weight_fuzzing", "10000", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     print(done.stdout)
