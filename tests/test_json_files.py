@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ijson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglib import SeglibError
@@ -44,6 +44,7 @@ def test_a_run_s_settings_and_results_of_brackets_end_in_one_line(tmp_path: Path
         read_results(tmp_path / "results.jsonl")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(1, 7))
 def test_brackets_within_text_do_not_count(text: str, piece: int) -> None:
     content = json.dumps({"items": [{text: "[{" * 200 + text}] * 3}).encode()
