@@ -3,7 +3,8 @@
 #
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 04](../04_fcn.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it.
+# `raise NotImplementedError` and run the checks below it. All tensors that the checks pass in,
+# the hidden ones too, are float32 unless a task says otherwise.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -25,8 +26,8 @@ from seglib.structures import Categories
 #
 # *2 points · difficulty 1/5 · importance 5/5 · 10 minutes*
 #
-# A linear layer was trained on feature maps of `C` × `k` × `k` cells, flattened in that order. Run it
-# at every place of a larger map, without a loop.
+# A linear layer was trained on feature maps of `C` × `k` × `k` cells, flattened in that order.
+# Run it at every place of a larger map, without a loop.
 #
 # Example by hand: `features = [[[1, 2, 3]]]` (one channel, one row), `weight = [[10]]`, `k = 1`,
 # `bias = [5]`: the layer looks at one cell at a time and gives `[[[15, 25, 35]]]`.
@@ -44,49 +45,76 @@ def dense_scores(features, weight, bias, k):
     ### END SOLUTION
 
 # %% id="dense-scores-checks" nbgrader="checks" points=2
-got = dense_scores(torch.tensor([[[[1.0, 2, 3]]]]), torch.tensor([[10.0]]), torch.tensor([5.0]), k=1)
+row, ten, five = torch.tensor([[[[1.0, 2, 3]]]]), torch.tensor([[10.0]]), torch.tensor([5.0])
+got = dense_scores(row, ten, five, k=1)
 assert got is not None, "dense_scores returned None: is the `return` missing?"
-assert got.flatten().tolist() == [15, 25, 35], f"the example gives [15, 25, 35], yours is {got.flatten().tolist()}: did you add the bias?"
+got = got.flatten().tolist()
+assert got != [10, 20, 30], "the example gives [15, 25, 35], yours is [10, 20, 30]: add the bias"
+assert got == [15, 25, 35], f"the example gives [15, 25, 35], yours is {got}"
 torch.manual_seed(0)
 features, weight, bias = torch.randn(2, 3, 5, 6), torch.randn(4, 12), torch.randn(4)
 got = dense_scores(features, weight, bias, k=2)
-assert got.shape == (2, 4, 4, 5), f"a 2×2 layer fits at 4 × 5 places of a 5 × 6 map: expected [2, 4, 4, 5], yours is {list(got.shape)}"
-corner = features[:, :, :2, :2].flatten(1) @ weight.T + bias
-assert torch.allclose(got[:, :, 0, 0], corner, atol=1e-5), "at the top left place the answer must be that of the linear layer: is the weight reshaped to [O, C, k, k], in this order?"
+assert got.shape == (2, 4, 4, 5), (
+    f"a 2 × 2 layer with 4 outputs fits at 4 × 5 places of a 5 × 6 map, so two maps give "
+    f"[2, 4, 4, 5]; yours is {list(got.shape)}"
+)
+for r in range(4):
+    for c in range(5):
+        wanted = features[:, :, r : r + 2, c : c + 2].flatten(1) @ weight.T + bias
+        assert torch.allclose(got[:, :, r, c], wanted, atol=1e-5), (
+            f"at place ({r}, {c}) your scores are not those of the linear layer on that window: "
+            "is the weight reshaped to [O, C, k, k], in this order?"
+        )
 ### BEGIN HIDDEN TESTS
 for seed in range(5):
     torch.manual_seed(seed)
     channels, k = 2 + seed, 1 + seed % 4
-    features, weight, bias = torch.randn(2, channels, 7, 9), torch.randn(5, channels * k * k), torch.randn(5)
+    features, weight = torch.randn(2, channels, 7, 9), torch.randn(5, channels * k * k)
+    bias = torch.randn(5)
     got = dense_scores(features, weight, bias, k)
     for r in range(8 - k):
         for c in range(10 - k):
             wanted = features[:, :, r : r + k, c : c + k].flatten(1) @ weight.T + bias
-            assert torch.allclose(got[:, :, r, c], wanted, atol=1e-4), f"k = {k}: place ({r}, {c}) differs from the linear layer"
+            assert torch.allclose(got[:, :, r, c], wanted, atol=1e-4), (
+                f"k = {k}: place ({r}, {c}) differs from the linear layer"
+            )
 ### END HIDDEN TESTS
+print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of a random map")
 
 # %% [markdown] id="task-transposed"
 # ## Task 2: transposed convolution, inside a real network
 #
 # *5 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
-# The lesson stamped one map with one kernel. A layer has channels: input channel $c$ stamps, onto output
-# channel $o$, the kernel `weight[c, o]`, and every output channel adds up what it gets from all inputs of its group.
-# With `groups`, the input channels are split into equal parts, in order; part $g$ stamps only onto the $g$-th part of the
-# output channels. Then `padding` rows and columns are cut off at each border.
+# The lesson stamped one map with one kernel. A layer has channels: input channel $c$ stamps the
+# kernel `weight[c, o]` onto output channel $o$, and every output channel adds up what it gets.
+# This task goes beyond the lesson with `groups`: the input channels are split into equal parts, in
+# order, and part $g$ stamps only onto the $g$-th part of the output channels. Last, `padding` rows
+# and columns are cut off at each border.
 #
-# Example by hand: `x = [[1, 3]]`, kernel `[[1, 2, 1]]`, stride 2. The stamps `[1, 2, 1]` and `[3, 6, 3]` begin at
-# columns 0 and 2: `[[1, 2, 4, 6, 3]]`. With padding (0 rows, 1 column) it would be `[[2, 4, 6]]`; here padding is
-# the same both ways.
+# Example by hand: `x = [[1, 3]]`, kernel `[[1, 2, 1]]`, stride 2. The stamps `[1, 2, 1]` and
+# `[3, 6, 3]` begin at columns 0 and 2: `[[1, 2, 4, 6, 3]]`. With padding (0 rows, 1 column) it
+# would be `[[2, 4, 6]]`; here padding is the same both ways.
+#
+# <details><summary>First hint</summary>
+# Solve it for <code>groups=1</code> first. For each cell (i, j) of the kernel, all inputs at once
+# add <code>torch.einsum("bchw,co->bohw", x, weight[:, :, i, j])</code> to one strided view.
+# </details>
+# <details><summary>Second hint</summary>
+# For groups, unflatten the channels of x to [B, G, C/G, H, W] and the first axis of weight to
+# [G, C/G, O/G, kh, kw], and give the einsum a letter for the group.
+# </details>
 
 # %% id="conv-transpose" nbgrader="solution"
-def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
     """Stamp kernels.
 
-    x: [B, C, H, W]; weight: [C, O/groups, kh, kw]; bias: [O] or None.
-    stride and padding arrive as an int or as a pair (v, v); output_padding is always 0 and dilation 1 here.
+    x: [B, C, H, W]; weight: [C, O/groups, kh, kw], kh and kw may differ; bias: [O] or None.
+    stride, padding: an int, or a pair (v, v); output_padding is always 0 and dilation 1 here.
     Returns [B, O, (H - 1)·stride - 2·padding + kh, (W - 1)·stride - 2·padding + kw].
-    Do not call a convolution of torch, transposed or not. A loop over the cells of the kernel is fine.
+    Do not call a convolution of torch, transposed or not. A loop over the kernel's cells is fine.
     """
     stride, padding = (v if isinstance(v, int) else v[0] for v in (stride, padding))
     ### BEGIN SOLUTION
@@ -105,11 +133,12 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
 
 # %% [markdown] id="task-bilinear"
 # Then the kernel to start from: a tent of width $2s$ in each direction, the two multiplied.
-# Example by hand: for stride 1 the tent is `[0.5, 0.5]` and the kernel `[[0.25, 0.25], [0.25, 0.25]]`.
+# Example by hand: for stride 1 the tent is `[0.5, 0.5]` and the kernel
+# `[[0.25, 0.25], [0.25, 0.25]]`.
 
 # %% id="bilinear-kernel" nbgrader="solution"
 def bilinear_kernel(stride):
-    """float32 [2·stride, 2·stride]: the kernel that enlarges by `stride` as bilinear interpolation does."""
+    """float32 [2·stride, 2·stride]: the kernel that enlarges by `stride`, bilinearly."""
     ### BEGIN SOLUTION
     tent = 1 - (torch.arange(2 * stride) - (stride - 0.5)).abs() / stride
     return torch.outer(tent, tent)
@@ -118,34 +147,68 @@ def bilinear_kernel(stride):
 # %% id="conv-transpose-checks" nbgrader="checks" points=3
 got = conv_transpose2d(torch.tensor([[[[1.0, 3]]]]), torch.tensor([[[[1.0, 2, 1]]]]), stride=2)
 assert got is not None, "conv_transpose2d returned None: is the `return` missing?"
-assert got.shape == (1, 1, 1, 5), f"the example's output is 1 × 5, yours is {list(got.shape[2:])}: the last stamp begins at (n − 1)·stride and is k long"
-assert got.flatten().tolist() == [1, 2, 4, 6, 3], f"the example gives [1, 2, 4, 6, 3], yours is {got.flatten().tolist()}: overlapping stamps add up"
-torch.manual_seed(0)
-x, w, b = torch.randn(2, 4, 3, 5), torch.randn(4, 2, 4, 4), torch.randn(4)
-got = conv_transpose2d(x, w, b, stride=(2, 2), padding=1, groups=2)
-assert got.shape == (2, 4, 6, 10), f"expected [2, 4, 6, 10], yours is {list(got.shape)}: padding is cut off both ends"
-first = x[0, 0, 0, 0] * w[0, 0, 1, 1] + x[0, 1, 0, 0] * w[1, 0, 1, 1] + b[0]
-assert torch.allclose(got[0, 0, 0, 0], first, atol=1e-5), "output channel 0 adds the stamps of input channels 0 and 1 (its group), and its bias; the first padding rows and columns are cut"
-last = x[0, 2, 0, 0] * w[2, 1, 1, 1] + x[0, 3, 0, 0] * w[3, 1, 1, 1] + b[3]
-assert torch.allclose(got[0, 3, 0, 0], last, atol=1e-5), "output channel 3 belongs to group 1: input channels 2 and 3 stamp it with weight[c, 1]"
+assert got.numel(), "with padding 0 your output is empty: y[0:-0] is; count the end from the front"
+assert got.shape == (1, 1, 1, 5), (
+    f"the example's output is [1, 1, 1, 5], yours is {list(got.shape)}: the last stamp begins at "
+    "(n − 1)·stride and is k long, and this kernel has one row and three columns"
+)
+got = got.flatten().tolist()
+assert got == [1, 2, 4, 6, 3], f"the example gives [1, 2, 4, 6, 3], yours is {got}: stamps add up"
+# x's channels, weight's shape, arguments, and what to look at if only this goes wrong
+cases = {
+    "stride 1": (1, (1, 1, 2, 3), {}, "stamps as they are, not turned, 1 apart"),
+    "stride 3": (1, (1, 1, 2, 3), {"stride": 3}, "stamps are `stride` apart, in both directions"),
+    "two input channels": (2, (2, 1, 2, 3), {}, "an output adds up the stamps of all inputs"),
+    "two output channels": (1, (1, 2, 2, 3), {}, "input c stamps weight[c, o] onto output o"),
+    "a bias": (2, (2, 3, 2, 3), {"bias": torch.tensor([1.0, 2, 3])}, "add bias[o] once per cell"),
+    "padding": (1, (1, 1, 4, 5), {"padding": 1}, "cut `padding` rows and columns at all 4 sides"),
+    "pairs": (1, (1, 1, 4, 4), {"padding": (1, 1), "stride": (2, 2)}, "(v, v) means v both ways"),
+    "groups": (4, (4, 3, 2, 3), {"groups": 2}, "part g of the inputs meets part g of the outputs"),
+}
+for name, (channels, shape, arguments, advice) in cases.items():
+    torch.manual_seed(0)
+    x, w = torch.randn(2, channels, 3, 5), torch.randn(shape)
+    got, wanted = conv_transpose2d(x, w, **arguments), F.conv_transpose2d(x, w, **arguments)
+    assert got.shape == wanted.shape, (
+        f"{name}: expected shape {list(wanted.shape)}, yours is {list(got.shape)}: {advice}"
+    )
+    for at in ((got - wanted).abs() > 1e-4).nonzero():  # the first place that differs
+        b, o, r, c = at.tolist()
+        raise AssertionError(
+            f"{name}: in map {b}, output channel {o}, cell ({r}, {c}), {wanted[b, o, r, c]:.4f} is "
+            f"expected and yours is {got[b, o, r, c]:.4f}: {advice}"
+        )
 ### BEGIN HIDDEN TESTS
 for seed in range(4):
     torch.manual_seed(seed)
-    for groups, stride, padding, kernel in [(1, 1, 0, 3), (2, 2, 1, 4), (4, 3, 2, 5), (1, 4, 2, 8), (2, 2, 0, 1)]:
-        x, w = torch.randn(2, 4, 5, 3, dtype=torch.float64), torch.randn(4, 3, kernel, kernel, dtype=torch.float64)
-        wanted = F.conv_transpose2d(x, w, None, stride, padding, 0, groups)
-        got = conv_transpose2d(x, w, None, (stride, stride), padding, 0, groups)
-        assert got.shape == wanted.shape, f"groups {groups}, stride {stride}, padding {padding}, kernel {kernel}: shape {list(got.shape)}, expected {list(wanted.shape)}"
-        assert torch.allclose(got, wanted), f"groups {groups}, stride {stride}, padding {padding}, kernel {kernel}: values differ"
+    for groups, stride, padding, kh, kw in [
+        (1, 1, 0, 3, 3), (2, 2, 1, 4, 4), (4, 3, 2, 5, 7), (1, 4, 2, 8, 8), (2, 2, 0, 1, 1)
+    ]:  # fmt: skip
+        x, w, b = torch.randn(2, 4, 5, 3), torch.randn(4, 3, kh, kw), torch.randn(3 * groups)
+        wanted = F.conv_transpose2d(x, w, b, stride, padding, 0, groups)
+        got = conv_transpose2d(x, w, b, (stride, stride), padding, 0, groups)
+        case = f"groups {groups}, stride {stride}, padding {padding}, kernel {kh} × {kw}"
+        assert got.shape == wanted.shape, (
+            f"{case}: expected shape {list(wanted.shape)}, got {list(got.shape)}"
+        )
+        assert torch.allclose(got, wanted, atol=1e-4), f"{case}: values differ"
 ### END HIDDEN TESTS
+print("✓ 3 of 3 points: the example, then each of", ", ".join(cases))
 
 # %% id="bilinear-checks" nbgrader="checks" points=2
 got = bilinear_kernel(1)
 assert got is not None, "bilinear_kernel returned None: is the `return` missing?"
 assert got.shape == (2, 2), f"stride 1 has a 2 × 2 kernel, yours is {list(got.shape)}"
-assert torch.allclose(got, torch.full((2, 2), 0.25)), f"for stride 1 all four are 0.25, yours is {got.tolist()}: the tent is centred between its two middle cells"
-four = bilinear_kernel(2)[1]
-assert torch.allclose(four, torch.tensor([0.1875, 0.5625, 0.5625, 0.1875])), f"the second row for stride 2 is [0.1875, 0.5625, 0.5625, 0.1875], yours is {four.tolist()}"
+assert got.dtype == torch.float32, f"the kernel is float32, yours is {got.dtype}"
+assert torch.allclose(got, torch.full((2, 2), 0.25)), (
+    f"for stride 1 all four are 0.25, yours is {got.tolist()}: the tent is [0.5, 0.5], since its "
+    "tip lies between the two cells, at stride − 1/2, and the kernel is tent times tent"
+)
+second = bilinear_kernel(2)[1]
+assert torch.allclose(second, torch.tensor([0.1875, 0.5625, 0.5625, 0.1875])), (
+    f"for stride 2 the second row is [0.1875, 0.5625, 0.5625, 0.1875], yours is {second.tolist()}: "
+    "the tent is [0.25, 0.75, 0.75, 0.25]"
+)
 categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = build_model("fcn", categories).eval()
 torch.manual_seed(0)
@@ -156,18 +219,27 @@ with torch.no_grad():
     expected = network([picture]).logits
     with seglib.use(conv_transpose2d=conv_transpose2d):
         on_yours = network([picture]).logits
-assert torch.allclose(on_yours, expected, atol=1e-3), f"an FCN-8s on your conv_transpose2d differs by up to {(on_yours - expected).abs().max():.3g}"
+apart = (on_yours - expected).abs().max()
+assert apart < 1e-3, (
+    f"the logits of an FCN-8s on your conv_transpose2d differ by up to {apart:.3g}: "
+    "do all checks of conv_transpose2d above still pass?"
+)
 ### BEGIN HIDDEN TESTS
 for stride in (1, 2, 3, 8, 16):
     got = bilinear_kernel(stride)
     tent = [1 - abs(i - (stride - 0.5)) / stride for i in range(2 * stride)]
     wanted = torch.tensor([[a * b for b in tent] for a in tent])
-    assert got.shape == wanted.shape and torch.allclose(got, wanted, atol=1e-6), f"stride {stride}: the kernel differs"
+    assert got.shape == wanted.shape, f"stride {stride}: got shape {list(got.shape)}"
+    assert torch.allclose(got, wanted, atol=1e-6), f"stride {stride}: the kernel differs"
+smaller = picture[:, :50, :70]
 with torch.no_grad(), seglib.use(conv_transpose2d=conv_transpose2d):
-    again = network([picture[:, :50, :70]]).logits
+    again = network([smaller]).logits
 with torch.no_grad():
-    assert torch.allclose(again, network([picture[:, :50, :70]]).logits, atol=1e-3), "on another image size the FCN differs"
+    assert torch.allclose(again, network([smaller]).logits, atol=1e-3), (
+        "on another image size the FCN-8s differs"
+    )
 ### END HIDDEN TESTS
+print("✓ 2 of 2 points: the kernels of strides 1 and 2, and a whole FCN-8s on your layer")
 
 # %% [markdown] id="see-it"
 # Now see it at work: the shipped FCN-8s, with your layer on the way up. (Nothing is graded here.)
@@ -181,23 +253,25 @@ fcn = load("fcn")
 image, target = load_dataset(split="val", size=128)[0]
 with seglib.use(conv_transpose2d=conv_transpose2d):
     yours = fcn.predict([image])[0]
-plotting.compare(image, {"on PyTorch's layer": fcn.predict([image])[0], "on yours": yours}, fcn.categories)
+answers = {"on PyTorch's layer": fcn.predict([image])[0], "on yours": yours}
+plotting.compare(image, answers, fcn.categories)
 
 # %% [markdown] id="task-iou"
 # ## Task 3: mean IoU, with ignored pixels
 #
 # *3 points · difficulty 2/5 · importance 5/5 · 15 minutes*
 #
-# Count pixels into a table, row the true class and column the predicted one, and leave out pixels whose true
-# label is 255. Then the mean IoU, over the classes that occur in the truth *or* in the prediction.
+# Count pixels into a table whose rows are the true classes and whose columns the predicted ones,
+# and leave out pixels whose true label is 255. Then compute the mean IoU over the classes that
+# occur in the truth *or* in the prediction.
 #
 # Example by hand: `true = [0, 0, 1, 255]`, `predicted = [0, 1, 1, 0]`, three classes. The table is
-# `[[1, 1, 0], [0, 1, 0], [0, 0, 0]]`; the IoUs of classes 0 and 1 are 1/2 and 1/2; class 2 never occurs and does
-# not count; the mean IoU is 0.5.
+# `[[1, 1, 0], [0, 1, 0], [0, 0, 0]]`; the IoUs of classes 0 and 1 are 1/2 and 1/2; class 2 never
+# occurs and does not count; the mean IoU is 0.5.
 
 # %% id="mean-iou" nbgrader="solution"
 def confusion(predicted, true, classes):
-    """predicted, true: int64 tensors of one shape, true may hold 255. Returns int64 [classes, classes]."""
+    """predicted, true: int64 of one shape, true may hold 255. Returns int64 [classes, classes]."""
     ### BEGIN SOLUTION
     counted = true != 255
     pairs = true[counted] * classes + predicted[counted]
@@ -217,13 +291,32 @@ def mean_iou(table):
 table = confusion(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 255]), 3)
 assert table is not None, "confusion returned None: is the `return` missing?"
 assert table.shape == (3, 3), f"three classes make a 3 × 3 table, yours is {list(table.shape)}"
-assert table.sum() == 3, f"three pixels count (the one with 255 does not), yours counts {int(table.sum())}"
-assert table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]], f"expected [[1, 1, 0], [0, 1, 0], [0, 0, 0]], yours is {table.tolist()}: rows are the truth"
-got = mean_iou(table)
-assert got == got, "the mean is nan: leave out classes that occur neither in the truth nor in the prediction"
+assert table.sum() == 3, f"three pixels count, the one with 255 does not; yours has {table.sum()}"
+assert table.tolist() != [[1, 0, 0], [1, 1, 0], [0, 0, 0]], (
+    "your table is the other way round: rows are the truth, columns the prediction"
+)
+assert table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]], (
+    f"the example's table is [[1, 1, 0], [0, 1, 0], [0, 0, 0]], yours is {table.tolist()}"
+)
+maps = torch.tensor([[0, 0, 2], [2, 2, 1]]), torch.tensor([[0, 0, 2], [2, 0, 255]])
+table = confusion(*maps, 3)
+assert table.tolist() == [[2, 0, 1], [0, 0, 0], [0, 0, 2]], (
+    "for predicted [[0, 0, 2], [2, 2, 1]] and true [[0, 0, 2], [2, 0, 255]] the table is "
+    f"[[2, 0, 1], [0, 0, 0], [0, 0, 2]], yours is {table.tolist()}"
+)
+got = mean_iou(torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 0]]))
+assert got is not None, "mean_iou returned None: is the `return` missing?"
+assert got == got, "your mean is nan: leave out classes that occur in neither truth nor prediction"
+assert abs(got - 1 / 3) > 1e-6, (
+    "the example's mean IoU is 0.5, yours is 1/3: do you divide by 3 (class 2 occurs nowhere and "
+    "does not count), or leave the diagonal in row + column twice?"
+)
 assert abs(got - 0.5) < 1e-6, f"the example's mean IoU is 0.5, yours is {got:.4f}"
 alarm = mean_iou(torch.tensor([[8, 2], [0, 0]]))
-assert abs(alarm - 0.4) < 1e-6, f"a class that is only predicted, never true, has IoU 0 and counts: expected (0.8 + 0)/2 = 0.4, yours is {alarm:.4f}"
+assert abs(alarm - 0.4) < 1e-6, (
+    "a class that is predicted but never true has IoU 0, and it counts: for [[8, 2], [0, 0]] "
+    f"expected (0.8 + 0)/2 = 0.4, yours is {alarm:.4f}"
+)
 ### BEGIN HIDDEN TESTS
 for seed in range(5):
     torch.manual_seed(seed)
@@ -242,24 +335,38 @@ for seed in range(5):
         union = int(wanted[c].sum() + wanted[:, c].sum() - wanted[c, c])
         if union:
             values.append(int(wanted[c, c]) / union)
-    assert abs(mean_iou(wanted) - sum(values) / len(values)) < 1e-6, f"seed {seed}: the mean IoU differs"
+    assert abs(mean_iou(wanted) - sum(values) / len(values)) < 1e-6, (
+        f"seed {seed}: the mean IoU differs"
+    )
 ### END HIDDEN TESTS
+print("✓ 3 of 3 points: two tables with ignored pixels, absent classes, and false alarms")
 
 # %% [markdown] id="task-fuse"
 # ## Task 4: the way up of an FCN-8s
 #
 # *4 points · difficulty 5/5 · importance 3/5 · 30 minutes*
 #
-# The lesson built the way up of a 16s. Build that of an 8s, for the pocket network (its maps lie over the image
-# as in the lesson's drawing: cell $i$ of the map of stride $s$ covers pixels $s\,i$ to $s\,i + s - 1$).
+# The lesson built the way up of a 16s. This task goes beyond it: build that of an 8s, for images of
+# any size. The maps are those of the pocket network and lie over the image as in the lesson's
+# drawing: cell $i$ of the map of stride $s$ covers pixels $s\,i$ to $s\,i + s - 1$.
 #
 # 1. Enlarge `score32` by 2 and cut it so that it lies on `score16`; add.
 # 2. Enlarge the sum by 2 and cut it so that it lies on `score8`; add.
 # 3. Enlarge by 8 and cut it so that it lies on the image.
 #
-# Sides need not be multiples of 32: maps are then rounded *up* (a side of 100 has 4, 7 and 13 cells), so each cut
-# takes what it needs from the front and lets the next map's size, or `size`, decide the rest. Every class is enlarged
-# by itself: `groups` is your friend. Use your functions from task 2, or write the enlarging anew.
+# Sides need not be multiples of 32: the number of cells is then rounded *up* (a side of 100 has 4,
+# 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2, or write the
+# enlarging anew.
+#
+# <details><summary>First hint</summary>
+# With kernel 2s and stride s, an enlarged map begins s/2 cells before the map that it must lie on.
+# Cut those off the front, and let the size of the next map (or <code>size</code>) decide where it
+# ends.
+# </details>
+# <details><summary>Second hint</summary>
+# <code>conv_transpose2d(scores[None], kernel, stride=s, groups=K)[0]</code>, with the bilinear
+# kernel expanded to [K, 1, 2s, 2s], enlarges K classes, each by itself.
+# </details>
 
 # %% id="fuse" nbgrader="solution"
 def fuse_8s(score32, score16, score8, size):
@@ -291,18 +398,43 @@ def centre(logits):
     return (weight.sum(1) @ rows).item(), (weight.sum(0) @ columns).item()
 
 
-for stride, cell, where in ((8, 4, 35.5), (16, 3, 55.5), (32, 1, 47.5)):
-    scores = empty_scores(128, 128)
-    scores[stride][1, cell, cell] = 1
-    logits = fuse_8s(scores[32], scores[16], scores[8], (128, 128))
+path = {8: "the enlarging by 8", 16: "the second enlarging by 2", 32: "the first enlarging by 2"}
+for stride, (r, c) in {8: (4, 9), 16: (3, 4), 32: (1, 2)}.items():
+    scores = empty_scores(128, 160)
+    scores[stride][1, r, c] = 1
+    logits = fuse_8s(scores[32], scores[16], scores[8], (128, 160))
     assert logits is not None, "fuse_8s returned None: is the `return` missing?"
-    assert logits.shape == (3, 128, 128), f"expected logits [3, 128, 128], yours are {list(logits.shape)}"
-    assert logits[0].abs().max() == 0 and logits[2].abs().max() == 0, "a score of class 1 must not reach the other classes: is each class enlarged by itself?"
-    row, column = centre(logits)
-    assert abs(row - where) < 0.1 and abs(column - where) < 0.1, f"cell ({cell}, {cell}) of stride {stride} is centred on pixel {where}; in your logits it lies at ({row:.1f}, {column:.1f}): look at the cuts after its enlarging"
+    assert logits.shape == (3, 128, 160), (
+        f"expected logits [3, 128, 160], yours are {list(logits.shape)}"
+    )
+    assert logits.abs().sum() > 0, (
+        f"a score of stride {stride} leaves no trace in the logits: is score{stride} added?"
+    )
+    assert logits[0].abs().max() == 0 and logits[2].abs().max() == 0, (
+        "a score of class 1 reaches the other classes: enlarge each class by itself"
+    )
+    wanted = stride * r + stride / 2 - 0.5, stride * c + stride / 2 - 0.5
+    found = centre(logits)
+    assert max(abs(a - b) for a, b in zip(wanted, found, strict=True)) < 0.1, (
+        f"cell ({r}, {c}) of stride {stride} is centred on pixel {wanted}; in your logits it is "
+        f"centred on ({found[0]:.1f}, {found[1]:.1f}): look at the cut after {path[stride]}"
+    )
+    mass = logits[1].sum().item()
+    assert abs(mass - stride**2) < 0.01 * stride**2, (
+        f"a score of 1 at stride {stride} must spread over {stride} × {stride} pixels' worth: its "
+        f"logits add up to {stride**2}, yours to {mass:.0f}: are all kernels bilinear?"
+    )
 odd = empty_scores(100, 75)
-logits = fuse_8s(odd[32], odd[16], odd[8], (100, 75))
-assert logits.shape == (3, 100, 75), f"for an image of 100 × 75 expected [3, 100, 75], yours are {list(logits.shape)}"
+try:
+    logits = fuse_8s(odd[32], odd[16], odd[8], (100, 75))
+except RuntimeError as error:
+    raise AssertionError(
+        f"an image of 100 × 75 has maps of 4 × 3, 7 × 5 and 13 × 10 cells; there: {error}. "
+        "Cut only the front by a fixed number, and end with the size of the next map"
+    ) from error
+assert logits.shape == (3, 100, 75), (
+    f"for an image of 100 × 75 expected [3, 100, 75], yours are {list(logits.shape)}"
+)
 ### BEGIN HIDDEN TESTS
 categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = build_model("fcn", categories, learn_upsampling="none").network.eval()
@@ -312,6 +444,11 @@ for seed, (height, width) in enumerate([(128, 128), (64, 96), (100, 75), (33, 15
     with torch.no_grad():
         wanted = network.fuse({s: v[None] for s, v in scores.items()}, (height, width))[0]
     got = fuse_8s(scores[32], scores[16], scores[8], (height, width))
-    assert got.shape == wanted.shape, f"{height} × {width}: shape {list(got.shape)}, expected {list(wanted.shape)}"
-    assert torch.allclose(got, wanted, atol=1e-4), f"{height} × {width}: logits differ from those of seglib's FCN-8s"
+    assert got.shape == wanted.shape, (
+        f"{height} × {width}: expected shape {list(wanted.shape)}, got {list(got.shape)}"
+    )
+    assert torch.allclose(got, wanted, atol=1e-4), (
+        f"{height} × {width}: logits differ from those of seglib's FCN-8s"
+    )
 ### END HIDDEN TESTS
+print("✓ 4 of 4 points: where a score of each stride goes and how far it spreads; odd sides")
