@@ -4,7 +4,7 @@
 # A label map cannot count: two touching objects of one class become one region. So ask another
 # question. Cut a window out of the picture and ask for the mask of the object *in its middle*;
 # then move the window. The place of the window says which object you mean. DeepMask is a network
-# that answers this question, and a second one with it: is there an object in the middle at all?
+# that answers this question, together with a second one: is there an object in the middle at all?
 # Slid over the whole picture it draws objects of any kind, before anybody knows what they are.
 #
 # **You will be able to**
@@ -12,16 +12,16 @@
 # 1. label any window positive, negative or unused for an object, by the rules of the canonical
 #    position;
 # 2. count the weights of a mask layer, and say what its low rank saves and what it costs;
-# 3. write the joint loss of masks and scores, and say who is taught what, and where the 1/32
-#    stands;
-# 4. slide a network of windows over an image at several scales and turn what it says into a
-#    sorted list of proposals;
+# 3. write the joint loss of masks and scores, and say which windows teach which answer and where
+#    the 1/32 stands;
+# 4. slide a network of windows over an image at several scales and turn its answers into a sorted
+#    list of proposals;
 # 5. read average recall at 10, 100 and 1000 proposals between a baseline and a ceiling, and say
 #    what a score of "objectness" does not tell.
 #
-# **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; what
-# touches, merges), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
-# **Time** about 70 minutes to read, a minute to run.
+# **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; objects
+# of a class that touch, merge), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
+# **Time** about 90 minutes to read, a minute to run.
 
 # %% id="imports"
 import torch
@@ -33,13 +33,13 @@ from seglib.pretrained import load
 
 torch.manual_seed(0)
 dataset = load_dataset(split="val", size=128)
-held_out = min(40, len(dataset) // 4)  # images to measure on; from the others we may learn
+held_out = min(40, len(dataset) // 4)  # images for measuring; the others may be learned from
 samples = [dataset[i] for i in range(held_out)]
 print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
 
 # %% [markdown] id="load-text"
 # The trained network that comes with the course learned from Pocket COCO. It knows no classes, so
-# nothing has to be translated for other data; on photographs expect it to be much worse.
+# nothing has to be translated for other data; expect it to be much worse on photographs.
 
 # %% id="load-model"
 model = load("deepmask")
@@ -53,8 +53,8 @@ def objects_of(target):
 
 
 # %% [markdown] id="touching-text"
-# Lesson 04 ended with touching objects of one class. So let this picture be the guide: of all
-# pairs of one class that touch and do not leave the picture, it holds the largest.
+# Lesson 04 ended with touching objects of one class. So let this picture be the guide: of all the
+# touching pairs of one class that lie wholly inside their picture, it holds the largest.
 
 # %% id="first-picture" alt="One image three times, with the masks of the proposals that fit its objects best among the first 10, the first 100 and the first 1000: more objects are covered, and more tightly, from left to right. Those that no proposal fits are hatched."
 def touching_pairs(index):
@@ -66,7 +66,8 @@ def touching_pairs(index):
     for i in range(len(things)):
         for j in range(i):
             beside = (grown[i] & things.masks[j]).any() and things.labels[i] == things.labels[j]
-            yield (things.area[[i, j]].min().item() * bool(beside & whole[i] & whole[j]), index, i, j)
+            size = things.area[[i, j]].min().item()
+            yield (size * bool(beside & whole[i] & whole[j]), index, i, j)
 
 
 _, chosen, first, second = max(pair for n in range(held_out) for pair in touching_pairs(n))
@@ -75,30 +76,30 @@ proposals = model.predict([image])[0].proposals
 plotting.show_coverage(image, proposals, target)
 
 # %% [markdown] id="first-picture-read"
-# The network has proposed a thousand masks for this picture, the best-scored first. Each object
-# wears the proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an object
-# that none fits by 0.5 is hatched. No proposal says what it is. By the end of the lesson you will
-# have built the whole way to this picture, and you will know why the first ten proposals cover
+# The network has proposed a thousand masks for this picture, those with the best scores first. Each
+# object wears the proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an
+# object that none fits by 0.5 is hatched. No proposal says what it is. By the end of the lesson you
+# will have built the whole way to this picture, and you will know why the first ten proposals cover
 # fewer objects than ten could.
 
 # %% [markdown] id="problem"
 # ## The problem: which object do you mean?
 #
-# A network with one answer a pixel has no place to say "this one, not that one". In 2014 the way
+# A network with one answer per pixel has no place to say "this one, not that one". In 2014 the way
 # around it was to decide *first* where objects might be, and to look at each place afterwards.
-# R-CNN (Girshick et al. 2014), the first detector with a deep network that beat the rest by far,
-# took about 2000 regions an image from **selective search**, which groups neighbouring pixels of
-# like colour and texture step by step, by hand-made rules. Such candidates are called
-# **proposals**. Nothing in them was learned, and a detector never finds what nobody proposes.
+# R-CNN (Girshick et al. 2014), the first detector with a deep network to beat all others by far,
+# took about 2000 regions per image from **selective search**, which groups neighbouring pixels of
+# similar colour and texture step by step, by hand-made rules. Such candidates are called
+# **proposals**. Nothing about them was learned, and a detector never finds what nobody proposes.
 
 # %% id="timeline" alt="A timeline of papers; R-CNN, 2014, and DeepMask, 2015, are marked in the lane of methods that find regions first and then look."
 plotting.timeline(highlight=["R-CNN", "DeepMask"])
 
 # %% [markdown] id="history"
 # DeepMask (Pinheiro, Collobert, Dollár 2015) asked whether a network can *learn* to propose, and
-# with masks instead of boxes. Here is the hand-made kind on our picture, at most 300 regions:
+# with masks instead of boxes. Here is the hand-made kind on our picture, with at most 300 regions:
 
-# %% id="grouping" alt="The same image with what the best-fitting regions of hand-made grouping cover, among the first 10, 100 and 300: fewer objects than DeepMask's masks, and looser."
+# %% id="grouping" alt="The same image with the best-fitting regions of hand-made grouping, among the first 10, 100 and 300: they cover fewer objects than DeepMask's masks, and follow them less closely."
 from seglib.models.rcnn.grouping import propose_regions
 from seglib.structures import Instances
 
@@ -106,7 +107,8 @@ from seglib.structures import Instances
 def grouped(picture):
     """Hand-made grouping as proposals, the likelier first."""
     boxes, masks = propose_regions(picture)
-    return Instances(boxes, torch.linspace(1, 0.01, len(boxes)), torch.ones(len(boxes)).long(), masks)
+    scores = torch.linspace(1, 0.01, len(boxes))
+    return Instances(boxes, scores, torch.ones(len(boxes)).long(), masks)
 
 
 plotting.show_coverage(image, grouped(image), target, counts=(10, 100, 300))
@@ -132,35 +134,36 @@ def canonical_window(box):
 
 print(canonical_window((10, 20, 42, 30)))
 
-# %% id="canonical-figure" alt="The image with an object's box in orange and its canonical window in blue, a good deal larger; beside it the patch inside the window, with the object in the middle, and the object's mask as a small square."
+# %% id="canonical-figure" alt="The image with an object's box in orange and its canonical window in blue, a good deal larger; beside it the patch inside the window, with the object in the middle, and the object's mask in coarse cells."
 from seglib.models.deepmask.windows import crop_windows
 
 window = torch.tensor([canonical_window(target.boxes[first].tolist())])  # [1, 4]
 patch = crop_windows(image, window, 224, fill=0.5)[0]  # [3, 224, 224], grey beyond the image
-truth = crop_windows(target.masks[first][None].float(), window, config.mask_size)[0, 0]
-views = {"the patch": patch, f"its mask, {config.mask_size} × {config.mask_size}": truth}
+cells = crop_windows(target.masks[first][None].float(), window, config.mask_size)[0, 0]
+views = {"the patch": patch, f"its mask, {config.mask_size} × {config.mask_size}": cells}
 plotting.show_window(image, window[0].tolist(), views, box=target.boxes[first])
 
 # %% [markdown] id="canonical-read"
 # Orange is the object's box, blue its canonical window. Beyond the image the window shows grey.
-# The mask counts in cells of the window, so a small object has as many cells as a large one. The
-# network draws 28 × 28 cells too, and its drawing is then enlarged to 56 × 56 by bilinear
-# interpolation; so it is trained, and so we look at it.
+# The mask has a fixed number of cells per window, so a small object gets as many cells as a large
+# one. The network draws 28 × 28 cells too, and its drawing is then enlarged bilinearly to 56 × 56;
+# that is how it is trained, and how we look at it.
 #
-# **Predict before you run:** the pair that touches has one class, and perhaps one colour. The
-# network gets the window around the one, then the window around the other; nothing else differs.
-# Will it draw both objects, the larger one twice, or each time the one in the middle?
+# **Predict before you run:** the two touching objects have the same class, and perhaps the same
+# colour. The network gets the window around one, then the window around the other; nothing else
+# differs. Will it draw both objects, the larger one twice, or each time the one in the middle?
 
 # %% id="cut"
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 
 
 def normalised(pictures):
-    return (pictures - torch.tensor(PIXEL_MEAN)[:, None, None]) / torch.tensor(PIXEL_STD)[:, None, None]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    return (pictures - mean) / std
 
 
 def cut(picture, windows):
-    """What the network sees of [K, 4] windows: [K, 3, S, S], each patch with a margin around it."""
+    """What the network sees of [K, 4] windows: [K, 3, S, S], each patch with a margin."""
     margin = config.context / config.patch * (windows[:, 2:] - windows[:, :2])
     wide = torch.cat([windows[:, :2] - margin, windows[:, 2:] + margin], dim=1)
     return crop_windows(picture, wide, config.patch + 2 * config.context, fill=0.5)
@@ -169,7 +172,6 @@ def cut(picture, windows):
 def middle(patches):
     """The patches [K, 3, 56, 56] without their margin."""
     return patches[:, :, config.context : -config.context, config.context : -config.context]
-
 
 # %% id="look"
 def enlarged(masks):
@@ -181,27 +183,29 @@ def enlarged(masks):
 def look(patches):
     """Masks [K, 56, 56] and scores [K], both in 0…1."""
     answer = model.network(normalised(patches))
-    return enlarged(model.network.decode(answer.codes.flatten(1))).sigmoid(), answer.scores.flatten().sigmoid()
-
+    masks = enlarged(model.network.decode(answer.codes.flatten(1))).sigmoid()
+    return masks, answer.scores.flatten().sigmoid()
 
 # %% id="two-windows" alt="Two patches of the same picture, each with one of two touching objects in its middle: the network's mask in the first covers the first object, in the second the second object."
 two = torch.tensor([canonical_window(target.boxes[i].tolist()) for i in (first, second)])
-patches = cut(image, two)
-masks, scores = look(patches)
-true = crop_windows(target.masks[[first, second], None].float(), two, config.mask_target)[:, 0]
-titles = [f"answer {i}, score {s:.2f}" for i, s in enumerate(scores, 1)] + ["truth 1", "truth 2"]
-plotting.show_patches(middle(patches).repeat(2, 1, 1, 1), torch.cat([masks, true]), titles, columns=4)
+two_patches = cut(image, two)
+answers, answer_scores = look(two_patches)
+truths = crop_windows(target.masks[[first, second], None].float(), two, config.mask_target)[:, 0]
+titles = [f"answer {i}, score {s:.2f}" for i, s in enumerate(answer_scores, 1)]
+titles += ["truth 1", "truth 2"]
+patches_twice = middle(two_patches).repeat(2, 1, 1, 1)
+plotting.show_patches(patches_twice, torch.cat([answers, truths]), titles, columns=4)
 
 # %% [markdown] id="misconception-which"
 # Same picture, same weights: **the network needs no input that says which object. The window is
-# the input that says it.** (No drawn line is perfect; look at which object is drawn.) A label map
+# the input that says it.** (No outline is perfect; look at which object is drawn.) A label map
 # would have to give both objects one label. Here they are two answers to two questions.
 #
-# #### Right windows, wrong windows, and the others
+# #### Positive windows, negative windows, and the others
 #
 # To learn this, the network needs windows with labels. A window that is a pixel off should still
-# do, one that is far off should not, and in between nobody wants to decide. The paper's rules, in
-# pixels of the *patch* (here 56; the paper's numbers for 224 in brackets):
+# count as right, one that is far off should not, and in between nobody wants to decide. The paper's
+# rules, in pixels of the *patch* (here 56; the paper's numbers for 224 in brackets):
 #
 # - **positive**: the object's centre is at most 4 px [16] off in x and in y, and its longer side
 #   is within a quarter **octave** of 32 px [128], a factor of $2^{\pm 1/4}$;
@@ -215,7 +219,7 @@ from math import log2
 
 def label_window(window, box, patch=56, shift=4):
     """1 positive, -1 negative, 0 not used; window and box (x0, y0, x1, y1) in image pixels."""
-    zoom = patch / (window[2] - window[0])  # patch pixels in an image pixel
+    zoom = patch / (window[2] - window[0])  # patch pixels per image pixel
     dx = zoom * abs(box[0] + box[2] - window[0] - window[2]) / 2
     dy = zoom * abs(box[1] + box[3] - window[1] - window[3]) / 2
     octaves = abs(log2(zoom * max(box[2] - box[0], box[3] - box[1]) / (patch * 4 / 7)))
@@ -224,35 +228,39 @@ def label_window(window, box, patch=56, shift=4):
     return -1 if max(dx, dy) > 2 * shift or octaves > 1 else 0
 
 
-box = (12, 12, 44, 30)
-for window in ((0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49), (-28, -35, 84, 77), (-32, -39, 88, 81)):
-    print(window, label_window(window, box))
+example_box = (12, 12, 44, 30)
+centred, aside, farther = (0, -7, 56, 49), (5, -7, 61, 49), (9, -7, 65, 49)
+for tried in (centred, aside, farther, (-28, -35, 84, 77), (-32, -39, 88, 81)):
+    print(tried, label_window(tried, example_box))
 
 # %% [markdown] id="windows-text"
-# Check a few of them by hand. The last two look at the right place with a window 2 and 2.14 times
+# Check a few of them by hand. The last two windows are centred on the object, but 2 and 2.14 times
 # too large.
 #
 # At test time the windows stand on a grid, in steps of 8 patch pixels, at nine scales: the image
 # is resized by $2^{-2}, 2^{-1.5}, \dots, 2^{2}$ under a window of constant size. Below are the
-# grids of three scales, and what each window is to *one* object.
+# grids of three scales, and the label of each window for *one* object.
 
-# %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them purple; half an octave away purple dots remain; two octaves away all are grey."
+# %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them pink; half an octave away pink dots remain; two octaves away all are grey."
 from seglib.models.deepmask.windows import window_labels
 
 grids = model.windows(target.size)  # nine times [h, w, 4]
-box = target.boxes[first]
-labels = [window_labels(w.flatten(0, 1), box[None], config.patch, config.shift) for w in grids]
-best = max(range(len(grids)), key=lambda k: ((labels[k] > 0).sum(), (labels[k] == 0).sum()))
+guide = target.boxes[first]
+labels_at = [
+    window_labels(w.flatten(0, 1), guide[None], config.patch, config.shift) for w in grids
+]
+suits = max(range(len(grids)), key=lambda k: ((labels_at[k] > 0).sum(), (labels_at[k] == 0).sum()))
 shown = {}
-for k in (best, best + 1 if best < 8 else best - 1, best - 4 if best > 3 else best + 4):
-    shown[f"image × {2 ** model.octaves[k]:.2g}"] = (grids[k], labels[k].reshape(grids[k].shape[:2]))
-plotting.show_window_labels(image, shown, box)
+for k in (suits, suits + 1 if suits < 8 else suits - 1, suits - 4 if suits > 3 else suits + 4):
+    name = f"image × {2 ** model.octaves[k]:.2g}"
+    shown[name] = (grids[k], labels_at[k].reshape(grids[k].shape[:2]))
+plotting.show_window_labels(image, shown, guide)
 
 # %% [markdown] id="window-labels-read"
 # A dot is the middle of a window, and the dashed square shows how large the windows of the panel
-# are. Left, the scale that suits this object. One step of scale away (half an octave) no window
-# is positive any more, but those in the middle are not called wrong. Two octaves away every
-# window is negative, even those centred on the object.
+# are. On the left is the scale that suits this object. One step of scale away (half an octave) no
+# window is positive any more, but those in the middle do not count as negative. Two octaves away
+# every window is negative, even those centred on the object.
 #
 # **Predict before you run:** of all windows of all scales, how many are positive for some object
 # of the picture? One in 10, one in 100, or one in 1000?
@@ -260,29 +268,31 @@ plotting.show_window_labels(image, shown, box)
 # %% id="label-share" tolerance=0.2
 counts = torch.zeros(3)
 for _, truth in samples:
-    windows = torch.cat([w.flatten(0, 1) for w in model.windows(truth.size)])  # [K, 4]
-    labels = window_labels(windows, objects_of(truth).boxes, config.patch, config.shift)  # [K, N]
-    positive, negative = (labels > 0).any(dim=1), (labels < 0).all(dim=1)
+    all_windows = torch.cat([w.flatten(0, 1) for w in model.windows(truth.size)])  # [K, 4]
+    kinds = window_labels(all_windows, objects_of(truth).boxes, config.patch, config.shift)
+    positive, negative = (kinds > 0).any(dim=1), (kinds < 0).all(dim=1)  # [K, N] -> [K]
     counts += torch.stack([positive.sum(), negative.sum(), (~positive & ~negative).sum()])
 each = counts / held_out
-print(f"{each.sum():.0f} windows an image: {each[0]:.1f} positive, {each[1]:.0f} negative, {each[2]:.0f} not used")
+print(f"{each.sum():.0f} windows per image: {each[0]:.1f} positive,", end=" ")
+print(f"{each[1]:.0f} negative, {each[2]:.0f} not used")
 
 # %% id="label-check" tags=["nbval-check-output"]
-some = windows[:: max(1, len(windows) // 500)]
+windows_to_check = all_windows[:: max(1, len(all_windows) // 500)]
 boxes = objects_of(truth).boxes
-loops = torch.tensor([[label_window(w, b) for b in boxes.tolist()] for w in some.tolist()])
-fast = window_labels(some, boxes, config.patch, config.shift)
-print("loops and tensors agree:", bool((loops == fast).all()))
+loops = [[label_window(w, b) for b in boxes.tolist()] for w in windows_to_check.tolist()]
+fast = window_labels(windows_to_check, boxes, config.patch, config.shift)
+print("loops and tensors agree:", bool((torch.tensor(loops) == fast).all()))
 
 # %% [markdown] id="sampling"
-# About one in a thousand. Training on windows as they come would teach the network to say no. So
-# **patches** are drawn: a share of them around objects, shifted and resized by chance within the
-# positive range and mirrored half of the time; the others anywhere, if they are negative for every
-# object. (Half and half in the paper; our training draws three of four around objects.)
+# About one in a thousand. Training on the windows as they come would teach the network to say no.
+# So **patches** are sampled: a share of them around objects, shifted and resized at random within
+# the positive range and mirrored half of the time; the others anywhere, as long as they are
+# negative for every object. (Half and half in the paper; our training samples three of four around
+# objects.)
 #
 # **Predict before you run:** what do the negative patches show? Empty scenery, or objects too?
 
-# %% id="patches" alt="Two rows of patches. Above, patches with an object in the middle, painted with its mask, though not always exactly centred. Below, negative patches: many show parts of objects at their edge, objects that are much too small or much too large."
+# %% id="patches" alt="Two rows of patches. Above, patches with an object in the middle, painted with its mask, though not always exactly centred. Below, negative patches: many show parts of objects, or whole objects off the middle, too small or too large; few show scenery alone."
 from dataclasses import replace
 
 from seglib.models.deepmask.patches import Patches, sample_patches
@@ -290,25 +300,25 @@ from seglib.models.deepmask.patches import Patches, sample_patches
 half = replace(config, positive_share=0.5)
 random = torch.Generator().manual_seed(0)
 sampled = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in samples[:8]])
-rows = [(sampled.labels > 0).nonzero()[:8, 0], (sampled.labels < 0).nonzero()[:8, 0]]
-rows = torch.cat(rows)
-titles = ["+1" if y > 0 else "−1" for y in sampled.labels[rows]]
-plotting.show_patches(middle(sampled.images[rows]), sampled.masks[rows], titles)
+to_show = [(sampled.labels > 0).nonzero()[:8, 0], (sampled.labels < 0).nonzero()[:8, 0]]
+to_show = torch.cat(to_show)
+signs = ["+1" if y > 0 else "−1" for y in sampled.labels[to_show]]
+plotting.show_patches(middle(sampled.images[to_show]), sampled.masks[to_show], signs)
 
 # %% [markdown] id="misconception-negative"
-# **A negative window is not an empty one.** Many hold objects, or pieces: off the middle, far too
-# small, far too large. That is the point of it. "Is there something?" would be true nearly
+# **A negative window is not an empty one.** Many hold objects, or pieces of them: off the middle,
+# far too small, far too large. That is the point. "Is there something?" would be true nearly
 # everywhere. What the score must learn is "is there one, whole, in the middle, of the right
-# size?", since only then its mask can be right. Some windows next to it, or another scale, will
-# get a better answer for the same object.
+# size?", since only then can its mask be right. Some window next to it, or at another scale, will
+# give a better answer for the same object.
 
 # %% [markdown] id="rank"
 # ### Two: a mask in one piece, and a layer of low rank
 #
 # Every cell of the mask must know the whole window: whether *this* pixel belongs to the object in
-# the middle depends on where that object ends. A convolution that sees its neighbourhood cannot
-# tell. So each of the $28 \times 28$ outputs reads all features of the window, a fully connected
-# layer.
+# the middle depends on where that object ends. A convolution that sees only the neighbourhood
+# cannot tell. So each of the $28 \times 28$ outputs reads all features of the window: a fully
+# connected layer.
 #
 # **Predict before you run:** the paper has $512 \times 14 \times 14$ features and a mask of $56
 # \times 56$. How many weights has that layer? About 3 million, 30 million, or 300 million? (All
@@ -320,19 +330,21 @@ def weights(features, cells, rank):
     return features * cells, features * rank + rank * cells
 
 
-kept = config.reduced * (config.patch // config.stride) ** 2  # channels × cells of a window
+ours = config.reduced * (config.patch // config.stride) ** 2  # channels × cells of a window
 for name, sizes in {
     "paper": (512 * 14 * 14, 56 * 56, 512),
-    "ours": (kept, config.mask_size**2, config.rank),
+    "ours": (ours, config.mask_size**2, config.rank),
 }.items():
     full, low = weights(*sizes)
-    print(f"{name}: {sizes[0]:,} features, {sizes[1]} cells: full {full:,}, rank {sizes[2]}: {low:,}")
+    print(f"{name}: {sizes[0]:,} features, {sizes[1]} cells:", end=" ")
+    print(f"full {full:,}, rank {sizes[2]}: {low:,}")
 
 # %% [markdown] id="rank-text"
-# (That 3136 stands in both lines is chance.) The way out: two linear layers, from the features to a
-# **code** of $R$ numbers, and from the code to the mask. What is lost? Masks are no random pictures.
-# Take the true masks of many objects in canonical position, and look for the patterns of which they
-# are mixtures (the singular vectors; in statistics this is called principal component analysis).
+# (That 3136 stands in both lines is a coincidence.) The way out is two linear layers, from the
+# features to a **code** of $R$ numbers, and from the code to the mask. What is lost? Masks are not
+# random pictures. Take the true masks of many objects in canonical position, and look for the
+# patterns that they are mixtures of (the singular vectors; in statistics this is called principal
+# component analysis).
 
 # %% id="collect"
 def canonical_patches(pairs, cells=config.mask_size):
@@ -351,15 +363,15 @@ practice_patches, practice_masks = canonical_patches(practice)
 test_patches, test_masks = canonical_patches(samples)
 print(f"{len(practice_masks)} masks to look at, {len(test_masks)} others to test with")
 
-# %% id="alphabet" alt="Twelve square patterns in two colours: blobs, bars, diagonals and rings, from coarse to fine."
+# %% id="alphabet" alt="Twelve square patterns in orange and purple: from a single large blob over halves and bars to ever finer patches."
 average = practice_masks.mean(dim=0)
-rows = (practice_masks - average).flatten(1)  # [K, 28·28]
-patterns = torch.linalg.svd(rows, full_matrices=False)[2]  # [., 784], the most useful first
+deviations = (practice_masks - average).flatten(1)  # [K, 28·28]
+patterns = torch.linalg.svd(deviations, full_matrices=False)[2]  # [., 784], most useful first
 patterns = patterns * patterns.sum(dim=1).sign()[:, None]  # a pattern and its negative are one
 names = [f"pattern {k}" for k in range(1, 13)]
 plotting.feature_maps(patterns[:12].reshape(-1, *average.shape), names, signed=True)
 
-# %% id="rebuilt" alt="Six masks of objects the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 the shapes are recognisable, with 64 nearly the true masks, which stand in the last row."
+# %% id="rebuilt" alt="Six masks of objects that the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 most shapes are recognisable, with 64 they come close to the true masks, which stand in the last row."
 def mask_iou(a, b):
     """The IoU of each mask [K, h, w] with its partner, [K]."""
     return (a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)
@@ -371,10 +383,11 @@ def rebuild(masks, count):
 
 
 picked = test_masks[:: max(1, len(test_masks) // 6)][:6]
-grid = {r: rebuild(picked, r) for r in (4, 16, 64)}
-titles = [f"{r} patterns: {v:.2f}" for r in grid for v in mask_iou(grid[r] >= 0.5, picked >= 0.5)]
-pictures = [*torch.cat([*grid.values(), picked]).clamp(0, 1)]
-plotting.show_images(pictures, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
+rebuilt = {r: rebuild(picked, r) for r in (4, 16, 64)}
+fits = {r: mask_iou(masks >= 0.5, picked >= 0.5) for r, masks in rebuilt.items()}
+titles = [f"{r} patterns: {fit:.2f}" for r in fits for fit in fits[r]]
+panels = [*torch.cat([*rebuilt.values(), picked]).clamp(0, 1)]
+plotting.show_images(panels, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
 
 # %% id="rank-ceiling" tolerance=0.03
 for r in (0, 4, 16, 64, 128):
@@ -383,17 +396,17 @@ for r in (0, 4, 16, 64, 128):
 
 # %% [markdown] id="rank-read"
 # Orange cells of a pattern are added to the mean mask, purple ones taken away (or the other way
-# round, if its number is negative). The first patterns say "larger", "flatter", "upright", the
-# later ones move the outline. With none of them every answer is the mean mask. The numbers over
-# the rebuilt masks are their IoU with the truth, cut at one half; the squared error falls with
-# every pattern, the IoU of a single mask need not. A few dozen numbers say most of a mask of 784 cells,
-# and thin parts need the rest. That is what the second layer has to learn: $R$ patterns; and the
-# first one how much of each.
+# round, if its number is negative). The first patterns say "larger", or "upright rather than
+# flat", the later ones move the outline. With no pattern at all every answer is the mean mask. The
+# numbers over the rebuilt masks are their IoU with the truth after a cut at one half; the squared
+# error falls with every pattern, but the IoU of a single mask need not rise. A few dozen numbers
+# say most of a mask of 784 cells, and thin parts need the rest. So that is what the second layer
+# has to learn: $R$ patterns; and the first one, how much of each.
 #
 # Here is the whole network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says
 # what the margin is for. The backbone is a small ResNet ([lesson 03](03_backbones.ipynb)) with a
-# stride of 8, which makes 13 × 13 cells. The three outer cells on each side are thrown away, and 7 × 7
-# stay for the 56 × 56 px of the window. Both answers are read from one code.
+# stride of 8, which makes 13 × 13 cells. The three outer cells on each side are thrown away, and
+# 7 × 7 remain for the 56 × 56 px of the window. Both answers are read from one code.
 
 # %% id="network-diagram" alt="A diagram: the patch goes through the backbone to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
 from itertools import pairwise
@@ -412,7 +425,8 @@ blocks = [
 ]
 chain = ["patch", "backbone", "1×1, ReLU", "linear"]
 arrows = [*pairwise(chain), ("linear", "linear "), ("linear ", "mask")]
-plotting.flow_diagram(blocks, [*arrows, ("linear", "2 linear, ReLU"), ("2 linear, ReLU", "score")])
+arrows += [("linear", "2 linear, ReLU"), ("2 linear, ReLU", "score")]
+plotting.flow_diagram(blocks, arrows, title="DeepMask")
 
 # %% [markdown] id="two-linear"
 # Two linear layers in a row, and *nothing in between*, no ReLU. **Predict before you run:** "two
@@ -436,8 +450,8 @@ print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(ma
 # mixtures of $R$ patterns.
 #
 # Does that hurt? Train this part anew, with several ranks and with the full layer, on the same
-# features from the backbone, from the mean mask on (biases are counted in). (A ReLU would not help to
-# save anything; you may try one.)
+# features from the backbone, each starting from the mean mask (biases are counted as weights). (A
+# ReLU would save nothing; you may try one.)
 
 # %% id="rank-features"
 @torch.no_grad()
@@ -455,9 +469,9 @@ x_test, y_test = features_of(test_patches), test_masks >= 0.5
 def train_mask_layer(rank, steps=120):
     """Mean IoU on the masks learned from and on others; rank None is one full layer."""
     torch.manual_seed(0)
-    middle = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
-    layer = torch.nn.Sequential(*map(torch.nn.Linear, middle[:-1], middle[1:]))
-    layer[-1].bias.data = y.float().mean(dim=0).clamp(0.01, 0.99).logit()  # begin with the mean mask
+    widths = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
+    layer = torch.nn.Sequential(*map(torch.nn.Linear, widths[:-1], widths[1:]))
+    layer[-1].bias.data = y.float().mean(dim=0).clamp(0.01, 0.99).logit()  # the mean mask
     optimizer = torch.optim.AdamW(layer.parameters(), lr=2e-3, weight_decay=0.05)
     for _ in range(steps):
         rows = torch.randint(len(x), (64,))
@@ -470,7 +484,6 @@ def train_mask_layer(rank, steps=120):
     new = mask_iou((layer(x_test) > 0).reshape(shape), y_test).mean()
     return sum(p.numel() for p in layer.parameters()), known.item(), new.item()
 
-
 # %% id="rank-table" tolerance=0.06
 print("rank     weights  IoU, learned from  IoU, new objects")
 for rank in (2, 8, 32, 128, None):
@@ -478,9 +491,9 @@ for rank in (2, 8, 32, 128, None):
     print(f"{rank or 'full':4}  {size:10,}  {known:17.2f}  {new:16.2f}")
 
 # %% [markdown] id="rank-table-read"
-# Read the last column. It grows with the rank, ever more slowly: in Pocket COCO the full layer, with
-# five times the weights, gains a few hundredths on new objects at most. Most of what it has on top
-# goes into learning the old ones by heart: compare the column before.
+# Read the last column. It grows with the rank, ever more slowly: in Pocket COCO the full layer,
+# with five times the weights of rank 128, hardly gains anything on new objects. Its extra weights
+# go into learning the old ones by heart: compare the column before.
 
 # %% [markdown] id="loss"
 # ### Three: two questions, one loss
@@ -507,9 +520,10 @@ def patch_loss(mask_logits, score, mask, label):
     return mask_term, log(1 + exp(-label * score)) / 32
 
 
-logits, mask = torch.tensor([[2.0, -1], [0, -3]]), torch.tensor([[1, 1], [0, 0]])
+tiny_logits, tiny_mask = torch.tensor([[2.0, -1], [0, -3]]), torch.tensor([[1, 1], [0, 0]])
 for label in (1, -1):
-    print(label, [round(term, 3) for term in patch_loss(logits, 1.5, mask, label)])
+    terms = patch_loss(tiny_logits, 1.5, tiny_mask, label)
+    print(f"label {label:+d}: mask {terms[0]:.3f}, score {terms[1]:.3f}")
 
 # %% [markdown] id="loss-read"
 # The factor $(1+y)/2$ is 1 for a positive patch and 0 for a negative one. **Predict before you
@@ -525,20 +539,21 @@ def joint_loss(mask_logits, scores, masks, labels):
 
 
 z, s = torch.randn(2, 4, 4, requires_grad=True), torch.randn(2)
-m, labels = (torch.rand(2, 4, 4) > 0.5).float(), torch.tensor([1, -1])
-loops = torch.tensor([patch_loss(*row) for row in zip(z.detach(), s.tolist(), m, labels.tolist())]).mean(dim=0)
-print("loops and tensors agree:", torch.allclose(torch.stack(joint_loss(z, s, m, labels)), loops))
-sum(joint_loss(z, s, m, labels)).backward()
+m, signs = (torch.rand(2, 4, 4) > 0.5).float(), torch.tensor([1, -1])
+by_patch = [patch_loss(*row) for row in zip(z.detach(), s.tolist(), m, signs.tolist(), strict=True)]
+at_once = torch.stack(joint_loss(z, s, m, signs))
+print("loops and tensors agree:", torch.allclose(at_once, torch.tensor(by_patch).mean(dim=0)))
+at_once.sum().backward()
 print("gradient on the positive's mask:", bool(z.grad[0].abs().min() > 0))
-print("gradient on the negative's mask:", z.grad[1].abs().max().item())
+print("gradient on the negative's mask:", bool(z.grad[1].abs().max() > 0))
 
 # %% [markdown] id="misconception-empty"
-# Whatever it likes. **A negative window has no right mask; it has no mask lesson at all.** An
+# Whatever it likes. **A negative window has no right mask; it teaches nothing about masks.** An
 # empty mask would be a lie in a window where an object stands a little aside. The score says
 # whether to believe the mask; the mask branch may always answer as if there were an object. Keep
 # that in mind when you look at masks with low scores.
 #
-# And the 1/32: on which term does it stand? It is the *score's*. Drawing is the harder task, and a
+# And the 1/32: on which term does it stand? On the *score's*. Drawing is the harder task, and a
 # single logit can pull the shared layers with more force than 784 averaged ones. Measure the pull
 # of both terms on the backbone of a fresh network, without the 1/32:
 
@@ -549,72 +564,76 @@ torch.manual_seed(0)
 fresh = build_model("deepmask", dataset.categories, context=config.context)
 few = sorted(samples, key=lambda pair: -len(objects_of(pair[1])))[:4]  # the four fullest
 losses = fresh.loss([p for p, _ in few], [t for _, t in few])
-terms = {"mask": losses["mask_loss"], "score": losses["score_loss"] / config.score_weight}
-pull = {}
-for name, term in terms.items():
-    grads = torch.autograd.grad(term, list(fresh.network.backbone.parameters()), retain_graph=True)
+parts = {"mask": losses["mask_loss"], "score": losses["score_loss"] / config.score_weight}
+pull, shared = {}, list(fresh.network.backbone.parameters())
+for name, part in parts.items():
+    grads = torch.autograd.grad(part, shared, retain_graph=True)
     pull[name] = torch.stack([g.norm() for g in grads]).norm().item()
-    print(f"{name}: loss {term.item():.2f}")
+    print(f"{name}: loss {part.item():.2f}")
 print(f"the score pulls {pull['score'] / pull['mask']:.1f} times as hard")
 
 # %% [markdown] id="pull-read"
-# Ten times and more. Unchecked, the shared layers would serve the score first. With the 1/32 the
-# mask leads, and the score still learns: its loss is the easier one to bring down.
+# About ten times as hard. Unchecked, the shared layers would serve the score first. With the 1/32
+# the mask leads, and the score still learns: its loss is the easier one to bring down.
 
 # %% [markdown] id="slide"
 # ### Four: slide it
 #
-# You have a network for one window. The naive way to all of them is a loop, as in lesson 04; for
-# one scale of one image:
+# You have a network for one window. The naive way to run it on all of them is a loop, as in lesson
+# 04; for one scale of one image:
 
 # %% id="slide-loop" tags=["nbval-check-output"]
 height, width = (s // config.stride * config.stride for s in image.shape[-2:])
 view = image[:, :height, :width]  # whole cells, so that the grids below fit exactly
-grid = model.windows((height, width))[model.octaves.index(0.0)]  # [h, w, 4] at the image's own scale
+own_scale = model.octaves.index(0.0)  # the image is not resized
+grid = model.windows((height, width))[own_scale]  # [h, w, 4]
 with torch.no_grad():
     one_by_one = [model.network(normalised(cut(view, w[None]))) for w in grid.flatten(0, 1)]
 by_patches = torch.cat([some.scores.flatten() for some in one_by_one]).reshape(grid.shape[:2])
 print("windows:", list(grid.shape[:2]))
 
 # %% [markdown] id="slide-conv"
-# Now at once. The picture gets a grey border, so that windows may reach beyond it, and goes through
-# the backbone in one piece. Each linear layer after the backbone reads 7 × 7 cells, or one: it is a 7 × 7
-# convolution or a 1 × 1 convolution (a ReLU works on one number and never minds). First only that
-# part: slide a frame of 7 × 7 cells over the map, or convolve.
+# Now all at once. The picture gets a grey border, so that windows may reach beyond it, and goes
+# through the backbone in one piece. Each linear layer after it reads 7 × 7 cells, or one: it is a
+# 7 × 7 convolution or a 1 × 1 convolution (a ReLU works on one number and never minds). First only
+# that part: slide a frame of 7 × 7 cells over the map, or convolve.
 
 # %% id="slide-heads" tags=["nbval-check-output"]
 border = config.patch // 2 + config.context
 padded = normalised(F.pad(view[None], [border] * 4, value=0.5))
+inner = slice(config.context // config.stride, -(config.context // config.stride))
+kernel = squeeze.weight.reshape(config.rank, config.reduced, side, side)  # from [128, 3136]
 with torch.no_grad():
-    inner = slice(config.context // config.stride, -(config.context // config.stride))
-    cells = model.network.reduce(model.network.backbone(padded)[:, :, inner, inner])  # [1, 64, h+6, w+6]
-    kernel = squeeze.weight.reshape(config.rank, config.reduced, side, side)  # [128, 3136] -> [128, 64, 7, 7]
-    at_once = F.conv2d(cells, kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
-    frames = cells.unfold(2, side, 1).unfold(3, side, 1)  # [1, 64, h, w, 7, 7], views, no copies
+    maps = model.network.backbone(padded)[:, :, inner, inner]
+    maps = model.network.reduce(maps)  # [1, 64, h+6, w+6]
+    codes = F.conv2d(maps, kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
+    frames = maps.unfold(2, side, 1).unfold(3, side, 1)  # [1, 64, h, w, 7, 7], views, no copies
     one = F.linear(frames[0, :, 3, 5].flatten(), squeeze.weight, squeeze.bias)
-    every = F.linear(frames[0].permute(1, 2, 0, 3, 4).flatten(2), squeeze.weight, squeeze.bias)
-print("one window: ", torch.allclose(one, at_once[:, 3, 5], atol=1e-4))
-print("every window:", torch.allclose(every.permute(2, 0, 1), at_once, atol=1e-4), list(at_once.shape))
+    frames = frames[0].permute(1, 2, 0, 3, 4).flatten(2)  # [h, w, 64·7·7]
+    every = F.linear(frames, squeeze.weight, squeeze.bias).permute(2, 0, 1)  # [128, h, w]
+print("one window:  ", torch.allclose(one, codes[:, 3, 5], atol=1e-4))
+print("every window:", torch.allclose(every, codes, atol=1e-4), list(codes.shape))
 
 # %% [markdown] id="slide-whole-text"
-# Exactly equal, up to rounding. Convolution and frame are one sum. **Predict before you run:** and
-# the network as a whole, backbone included? Does the image at once give *exactly* the scores of the
-# loop over patches?
+# Equal up to rounding: the convolution and the frame compute one and the same sum. **Predict before
+# you run:** and the network as a whole, backbone included? Does the image at once give *exactly*
+# the scores of the loop over patches?
 
 # %% id="slide-whole" tolerance=0.15
 with torch.no_grad():
     dense = model.network(padded).scores[0]  # [h, w]
 gap = (dense.sigmoid() - by_patches.sigmoid()).abs()
-pair = torch.stack([dense.flatten(), by_patches.flatten()])
+both = torch.stack([dense.flatten(), by_patches.flatten()])
 print(f"scores differ by {gap.mean():.3f} on average, by {gap.max():.2f} at most")
-print(f"correlation of the logits: {torch.corrcoef(pair)[0, 1]:.2f}")
+print(f"correlation of the logits: {torch.corrcoef(both)[0, 1]:.2f}")
 
 # %% [markdown] id="slide-whole-read"
-# Nearly, but not exactly. Lesson 04 said why: its backbone had no padding, this one has. In a patch
-# cut out alone, every padded layer sees zeros at the border; in the whole image it sees the
-# neighbours. That is the reason for the margin around each patch, which the released code has
-# too: the outermost cells, most affected, are thrown away. The paper's claim that dense and
-# patch-wise computation are the same is exact for the heads, and good for the backbone.
+# Nearly, but not exactly. Lesson 04 said why: its small classifier had no padding, this backbone
+# has. In a patch that is cut out, every padded layer sees zeros at the border; in the whole image
+# it sees the neighbours. That is the reason for the margin around each patch, which the released
+# code has too: the outermost cells, which suffer most, are thrown away. The paper's claim that
+# dense and patch-wise computation are the same is exact for the heads, and a good approximation for
+# the backbone.
 #
 # What is saved:
 
@@ -638,24 +657,25 @@ print(f"patch by patch: {loop / work(padded):.0f} times the work")
 # resized. **Predict before you run:** where will a *large* object light up, in the enlarged images
 # or in the shrunk ones?
 
-# %% id="scales-figure" alt="Six panels, one a scale, each the image with the scores of all windows as a heat map. In the shrunk images few large windows score at the centres of large objects; in the enlarged ones small windows score at small objects."
+# %% id="scales-figure" alt="Six panels, one per scale, each the image with the scores of all windows as a heat map. In the shrunk images wide areas at the large objects score high; in the enlarged ones only a few small windows at the small objects do."
 with torch.no_grad():
     levels = model([image])[0]
-maps = {f"× {2**level.octave:.2g}": (level.windows, level.scores.sigmoid()) for level in levels[1:7]}
-plotting.show_window_scores(image, maps, target.boxes)
+heat = {f"× {2**x.octave:.2g}": (x.windows, x.scores.sigmoid()) for x in levels[1:7]}
+plotting.show_window_scores(image, heat, target.boxes)
 
 # %% [markdown] id="scales-read"
-# Six of the nine scales. Read a panel's title: the factor, then how large its windows are on the image. In the shrunk
-# images a window covers much, so the large objects light up there; the small ones do so in the
-# enlarged images, where nearly all other windows are dark. And notice that no object has only one
-# bright window: its neighbours are bright too, and so is the next scale. That will matter.
+# Six of the nine scales. The title of a panel gives the factor, then how large its windows are on
+# the image. In the shrunk images a window covers much, so the large objects light up there; the
+# small ones do so in the enlarged images, where nearly all other windows are dark. And notice that
+# hardly any object has only one bright window: its neighbours are bright too, and so is the next
+# scale. That will matter.
 #
 # #### From windows to proposals
 #
-# All that is left: put the windows of all scales into one list, sort by score, and draw the masks
-# of the best. The score ranks, the mask is what you get. The code is turned into a mask *after*
-# the sorting: a thousand masks instead of all. On the way its logits are enlarged bilinearly to
-# twice as many cells, as the loss does, too.
+# The rest is quickly said: put the windows of all scales into one list, sort it by score, and draw
+# the masks of the best. The score ranks, the mask is what you get. The code is turned into a mask
+# *after* the sorting, for a thousand windows instead of all. On the way its logits are enlarged
+# bilinearly to twice as many cells per side, as in the loss.
 
 # %% id="propose" tags=["nbval-check-output"]
 from seglib.ops.mask_paste import paste_masks
@@ -663,111 +683,115 @@ from seglib.ops.mask_paste import paste_masks
 
 @torch.no_grad()
 def propose(picture, count):
-    """The best windows' scores [N] and masks [N, H, W]."""
+    """The best windows: scores [N], masks [N, H, W], soft masks [N, 56, 56], windows [N, 4]."""
     levels = model([picture])[0]
     scores = torch.cat([level.scores.flatten() for level in levels])  # [K], all windows
     windows = torch.cat([level.windows.flatten(0, 1) for level in levels])  # [K, 4]
     codes = torch.cat([level.codes.flatten(1).T for level in levels])  # [R, h, w] -> [h·w, R]
     best = scores.topk(count).indices
-    logits = model.network.decode(codes[best])[:, None]  # [N, 1, 28, 28]
-    soft = F.interpolate(logits, scale_factor=2, mode="bilinear")[:, 0].sigmoid()  # [N, 56, 56]
+    soft = enlarged(model.network.decode(codes[best])).sigmoid()  # [N, 56, 56]
     masks = paste_masks(soft, windows[best], picture.shape[-2:], config.mask_threshold)
     return scores[best].sigmoid(), masks, soft, windows[best]
 
 
 scores, masks, soft, windows = propose(image, 200)
-print("scores fall:", bool((scores.diff() <= 0).all()), " masks:", list(masks.shape[:1]), "of the image's size")
+print("scores fall:", bool((scores.diff() <= 0).all()))
+print(len(masks), "masks of the image's size:", masks.shape[1:] == image.shape[1:])
 
-# %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask, bright in the middle."
-patch = crop_windows(image, windows[:1], 224, fill=0.5)[0]
-views = {"what it sees": patch, f"soft, cut at {config.mask_threshold}": soft[0]}
+# %% id="one-proposal" alt="The image with the best-scored window and the mask that the network draws in it, the patch in the window, and the soft mask, white inside and grey along the outline."
+best_patch = crop_windows(image, windows[:1], 224, fill=0.5)[0]
+views = {"what it sees": best_patch, f"soft, cut at {config.mask_threshold}": soft[0]}
 title = f"the best of all: score {scores[0]:.2f}"
 plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=title)
 
 # %% [markdown] id="paste-read"
-# Right, the mask as it leaves the network: one probability a cell. It is stretched to the window
-# and cut at a threshold. The paper and its code use 0.2 on COCO, our network the
-# number over the picture, not 0.5: a soft outline is drawn a little wide, and thin parts survive.
+# On the right is the mask as it leaves the network: one probability per cell. It is stretched to
+# the window and cut at a threshold. The paper and its code use 0.2 on COCO, our network the number
+# over the picture, not 0.5: a soft outline is drawn a little wide, and thin parts survive.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# The rules, the windows and the loss in `seglib` are held by tests to vectors recorded from the
-# authors' released code; the networks of the paper and of that code can be built with `paper()`.
-# And yours equals `seglib`'s:
+# Tests compare the rules, the windows and the loss of `seglib` with values recorded from the
+# authors' released code; `paper()` builds the networks of the paper and of that code. And yours
+# equals `seglib`'s:
 
 # %% id="equality-windows" tags=["nbval-check-output"]
 from seglib.models.deepmask.windows import canonical_windows
 
-boxes = target.boxes
-mine = torch.tensor([canonical_window(b) for b in boxes.tolist()])
-print("canonical windows:", torch.allclose(mine, canonical_windows(boxes, config.patch, config.shift), atol=1e-3))
-found = model.predict([image])[0].proposals
-kept = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
-same = (masks[kept] == found.masks[: int(kept.sum())]).float().mean() > 0.9999  # pixels; rounding may turn one
-print("proposals:        ", bool(same) and torch.allclose(scores[kept], found.scores[: int(kept.sum())], atol=1e-4))
+own_windows = torch.tensor([canonical_window(b) for b in target.boxes.tolist()])
+library_windows = canonical_windows(target.boxes, config.patch, config.shift)
+print("canonical windows:", torch.allclose(own_windows, library_windows, atol=1e-3))
+not_empty = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
+first_ones = proposals[torch.arange(int(not_empty.sum()))]
+same = (masks[not_empty] == first_ones.masks).float().mean()  # of pixels; rounding may turn one
+print("masks:            ", bool(same > 0.9999))
+print("scores:           ", torch.allclose(scores[not_empty], first_ones.scores, atol=1e-4))
 
 # %% [markdown] id="equality-loss-text"
 # The loss, too. The true masks have 56 × 56 cells, so here as well the logits are enlarged first.
 
 # %% id="equality-loss" tags=["nbval-check-output"]
-def own_loss(network, sampled):
-    """Both terms for sampled patches, by your joint_loss."""
-    answer = network.network(normalised(sampled.images))
-    logits = network.network.decode(answer.codes.flatten(1))[:, None]  # [P, 1, 28, 28]
-    fine = F.interpolate(logits, size=sampled.masks.shape[1:], mode="bilinear")[:, 0]  # [P, 56, 56]
-    return joint_loss(fine, answer.scores.flatten(), (sampled.masks >= 0.5).float(), sampled.labels)
+def own_loss(model, batch):
+    """Both terms for a batch of patches, by your joint_loss."""
+    answer = model.network(normalised(batch.images))
+    logits = model.network.decode(answer.codes.flatten(1))[:, None]  # [P, 1, 28, 28]
+    fine = F.interpolate(logits, size=batch.masks.shape[1:], mode="bilinear")[:, 0]  # [P, 56, 56]
+    true = (batch.masks >= 0.5).float()
+    return joint_loss(fine, answer.scores.flatten(), true, batch.labels)
 
 
 pictures, targets = [p for p, _ in few], [t for _, t in few]
 torch.manual_seed(1)
-sampled = model.sample(pictures, targets)
-torch.manual_seed(1)  # the same patches again
+same_patches = model.sample(pictures, targets)
+torch.manual_seed(1)  # model.loss samples the same ones again
 with torch.no_grad():
-    mine, theirs = own_loss(model, sampled), model.loss(pictures, targets)
-print({name: torch.allclose(a, b, atol=1e-5) for a, (name, b) in zip(mine, theirs.items(), strict=True)})
+    own_terms, terms = own_loss(model, same_patches), model.loss(pictures, targets)
+for own, (name, term) in zip(own_terms, terms.items(), strict=True):
+    print(name, torch.allclose(own, term, atol=1e-5))
 
 # %% [markdown] id="learns"
 # ## It learns
 #
-# **Overfit one batch** first: sixteen patches of two images, drawn once, with your own loss.
+# **Overfit one batch** first: sixteen patches of two images, sampled once, with your own loss.
 
 # %% id="overfit" alt="The loss on sixteen patches falls steeply in the first ten steps and then steadily towards zero." tolerance=0.3
 from seglib.training import History, TrainConfig, train
 
 torch.manual_seed(0)
-learner = build_model("deepmask", dataset.categories, dropout=0.0, context=config.context)
-batch = learner.sample(pictures[:2], targets[:2])
-optimizer, losses = torch.optim.Adam(learner.parameters(), lr=3e-3), []
+by_heart = build_model("deepmask", dataset.categories, dropout=0.0, context=config.context)
+batch = by_heart.sample(pictures[:2], targets[:2])
+optimizer, overfit_losses = torch.optim.Adam(by_heart.parameters(), lr=3e-3), []
 for _ in range(60):
-    loss = sum(own_loss(learner, batch))
+    loss = sum(own_loss(by_heart, batch))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    losses.append(loss.item())
-print(f"{sum(p.numel() for p in learner.parameters()):,} parameters")
-print(f"loss {losses[0]:.2f} → {losses[-1]:.2f}")
-plotting.training_curve(losses, title="Sixteen patches, over and over")
+    overfit_losses.append(loss.item())
+print(f"{sum(p.numel() for p in by_heart.parameters()):,} parameters")
+print(f"loss {overfit_losses[0]:.2f} → {overfit_losses[-1]:.2f}")
+plotting.training_curve(overfit_losses, title="Sixteen patches, over and over")
 
-# %% id="overfit-picture" alt="Patches of the batch with an object: above the masks that the network draws after sixty steps, below the true ones, which they resemble closely."
-def draw_masks(network, patches):
+# %% id="overfit-picture" alt="Patches of the batch with an object: above with the masks that the network draws after sixty steps, below with the true ones; the two are hard to tell apart."
+def draw_masks(model, patches):
     """[K, 3, S, S] -> masks [K, 56, 56] in 0…1."""
-    with network.evaluating():
-        return enlarged(network.network.decode(network.network(normalised(patches)).codes.flatten(1))).sigmoid()
+    with model.evaluating():
+        codes = model.network(normalised(patches)).codes.flatten(1)
+        return enlarged(model.network.decode(codes)).sigmoid()
 
 
-rows = (batch.labels > 0).nonzero()[:8, 0]
-answers, truth = draw_masks(learner, batch.images[rows]), batch.masks[rows]
-titles = [f"IoU {v:.2f}" for v in mask_iou(answers >= 0.5, truth >= 0.5)] + ["truth"] * len(rows)
-inside = middle(batch.images[rows])
-plotting.show_patches(torch.cat([inside, inside]), torch.cat([answers, truth]), titles, columns=len(rows))
+objects = (batch.labels > 0).nonzero()[:8, 0]
+drawn, true = draw_masks(by_heart, batch.images[objects]), batch.masks[objects]
+titles = [f"IoU {v:.2f}" for v in mask_iou(drawn >= 0.5, true >= 0.5)] + ["truth"] * len(objects)
+twice = middle(batch.images[objects]).repeat(2, 1, 1, 1)
+plotting.show_patches(twice, torch.cat([drawn, true]), titles, columns=len(objects))
 
 # %% [markdown] id="overfit-read"
-# It can: what it has seen sixty times it draws to the cell. Now for real, a quarter of a minute from
-# random weights, on images that are not for measuring. **Predict before you run:** what will a
-# network of this kind learn *first*?
+# It can: what it has seen sixty times it draws almost to the cell. Now for real, a quarter of a
+# minute from random weights, on images that are not set aside for measuring. **Predict before you
+# run:** what will a network of this kind learn *first*?
 
-# %% id="live" alt="The loss of masks and scores over forty training steps: a quick fall, then a slow one."
+# %% id="live" alt="The loss of masks and scores over forty training steps: it falls quickly in the first ten and hardly at all after that."
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
 torch.manual_seed(0)
 learner = build_model("deepmask", dataset.categories, context=config.context)
@@ -775,23 +799,26 @@ settings = TrainConfig(steps=40, batch_size=4, lr=2e-3, warmup=5)
 with plotting.LiveCurve(steps=settings.steps, title="From scratch") as live:
     train(learner, rest, settings, on_step=live)
 
-# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after forty steps: blobs in the middle that follow the objects roughly; second row, the shipped network: outlines of the objects; third row, the truth."
-some = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
-rows = {"40 steps": draw_masks(learner, test_patches[some]), "shipped": draw_masks(model, test_patches[some])}
-inside = middle(test_patches[some])
-titles = [name for name in [*rows, "truth"] for _ in some]
+# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after forty steps: ragged blobs in the middle, whatever the object; second row, the shipped network: shapes close to the objects'; third row, the truth."
+six = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
 test_fine = canonical_patches(samples, config.mask_target)[1]  # [K, 56, 56]
-stack = torch.cat([*rows.values(), test_fine[some]])
-plotting.show_patches(inside.repeat(3, 1, 1, 1), stack, titles, columns=6)
+by_network = {
+    "40 steps": draw_masks(learner, test_patches[six]),
+    "shipped": draw_masks(model, test_patches[six]),
+    "truth": test_fine[six],
+}
+titles = [name for name in by_network for _ in six]
+thrice = middle(test_patches[six]).repeat(3, 1, 1, 1)
+plotting.show_patches(thrice, torch.cat([*by_network.values()]), titles, columns=6)
 
 # %% id="live-numbers" tolerance=0.06
-fits = {
+to_score = {
     "the mean mask, whatever the picture": enlarged(average.expand(len(test_fine), -1, -1)),
     "after 40 steps": draw_masks(learner, test_patches),
     "shipped": draw_masks(model, test_patches),
 }
-for name, answers in fits.items():
-    print(f"{name:36s} mean IoU {mask_iou(answers >= 0.5, test_fine >= 0.5).mean():.2f}")
+for name, predicted in to_score.items():
+    print(f"{name:36s} mean IoU {mask_iou(predicted >= 0.5, test_fine >= 0.5).mean():.2f}")
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
@@ -800,30 +827,29 @@ for name, answers in fits.items():
 #
 # ### The shipped network
 #
-# It was trained in two runs. The first one saw patches with 8 pixels around them, which are quick
-# to compute. In the second each patch has 24 pixels around it, so that the backbone meets the neighbours
-# that it will meet in an image, and zeros no more.
-# Below, both commands, and the losses of the second run; they fall little, for it begins
-# where the first one ended.
+# It was trained in two runs. The first one saw patches with a margin of 8 pixels, which are quick
+# to compute. In the second each patch has a margin of 24 pixels, so that the backbone sees the
+# neighbours that it will see in an image, and no longer zeros. Below are both commands, and the
+# losses of the second run; they fall little, because it begins where the first one ended.
 
 # %% id="shipped-curve" alt="The training loss of the shipped network in its second run, mask and score apart, over its steps: the mask's is noisy and falls slowly all the way, the score's, with its small weight, lies far below."
 from seglib.pretrained import record
 
-course = record("deepmask")
-history = History.from_dict(course["history"])
-print(*course["command"].split(" && "), sep="\n")
-print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
-plotting.training_curve(history.parts, title="The shipped DeepMask")
+shipped = record("deepmask")
+print(*shipped["command"].split(" && "), sep="\n")
+print(f"{shipped['minutes']} minutes, {shipped['parameters']:,} parameters")
+curves = History.from_dict(shipped["history"]).parts
+plotting.training_curve(curves, title="The shipped DeepMask")
 
 # %% [markdown] id="recall"
 # #### Average recall, between a floor and a ceiling
 #
-# Lesson 01's average precision will not do: it asks for classes and charges for every false alarm.
-# Proposals name no classes and a detector will sort them out later, so false ones cost little; what
-# counts is that every object is covered. Take the best $N$ proposals of an image. An object is
-# **recalled** at a threshold $t$ if one of them has an IoU of at least $t$ with it. **Average
-# recall**, AR@$N$, is the share of objects recalled, averaged over $t = 0.50, 0.55, \dots, 0.95$,
-# so that tight masks earn more.
+# Lesson 01's average precision will not do: it asks for classes and charges for every false
+# positive. Proposals name no classes, and a detector will sort them out later, so a false one costs
+# little; what counts is that every object is covered. Take the best $N$ proposals of an image. An
+# object is **recalled** at a threshold $t$ if one of them has an IoU of at least $t$ with it.
+# **Average recall**, AR@$N$, is the share of objects recalled, averaged over
+# $t = 0.50, 0.55, \dots, 0.95$, so that tight masks earn more.
 
 # %% id="recall-loop" tags=["nbval-check-output"]
 def recall(best_ious):
@@ -848,30 +874,34 @@ from seglib.metrics.ceilings import model_baseline, model_ceiling
 from seglib.metrics.proposal_recall import average_recall
 
 count = min(10, held_out)
-by_hand = [grouped(picture) for picture, _ in samples[:count]]
-learned = [model.predict([picture])[0].proposals for picture, _ in samples[:count]]
-kinds = dataset.categories, "segm", dataset.area_ranges
+few_pictures, few_targets = zip(*samples[:count], strict=True)
+by_grouping = [grouped(picture) for picture in few_pictures]
+learned = [model.predict([picture])[0].proposals for picture in few_pictures]
+kinds_of = dataset.categories, "segm", dataset.area_ranges
 figures = {
     "mean mask, random": model_baseline(model, dataset, count).figures,
-    "grouping by hand": average_recall(by_hand, [t for _, t in samples[:count]], *kinds),
-    "DeepMask": average_recall(learned, [t for _, t in samples[:count]], *kinds),
+    "grouping by hand": average_recall(by_grouping, few_targets, *kinds_of),
+    "DeepMask": average_recall(learned, few_targets, *kinds_of),
     "perfect network": model_ceiling(model, dataset, count).figures,
 }
-figures = {name: {k.removeprefix("mask_"): v for k, v in found.items()} for name, found in figures.items()}
+for name, found in figures.items():
+    figures[name] = {key.removeprefix("mask_"): value for key, value in found.items()}
 
-# %% id="recall-figure" alt="Average recall over 10, 100 and 1000 proposals: the mean mask in random order near zero, hand-made grouping above it, DeepMask well above both, and the perfect network's ceiling as an almost flat line on top."
+# %% id="recall-figure" alt="Average recall over 10, 100 and 1000 proposals: the mean mask in random order near zero, hand-made grouping above it, DeepMask well above both, and the perfect network's ceiling as a flat line on top."
 lines = {name: {n: found[f"AR@{n}"] for n in (10, 100, 1000)} for name, found in figures.items()}
 plotting.show_average_recall(lines, title=f"Masks of {count} images")
 
 # %% id="recall-table" tolerance=0.05
-low, ours, high = (lines[name][100] for name in ("mean mask, random", "DeepMask", "perfect network"))
-print(f"AR@100: floor {low:.2f}, DeepMask {ours:.2f}, ceiling {high:.2f}: {ours / high:.0%} of the ceiling")
+floor = lines["mean mask, random"][100]
+reached, ceiling = lines["DeepMask"][100], lines["perfect network"][100]
+print(f"AR@100: floor {floor:.2f}, DeepMask {reached:.2f}, ceiling {ceiling:.2f}")
+print(f"DeepMask reaches {reached / ceiling:.0%} of the ceiling")
 
 # %% [markdown] id="recall-figure-read"
 # Read it from below. The floor shows that windows alone, as many as they are, cover next to
-# nothing. The ceiling does not reach 1: objects too thin for 28 × 28 cells of their window, and
-# windows in steps of 8, cost the rest. What learning has reached lies between the two. And look at the
-# slope: from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but not in
+# nothing. The ceiling does not reach 1: objects too thin for the 28 × 28 cells of their window,
+# and windows in steps of 8, cost the rest. What has been learned lies between the two. And look at
+# the slope: from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but not in
 # front. Why?
 
 # %% [markdown] id="inside"
@@ -879,8 +909,8 @@ print(f"AR@100: floor {low:.2f}, DeepMask {ours:.2f}, ceiling {high:.2f}: {ours 
 #
 # ### Many windows, one object
 #
-# **Predict before you run:** these are the ten best proposals of our picture. How many different
-# objects are in them?
+# **Predict before you run:** below are the ten best proposals for our picture. How many different
+# objects are among them?
 
 # %% id="top-ten" alt="The ten best-scored proposals, each painted over its window: several show the same object from windows next to each other."
 inside = crop_windows(image, windows[:10], config.patch, fill=0.5)
@@ -895,45 +925,45 @@ def fits_of_ten(some, things):
     return good.sum().item(), len(overlap[good.bool()].argmax(dim=1).unique())
 
 
-print("of our picture's ten best, {} fit an object; they fit {} different objects".format(*fits_of_ten(proposals, target)))
-distinct = [fits_of_ten(p, objects_of(t)) for p, (_, t) in zip(learned, samples[:count], strict=True)]
-hits, objects = (sum(column) / count for column in zip(*distinct, strict=True))
-print(f"on average over {count} images, {hits:.1f} fit an object; they fit {objects:.1f} different objects")
+fit, different = fits_of_ten(proposals, target)
+print(f"of our picture's ten best, {fit} fit an object; they fit {different} different objects")
+pairs = list(zip(learned, map(objects_of, few_targets), strict=True))
+fit, different = (sum(n) / count for n in zip(*(fits_of_ten(*pair) for pair in pairs), strict=True))
+print(f"on average over {count} images, {fit:.1f} fit an object; they fit {different:.1f}")
 
 # %% [markdown] id="duplicates-read"
 # A window one step aside, or one scale further, sees the same object and scores nearly as high.
-# DeepMask sorts and cuts off; it lets nobody say "we had this one". What if a proposal is dropped
-# when its box overlaps a better one's by more than 0.7? This is called **non-maximum suppression**
-# (NMS), and lesson 06 takes it apart.
+# DeepMask sorts and cuts off; nothing in it says "we have had this one already". What if a proposal
+# is dropped when its box overlaps a better one's by more than 0.7? This is called **non-maximum
+# suppression** (NMS), and lesson 06 takes it apart.
 
 # %% id="suppress" tolerance=0.05
-def without_doubles(some, threshold=0.7):
+def without_duplicates(some, threshold=0.7):
     return some[ops.nms(some.boxes, some.scores, threshold)]
 
 
-truths = [t for _, t in samples[:count]]
-thinned = average_recall([without_doubles(some) for some in learned], truths, *kinds)
+thinned = average_recall([without_duplicates(p) for p in learned], few_targets, *kinds_of)
 print("AR at      10    100   1000")
 for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
     print(f"{name:9s}" + "".join(f"{found[f'AR@{n}']:6.2f}" for n in (10, 100, 1000)))
 
 # %% [markdown] id="suppress-read"
-# The first ten gain, for there are fewer doubles among them. A long list loses: what was thrown
-# away was now and then the tighter mask, and the one that stayed had only the higher score. The
-# paper suppresses nothing and leaves it to the detector.
+# The first ten gain, because there are fewer duplicates among them. A long list loses: what was
+# thrown away was now and then the tighter mask, and the one that stayed had only the higher score.
+# The paper suppresses nothing and leaves that to the detector.
 
 # %% [markdown] id="objectness"
 # ### Objectness is not a class, and no promise
 #
 # **Predict before you run:** the score is a number between 0 and 1, like a classifier's. Could you
-# tell a class from it? Below, the scores of windows in canonical position, for the two most
+# tell a class from it? Below are the scores of windows in canonical position, for the two most
 # frequent classes, and of negative windows.
 
 # %% id="scores-figure" alt="Bars for the scores of three groups of windows, side by side: those of two classes stand together near 1, those of negative windows near 0."
-labels = torch.cat([objects_of(t).labels for _, t in practice])
+class_of = torch.cat([objects_of(t).labels for _, t in practice])
 canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
-common = labels.bincount().topk(2).indices.tolist()
-groups = {dataset.categories.by_label(c).name: canonical_scores[labels == c] for c in common}
+common = class_of.bincount().topk(2).indices.tolist()
+groups = {dataset.categories.by_label(c).name: canonical_scores[class_of == c] for c in common}
 random = torch.Generator().manual_seed(0)
 away = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in practice[:60]])
 away = away.images[away.labels < 0]
@@ -942,26 +972,27 @@ plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in 
 
 # %% [markdown] id="misconception-class"
 # **The score says "an object, whole, in the middle". It does not say which, and it does not say
-# that the mask is good.** The two classes have their bars in the same places. A proposal has no name; all
-# labels are 1. Naming is the work of whoever takes the proposals, and that is R-CNN's second stage.
+# that the mask is good.** The two classes have their bars in the same places. A proposal has no
+# name; all labels are 1. Naming is the work of whoever takes the proposals, and that is R-CNN's
+# second stage.
 #
-# Is at least a high score a good mask? Compare the score of each proposal with the IoU that it
-# really has.
+# Does a high score at least mean a good mask? Compare the score of each proposal with the IoU that
+# it really has.
 
 # %% id="promise" tolerance=0.1
-pairs = [(some, objects_of(t)) for some, t in zip(learned, truths, strict=True)]
-pairs = [(some, things) for some, things in pairs if len(things)]
-scores_all = torch.cat([some.scores for some, _ in pairs])
-ious_all = torch.cat([ops.mask_iou(some.masks, things.masks).amax(dim=1) for some, things in pairs])
+with_objects = [(some, things) for some, things in pairs if len(things)]
+all_scores = torch.cat([some.scores for some, _ in with_objects])
+all_ious = torch.cat([ops.mask_iou(p.masks, t.masks).amax(dim=1) for p, t in with_objects])
 for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)):
-    chosen_rows = (scores_all >= low) & (scores_all < high)
-    if chosen_rows.any():
-        print(f"score {low:.1f} to {min(high, 1.0):.1f}: {int(chosen_rows.sum()):6d} proposals, mean IoU {ious_all[chosen_rows].mean():.2f}")
+    between = (all_scores >= low) & (all_scores < high)
+    if between.any():
+        number, mean = int(between.sum()), all_ious[between].mean()
+        print(f"score {low:.1f} to {min(high, 1):.1f}: {number:6d} proposals, mean IoU {mean:.2f}")
 
 # %% [markdown] id="promise-read"
 # It ranks, and ranking is all that a proposal needs. But even at the top the mean IoU is far from
-# 1: the score was taught with the labels of *windows*, it never saw how well the mask came out.
-# And what are the confident proposals that fit no object at all?
+# 1: the score was taught with the labels of *windows*; it never saw how good the mask was. And what
+# are the confident proposals that fit no object at all?
 
 # %% id="close-up"
 def close_ups(rows, words):
@@ -970,31 +1001,38 @@ def close_ups(rows, words):
     pairs = list(zip(rows, windows, strict=True))
     inside = torch.cat([crop_windows(row[1], w, 112, fill=0.5) for row, w in pairs])
     shapes = torch.cat([crop_windows(row[3][None].float(), w, 112)[:, 0] for row, w in pairs])
-    return plotting.show_patches(inside, shapes, [f"{words} {row[0]:.2f}" for row in rows], columns=6)
-
+    titles = [f"{words} {row[0]:.2f}" for row in rows]
+    return plotting.show_patches(inside, shapes, titles, columns=6)
 
 # %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, pieces of scenery between other things, and several objects taken together."
 alarms = []
-for some, (picture, truth) in zip(learned, samples[:count], strict=True):
-    some = without_doubles(some)
+for some, picture, truth in zip(learned, few_pictures, few_targets, strict=True):
+    some = without_duplicates(some)
     overlap = ops.mask_iou(some.masks, truth.masks).sum(dim=1)
     row = int((overlap < 0.2).float().argmax())  # the first, best-scored one that fits nothing
     alarms.append((some.scores[row].item(), picture, some.boxes[row], some.masks[row]))
 close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
-# Pieces, mostly: a part of a thing, what shows between two others, something that nobody listed;
-# whatever is compact, centred and set off from its surroundings. Nobody can see in a wheel that it
-# is no object; it is none because nobody annotated wheels. **What counts as an object is a decision
-# of those who annotate**, and with no class to hold on to, the score has to guess it.
+# Pieces, mostly: a part of a thing, what shows between two others, something that nobody annotated;
+# whatever is compact, centred and set off from its surroundings. Nothing in a wheel shows that it
+# is not an object; it is none because nobody annotated wheels. **What counts as an object is a
+# decision of those who annotate**, and with no class to go by, the score has to guess it.
 #
 # ### Which objects are missed?
 
-# %% id="by-size" alt="Bars of average recall at 1000 proposals for small, medium and large objects, each with a mark for the ceiling."
+# %% id="by-size" alt="Bars of average recall at 1000 proposals for small, medium and large objects, each with an orange mark for the ceiling to its right."
 letters = {"s": "small", "m": "medium", "l": "large"}
-sizes = {letters[k[2]]: v for k, v in figures["DeepMask"].items() if k[2] in letters and v >= 0}
-tops = {letters[k[2]]: v for k, v in figures["perfect network"].items() if k[2] in letters and v >= 0}
-plotting.bars(sizes, ceiling=tops, ranked=False, xlabel="AR@1000", title="Recall by the objects' size")
+
+
+def per_size(found):
+    """The recalls of small, medium and large objects, where there are any."""
+    return {letters[k[2]]: v for k, v in found.items() if k[2] in letters and v >= 0}
+
+
+recalls, ceilings = per_size(figures["DeepMask"]), per_size(figures["perfect network"])
+title = "Recall by the objects' size"
+plotting.bars(recalls, ceiling=ceilings, ranked=False, xlabel="AR@1000", title=title)
 
 # %% [markdown] id="by-size-read"
 # Look at the gaps as well as at the bars. Small objects need not be the losers: their windows give
@@ -1002,80 +1040,87 @@ plotting.bars(sizes, ceiling=tops, ranked=False, xlabel="AR@1000", title="Recall
 # ceilings: where even perfect knowledge of the cells loses, the network does, too. So ask for
 # shape more than for size. Which objects got the worst masks?
 
-# %% id="missed" alt="Six objects of which no proposal has a good mask, in canonical position, with their true masks: thin, broken into parts, or hidden behind others."
+# %% id="missed" alt="The six objects whose best proposal fits least, in canonical position, with their true masks: thin, broken into parts, or mostly hidden behind others."
 worst = []
-for some, (picture, truth) in zip(learned, samples[:count], strict=True):
-    things = objects_of(truth)
-    best = ops.mask_iou(some.masks, things.masks).amax(dim=0)
-    worst += [(best[i].item(), picture, things.boxes[i], things.masks[i]) for i in range(len(things))]
+for (some, things), picture in zip(pairs, few_pictures, strict=True):
+    ious = ops.mask_iou(some.masks, things.masks).amax(dim=0)
+    for iou, box, mask in zip(ious.tolist(), things.boxes, things.masks, strict=True):
+        worst.append((iou, picture, box, mask))
 close_ups(sorted(worst, key=lambda row: row[0])[:6], "IoU")
 
 # %% [markdown] id="missed-read"
-# Painted is the truth; the number is the best IoU among a thousand proposals. Look at the cross
-# first, then at the shapes.
+# What is painted is the truth; the number is the best IoU among a thousand proposals. Look at the
+# cross first, then at the shapes.
 #
-# - **Hidden** ones in a crowd, of which a strip or two pieces are left: what lies in the *middle*
-#   of their box is often the object that covers them, so the window points at the wrong one. The
+# - **Hidden** ones in a crowd, of which a strip or two pieces can be seen: in the *middle* of their
+#   box there is often the object that covers them, so the window points at the wrong one. The
 #   canonical position is a convention about boxes, and some objects are not where their box is.
 # - **Thin and branching** ones: an error of one cell on each side of a bar of two cells halves the
-#   IoU, and the rank smooths such parts away.
+#   IoU, and the low rank smooths such parts away.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# Slide the window yourself. Put it on an object, then move it off in small steps: when does the mask jump to
-# the neighbour, and what does the score do meanwhile? Then leave it in place and change the
-# octave.
+# Slide the window yourself. Put it on an object, then move it off in small steps: when does the
+# mask jump to the neighbour, and what does the score do meanwhile? Then leave it in place and
+# change the octave.
 
 # %% id="window-widget" alt="Three sliders, x, y and octave, above the image with the window and the mask, the patch in the window, and the soft mask."
-from seglib.widgets import SlidingWindow
+from seglib.widgets import Option, Question, Quiz, SlidingWindow
 
 x0, y0, x1, y1 = canonical_window(target.boxes[first].tolist())
 zoom = log2(config.patch / (x1 - x0) * max(image.shape[-2:]) / 128)
-SlidingWindow(model, image, target, x=round((x0 + x1) / 2), y=round((y0 + y1) / 2), octave=round(4 * zoom) / 4)
+start = {"x": round((x0 + x1) / 2), "y": round((y0 + y1) / 2), "octave": round(4 * zoom) / 4}
+SlidingWindow(model, image, target, **start)
 
 # %% [markdown] id="quiz-text"
 # ### Check yourself
 
 # %% id="quiz-one" tags=["quiz", "hide-input"]
-from seglib.widgets import Option, Question, Quiz
-
 negatives = Question(
-    "A window of 56 px (canonical size 32, shift 4) is centred on an object whose longer side is 70 px. The window is",
+    "A 56 px window (canonical size 32, shift 4) is centred on an object 70 px long. It is",
     [
-        Option("positive: it is centred", feedback="Size counts as well: 70 is far from 32."),
-        Option("not used", feedback="That ends at one octave: 64 px. 70 is beyond."),
-        Option("negative", True, "More than an octave (32 · 2 = 64) too large, although the object fills the window."),
+        Option("positive, because it is exactly centred",
+               feedback="Size counts as well: 70 is far from 32."),
+        Option("negative, whatever it shows", True,
+               "More than an octave (32 · 2 = 64) off, although the object fills the window."),
+        Option("not used, because only the size is off",
+               feedback="That range ends at one octave, 64 px. 70 is beyond."),
     ],
     objective="canonical position",
 )
 between = Question(
     "The same window; the object is 32 px long, its centre 6 px off in x. The window is",
     [
-        Option("positive, for most of the object is inside", feedback="Overlap does not count; only the centre and the longer side do."),
         Option("not used in training", True, "More than 4 px off, but not more than 8."),
+        Option("positive, as most of the object is inside",
+               feedback="Overlap does not count; only the centre and the longer side do."),
         Option("negative", feedback="Only from more than 8 px on."),
     ],
     objective="canonical position",
 )
-Quiz([negatives, between], title="Right and wrong windows")
+Quiz([negatives, between], title="Which windows count")
 
 # %% id="quiz-two" tags=["quiz", "hide-input"]
 saving = Question(
     "1000 features, a mask of 20 × 20. The layer at rank 50 has",
     [
         Option("400,000 weights", feedback="That is the full layer: 1000 · 400."),
+        Option("20,000 weights",
+               feedback="The second part, 50 · 400; but the features must become a code first."),
         Option("70,000 weights", True, "1000 · 50 + 50 · 400."),
-        Option("20,000 weights", feedback="That is the second part alone, 50 · 400; the features have to become a code first."),
     ],
     objective="low rank",
 )
 bottleneck = Question(
     "Nothing stands between the two linear maps of the mask layer. Why two, then?",
     [
-        Option("Together they can express more than one matrix could", feedback="They are one matrix, of rank R at most: they can express less."),
-        Option("They are one matrix of low rank: every mask is a mixture of R patterns, with far fewer weights", True),
-        Option("It is an oversight; a ReLU belongs in between", feedback="It is on purpose: only a linear map of low rank was wanted."),
+        Option("So that every mask is a mixture of R patterns", True,
+               "They are one matrix of rank R, with far fewer weights."),
+        Option("So that they express more than one matrix could",
+               feedback="They are one matrix, of rank R at most: they can express less."),
+        Option("It is an oversight; a ReLU belongs in between",
+               feedback="It is on purpose: only a linear map of low rank was wanted."),
     ],
     objective="low rank",
 )
@@ -1085,18 +1130,23 @@ Quiz([saving, bottleneck], title="The mask layer")
 taught = Question(
     "For a negative window, the loss asks the mask branch for",
     [
-        Option("an empty mask", feedback="That is an answer, and it would be taught by a gradient. There is none."),
-        Option("nothing: its mask term is zero", True, "(1 + y)/2 is 0. The score alone learns from it."),
-        Option("the mean mask", feedback="That is what a blind network would say; nobody asks for it."),
+        Option("an empty mask, all zeros",
+               feedback="That is an answer, and a gradient would have to teach it. There is none."),
+        Option("the mean mask of all objects",
+               feedback="That is what a blind network would say; nobody asks for it."),
+        Option("nothing at all", True, "(1 + y)/2 is 0. The score alone learns from it."),
     ],
     objective="joint loss",
 )
 weight = Question(
     "The factor 1/32 in DeepMask's loss stands",
     [
-        Option("on the mask term, which has more pixels", feedback="The pixels are averaged already."),
-        Option("on the score term", True, "Drawing is what the shared layers should mostly learn."),
-        Option("on negative patches", feedback="Positive and negative patches weigh the same in the score."),
+        Option("on the mask term, because it has more pixels",
+               feedback="The pixels are averaged already."),
+        Option("on the score term, for every patch", True,
+               "Drawing is what the shared layers should mostly learn."),
+        Option("on both terms of negative patches",
+               feedback="Positive and negative patches weigh the same in the score."),
     ],
     objective="joint loss",
 )
@@ -1104,20 +1154,23 @@ Quiz([taught, weight], title="Two questions, one loss")
 
 # %% id="quiz-four" tags=["quiz", "hide-input"]
 sliding = Question(
-    "An object is 128 px long; a canonical one has 32 px in the window. It is found in the image resized by",
+    "An object is 128 px long; a canonical one has 32 px. It is found in the image resized by",
     [
-        Option("4", feedback="Then it is 512 px long, larger than any window."),
         Option("1/4", True, "There it is 32 px long. Large objects are found in small images."),
-        Option("1, with a window four times as large", feedback="The window is the network's input and has one size; the image is what changes."),
+        Option("4", feedback="Then it is 512 px long, larger than any window."),
+        Option("1, with a larger window",
+               feedback="The window is the network's input and has one size; the image changes."),
     ],
     objective="sliding",
 )
 reading = Question(
     "A method has AR@10 = .10 and AR@1000 = .45. What does that suggest?",
     [
-        Option("Its masks are poor", feedback="Then AR@1000 would be low as well: the thousand do contain good masks."),
-        Option("Good masks are there, but not among the first: look at the ranking, or at duplicates", True),
-        Option("It knows too few classes", feedback="No class enters into average recall of proposals."),
+        Option("Its masks are poor", feedback="Then AR@1000 would be low: it has good masks."),
+        Option("Good masks are there, but not among the first", True,
+               "Look at the ranking, or at duplicates."),
+        Option("It knows too few of the classes in the images",
+               feedback="No class enters into average recall of proposals."),
     ],
     objective="average recall",
 )
@@ -1135,31 +1188,32 @@ Quiz([sliding, reading], title="From windows to proposals")
 # ## In one minute
 #
 # - A label map cannot say "this one". A window can: the network draws the object in its middle.
-#   **Canonical position**: centred, longer side 4/7 of the window.
-# - Positive within a small tolerance, negative beyond a larger one, unused in between. Negative
-#   windows are full of objects in the wrong place or size.
+#   **Canonical position**: centred, the longer side 4/7 of the window.
+# - Windows are positive within a small tolerance, negative beyond a larger one, unused in between.
+#   Negative windows are full of objects in the wrong place or size.
 # - Every cell of the mask reads the whole window through two linear maps with nothing in between,
 #   a matrix of low rank: masks are mixtures of few patterns.
 # - Mask loss on positives only, plus 1/32 of the score's loss on all.
 # - The network slides as a convolution, over the image at several scales; sort by score, draw the
 #   best. The score ranks objectness. It names nothing, and neighbours repeat each other.
-# - Average recall at 10, 100, 1000 means something beside a floor and a ceiling.
+# - Average recall at 10, 100, 1000 means something only beside a floor and a ceiling.
 #
 # **The published numbers beside ours.** Theirs: masks on 5000 photographs of COCO 2014, the
 # network of the paper (VGG-A, windows of 224 px). Ours: the shipped pocket-sized network on the
-# validation images of Pocket COCO. Different worlds; what compares is the shape: the long way
-# from 10 to 1000.
+# validation images of Pocket COCO. These are different worlds; what can be compared is the shape:
+# most of the gain comes between 10 and 100 proposals.
 
 # %% id="published" tolerance=0.05
 published = {10: 0.126, 100: 0.245, 1000: 0.331}
 print("AR of masks at     10    100   1000")
-print("paper (COCO)  " + "".join(f"{v:7.3f}" for v in published.values()))
-print("ours (Pocket) " + "".join(f"{course['figures'][f'mask_AR@{n}']:7.3f}" for n in published))
+print("paper (COCO)  " + "".join(f"{value:7.3f}" for value in published.values()))
+pocket = [shipped["figures"][f"mask_AR@{n}"] for n in published]
+print("ours (Pocket) " + "".join(f"{value:7.3f}" for value in pocket))
 
 # %% [markdown] id="references"
-# **Next**: in [lesson 06](06_mask_rcnn.ipynb) somebody looks at the proposals: R-CNN names them, one by
-# one and slowly; then the features are shared, the windows become anchors, and the result is Mask
-# R-CNN, where DeepMask's two questions live on as two heads.
+# **Next**: in [lesson 06](06_mask_rcnn.ipynb) somebody looks at the proposals: R-CNN names them,
+# one by one and slowly; then the features are shared, the windows become anchors, and the result is
+# Mask R-CNN, where DeepMask's two questions live on as two heads.
 #
 # **References**
 #
