@@ -21,7 +21,7 @@
 #
 # **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; objects
 # of a class that touch, merge), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
-# **Time** about 90 minutes to read, a minute to run.
+# **Time** about 90 minutes to read, one to two minutes to run.
 
 # %% id="imports"
 import torch
