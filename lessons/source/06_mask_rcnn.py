@@ -2,8 +2,8 @@
 # # 06. From R-CNN to Mask R-CNN
 #
 # FCN names every pixel and cannot count. DeepMask draws objects and cannot name them. In this
-# lesson you build the line of networks that does both, and that instance segmentation was measured
-# against for years. One question drives all of it: **how often must a network look at a picture to
+# lesson you build the line of networks that does both, and against which instance segmentation was
+# measured for years. One question drives all of it: **how often must a network look at a picture to
 # find everything in it, and does it look at exactly the right place?** The first answer was two
 # thousand times. The last one is: once, but without rounding.
 #
@@ -13,13 +13,13 @@
 # 2. write a box as a correction of another one, and thin boxes out by greedy non-maximum suppression;
 # 3. say what RoIPool rounds away, and compute RoIAlign for one box;
 # 4. follow a region proposal network from anchors to proposals, and say what each anchor learns;
-# 5. explain what the mask head predicts, why its classes do not compete, and read its score beside
-#    its ceiling.
+# 5. explain what the mask head predicts and why its classes do not compete, and read its score
+#    beside its ceiling.
 #
 # **You need first** [lesson 03](03_backbones.ipynb) (feature pyramid), [lesson
 # 04](04_fcn.ipynb) (score maps, the tent, the ceiling), IoU and AP from [lesson
 # 01](01_images_masks_coco.ipynb).
-# **Time** about 90 minutes to read, one to two minutes to run.
+# **Time** about 95 minutes to read, one to two minutes to run.
 
 # %% id="imports"
 import torch
@@ -33,16 +33,16 @@ from seglib.pretrained import load
 
 torch.manual_seed(0)
 dataset = load_dataset(split="val", size=128)
-held_out = min(40, len(dataset) // 2)  # images to measure on; the next ones to practise with
+held_out = min(40, len(dataset) // 2)  # images to measure on; the next ones are for practice
 samples = [dataset[i] for i in range(held_out)]
 practice = [dataset[i] for i in range(held_out, min(2 * held_out, len(dataset)))]
 names = ["background", *(short_name(name) for name in dataset.categories.names)]
-print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} to practise with")
+print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for practice")
 
 # %% [markdown] id="load-text"
-# The trained network comes with the course and knows the classes of Pocket COCO. Asked for others
-# it keeps the weights of the classes that it knows, by name, and starts the rest at random. (So on
-# photographs expect wild guesses from it. What you build works there all the same.)
+# The trained network comes with the course and knows the classes of Pocket COCO. Asked for other
+# classes, it keeps the weights of those that it knows, by name, and starts the rest at random. (So
+# on photographs expect wild guesses from it. What you build works there all the same.)
 
 # %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: the smaller ones in front are found, touching ones with masks of their own, while the large overlapping ones behind get ragged masks."
 model = load("mask_rcnn", dataset.categories)
@@ -63,15 +63,16 @@ plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categor
 
 # %% [markdown] id="first-picture-read"
 # Look for two objects of one class that touch: each has a mask of its own. No label map can say
-# that (lesson 04). (Large objects that cover one another are harder; at the end you will see why.) The network does not ask "which class is this pixel?" It first asks "where may
-# an object be?", then for each such place "what is it?" and "which of these pixels are its own?".
+# that (lesson 04). (Large objects that cover one another are harder; at the end you will see why.)
+# The network does not ask "which class is this pixel?" It first asks "where may an object be?",
+# then for each such place "what is it?" and "which of these pixels belong to it?".
 
 # %% [markdown] id="problem"
 # ## The problem: a classifier can name a picture, but not find anything in it
 #
 # In 2012 a network learned to name photographs: one picture in, one word out. To *find* objects
 # with it, you would have to show it the right cut-outs. Which ones? A picture of 128 × 128 pixels
-# has about 68 million boxes with whole corners.
+# has about 68 million boxes whose corners lie on whole pixels.
 #
 # R-CNN (Girshick and others 2014) let an older method propose some two thousand regions and ran the
 # network on each. It was by far the best detector of its day, and painfully slow. Fast R-CNN
@@ -87,9 +88,9 @@ plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Faster R-CNN", "Mask R-CNN"
 #
 # ### One: R-CNN by hand
 #
-# **Step 1, propose.** No learning here. Split the picture into small regions of like colour, then
-# merge the two neighbours that are most alike, again and again, until one region is left. Every
-# region on the way may be an object, so its box becomes a **proposal**. (R-CNN used selective
+# **Step 1, propose.** No learning here. Split the picture into small regions of similar colour,
+# then merge the two neighbours that are most alike, again and again, until one region is left.
+# Every region on the way may be an object, so its box becomes a **proposal**. (R-CNN used selective
 # search, Uijlings and others 2013; `propose_regions` is a small relative of it.)
 
 # %% id="propose" tolerance=0.1
@@ -119,8 +120,8 @@ for count in (10, 50, 200):
     print(f"the first {count:3d} proposals cover {int(covered.sum())} of {len(objects)} objects")
 
 # %% [markdown] id="propose-read"
-# The order is hardly a ranking: the method knows nothing of objects, so it takes *many* proposals
-# to be safe. That number will come back as a bill.
+# The order is hardly a ranking: the method knows nothing about objects, so it takes *many*
+# proposals to be safe. That number will come back as a bill.
 #
 # **Step 2, warp.** The network wants squares of one size. So cut every box out, with a little
 # context around it, and squeeze it into shape, whatever that does to the picture.
@@ -137,7 +138,12 @@ def few_regions(picture):
 
 
 backbone = load("fcn").network.backbone  # the convolutions of lesson 04's network
-config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
+config = replace(
+    RCNNConfig.pocket(),
+    crop_size=48,
+    context=48 * 16 / 227,  # of the surroundings, the paper's share
+    svm_cost=0.01,  # see step 4
+)
 rcnn = RCNN(backbone, dataset.categories, few_regions, config)
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
 picked = [*nearest.tolist()[:4], 20, 21, 22, 23][:8]
@@ -146,33 +152,37 @@ plotting.show_images(list(crops[picked]), sizes, panel=1.6)
 
 # %% [markdown] id="features-text"
 # **Step 3, describe.** Run the network on every crop and keep its last feature map as a row of
-# numbers. The paper's network had learned to name photographs; here it is the backbone of lesson 04's
-# FCN, which has learned to name pixels. Nobody has trained it for crops.
+# numbers. The paper's network had learned to name photographs; here it is the backbone of lesson
+# 04's FCN, which has learned to name pixels. Nobody has trained it for crops.
 
 # %% id="features" tags=["nbval-check-output"]
+passes_before = rcnn.cost.forward_passes
 features = rcnn.features(crops)  # [N, 3, 48, 48] -> [N, D], a forward pass for each crop
 print("crops", list(crops.shape), "-> features", list(features.shape))
-print("forward passes for one picture:", rcnn.cost.forward_passes)
+print("forward passes for one picture:", rcnn.cost.forward_passes - passes_before)
 
 # %% [markdown] id="classify-text"
 # **Step 4, classify.** On these rows fit one **linear classifier** for each class: a weighted sum
 # that should be positive for that class and negative for everything else. True boxes are the
 # positives, proposals that overlap no object of the class the negatives. We fit on 24 images, a
-# tiny fraction of what the paper had.
+# tiny fraction of what the paper had. (The classifiers are support vector machines. `svm_cost`
+# above says how much a wrong answer costs against large weights; with so few examples it is larger
+# than the paper's.)
 
 # %% id="classify" tolerance=0.3
 pairs = practice[:24]
 rcnn.fit([x for x, _ in pairs], [t for _, t in pairs])
-features *= rcnn.parts.feature_scale  # fitting also chose a common scale for all features
-margins = rcnn.classify(features)  # [N, C], above 0 means yes
+scaled = features * rcnn.parts.feature_scale  # fitting also chose a common scale for all features
+margins = rcnn.classify(scaled)  # [N, C], above 0 means yes
 for row, truth in list(zip(nearest.tolist(), objects.labels.tolist(), strict=True))[:5]:
     best = int(margins[row].argmax())
-    print(f"truth {names[truth]:10s} best answer {names[best + 1]:10s} margin {margins[row, best]:+.1f}")
+    answered = f"best answer {names[best + 1]:10s} margin {margins[row, best]:+.1f}"
+    print(f"truth {names[truth]:10s} {answered}")
 
 # %% [markdown] id="classify-read"
 # In Pocket COCO that is not bad for two dozen pictures and a linear sum: the features do the work.
-# These are the four steps.
-# Two repairs are still missing, and both are alive in every detector today.
+# These are the four steps. Two repairs are still missing, and both are alive in every detector
+# today.
 #
 # #### Repair one: correct the box
 #
@@ -209,23 +219,23 @@ print("correction:", [round(v, 3) for v in encode(box, wanted).tolist()])
 print("and back:  ", decode(box[None], encode(box, wanted)[None])[0].tolist())
 
 # %% [markdown] id="encode-bet"
-# Check it with a pencil: the box is 20 × 40, its centre moves by (4, 10), its height grows by a half,
-# $\log 1.5 = 0.405$. **Predict before you run:** apply the *same* four numbers to a box twice as
-# large. By how many pixels does its centre move to the right: 4, or 8?
+# Check it with a pencil: the box is 20 × 40, its centre moves by (4, 10), its height grows by a
+# half, $\log 1.5 = 0.405$. **Predict before you run:** apply the *same* four numbers to a box twice
+# as large. By how many pixels does its centre move to the right: 4, or 8?
 
 # %% id="encode-scale" tags=["nbval-check-output"]
 moved = decode(2 * box[None], encode(box, wanted)[None])[0]
 print("centre moves by", ((moved[0] + moved[2]) / 2 - (2 * box[0] + 2 * box[2]) / 2).item(), "pixels")
 
 # %% [markdown] id="misconception-deltas"
-# Eight. **A correction is no number of pixels.** "A fifth of your width to the right" can be read
-# off a squeezed crop; "four pixels" cannot, because the crop no longer knows how large it was.
+# Eight. **A correction is not a number of pixels.** "A fifth of your width to the right" can be
+# read off a squeezed crop; "four pixels" cannot, because the crop no longer knows how large it was.
 #
 # #### Repair two: one object, one box
 #
 # Many proposals hit the same object, and the classifier says yes to all of them. **Greedy
-# non-maximum suppression** (NMS) cleans up: take the best-scored box, strike out all that overlap
-# it by more than a threshold, take the best of the rest, and so on.
+# non-maximum suppression** (NMS) cleans up: take the box with the best score, suppress all that
+# overlap it by more than a threshold, take the best of the rest, and so on.
 
 # %% id="nms-loop"
 def nms_loop(boxes, scores, threshold):
@@ -249,29 +259,29 @@ row = torch.tensor([[0.0, 0, 20, 20], [6, 0, 26, 20], [12, 0, 32, 20]])
 print("kept:", nms_loop(row, torch.tensor([0.9, 0.8, 0.7]), threshold=0.5))
 
 # %% [markdown] id="misconception-nms"
-# Two. The middle box would have struck out the last one, but it is gone before its turn. **A box
-# that has been struck out strikes out nobody.** That is what *greedy* means, and it is why the order
-# of the scores matters.
+# Two. The middle box would have suppressed the last one, but it is gone before its turn. **A
+# suppressed box suppresses nobody.** That is what *greedy* means, and it is why the order of the
+# scores matters.
 #
 # The tensor form computes all overlaps at once. Only the walk down the ranking remains a loop.
 
 # %% id="nms-fast" tags=["nbval-check-output"]
 def nms_fast(boxes, scores, threshold):
     order = scores.argsort(descending=True)
-    strikes = ops.box_iou(boxes[order], boxes[order]) > threshold  # [N, N], in ranked order
+    overlaps = ops.box_iou(boxes[order], boxes[order]) > threshold  # [N, N], in ranked order
     alive = torch.ones(len(order), dtype=torch.bool)
     for rank in range(len(order)):
         if alive[rank]:
-            alive[rank + 1 :] &= ~strikes[rank, rank + 1 :]
+            alive[rank + 1 :] &= ~overlaps[rank, rank + 1 :]
     return order[alive].tolist()
 
 
 scores, chosen_class = margins.max(dim=1)
 print("loop and tensor form agree:", nms_loop(boxes, scores, 0.5) == nms_fast(boxes, scores, 0.5))
 
-# %% id="rcnn-result" alt="Left, every proposal to which a classifier said yes, a tangle of boxes around each object; right, what is left of them after suppression within each class, beside the true boxes."
+# %% id="rcnn-result" alt="Left, every proposal to which a classifier said yes, a tangle of boxes around each object; right, those that remain after suppression within each class, beside the true boxes."
 yes = (scores > 0).nonzero().squeeze(1)
-corrected = rcnn.regress(boxes, features)[torch.arange(len(boxes)), chosen_class]  # [N, 4]
+corrected = rcnn.regress(boxes, scaled)[torch.arange(len(boxes)), chosen_class]  # [N, 4]
 stay = []
 for label in chosen_class[yes].unique():
     mine = yes[chosen_class[yes] == label]
@@ -286,8 +296,8 @@ plotting.show_boxes(image, panels)
 # %% [markdown] id="waste"
 # ### Two: the bill
 #
-# It works, roughly. Now count. **Predict before you run:** how many crops hold an average pixel of
-# this image? Three, ten, or more than twenty?
+# It works, roughly. Now count. **Predict before you run:** in how many crops does an average pixel
+# of this image lie? Three, ten, or more than twenty?
 
 # %% id="coverage" alt="A heat map of the image's area: where there is much to see a pixel lies in some forty crops, in the empty corners in about a dozen."
 cover = torch.zeros(image.shape[1:])
@@ -317,13 +327,13 @@ print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {2000 * 227**
 # way out: run the convolutions once, on the whole picture.
 #
 # Speed is not the only bill. R-CNN is four parts fitted one after the other. The classifier cannot
-# tell the backbone which features it is missing, for no gradient gets from one to the other.
+# tell the backbone which features it lacks, because no gradient gets from one to the other.
 #
 # ### Three: look once, read often
 #
 # **Fast R-CNN** (Girshick 2015) sends the image through the network once. A **region of interest**
-# (RoI) is then read from the feature map: box over stride gives its cells. From here on we use the
-# feature pyramid of the shipped network.
+# (RoI) is then read from the feature map: the box divided by the stride gives its cells. From here
+# on we use the feature pyramid of the shipped network.
 
 # %% id="pyramid" tags=["nbval-check-output"]
 with torch.no_grad():
@@ -338,8 +348,8 @@ for level, stride in zip(pyramid, strides, strict=True):
 # of cells, say 7 × 7. Fast R-CNN's **RoIPool** does it in whole cells. Round the box to cells, the
 # last one included: with cells of 8 pixels a box from 21 to 45 px runs from cell round(21/8) = 3 to
 # cell round(45/8) = 6, and these are the pixels 24 to 56. Divide that into bins, round the bins
-# outwards, and keep the largest value of each bin. Below, an object of this image over cells of 8
-# pixels, read in 2 × 2 bins.
+# outwards, and keep the largest value of each bin. Below, an object of this image is shown over
+# cells of 8 pixels, read in 2 × 2 bins.
 
 # %% id="reading" alt="An object over a grid of cells of 8 pixels. Left, the box in blue and, dashed in orange, the rounded box that RoIPool reads, which is several pixels off and larger; right, RoIAlign's bins and sample points, exactly inside the box."
 def misplaced(box, stride=8):
@@ -352,15 +362,15 @@ example = max(candidates if len(candidates) else objects.boxes, key=misplaced)
 plotting.show_roi_reading(image, example, stride=8, bins=2, samples=2)
 
 # %% [markdown] id="reading-read"
-# Left, the orange frame is what RoIPool reads instead of the blue box: shifted, and larger, since the
-# last cell counts as a whole (the coloured quarters are its bins). For a *word* about the object this
-# hardly matters. For a mask, which must say yes or no at every pixel, it is a disaster.
+# On the left, the orange frame is what RoIPool reads instead of the blue box: shifted, and larger,
+# since the last cell counts as a whole (the coloured quarters are its bins). For a *word* about the
+# object this hardly matters. For a mask, which must say yes or no at every pixel, it is a disaster.
 #
 # **Predict before you run:** take a map in which each cell holds its own x coordinate, so that
 # reading it tells you *where* you read. Slide a box slowly to the right. Does what RoIPool reads
 # slide along?
 
-# %% id="sliding-box" alt="A dotted diagonal line, exactly there; RoIAlign's line lies on it; RoIPool's is a staircase with steps of 8 pixels."
+# %% id="sliding-box" alt="A diagonal line, RoIAlign, which reads exactly where the box is; RoIPool's line is a staircase with steps of 8 pixels that touches the diagonal from above."
 ruler = ((torch.arange(16) + 0.5) * 8).expand(1, 1, 16, 16)  # [1, 1, 16, 16], x in pixels
 shifts = torch.arange(0, 24.1, 0.25)
 rois = torch.stack([torch.tensor([0.0, 20 + s, 40, 60 + s, 80]) for s in shifts])  # [N, 5]
@@ -372,8 +382,8 @@ plotting.reading_curve(40 + shifts, read, xlabel="the box's centre, x in pixels"
 
 # %% [markdown] id="misconception-rounding"
 # **RoIPool does not see small movements.** For eight pixels nothing changes, then everything jumps.
-# The mask head would have to draw different masks from the same numbers. The staircase also runs
-# half a cell above the line, since that last cell always counts.
+# The mask head would have to draw different masks from the same numbers. The staircase also lies up
+# to a cell above the line, never below it, since that last cell always counts.
 #
 # #### RoIAlign: read between the cells
 #
@@ -383,7 +393,7 @@ plotting.reading_curve(40 + shifts, read, xlabel="the box's centre, x in pixels"
 #
 # $$ f(y, x) = \sum_{r, c} \max(0, 1 - |y - r|)\, \max(0, 1 - |x - c|)\; F_{r,c} $$
 #
-# A bin is the mean of its samples. First in loops, for one box.
+# A bin is the mean of its samples. First in loops, for one box inside the image.
 
 # %% id="align-loop" tags=["nbval-check-output"]
 def between(feature, y, x):
@@ -410,7 +420,7 @@ def align_loop(feature, box, stride, bins, samples=2):
 print(between(torch.tensor([[[1.0, 3], [5, 7]]]), 0.5, 0.25))
 
 # %% [markdown] id="align-hand"
-# With a pencil: a quarter of the way from 1 to 3 is 1.5, from 5 to 7 is 5.5; half-way between those
+# With a pencil: a quarter of the way from 1 to 3 is 1.5, from 5 to 7 is 5.5; halfway between those
 # two is 3.5.
 #
 # For the tensor form look at the formula again: it is a product of a weight for the row and one for
@@ -470,10 +480,10 @@ for stride in (4, 8):
 
 # %% [markdown] id="pixels-read"
 # RoIPool has read more than the box, to the right and below, so in its picture the object comes out
-# smaller and too far to the upper left. In numbers: coarse cells cost something in any case, and on top
-# of that rounding alone takes a quarter of the IoU or more in Pocket COCO. (A trained network does better: with many channels, cells say more than "half
-# covered", and a head can learn that its bins are shifted on average. It cannot learn *by how much*
-# this one is.)
+# smaller and too far to the upper left. In numbers: coarse cells cost something in any case, and on
+# top of that rounding alone takes a quarter of the IoU or more in Pocket COCO. (A trained network
+# does better: with many channels, cells say more than "half covered", and a head can learn that its
+# bins are shifted on average. It cannot learn *by how much* this one is.)
 
 # %% [markdown] id="rpn"
 # ### Four: the network proposes
@@ -483,10 +493,10 @@ for stride in (4, 8):
 # (RPN): three small convolutions that slide over the same features.
 #
 # But a convolution gives numbers at every cell, not boxes. So lay fixed boxes over the image, the
-# **anchors**: at every cell three shapes, one size for each level of the pyramid. The network answers
-# two questions for each anchor: is there an object here, and what correction would make you fit it?
-# (The finest level has no anchors here. The second stage reads it: an outline needs finer cells than
-# a proposal.)
+# **anchors**: at every cell three shapes, one size for each level of the pyramid. The network
+# answers two questions for each anchor: is there an object here, and what correction would make the
+# anchor fit it? (The finest level has no anchors here. The second stage reads it: an outline needs
+# finer cells than a proposal.)
 
 # %% id="anchors" alt="Left, the twelve anchors around one place: four sizes, each in three shapes, wide, square and tall. Right, all anchors of the coarsest level: large overlapping boxes that reach beyond the image."
 with torch.no_grad():
@@ -501,7 +511,8 @@ plotting.show_boxes(image, {"around one place": one_place, f"all of {[*one_place
 # %% [markdown] id="targets-text"
 # What should each anchor say? Compare it with the true boxes. An IoU of 0.7 or more with some object
 # makes it **positive**, below 0.3 with all of them **negative**; those in between get no loss. One
-# rule more, so that no object goes without: the best anchor of each object is positive anyway.
+# rule more, so that no object is left without an anchor: the best anchor of each object is positive
+# in any case.
 #
 # **Predict before you run:** of the thousands of anchors on this image, how many are positive?
 # About half, about a tenth, or fewer than one in fifty?
@@ -534,9 +545,10 @@ panels = {
 plotting.show_boxes(image, panels)
 
 # %% [markdown] id="sampling"
-# In Pocket COCO far fewer than one in fifty. Learning from all of them, the network would hear "nothing
-# here" hundreds of times for each "here it is", and learn to say nothing. So each step draws a few
-# anchors, here 128 an image, at most half of them positive. And each positive anchor learns its correction, the four numbers of `encode`.
+# In Pocket COCO far fewer than one in fifty. Learning from all of them, the network would hear
+# "nothing here" hundreds of times for each "here it is", and learn to say nothing. So each step
+# samples a few anchors, here 128 per image, at most half of them positive. And each positive anchor
+# learns its correction, the four numbers of `encode`.
 #
 # Now the trained RPN. First its scores: for each cell the best of its three anchors.
 
@@ -549,10 +561,10 @@ titles = [f"stride {s}" for s in strides[1:]]
 plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
-# Each level answers for objects of its own size. (In Pocket COCO's image hardly anything is as small
-# as the 10 pixels of the anchors at stride 4.) There is no class here; "something is centred here,
-# about this large" is all. Then the corrections: for each object, the anchor with the best
-# score among its positive ones, before and after.
+# Each level answers for objects of its own size. (In this image of Pocket COCO hardly anything is
+# as small as the 10 pixels of the anchors at stride 4.) There is no class here; "something is
+# centred here, about this large" is all. Then the corrections: for each object, the anchor with the
+# best score among its positive ones, before and after.
 
 # %% id="deltas" tolerance=0.02 alt="True boxes in green, an anchor near each object, dashed, and the same anchor after its correction, which fits closely around the clocks and the car and less well around the birds that cover one another; arrows show how the centres moved."
 scores = torch.cat(rpn.logits, dim=1)[0]  # [N]
@@ -568,12 +580,12 @@ for word, candidates in (("before", anchors), ("after", boxes)):
 plotting.show_corrections(image, anchors[strongest], boxes[strongest], objects.boxes)
 
 # %% [markdown] id="select-text"
-# Better, not perfect: where objects cover one another, the features under one anchor speak of both, and
-# the second stage will have to correct once more.
+# Better, not perfect: where objects cover one another, the features under one anchor describe both,
+# and the second stage will have to correct once more.
 #
-# Last, the selection: the 200 best-scored boxes of each level, cut at the image's border, NMS with
-# a threshold of 0.7 inside each level, and the best 100 of what is left. **Predict before you run:**
-# why so high a threshold? What would 0.3 do to two objects that overlap?
+# Last, the selection: the 200 boxes with the best scores on each level, clipped to the image, NMS
+# with a threshold of 0.7 inside each level, and the best 100 of those that remain. **Predict before
+# you run:** why so high a threshold? What would 0.3 do to two objects that overlap?
 
 # %% id="select" tags=["nbval-check-output"]
 from itertools import pairwise
@@ -602,10 +614,10 @@ panels = {
 plotting.show_boxes(image, panels, panel=2.1)
 
 # %% [markdown] id="stages-read"
-# Corrected, the boxes bunch on the objects; suppression then takes near-copies only. At 0.3 the first
-# of two overlapping objects would strike out the second, before anyone has asked what they are, and
-# what is not proposed can never be found. The duplicates that stay cost a little work, and a second
-# suppression, after the classes, will deal with them.
+# Corrected, the boxes bunch on the objects; suppression then removes near-copies only. At 0.3 the
+# first of two overlapping objects would suppress the second, before anyone has asked what they are,
+# and what is not proposed can never be found. The duplicates that remain cost a little work, and a
+# second suppression, after the classes, will deal with them.
 
 # %% [markdown] id="anchors-bet"
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
@@ -625,15 +637,16 @@ for name, found in fits.items():
 
 # %% [markdown] id="anchors-read"
 # **Anchors are not proposals.** Anchors are a ruler: the same on every image, known before it is
-# seen. Proposals are an answer. In Pocket COCO forty times fewer boxes fit better, because each has
-# been moved and stretched onto what is there.
+# seen. Proposals are an answer. In Pocket COCO a fortieth as many boxes fit better, because each
+# has been moved and stretched onto what is there.
 
 # %% [markdown] id="second-stage"
 # ### Five: name it, correct it, cut it out
 #
-# The **second stage** is Fast R-CNN's, with a branch added. Each proposal is read with RoIAlign as 7 × 7
-# cells, from the level that fits its size. Two fully connected layers say what it is (one logit for each
-# class, and one for background) and correct the box once more, with four numbers *for each class*.
+# The **second stage** is Fast R-CNN's, with a branch added. Each proposal is read with RoIAlign as
+# 7 × 7 cells, from the level that fits its size. Two fully connected layers say what it is (one
+# logit for each class, and one for background) and correct the box once more, with four numbers
+# *for each class*.
 #
 # In training a proposal is **foreground** if it overlaps an object with an IoU of at least 0.5: it
 # learns that object's class, correction and mask. All others learn "background", and nothing else.
@@ -655,11 +668,11 @@ found.sort(key=lambda one: -one[0])
 print(f"{len(final)} proposals, {len(found)} detections, {sum(s > 0.5 for s, _, _ in found)} with a score above 0.5")
 
 # %% [markdown] id="mask-head-text"
-# NMS runs inside each class: a person on a horse must not strike out the horse. What is left are the
+# NMS runs inside each class: a person on a horse must not suppress the horse. What remains are the
 # **detections**, and only they get masks.
 #
-# The **mask head** reads 14 × 14 cells, keeps them as a map through four convolutions, doubles them
-# with a transposed convolution, and ends in one map of 28 × 28 logits *for each class*. It is a
+# The **mask head** reads 14 × 14 cells, keeps them as a map through four convolutions, doubles the
+# map with a transposed convolution, and ends in one map of 28 × 28 logits *for each class*. It is a
 # small FCN inside a box. The class that the box head has named selects the map; a sigmoid makes it
 # probabilities; and it is stretched into the box, where one half decides.
 
@@ -676,7 +689,7 @@ titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in othe
 plotting.show_images(pictures, titles, columns=5, panel=1.75)
 
 # %% [markdown] id="mask-head-read"
-# The other classes' maps say things too: whatever the head has learned to do *if* the box held one.
+# The other classes' maps say things too: what the mask would be *if* the box held one of them.
 # Nobody asks them. What a mask should be is the truth cut out in the same way, so what the form
 # itself loses can be measured: take the true masks down to 28 × 28 and back.
 #
@@ -691,9 +704,9 @@ for stride in (4, 8):
     print(f"cells of {stride} px over all:   {mask_ceiling(dataset, stride=stride, limit=held_out):26.2f}")
 
 # %% [markdown] id="misconception-28"
-# **28 × 28 is not coarse.** The grid lies over the *box*, so a small object gets cells smaller than a
-# pixel. Only on objects much larger than 28 pixels do cells show, and the most visible errors of
-# Mask R-CNN on large photographs, rounded corners and swallowed fingers, come from there.
+# **28 × 28 is not coarse.** The grid lies over the *box*, so a small object gets cells smaller than
+# a pixel. Only on objects much larger than 28 pixels do the cells show, and the most visible errors
+# of Mask R-CNN on large photographs, rounded corners and swallowed fingers, come from there.
 #
 # #### Why the classes do not compete
 #
@@ -722,14 +735,16 @@ for name, loss in (("sigmoid", mask_loss), ("softmax", softmax_mask_loss)):
 
 # %% [markdown] id="mask-loss-read"
 # With a softmax every pixel would have to decide between cat and dog all over again, though the box
-# head has decided for the whole object, with more to go by. With sigmoids the mask head may answer a
-# simpler question: *if* this is a cat, which pixels are it? Whether that pays we measure below.
+# head has decided for the whole object, with more information. With sigmoids the mask head may
+# answer a simpler question: *if* this is a cat, which pixels belong to it? Whether that pays we
+# measure below.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # Piece by piece. `box_iou`, `nms`, `roi_align` and `roi_pool` are primitives with three bodies; the
-# naive one is a loop like yours.
+# naive one is a loop like yours. (Your RoIAlign equals the library's for boxes inside the image; the
+# library also knows what to do with sample points beyond the border.)
 
 # %% id="equality-parts" tags=["nbval-check-output"]
 a, b = torch.rand(2, 60, 4).sort(dim=2).values * 100 + torch.tensor([0.0, 0, 1, 1])
@@ -745,9 +760,9 @@ print("proposals ", torch.allclose(proposals, library, atol=1e-3))
 
 # %% [markdown] id="equality-whole-text"
 # Then the whole: your detections of the chosen image, and those of `model.predict`; and the network
-# on the course's own tensor code alone. The reference is tested in the same way: with torchvision's
-# weights copied, `seglib`'s paper-sized Mask R-CNN gives torchvision's losses, gradients and
-# detections (`tests/test_mask_rcnn_parity.py`).
+# on the course's own tensor code alone. The library is compared with the reference in the same way:
+# with torchvision's weights copied, `seglib`'s paper-sized Mask R-CNN gives torchvision's losses,
+# gradients and detections (`tests/test_mask_rcnn_parity.py`).
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 mine = torch.stack([box for _, _, box in found])[: len(answer.instances)]
@@ -759,7 +774,7 @@ print("on scratch code:       ", torch.allclose(again.instances.boxes, answer.in
 # %% [markdown] id="learns"
 # ## It learns
 #
-# First, as always, **overfit one batch**. A fresh network, one image, again and again. Watch that
+# First, as always, **overfit one batch**. A fresh network, one image, again and again. Note that
 # there are *five* losses now, two of the first stage and three of the second, simply added.
 
 # %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then falls slowly, with noise." tolerance=0.3
@@ -775,8 +790,8 @@ print(f"sum {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
-# The parts fit together. (The loss stays noisy because each step draws other anchors and other boxes:
-# even one image holds thousands of little lessons.)
+# The parts fit together. (The loss stays noisy because each step samples other anchors and other
+# boxes: even one image holds thousands of little lessons.)
 #
 # ### A mask head learns, three times
 #
@@ -790,7 +805,9 @@ from seglib.models.mask_rcnn.sampling import label_boxes
 from seglib.models.mask_rcnn.heads import MaskHead, PyramidPooler
 
 poolers = {"RoIAlign": model.mask_pooler}
-poolers["RoIPool"] = PyramidPooler(14, model.backbone.strides, model.config.canonical_size, 0, True, "pool")
+levels = {"strides": model.backbone.strides, "canonical_size": model.config.canonical_size}
+# the same 14 × 14 cells of the same levels, but rounded (so its sampling does not matter)
+poolers["RoIPool"] = PyramidPooler(14, **levels, sampling_ratio=0, aligned=True, pooling="pool")
 features, classes, squares = {name: [] for name in poolers}, [], []
 with torch.no_grad():
     for picture, truth in practice:
@@ -809,9 +826,9 @@ print("read:", list(features["RoIAlign"].shape), " to be learned:", list(squares
 # %% [markdown] id="ablation-bet"
 # Three heads start from the same random weights and see the same boxes in the same order: one as
 # published, one that reads with RoIPool instead of RoIAlign, one whose classes compete in a softmax.
-# **Predict before you run:** which change costs more here, the reading or the competition? (Our boxes
-# are read from a pyramid, most of them in cells of 2 pixels; the paper's ablation reads one map with
-# cells of 16 or 32.)
+# **Predict before you run:** which change costs more here, the reading or the competition? (Our
+# boxes are read from a pyramid, most of them in cells of 2 pixels; the paper's ablation reads one
+# map with cells of 16 or 32.)
 
 # %% id="train-head"
 def train_head(read, loss_of, steps=80, on_step=None):
@@ -838,7 +855,7 @@ with plotting.LiveCurve(steps=80, title="A new mask head, as published") as live
 
 # %% [markdown] id="ablation-text"
 # Then the other two, and all three measured on the held-out images: the same detections for all,
-# only the masks in them differ.
+# only their masks differ.
 
 # %% id="ablation-code"
 from seglib.metrics import CocoEvaluator
@@ -871,10 +888,11 @@ print("the shipped head ", mask_ap(model.mask_head, poolers["RoIAlign"]))
 
 # %% [markdown] id="ablation-read"
 # In Pocket COCO both changes cost, the competition by far the most, and the rounding shows most in
-# AP75, which asks for precise masks. Before you believe such a table, mind three things. The heads are far from done (compare the last
-# line). The competing head has the harder lesson, a choice among all classes at every pixel, so a
-# good part of its gap is slowness. And it is one seed. The paper trained to the end and found 3.3
-# points for the reading and 5.5 for the competition. We see the direction, not the size.
+# AP75, which asks for precise masks. Before you believe such a table, mind three things. The heads
+# are far from done (compare the last line). The competing head has the harder task, a choice among
+# all classes at every pixel, so a good part of its gap is slowness. And it is one seed. The paper
+# trained to the end and found 3.3 points for the reading and 5.5 for the competition. We see the
+# direction, not the size.
 #
 # One more test, without any training. **Predict before you run:** take the shipped network as it is
 # and let it *read* with RoIPool, boxes and masks alike. What suffers more, box AP or mask AP?
@@ -891,13 +909,15 @@ for pooling, figures in measured.items():
     print(f"{pooling:5s} box AP {figures['box_AP']:.3f}  mask AP {figures['mask_AP']:.3f}  mask AP75 {figures['mask_AP75']:.3f}")
 
 # %% [markdown] id="swap-read"
-# Both, and of its mask AP less is left. A class survives being read a few pixels off; a correction
-# of the box suffers, and an outline is lost. (This is not the paper's ablation: a network that has
-# learned from exact features is given others. The heads above are the fair comparison.)
+# Both suffer, the masks more: in Pocket COCO box AP keeps nearly half of its value, mask AP less
+# than two fifths. A class survives being read a few pixels off; a correction of the box suffers,
+# and an outline is lost. (This is not the paper's ablation: a network that has learned from exact
+# features is given others. The heads above are the fair comparison.)
 #
 # ### The shipped network
 #
-# The same at length, all parts together. Its training, and its figures on all validation images:
+# All parts were trained together, for longer. Its training, and its figures on all validation
+# images:
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its box AP and, lower, its mask AP on validation images, both levelling off far below the dashed ceiling of 28 by 28 masks."
 from seglib.pretrained import record
@@ -922,13 +942,14 @@ for size in ("", "s", "m", "l"):
     print(f"{word:21s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:7.3f}")
 
 # %% [markdown] id="shipped-read"
-# The ceiling is near one in every row: the form of the output takes hardly anything. What is missing
-# has not been *learned*, and most of it where objects are small, though their ceiling is no lower: an
-# object of 12 pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these hold no
-# more than the 36 did. The last column is the AP of the boxes alone.
+# The ceiling is near one in every row: the form of the output takes hardly anything. What is
+# missing is lost before the last layer, and most of it where objects are small. An object of 12
+# pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these hold no more than
+# the 36 did: more training alone would not bring back what the cells do not contain. The last
+# column is the AP of the boxes alone.
 #
-# How much do cells matter? The table of finished runs holds an earlier network whose finest map has
-# cells of 4 pixels instead of 2, and which was trained a little longer.
+# How much do the cells matter? The table of finished runs holds an earlier network whose finest map
+# has cells of 4 pixels instead of 2, and which was trained a little longer.
 
 # %% id="finer-cells"
 from seglib.data.assets import asset
@@ -941,7 +962,8 @@ for cells, row in (("4 px", rows[0]), ("2 px", rows[-1])):
 
 # %% [markdown] id="finer-cells-read"
 # Coarser cells cost the boxes something and the masks more, most of all where masks must be precise
-# (AP75). A bird's wing or a kite's tail is two pixels thin: in a cell of four it drowns. (One run each.)
+# (AP75). A bird's wing or a kite's tail is two pixels thin: in a cell of four it drowns. (One run
+# each.)
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -986,9 +1008,9 @@ shares = {
 plotting.bars(shares, xlabel="share of the objects of that size", title="Objects that are not found, by cause", limit=None)
 
 # %% [markdown] id="causes-read"
-# In Pocket COCO the two sizes fail differently. A small object that is not found is most
-# often missed outright: a few cells hold too little to say what it is. A larger one is most
-# often in a correct box, with a *mask* that is wrong.
+# In Pocket COCO the two sizes fail differently. A small object that is not found is most often
+# missed outright: a few cells hold too little to say what it is. A larger one is most often in a
+# correct box, with a *mask* that is wrong.
 
 # %% id="hardest" alt="The image with the most failures, what the network says of it, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
 def failures(index):
@@ -1031,22 +1053,24 @@ pair = plotting.overlay(samples[crowded][0], every[crowded][[i, j]], dataset.cat
 plotting.show_images([pair], ["the closest pair"])
 
 # %% [markdown] id="crowd-read"
-# A low threshold loses true neighbours, a high one keeps duplicates. No threshold is right for both,
-# and no training changes it: suppression is a rule, written by hand. Remember it. Lesson 10 will get
-# rid of it, with a network that answers once for each object.
+# A low threshold loses true neighbours, a high one keeps duplicates. At the usual 0.5 the loss is
+# small in Pocket COCO, one object; in a flock of sheep it is not. And no training changes it:
+# suppression is a rule, written by hand. Remember it. The lesson on DETR will get rid of it, with a
+# network that answers once for each object.
 #
-# And one more thing is left to chance here: every proposal with an IoU of at least 0.5 is foreground,
-# so a box that half misses its object counts as right. What happens if you ask for 0.7? More
-# precise boxes? The next lesson begins with that question, and the answer is not the obvious one.
+# And one more thing is left to chance here: every proposal with an IoU of at least 0.5 is
+# foreground, so a box that misses half of its object counts as right. What happens if you ask for
+# 0.7? More precise boxes? The next lesson begins with that question, and the answer is not the
+# obvious one.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Anchors.** Which stride and size reach most objects of this image? Turn off "every object its best
-# anchor" and see who goes without. Lower the upper threshold: what do you gain, and what would the
-# network then learn to call an object? And make the anchors much smaller than a large object: all that
-# lie inside it tie for the best overlap, and the rule that was to help it floods the image with
-# "positives".
+# **Anchors.** Which stride and size reach most objects of this image? Turn off "every object its
+# best anchor" and see which objects lose theirs. Lower the upper threshold: what do you gain, and
+# what would the network then learn to call an object? And make the anchors much smaller than a
+# large object: all that lie inside it tie for the best overlap, and the rule that was meant to help
+# it floods the image with "positives".
 
 # %% id="anchor-explorer" alt="Six controls for stride, size, shapes and thresholds above the image with its true boxes and the positive anchors; a line below counts them."
 from seglib.widgets import AnchorExplorer
@@ -1057,7 +1081,7 @@ AnchorExplorer(image, objects.boxes, stride=8, size=24)
 # **Suppression, step by step.** These are the box head's answers before NMS. Step through them. Then
 # find a threshold at which a duplicate survives, and one at which a true object goes.
 
-# %% id="nms-stepper" alt="Controls for the step, the IoU threshold, the lowest score and suppression by class above the image with the detections: red the box kept now, green those kept before, blue those waiting, dashed those struck out."
+# %% id="nms-stepper" alt="Controls for the step, the IoU threshold, the lowest score and suppression by class above the image with the detections: red the box kept now, green those kept before, blue those waiting, dashed those suppressed."
 from seglib.widgets import NMSStepper
 
 with torch.no_grad():
@@ -1075,20 +1099,24 @@ NMSStepper(image, every.boxes, every.scores, labels, [names[i] for i in labels],
 from seglib.widgets import Option, Question, Quiz
 
 bill = Question(
-    "R-CNN describes 200 overlapping crops of one image. Why is sharing the convolutions possible at all?",
+    "R-CNN describes 200 overlapping crops. Why is sharing the convolutions possible at all?",
     [
-        Option("Because crops of one size give features of one size", feedback="That is why crops are warped; it does not make their work common."),
-        Option("Because a pixel's features depend on its surroundings, hardly on which crop it is in", True, "So compute them once, and read them for every box."),
-        Option("Because neighbouring crops have the same class", feedback="They often do not, and the backbone knows no classes."),
+        Option("Because crops of one size give features of one size",
+               feedback="That is why crops are warped; it does not make their work common."),
+        Option("Because neighbouring crops mostly have the same class",
+               feedback="They often do not, and the backbone knows no classes."),
+        Option("Because features hardly depend on the crop", True,
+               "Only on the surroundings of a pixel: compute once, read for every box."),
     ],
     objective="R-CNN",
 )
 correction = Question(
-    "A box of 40 × 20 px gets the correction (0.5, 0, 0, log 2). Its centre moves by, and its height becomes",
+    "A 40 × 20 px box gets the correction (0.5, 0, 0, log 2). Its centre moves, its height becomes",
     [
-        Option("0.5 px, 22 px", feedback="A shift is counted in sides of the box; a side is multiplied by exp of its number."),
         Option("20 px to the right, 40 px", True, "0.5 · 40, and 20 · exp(log 2)."),
-        Option("10 px to the right, 40 px", feedback="The shift to the right is counted in widths, 0.5 · 40."),
+        Option("0.5 px to the right, 22 px",
+               feedback="A shift is counted in sides; a side is multiplied by exp of its number."),
+        Option("10 px to the right, 40 px", feedback="It is counted in widths: 0.5 · 40."),
     ],
     objective="boxes",
 )
@@ -1096,20 +1124,23 @@ Quiz([bill, correction], title="R-CNN")
 
 # %% id="quiz-two" tags=["quiz", "hide-input"]
 suppression = Question(
-    "Scores 0.9, 0.8, 0.7. The second overlaps the first by 0.6 and the third by 0.6; first and third by 0.1. NMS at 0.5 keeps",
+    "Scores 0.9, 0.8, 0.7; IoU of first and second 0.6, second and third 0.6, first and third 0.1. "
+    "NMS at 0.5 keeps",
     [
-        Option("only the first", feedback="The third overlaps the first by 0.1 alone, and the second is no longer there to strike."),
+        Option("only the first", feedback="The third overlaps it by 0.1, and the second is gone."),
         Option("the first and the third", True, "The second goes before its turn."),
-        Option("all: none overlaps all others", feedback="One overlap with a kept box is enough to go."),
+        Option("all: none overlaps all others",
+               feedback="One overlap with a kept box is enough to go."),
     ],
     objective="boxes",
 )
 threshold = Question(
     "Two sheep stand so close that their true boxes have an IoU of 0.6. NMS inside a class at 0.5",
     [
-        Option("keeps both if the network is good enough", feedback="With perfect boxes and scores one of them still goes."),
-        Option("loses one, however good the network is", True, "It is a rule about boxes; masks could tell them apart, but are never asked."),
+        Option("keeps both if the network is good enough",
+               feedback="With perfect boxes and scores one of them still goes."),
         Option("keeps both, since their masks do not overlap", feedback="It never sees the masks."),
+        Option("loses one of the two in any case", True, "It is a rule about boxes."),
     ],
     objective="boxes",
 )
@@ -1119,18 +1150,19 @@ Quiz([suppression, threshold], title="Suppression")
 rounding_question = Question(
     "Stride 16. A box begins at x = 39 px. Where does RoIPool begin to read, and where RoIAlign?",
     [
+        Option("at 32 px, and at 39 px", True, "round(39/16) = 2, times 16: seven pixels off."),
         Option("both at 39 px", feedback="RoIPool knows whole cells only: 39/16 = 2.4 is rounded."),
-        Option("at 32 px, and at 39 px", True, "round(39/16) = 2, times 16. Seven pixels are a lot for a mask."),
-        Option("at 39 px, and between the cells", feedback="The other way round: RoIAlign reads where the box is, by interpolating."),
+        Option("at 39 px, and between the cells",
+               feedback="The other way round: RoIAlign reads where the box is."),
     ],
     objective="RoIAlign",
 )
 sample = Question(
-    "Cells [[0, 4], [8, 12]], their middles at coordinates 0 and 1. The value at y = 0.5, x = 0.75 is",
+    "Cells [[0, 4], [8, 12]], their middles at coordinates 0 and 1. At y = 0.5, x = 0.75 the value is",
     [
-        Option("7", True, "Upper 3, lower 11, half-way 7."),
         Option("12", feedback="That is the nearest cell, or the largest: RoIPool's way."),
         Option("6", feedback="That is the plain mean; the point lies nearer to the right."),
+        Option("7", True, "Upper 3, lower 11, halfway 7."),
     ],
     objective="RoIAlign",
 )
@@ -1138,20 +1170,23 @@ Quiz([rounding_question, sample], title="Reading")
 
 # %% id="quiz-four" tags=["quiz", "hide-input"]
 anchor_question = Question(
-    "An anchor's best IoU with any object is 0.5, and every object has a better anchor. What does it learn?",
+    "An anchor's best IoU with any object is 0.5; every object has a better anchor. It learns",
     [
-        Option("'object', with the correction to that one", feedback="Positive begins at 0.7, or with being some object's best."),
+        Option("'object', with the correction to that one",
+               feedback="Positive begins at 0.7, or with being some object's best."),
+        Option("nothing at all: it has no loss", True, "Either answer would teach nonsense."),
         Option("'nothing here'", feedback="Negative is below 0.3."),
-        Option("nothing at all: it has no loss", True, "To call it right or wrong would both teach nonsense."),
     ],
     objective="anchors",
 )
 competition = Question(
     "A box holds a dog. Which maps of the mask head get a gradient (as published)?",
     [
-        Option("the dog's alone", True, "The box head decides on the class; masks need not compete."),
-        Option("all of them: the dog's up, the others down", feedback="That is the softmax of the ablation."),
-        Option("the dog's and background's", feedback="Background is the other side of the dog's own sigmoid."),
+        Option("all of them: the dog's up, the others down",
+               feedback="That is the softmax of the ablation."),
+        Option("the dog's and background's",
+               feedback="Background is the other side of the dog's own sigmoid."),
+        Option("the dog's alone", True, "The box head decides on the class; masks need not."),
     ],
     objective="masks",
 )
@@ -1168,19 +1203,20 @@ Quiz([anchor_question, competition], title="Anchors and masks")
 #
 # - R-CNN: propose, warp, describe, classify. Hundreds of passes over the same pixels, in parts that
 #   cannot learn together.
-# - Fast R-CNN runs the backbone once and reads boxes from its features. Faster R-CNN proposes from them
-#   too: anchors are scored, corrected, thinned out. Anchors are a ruler, proposals an answer.
+# - Fast R-CNN runs the backbone once and reads boxes from its features. Faster R-CNN proposes from
+#   them too: anchors are scored, corrected, thinned out. Anchors are a ruler, proposals an answer.
 # - A correction is counted in sides of the box and logarithms, so it means the same at every size.
-# - NMS walks down the ranking; what has been struck out strikes out nobody. It cannot tell a duplicate
-#   from a neighbour.
+# - NMS walks down the ranking; what has been suppressed suppresses nobody. It cannot tell a
+#   duplicate from a neighbour.
 # - RoIPool rounds to cells, RoIAlign reads between them: mean of bilinear samples, the tent again.
-# - The mask head is a small FCN in a box, with a map for each class, of which only the named one counts.
+# - The mask head is a small FCN in a box, with a map for each class, of which only the named one
+#   counts.
 #
-# **The published numbers beside ours.** Theirs are on photographs of COCO. The first two lines are the
-# paper's ablations, with one map of features: mask AP with RoIPool and RoIAlign, with softmax and
-# sigmoid. The third is the paper's ResNet-101 with a pyramid, the fourth detectron2's ResNet-50 after
-# its long schedule. Ours is the small network on 300 drawings of 128 px. Only the *order* inside a line
-# compares.
+# **The published numbers beside ours.** Theirs are on photographs of COCO. The first two lines are
+# the paper's ablations, with one map of features: mask AP with RoIPool and RoIAlign, with softmax
+# and sigmoid. The third is the paper's ResNet-101 with a pyramid, the fourth detectron2's ResNet-50
+# after its long schedule. Ours is the small network on 300 drawn images of 128 px. Only the *order*
+# inside a line can be compared.
 
 # %% id="published" tolerance=0.03
 print("paper: RoIPool 26.9, RoIAlign 30.2; with cells of 32 px 23.6 and 30.9")
