@@ -1042,7 +1042,7 @@ SkipMixer(image, maps_to_mix, target.semantic, dataset.categories)
 head_size = Question(
     "A classifier ends in Linear(512·7·7, 4096). As a convolution this layer is",
     [
-        Option("4096 kernels of 7×7 over 512 channels, with the same weights", True,
+        Option("4096 kernels of 7×7 over 512 channels, which keep the trained weights", True,
                "Each row of the matrix, reshaped to [512, 7, 7]."),
         Option("4096 kernels of 1×1 over 25,088 channels, with the same weights",
                feedback="That needs the 7×7 cells stacked as channels; then it could not slide."),
@@ -1097,8 +1097,8 @@ tent = Question(
                feedback="Nothing brings back what pooling dropped."),
         Option("Other kernels cannot be learned by gradient descent",
                feedback="They can; the start only spares the network from having to."),
-        Option("They interpolate sensibly from the first step", True,
-               "So the gradient goes into the scores and not into taming noise."),
+        Option("They interpolate from the first step, so that learning can go into the scores",
+               True, "Random kernels would have to be tamed first."),
     ],
     objective="bilinear",
 )

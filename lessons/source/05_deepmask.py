@@ -503,7 +503,8 @@ for rank in (2, 8, 32, 128, None):
 # is the cross-entropy of a sigmoid by another name. The loss of one patch, with $m$ for the true
 # mask and $s$ for the score:
 #
-# $$ L = \underbrace{\frac{1 + y}{2} \cdot \frac{1}{hw} \sum_{i,j} \log\left(1 + e^{-m_{ij} z_{ij}}\right)}_{\text{mask}}
+# $$ L = \underbrace{\frac{1 + y}{2} \cdot \frac{1}{hw}
+#  \sum_{i,j} \log\left(1 + e^{-m_{ij} z_{ij}}\right)}_{\text{mask}}
 #  \;+\; \frac{1}{32} \underbrace{\log\left(1 + e^{-y s}\right)}_{\text{score}} $$
 
 # %% id="loss-loop" tags=["nbval-check-output"]
@@ -1082,8 +1083,8 @@ negatives = Question(
     [
         Option("positive, because it is exactly centred",
                feedback="Size counts as well: 70 is far from 32."),
-        Option("negative, whatever it shows", True,
-               "More than an octave (32 · 2 = 64) off, although the object fills the window."),
+        Option("negative, although the object fills the window", True,
+               "More than an octave (32 · 2 = 64) too large."),
         Option("not used, because only the size is off",
                feedback="That range ends at one octave, 64 px. 70 is beyond."),
     ],
@@ -1115,8 +1116,8 @@ saving = Question(
 bottleneck = Question(
     "Nothing stands between the two linear maps of the mask layer. Why two, then?",
     [
-        Option("So that every mask is a mixture of R patterns", True,
-               "They are one matrix of rank R, with far fewer weights."),
+        Option("So that every mask is a mixture of R patterns, with far fewer weights", True,
+               "They are one matrix of rank R."),
         Option("So that they express more than one matrix could",
                feedback="They are one matrix, of rank R at most: they can express less."),
         Option("It is an oversight; a ReLU belongs in between",
@@ -1134,7 +1135,8 @@ taught = Question(
                feedback="That is an answer, and a gradient would have to teach it. There is none."),
         Option("the mean mask of all objects",
                feedback="That is what a blind network would say; nobody asks for it."),
-        Option("nothing at all", True, "(1 + y)/2 is 0. The score alone learns from it."),
+        Option("nothing at all, as its mask term is zero", True,
+               "(1 + y)/2 is 0. The score alone learns from it."),
     ],
     objective="joint loss",
 )

@@ -1105,8 +1105,8 @@ bill = Question(
                feedback="That is why crops are warped; it does not make their work common."),
         Option("Because neighbouring crops mostly have the same class",
                feedback="They often do not, and the backbone knows no classes."),
-        Option("Because features hardly depend on the crop", True,
-               "Only on the surroundings of a pixel: compute once, read for every box."),
+        Option("Because features depend on a pixel's surroundings, hardly on the crop", True,
+               "So compute them once, and read them for every box."),
     ],
     objective="R-CNN",
 )
@@ -1140,7 +1140,8 @@ threshold = Question(
         Option("keeps both if the network is good enough",
                feedback="With perfect boxes and scores one of them still goes."),
         Option("keeps both, since their masks do not overlap", feedback="It never sees the masks."),
-        Option("loses one of the two in any case", True, "It is a rule about boxes."),
+        Option("loses one of the two, however good the network is", True,
+               "It is a rule about boxes."),
     ],
     objective="boxes",
 )
