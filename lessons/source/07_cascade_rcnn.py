@@ -663,7 +663,7 @@ print(f"\nsum {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
-# In Pocket COCO the sum falls to less than a third in thirty steps: the gradients arrive. But look
+# In Pocket COCO the sum falls to about a third in thirty steps: the gradients arrive. But look
 # at the box losses of the untrained network once more: next to nothing, though it cannot correct a
 # single box yet. Why? You will see.
 #
