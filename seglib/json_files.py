@@ -6,8 +6,6 @@ import json
 import re
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from seglib.errors import SeglibError
 
 DEEPEST = 100  # brackets within brackets; COCO's files have six
@@ -51,6 +49,8 @@ class ShallowStream:
         Raises:
             SeglibError: they nest deeper than `DEEPEST`, or a text does not end.
         """
+        import numpy as np  # here, so that `seglib --help` need not wait for it
+
         chunk = self._file.read(size)
         outside = _WHOLE_TEXT.sub(b"", self._open_text + chunk)
         quote = outside.find(b'"')
