@@ -66,14 +66,20 @@ class Categories(Sequence[Category]):
         labels = [category.label for category in self._items]
         if labels != list(range(1, len(labels) + 1)):
             raise SeglibError(f"category labels must run 1…{len(labels)}, got {labels}")
-        if len(labels) >= IGNORE:
-            raise SeglibError(
-                f"{len(labels)} categories: at most {IGNORE - 1} fit beside 'ignored'"
-            )
-        self._by_coco_id = {category.coco_id: category for category in self._items}
-        self._by_name = {category.name: category for category in self._items}
-        if len(self._by_coco_id) != len(labels) or len(self._by_name) != len(labels):
-            raise SeglibError("category ids and names must be unique")
+        self._by_coco_id: dict[int, Category] = {}
+        self._by_name: dict[str, Category] = {}
+        for category in self._items:
+            if category.coco_id in self._by_coco_id:
+                names = f"{self._by_coco_id[category.coco_id].name!r} and {category.name!r}"
+                raise SeglibError(
+                    f"category ids must be unique: {names} both have the id {category.coco_id}"
+                )
+            if category.name in self._by_name:
+                ids = f"{self._by_name[category.name].coco_id} and {category.coco_id}"
+                raise SeglibError(
+                    f"category names must be unique: {category.name!r} is the name of the ids {ids}"
+                )
+            self._by_coco_id[category.coco_id] = self._by_name[category.name] = category
 
     @classmethod
     def from_coco(cls, records: Iterable[dict[str, Any]]) -> Categories:
@@ -116,6 +122,11 @@ class Categories(Sequence[Category]):
                 f"no category is called {name!r}: choose among {', '.join(self.names)}"
             )
         return self._by_name[name]
+
+    @property
+    def fit_label_maps(self) -> bool:
+        """Whether a semantic map can hold all labels: 255 means ignored, so at most 254."""
+        return len(self._items) < IGNORE
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -227,11 +238,14 @@ class Target(_TensorRows):
         labels: int64 [N], 1…C.
         masks: bool [N, H, W].
         iscrowd: bool [N], a group of objects outlined as one.
-        area: float32 [N] px², the annotation's own area (COCO's size bins use it).
+        area: float32 [N] px², the pixels of the masks.
         size: (H, W) of the image this target belongs to.
         image_id: the COCO image id.
         semantic: int64 [H, W] with 0 background and 255 ignored, or None.
         panoptic: or None.
+        truth: what an evaluation compares with, if it differs from what a model should learn:
+            all objects of the file, with its own boxes and areas in float64, nothing clipped or
+            left out. None if this target is all that is known; a selection of rows has none.
     """
 
     boxes: Tensor
@@ -243,11 +257,21 @@ class Target(_TensorRows):
     image_id: int = 0
     semantic: Tensor | None = None
     panoptic: Panoptic | None = None
+    truth: Target | None = None
 
     _per_row = ("boxes", "labels", "masks", "iscrowd", "area")
 
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Target:
+        rows: Target = super().__getitem__(index)
+        return replace(rows, truth=None)
+
     def __len__(self) -> int:
         return int(self.labels.numel())
+
+    @property
+    def to_find(self) -> Target:
+        """The objects that an evaluation compares with: `truth`, or without one this target."""
+        return self if self.truth is None else self.truth
 
 
 @dataclass(eq=False)

@@ -61,7 +61,8 @@ def test_polygons_and_both_kinds_of_run_lengths(tiny):
     assert target.labels.tolist() == [2, 3, 1]
     assert target.iscrowd.tolist() == [False, False, True]
     assert target.boxes.tolist() == [[10, 5, 40, 25], [12, 6, 20, 14], [0, 0, 53, 34]]
-    assert target.area.tolist() == [600, 64, 53 * 34]
+    assert target.area.tolist() == [ring().sum(), 64, crowd().sum()]
+    assert target.truth.area.tolist() == [600, 64, 53 * 34]  # as annotated
     np.testing.assert_array_equal(target.masks[0].numpy(), ring())
     assert target.masks[1].nonzero().aminmax(dim=0).max.tolist() == [13, 19]
     np.testing.assert_array_equal(target.masks[2].numpy(), crowd())
@@ -134,16 +135,21 @@ def test_objects_with_empty_boxes_are_left_out_with_a_note(tiny):
     tiny.save()
     dataset = open_folder(tiny)
     assert dataset.notes == [
-        "2 objects left out because their boxes have zero width or height (annotations 1, 5)"
+        "2 objects are left out of training because their boxes have no area inside the image "
+        "(annotations 1, 5); an evaluation counts them"
     ]
     assert len(dataset[0][1]) == 2
+    assert len(dataset[0][1].truth) == 3
     assert len(dataset[2][1]) == 0
+    assert len(dataset[2][1].truth) == 1
 
 
-def test_objects_without_a_single_pixel_are_left_out(tiny):
+def test_objects_without_a_single_pixel_are_left_out_of_training(tiny):
     tiny.annotation(2)["segmentation"] = [[3.0, 3.0, 3.1, 3.0, 3.0, 3.1]]
     tiny.save()
-    assert sample(tiny, ODD)[1].labels.tolist() == [2, 1]
+    _, target = sample(tiny, ODD)
+    assert target.labels.tolist() == [2, 1]
+    assert target.truth.labels.tolist() == [2, 3, 1]
 
 
 def test_optional_fields(tiny):
@@ -152,14 +158,33 @@ def test_optional_fields(tiny):
     tiny.save()
     _, target = sample(tiny, ODD)
     assert target.boxes[1].tolist() == [12, 6, 20, 14]
-    assert target.area[1] == 64
+    assert target.area[1] == target.truth.area[1] == 64
     assert not target.iscrowd[1]
 
 
-def test_boxes_are_clipped_to_the_image(tiny):
-    tiny.annotation(1)["bbox"] = [-2, 5, 60.5, 20]
+def test_boxes_are_clipped_to_the_image_for_training_alone(tiny):
+    tiny.annotation(1)["bbox"] = [-2.1, 5, 60.5, 20]
     tiny.save()
-    assert sample(tiny, ODD)[1].boxes[0].tolist() == [0, 5, 53, 25]
+    _, target = sample(tiny, ODD)
+    assert target.boxes[0].tolist() == [0, 5, 53, 25]
+    assert target.truth.boxes[0].tolist() == [-2.1, 5, -2.1 + 60.5, 25]
+    assert target.truth.boxes.dtype == target.truth.area.dtype == torch.float64
+
+
+def test_truth_is_resized_in_its_own_precision_and_loses_nothing(tiny):
+    tiny.annotation(2)["segmentation"] = [[3.0, 3.0, 3.1, 3.0, 3.0, 3.1]]
+    tiny.annotation(2)["bbox"] = [50.3, 6, 20, 14]
+    tiny.save()
+    _, target = sample(tiny, ODD, size=106, cache=True)
+    assert target.labels.tolist() == [2, 1]
+    assert target.truth.boxes[1].tolist() == [100.6, 12, 2 * (50.3 + 20), 40]
+    assert target.truth.area.tolist() == [2400, 256, 4 * 53 * 34]
+    assert target.truth.masks.shape == (3, 74, 106)
+
+
+def test_a_selection_of_rows_has_no_other_truth(tiny):
+    _, target = sample(tiny, ODD)
+    assert len(target[~target.iscrowd].to_find) == 2
 
 
 def change_annotation(tiny, annotation_id, **changes):

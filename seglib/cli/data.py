@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seglib.cli.errors import FAILED
 from seglib.cli.options import Dataset, Size
+from seglib.errors import printable
 
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
@@ -71,9 +74,39 @@ def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None
     Console().print(table)
 
 
+@app.command()
+def check(dataset: Dataset = None, split: str = "val") -> None:
+    """Read every record and picture; list all faults, and what is left out and why.
+
+    The exit code is 1 if anything is broken.
+    """
+    from seglib.cli.progress import Bar
+    from seglib.data.checking import check_dataset
+
+    def watch(image_ids: Sequence[int]) -> Iterator[int]:
+        with Bar("checking", "images", len(image_ids)) as bar:
+            for done, image_id in enumerate(image_ids, start=1):
+                yield image_id
+                bar.update(done)
+
+    found = check_dataset(dataset, split, watch)
+    for fault in found.faults:
+        typer.echo(f"fault: {printable(fault)}")
+    for note in found.notes:
+        typer.echo(f"note: {printable(note)}")
+    crowds = f" and {found.crowds} crowds" if found.crowds else ""
+    typer.echo(
+        f"{split}: {found.images} images could be read, with {found.objects} objects{crowds}; "
+        f"{len(found.faults)} faults, {len(found.notes)} notes"
+    )
+    if found.faults:
+        raise typer.Exit(FAILED)
+
+
 def _counts(data: CocoFolder) -> tuple[list[int], list[int]]:
     """Objects and pixels by label, over all images; ignored pixels are not counted."""
     from seglib.cli.progress import Bar
+    from seglib.structures import IGNORE
 
     labels = range(len(data.categories) + 1)
     objects, pixels = [0 for _ in labels], [0 for _ in labels]
@@ -83,7 +116,7 @@ def _counts(data: CocoFolder) -> tuple[list[int], list[int]]:
             for label in target.labels.tolist():
                 objects[label] += 1
             if target.semantic is not None:
-                counts = target.semantic.flatten().bincount(minlength=256).tolist()
+                counts = target.semantic.flatten().bincount(minlength=IGNORE + 1).tolist()
                 pixels = [pixels[label] + counts[label] for label in labels]
             bar.update(index + 1)
     return objects, pixels

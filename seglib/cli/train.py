@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,8 @@ def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -
     from seglib.distributed import rank
 
     data, validation = _data(values)
+    if rank() == 0:
+        _say_notes([data] if validation is None else [data, validation])
     network = _network(values, data)
     if values["init"] is not None and not resume:  # a resumed run has all weights of its own
         _start_from(values["init"], network, data)
@@ -94,6 +97,13 @@ def _data(values: dict[str, Any]) -> tuple[CocoFolder, CocoFolder | None]:
     if values["overfit"]:
         return data, data
     return data, load_dataset(name, split="val", size=size)
+
+
+def _say_notes(sets: Sequence[CocoFolder]) -> None:
+    """Print what was left out or assumed, each note once for each split."""
+    said = dict.fromkeys(f"{data.split}: {note}" for data in sets for note in data.notes)
+    for line in said:
+        say(f"note on {line}")
 
 
 def _network(values: dict[str, Any], data: CocoFolder) -> Segmenter:

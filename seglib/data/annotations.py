@@ -52,13 +52,11 @@ def annotation_masks(annotations: Sequence[Annotation], size: tuple[int, int]) -
 
 
 def annotation_box(annotation: Annotation, mask: Tensor) -> list[float]:
-    """The annotated box as corners clipped to the image; without one, the box of the mask."""
+    """The annotated box as corners, not clipped to the image; without one, that of the mask."""
     if "bbox" not in annotation:
         return [float(value) for value in masks_to_boxes(mask[None])[0]]
-    x, y, width, height = annotation["bbox"]
-    limit_y, limit_x = mask.shape
-    corners = ((x, limit_x), (y, limit_y), (x + width, limit_x), (y + height, limit_y))
-    return [min(max(float(value), 0.0), float(limit)) for value, limit in corners]
+    x, y, width, height = map(float, annotation["bbox"])
+    return [x, y, x + width, y + height]
 
 
 def _has_polygons(segmentation: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from seglib.errors import SeglibError
 from seglib.structures import (
     BACKGROUND,
     COCO_AREA_RANGES,
+    IGNORE,
     AreaRanges,
     Categories,
     Category,
@@ -37,6 +38,7 @@ from seglib.structures import (
 )
 
 Sample = tuple[Tensor, Target]
+MAX_SIZE = 8192  # px of the longer side; such an image takes 800 MB
 
 
 class CocoFolder(Dataset[Sample]):
@@ -44,7 +46,11 @@ class CocoFolder(Dataset[Sample]):
 
     The semantic map of a target comes from the panoptic annotation if there is one (things and
     stuff; unlabelled and crowd pixels are ignored), otherwise from the objects (things and
-    background; crowd pixels are ignored, and smaller objects lie on top).
+    background; crowd pixels are ignored, and smaller objects lie on top). Of more than 254
+    categories there is none, since a label map cannot tell them apart.
+
+    A target is what a model can learn from; its `truth` is what the file says, for evaluations.
+    With `size`, both have the coordinates of the resized image, the truth in float64.
 
     Attributes:
         name: for tables and captions, such as "pocket".
@@ -70,6 +76,7 @@ class CocoFolder(Dataset[Sample]):
         area_ranges: AreaRanges = COCO_AREA_RANGES,
         cache: bool = False,
         notes: Iterable[str] = (),
+        faults: list[str] | None = None,
     ) -> None:
         """Read and check the annotations; images are read on access.
 
@@ -87,6 +94,8 @@ class CocoFolder(Dataset[Sample]):
             cache: keep every sample in memory once it has been read (one byte per colour value,
                 one bit per mask pixel).
             notes: placed before the notes of the reader.
+            faults: receives the faults of single records, which are then left out; without it,
+                the first is raised.
 
         Raises:
             SeglibError: annotations that are missing or malformed, an unknown category name, or
@@ -94,11 +103,14 @@ class CocoFolder(Dataset[Sample]):
         """
         if limit is not None and limit < 1:
             raise SeglibError(f"limit must be at least 1, not {limit}")
+        if size is not None and not 1 <= size <= MAX_SIZE:
+            raise SeglibError(f"size must be in 1…{MAX_SIZE} px, not {size}")
         self.images_dir = Path(images_dir)
-        self._file: InstanceFile = read_instances(Path(annotations_json))
+        self._file: InstanceFile = read_instances(Path(annotations_json), faults)
         self._panoptic: PanopticFile | None = None
         if panoptic is not None:
-            self._panoptic, self._panoptic_dir = read_panoptic(Path(panoptic[0])), Path(panoptic[1])
+            self._panoptic_dir = Path(panoptic[1])
+            self._panoptic = read_panoptic(Path(panoptic[0]), faults)
             _check_same_categories(self._file, self._panoptic)
         self.name = name or self.images_dir.name
         self.split = split
@@ -107,6 +119,11 @@ class CocoFolder(Dataset[Sample]):
         self.notes = [*notes, *self._file.notes]
         known = self._panoptic.categories if self._panoptic else self._file.categories
         self.categories = known if categories is None else _select_categories(known, categories)
+        if not self.categories.fit_label_maps:
+            self.notes.append(
+                f"{len(self.categories)} categories: there are no label maps, which tell at most "
+                f"{IGNORE - 1} apart"
+            )
         self._labels = {c.coco_id: c.label for c in self.categories}
         self._is_selection = categories is not None
         self.image_ids = [i for i in self._file.images if not self._is_selection or self._shows(i)]
@@ -176,14 +193,26 @@ class CocoFolder(Dataset[Sample]):
         selection.image_ids = list(image_ids)
         return selection
 
-    def check(self) -> list[str]:
-        """Read every sample and return the messages of all errors found."""
+    def check(
+        self,
+        visit: Callable[[Target], object] | None = None,
+        watch: Callable[[Sequence[int]], Iterable[int]] = iter,
+    ) -> list[str]:
+        """Read every sample and return the messages of all errors found.
+
+        Args:
+            visit: called with the target of each sample that could be read.
+            watch: gives the image ids one by one, such as a progress bar.
+        """
         faults = []
-        for image_id in self.image_ids:
+        for image_id in watch(self.image_ids):
             try:
-                self._read(image_id)
+                _, target = self._read(image_id)
             except SeglibError as error:
                 faults.append(str(error))
+            else:
+                if visit is not None:
+                    visit(target)
         return faults
 
     def _shows(self, image_id: int) -> bool:
@@ -202,10 +231,10 @@ class CocoFolder(Dataset[Sample]):
             target = build_target(self._file.annotations[image_id], record, self._labels)
         except SeglibError as error:
             raise SeglibError(f"{self._file.path}: image {image_id}: {error}") from error
-        if self._panoptic is None:
-            target.semantic = semantic_from_masks(target.masks, target.labels, target.iscrowd)
-        else:
+        if self._panoptic is not None:
             target = self._with_panoptic(self._panoptic, target)
+        elif self.categories.fit_label_maps:
+            target.semantic = semantic_from_masks(target.masks, target.labels, target.iscrowd)
         if self.size is not None and self.size != max(record.size):
             resized, target = resize_sample(image.float() / 255, target, self.size)
             image = resized.mul(255).round().byte()
@@ -217,6 +246,8 @@ class CocoFolder(Dataset[Sample]):
             raise SeglibError(f"{file.path} has no entry for image {target.image_id}: add it")
         ids = read_segment_ids(self._panoptic_dir / entry["file_name"], target.size)
         panoptic = build_panoptic(ids, entry, self._labels)
+        if not self.categories.fit_label_maps:
+            return replace(target, panoptic=panoptic)
         semantic = semantic_from_panoptic(panoptic)
         if self._is_selection:  # segments of other categories are background, not unlabelled
             semantic[(panoptic.segment_map == 0) & (ids != 0)] = BACKGROUND

@@ -5,7 +5,8 @@ Messages begin with `where`: the file and the record in it, such as "val.json: a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -17,33 +18,50 @@ MAX_NUMBER = 1e15  # px or px²
 LONGEST_NAME = 255  # characters that a file system allows
 
 
+@contextmanager
+def gathered(faults: list[str] | None) -> Iterator[None]:
+    """Add the message of a SeglibError to `faults` and go on; without a list, raise it."""
+    try:
+        yield
+    except SeglibError as error:
+        if faults is None:
+            raise
+        faults.append(str(error))
+
+
 def location(path: Path, kind: str, index: int, record: Record) -> str:
     """Where a record is: its file, and its id or, without one, its position counted from 1."""
     return f"{path}: {kind} {record.get('id', f'number {index + 1}, without id,')}"
 
 
-def record_list(where: str, record: Record, name: str) -> list[dict[str, Any]]:
+def record_list(
+    where: str, record: Record, name: str, faults: list[str] | None = None
+) -> list[dict[str, Any]]:
     """A field that is a list of records.
 
     Raises:
-        SeglibError: it is not a list, or an entry is not a record.
+        SeglibError: it is not a list, or an entry is not a record; such an entry is left out and
+            told in `faults` if that is given.
     """
     entries = record.get(name)
     if not isinstance(entries, list):
         raise SeglibError(f"{where} has no list {name!r}: it is not a COCO annotation file")
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise SeglibError(
-                f"{where}: entry {index} of {name!r} is {shortened(entry)}, not a record with "
-                "named fields: fix or remove it"
-            )
-    return entries
+        with gathered(faults):
+            if not isinstance(entry, dict):
+                raise SeglibError(
+                    f"{where}: entry {index} of {name!r} is {shortened(entry)}, not a record with "
+                    "named fields: fix or remove it"
+                )
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def whole_number(where: str, record: Record, name: str) -> int:
     """A field that is a whole number, such as an id; SeglibError otherwise."""
     value = _field(where, record, name)
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+    if not isinstance(value, bool) and isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     raise _wrong_value(where, name, "a whole number", value)
 
@@ -90,11 +108,10 @@ def is_color(value: Any) -> bool:
     return _are_numbers(value, 3) and all(part in range(256) for part in value)
 
 
-def box_size(where: str, box: Any) -> tuple[float, float]:
-    """Width and height of a COCO box (x, y, width, height); SeglibError if it is not a box."""
+def check_box(where: str, box: Any) -> None:
+    """Raise SeglibError unless this is a COCO box: x, y, width, height."""
     if not _are_numbers(box, 4):
         raise _wrong_value(where, "bbox", "four numbers x, y, width, height", box)
-    return box[2], box[3]
 
 
 def _field(where: str, record: Record, name: str) -> Any:
@@ -112,4 +129,7 @@ def _are_numbers(value: Any, count: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER  # false for NaN, too
+    # The comparison is false for NaN, too.
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
+    )

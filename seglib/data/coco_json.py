@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seglib.data.coco_fields import (
-    box_size,
     check_area,
+    check_box,
     check_flag,
     file_name,
+    gathered,
     is_color,
     location,
     record_list,
     text,
     whole_number,
 )
+from seglib.data.coco_notes import annotation_notes, without_idle_namesakes
 from seglib.errors import SeglibError
 from seglib.json_files import parse_json
 from seglib.structures import Categories
 
 Annotation = dict[str, Any]
+MAX_SIDE = 2**20  # px of an image
 
 
 @dataclass(frozen=True)
@@ -74,62 +77,75 @@ class PanopticFile:
     entries: dict[int, Annotation]
 
 
-def read_instances(path: Path) -> InstanceFile:
+def read_instances(path: Path, faults: list[str] | None = None) -> InstanceFile:
     """Read and check an instance annotation file.
 
-    Objects whose box has zero width or height are left out, with a note, since they contain
-    nothing to learn or detect. Images without objects are kept.
+    Images without objects are kept. A category that no object belongs to and that has the name of
+    another is left out, with a note: some tools write one for the project.
+
+    Args:
+        path: of the file.
+        faults: receives the faults of single records, which are then left out; without it, the
+            first is raised.
 
     Raises:
         SeglibError: the file is missing or not JSON, a field is missing or of the wrong type, an
             id is used twice, or an object belongs to an unknown image or category.
     """
-    content = _read_json(path, ("images", "annotations", "categories"))
-    categories = _categories(path, content["categories"])
-    images = _images(path, content["images"])
+    content = _read_json(path, ("images", "annotations", "categories"), faults)
+    in_use = {_hashable(a.get("category_id")) for a in content["annotations"]}
+    categories, notes = _categories(path, content["categories"], faults, in_use)
+    images = _images(path, content["images"], faults)
     annotations: dict[int, list[Annotation]] = {image_id: [] for image_id in images}
-    empty: list[int] = []
     for index, annotation in enumerate(content["annotations"]):
-        where = location(path, "annotation", index, annotation)
-        image_id = whole_number(where, annotation, "image_id")
-        if image_id not in images:
-            raise SeglibError(
-                f"{where} belongs to image {image_id}, which 'images' does not list: "
-                "add the image or remove the annotation"
-            )
-        _check_category(where, annotation, categories)
-        check_flag(where, annotation, "iscrowd")
-        check_area(where, annotation)
-        if "bbox" in annotation and min(box_size(where, annotation["bbox"])) <= 0:
-            empty.append(annotation.get("id", 0))
-        else:
+        with gathered(faults):
+            where = location(path, "annotation", index, annotation)
+            image_id = whole_number(where, annotation, "image_id")
+            if image_id not in images:
+                raise SeglibError(
+                    f"{where} belongs to image {image_id}, which 'images' does not list: "
+                    "add the image or remove the annotation"
+                )
+            _check_category(where, annotation, categories)
+            check_flag(where, annotation, "iscrowd")
+            check_area(where, annotation)
+            if "bbox" in annotation:
+                check_box(where, annotation["bbox"])
             annotations[image_id].append(annotation)
-    return InstanceFile(path, categories, images, annotations, _empty_box_notes(empty))
+    notes += annotation_notes({i: record.size for i, record in images.items()}, annotations)
+    return InstanceFile(path, categories, images, annotations, notes)
 
 
-def read_panoptic(path: Path) -> PanopticFile:
+def read_panoptic(path: Path, faults: list[str] | None = None) -> PanopticFile:
     """Read and check a panoptic annotation file.
+
+    Args:
+        path: of the file.
+        faults: as for `read_instances`.
 
     Raises:
         SeglibError: the file is missing or not JSON, a field is missing or of the wrong type, or
             a segment belongs to an unknown category.
     """
-    content = _read_json(path, ("annotations", "categories"))
-    categories = _categories(path, content["categories"])
+    content = _read_json(path, ("annotations", "categories"), faults)
+    categories, _ = _categories(path, content["categories"], faults)
     entries: dict[int, Annotation] = {}
     for index, entry in enumerate(content["annotations"]):
-        image_id = whole_number(f"{path}: entry {index} of 'annotations'", entry, "image_id")
-        where = f"{path}: image {image_id}"
-        file_name(where, entry)
-        for segment in record_list(where, entry, "segments_info"):
-            whole_number(where, segment, "id")
-            _check_category(where, segment, categories)
-            check_flag(where, segment, "iscrowd")
-        entries[image_id] = entry
+        with gathered(faults):
+            image_id = whole_number(f"{path}: entry {index} of 'annotations'", entry, "image_id")
+            where = f"{path}: image {image_id}"
+            file_name(where, entry)
+            for segment in record_list(where, entry, "segments_info"):
+                whole_number(where, segment, "id")
+                _check_category(where, segment, categories)
+                check_flag(where, segment, "iscrowd")
+            entries[image_id] = entry
     return PanopticFile(path, categories, entries)
 
 
-def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
+def _read_json(
+    path: Path, needed: Iterable[str], faults: list[str] | None = None
+) -> dict[str, Any]:
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -138,25 +154,34 @@ def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise SeglibError(f"cannot read {path} as JSON ({error}): replace it") from error
-    for name in needed:
-        record_list(str(path), content if isinstance(content, dict) else {}, name)
-    return dict(content)
+    record = content if isinstance(content, dict) else {}
+    return {name: record_list(str(path), record, name, faults) for name in needed}
 
 
-def _categories(path: Path, records: list[Annotation]) -> Categories:
+def _categories(
+    path: Path,
+    records: list[Annotation],
+    faults: list[str] | None = None,
+    in_use: Collection[Any] = (),
+) -> tuple[Categories, list[str]]:
+    """The categories, and a note for each one that is left out."""
     if not records:
         raise SeglibError(f"{path} has no categories: add those of the objects to 'categories'")
+    valid = []
     for index, record in enumerate(records):
-        where = location(path, "category", index, record)
-        whole_number(where, record, "id")
-        text(where, record, "name")
-        check_flag(where, record, "isthing")
-    # Some tools write colours as "#0af3b2". Only figures use colours, so new ones are chosen.
-    kept = [{**r, "color": r["color"] if is_color(r.get("color")) else None} for r in records]
+        with gathered(faults):
+            where = location(path, "category", index, record)
+            whole_number(where, record, "id")
+            text(where, record, "name")
+            check_flag(where, record, "isthing")
+            # Some tools write colours as "#0af3b2". Only figures use colours: new ones are chosen.
+            color = record["color"] if is_color(record.get("color")) else None
+            valid.append({**record, "color": color})
+    kept, notes = without_idle_namesakes(valid, in_use)
     try:
-        return Categories.from_coco(kept)
+        return Categories.from_coco(kept), notes
     except SeglibError as error:
-        raise SeglibError(f"{path}: {error}") from error
+        raise SeglibError(f"{path}: {error}; give each its own") from error
 
 
 def _check_category(where: str, record: Annotation, categories: Categories) -> None:
@@ -167,27 +192,25 @@ def _check_category(where: str, record: Annotation, categories: Categories) -> N
         raise SeglibError(f"{where}: {error}; add the category or remove the record") from error
 
 
-def _images(path: Path, records: Iterable[Annotation]) -> dict[int, ImageRecord]:
+def _images(
+    path: Path, records: Iterable[Annotation], faults: list[str] | None
+) -> dict[int, ImageRecord]:
     images: dict[int, ImageRecord] = {}
     for index, record in enumerate(records):
-        where = location(path, "image", index, record)
-        image_id = whole_number(where, record, "id")
-        size = (whole_number(where, record, "height"), whole_number(where, record, "width"))
-        if min(size) < 1:
-            raise SeglibError(f"{where} has {size[1]} x {size[0]} px: correct 'width' and 'height'")
-        if image_id in images:
-            raise SeglibError(f"{path}: image id {image_id} is used twice: ids must be unique")
-        images[image_id] = ImageRecord(image_id, file_name(where, record), size)
+        with gathered(faults):
+            where = location(path, "image", index, record)
+            image_id = whole_number(where, record, "id")
+            height, width = (whole_number(where, record, name) for name in ("height", "width"))
+            if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+                raise SeglibError(
+                    f"{where} has {width} x {height} px: correct 'width' and 'height'"
+                )
+            if image_id in images:
+                raise SeglibError(f"{path}: image id {image_id} is used twice: ids must be unique")
+            images[image_id] = ImageRecord(image_id, file_name(where, record), (height, width))
     return images
 
 
-def _empty_box_notes(ids: list[int]) -> list[str]:
-    if not ids:
-        return []
-    shown = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
-    if len(ids) == 1:
-        return [f"1 object left out because its box has zero width or height (annotation {shown})"]
-    return [
-        f"{len(ids)} objects left out because their boxes have zero width or height "
-        f"(annotations {shown})"
-    ]
+def _hashable(value: Any) -> Any:
+    """The value itself, if it can be a category id."""
+    return value if isinstance(value, int | float) else None

@@ -28,6 +28,7 @@ def load_dataset(
     limit: int | None = None,
     categories: Sequence[str] | None = None,
     cache: bool = False,
+    faults: list[str] | None = None,
 ) -> CocoFolder:
     """Open a dataset by name.
 
@@ -41,6 +42,7 @@ def load_dataset(
         limit: keep only the first `limit` images.
         categories: keep only these, by name.
         cache: keep samples in memory once read, for training.
+        faults: see `CocoFolder`.
 
     Raises:
         SeglibError: an unknown name or split, or a folder that does not exist or is not COCO.
@@ -73,6 +75,7 @@ def load_dataset(
         area_ranges=area_ranges,
         cache=cache,
         notes=notes,
+        faults=faults,
     )
 
 

@@ -112,7 +112,8 @@ class SeededSampler:
 
 def sample_generator(seed: int, step: int, image_id: int) -> Generator:
     """The generator for one image's augmentation at one step, whatever its process and batch."""
-    state = np.random.SeedSequence([seed, step, image_id]).generate_state(1, np.uint64)
+    entropy = [seed, step, image_id] if image_id >= 0 else [seed, step, -image_id, 1]
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 

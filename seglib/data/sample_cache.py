@@ -11,6 +11,8 @@ from torch import Tensor
 
 from seglib.structures import Panoptic, Target
 
+_NO_IMAGE = torch.zeros(3, 0, 0, dtype=torch.uint8)
+
 
 @dataclass(frozen=True)
 class PackedSample:
@@ -23,6 +25,7 @@ class PackedSample:
         mask_shape: (N, H, W).
         semantic: uint8 [H, W] or None.
         segment_map: int16 [H, W] or None.
+        truth: the target's truth, packed like a sample without an image; None if there is none.
     """
 
     image: Tensor
@@ -31,6 +34,7 @@ class PackedSample:
     mask_shape: tuple[int, ...]
     semantic: Tensor | None
     segment_map: Tensor | None
+    truth: PackedSample | None
 
     @classmethod
     def pack(cls, image: Tensor, target: Target) -> PackedSample:
@@ -39,11 +43,12 @@ class PackedSample:
         bare_panoptic = panoptic and replace(panoptic, segment_map=empty)
         return cls(
             image=image,
-            target=replace(target, masks=empty, semantic=None, panoptic=bare_panoptic),
+            target=replace(target, masks=empty, semantic=None, panoptic=bare_panoptic, truth=None),
             mask_bits=np.packbits(target.masks.numpy()),
             mask_shape=tuple(target.masks.shape),
             semantic=None if target.semantic is None else target.semantic.byte(),
             segment_map=None if panoptic is None else panoptic.segment_map.short(),
+            truth=None if target.truth is None else cls.pack(_NO_IMAGE, target.truth),
         )
 
     def unpack(self) -> tuple[Tensor, Target]:
@@ -62,5 +67,6 @@ class PackedSample:
             masks=torch.from_numpy(pixels.reshape(self.mask_shape)),
             semantic=None if self.semantic is None else self.semantic.long(),
             panoptic=panoptic,
+            truth=None if self.truth is None else self.truth.unpack()[1],
         )
         return self.image.clone(), target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from seglib.data.annotations import annotation_box, annotation_masks
 from seglib.data.coco_json import Annotation, ImageRecord
 from seglib.errors import SeglibError
+from seglib.ops.boxes import clip_boxes
 from seglib.ops.masks import mask_area
 from seglib.structures import BACKGROUND, IGNORE, Panoptic, Target
 
@@ -19,7 +21,9 @@ def build_target(
 ) -> Target:
     """The objects of one image, without semantic and panoptic maps.
 
-    Objects of categories without a label are left out, and so are objects whose mask is empty.
+    Objects of categories without a label are left out. Of the others `truth` has everything as it
+    is in the file; the target itself is what a model can learn from: boxes are clipped to the
+    image, and objects without a pixel or whose box has no area inside the image are left out.
 
     Args:
         annotations: the image's records.
@@ -31,16 +35,30 @@ def build_target(
     pixels = mask_area(masks)
     boxes = [annotation_box(a, mask) for a, mask in zip(kept, masks, strict=True)]
     areas = [float(a.get("area", n)) for a, n in zip(kept, pixels.tolist(), strict=True)]
-    target = Target(
-        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+    truth = Target(
+        boxes=torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4),
         labels=torch.tensor([labels[a["category_id"]] for a in kept], dtype=torch.int64),
         masks=masks,
         iscrowd=torch.tensor([bool(a.get("iscrowd", 0)) for a in kept], dtype=torch.bool),
-        area=torch.tensor(areas, dtype=torch.float32),
+        area=torch.tensor(areas, dtype=torch.float64),
         size=record.size,
         image_id=record.id,
     )
-    return target if pixels.all() else target[pixels > 0]
+    return replace(_learnable(truth, pixels), truth=truth)
+
+
+def _learnable(truth: Target, pixels: Tensor) -> Target:
+    """The target for training: float32, boxes clipped, without what has no pixel or no area.
+
+    Args:
+        truth: all objects of the file.
+        pixels: int64 [N] of their masks. They are the area here: converters write an `area` of
+            zero, or the same for every object.
+    """
+    boxes = clip_boxes(truth.boxes, truth.size).float()
+    target = replace(truth, boxes=boxes, area=pixels.float())
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(dim=1) & (pixels > 0)
+    return target if kept.all() else target[kept]
 
 
 def semantic_from_masks(masks: Tensor, labels: Tensor, iscrowd: Tensor) -> Tensor:

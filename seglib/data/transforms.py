@@ -2,7 +2,8 @@
 
 A transform takes (image, target, generator) and returns (image, target); all its randomness comes
 from the generator, so the same seed gives the same result. Masks, semantic and panoptic maps are
-resampled at the same points, so that they stay consistent.
+resampled at the same points, so that they stay consistent. Resizing keeps a target's `truth` for
+evaluations; the transforms that vary samples for training drop it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Tar
     """Resize so that the longer side has `size` px.
 
     The image is resized bilinearly with anti-aliasing, masks and maps by the nearest pixel; boxes
-    and areas are scaled. Objects that lose their last pixel are removed.
+    and areas are scaled. Objects that lose their last pixel are removed; `truth` is scaled in its
+    own float64 and keeps them.
 
     Args:
         image: float [3, H, W].
@@ -187,29 +189,43 @@ def _resize(image: Tensor, target: Target, new: tuple[int, int]) -> tuple[Tensor
         )
     if new == old:
         return image, target
-    scale_y, scale_x = new[0] / old[0], new[1] / old[1]
-    rows, columns = (
+    sampled = tuple(
         ((torch.arange(to) + 0.5) * (of / to)).long().clamp(max=of - 1)
         for to, of in zip(new, old, strict=True)
     )
+    resized = _resize_target(target, new, *sampled)
+    smooth = F.interpolate(image[None], size=new, mode="bilinear", antialias=True)[0]
+    kept = drop_invisible(resized)
+    if target.truth is not None:
+        kept = replace(kept, truth=_resize_target(target.truth, new, *sampled))
+    return smooth.clamp(0, 1), kept
+
+
+def _resize_target(target: Target, new: tuple[int, int], rows: Tensor, columns: Tensor) -> Target:
+    """Sample pixels at `rows` and `columns`; scale boxes and areas, in their own precision."""
+    scale_y, scale_x = new[0] / target.size[0], new[1] / target.size[1]
     resized = _map_pixels(
         target, lambda pixels, _: pixels.index_select(-2, rows).index_select(-1, columns)
     )
-    resized = replace(
+    return replace(
         resized,
         boxes=target.boxes * target.boxes.new_tensor([scale_x, scale_y, scale_x, scale_y]),
         area=target.area * (scale_x * scale_y),
         size=new,
     )
-    smooth = F.interpolate(image[None], size=new, mode="bilinear", antialias=True)[0]
-    return smooth.clamp(0, 1), drop_invisible(resized)
 
 
 def _map_pixels(target: Target, change: Callable[[Tensor, float], Tensor]) -> Target:
-    """Apply `change(pixels, fill)` to masks, semantic map and panoptic map alike."""
+    """Apply `change(pixels, fill)` to masks, semantic map and panoptic map; drop `truth`."""
     panoptic: Panoptic | None = None
     if target.panoptic is not None:
         segment_map = change(target.panoptic.segment_map, 0)
         panoptic = replace(target.panoptic, segment_map=segment_map)
     semantic = None if target.semantic is None else change(target.semantic, IGNORE)
-    return replace(target, masks=change(target.masks, False), semantic=semantic, panoptic=panoptic)
+    return replace(
+        target,
+        masks=change(target.masks, False),
+        semantic=semantic,
+        panoptic=panoptic,
+        truth=None,
+    )

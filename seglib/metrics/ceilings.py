@@ -84,15 +84,14 @@ def _in_model_labels(target: Target, model: Segmenter, dataset: LabelledImages) 
     """
     if model.categories == dataset.categories or set(model.tasks) == {"proposals"}:
         return target
-    table = torch.full((IGNORE + 1,), IGNORE)
-    table[BACKGROUND] = BACKGROUND
+    table = torch.zeros(max(len(dataset.categories), IGNORE) + 1, dtype=torch.int64)
     for label, own in dataset.categories.shared_with(model.categories).items():
         table[label] = own
     labels, semantic = table.to(target.labels.device)[target.labels], target.semantic
     if semantic is not None:
-        semantic = table.to(semantic.device)[semantic]
-    known: Target = replace(target, labels=labels, semantic=semantic)[labels != IGNORE]
-    return known
+        known = table.to(semantic.device)[semantic]
+        semantic = torch.where((known == 0) & (semantic != BACKGROUND), IGNORE, known)
+    return replace(target, labels=labels, semantic=semantic)[labels > 0]
 
 
 def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = None) -> float:

@@ -125,13 +125,26 @@ class CocoEvaluator:
         self.class_agnostic = class_agnostic
         self._bounds = np.array(list(self.area_ranges.values()), dtype=np.float64)  # [A, 2]
         self._images: list[tuple[int, dict[int, _Verdicts]]] = []
+        self._seen: set[int] = set()
 
     def update(self, prediction: Instances, target: Target) -> None:
         """Add one image: its detections, in any order, and its true objects.
 
+        Args:
+            prediction: the detections.
+            target: with `truth`, as the reader gives it, that is compared with: the file's own
+                boxes and areas in float64, and all its objects.
+
         Raises:
-            SeglibError: a label outside the categories, missing masks or masks of another size.
+            SeglibError: an image that was added before, a label outside the categories, missing
+                masks or masks of another size.
         """
+        target = target.to_find
+        if target.image_id in self._seen:
+            raise SeglibError(
+                f"image {target.image_id} was scored before: every image counts once, so give each "
+                "target an image_id of its own"
+            )
         labels, true_labels = to_numpy(prediction.labels), to_numpy(target.labels)
         self._check("predicted", labels, target.image_id)
         self._check("true", true_labels, target.image_id)
@@ -152,6 +165,7 @@ class CocoEvaluator:
                 scores[d], pairs, ignored[:, g], iscrowd[g], other_size[:, d]
             )
         self._images.append((target.image_id, verdicts))
+        self._seen.add(target.image_id)
 
     def _check(self, whose: str, labels: Ints, image_id: int) -> None:
         if len(labels) and not 1 <= labels.min() <= labels.max() <= len(self.categories):

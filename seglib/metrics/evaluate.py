@@ -63,8 +63,8 @@ def evaluate(
         has any, and the classes scored.
 
     Raises:
-        SeglibError: a task without a scorer, no image, no class in common, or a target that
-            lacks what the task needs.
+        SeglibError: a task without a scorer, no image, one image twice, no class in common, or a
+            target that lacks what the task needs.
     """
     return score(
         Predictor(
@@ -86,9 +86,10 @@ def score(
     scorers = _scorers(predictor, dataset)
     samples = first_samples(dataset, limit)
     total = len(dataset) if limit is None else min(limit, len(dataset))
-    done = 0
+    done, seen = 0, set[int]()
     while batch := list(islice(samples, _BATCH_SIZE)):
         images, targets = [image for image, _ in batch], [target for _, target in batch]
+        _refuse_repeated(targets, seen, dataset.name)
         predictions = [p.to("cpu") for p in predictor.predict(images, targets)]
         for prediction, target in zip(predictions, targets, strict=True):
             for scorer in scorers:
@@ -97,6 +98,14 @@ def score(
         if progress is not None:
             progress(done, total)
     return _gather(scorers, predictor, dataset, total)
+
+
+def _refuse_repeated(targets: list[Target], seen: set[int], name: str) -> None:
+    """Every image counts once, for tasks without ids of their own, too."""
+    for target in targets:
+        if target.image_id in seen:
+            raise SeglibError(f"{name}: image {target.image_id} comes twice; it would count twice")
+        seen.add(target.image_id)
 
 
 def _scorers(predictor: Predictor, dataset: LabelledImages) -> list[Scorer]:

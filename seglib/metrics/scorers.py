@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from seglib.metrics.coco_evaluator import CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, true_labels
@@ -11,7 +13,7 @@ from seglib.metrics.matching import IouType
 from seglib.metrics.mean_iou import SemanticEvaluator
 from seglib.metrics.proposal_recall import MaskAndBoxRecall
 from seglib.metrics.shared_classes import SharedClasses
-from seglib.structures import Categories, Prediction, Target
+from seglib.structures import BACKGROUND, Categories, Prediction, Target
 
 
 class Scorer(ABC):
@@ -34,6 +36,25 @@ class Scorer(ABC):
         return []
 
 
+@dataclass
+class _ObjectCount:
+    """How many objects there were to find: a score without any says nothing."""
+
+    single: int = 0
+    crowds: int = 0
+
+    def add(self, truth: Target) -> None:
+        crowds = int(truth.iscrowd.sum())
+        self.crowds += crowds
+        self.single += len(truth) - crowds
+
+    def notes(self, figure: str) -> list[str]:
+        if self.single:
+            return []
+        among = f": all {self.crowds} objects are crowds" if self.crowds else ""
+        return [f"these images have no object to find{among}; {figure} is undefined"]
+
+
 class _SemanticScorer(Scorer):
     """The FCN paper's four figures, over the classes that model and data set share."""
 
@@ -52,14 +73,23 @@ class _SemanticScorer(Scorer):
     def figures(self) -> dict[str, float]:
         result = self._evaluator.compute()
         names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "freq_weighted_iou")
-        return {name: getattr(result, name) for name in names}
+        # Of background alone everything would be correct, without a class to tell apart.
+        defined = self._has_classes()
+        return {name: getattr(result, name) if defined else math.nan for name in names}
 
     def per_class(self) -> dict[str, dict[str, float]]:
         result = self._evaluator.compute()
         return {"iou": result.class_iou, "accuracy": result.class_accuracy}
 
     def notes(self) -> list[str]:
-        return self._shared.notes()
+        nothing = (
+            "no pixel of these images is labelled as one of the classes: mean_iou is undefined"
+        )
+        return self._shared.notes() + ([] if self._has_classes() else [nothing])
+
+    def _has_classes(self) -> bool:
+        """Whether a true pixel shows anything but background."""
+        return bool(self._evaluator.confusion[BACKGROUND + 1 :].any())
 
 
 class _InstanceScorer(Scorer):
@@ -69,6 +99,7 @@ class _InstanceScorer(Scorer):
 
     def __init__(self, model_categories: Categories, dataset: LabelledImages) -> None:
         self._shared = SharedClasses(model_categories, dataset.categories)
+        self._objects = _ObjectCount()
         self._evaluators = {
             kind: CocoEvaluator(self._shared.categories, iou_type, dataset.area_ranges)
             for kind, iou_type in self._iou_types.items()
@@ -80,6 +111,7 @@ class _InstanceScorer(Scorer):
             self._evaluators.pop("mask", None)
         found = self._shared.predicted_rows(prediction.instances)
         truth = self._shared.true_rows(target)
+        self._objects.add(truth)
         for evaluator in self._evaluators.values():
             evaluator.update(found, truth)
 
@@ -98,7 +130,7 @@ class _InstanceScorer(Scorer):
         }
 
     def notes(self) -> list[str]:
-        return self._shared.notes()
+        return self._shared.notes() + self._objects.notes("average precision")
 
 
 class _ProposalScorer(Scorer):
@@ -106,13 +138,18 @@ class _ProposalScorer(Scorer):
 
     def __init__(self, dataset: LabelledImages) -> None:
         self._recall = MaskAndBoxRecall(dataset.categories, dataset.area_ranges)
+        self._objects = _ObjectCount()
 
     def update(self, prediction: Prediction, target: Target) -> None:
         assert prediction.proposals is not None, "the model's tasks promise proposals"
         self._recall.update(prediction.proposals, target)
+        self._objects.add(target.to_find)
 
     def figures(self) -> dict[str, float]:
         return self._recall.figures()
+
+    def notes(self) -> list[str]:
+        return self._objects.notes("average recall")
 
 
 # Task → scorer, built from the model's categories and the data set.

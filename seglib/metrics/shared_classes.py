@@ -21,7 +21,8 @@ class SharedClasses:
 
     Attributes:
         categories: the shared classes in the data set's order, labelled 1…S.
-        of_model, of_dataset: int64 [256], a label → the shared label, or 0 if not shared.
+        of_model, of_dataset: int64, a label → the shared label, or 0 if not shared; both have
+            entries for background (0) and for ignored pixels (255).
     """
 
     def __init__(self, of_model: Categories, of_dataset: Categories) -> None:
@@ -42,7 +43,7 @@ class SharedClasses:
         )
 
     def _lookup(self, categories: Categories) -> Tensor:
-        table = torch.full((IGNORE + 1,), _DROPPED)
+        table = torch.full((max(len(categories), IGNORE) + 1,), _DROPPED)
         for label, shared_label in categories.shared_with(self.categories).items():
             table[label] = shared_label
         return table
@@ -73,8 +74,8 @@ class SharedClasses:
         return _relabelled(instances, self.of_model)
 
     def true_rows(self, target: Target) -> Target:
-        """True objects of shared classes only, in shared labels."""
-        return _relabelled(target, self.of_dataset)
+        """True objects that an evaluation compares with, of shared classes, in shared labels."""
+        return _relabelled(target.to_find, self.of_dataset)
 
 
 def _relabelled(rows: Row, table: Tensor) -> Row:

@@ -11,9 +11,18 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Generator, Tensor, nn
 
+from seglib.errors import SeglibError
 from seglib.models.config import ModelConfig
 from seglib.ops.images import PIXEL_MEAN, PIXEL_STD, normalise_pixels, resize_longer
-from seglib.structures import Categories, ImageBatch, Prediction, Target, check_images
+from seglib.structures import (
+    BACKGROUND,
+    IGNORE,
+    Categories,
+    ImageBatch,
+    Prediction,
+    Target,
+    check_images,
+)
 
 __all__ = ["PIXEL_MEAN", "PIXEL_STD", "OutputForm", "ParameterGroup", "Segmenter", "Task"]
 
@@ -71,7 +80,17 @@ class Segmenter(nn.Module, ABC):
     categories: Categories
 
     def __init__(self, config: ModelConfig, categories: Categories) -> None:
+        """Store config and categories.
+
+        Raises:
+            SeglibError: more categories than a label map can tell apart, for a semantic task.
+        """
         super().__init__()
+        if "semantic" in self.tasks and not categories.fit_label_maps:
+            raise SeglibError(
+                f"{self.name} predicts label maps, which tell at most {IGNORE - 1} categories "
+                f"apart: it cannot learn {len(categories)}; choose a detector, or fewer categories"
+            )
         self.config = config
         self.categories = categories
 
@@ -86,6 +105,22 @@ class Segmenter(nn.Module, ABC):
     @abstractmethod
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One `Prediction` per image, at its original size; evaluation mode, no gradients."""
+
+    def can_learn_from(self, target: Target) -> bool:
+        """Whether a target has anything that `loss` learns from besides background."""
+        if "semantic" in self.tasks and target.semantic is not None:
+            labels = target.semantic
+            if ((labels != BACKGROUND) & (labels != IGNORE)).any():
+                return True
+        return self.tasks != ("semantic",) and bool(self.learnable_objects(target).any())
+
+    def learnable_objects(self, target: Target) -> Tensor:
+        """bool [N]: the objects that `loss` learns from: single ones, whose box has an area.
+
+        A paradigm that leaves out others, too, overrides this.
+        """
+        sides = target.boxes[:, 2:] - target.boxes[:, :2]
+        return ~target.iscrowd & (sides > 0).all(dim=1)
 
     @property
     def output_form(self) -> OutputForm:

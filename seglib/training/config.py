@@ -19,6 +19,7 @@ learning = partial(setting, panel="Learning")
 computing = partial(setting, panel="Computing")
 watching = partial(setting, panel="Validation and files")
 MOMENTUM = 0.9  # of SGD
+MAX_RATE = 1e6  # far above any that learns, far below what weights in float32 can be changed by
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class TrainConfig:
 
     steps: int = learning("Optimiser steps.", low=1, command_line=2000)
     batch_size: int = learning("Images per step, over all processes together.", 16, low=1)
-    lr: float = learning("Highest learning rate, reached after the warm-up.", 1e-3, above=0)
+    lr: float = learning(
+        "Highest learning rate, reached after the warm-up.", 1e-3, above=0, below=MAX_RATE
+    )
     backbone_lr: float | None = learning(
         "Highest learning rate of the backbone.",
         None,
         low=0,
+        below=MAX_RATE,
         unset="lr times the model's backbone_lr_scale",
     )
     schedule: Literal["cosine", "constant"] = learning(
@@ -55,7 +59,10 @@ class TrainConfig:
         f"AdamW, or SGD with momentum {MOMENTUM}.", "adamw"
     )
     weight_decay: float = learning(
-        "Of weights with two or more dimensions; not of biases and norms.", 1e-4, low=0
+        "Of weights with two or more dimensions; not of biases and norms.",
+        1e-4,
+        low=0,
+        below=MAX_RATE,
     )
     clip: float = learning(
         "Largest norm of the gradient of all weights together; 0 is off.", 1.0, low=0
@@ -69,7 +76,7 @@ class TrainConfig:
     augment: bool = learning(
         "Vary the images as the model's config says.", False, command_line=True
     )
-    seed: int = learning("Of everything random in the run.", 0, low=0, below=2**63)
+    seed: int = learning("Of everything random in the run.", 0, low=0)
     device: DeviceName | None = computing(
         "Where to compute; auto prefers a GPU.",
         None,

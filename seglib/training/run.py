@@ -21,6 +21,7 @@ from seglib.training.history import History, Progress
 from seglib.training.interrupt import Interruption
 from seglib.training.log import RunLog, step_row, validation_row
 from seglib.training.optimizer import build_optimizer, set_learning_rate
+from seglib.training.preflight import check_batch_fits, check_learnable
 from seglib.training.random_state import rng_state, set_rng_state
 from seglib.training.resume import load_checkpoint, restore, settings_of, warn_of_changes
 from seglib.training.samples import AUGMENTATIONS, MemorySource, describe, one_ahead
@@ -48,6 +49,8 @@ class Run:
         """Prepare everything; see `train` for the arguments and errors."""
         self.model, self.validation, self.command = model.to(device), validation, command
         self.source = MemorySource(dataset, model.tasks)
+        check_batch_fits(self.source, config.batch_size)
+        check_learnable(model, self.source, dataset)
         self.data = describe(dataset)
         self.checkpoint_file = config.out and config.out / FILE_NAME
         saved = load_checkpoint(self.checkpoint_file, config, self.data) if resume else None

@@ -62,6 +62,7 @@ class MemorySource:
             needed,
             semantic=target.semantic if "semantic" in self._tasks else None,
             panoptic=target.panoptic if "panoptic" in self._tasks else None,
+            truth=None,  # for evaluations alone
         )
         return PackedSample.pack((image * 255).round().to(torch.uint8), slim)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
+from reprlib import repr as shortened
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seglib.errors import SeglibError
 
+WHOLE_NUMBERS_END = 2**63  # tensors hold none beyond
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -121,6 +123,8 @@ def check_settings(config: Any) -> None:
         value = getattr(config, one.name)
         if not is_of_kind(value, kind):
             raise SeglibError(f"{one.name}={value!r}: it must be {wanted(kind)}")
+        if isinstance(value, int) and abs(value) >= WHOLE_NUMBERS_END:
+            raise SeglibError(f"{one.name}={shortened(value)}: it must be below 2^63")
         if not _is_in_range(value, described):
             raise SeglibError(f"{one.name}={value!r}: it must be {_range(described)}")
 

@@ -34,7 +34,7 @@ from seglib.models.config import ModelConfig
 from seglib.models.deepmask.bounds import mean_mask_proposals, perfect_proposals
 from seglib.models.deepmask.config import DeepMaskConfig
 from seglib.models.deepmask.network import WindowNetwork
-from seglib.models.deepmask.patches import GREY, Patches, sample_patches
+from seglib.models.deepmask.patches import GREY, Patches, large_enough, sample_patches
 from seglib.models.deepmask.windows import sliding_windows
 from seglib.models.targets import check_targets
 from seglib.ops.images import normalise_pixels, scaled_size
@@ -120,6 +120,10 @@ class DeepMask(Segmenter):
             "mask_loss": mask_loss.sum() / count,
             "score_loss": self.config.score_weight * (score_loss.sum() / count),
         }
+
+    def learnable_objects(self, target: Target) -> Tensor:
+        """bool [N]: single objects that are not too small; see `DeepMaskConfig.min_area`."""
+        return ~target.iscrowd & large_enough(target, target.size, self.config)
 
     def sample(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Patches:
         """The training patches of a batch; they follow torch's generator.

@@ -66,15 +66,19 @@ def sample_patches(
         generator: on the CPU.
     """
     objects: Target = target[~target.iscrowd]
-    sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).amin(dim=1)  # [N]
-    scale = config.base_scale((image.shape[-2], image.shape[-1]))
-    large = (objects.area * scale**2 >= config.min_area) & (sides * scale >= config.min_side)
-    learned = objects[large]
+    learned = objects[large_enough(objects, (image.shape[-2], image.shape[-1]), config)]
     positives = round(config.positive_share * count)
     parts = [_negatives(image, objects.boxes, config, count - positives, generator)]
     if len(learned) and positives:
         parts.append(_positives(image, learned, config, positives, generator))
     return Patches.cat(parts)
+
+
+def large_enough(objects: Target, size: tuple[int, int], config: DeepMaskConfig) -> Tensor:
+    """bool [N]: the objects that are not too small to be sampled in an image of (H, W)."""
+    sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).amin(dim=1)  # [N]
+    scale = config.base_scale(size)
+    return (objects.area * scale**2 >= config.min_area) & (sides * scale >= config.min_side)
 
 
 def _positives(
