@@ -99,7 +99,7 @@ def test_resume_refuses_what_would_be_another_run(tmp_path):
         train(tiny_fcn(), Squares(), replace(config, lr=0.5), resume=True)
     with pytest.raises(SeglibError, match="12 images of squares"):
         train(tiny_fcn(), Squares(11), config, resume=True)
-    with pytest.raises(SeglibError, match="holds another model"):
+    with pytest.raises(SeglibError, match="was made with another model"):
         train(tiny_fcn(head_width=16), Squares(), config, resume=True)
     with pytest.raises(SeglibError, match="no checkpoint at"):
         train(tiny_fcn(), Squares(), replace(config, out=tmp_path / "other"), resume=True)
@@ -163,10 +163,10 @@ def test_damaged_and_foreign_checkpoints_are_named(tmp_path):
     odd = (b"\x80\x02.", b"\x80\x02X\x01.")  # torch's reader ends in IndexError, struct.error
     for damaged in (content[: len(content) // 2], b"", b"not a checkpoint", *odd):
         path.write_bytes(damaged)
-        with pytest.raises(SeglibError, match=r"checkpoint\.pt is damaged or no checkpoint"):
+        with pytest.raises(SeglibError, match=r"checkpoint\.pt is damaged or is not a checkpoint"):
             Checkpoint.load(path)
     torch.save({"weights": torch.zeros(2)}, path)
-    with pytest.raises(SeglibError, match="no checkpoint of this version"):
+    with pytest.raises(SeglibError, match="not a checkpoint of this version"):
         Checkpoint.load(path)
 
 

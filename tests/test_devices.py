@@ -21,8 +21,9 @@ from seglib.models import model_names
 from seglib.models.base import Segmenter
 from seglib.primitives import STYLES
 from seglib.structures import Instances
-from seglib.training import TrainConfig, train, train_step
+from seglib.training import History, TrainConfig, train, train_step
 from seglib.training.random_state import random_state_kept, seed_everything
+from seglib.training.run import Run
 from tests.fakes import Squares, tiny_fcn
 from tests.helpers import ROOT
 from tests.pretend_gpu import pretended_gpu
@@ -157,6 +158,24 @@ def test_a_whole_run_trains_and_validates(device, tmp_path):
     # The checkpoint that was written there goes on here.
     again = train(tiny_fcn(seed=7, dropout=0.0), Squares(), on_cpu, resume=True)
     assert again.losses == history.losses
+
+
+def test_a_whole_run_mixes_no_devices(monkeypatch):
+    """Weights, their average, augmented batches, optimiser and validation, on the pretended GPU."""
+    config = TrainConfig(steps=4, batch_size=4, ema=0.9, augment=True, eval_every=2)
+
+    def course(device: torch.device) -> History:
+        seed_everything(0)
+        return Run(tiny_fcn(dropout=0.0), Squares(), config, device, validation=Squares(4)).go()
+
+    expected = course(torch.device("cpu"))
+    # No setting names the pretended device.
+    monkeypatch.setattr("seglib.training.config.check_settings", lambda config: None)
+    with pretended_gpu() as device:
+        found = course(device)
+    assert found.config.device == device.type
+    assert found.losses == expected.losses
+    assert found.validation == expected.validation
 
 
 def test_mixing_devices_fails_on_the_pretended_gpu():

@@ -36,6 +36,7 @@ FORMER_MODULES = {
     "seglib.ops": "canonical graph_segmentation grouping levels linear_fits matching patches "
     "proposals rcnn_losses region_likeness region_warp soft_margin",
     "seglib.plotting": "cascade fitting",
+    "seglib.training": "distributed losses precision",
 }
 
 

@@ -11,6 +11,7 @@ import random
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import pytest
@@ -19,13 +20,16 @@ import torch
 from seglib import devices, pretrained
 from seglib.data.loading import Batch
 from seglib.errors import SeglibError
+from seglib.models.config import Augmentation
 from seglib.training import History, Progress, TrainConfig, overfit, speed, train
 from seglib.training.checkpoint import Checkpoint
 from seglib.training.config import differences
 from seglib.training.ema import Ema
-from seglib.training.optimizer import build_optimizer
-from seglib.training.samples import MemorySource, one_ahead
+from seglib.training.optimizer import build_optimizer, set_learning_rate
+from seglib.training.samples import AUGMENTATIONS, MemorySource, one_ahead
+from seglib.training.settings import Kind, is_of_kind, kind_of
 from seglib.training.speed import settle
+from seglib.training.step import NotFiniteError, train_step
 from tests.fakes import Squares, tiny_fcn
 
 BASE = TrainConfig(steps=6, batch_size=4, lr=1e-2, warmup=2)
@@ -106,6 +110,39 @@ def test_settings_that_make_no_sense_are_refused_by_name(field, value):
         TrainConfig(**{"steps": 1, field: value})
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("steps", "two", "a whole number"),
+        ("steps", True, "a whole number"),
+        ("lr", 0, "above 0"),
+        ("ema", 1.0, "at least 0 and below 1"),
+        ("augment", 1, "true or false"),
+        ("device", "gpu", "one of auto, cpu, cuda, mps"),
+        ("eval_limit", 0, "at least 1"),
+        ("clip", math.inf, "at least 0"),
+    ],
+)
+def test_a_refused_setting_says_what_it_must_be(field, value, wanted):
+    with pytest.raises(SeglibError) as error:
+        TrainConfig(**{"steps": 1, field: value})
+    assert str(error.value) == f"{field}={value!r}: it must be {wanted}"
+
+
+def test_an_open_warmup_is_a_tenth_of_the_steps_and_at_most_200():
+    assert [TrainConfig(steps=n, warmup=None).warmup_steps for n in (5, 50, 9000)] == [0, 5, 200]
+    assert TrainConfig(steps=50).warmup_steps == 0
+
+
+def test_a_kind_is_read_off_the_type_hint():
+    assert kind_of(int) == Kind(int)
+    assert kind_of(float | None) == Kind(float, optional=True)
+    assert kind_of(Literal["a", "b"] | None) == Kind(str, ("a", "b"), optional=True)
+    assert kind_of(Annotated[int | None, "text"]) == Kind(int, optional=True)
+    held = {value: is_of_kind(value, Kind(float)) for value in (1, 1.5, "x", None)}
+    assert held == {1: True, 1.5: True, "x": False, None: False}
+
+
 def test_settings_and_history_survive_plain_values():
     history = train(tiny_fcn(), Squares(), BASE, validation=Squares())
     again = History.from_dict(json.loads(json.dumps(history.to_dict())))
@@ -137,6 +174,54 @@ def test_only_matrices_decay_and_frozen_weights_stay_out():
     held = {id(p) for group in (decaying, free) for p in group["params"]}
     assert id(model.network.upscore.weight) not in held  # fixed bilinear
     assert len(held) == sum(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize(("backbone_lr", "share"), [(None, 0.5), (2e-3, 0.2), (0.0, 0.0)])
+def test_the_backbone_has_its_share_of_the_learning_rate(backbone_lr, share):
+    """By the model's config (here 0.5), or by the run's own `backbone_lr`; lr is 0.01."""
+    model = tiny_fcn(backbone_lr_scale=0.5)
+    optimizer = build_optimizer(model, replace(BASE, backbone_lr=backbone_lr))
+    set_learning_rate(optimizer, 1e-3)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            wanted = 1e-3 * share if "backbone" in name.split(".") else 1e-3
+            assert rates[id(parameter)] == pytest.approx(wanted), name
+
+
+def test_a_step_by_hand():
+    """Plain gradient descent: new weights are the old ones minus lr times the gradient."""
+    images, targets = zip(*(Squares()[i] for i in range(2)), strict=True)
+    model, twin = tiny_fcn(dropout=0.0), tiny_fcn(dropout=0.0).train()
+    total = sum(twin.loss(images, targets).values())
+    total.backward()
+    losses = train_step(model, images, targets, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert losses == {"semantic_loss": total.item()}
+    for moved, weight in zip(model.parameters(), twin.parameters(), strict=True):
+        if weight.grad is not None:
+            torch.testing.assert_close(moved, weight - 0.1 * weight.grad)
+
+
+def test_a_step_that_is_not_finite_leaves_the_weights_alone():
+    images, targets = zip(*(Squares()[i] for i in range(2)), strict=True)
+    model = poison(tiny_fcn(), 101)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(NotFiniteError, match=r"semantic_loss is nan on images 100, 101"):
+        train_step(model, images, targets, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+def test_the_models_config_says_how_images_are_varied():
+    assert set(AUGMENTATIONS) == set(get_args(Augmentation))
+    losses = {
+        name: train(tiny_fcn(augmentation=name), Squares(), replace(BASE, augment=True)).losses
+        for name in AUGMENTATIONS
+    }
+    assert losses["flip"] != losses["flip_crop_color"]
+    image, target = Squares()[0]
+    for seed in range(8):
+        varied, _ = AUGMENTATIONS["flip"](image, target, torch.Generator().manual_seed(seed))
+        assert torch.equal(varied, image) or torch.equal(varied, image.flip(-1))
 
 
 def test_ema_by_hand():

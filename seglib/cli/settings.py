@@ -48,7 +48,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _training() -> list[Any]:
-    """The settings of `TrainConfig`; the folder is no setting that a run could differ in."""
+    """The settings of `TrainConfig`, without the folder, in which run.json itself lies."""
     return [row for row in settings_of(TrainConfig) if row[0].name != "out"]
 
 

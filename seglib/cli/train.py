@@ -136,8 +136,9 @@ def _report(
     first = sum(history.losses[:tenth]) / tenth
     last = sum(history.losses[-tenth:]) / tenth
     minutes = history.seconds[-1] / 60
+    steps = "1 step" if len(history.losses) == 1 else f"{len(history.losses)} steps"
     typer.echo(
-        f"{len(history.losses)} steps in {minutes:.1f} minutes; mean loss of the first tenth "
+        f"{steps} in {minutes:.1f} minutes; mean loss of the first tenth "
         f"{first:.3f}, of the last {last:.3f}"
     )
     for row in history.validation[-1:]:

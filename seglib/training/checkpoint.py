@@ -61,9 +61,9 @@ class Checkpoint:
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises whatever damaged bytes make it stumble over
-            raise SeglibError(f"{path} is damaged or no checkpoint of seglib") from error
+            raise SeglibError(f"{path} is damaged or is not a checkpoint of seglib") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-            raise SeglibError(f"{path} is no checkpoint of this version of seglib")
+            raise SeglibError(f"{path} is not a checkpoint of this version of seglib")
         names = {field.name for field in fields(cls)}
         faults = [f"{name} is missing" for name in sorted(names - values.keys())]
         faults += [f"{name} is unknown" for name in values if name not in names]
@@ -71,7 +71,7 @@ class Checkpoint:
             found = cls(**values)
             faults = [f"{name} is damaged" for name in _SOUND if not _is_sound(name, found)]
         if faults:
-            raise SeglibError(f"{path} is no checkpoint of this version of seglib ({faults[0]})")
+            raise SeglibError(f"{path} is not a checkpoint of this version of seglib ({faults[0]})")
         return found
 
 

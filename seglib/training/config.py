@@ -141,7 +141,7 @@ FREE_ON_RESUME = {"device", "tune", "out", "eval_every", "eval_limit", "checkpoi
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
     """Names of the settings in which a resumed run would differ from the saved one.
 
-    What `wanted` leaves open is no difference: the resumed run keeps what the saved one chose.
+    A choice that `wanted` leaves open does not count: the resumed run keeps the saved one's.
     """
     free = set(FREE_ON_RESUME)
     if wanted.precision == "auto":

@@ -1,4 +1,4 @@
-"""The run's log: JSON lines, one a step, that other programs can follow while it grows."""
+"""The log of a run: JSON lines, one per step, that other programs can follow while it grows."""
 
 from __future__ import annotations
 

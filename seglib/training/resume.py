@@ -77,7 +77,7 @@ def restore(
             ema.load(saved.ema)
     except (RuntimeError, ValueError) as error:
         first = " ".join(str(error).strip().splitlines()[:2])
-        raise SeglibError(f"{file} holds another model: {first}") from error
+        raise SeglibError(f"{file} was made with another model: {first}") from error
 
 
 def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
