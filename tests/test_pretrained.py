@@ -142,7 +142,7 @@ def test_foreign_and_mismatched_files_are_refused_by_name(tmp_path):
         ("config", {"stages": []}, "does not describe a valid fcn"),
         ("config", {"head_width": "wide"}, "does not describe a valid fcn"),
         ("config", {"head_kernel": None}, "does not describe a valid fcn"),
-        ("config", {"stages": [[8] * 100_000] * 5}, "more layers than its .* weights"),
+        ("config", {"stages": [[8] * 100_000] * 5}, "more layers than the file's .* weights"),
         ("config", {"head_width": 10**9}, r"network\.fc6\.weight is .*needs \[1000000000, "),
         ("config", [1], "damaged header .*'config' is a list"),
         ("model", ["fcn"], "damaged header .*'model' is a list"),

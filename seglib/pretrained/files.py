@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
-from torch.nn.modules.module import register_module_module_registration_hook
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import seglib
 from seglib.atomic import write_atomic
@@ -180,7 +180,7 @@ def build(
             that do not match, of which the message lists the first few; a weight that is not
             finite.
     """
-    with torch.device("meta"), _layers_limited_by(tensors):
+    with torch.device("meta"), _parameters_limited_by(tensors):
         empty = _described(kind, config, categories, source).state_dict()
     tensors = _with_counters(tensors, empty)
     _check_weights(kind, empty, tensors, source, origins or {})
@@ -207,13 +207,14 @@ def _described(
 
 
 @contextmanager
-def _layers_limited_by(tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Refuse to build a model with far more layers than the file has weights for.
+def _parameters_limited_by(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Stop building a model with far more parameters than the file has weights.
 
-    A single line of a description can ask for a million layers.
+    A single line of a description can ask for a million layers. Each layer counts as soon as it
+    is made, before it belongs to a network.
 
     Raises:
-        SeglibError: there are too many layers.
+        SeglibError: there are too many parameters.
     """
     built, limit = 0, 100 + 10 * len(tensors)
 
@@ -223,7 +224,7 @@ def _layers_limited_by(tensors: Mapping[str, Tensor]) -> Iterator[None]:
         if built > limit:
             raise SeglibError(f"it asks for far more layers than the file's {len(tensors)} weights")
 
-    hook = register_module_module_registration_hook(count)
+    hook = register_module_parameter_registration_hook(count)
     try:
         yield
     finally:
