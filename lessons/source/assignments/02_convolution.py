@@ -3,7 +3,8 @@
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 02](../02_convolution.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it.
+# `raise NotImplementedError` and run the checks below it. All tensors in the checks, the hidden
+# ones too, are float32.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -25,22 +26,22 @@ import seglib
 # Write the loop of the lesson for one channel, with a stride and with zero padding.
 #
 # Example by hand: `x = [[1, 2], [3, 4]]`, `w = [[1, 1], [1, 1]]`, stride 2, padding 1. The padded
-# image is 4 × 4 with zeros all around; the window takes its four corner blocks, each with one
+# image is 4 × 4 with zeros all around; the window visits its four corner blocks, each with one
 # number inside: the output is `[[1, 2], [3, 4]]`.
 
 # %% id="conv2d-stride" nbgrader="solution"
 def conv2d_one(x, w, stride=1, padding=0):
     """Cross-correlate one channel with one kernel.
 
-    x: [H, W] floats; w: [kh, kw] floats; stride, padding: ints, the same both ways.
-    Returns [OH, OW] with OH = (H + 2 padding - kh) // stride + 1, OW alike.
+    x: [H, W] floats; w: [kh, kw] floats; stride, padding: ints, the same in both directions.
+    Returns [OH, OW] with OH = (H + 2 padding - kh) // stride + 1, and OW likewise.
     Do not call a convolution of torch: use slices, products and sums.
     """
     ### BEGIN SOLUTION
     x = F.pad(x, (padding, padding, padding, padding))
     (height, width), (kh, kw) = x.shape, w.shape
     rows, columns = (height - kh) // stride + 1, (width - kw) // stride + 1
-    y = torch.zeros(rows, columns, dtype=x.dtype)
+    y = torch.zeros(rows, columns)
     for r in range(rows):
         for c in range(columns):
             top, left = r * stride, c * stride
@@ -48,13 +49,49 @@ def conv2d_one(x, w, stride=1, padding=0):
     return y
     ### END SOLUTION
 
+
 # %% id="conv2d-stride-checks" nbgrader="checks" points=3
 got = conv2d_one(torch.tensor([[1.0, 2], [3, 4]]), torch.ones(2, 2), stride=2, padding=1)
 assert got is not None, "conv2d_one returned None: is the `return` missing?"
-assert got.shape == (2, 2), f"the example should give 2×2, yours is {tuple(got.shape)}: pad first, then count the places with the stride"
-assert torch.equal(got, torch.tensor([[1.0, 2], [3, 4]])), f"the example should give [[1, 2], [3, 4]], yours is {got.tolist()}"
-row = conv2d_one(torch.tensor([[1.0, 2, 4, 7]]), torch.tensor([[-1.0, 1]]))
-assert torch.equal(row, torch.tensor([[1.0, 2, 3]])), f"[1, 2, 4, 7] with [-1, 1] gives [1, 2, 3], yours is {row.tolist()}: negative numbers mean that you turned the kernel"
+assert got.shape == (2, 2), (
+    f"the example should give 2 × 2, yours is {list(got.shape)}: pad first, then count the places "
+    "with the stride"
+)
+assert got.tolist() == [[1, 2], [3, 4]], (
+    f"the example should give [[1, 2], [3, 4]], yours is {got.tolist()}: does the window at output "
+    "cell (r, c) begin at (stride·r, stride·c) of the image padded with zeros?"
+)
+got = conv2d_one(torch.tensor([[1.0, 2, 4, 7]]), torch.tensor([[-1.0, 1]]))
+assert got.shape == (1, 3), (
+    f"1 × 4 with a kernel of 1 × 2 gives 1 × 3, yours is {list(got.shape)}: rows count with H and "
+    "kh, columns with W and kw"
+)
+assert got.tolist() != [[-1, -2, -3]], (
+    "[1, 2, 4, 7] with [-1, 1] gives [1, 2, 3], yours is [-1, -2, -3]: you turned the kernel"
+)
+assert got.tolist() == [[1, 2, 3]], (
+    f"[1, 2, 4, 7] with [-1, 1] gives [1, 2, 3], yours is {got.tolist()}: each window is kh rows "
+    "and kw columns"
+)
+x = torch.arange(30.0).reshape(5, 6)
+w = torch.tensor([[1.0, 0, 0], [0, 0, 10]])  # 2 rows, 3 columns
+got = conv2d_one(x, w)
+assert got.shape == (4, 4), (
+    f"a kernel of 2 × 3 on an image of 5 × 6 gives 4 × 4, yours is {list(got.shape)}"
+)
+assert got[0].tolist() == [80, 91, 102, 113], (
+    "a kernel of 2 × 3 with 1 at the top left and 10 at the bottom right: the first row is "
+    f"[80, 91, 102, 113], yours is {got[0].tolist()}"
+)
+got = conv2d_one(x, w, stride=2, padding=1)
+assert got.shape == (3, 3), (
+    f"5 × 6, kernel 2 × 3, stride 2, padding 1 gives 3 × 3, yours is {list(got.shape)}: padding "
+    "counts on both sides"
+)
+assert got.tolist() == [[10, 30, 50], [130, 157, 179], [250, 289, 311]], (
+    "5 × 6, kernel 2 × 3, stride 2, padding 1: expected [[10, 30, 50], [130, 157, 179], "
+    f"[250, 289, 311]], yours is {got.tolist()}"
+)
 ### BEGIN HIDDEN TESTS
 for seed in range(6):
     torch.manual_seed(seed)
@@ -62,29 +99,45 @@ for seed in range(6):
     for stride, padding in [(1, 0), (2, 1), (3, 2), (2, 0)]:
         wanted = F.conv2d(x[None, None], w[None, None], stride=stride, padding=padding)[0, 0]
         got = conv2d_one(x, w, stride, padding)
-        assert got.shape == wanted.shape, f"stride {stride}, padding {padding}: shape {tuple(got.shape)}, expected {tuple(wanted.shape)}"
-        assert torch.allclose(got, wanted, atol=1e-4), f"stride {stride}, padding {padding}: values differ"
+        assert got.shape == wanted.shape, (
+            f"stride {stride}, padding {padding}: shape {list(got.shape)}, "
+            f"expected {list(wanted.shape)}"
+        )
+        assert torch.allclose(got, wanted, atol=1e-4), (
+            f"stride {stride}, padding {padding}: values differ"
+        )
 ### END HIDDEN TESTS
+print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 3, stride, padding")
 
 # %% [markdown] id="task-im2col"
 # ## Task 2: `im2col` with dilation, and groups, inside a real network
 #
 # *4 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
-# First the columns. Each of the $k_h \cdot k_w$ cells of the kernel sees, over all places, one shifted
-# and strided view of the padded image; with dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$.
-# The rows are ordered by channel, then kernel row, then kernel column. A slice can take every $s$-th
-# element: `x[..., a : a + s * (n - 1) + 1 : s]` begins at `a` and has exactly `n` of them.
+# This task goes beyond the lesson with stride, dilation and groups. First the columns. Each of the
+# $k_h \cdot k_w$ cells of the kernel sees, over all places, one shifted and strided view of the
+# padded image; with dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered
+# by channel, then kernel row, then kernel column. A slice can take every $s$-th element:
+# `x[..., a : a + s * (n - 1) + 1 : s]` begins at `a` and has exactly `n` of them.
 #
-# Example by hand: `x = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]` (one channel), 2 × 2 windows, dilation 2:
-# there is one place, and its column is `[1, 3, 7, 9]`.
+# Example by hand: `x = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]` (one channel), 2 × 2 windows, dilation
+# 2: there is one place, and its column is `[1, 3, 7, 9]`.
+#
+# <details><summary>First hint</summary>
+# Collect the k·k views, [B, C, OH, OW] each, in a list, as in the lesson's <code>im2col</code>. In
+# which dimension must they be stacked so that the channel comes before the kernel's cell?
+# </details>
+# <details><summary>Second hint</summary>
+# <code>torch.stack(views, dim=2)</code> is [B, C, kh·kw, OH, OW]; a reshape does the rest.
+# </details>
 
 # %% id="im2col" nbgrader="solution"
 def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
     """Lay out every window as a column.
 
-    x: [B, C, H, W]; kernel_size: (kh, kw); stride, padding, dilation: ints, the same both ways.
-    Returns [B, C·kh·kw, OH·OW] with OH = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1.
+    x: [B, C, H, W]; kernel_size: (kh, kw); stride, padding, dilation: ints, the same in both
+    directions. Returns [B, C·kh·kw, OH·OW] with
+    OH = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1, and OW likewise.
     """
     ### BEGIN SOLUTION
     x = F.pad(x, (padding, padding, padding, padding))
@@ -92,19 +145,20 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
     kh, kw = kernel_size
     oh = (height - dilation * (kh - 1) - 1) // stride + 1
     ow = (width - dilation * (kw - 1) - 1) // stride + 1
-    cells = []
+    views = []
     for i in range(kh):
         for j in range(kw):
             top, left = i * dilation, j * dilation
-            cells.append(
-                x[:, :, top : top + stride * (oh - 1) + 1 : stride, left : left + stride * (ow - 1) + 1 : stride]
-            )
-    return torch.stack(cells, dim=2).reshape(batch, channels * kh * kw, oh * ow)
+            rows = slice(top, top + stride * (oh - 1) + 1, stride)
+            columns = slice(left, left + stride * (ow - 1) + 1, stride)
+            views.append(x[:, :, rows, columns])  # [B, C, OH, OW]
+    return torch.stack(views, dim=2).reshape(batch, channels * kh * kw, oh * ow)
     ### END SOLUTION
 
+
 # %% [markdown] id="task-conv2d"
-# Now the layer: cut the columns into `groups` parts along their rows, multiply each with
-# its part of the kernels, and join the results. It must take all the arguments below, because
+# Now the layer: cut the columns into `groups` parts along their rows, multiply each with its part
+# of the kernels, and join the results. The function must take all the arguments below, because
 # `seglib` will call it in place of its own.
 
 # %% id="conv2d" nbgrader="solution"
@@ -114,7 +168,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     stride, padding and dilation arrive as an int or as a pair (v, v) of equal ints.
     Use your im2col and matrix products, not a convolution of torch.
     """
-    stride, padding, dilation = (v if isinstance(v, int) else v[0] for v in (stride, padding, dilation))
+    stride = stride if isinstance(stride, int) else stride[0]
+    padding = padding if isinstance(padding, int) else padding[0]
+    dilation = dilation if isinstance(dilation, int) else dilation[0]
     ### BEGIN SOLUTION
     out_channels, _, kh, kw = weight.shape
     oh = (x.shape[2] + 2 * padding - dilation * (kh - 1) - 1) // stride + 1
@@ -122,52 +178,102 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     columns = im2col(x, (kh, kw), stride, padding, dilation)
     parts = []
     for w, c in zip(weight.chunk(groups), columns.chunk(groups, dim=1), strict=True):
-        parts.append(w.flatten(1) @ c)
+        parts.append(w.flatten(1) @ c)  # [O/G, C/G·kh·kw] @ [B, C/G·kh·kw, OH·OW]
     y = torch.cat(parts, dim=1).reshape(len(x), out_channels, oh, ow)
     return y if bias is None else y + bias[:, None, None]
     ### END SOLUTION
+
 
 # %% id="im2col-checks" nbgrader="checks" points=2
 nine = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
 got = im2col(nine, (2, 2), dilation=2)
 assert got is not None, "im2col returned None: is the `return` missing?"
-assert got.shape == (1, 4, 1), f"the example should give [1, 4, 1], yours is {list(got.shape)}"
-assert got.flatten().tolist() == [1, 3, 7, 9], f"the example's column is [1, 3, 7, 9], yours is {got.flatten().tolist()}: shift cell (i, j) by dilation·i, dilation·j"
+assert got.shape == (1, 4, 1), (
+    f"the example has one place, so its columns are [1, 4, 1]; yours are {list(got.shape)}: the "
+    "window spans dilation·(k − 1) + 1 pixels"
+)
+assert got.flatten().tolist() == [1, 3, 7, 9], (
+    f"the example's column is [1, 3, 7, 9], yours is {got.flatten().tolist()}: shift cell (i, j) "
+    "by dilation·i, dilation·j"
+)
 plain = im2col(nine, (2, 2))
-assert plain.shape == (1, 4, 4), f"four windows of four cells: expected [1, 4, 4], yours is {list(plain.shape)}"
-assert plain[0, :, 0].tolist() == [1, 2, 4, 5], f"the first window is [1, 2, 4, 5], yours is {plain[0, :, 0].tolist()}: windows are columns, not rows"
-two = im2col(torch.stack([nine[0, 0], nine[0, 0] * 10])[None], (2, 2))
-assert two[0, :, 0].tolist() == [1, 2, 4, 5, 10, 20, 40, 50], "rows run through the first channel's window, then the second's"
+assert plain.shape == (1, 4, 4), (
+    f"four windows of four cells give [1, 4, 4], yours is {list(plain.shape)}"
+)
+assert plain[0, :, 0].tolist() == [1, 2, 4, 5], (
+    f"the first window is [1, 2, 4, 5], yours is {plain[0, :, 0].tolist()}: each window is a "
+    "column, and its cells go row by row"
+)
+two = im2col(torch.cat([nine, nine * 10], dim=1), (2, 2))
+assert two[0, :, 0].tolist() == [1, 2, 4, 5, 10, 20, 40, 50], (
+    "two channels: the first window's column is [1, 2, 4, 5, 10, 20, 40, 50], yours is "
+    f"{two[0, :, 0].tolist()}: first all cells of channel 0, then those of channel 1"
+)
 wide = im2col(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
-assert wide.shape == (1, 4, 4), f"stride 3 leaves two places each way: expected [1, 4, 4], yours is {list(wide.shape)}"
-assert wide[0, :, 3].tolist() == [18, 19, 23, 24], f"the last window starts at row 3, column 3: [18, 19, 23, 24], yours is {wide[0, :, 3].tolist()}"
+assert wide.shape == (1, 4, 4), (
+    f"5 × 5, stride 3: two places in each direction, [1, 4, 4]; yours is {list(wide.shape)}"
+)
+assert wide[0, :, 3].tolist() == [18, 19, 23, 24], (
+    f"the last window begins at row 3, column 3: [18, 19, 23, 24], yours is "
+    f"{wide[0, :, 3].tolist()}"
+)
+flat = im2col(torch.arange(1.0, 13).reshape(1, 1, 3, 4), (1, 3), padding=1)
+assert flat.shape == (1, 3, 20), (
+    "3 × 4 with padding 1 and a kernel of 1 × 3: 5 · 4 places of 3 cells, [1, 3, 20]; yours is "
+    f"{list(flat.shape)}"
+)
+assert flat[0, :, 4].tolist() == [0, 1, 2], (
+    "the window at the left end of the image's first row is [0, 1, 2], with a zero of the padding; "
+    f"yours is {flat[0, :, 4].tolist()}"
+)
 ### BEGIN HIDDEN TESTS
+cases = [((3, 3), 1, 1, 1), ((2, 3), 2, 1, 2), ((3, 2), 3, 2, 1), ((1, 1), 2, 0, 1)]
 for seed in range(4):
     torch.manual_seed(seed)
     x = torch.randn(2, 3, 9, 11)
-    for kernel, stride, padding, dilation in [((3, 3), 1, 1, 1), ((2, 3), 2, 1, 2), ((3, 2), 3, 2, 1), ((1, 1), 2, 0, 1)]:
+    for kernel, stride, padding, dilation in cases:
         wanted = F.unfold(x, kernel, dilation, padding, stride)
         got = im2col(x, kernel, stride, padding, dilation)
-        assert got.shape == wanted.shape and torch.equal(got, wanted), f"kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation}: columns differ"
+        assert got.shape == wanted.shape and torch.equal(got, wanted), (
+            f"kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation}: "
+            "columns differ"
+        )
 ### END HIDDEN TESTS
+print("✓ 2 of 2 points: the example, order of cells and channels, stride, padding, 1 × 3 kernels")
 
 # %% id="conv2d-checks" nbgrader="checks" points=2
 from seglib.models import build_model
 from seglib.structures import Categories
 
 torch.manual_seed(0)
-x, w, b = torch.randn(2, 4, 8, 8), torch.randn(6, 2, 3, 3), torch.randn(6)
+x, w, b = torch.randn(2, 4, 8, 9), torch.randn(6, 2, 3, 3), torch.randn(6)
 got = conv2d(x, w, b, padding=1, groups=2)
 assert got is not None, "conv2d returned None: is the `return` missing?"
-assert got.shape == (2, 6, 8, 8), f"padding 1 keeps 8×8: expected [2, 6, 8, 8], yours is {list(got.shape)}"
-first = (x[0, :2, :3, :3] * w[0]).sum() + b[0]
-assert torch.allclose(got[0, 0, 1, 1], first, atol=1e-4), "output channel 0 belongs to group 0 and sees input channels 0 and 1 only; did you add the bias?"
-last = (x[0, 2:, :3, :3] * w[5]).sum() + b[5]
-assert torch.allclose(got[0, 5, 1, 1], last, atol=1e-4), "output channel 5 belongs to group 1 and sees input channels 2 and 3 only"
-wanted = F.conv2d(x, w[..., :2], None, stride=2, padding=1, dilation=2, groups=2)
-got = conv2d(x, w[..., :2], None, stride=2, padding=1, dilation=2, groups=2)
-assert got.shape == wanted.shape, f"stride 2, padding 1, dilation 2: expected {list(wanted.shape)}, yours is {list(got.shape)}"
-assert torch.allclose(got, wanted, atol=1e-4), "stride 2, padding 1, dilation 2: the values differ"
+assert got.shape == (2, 6, 8, 9), (
+    f"padding 1 keeps 8 × 9, and 6 kernels give [2, 6, 8, 9]; yours is {list(got.shape)}"
+)
+for channel, seen in ((1, slice(0, 2)), (4, slice(2, 4))):
+    product = (x[0, seen, :3, :3] * w[channel]).sum()
+    found = float(got[0, channel, 1, 1])
+    assert abs(found - product) > 1e-4, (
+        f"output channel {channel} at (1, 1) is {product:.3f} without its bias of {b[channel]:.3f}"
+        ": add the bias"
+    )
+    assert abs(found - product - b[channel]) < 1e-4, (
+        f"output channel {channel} at (1, 1): expected {product + b[channel]:.3f}, yours is "
+        f"{found:.3f}; it is kernel {channel}, as it stands, times the input channels "
+        f"{seen.start} and {seen.stop - 1} alone, plus bias {channel}"
+    )
+settings = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}
+wanted, got = (function(x, w[..., :2], None, **settings) for function in (F.conv2d, conv2d))
+assert got.shape == wanted.shape, (
+    f"kernel 3 × 2, stride 2, padding 1, dilation 2: expected {list(wanted.shape)}, yours is "
+    f"{list(got.shape)}"
+)
+assert torch.allclose(got, wanted, atol=1e-4), (
+    "kernel 3 × 2, stride 2, padding 1, dilation 2: the values differ from F.conv2d by up to "
+    f"{(got - wanted).abs().max():.3g}"
+)
 categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = build_model("fcn", categories).eval()
 picture = torch.rand(3, 64, 64)
@@ -175,29 +281,47 @@ with torch.no_grad():
     expected = network([picture]).logits
     with seglib.use(conv2d=conv2d):
         on_yours = network([picture]).logits
-assert torch.allclose(on_yours, expected, atol=1e-3), f"an FCN on your conv2d differs by up to {(on_yours - expected).abs().max():.3g}"
+difference = (on_yours - expected).abs().max()
+assert difference < 1e-3, (
+    f"the logits of an FCN on your conv2d differ from the real ones by up to {difference:.3g}"
+)
 ### BEGIN HIDDEN TESTS
+cases = [(1, 1, 0, 1), (2, 2, 1, 1), (4, 1, 2, 2), (1, 3, 1, 2)]
 for seed in range(4):
     torch.manual_seed(seed)
-    for groups, stride, padding, dilation in [(1, 1, 0, 1), (2, 2, 1, 1), (4, 1, 2, 2), (1, 3, 1, 2)]:
+    for groups, stride, padding, dilation in cases:
         x, w = torch.randn(2, 4, 11, 9), torch.randn(8, 4 // groups, 3, 3)
         wanted = F.conv2d(x, w, None, stride, padding, dilation, groups)
         got = conv2d(x, w, None, (stride, stride), padding, dilation, groups)
-        assert got.shape == wanted.shape, f"groups {groups}, stride {stride}: shape {list(got.shape)}, expected {list(wanted.shape)}"
-        assert torch.allclose(got, wanted, atol=1e-4), f"groups {groups}, stride {stride}, padding {padding}, dilation {dilation}: values differ"
+        where = f"groups {groups}, stride {stride}, padding {padding}, dilation {dilation}"
+        assert got.shape == wanted.shape, (
+            f"{where}: shape {list(got.shape)}, expected {list(wanted.shape)}"
+        )
+        assert torch.allclose(got, wanted, atol=1e-4), f"{where}: values differ"
 ### END HIDDEN TESTS
+print("✓ 2 of 2 points: groups, bias, stride, padding and dilation, and an FCN on your conv2d")
 
 # %% [markdown] id="task-backward"
 # ## Task 3: the backward pass with stride
 #
 # *3 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
-# In the lesson each output $g_{r,c}$ sent its gradient to the window that starts at $(r, c)$. With a stride
-# $s$ that window starts at $(s\,r, s\,c)$. Everything else stays.
+# In the lesson each output $g_{r,c}$ sent its gradient to the window that begins at $(r, c)$. This
+# task goes beyond it: with a stride $s$ that window begins at $(s\,r, s\,c)$. Everything else stays
+# the same.
 #
-# Example by hand: `x = [[1, 2, 3, 4]]`, `w = [[10, 20]]`, stride 2, `g = [[1, 5]]`. The two windows are
-# `[1, 2]` and `[3, 4]`, so `dw = 1·[1, 2] + 5·[3, 4] = [16, 22]`, and the stamps
-# `1·[10, 20]` and `5·[10, 20]` give `dx = [10, 20, 50, 100]`.
+# Example by hand: `x = [[1, 2, 3, 4]]`, `w = [[10, 20]]`, stride 2, `g = [[1, 5]]`. The two windows
+# are `[1, 2]` and `[3, 4]`, so `dw = 1·[1, 2] + 5·[3, 4] = [16, 22]`, and the stamps `1·[10, 20]`
+# and `5·[10, 20]` give `dx = [10, 20, 50, 100]`.
+#
+# <details><summary>First hint</summary>
+# Loop over the outputs: the one at (r, c) read <code>x[s*r : s*r + kh, s*c : s*c + kw]</code>. What
+# does it add to dw, and what to that part of dx?
+# </details>
+# <details><summary>Second hint</summary>
+# It adds g[r, c] times the window to dw, and g[r, c] times w to the window's place in dx. Both are
+# +=, since windows overlap.
+# </details>
 
 # %% id="backward" nbgrader="solution"
 def conv2d_backward(x, w, g, stride=1):
@@ -219,26 +343,58 @@ def conv2d_backward(x, w, g, stride=1):
     ### END SOLUTION
 
 # %% id="backward-checks" nbgrader="checks" points=3
-answer = conv2d_backward(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[10.0, 20]]), torch.tensor([[1.0, 5]]), stride=2)
-assert isinstance(answer, tuple) and len(answer) == 2, "return two tensors: (dx, dw)"
+answer = conv2d_backward(
+    torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[10.0, 20]]), torch.tensor([[1.0, 5]]), stride=2
+)
+assert isinstance(answer, tuple) and len(answer) == 2, (
+    f"return two tensors, (dx, dw); yours is {type(answer).__name__}"
+)
 dx, dw = answer
 assert dx.shape == (1, 4), f"dx is shaped like x, [1, 4]; yours is {list(dx.shape)}"
 assert dw.shape == (1, 2), f"dw is shaped like w, [1, 2]; yours is {list(dw.shape)}"
-assert dw.tolist() == [[16, 22]], f"the example's dw is [[16, 22]], yours is {dw.tolist()}"
-assert dx.tolist() == [[10, 20, 50, 100]], f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: does each stamp start at stride·c?"
-rows, _ = conv2d_backward(torch.zeros(5, 2), torch.ones(2, 2), torch.tensor([[1.0], [3.0]]), stride=2)
-assert rows[:, 0].tolist() == [1, 1, 3, 3, 0], f"stride 2 counts for rows too, and the last row is never read: expected [1, 1, 3, 3, 0], yours is {rows[:, 0].tolist()}"
-overlap, _ = conv2d_backward(torch.zeros(1, 3), torch.tensor([[1.0, 1]]), torch.tensor([[1.0, 1]]))
-assert overlap.tolist() == [[1, 2, 1]], f"overlapping stamps add up: expected [[1, 2, 1]], yours is {overlap.tolist()}"
+assert dw.tolist() == [[16, 22]], (
+    f"the example's dw is [[16, 22]], yours is {dw.tolist()}: sum, over the outputs, g times the "
+    "window that was read; with stride 2 the second window begins at column 2"
+)
+assert dx.tolist() == [[10, 20, 50, 100]], (
+    f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: does each stamp begin at "
+    "stride·c, and is it the kernel as it is, not turned?"
+)
+rows, _ = conv2d_backward(
+    torch.zeros(5, 2), torch.ones(2, 2), torch.tensor([[1.0], [3.0]]), stride=2
+)
+assert rows[:, 0].tolist() == [1, 1, 3, 3, 0], (
+    "stride 2 counts for rows too, and the last row is never read: expected [1, 1, 3, 3, 0], "
+    f"yours is {rows[:, 0].tolist()}"
+)
+overlap, twice = conv2d_backward(torch.ones(1, 3), torch.tensor([[1.0, 1]]), torch.ones(1, 2))
+assert overlap.tolist() == [[1, 2, 1]], (
+    f"overlapping stamps add up: expected [[1, 2, 1]], yours is {overlap.tolist()}"
+)
+assert twice.tolist() == [[2, 2]], (
+    f"both outputs add to each weight: expected dw = [[2, 2]], yours is {twice.tolist()}"
+)
+x, wide = torch.arange(12.0).reshape(3, 4), torch.tensor([[1.0, 2, 3], [4, 5, 6]])
+stamp, cut = conv2d_backward(x, wide, torch.tensor([[0.0, 0], [0, 1]]))
+assert stamp.tolist() == [[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6]], (
+    "one output at (1, 1), kernel 2 × 3: dx is the kernel with its corner at (1, 1), "
+    f"[[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6]]; yours is {stamp.tolist()}"
+)
+assert cut.tolist() == [[5, 6, 7], [9, 10, 11]], (
+    "one output at (1, 1), kernel 2 × 3: dw is the window that it read, [[5, 6, 7], [9, 10, 11]]; "
+    f"yours is {cut.tolist()}"
+)
 ### BEGIN HIDDEN TESTS
 for seed in range(6):
     torch.manual_seed(seed)
     for stride in (1, 2, 3):
-        x, w = torch.randn(10, 13, requires_grad=True), torch.randn(3, 2 + seed % 2, requires_grad=True)
+        x = torch.randn(10, 13, requires_grad=True)
+        w = torch.randn(3, 2 + seed % 2, requires_grad=True)
         y = F.conv2d(x[None, None], w[None, None], stride=stride)[0, 0]
         g = torch.randn_like(y)
         y.backward(g)
         dx, dw = conv2d_backward(x.detach(), w.detach(), g, stride)
-        assert torch.allclose(dx, x.grad, atol=1e-4), f"stride {stride}: dx differs from the true gradient"
-        assert torch.allclose(dw, w.grad, atol=1e-4), f"stride {stride}: dw differs from the true gradient"
+        assert torch.allclose(dx, x.grad, atol=1e-4), f"stride {stride}: dx differs from autograd's"
+        assert torch.allclose(dw, w.grad, atol=1e-4), f"stride {stride}: dw differs from autograd's"
 ### END HIDDEN TESTS
+print("✓ 3 of 3 points: the example, stride in both directions, overlaps, a kernel of 2 × 3")
