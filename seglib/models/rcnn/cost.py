@@ -1,4 +1,4 @@
-"""What a pipeline's steps cost: seconds by step, and how often the network ran."""
+"""The cost of a pipeline's steps: seconds per step, and how often the network ran."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class StepCost:
-    """Counts since it was made; put a new one in its place to start afresh.
+    """Totals since it was created; to start again, replace it by a new one.
 
     Attributes:
-        seconds: by step, in the order the steps first ran.
-        forward_passes: crops that went through the network, each on its own pixels.
-        images: predicted.
+        seconds: per step, in the order in which the steps first ran.
+        forward_passes: crops that went through the network, each one by itself.
+        images: how many were predicted.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class StepCost:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Add the time inside the block to a step."""
+        """Add the time spent in the block to a step."""
         start = time.perf_counter()
         try:
             yield
@@ -33,5 +33,5 @@ class StepCost:
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
 
     def per_image(self) -> dict[str, float]:
-        """Seconds of each step for one predicted image; empty before the first."""
+        """Seconds of each step per predicted image; empty before the first."""
         return {name: s / self.images for name, s in self.seconds.items()} if self.images else {}

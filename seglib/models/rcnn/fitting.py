@@ -1,8 +1,7 @@
-"""The parts of R-CNN that are fitted, and from which regions (Girshick et al. 2014).
+"""The fitted parts of R-CNN, and the regions they learn from (Girshick et al. 2014).
 
-Each part has examples of its own: the classifiers learn from true boxes against regions that
-overlap no object of the class, the regressors from regions that nearly fit. See model.py for the
-pipeline.
+Each part has its own examples: the classifiers learn from true boxes and from regions that overlap
+no object of the class, the regressors from regions that nearly fit. See model.py for the pipeline.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from seglib.structures import Target
 
 @dataclass
 class FittedParts:
-    """What `RCNN.fit` learns; C classes, D features.
+    """The result of `RCNN.fit`, for C classes and D features.
 
     Attributes:
-        feature_scale: the network's features are multiplied by it.
+        feature_scale: factor on the network's features.
         classifier: weight [D, C], bias [C]; bias -inf for a class without any example.
-        regressors: for each class, weight [D, 4], bias [4].
-        cached: for each class, how many negatives each round of mining fitted on.
+        regressors: per class, weight [D, 4], bias [4].
+        cached: per class, the number of negatives in each round of mining.
     """
 
     feature_scale: float
@@ -43,57 +42,59 @@ def region_signs(boxes: Tensor, target: Target, classes: int, negative_iou: floa
     """Which regions are examples of which class (section 2.3).
 
     Positives of a class are its true boxes alone, however well a proposal fits; negatives overlap
-    every object of it by less than `negative_iou`. Everything between is left out. Crowds are no
-    positives, but what overlaps them is no negative.
+    each of its objects by less than `negative_iou`. Everything in between is left out. Crowds are
+    not positives, and regions that overlap them are not negatives.
 
     Args:
         boxes: [G + N, 4], the target's own G boxes first.
         target: of the image.
         classes: C.
-        negative_iou: the paper searched for it; 0.5 instead costs 5 points of mean AP.
+        negative_iou: found by search in the paper; 0.5 instead costs 5 points of mean AP.
 
     Returns:
         int8 [G + N, C]: +1, -1 or 0.
     """
-    of_class = torch.zeros(len(target), classes, dtype=torch.bool)
-    of_class[torch.arange(len(target)), target.labels - 1] = True
+    target = target.to(boxes.device)
+    of_class = F.one_hot(target.labels - 1, classes).bool()  # [G, C]
     overlaps = box_iou(boxes, target.boxes.to(boxes))  # [G + N, G]
-    # A row of zeros stands for "no object", so that the maximum always exists.
+    # A row of zeros stands for "no object", so that there is always a maximum.
     by_class = F.pad(overlaps[:, :, None] * of_class.to(boxes), (0, 0, 0, 1))  # [G + N, G + 1, C]
     best = by_class.amax(1)  # [G + N, C]
-    signs = -(best < negative_iou).to(torch.int8)
+    signs = -(best < negative_iou).to(torch.int8)  # [G + N, C]
     signs[: len(target)][of_class & ~target.iscrowd[:, None]] = 1
     return signs
 
 
 def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[Tensor, Tensor]:
-    """What each region should teach the regressors (appendix C).
+    """Which class's regressor learns from each region, and what (appendix C).
 
     Args:
         boxes: [N, 4].
         target: of the image.
-        min_iou: a region teaches if it overlaps its best object, no crowd, by more.
+        min_iou: a region is an example if it overlaps its best object, no crowd, by more.
 
     Returns:
-        labels: int64 [N] of the best object, 0 for regions that teach nothing.
+        labels: int64 [N] of the best object, 0 for regions that are no examples.
         deltas: [N, 4] from the region to that object; 0 likewise.
     """
-    objects = target.boxes[~target.iscrowd].to(boxes)
-    labels, deltas = torch.zeros(len(boxes), dtype=torch.int64), torch.zeros_like(boxes)
+    single = target[~target.iscrowd].to(boxes.device)
+    objects = single.boxes.to(boxes)  # [G, 4]
+    labels = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)  # [N]
+    deltas = torch.zeros_like(boxes)  # [N, 4]
     if len(objects) == 0:
         return labels, deltas
-    iou, best = box_iou(boxes, objects).max(1)
-    near = iou > min_iou
-    labels[near] = target.labels[~target.iscrowd][best[near]]
+    iou, best = box_iou(boxes, objects).max(1)  # [N] each
+    near = iou > min_iou  # [N]
+    labels[near] = single.labels[best[near]]
     deltas[near] = encode_deltas(boxes[near], objects[best[near]])
     return labels, deltas
 
 
 class Examples(NamedTuple):
-    """Described regions, and what each is an example of.
+    """The features of regions, and what each region is an example of.
 
     Attributes:
-        features: [N, D] as the network gives them.
+        features: [N, D], the network's.
         signs: int8 [N, C], see `region_signs`.
         labels: int64 [N] and
         deltas: [N, 4], see `regression_targets`.
@@ -106,13 +107,13 @@ class Examples(NamedTuple):
 
     @classmethod
     def join(cls, several: Sequence[Examples]) -> Examples:
-        """The regions of several images in one."""
+        """The regions of several images together."""
         features, signs, labels, deltas = (torch.cat(c) for c in zip(*several, strict=True))
         return cls(features, signs, labels, deltas)
 
 
 def fit_parts(examples: Examples, config: RCNNConfig) -> FittedParts:
-    """Fit scale, classifiers and regressors, from the regions of all images."""
+    """Fit scale, classifiers and regressors to the regions of all images."""
     features, signs, labels, deltas = examples
     scale = config.feature_norm / float(features.norm(dim=1).mean())
     features = features * scale

@@ -1,7 +1,7 @@
-"""Graph-based segmentation: join pixels while the step between them is small for both sides.
+"""Graph-based segmentation: join pixels while the difference between them is small for both sides.
 
 Felzenszwalb and Huttenlocher 2004, "Efficient Graph-Based Image Segmentation". No learning, no
-classes: every pixel gets the number of the region it belongs to.
+classes: every pixel gets the number of its region.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from seglib.errors import SeglibError
 def segment_graph(
     image: Tensor, scale: float = 100.0, sigma: float = 0.8, min_size: int = 20
 ) -> Tensor:
-    """Cut an image into regions of like colour (section 3 of the paper).
+    """Divide an image into regions of similar colour (section 3 of the paper).
 
-    Pixels are nodes, neighbours are joined by an edge that weighs their difference in colour.
-    Go through the edges, lightest first, and merge the two regions at its ends if it weighs no
-    more than the heaviest edge inside either region, plus a bonus of scale / region size: smooth
-    ramps grow together, a step stops them, and what counts as a step depends on the region.
-    At last regions under `min_size` join the neighbour they differ from least.
+    Pixels are nodes; an edge between neighbours weighs their difference in colour. Go through the
+    edges, lightest first, and merge the two regions at an edge's ends if it weighs no more than
+    the heaviest edge inside either region plus a bonus of scale / region size: smooth ramps grow
+    together, a step stops them, and what counts as a step depends on the region. Finally regions
+    under `min_size` join the neighbour they differ from least.
 
-    The loop over edges is Python: about 0.05 s for 128 x 128 pixels, in proportion to their number.
+    The loop over edges is in Python, on the CPU: about 0.05 s for 128 x 128 pixels, in proportion
+    to their number.
 
     Args:
         image: float [3, H, W] in 0…1.
-        scale: k of the paper, for colours counted in 0…255: larger gives larger regions.
-        sigma: of the Gaussian that smooths the image first, in pixels; 0 leaves it.
+        scale: k of the paper, for colours in 0…255; larger values give larger regions.
+        sigma: of the Gaussian that smooths the image first, in pixels; 0 does not smooth.
         min_size: of a region, in pixels.
 
     Returns:
-        int64 [H, W], region numbers 0…R-1 in the order of their first pixels.
+        int64 [H, W] region numbers 0…R-1 in the order of their first pixels.
 
     Raises:
         SeglibError: the image is not float [3, H, W].
@@ -46,22 +47,22 @@ def segment_graph(
             f"of {image.dtype}"
         )
     height, width = image.shape[-2:]
-    edges, weights = pixel_graph(smooth(255 * image, sigma))
+    edges, weights = pixel_graph(smooth(255 * image.cpu(), sigma))  # [2, E], [E]
     order = weights.argsort(stable=True)
     edges, weights = edges[:, order], weights[order]
     forest = _Forest(height * width, scale)
     for a, b, weight in zip(*edges.tolist(), weights.tolist(), strict=True):
         forest.join_if_alike(a, b, weight)
-    # Most edges now lie inside a region: only those between two can still merge any.
-    roots = forest.roots()
+    # Most edges now lie inside a region: only those between two regions can still merge any.
+    roots = forest.roots()  # [H·W]
     between = roots[edges[0]] != roots[edges[1]]
     for a, b in zip(*edges[:, between].tolist(), strict=True):
         forest.join_if_small(a, b, min_size)
-    return _renumber(forest.roots()).view(height, width)
+    return _renumber(forest.roots()).view(height, width).to(image.device)
 
 
 def pixel_graph(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Every pixel with its eight neighbours, each pair once.
+    """The edges between every pixel and its eight neighbours, each pair once.
 
     Args:
         image: [C, H, W].
@@ -71,7 +72,7 @@ def pixel_graph(image: Tensor) -> tuple[Tensor, Tensor]:
         weights: [E], the Euclidean distance between their colours.
     """
     height, width = image.shape[-2:]
-    number = torch.arange(height * width).view(height, width)
+    number = torch.arange(height * width, device=image.device).view(height, width)  # [H, W]
     color = image.flatten(1)  # [C, H·W]
     pairs = (
         (number[:, :-1], number[:, 1:]),  # right
@@ -79,17 +80,15 @@ def pixel_graph(image: Tensor) -> tuple[Tensor, Tensor]:
         (number[:-1, :-1], number[1:, 1:]),  # down right
         (number[:-1, 1:], number[1:, :-1]),  # down left
     )
-    edges = torch.cat([torch.stack([a.flatten(), b.flatten()]) for a, b in pairs], dim=1)
-    weights = (color[:, edges[0]] - color[:, edges[1]]).square().sum(0).sqrt()
+    edges = torch.cat([torch.stack([a.flatten(), b.flatten()]) for a, b in pairs], dim=1)  # [2, E]
+    weights = (color[:, edges[0]] - color[:, edges[1]]).square().sum(0).sqrt()  # [E]
     return edges, weights
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur, one direction after the other; the border repeats outwards.
+    """Gaussian blur of float [C, H, W], one direction after the other; the border is repeated.
 
-    Args:
-        image: float [C, H, W].
-        sigma: in pixels; 0 returns the image as it is.
+    Sigma is in pixels; 0 returns the image unchanged.
     """
     if sigma == 0:
         return image
@@ -102,7 +101,7 @@ def smooth(image: Tensor, sigma: float) -> Tensor:
 
 
 class _Forest:
-    """Regions as trees of pixels: every pixel points to another of its region, the root to itself.
+    """Regions as trees of pixels: a pixel points to another one of its region, the root to itself.
 
     Attributes:
         limit: for a root, the heaviest edge that may still join its region to another:
@@ -116,7 +115,7 @@ class _Forest:
         self.limit = [scale] * pixels
 
     def root(self, node: int) -> int:
-        """Climb to the root; pixels on the way point higher afterwards, so paths stay short."""
+        """Climb to the root; pixels on the way then point higher, so that paths stay short."""
         parent = self.parent
         while (above := parent[node]) != node:
             parent[node] = node = parent[above]
@@ -127,7 +126,7 @@ class _Forest:
         a, b = self.root(a), self.root(b)
         if a != b and weight <= self.limit[a] and weight <= self.limit[b]:
             root = self._join(a, b)
-            # Edges come lightest first, so this one is the heaviest inside so far.
+            # Edges come lightest first, so this one is the heaviest in the region so far.
             self.limit[root] = weight + self.scale / self.size[root]
 
     def join_if_small(self, a: int, b: int, min_size: int) -> None:
@@ -149,7 +148,7 @@ class _Forest:
 
 
 def _renumber(roots: Tensor) -> Tensor:
-    """Number the regions 0…R-1 in the order in which their first pixels come."""
+    """Number the regions 0…R-1 in the order of their first pixels: [H·W] roots -> [H·W]."""
     _, region = roots.unique(return_inverse=True)  # [H·W], by rising root
     pixels = torch.arange(len(roots))
     first = torch.full((int(region.max()) + 1,), len(roots)).scatter_reduce(

@@ -1,9 +1,9 @@
 """Grouping: proposals without learning, by merging regions from pixels up to the whole image.
 
 Selective search (Uijlings, van de Sande, Gevers and Smeulders 2013, "Selective Search for Object
-Recognition"), what R-CNN took its proposals from; here with one colour space and few strategies.
+Recognition"), the source of R-CNN's proposals; here with one colour space and few strategies.
 
-    image -> segment_graph -> R small regions -> merge the two most alike, R - 1 times
+    image -> segment_graph -> R small regions -> merge the two most similar ones, R - 1 times
           -> 2R - 1 regions of all sizes, each of which may be an object -> their boxes
 """
 
@@ -20,7 +20,7 @@ from seglib.models.rcnn.region_likeness import ALL_MEASURES, Measures, Regions, 
 
 
 class RegionProposals(NamedTuple):
-    """Proposals of one image, the likelier objects first.
+    """The proposals of one image, best first.
 
     Attributes:
         boxes: float32 [N, 4] corners in pixels, half-open, inside the image.
@@ -39,23 +39,23 @@ def propose_regions(
     max_proposals: int = 300,
     seed: int = 0,
 ) -> RegionProposals:
-    """Objects may have any size and differ in colour, texture or both: so try several groupings.
+    """Propose the regions of several groupings, since objects differ in size, colour and texture.
 
-    Every first segmentation is merged with every strategy; regions of all hierarchies are ranked
-    together and equal boxes are kept once. A region's rank is its place counted from the top of
-    its hierarchy, times a random number, so that large regions come early but not only they
-    (section 4.3 of the paper).
+    Every initial segmentation is merged with every strategy; the regions of all hierarchies are
+    ranked together, and of equal boxes one is kept. A region's rank is its position counted from
+    the top of its hierarchy, times a random number, so that large regions come early, but not
+    they alone (section 4.3 of the paper).
 
     Args:
         image: float [3, H, W] in 0…1.
-        scales: of `segment_graph`, one first segmentation each.
-        strategies: what likeness counts, see `merge_regions`.
-        min_size: of the first regions, in pixels.
-        max_proposals: how many to return at most.
+        scales: of `segment_graph`, one per initial segmentation.
+        strategies: measures of similarity, see `merge_regions`.
+        min_size: of the initial regions, in pixels.
+        max_proposals: the largest number to return.
         seed: of the ranking.
 
     Returns:
-        at most `max_proposals` boxes with their masks.
+        at most `max_proposals` boxes with their masks, on the image's device.
 
     Raises:
         SeglibError: the image is not float [3, H, W].
@@ -63,38 +63,38 @@ def propose_regions(
     rng = torch.Generator().manual_seed(seed)
     boxes, ranks, sources = [], [], []
     for scale in scales:
-        segments = segment_graph(image, scale, min_size=min_size)
+        segments = segment_graph(image, scale, min_size=min_size).cpu()  # [H, W]
         for strategy in strategies:
             merged = merge_regions(image, segments, strategy)
             count = len(merged.boxes)
             boxes.append(merged.boxes)
-            # The hierarchy is in the order of merging: the whole image comes last, place 1.
+            # A hierarchy is in the order of merging: the whole image comes last, at position 1.
             ranks.append(torch.arange(count, 0, -1) * torch.rand(count, generator=rng))
             sources.append((segments, merged))
     every, order = torch.cat(boxes), torch.cat(ranks).argsort()
-    chosen = order[_first_of_equals(every[order])[:max_proposals]]
+    chosen = order[_first_of_equals(every[order])[:max_proposals]]  # [N]
     starts = torch.tensor([0, *(len(b) for b in boxes)]).cumsum(0)
-    masks = torch.empty(len(chosen), *image.shape[-2:], dtype=torch.bool)
+    masks = torch.empty(len(chosen), *image.shape[-2:], dtype=torch.bool)  # [N, H, W]
     for start, end, (segments, merged) in zip(starts[:-1], starts[1:], sources, strict=True):
         mine = (chosen >= start) & (chosen < end)
         masks[mine] = merged.members[chosen[mine] - start][:, segments]
-    return RegionProposals(every[chosen], masks)
+    return RegionProposals(every[chosen].to(image.device), masks.to(image.device))
 
 
 def propose_boxes(image: Tensor) -> Tensor:
-    """The boxes of `propose_regions` by its defaults: [N, 4], N up to 300."""
+    """The boxes [N, 4] of `propose_regions` with its defaults, at most 300."""
     return propose_regions(image).boxes
 
 
 class Hierarchy(NamedTuple):
-    """What merging R regions gives: the R first, then the R - 1 merged, in the order of merging.
+    """The result of merging R regions: those R, then R - 1 merged ones in the order of merging.
 
     Attributes:
         boxes: float32 [2R-1, 4] corners in pixels, half-open.
         parents: int64 [R-1, 2], the two regions that region R + i was merged from.
-        members: bool [2R-1, R], which of the first regions each consists of; `members[:, segments]`
+        members: bool [2R-1, R], the initial regions that each consists of; `members[:, segments]`
             are the masks.
-        similarity: float32 [R-1], how alike the two parents were.
+        similarity: float32 [R-1], of the two parents.
     """
 
     boxes: Tensor
@@ -104,13 +104,17 @@ class Hierarchy(NamedTuple):
 
 
 def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEASURES) -> Hierarchy:
-    """Merge the two neighbours most alike until one region is left (algorithm 1 of the paper).
+    """Merge the two most similar neighbours until one region is left (algorithm 1 of the paper).
 
     Args:
         image: float [3, H, W] in 0…1.
-        segments: int64 [H, W], region numbers 0…R-1, none left out.
-        measures: what counts as likeness: names of `LIKENESS`, added up.
+        segments: int64 [H, W], region numbers 0…R-1, all of them present.
+        measures: of similarity, names of `LIKENESS`; their values are added.
+
+    Returns:
+        the hierarchy, on the CPU, where the loop runs.
     """
+    image, segments = image.cpu(), segments.cpu()
     regions = Regions.describe(image, segments)
     count, every = regions.count, len(regions.size)  # R of 2R-1 are known
     near = [set(row.nonzero().flatten().tolist()) for row in neighbouring(segments)]
@@ -125,7 +129,7 @@ def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEAS
         similarity.append(alike[best])
         members[new] = members[a] | members[b]
         regions.merge(a, b, new)
-        # The parents leave the game; their neighbours become the new region's.
+        # The new region replaces its parents as a neighbour of their neighbours.
         near.append((near[a] | near[b]) - {a, b})
         for parent in best:
             for other in near[parent]:
@@ -143,7 +147,7 @@ def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEAS
 
 
 def _first_of_equals(boxes: Tensor) -> Tensor:
-    """int64 [K] rising: of equal boxes the first."""
+    """The first of each set of equal boxes [N, 4]: int64 [K] indices, in rising order."""
     _, group = boxes.unique(dim=0, return_inverse=True)  # [N]
     rows = torch.arange(len(boxes))
     none = torch.full((int(group.max()) + 1,), len(boxes))

@@ -1,4 +1,4 @@
-"""Linear models fitted to features that no longer change: R-CNN's classifiers and regressors."""
+"""Linear models fitted to fixed features: R-CNN's classifiers and regressors."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def svm_objective(
 ) -> Tensor:
     """½ |w|² + cost · Σ max(0, 1 - sign · margin)²: a wide margin, and few examples inside it.
 
-    The hinge is squared, as in one of liblinear's standard losses, so that it has a slope
-    everywhere and a general solver will do; an example beyond its margin still costs nothing.
+    The hinge is squared, as in one of liblinear's standard losses, so that it is differentiable
+    everywhere and a general solver suffices; an example beyond its margin still costs nothing.
 
     Args:
         model: weight [D], bias [].
         features: [N, D].
         signs: [N], +1 or -1.
-        cost: C of the literature: how much violations count against the width.
-        positive_weight: factor on the positives' violations, for they are few.
+        cost: C of the literature, the weight of violations against the width.
+        positive_weight: factor on the violations of the positives, which are few.
 
     Returns:
         scalar.
     """
-    violation = F.relu(1 - signs * model(features)).square()
-    weights = torch.where(signs > 0, positive_weight, 1.0)
+    violation = F.relu(1 - signs * model(features)).square()  # [N]
+    weights = torch.where(signs > 0, positive_weight, 1.0)  # [N]
     return 0.5 * model.weight.square().sum() + cost * (weights * violation).sum()
 
 
@@ -66,7 +66,7 @@ def fit_svm(
         cost: see `svm_objective`.
         positive_weight: likewise.
         steps: iterations at most.
-        start: where to begin; zeros if None.
+        start: the model to start from; zeros if None.
 
     Raises:
         SeglibError: signs that are neither +1 nor -1, or all the same.
@@ -97,11 +97,11 @@ def fit_svm(
 
 
 class MinedSVM(NamedTuple):
-    """What hard negative mining gives.
+    """The result of hard negative mining.
 
     Attributes:
         model: the classifier.
-        cached: how many negatives each fit used, one number a round.
+        cached: the number of negatives used in each round's fit.
     """
 
     model: Linear
@@ -117,11 +117,11 @@ def fit_svm_mining(
     first: int = 500,
     seed: int = 0,
 ) -> MinedSVM:
-    """Fit on the positives and few negatives; add the negatives it gets wrong; fit again.
+    """Fit to the positives and a few negatives; add the negatives it gets wrong; fit again.
 
-    A negative beyond the margin (score < -1) costs nothing and does not move the classifier: so
-    leaving it out is no loss, and once no negative outside the cache lies within the margin, this
-    is the classifier of all examples (R-CNN, section 2.3, after Felzenszwalb et al. 2010).
+    A negative beyond the margin (score < -1) costs nothing and does not change the classifier, so
+    it can be left out; once no negative outside the cache lies within the margin, this is the
+    classifier of all examples (R-CNN, section 2.3, after Felzenszwalb et al. 2010).
 
     Args:
         features: [N, D].
@@ -129,14 +129,14 @@ def fit_svm_mining(
         cost: see `svm_objective`.
         positive_weight: likewise.
         rounds: fits at most.
-        first: negatives drawn by chance for the first fit.
-        seed: of that draw.
+        first: negatives sampled at random for the first fit.
+        seed: of that sample.
     """
-    positives, negatives = signs > 0, (signs < 0).nonzero().squeeze(1)
+    positives, negatives = signs > 0, (signs < 0).nonzero().squeeze(1)  # [N], [M]
     rng = torch.Generator().manual_seed(seed)
-    draw = torch.randperm(len(negatives), generator=rng).to(negatives.device)[:first]
-    used = positives.clone()
-    used[negatives[draw]] = True
+    sample = torch.randperm(len(negatives), generator=rng).to(negatives.device)[:first]
+    used = positives.clone()  # [N]
+    used[negatives[sample]] = True
     model, cached = None, []
     for _ in range(rounds):
         cached.append(int((used & ~positives).sum()))
@@ -154,29 +154,29 @@ def fit_svm_mining(
 def fit_ridge(features: Tensor, targets: Tensor, ridge: float) -> Linear:
     """argmin Σ |target - x · w - b|² + ridge · |w|², in closed form (R-CNN, appendix C).
 
-    The bias is not held back: centring features and targets takes it out of the problem. The
-    solution is (XᵀX + λI)⁻¹ XᵀY = Xᵀ(XXᵀ + λI)⁻¹ Y; whichever matrix is smaller is solved, in
+    The bias has no penalty: centring features and targets removes it from the problem. The
+    solution is (XᵀX + λI)⁻¹ XᵀY = Xᵀ(XXᵀ + λI)⁻¹ Y; the smaller of the two systems is solved, in
     float64.
 
     Args:
         features: [N, D].
         targets: [N, K].
-        ridge: λ, above 0; it counts against a sum over examples, so few examples need a small one.
+        ridge: λ, above 0; weighed against a sum over examples, so few examples need a small one.
 
     Returns:
-        weight [D, K], bias [K]; zeros without any example: no correction.
+        weight [D, K], bias [K]; zeros, no correction, if there is no example.
     """
     count, width = features.shape
     if count == 0:
         return Linear(
             features.new_zeros(width, targets.shape[1]), targets.new_zeros(targets.shape[1])
         )
-    mean_x, mean_y = features.double().mean(0), targets.double().mean(0)
-    x, y = features.double() - mean_x, targets.double() - mean_y
+    mean_x, mean_y = features.double().mean(0), targets.double().mean(0)  # [D], [K]
+    x, y = features.double() - mean_x, targets.double() - mean_y  # [N, D], [N, K]
     if count < width:
-        gram = x @ x.T
-        weight = x.T @ torch.linalg.solve(gram + ridge * torch.eye(count).to(gram), y)
+        gram = x @ x.T  # [N, N]
+        weight = x.T @ torch.linalg.solve(gram + ridge * torch.eye(count).to(gram), y)  # [D, K]
     else:
-        gram = x.T @ x
-        weight = torch.linalg.solve(gram + ridge * torch.eye(width).to(gram), x.T @ y)
+        gram = x.T @ x  # [D, D]
+        weight = torch.linalg.solve(gram + ridge * torch.eye(width).to(gram), x.T @ y)  # [D, K]
     return Linear(weight.to(features), (mean_y - mean_x @ weight).to(features))

@@ -2,20 +2,20 @@
 
 Girshick, Donahue, Darrell, Malik, CVPR 2014 (arXiv 1311.2524).
 
-The idea: let an old method propose some two thousand regions that may be objects; a convolutional
-network trained for another task describes each of them; a linear classifier a class says what it
-is. Nothing here is trained end to end: it is a row of parts, each fitted on what the last gives.
+The idea: let an older method propose about two thousand regions that may be objects; a
+convolutional network trained for another task describes each of them; linear classifiers, one per
+class, say what it is. Nothing is trained end to end: each part is fitted to the output of the last.
 
     image [3, H, W]
-      propose    grouping, or any other       boxes    [N, 4]
-      warp       cut out, squeeze             crops    [N, 3, S, S]
-      features   the network, N times         features [N, D]
-      classify   a linear SVM a class         margins  [N, C]
-      regress    a ridge regression a class   boxes    [N, C, 4]
-      select     greedy NMS a class           detections
+      propose    grouping, or any other method   boxes    [N, 4]
+      warp       cut out, resize to a square     crops    [N, 3, S, S]
+      features   the network, N times            features [N, D]
+      classify   a linear SVM per class          margins  [N, C]
+      regress    a ridge regression per class    boxes    [N, C, 4]
+      select     greedy NMS per class            detections
 
-It is not a `Segmenter`: it has no loss and no gradient reaches the network. And it is slow: the
-network runs once a region, and neighbouring regions share most of their pixels, but none of the
+It is not a `Segmenter`: it has no loss, and no gradient reaches the network. And it is slow: the
+network runs once per region, and neighbouring regions share most of their pixels, but none of the
 work. `RCNN.cost` counts it.
 """
 
@@ -28,43 +28,40 @@ import torch
 from torch import Tensor, nn
 
 from seglib.errors import SeglibError
-from seglib.models.base import Segmenter
+from seglib.models.rcnn.config import RCNNConfig
 from seglib.models.rcnn.cost import StepCost
 from seglib.models.rcnn.fitting import (
     Examples,
     FittedParts,
-    RCNNConfig,
     fit_parts,
     region_signs,
     regression_targets,
 )
 from seglib.models.rcnn.grouping import propose_boxes
+from seglib.models.rcnn.proposers import Proposer
 from seglib.models.rcnn.warp import warp_regions
 from seglib.ops.box_coder import decode_deltas
 from seglib.ops.detections import select_detections
 from seglib.ops.images import PIXEL_MEAN, normalise_pixels
 from seglib.structures import Categories, Instances, Prediction, Target, check_images
 
-# An image [3, H, W] in 0…1 -> boxes [N, 4] inside it, the best first.
-Proposer = Callable[[Tensor], Tensor]
 Progress = Callable[[int, int], None]
 
 
 class RCNN:
-    """The pipeline of 2014, its steps as methods to be called one by one.
+    """The pipeline of 2014; its steps are methods that can be called one by one.
 
     Args:
-        backbone: a network that is given and stays as it is: normalised crops [B, 3, S, S] -> a
-            feature map [B, K, h, w] or a tuple of them, of which the last counts (the paper's
-            pool5). A `ResNet` or `VGG` of seglib.nn will do.
+        backbone: a trained network, which stays unchanged: normalised crops [B, 3, S, S] -> a
+            feature map [B, K, h, w] or a tuple of them, whose last is used (the paper's pool5). A
+            `ResNet` or `VGG` of seglib.nn fits.
         categories: what the labels mean.
-        proposer: where regions come from; see `proposals_of` for a learned source.
-        config: constants.
+        proposer: the source of regions; see `proposals_of` for a learned one.
+        config: constants; `RCNNConfig.pocket()` by default.
 
     Attributes:
-        proposer: what `propose` asks.
-        cost: seconds by step and crops through the network, of all calls so far.
-        parts: what was fitted, or None.
+        cost: seconds per step and crops through the network, of all calls so far.
+        parts: the fitted parts, or None.
     """
 
     def __init__(
@@ -90,7 +87,7 @@ class RCNN:
     def warp(self, image: Tensor, boxes: Tensor) -> Tensor:
         """Step 2: image [3, H, W], boxes [N, 4] -> crops [N, 3, S, S] in 0…1.
 
-        What lies beyond the image has the mean colour, which normalisation turns to zero.
+        Outside the image they have the mean colour, which normalisation turns into zero.
         """
         with self.cost.step("warp"):
             config = self.config
@@ -103,41 +100,41 @@ class RCNN:
             self.backbone.eval()
             like = next(self.backbone.parameters(), crops)
             maps = [
-                _last_map(self.backbone(normalise_pixels(batch.to(like))))
+                _last_map(self.backbone(normalise_pixels(batch.to(like))))  # [b, K, h, w]
                 for batch in crops.split(batch_size)
             ]
             self.cost.forward_passes += len(crops)
             scale = self.parts.feature_scale if self.parts else 1.0
-            return torch.cat(maps).flatten(1) * scale
+            return torch.cat(maps).flatten(1) * scale  # [N, K, h, w] -> [N, D]
 
     def classify(self, features: Tensor) -> Tensor:
-        """Step 4: features [N, D] -> margins [N, C]; above 0 the classifier says yes."""
+        """Step 4: features [N, D] -> margins [N, C]; above 0 means yes."""
         with self.cost.step("classify"):
             return self._fitted().classifier(features)
 
     def regress(self, boxes: Tensor, features: Tensor) -> Tensor:
-        """Step 5: each box [N, 4] as each class would have it, [N, C, 4]."""
+        """Step 5: each box [N, 4] corrected by each class's regressor, [N, C, 4]."""
         with self.cost.step("regress"):
-            deltas = [regressor(features) for regressor in self._fitted().regressors]
+            deltas = [regressor(features) for regressor in self._fitted().regressors]  # [N, 4] each
             return decode_deltas(boxes[:, None], torch.stack(deltas, dim=1).to(boxes))
 
     def predict(self, image: Tensor) -> Prediction:
-        """All steps, then suppression inside each class.
+        """All steps, then suppression within each class.
 
         Args:
             image: float [3, H, W] in 0…1.
 
         Returns:
-            instances without masks; a score is the margin squeezed into 0…1 by a sigmoid, so
-            0.5 is the border of yes and no. It is no probability.
+            instances without masks; a score is the sigmoid of a margin, so that 0.5 separates yes
+            from no. It is not a probability.
 
         Raises:
             SeglibError: before `fit`.
         """
-        boxes = self.propose(image)
-        features = self.features(self.warp(image, boxes))
-        margins = self.classify(features)
-        corrected = self.regress(boxes, features)
+        boxes = self.propose(image)  # [N, 4]
+        features = self.features(self.warp(image, boxes))  # [N, D]
+        margins = self.classify(features)  # [N, C]
+        corrected = self.regress(boxes, features)  # [N, C, 4]
         size = (image.shape[-2], image.shape[-1])
         with self.cost.step("select"):
             found = select_detections(
@@ -159,17 +156,17 @@ class RCNN:
         targets: Sequence[Target],
         progress: Progress | None = None,
     ) -> Self:
-        """Describe all regions of all images, then fit the classifiers and the regressors.
+        """Compute the features of all regions of all images, then fit the parts to them.
 
-        All features are kept in memory, N·D numbers an image; the paper's went to disk.
+        All features are kept in memory, N·D numbers per image; the paper's were kept on disk.
 
         Args:
             images: float [3, H, W] in 0…1.
-            targets: one for each.
-            progress: called with (images done, images in all).
+            targets: one per image.
+            progress: called with (images done, number of images).
 
         Raises:
-            SeglibError: images and targets that do not match, or no object at all.
+            SeglibError: the numbers of images and targets differ, or there is no object at all.
         """
         check_images(images)
         if len(images) != len(targets):
@@ -181,36 +178,20 @@ class RCNN:
             features = self.features(self.warp(image, boxes))
             signs = region_signs(boxes, target, len(self.categories), self.config.negative_iou)
             labels, deltas = regression_targets(boxes, target, self.config.regression_iou)
-            examples.append(Examples(features, signs, labels, deltas))
+            of_boxes = (x.to(features.device) for x in (signs, labels, deltas))
+            examples.append(Examples(features, *of_boxes))
             if progress is not None:
                 progress(index + 1, len(images))
         joined = Examples.join(examples)
         if not (joined.signs > 0).any():
-            raise SeglibError("fit found no object in the targets: R-CNN needs some of a class")
+            raise SeglibError("fit found no object in the targets: R-CNN needs at least one")
         self.parts = fit_parts(joined, self.config)
         return self
 
     def _fitted(self) -> FittedParts:
         if self.parts is None:
-            raise SeglibError("this R-CNN knows no class yet: call fit(images, targets) first")
+            raise SeglibError("this R-CNN is not fitted yet: call fit(images, targets) first")
         return self.parts
-
-
-def proposals_of(model: Segmenter) -> Proposer:
-    """The boxes that a model with `proposals` predicts, best first: DeepMask's, for one.
-
-    Raises:
-        SeglibError: the model proposes nothing.
-    """
-    if "proposals" not in model.tasks:
-        raise SeglibError(f"{model.name} predicts {', '.join(model.tasks)}, but no proposals")
-
-    def propose(image: Tensor) -> Tensor:
-        proposals = model.predict([image])[0].proposals
-        assert proposals is not None, "the model's tasks promise proposals"
-        return proposals.boxes
-
-    return propose
 
 
 def _last_map(output: Tensor | Sequence[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
-"""How much two regions of an image belong together: by colour, texture, size and shape.
+"""How similar two regions of an image are: in colour, texture, size and shape.
 
 The four measures of selective search (Uijlings et al. 2013, section 3.2), each in 0…1. All of them
-can be carried over from two regions to their union without a look at the pixels.
+can be computed for the union of two regions without looking at the pixels again.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ ALL_MEASURES: Measures = ("color", "texture", "size", "fill")
 COLOR_BINS = 25
 TEXTURE_BINS = 10
 DIRECTIONS = 8
-# The slope of a smoothed image in 0…1 hardly exceeds this, a pixel.
+# The slope per pixel of a smoothed image in 0…1 hardly exceeds this.
 STEEPEST = 0.25
 
 
 @dataclass
 class Regions:
-    """What merging needs to know of each region; rows of regions not merged yet hold zeros.
+    """The measurements that merging needs; rows of regions that are not merged yet are zero.
 
-    NumPy, because hundreds of merges each do a dozen steps on a few numbers, and a step costs
-    less there.
+    In NumPy, since hundreds of merges each take a dozen steps on a few numbers, which cost less
+    there.
 
     Attributes:
-        color: [2R-1, 3 * 25], a histogram of each channel; a region's numbers sum to 1.
-        texture: [2R-1, 24 * 10], one of each channel's slope in each of 8 directions; likewise.
+        color: [2R-1, 3 * 25], a histogram per channel; a row sums to 1.
+        texture: [2R-1, 24 * 10], a histogram of each channel's slope in each of 8 directions; a
+            row sums to 1.
         size: [2R-1] pixels.
         boxes: [2R-1, 4] corners in pixels.
         count: R.
@@ -53,7 +54,7 @@ class Regions:
 
     @classmethod
     def describe(cls, image: Tensor, segments: Tensor) -> Regions:
-        """Measure the R first regions."""
+        """Measure the R initial regions of an image [3, H, W] with segments [H, W]."""
         count = int(segments.max()) + 1
         measured = (
             region_histograms(image, segments, COLOR_BINS),
@@ -62,12 +63,12 @@ class Regions:
             region_boxes(segments),
         )
         color, texture, size, boxes = (
-            torch.cat([table, torch.zeros_like(table[1:])]).numpy() for table in measured
+            torch.cat([table, torch.zeros_like(table[1:])]).cpu().numpy() for table in measured
         )
         return cls(color, texture, size, boxes, count, segments.numel())
 
     def merge(self, a: int, b: int, new: int) -> None:
-        """Fill row `new` from its two parents; no pixel is looked at again."""
+        """Fill row `new` from its two parents, without looking at the pixels again."""
         self.size[new] = self.size[a] + self.size[b]
         share = self.size[a] / self.size[new]
         for table in (self.color, self.texture):
@@ -78,14 +79,14 @@ class Regions:
     def compare(
         self, one: int, others: Sequence[int], measures: Measures
     ) -> dict[tuple[int, int], float]:
-        """The likeness of a region with others that came before it, by (other, one)."""
+        """The similarity of a region to others that came before it, by (other, one)."""
         rows = np.array(others, dtype=np.int64)
         values = sum((LIKENESS[name](self, one, rows) for name in measures), np.zeros(len(rows)))
         return {(other, one): value for other, value in zip(others, values.tolist(), strict=True)}
 
 
 def _color(regions: Regions, one: int, others: Ints) -> Floats:
-    """What the two histograms share."""
+    """The intersection of the two histograms, like texture's."""
     shared: Floats = np.minimum(regions.color[one], regions.color[others]).sum(1)
     return shared
 
@@ -96,12 +97,12 @@ def _texture(regions: Regions, one: int, others: Ints) -> Floats:
 
 
 def _size(regions: Regions, one: int, others: Ints) -> Floats:
-    """Small regions first, or one large region would eat its neighbours one by one."""
+    """Large for small regions: otherwise one large region would absorb its neighbours in turn."""
     return 1 - (regions.size[one] + regions.size[others]) / regions.pixels
 
 
 def _fill(regions: Regions, one: int, others: Ints) -> Floats:
-    """How little of their common box belongs to neither: fills gaps and holes."""
+    """Large if little of their common box belongs to neither: this fills gaps and holes."""
     first = np.minimum(regions.boxes[one, :2], regions.boxes[others, :2])
     last = np.maximum(regions.boxes[one, 2:], regions.boxes[others, 2:])
     empty = (last - first).prod(1) - regions.size[one] - regions.size[others]
@@ -115,45 +116,46 @@ def region_histograms(values: Tensor, segments: Tensor, bins: int) -> Tensor:
     """The distribution of every channel inside every region.
 
     Args:
-        values: [C, H, W] in 0…1; what lies outside counts in the first or last bin.
+        values: [C, H, W] in 0…1; values outside count in the first or last bin.
         segments: int64 [H, W] of 0…R-1.
-        bins: how many a channel.
+        bins: per channel.
 
     Returns:
         float32 [R, C * bins]; every row sums to 1.
     """
     channels, count = len(values), int(segments.max()) + 1
     bin_number = (values * bins).long().clamp(0, bins - 1)  # [C, H, W]
-    place = (segments * channels + torch.arange(channels)[:, None, None]) * bins + bin_number
+    channel = torch.arange(channels, device=values.device)[:, None, None]  # [C, 1, 1]
+    place = (segments * channels + channel) * bins + bin_number  # [C, H, W]
     histogram = place.flatten().bincount(minlength=count * channels * bins).float()
     histogram = histogram.view(count, channels * bins)
     return histogram / histogram.sum(1, keepdim=True)
 
 
 def slopes(image: Tensor) -> Tensor:
-    """How much each channel rises a pixel in each of 8 directions: [24, H, W], falling is 0."""
+    """The rise per pixel of each channel in each of 8 directions: [24, H, W], 0 where it falls."""
     down, right = torch.gradient(smooth(image, 1.0), dim=(1, 2))  # [3, H, W] each
-    angle = torch.arange(DIRECTIONS) * (2 * torch.pi / DIRECTIONS)
+    angle = torch.arange(DIRECTIONS, device=image.device) * (2 * torch.pi / DIRECTIONS)  # [8]
     cos, sin = angle.cos().view(-1, 1, 1, 1), angle.sin().view(-1, 1, 1, 1)
-    return (cos * right + sin * down).clamp(min=0).flatten(0, 1)
+    return (cos * right + sin * down).clamp(min=0).flatten(0, 1)  # [8, 3, H, W] -> [24, H, W]
 
 
 def region_boxes(segments: Tensor) -> Tensor:
     """float32 [R, 4] half-open corners of the regions of an [H, W] map of 0…R-1."""
     height, width = segments.shape
     region, count = segments.flatten(), int(segments.max()) + 1
-    y = torch.arange(height).repeat_interleave(width)
-    x = torch.arange(width).repeat(height)
-    far = torch.full((count,), max(height, width))
+    y = torch.arange(height, device=region.device).repeat_interleave(width)  # [H·W]
+    x = torch.arange(width, device=region.device).repeat(height)  # [H·W]
+    far = torch.full((count,), max(height, width), device=region.device)  # [R]
     first = [far.scatter_reduce(0, region, v, "amin") for v in (x, y)]
     last = [torch.zeros_like(far).scatter_reduce(0, region, v + 1, "amax") for v in (x, y)]
     return torch.stack(first + last, dim=1).float()
 
 
 def neighbouring(segments: Tensor) -> Tensor:
-    """bool [R, R]: which regions of an [H, W] map of 0…R-1 share an edge."""
+    """bool [R, R]: do two regions of an [H, W] map of 0…R-1 share an edge?"""
     count = int(segments.max()) + 1
-    touch = torch.zeros(count, count, dtype=torch.bool)
+    touch = torch.zeros(count, count, dtype=torch.bool, device=segments.device)
     touch[segments[:, :-1], segments[:, 1:]] = True
     touch[segments[:-1], segments[1:]] = True
     return (touch | touch.T).fill_diagonal_(False)

@@ -1,4 +1,4 @@
-"""R-CNN's crops: any region, with some context, squeezed into the square that the network reads."""
+"""R-CNN's crops: any region, with some context, warped into the square that the network reads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from seglib.ops.upsampling import interpolate
 
 
 def context_windows(boxes: Tensor, size: int, context: float) -> Tensor:
-    """What to cut out so that each box has `context` pixels around it once warped.
+    """The windows to cut out so that each box has `context` pixels around it once warped.
 
-    A box is to fill size - 2·context of the warped pixels, so the window is wider than it by the
-    factor size / (size - 2·context), in each direction by itself (R-CNN, appendix A).
+    A box fills size - 2·context of the warped pixels, so its window is larger by the factor
+    size / (size - 2·context), independently in each direction (R-CNN, appendix A).
 
     Args:
         boxes: [N, 4] corners in pixels of the image.
@@ -28,7 +28,7 @@ def context_windows(boxes: Tensor, size: int, context: float) -> Tensor:
         image.
 
     Raises:
-        SeglibError: no room for the box within so much context.
+        SeglibError: so much context leaves no room for the box.
     """
     if size <= 2 * context:
         raise SeglibError(f"context={context} on both sides leaves no room in a crop of {size} px")
@@ -45,14 +45,14 @@ def warp_regions(
     context: float = 16.0,
     fill: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Tensor:
-    """Cut regions out and resize each to a square, whatever its shape (R-CNN, section 2.1).
+    """Cut out regions and resize each to a square, whatever its shape (R-CNN, section 2.1).
 
     Args:
         image: float [3, H, W].
         boxes: [N, 4] corners in pixels.
         size: side of the square; the paper's network reads 227.
         context: of the image around each box, in pixels of the square; 16 of 227 in the paper.
-        fill: colour of what lies beyond the image, [3]; the paper takes the mean colour.
+        fill: colour [3] outside the image; the mean colour in the paper.
 
     Returns:
         [N, 3, size, size], bilinear.
