@@ -38,7 +38,7 @@ def test_iou_golden(style: str, case: str) -> None:
     arrays = golden("box_iou")[case]
     a, b = (torch.from_numpy(arrays["in"][name]) for name in ("boxes1", "boxes2"))
     iou = getattr(ops.box_iou, style)(a, b)
-    assert_same(iou, torch.from_numpy(arrays["out"]["iou"]), 1e-5)
+    torch.testing.assert_close(iou, torch.from_numpy(arrays["out"]["iou"]), rtol=0, atol=1e-5)
 
 
 def test_iou_bodies_equal_torchvision() -> None:

@@ -1,4 +1,4 @@
-"""Cutting masks out of boxes and pasting them back: by hand, golden, torchvision, borders."""
+"""Cropping masks to boxes and pasting them back: by hand, golden, torchvision, borders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor
 from torchvision.models.detection import roi_heads
 
-from seglib import SeglibError, ops, use
+from seglib import ops, use
 from tests.helpers import golden
 from tests.parity import assert_same
 
@@ -46,10 +46,11 @@ def test_crop_golden(style: str) -> None:
     with use(style):
         fraction = ops.crop_resize_masks(masks.bool(), boxes, size, threshold=None)
         targets = ops.crop_resize_masks(masks.bool(), boxes, size, threshold=threshold)
-    assert_same(fraction, truth, 1e-5)
+    torch.testing.assert_close(fraction, truth, rtol=0, atol=1e-5)
     clear = (truth - threshold).abs() > 1e-5
     expected = torch.from_numpy(arrays["out"]["targets"])[: len(masks)].bool()
     assert torch.equal(targets[clear], expected[clear])
+    assert clear.float().mean() > 0.99
     assert 30 < int(targets.sum()) < targets.numel() - 30
 
 
@@ -115,7 +116,7 @@ def test_paste_rounded_equals_torchvision() -> None:
     assert pasted.flatten(1).any(1).sum() >= 4
 
 
-def test_cut_out_and_pasted_back_a_mask_is_nearly_itself() -> None:
+def test_a_mask_that_is_cropped_and_pasted_back_is_nearly_itself() -> None:
     masks = discs(4, 60, 80)
     boxes = ops.masks_to_boxes(masks)
     back = ops.paste_masks(ops.crop_resize_masks(masks, boxes, 28).float(), boxes, (60, 80))
@@ -129,10 +130,3 @@ def test_nothing_and_boxes_without_area() -> None:
     assert not ops.paste_masks(torch.ones(2, 5, 5), flat, (8, 9)).any()
     none = torch.zeros(0, 4)
     assert ops.crop_resize_masks(discs(2, 8, 9)[:0], none, 5).shape == (0, 5, 5)
-
-
-def test_refuses_what_does_not_fit() -> None:
-    with pytest.raises(SeglibError, match="threshold"):
-        ops.paste_masks(torch.zeros(1, 5, 5), torch.zeros(1, 4), (8, 9), threshold=0)
-    with pytest.raises(SeglibError, match="3 boxes"):
-        ops.crop_resize_masks(discs(2, 8, 9), torch.zeros(3, 4), 5)

@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 
 import seglib
 from seglib.errors import SeglibError
+from seglib.ops.boxes import xyxy_to_xywh
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
 from tests.helpers import golden
 
@@ -33,7 +34,7 @@ def test_iou_by_hand():
     b[0, :, 0] = True  # two pixels, one shared: 1 / 4
     b[1, 0, :2] = True  # two pixels, both shared: 2 / 3
     assert mask_iou(a, b).tolist() == [[1 / 4, 2 / 3]]
-    # As crowds, only a's three pixels count below the line.
+    # Against crowds, only a's three pixels count in the denominator.
     assert mask_iou(a, b, torch.tensor([True, True])).tolist() == [[1 / 3, 2 / 3]]
 
 
@@ -94,5 +95,11 @@ def test_boxes_are_half_open():
 
 def test_boxes_equal_golden():
     case = golden("masks_to_boxes")["basic"]
-    masks = torch.from_numpy(case["in"]["masks"]).bool()
-    assert masks_to_boxes(masks).numpy().tolist() == case["out"]["exclusive"].tolist()
+    masks, out = torch.from_numpy(case["in"]["masks"]).bool(), case["out"]
+    boxes = masks_to_boxes(masks)
+    assert boxes.tolist() == out["exclusive"].tolist()
+    assert xyxy_to_xywh(boxes).tolist() == out["coco_xywh"].tolist()
+    # DETR and torchvision name the last pixel itself; no such box is recorded for an empty mask.
+    filled = masks.flatten(1).any(1)
+    last_pixel = boxes - torch.tensor([0.0, 0, 1, 1])
+    assert last_pixel[filled].tolist() == out["inclusive"][filled.numpy()].tolist()

@@ -10,7 +10,8 @@ from pycocotools import mask as coco_mask
 
 from seglib.errors import SeglibError
 from seglib.ops import rle
-from seglib.ops.masks import mask_iou
+from seglib.ops.boxes import xyxy_to_xywh
+from seglib.ops.masks import mask_iou, masks_to_boxes
 from tests.helpers import golden
 
 masks = st.tuples(st.integers(1, 17), st.integers(1, 17)).flatmap(
@@ -95,10 +96,12 @@ def test_iou_of_different_sizes_is_refused():
 
 def test_golden_counts_and_iou():
     case = golden("coco_masks")["basic"]
-    drawn = torch.from_numpy(case["out"]["masks"]).bool()
-    runs = [rle.encode(mask) for mask in drawn]
+    masks = torch.from_numpy(case["out"]["masks"]).bool()
+    runs = [rle.encode(mask) for mask in masks]
     for index, encoded in enumerate(runs):
         assert encoded.counts == case["out"][f"rle_counts_{index}"].tolist()
     assert [rle.area(r) for r in runs] == case["out"]["area"].tolist()
+    boxes = xyxy_to_xywh(masks_to_boxes(masks))
+    assert boxes.tolist() == case["out"]["bbox_xywh"].tolist()
     iou = rle.iou(runs, runs, case["in"]["iscrowd"].astype(bool).tolist())
-    np.testing.assert_allclose(iou.numpy(), case["out"]["iou"], atol=1e-6)
+    np.testing.assert_allclose(iou.numpy(), case["out"]["iou"], rtol=0, atol=1e-6)

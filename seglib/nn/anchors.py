@@ -1,7 +1,7 @@
 """Anchors: boxes of a few sizes and shapes at every cell, for the RPN to score and correct.
 
-Faster R-CNN (Ren et al. 2015, section 3.1.1), one size a level as in FPN (Lin et al. 2017,
-section 4.1).
+Faster R-CNN (Ren et al. 2015, section 3.1.1); one size per level in FPN (Lin et al. 2017, section
+4.1).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seglib.errors import SeglibError
 from seglib.ops.windows import IntPair, pair
 
 
@@ -23,19 +22,19 @@ def cell_anchors(sizes: Sequence[float], ratios: Sequence[float], rounded: bool 
         sizes: sides in pixels of the squares whose areas the anchors have.
         ratios: heights over widths.
         rounded: torchvision's convention: whole pixels (half to even), and all sizes of the first
-            ratio before the second. Otherwise detectron2's: all ratios of the first size first.
+            ratio come first. Otherwise detectron2's: all ratios of the first size come first.
 
     Returns:
-        float32 [len(sizes)·len(ratios), 4] corners in pixels.
+        float32 [A, 4] corners in pixels, A = len(sizes) · len(ratios).
     """
     area = torch.tensor(sizes, dtype=torch.float32)[:, None] ** 2  # [S, 1]
     ratio = torch.tensor(ratios, dtype=torch.float32)  # [R]
     width = (area / ratio).sqrt()  # [S, R]
     half = torch.stack([width, width * ratio], dim=2) / 2  # [S, R, 2]
     if rounded:
-        half = half.transpose(0, 1).round()
-    half = half.reshape(-1, 2)
-    return torch.cat([-half, half], dim=1)
+        half = half.transpose(0, 1).round()  # [R, S, 2]
+    half = half.reshape(-1, 2)  # [A, 2]
+    return torch.cat([-half, half], dim=1)  # [A, 4]
 
 
 def grid_anchors(
@@ -47,8 +46,8 @@ def grid_anchors(
         cell: [A, 4] corners around (0, 0).
         size: (H, W) of the feature map.
         stride: pixels from cell to cell, one number or (vertical, horizontal).
-        offset: where the first anchor's centre lies, in strides: 0 in detectron2 and torchvision,
-            0.5 in the middle of the cell.
+        offset: position of the first anchor's centre, in strides: 0 in detectron2 and torchvision,
+            0.5 for the centre of the cell.
 
     Returns:
         [H·W·A, 4] corners in pixels, not clipped: row by row, cell by cell, anchor by anchor, the
@@ -57,10 +56,10 @@ def grid_anchors(
     down, across = (
         (torch.arange(count, device=cell.device, dtype=cell.dtype) + offset) * step
         for count, step in zip(size, pair(stride), strict=True)
-    )
-    y, x = torch.meshgrid(down, across, indexing="ij")
+    )  # [H], [W]
+    y, x = torch.meshgrid(down, across, indexing="ij")  # [H, W] each
     center = torch.stack([x, y, x, y], dim=2)  # [H, W, 4]
-    return (center[:, :, None] + cell).reshape(-1, 4)
+    return (center[:, :, None] + cell).reshape(-1, 4)  # [H, W, A, 4] -> [H·W·A, 4]
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ class Anchors:
     """The anchors of a feature pyramid.
 
     Attributes:
-        sizes: sides in pixels, a tuple for each level, finest level first.
+        sizes: sides in pixels, one tuple per level, finest level first.
         ratios: heights over widths, the same at every level.
-        offset: where the first anchor's centre lies, in strides.
-        rounded: torchvision's convention instead of detectron2's; see `cell_anchors`.
+        offset: see `grid_anchors`.
+        rounded: see `cell_anchors`.
     """
 
     sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
@@ -81,7 +80,7 @@ class Anchors:
 
     @property
     def per_cell(self) -> list[int]:
-        """Anchors a cell, level by level."""
+        """Anchors per cell, level by level."""
         return [len(sizes) * len(self.ratios) for sizes in self.sizes]
 
     def on(
@@ -90,24 +89,11 @@ class Anchors:
         strides: Sequence[IntPair],
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
-        """All anchors over maps of these sizes.
-
-        Args:
-            feature_sizes: (H, W) of every level, finest first.
-            strides: of every level, in pixels.
-            device: where to put them.
+        """All anchors of feature maps (H, W), finest level first, with these strides in pixels.
 
         Returns:
-            float32 [H·W·A, 4] corners in pixels, for every level.
-
-        Raises:
-            SeglibError: the numbers of levels differ.
+            per level, float32 [H·W·A, 4] corners in pixels, on the device.
         """
-        if not len(self.sizes) == len(feature_sizes) == len(strides):
-            raise SeglibError(
-                f"anchors of {len(self.sizes)} levels do not fit {len(feature_sizes)} feature maps "
-                f"with {len(strides)} strides: give each level its sizes"
-            )
         levels = zip(self.sizes, feature_sizes, strides, strict=True)
         return [
             grid_anchors(

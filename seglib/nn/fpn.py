@@ -8,8 +8,8 @@
                                   | x2 nearest
     c2 --1x1--------------------> + --3x3--> p2
 
-Deep maps know what is there, shallow maps know where. Each level of the pyramid adds the
-upsampled meaning from above to its own positions; all levels end with the same channels.
+Deep maps tell what is there, shallow maps where. Each level of the pyramid adds the upsampled map
+from above to its own (section 3); all levels end with the same number of channels.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from seglib.errors import SeglibError
 from seglib.nn.layers import Conv2d, MaxPool2d
 from seglib.ops.upsampling import interpolate
 
 
 class FPN(nn.Module):
-    """Turn a backbone's maps into a pyramid of maps with equal channels.
+    """Turn a backbone's maps into a pyramid of maps with the same number of channels.
 
     Args:
         in_channels: channels of the backbone's maps, finest first (`ResNet.channels`).
         width: channels of every output level; 256 in the paper.
-        pooled_level: add one coarser level, the deepest subsampled by two (P6, for the largest
-            anchors).
+        pooled_level: add a coarser level, the deepest one subsampled by two (P6, for the largest
+            anchors, section 4.1).
 
     Attributes:
         width: as given.
@@ -46,29 +45,27 @@ class FPN(nn.Module):
         self.output = nn.ModuleList(
             Conv2d(width, width, kernel_size=3, padding=1) for _ in in_channels
         )
-        # Kernel 1: nothing is compared, every second value is taken.
+        # With kernel 1 nothing is compared: every second value is taken.
         self.pool = MaxPool2d(kernel_size=1, stride=2) if pooled_level else None
         for conv in (*self.lateral, *self.output):
             nn.init.kaiming_uniform_(conv.weight, a=1)
             nn.init.zeros_(conv.bias)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Backbone maps [B, C_i, H_i, W_i], finest first -> [B, width, H_i, W_i] likewise.
+        """Backbone maps [B, C_l, H_l, W_l], finest first -> pyramid [B, width, H_l, W_l] likewise.
 
-        Any sizes will do: the map from above is stretched to its neighbour's exact size. With
-        `pooled_level`, one more map [B, width, ceil(H/2), ceil(W/2)] follows the deepest.
+        The maps may have any sizes: the one from above is stretched to its neighbour's exact size.
+        With `pooled_level`, one more map [B, width, ceil(H/2), ceil(W/2)] follows the deepest.
         """
-        if len(features) != len(self.lateral):
-            raise SeglibError(f"this FPN takes {len(self.lateral)} maps, got {len(features)}")
-        merged = self.lateral[-1](features[-1])
+        laterals = [conv(c) for conv, c in zip(self.lateral, features, strict=True)]
+        merged = laterals[-1]  # [B, width, H_l, W_l], like all maps below
         pyramid = [self.output[-1](merged)]
-        for level in reversed(range(len(features) - 1)):
-            lateral = self.lateral[level](features[level])
-            size = (lateral.shape[-2], lateral.shape[-1])
-            merged = lateral + interpolate(merged, size, "nearest")
+        for level in reversed(range(len(laterals) - 1)):
+            size = (laterals[level].shape[-2], laterals[level].shape[-1])
+            merged = laterals[level] + interpolate(merged, size, "nearest")
             pyramid.insert(0, self.output[level](merged))
         if self.pool is not None:
-            pyramid.append(self.pool(pyramid[-1]))
+            pyramid.append(self.pool(pyramid[-1]))  # [B, width, ceil(H/2), ceil(W/2)]
         return tuple(pyramid)
 
 

@@ -1,4 +1,4 @@
-"""Boxes: corners (x0, y0, x1, y1) in pixels, half-open, so that x1 − x0 is the width (no "+1")."""
+"""Boxes: corners (x0, y0, x1, y1) in pixels, half-open: x1 − x0 is the width, without "+1"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seglib.structures import all_finite
 
 
 def box_area(boxes: Tensor) -> Tensor:
-    """Width times height; 0 for a box turned inside out.
+    """Width times height; 0 for a box whose corners are swapped.
 
     Args:
         boxes: [N, 4] corners.
@@ -19,8 +19,8 @@ def box_area(boxes: Tensor) -> Tensor:
     Returns:
         [N] px².
     """
-    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
-    return sides[:, 0] * sides[:, 1]
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)  # [N, 2]
+    return sides[:, 0] * sides[:, 1]  # [N]
 
 
 def _naive_box_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -43,9 +43,9 @@ def _scratch_box_iou(a: Tensor, b: Tensor) -> Tensor:
     """All pairs at once, by broadcasting [N, 1, 2] against [1, M, 2]."""
     _check(a, b)
     top_left = torch.maximum(a[:, None, :2], b[None, :, :2])  # [N, M, 2]
-    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])  # [N, M, 2]
     shared = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # [N, M]
-    union = box_area(a)[:, None] + box_area(b)[None, :] - shared
+    union = box_area(a)[:, None] + box_area(b)[None, :] - shared  # [N, M]
     return shared / union.where(union > 0, 1)
 
 
@@ -64,11 +64,11 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
         SeglibError: one is not [N, 4].
     """
     _check(a, b)
-    # Coordinate by coordinate: every intermediate is a contiguous [N, M], twice as fast as
-    # working on pairs of coordinates.
+    # Coordinate by coordinate, so that every intermediate is a contiguous [N, M]: twice as fast as
+    # with pairs of coordinates.
     x0, y0, x1, y1 = a[:, :, None].unbind(1)  # [N, 1] each
     u0, v0, u1, v1 = b.T.unbind(0)  # [M] each
-    width = (torch.minimum(x1, u1) - torch.maximum(x0, u0)).clamp(min=0)
+    width = (torch.minimum(x1, u1) - torch.maximum(x0, u0)).clamp(min=0)  # [N, M]
     height = (torch.minimum(y1, v1) - torch.maximum(y0, v0)).clamp(min=0)
     shared = width * height
     union = box_area(a)[:, None] + box_area(b) - shared
@@ -113,11 +113,11 @@ def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
 
 
 def check_finite(name: str, what: str, rows: Tensor) -> None:
-    """Refuse rows with NaN or infinity: comparing and rounding them gives any answer at all.
+    """Refuse rows [N, D] with NaN or infinity, which have no order and no cell.
 
     Args:
-        name: of the operation that asks.
-        what: the rows are, boxes for one.
+        name: of the operation that needs them, for the message.
+        what: the rows are, "boxes" for example.
         rows: [N, D].
 
     Raises:

@@ -1,4 +1,4 @@
-"""From scored boxes to a short list: the RPN's proposals, a detector's final detections."""
+"""From a detector's scored boxes to the short list of its detections."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from seglib.errors import SeglibError
 from seglib.ops.boxes import clip_boxes
 from seglib.ops.nms import batched_nms
 
 
 class Detections(NamedTuple):
-    """What is left of one image's scored boxes, best first.
+    """The detections of one image, best first.
 
     Attributes:
         boxes: [K, 4] corners in pixels, inside the image.
@@ -36,39 +35,27 @@ def select_detections(
     max_detections: int = 100,
     min_size: float | None = None,
 ) -> Detections:
-    """A box head's detections of one image (Fast R-CNN, section 3; COCO's limit of 100).
+    """A box head's detections in one image (Fast R-CNN, section 3; COCO's limit of 100).
 
-    Every class of a box that passes the threshold is a detection of its own; boxes suppress one
-    another inside a class only.
+    Each class of a box that scores above the threshold is a detection of its own; boxes suppress
+    one another only within a class.
 
     Args:
-        boxes: [N, 4] corners in pixels shared by all classes, or [N, C, 4], one for each.
-        scores: [N, C] class probabilities, the background's column left out.
+        boxes: [N, 4] corners in pixels shared by all classes, or [N, C, 4], one box per class.
+        scores: [N, C] class probabilities without the background's column.
         size: (H, W) of the image.
-        score_threshold: a detection's score is above this.
+        score_threshold: detections score more than this.
         iou_threshold: the largest overlap that two detections of a class may have.
         max_detections: over all classes.
-        min_size: clipped boxes with a shorter side in pixels go (torchvision: 0.01); None keeps
-            all (detectron2).
-
-    Returns:
-        the detections, best first.
-
-    Raises:
-        SeglibError: boxes and scores do not match.
+        min_size: shortest side in pixels that a clipped box may have (torchvision: 0.01); None
+            keeps all (detectron2).
     """
-    count, classes = scores.shape
-    if boxes.shape not in ((count, 4), (count, classes, 4)):
-        raise SeglibError(
-            f"select_detections needs boxes [{count}, 4] or [{count}, {classes}, 4] with scores "
-            f"{list(scores.shape)}, got {list(boxes.shape)}"
-        )
-    rows, labels = (scores > score_threshold).nonzero().unbind(1)
-    candidates = boxes[rows] if boxes.ndim == 2 else boxes[rows, labels]
+    rows, labels = (scores > score_threshold).nonzero().unbind(1)  # [M] each
+    candidates = boxes[rows] if boxes.ndim == 2 else boxes[rows, labels]  # [M, 4]
     candidates = clip_boxes(candidates, size)
     if min_size is not None:
-        solid = (candidates[:, 2:] - candidates[:, :2] >= min_size).all(1)
+        solid = (candidates[:, 2:] - candidates[:, :2] >= min_size).all(1)  # [M]
         candidates, rows, labels = candidates[solid], rows[solid], labels[solid]
     kept = batched_nms(candidates, scores[rows, labels], labels, iou_threshold)[:max_detections]
-    rows, labels = rows[kept], labels[kept]
+    rows, labels = rows[kept], labels[kept]  # [K] each
     return Detections(candidates[kept], scores[rows, labels], labels, rows)

@@ -1,4 +1,4 @@
-"""Binary masks as tensors: area, the box around a mask, and intersection over union."""
+"""Binary masks as tensors: area, bounding box, and intersection over union."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from seglib.primitives import primitive
 
 
 def mask_area(masks: Tensor) -> Tensor:
-    """Count the pixels of every mask.
-
-    Args:
-        masks: bool [..., H, W].
-
-    Returns:
-        int64 [...] px².
-    """
+    """The number of pixels of each mask: bool [..., H, W] -> int64 [...]."""
     # Row sums in int32 first: several times faster than one sum of bools in int64.
     return masks.sum(-1, dtype=torch.int32).sum(-1)
 
 
 def masks_to_boxes(masks: Tensor) -> Tensor:
-    """The tightest box around every mask, half-open: a single pixel gives a box of side 1.
+    """The tightest box around each mask, half-open: a single pixel has a box of side 1.
 
     Args:
         masks: bool [N, H, W].
 
     Returns:
         float32 [N, 4] corners (x0, y0, x1, y1) in pixels; zeros for an empty mask.
+
+    Raises:
+        SeglibError: masks are not [N, H, W].
     """
     if masks.ndim != 3:
         raise SeglibError(f"masks must be [N, H, W], got {list(masks.shape)}")
@@ -38,7 +34,7 @@ def masks_to_boxes(masks: Tensor) -> Tensor:
         return boxes
     height, width = masks.shape[-2:]
     in_row, in_column = masks.any(2).int(), masks.any(1).int()  # [N, H], [N, W]
-    # argmax finds the first True; from the other end, the last.
+    # argmax finds the first True; in the flipped mask, the last.
     boxes[:, 0] = in_column.argmax(1)
     boxes[:, 1] = in_row.argmax(1)
     boxes[:, 2] = width - in_column.flip(1).argmax(1)
@@ -66,7 +62,7 @@ def _mask_iou_naive(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Tens
 def _mask_iou_scratch(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Tensor:
     """All pairs at once by broadcasting [N, 1, H, W] against [1, M, H, W]."""
     intersection = mask_area(a[:, None] & b[None])  # [N, M]
-    union = mask_area(a[:, None] | b[None])
+    union = mask_area(a[:, None] | b[None])  # [N, M]
     if iscrowd is not None:
         union = torch.where(iscrowd[None], mask_area(a)[:, None], union)
     return intersection.double() / union.double().clamp(min=1)
@@ -77,24 +73,24 @@ def mask_iou(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Tensor:
     """Intersection over union of every mask of `a` with every mask of `b`.
 
     Against a crowd region the union is the area of `a` alone, as in the COCO evaluation (Lin
-    et al. 2014, pycocotools): a detection inside a crowd fits it, however large the crowd is.
-    Float64, because thresholds such as 0.65 meet exact ratios of pixel counts.
+    et al. 2014, pycocotools): a detection inside a crowd matches it, however large the crowd is.
+    Float64, because ratios of pixel counts can equal thresholds such as 0.65 exactly.
 
     Args:
         a: bool [N, H, W], the detections.
         b: bool [M, H, W], the objects.
-        iscrowd: bool [M], which of `b` are crowds, or None for none.
+        iscrowd: bool [M], which of `b` are crowds; None: none is.
 
     Returns:
         float64 [N, M] in 0…1; 0 where both masks are empty.
     """
     _check_pair(a, b)
-    # A dot product of two masks written as zeros and ones counts the pixels they share: one
-    # matrix product does all pairs. Float32 counts exactly up to 2^24 px.
-    pixels_a, pixels_b = a.flatten(1).float(), b.flatten(1).float()
-    intersection = (pixels_a @ pixels_b.T).double()
+    # The dot product of two masks as zeros and ones counts the pixels they share: one matrix
+    # product does all pairs. Float32 counts exactly up to 2^24 px.
+    pixels_a, pixels_b = a.flatten(1).float(), b.flatten(1).float()  # [N, H·W], [M, H·W]
+    intersection = (pixels_a @ pixels_b.T).double()  # [N, M]
     area_a, area_b = pixels_a.sum(1)[:, None].double(), pixels_b.sum(1)[None].double()
-    union = area_a + area_b - intersection
+    union = area_a + area_b - intersection  # [N, M]
     if iscrowd is not None:
         union = torch.where(iscrowd[None], area_a, union)
     return intersection / union.clamp(min=1)

@@ -9,8 +9,8 @@ from seglib.errors import SeglibError
 from seglib.ops import boxes as box_ops
 from seglib.primitives import primitive
 
-# Boxes settled together: large enough to amortise PyTorch's cost a call, small enough that
-# few overlaps are computed for boxes that fall anyway.
+# Boxes decided together: enough to amortise PyTorch's cost per call, few enough that hardly any
+# overlaps are computed for boxes that are suppressed anyway.
 BLOCK = 128
 
 
@@ -29,13 +29,13 @@ def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """From the matrix of all overlaps: every survivor strikes out what it overlaps below it."""
+    """From the matrix of all overlaps: each survivor suppresses what it overlaps below it."""
     boxes = _checked(boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
-    ranked = boxes[order]
+    ranked = boxes[order]  # [N, 4]
     limit = _rounded_down(iou_threshold, ranked.dtype)
     overlaps = box_ops.box_iou.scratch(ranked, ranked) > limit  # [N, N]
-    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)  # [N]
     for rank in range(len(boxes)):
         if alive[rank]:
             alive[rank + 1 :] &= ~overlaps[rank, rank + 1 :]
@@ -46,13 +46,13 @@ def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression, ignoring classes.
 
-    A box goes when it overlaps a kept box of higher score by more than the threshold; what a
-    suppressed box overlaps is not affected by it. Equal scores keep their order.
+    A box is removed if it overlaps a kept box of higher score by more than the threshold; a
+    removed box removes nothing. Equal scores keep their order.
 
     Args:
-        boxes: [N, 4] corners in pixels; whole numbers and half precision are taken as float32.
+        boxes: [N, 4] corners in pixels; integers and half precision are converted to float32.
         scores: [N].
-        iou_threshold: the largest IoU that two kept boxes may have. As in torchvision the IoU is
+        iou_threshold: the largest IoU that two kept boxes may have. As in torchvision, the IoU is
             rounded to the boxes' dtype and the threshold is not, which decides exact ties.
 
     Returns:
@@ -62,34 +62,34 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         SeglibError: boxes are not [N, 4] or not finite, or scores not [N].
     """
     boxes = _checked(boxes, scores)
-    order = scores.argsort(descending=True, stable=True)
+    order = scores.argsort(descending=True, stable=True)  # [N]
     corners = boxes.detach()[order].T  # [4, N]: every coordinate contiguous
-    sides = (corners[2:] - corners[:2]).clamp(min=0)
+    sides = (corners[2:] - corners[:2]).clamp(min=0)  # [2, N]
     ranked = torch.cat([corners, sides[:1] * sides[1:]])  # [5, N], the area last
     buffers = ranked.new_empty(3, min(BLOCK, len(order)) * len(order))
     limit = _rounded_down(iou_threshold, ranked.dtype)
     keep = []
     while len(order):
-        # Settle the best block among itself, then strike out all below it in one go.
-        block = ranked[:, :BLOCK]
-        survives = _settle(_overlaps(block, block, limit, buffers))
+        # Decide the best block by itself, then suppress all that it overlaps below it at once.
+        block = ranked[:, :BLOCK]  # [5, n]
+        survives = _settle(_overlaps(block, block, limit, buffers))  # [n]
         keep.append(order[:BLOCK][survives])
         order, ranked = order[BLOCK:], ranked[:, BLOCK:]
-        struck = _overlaps(block[:, survives], ranked, limit, buffers).any(dim=0)
-        order, ranked = order[~struck], ranked[:, ~struck]
-    return torch.cat(keep) if keep else order
+        suppressed = _overlaps(block[:, survives], ranked, limit, buffers).any(dim=0)
+        order, ranked = order[~suppressed], ranked[:, ~suppressed]
+    return torch.cat(keep) if keep else order  # [K]
 
 
 def _overlaps(a: Tensor, b: Tensor, limit: float, buffers: Tensor) -> Tensor:
-    """Where the IoU exceeds a limit; `box_iou` without allocating its intermediates.
+    """Where the IoU exceeds a limit: `box_iou` in memory that is allocated once.
 
-    Fresh memory for each of a dozen [n, m] intermediates costs more than the arithmetic.
+    New memory for each of a dozen [n, m] intermediates costs more than the arithmetic.
 
     Args:
         a: [5, n], rows x0, y0, x1, y1, area.
         b: [5, m].
-        limit: of the corners' dtype; 0 / 0 (two empty boxes) never exceeds it.
-        buffers: [3, n·m or more] scratch memory.
+        limit: a number of the corners' dtype; 0 / 0 (two empty boxes) never exceeds it.
+        buffers: [3, n·m or more], overwritten.
 
     Returns:
         bool [n, m].
@@ -108,8 +108,9 @@ def _overlaps(a: Tensor, b: Tensor, limit: float, buffers: Tensor) -> Tensor:
 def _settle(overlaps: Tensor) -> Tensor:
     """Which of a few ranked boxes survive, without a loop over them.
 
-    A box survives if no survivor above it overlaps it. Start from all and apply that rule until
-    nothing changes: after t rounds the first t ranks are right, and long before that usually all.
+    A box survives if no survivor above it overlaps it. Start with all boxes and apply that rule
+    until nothing changes: after t rounds the first t ranks are final, and usually all are final
+    long before the last round.
 
     Args:
         overlaps: bool [n, n] among boxes in ranked order.
@@ -127,7 +128,7 @@ def _settle(overlaps: Tensor) -> Tensor:
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
-    """`nms` inside each class: boxes of different classes never suppress one another.
+    """`nms` within each class: boxes of different classes never suppress one another.
 
     Args:
         boxes: [N, 4] corners in pixels.
@@ -136,29 +137,29 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
         iou_threshold: as in `nms`.
 
     Returns:
-        [K] int64 indices of the kept boxes over all classes, highest score first.
+        [K] int64 indices of the kept boxes of all classes, highest score first.
 
     Raises:
-        SeglibError: not as many scores and labels as boxes, or boxes that `nms` refuses.
+        SeglibError: the numbers of boxes, scores and labels differ, or `nms` refuses the boxes.
     """
     if not len(boxes) == len(scores) == len(labels):
         raise SeglibError(
             f"batched_nms needs a score and a label for every box, got {len(boxes)} boxes, "
             f"{len(scores)} scores and {len(labels)} labels"
         )
-    kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)  # [N]
     for label in labels.unique():
-        members = (labels == label).nonzero().squeeze(1)
+        members = (labels == label).nonzero().squeeze(1)  # [n]
         kept[members[nms(boxes[members], scores[members], iou_threshold)]] = True
-    order = scores.argsort(descending=True, stable=True)
-    return order[kept[order]]
+    order = scores.argsort(descending=True, stable=True)  # [N]
+    return order[kept[order]]  # [K]
 
 
 def _rounded_down(value: float, dtype: torch.dtype) -> float:
     """The largest number of a dtype that is not above a Python number.
 
-    PyTorch rounds the number to the tensor's dtype before it compares, upwards for 0.1 in float32;
-    an overlap of 1 / 10, rounded up likewise, would not exceed it any more.
+    PyTorch rounds the number to the tensor's dtype before comparing, upwards for 0.1 in float32;
+    an overlap of 1 / 10, rounded up as well, would no longer exceed it.
     """
     rounded = torch.tensor(value, dtype=dtype)
     below = rounded.new_tensor(-torch.inf)

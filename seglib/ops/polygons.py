@@ -1,12 +1,12 @@
-"""Polygons to masks, exactly as the COCO tools draw them.
+"""Polygons to masks, exactly as the COCO tools rasterize them.
 
 The rule (pycocotools, maskApi.c): walk along the outline on a grid five times finer than the
-pixels; wherever the walk moves sideways across the middle of a pixel column, the column changes
-between outside and inside from that height downwards. Reading the mask column by column, every
-crossing is one place where a run begins or ends, so no pixel is ever filled one by one.
+pixels; wherever the walk moves sideways across the centre of a pixel column, the column changes
+between outside and inside from that height downwards. When the mask is read column by column,
+each crossing begins or ends a run, so that pixels need not be filled one by one.
 
-All polygons of an image are drawn at once: arrays over corners, then over the crossings of
-columns, each with the number of the polygon it belongs to.
+All polygons of an image are rasterized at once: arrays over corners, then over the crossings of
+columns, each with the number of its polygon.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 
-SCALE = 5  # steps of the walk a pixel
+SCALE = 5  # steps of the walk per pixel
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 def rasterize(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> Tensor:
-    """Draw one object given as polygons; a pixel belongs to it when any of them covers it.
+    """Rasterize one object given as polygons; a pixel belongs to it if any of them covers it.
 
     Args:
         polygons: each flat (x0, y0, x1, y1, …) or [K, 2], in pixels; pixel (0, 0) covers 0…1.
@@ -36,13 +36,13 @@ def rasterize(polygons: Sequence[ArrayLike], size: tuple[int, int]) -> Tensor:
         bool [H, W].
 
     Raises:
-        SeglibError: a polygon of fewer than three points or with coordinates that are no numbers.
+        SeglibError: a polygon of fewer than three points, or coordinates that are not numbers.
     """
     return rasterize_objects([polygons], size)[0]
 
 
 def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, int]) -> Tensor:
-    """Draw several objects, each given as polygons; see `rasterize`.
+    """Rasterize several objects, each given as polygons; see `rasterize`.
 
     Returns:
         bool [N, H, W].
@@ -53,7 +53,7 @@ def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, i
         return torch.zeros(len(objects), height, width, dtype=torch.bool)
     counts = np.array([len(c) for c in corners])
     place, polygon = _column_crossings(np.concatenate(corners), counts, height, width)
-    # Two crossings of one polygon at one place cancel each other: between them lies no pixel.
+    # Two crossings of a polygon at the same position cancel out: no pixel lies between them.
     keys, times = np.unique(polygon * (height * width) + place, return_counts=True)
     polygon, place = np.divmod(keys[times % 2 == 1], height * width)
     owner = np.repeat(np.arange(len(objects)), [len(polygons) for polygons in objects])
@@ -62,25 +62,25 @@ def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, i
 
 
 def _corners(polygon: ArrayLike) -> Floats:
-    """Check a polygon and give its corners as [K, 2]."""
+    """Check a polygon; return its corners as [K, 2]."""
     try:
         flat = np.asarray(polygon, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError) as error:
         raise SeglibError(f"a polygon must be a list of numbers: {error}") from error
     if flat.size < 6 or flat.size % 2:
         raise SeglibError(
-            f"a polygon needs at least three points (x, y), so six numbers; this has {flat.size}"
+            f"a polygon needs at least three points (x, y), six numbers; this one has {flat.size}"
         )
-    if not np.abs(flat).max() <= 1e6:  # false for nan, too
+    if not np.abs(flat).max() <= 1e6:  # NaN too is refused
         raise SeglibError("a polygon has coordinates that are not numbers within a million pixels")
     return flat.reshape(-1, 2)
 
 
 def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) -> tuple[Ints, Ints]:
-    """Where the closed outlines cross the middle of a pixel column.
+    """Where the closed outlines cross the centre of a pixel column.
 
-    An edge takes as many steps as its longer side is long. Of these only those across the middle
-    of a column inside the image are computed, so an outline may reach as far out as it likes.
+    An edge takes as many steps as its longer side is long. Only the steps across the centre of a
+    column inside the image are computed, so outlines may reach far beyond the image.
 
     Args:
         corners: [K, 2] (x, y) in pixels of all polygons, one after another.
@@ -89,16 +89,16 @@ def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) ->
         width: of the image in pixels.
 
     Returns:
-        the place column * H + row from which the column changes, below the last pixel at most,
-        and the polygon's number, each [C].
+        the position column * H + row from which the column changes, at most just below the last
+        pixel, and the polygon's number, each [C].
     """
     following = np.arange(1, len(corners) + 1)
     following[counts.cumsum() - 1] -= counts  # the last corner's edge leads back to the first
-    # astype cuts towards zero, as C does; that is part of the rule for negative coordinates.
+    # astype truncates towards zero as C does, which is part of the rule for negative coordinates.
     x0, y0 = (SCALE * corners + 0.5).astype(np.int64).T
     x1, y1 = x0[following], y0[following]
 
-    # The middle of column c is the step between 5 c + 2 and 5 c + 3.
+    # The centre of column c is crossed by the step between 5 c + 2 and 5 c + 3.
     first = (-(-(np.minimum(x0, x1) - SCALE // 2) // SCALE)).clip(0, width)
     last = ((np.maximum(x0, x1) - SCALE // 2 - 1) // SCALE).clip(-1, width - 1)
     crossed = (last - first + 1).clip(0)  # [K] columns per edge
@@ -120,10 +120,10 @@ def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) ->
 
 
 def _line(u0: Ints, v0: Ints, u1: Ints, v1: Ints) -> tuple[Ints, Ints, Floats]:
-    """A line along u, from the end with the smaller u, to be the same both ways.
+    """A line along u from its end with the smaller u, so that both directions agree.
 
     Returns:
-        u and v of that end, and the slope; v is `_rounded` after so many steps.
+        u and v of that end, and the slope; `_rounded` gives v after a number of steps.
     """
     backwards = u1 < u0
     slope = np.where(backwards, v0 - v1, v1 - v0) / np.maximum(np.abs(u1 - u0), 1)
@@ -145,7 +145,7 @@ def _upper_of_steep(left: Ints, x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> Ints:
     """The y before the step that changes x between left and left + 1, on edges along y."""
     origin_y, origin_x, slope = _line(y0, x0, y1, x1)
     rising = slope > 0
-    # x crosses at the first step that has passed left + 1/2; floats may miss it by one.
+    # x crosses at the first step beyond left + 1/2; rounding may miss it by one.
     with np.errstate(divide="ignore", invalid="ignore"):
         near = np.nan_to_num((left + 0.5 - origin_x) / slope, posinf=0, neginf=0)
     step = np.floor(near).astype(np.int64) - 1
@@ -164,12 +164,15 @@ def _fill(
         place: [C] crossings, sorted within each polygon: they enter and leave it in turn.
         polygon: [C], sorted.
         owner: [P] the object of each polygon.
-        pixels: of all objects together.
-        pixels_each: of one object, which are its part of the result, column by column.
+        pixels: number of pixels of all objects together.
+        pixels_each: number of pixels of one object.
+
+    Returns:
+        bool [pixels], object after object, each column by column.
     """
     turn = np.arange(len(polygon)) - np.searchsorted(polygon, polygon)
     sign = 1 - 2 * (turn % 2)  # +1 enters, -1 leaves
-    # Whoever enters and never leaves does so at the end of the object's last column.
+    # A polygon that is entered and not left is left at the end of the object's last column.
     open_polygons = np.flatnonzero(np.bincount(polygon, minlength=len(owner)) % 2)
     place = np.concatenate(
         [
@@ -179,7 +182,7 @@ def _fill(
     )
     sign = np.concatenate([sign, np.full(len(open_polygons), -1)])
     order = np.argsort(place, kind="stable")
-    # How many polygons one is in, from each change to the next.
+    # The number of polygons around a pixel, from each change to the next.
     depth = np.concatenate([[0], sign[order].cumsum()])
     lengths = np.diff(place[order], prepend=0, append=pixels)
     return np.repeat(depth > 0, lengths)

@@ -6,7 +6,7 @@ its runs, starting with a run of zeros (of length 0 when the first pixel is set)
     0 1          column 0: 0 1    column 1: 1 0
     1 0          pixels 0 1 1 0   counts [1, 2, 1]
 
-In files the counts stand as a list ("uncompressed") or as a string of printable characters
+Files store the counts as a list ("uncompressed") or as a string of printable characters
 ("compressed"); see `to_string`.
 """
 
@@ -38,32 +38,29 @@ class RLE:
 
 
 def encode(mask: Tensor) -> RLE:
-    """Run-length encode one mask.
+    """Run-length encode one mask, bool [H, W].
 
-    Args:
-        mask: bool [H, W].
+    Raises:
+        SeglibError: the mask is not [H, W].
     """
     if mask.ndim != 2:
         raise SeglibError(f"encode takes one mask [H, W], got {list(mask.shape)}")
     height, width = mask.shape
     pixels = mask.bool().cpu().numpy().ravel(order="F")  # column by column
-    # A run ends wherever a pixel differs from the one before; before the first there is a zero.
+    # A run ends wherever a pixel differs from the one before; a zero comes before the first.
     changes = np.flatnonzero(np.diff(pixels, prepend=False))
     boundaries = np.concatenate(([0], changes, [pixels.size]))
     return RLE((height, width), np.diff(boundaries).tolist())
 
 
 def decode(rle: RLE) -> Tensor:
-    """The mask that the runs describe.
-
-    Returns:
-        bool [H, W].
+    """The mask that the runs describe, bool [H, W].
 
     Raises:
-        SeglibError: the counts do not add up to H * W.
+        SeglibError: a count is negative, or the counts do not add up to H * W.
     """
     height, width = rle.size
-    # In Python's numbers, which never overflow: a file's may have any length.
+    # In Python's integers, which never overflow: a file may contain numbers of any length.
     total = sum(rle.counts)
     if total != height * width or min(rle.counts, default=0) < 0:
         raise SeglibError(
@@ -77,10 +74,10 @@ def decode(rle: RLE) -> Tensor:
 
 
 def to_string(rle: RLE) -> str:
-    """COCO's compressed form: every count in 5-bit groups, lowest first, as printable characters.
+    """COCO's compressed form: each count in 5-bit groups, lowest first, as printable characters.
 
-    From the fourth count on, the difference to the count two before it is written instead (runs
-    of one colour resemble each other). Bit 32 of a character says that another one follows;
+    From the fourth count on, the difference from the count two before it is written instead (runs
+    of the same value have similar lengths). Bit 32 of a character says that another one follows;
     adding 48 makes it printable. The highest bit of the last group is the number's sign.
     """
     counts = rle.counts
@@ -104,44 +101,46 @@ def from_string(text: str | bytes, size: tuple[int, int]) -> RLE:
         size: (H, W) in pixels.
 
     Raises:
-        SeglibError: characters that no encoder writes, or runs that do not fill the mask.
+        SeglibError: characters that no encoder writes, or runs that do not add up to H * W.
     """
     raw = text.encode("latin-1", "replace") if isinstance(text, str) else text
     codes = np.frombuffer(raw, dtype=np.uint8).astype(np.int64) - 48
     if len(codes) == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise SeglibError("a compressed RLE is malformed: cut short, or with foreign characters")
+        raise SeglibError(
+            "a compressed RLE is malformed: it is cut short or has foreign characters"
+        )
     is_last = (codes & 32) == 0
     starts = np.flatnonzero(np.concatenate(([True], is_last[:-1])))
     lengths = np.diff(np.append(starts, len(codes)))
     if lengths.max() > 12:
-        raise SeglibError("a compressed RLE is malformed: a number has over 60 bits")
+        raise SeglibError("a compressed RLE is malformed: a number has more than 60 bits")
     shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
     counts = np.add.reduceat((codes & 31) << shifts, starts)
-    # A set highest bit means a negative number: take away the next power of two.
+    # A set highest bit means a negative number: subtract the next power of two.
     counts -= np.where(codes[is_last] & 16, np.int64(1) << (5 * lengths), 0)
-    # Undo the differences: odd and even places each add up; the first count stands alone.
+    # Undo the differences: odd and even positions each accumulate, without the first count.
     counts[1::2] = counts[1::2].cumsum()
     counts[2::2] = counts[2::2].cumsum()
     rle = RLE((int(size[0]), int(size[1])), counts.tolist())
     if counts.min() < 0 or counts.sum() != size[0] * size[1]:
         raise SeglibError(
-            f"a compressed RLE holds runs for {int(counts.sum())} pixels, not for {size[0]} x "
+            f"a compressed RLE has runs for {int(counts.sum())} pixels, not for {size[0]} x "
             f"{size[1]}"
         )
     return rle
 
 
 def area(rle: RLE) -> int:
-    """Pixels set: the sum of every second run."""
+    """The number of set pixels: the sum of every second run."""
     return sum(rle.counts[1::2])
 
 
 def intersection(a: RLE, b: RLE) -> int:
-    """Pixels set in both masks, from the runs alone.
+    """The number of pixels set in both masks, from the runs alone.
 
-    Let `before(p)` be how many pixels of `b` lie before position p. It grows by one a pixel
-    inside b's runs and rests outside, so it is piecewise linear with corners at the runs' ends.
-    A run of `a` from s to e then shares before(e) - before(s) pixels with b.
+    Let `before(p)` be the number of set pixels of `b` before position p. It grows by one per pixel
+    inside b's runs of ones and is constant elsewhere, so it is piecewise linear with corners at
+    the runs' ends. A run of `a` from s to e then shares before(e) - before(s) pixels with b.
     """
     ends_a = np.cumsum(a.counts)
     corners, set_before = _corners(b)
@@ -151,9 +150,9 @@ def intersection(a: RLE, b: RLE) -> int:
 
 
 def _corners(rle: RLE) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The positions where runs begin and end, and how many set pixels lie before each."""
+    """The positions where runs begin and end, and the number of set pixels before each."""
     runs = np.asarray([0, *rle.counts], dtype=np.int64)
-    set_in_run = np.where(np.arange(len(runs)) % 2 == 0, runs, 0)  # place 0 is no run
+    set_in_run = np.where(np.arange(len(runs)) % 2 == 0, runs, 0)  # position 0 is not a run
     return runs.cumsum(), set_in_run.cumsum()
 
 
@@ -167,6 +166,9 @@ def iou(a: Sequence[RLE], b: Sequence[RLE], iscrowd: Sequence[bool] | None = Non
 
     Returns:
         float64 [N, M] in 0…1; 0 where both masks are empty.
+
+    Raises:
+        SeglibError: masks of different sizes.
     """
     sizes = {rle.size for rle in (*a, *b)}
     if len(sizes) > 1:

@@ -1,11 +1,11 @@
-"""RoIAlign: read a feature map inside boxes of any size and place, as a grid of fixed size.
+"""RoIAlign: read a feature map inside boxes of any size and position, as a grid of fixed size.
 
-Mask R-CNN (He et al. 2017, section 3). A box is cut into bins; each bin takes a few bilinear
-samples and averages them, and no coordinate is ever rounded.
+Mask R-CNN (He et al. 2017, section 3). A box is divided into bins; each bin averages a few bilinear
+samples, and no coordinate is ever rounded.
 
-A sample's weight is a product of one number for its row and one for its column, and so is that of
-an average over a grid of samples. A box therefore needs only two small matrices, one that mixes
-rows and one that mixes columns:
+A cell's weight in a bilinear sample is the product of one number for its row and one for its
+column, and so it is in an average over a grid of samples. A box therefore needs only two small
+matrices, one that mixes rows and one that mixes columns:
 
     out[n] = rows[n] · F · columns[n]ᵀ        [P, Q] = [P, H] · [H, W] · [W, Q], channel by channel
 """
@@ -19,12 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.errors import SeglibError
 from seglib.ops.roi_sampling import axis_matrices, boxes_in_cells, check_rois, reach
-from seglib.ops.windows import IntPair, pair
+from seglib.ops.windows import IntPair
 from seglib.primitives import primitive
 
-# With fewer channels than this, rows of channels are too short to be worth gathering.
+# With fewer channels than this, gathering rows of channels does not pay.
 FEW_CHANNELS = 4
 
 
@@ -37,8 +36,7 @@ def _naive_roi_align(
     aligned: bool = True,
 ) -> Tensor:
     """One bin at a time, one sample at a time."""
-    _check(features, rois, output_size, sampling_ratio)
-    height, width = pair(output_size)
+    height, width = check_rois("roi_align", features, rois, output_size, sampling_ratio)
     pooled = []
     for image, left, top, right, bottom in boxes_in_cells(rois, spatial_scale, aligned).tolist():
         step_y, step_x = (bottom - top) / height, (right - left) / width
@@ -52,7 +50,7 @@ def _naive_roi_align(
                     for j in range(count_x):
                         x = left + column * step_x + (j + 0.5) * step_x / count_x
                         total = total + _bilinear(features[int(image)], y, x)
-                pooled.append(total / max(count_y * count_x, 1))
+                pooled.append(total / max(count_y * count_x, 1))  # [C]
     shape = (len(rois), height, width, features.shape[1])
     if not pooled:
         return (features.sum() * 0).expand(shape).permute(0, 3, 1, 2)
@@ -60,7 +58,7 @@ def _naive_roi_align(
 
 
 def _bilinear(plane: Tensor, y: float, x: float) -> Tensor:
-    """Value [C] of a map [C, H, W] between its cells; 0 more than a cell outside of it."""
+    """Value [C] of a map [C, H, W] between its cells; 0 if more than a cell outside of it."""
     height, width = plane.shape[1:]
     if y < -1 or y > height or x < -1 or x > width:
         return plane[:, 0, 0] * 0
@@ -81,24 +79,22 @@ def _scratch_roi_align(
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> Tensor:
-    """Two matrix products a box: mix the rows, then mix the columns."""
-    _check(features, rois, output_size, sampling_ratio)
-    rows, columns = axis_matrices(
-        features, rois, output_size, spatial_scale, sampling_ratio, aligned
-    )
+    """Two matrix products per box: mix the rows, then mix the columns."""
+    bins = check_rois("roi_align", features, rois, output_size, sampling_ratio)
+    rows, columns = axis_matrices(features, rois, bins, spatial_scale, sampling_ratio, aligned)
     return _mixed(features, rois[:, 0], rows, columns)
 
 
 def _mixed(features: Tensor, image_index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Mix the rows and the columns of every box's image, [B, C, H, W] -> [N, C, P, Q]."""
+    """Mix the rows [N, P, H] and columns [N, Q, W] of each box's image -> [N, C, P, Q]."""
     if len(image_index) == 0:
         return (features.sum() * 0).expand(0, features.shape[1], rows.shape[1], columns.shape[1])
     rows, columns = rows.to(features), columns.to(features)
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (image_index.long() == image).nonzero().squeeze(1)
-        strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)
-        pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))
+        of_image = (image_index.long() == image).nonzero().squeeze(1)  # [n]
+        strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)  # [n, C, P, W]
+        pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))  # [n, C, P, Q]
         origin.append(of_image)
     return torch.cat(pooled)[torch.cat(origin).argsort()]
 
@@ -114,51 +110,48 @@ def roi_align(
 ) -> Tensor:
     """Average bilinear samples of a feature map in the bins of every box.
 
-    Samples up to one cell outside the map take the value of its border, farther ones count as 0.
-    No gradient flows into the boxes.
+    Samples up to one cell outside the map take the value of its border, farther ones are 0. No
+    gradient flows into the boxes.
 
     Args:
         features: [B, C, H, W].
         rois: [N, 5] rows of (index of the image in the batch, x0, y0, x1, y1), boxes in pixels.
         output_size: bins (vertical, horizontal), or one number for both: (P, Q).
         spatial_scale: feature cells per pixel, 1/stride.
-        sampling_ratio: S samples a bin along each axis; 0 means the bin's length in cells,
+        sampling_ratio: samples per bin along each axis; 0 means the bin's length in cells,
             rounded up.
-        aligned: True puts the middle of pixel 0 at coordinate 0.5 (detectron2, half-open boxes);
+        aligned: True puts the centre of pixel 0 at coordinate 0.5 (detectron2, half-open boxes);
             False puts it at 0 and makes boxes at least one cell large (torchvision's detectors).
 
     Returns:
-        [N, C, P, Q], in memory with the channels last where there are several.
+        [N, C, P, Q], in memory with the channels last if there are several.
 
     Raises:
         SeglibError: features are not float [B, C, H, W], rois not [N, 5] or not finite, an image
             index outside the batch, no bins, or a negative sampling ratio.
     """
-    _check(features, rois, output_size, sampling_ratio)
-    rows, columns = axis_matrices(
-        features, rois, output_size, spatial_scale, sampling_ratio, aligned
-    )
+    bins = check_rois("roi_align", features, rois, output_size, sampling_ratio)
+    rows, columns = axis_matrices(features, rois, bins, spatial_scale, sampling_ratio, aligned)
     if features.shape[1] < FEW_CHANNELS:
         return _mixed(features, rois[:, 0], rows, columns)
     size = features.shape[-2:]
     # Contiguous, or `embedding_bag` takes a path ten times slower.
     table = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()  # [B·H·W, C]
     taps = _taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
-    grid = _WeightedSums.apply(table, *taps)
-    grid = grid.reshape(len(rois), *pair(output_size), features.shape[1])
-    return grid.permute(0, 3, 1, 2)
+    grid = _WeightedSums.apply(table, *taps)  # [N·P·Q, C]
+    return grid.reshape(len(rois), *bins, features.shape[1]).permute(0, 3, 1, 2)  # [N, C, P, Q]
 
 
 class _WeightedSums(torch.autograd.Function):
     """out[r] = Σ weight[t] · table[cell[t]] over the taps t of row r: a sparse matrix product.
 
-    Whole rows of C channels are read and added, in both directions: `embedding_bag` does that
-    with vector instructions where a loop over boxes, channels and bins would gather numbers.
+    Forwards and backwards, `embedding_bag` reads and adds whole rows of C channels with vector
+    instructions, where a loop over boxes, channels and bins would gather single numbers.
     """
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, cell: Tensor, weight: Tensor, count: Tensor) -> Tensor:
-        """[cells, C], int32 [T], [T], int32 [R] taps a row -> [R, C]."""
+        """[cells, C], int32 [T] cells, [T] weights, int64 [R] taps per row -> [R, C]."""
         ctx.save_for_backward(cell, weight, count)
         ctx.cells = len(table)
         starts = (count.cumsum(0) - count).to(cell.dtype)
@@ -168,11 +161,11 @@ class _WeightedSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        """The transposed product: sorted by cell, the taps of a cell are its row."""
+        """[R, C] -> [cells, C], the transposed product: taps sorted by cell are its rows."""
         cell, weight, count = ctx.saved_tensors
         row = torch.arange(len(count), dtype=cell.dtype, device=cell.device)
-        row = row.repeat_interleave(count, output_size=len(cell))
-        by_cell, order = cell.sort()
+        row = row.repeat_interleave(count, output_size=len(cell))  # [T]
+        by_cell, order = cell.sort()  # [T] each
         starts = torch.searchsorted(
             by_cell, torch.arange(ctx.cells, dtype=cell.dtype, device=cell.device), out_int32=True
         )
@@ -196,26 +189,20 @@ def _taps(
         width: W.
 
     Returns:
-        int32 [T] cells, [T] weights, int64 [N·P·Q] taps a bin, bins in the output's order.
+        int32 [T] cells, [T] weights, int64 [N·P·Q] taps per bin, bins in the output's order.
     """
     (top, high), (left, wide) = reach(rows), reach(columns)  # int64 [N, P], [N, Q] each
     count = (high[:, :, None] * wide[:, None, :]).flatten()  # [N·P·Q]
     total = int(count.sum())
-    bins = torch.arange(len(count), device=count.device)
+    bins = torch.arange(len(count), device=count.device)  # [N·P·Q]
     of_bin = bins.repeat_interleave(count, output_size=total)  # [T]
-    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]
-    box = of_bin // (rows.shape[1] * columns.shape[1])
-    row = of_bin // columns.shape[1]  # numbers of [N·P]
-    column = box * columns.shape[1] + of_bin % columns.shape[1]  # of [N·Q]
+    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]  # in its bin
+    box = of_bin // (rows.shape[1] * columns.shape[1])  # [T] like all below
+    row = of_bin // columns.shape[1]  # in [N·P]
+    column = box * columns.shape[1] + of_bin % columns.shape[1]  # in [N·Q]
     across = wide.flatten()[column]
     down = tap // across
     y = top.flatten()[row] + down
     x = left.flatten()[column] + tap - down * across
     weight = rows.flatten(0, 1)[row, y] * columns.flatten(0, 1)[column, x]
     return (image_start[box] + y * width + x).int(), weight, count
-
-
-def _check(features: Tensor, rois: Tensor, output_size: IntPair, sampling_ratio: int) -> None:
-    check_rois("roi_align", features, rois, output_size)
-    if sampling_ratio < 0:
-        raise SeglibError(f"roi_align needs a sampling_ratio of 0 or more, got {sampling_ratio}")
