@@ -1,6 +1,7 @@
 """Cascade R-CNN: its stages equal the recorded ones, its losses and its two variants."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 from seglib.errors import SeglibError
 from seglib.models import build_model
 from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
+from seglib.models.mask_rcnn.box_targets import LabelledBoxes, label_boxes
 from seglib.models.mask_rcnn.losses import box_losses
-from seglib.models.mask_rcnn.sampling import LabelledBoxes, label_boxes
 from seglib.models.targets import SizedTarget
+from seglib.ops.box_coder import decode_deltas
 from seglib.structures import ImageBatch, Target
 from tests.helpers import golden
 from tests.modelling import randomize_statistics, some_categories
@@ -24,7 +26,7 @@ def tensors(group: dict) -> dict[str, Tensor]:
 
 
 class Recorded(nn.Module):
-    """A head that answers what was recorded, whatever it is shown."""
+    """A head that returns what was recorded, whatever its input."""
 
     def __init__(self, logits: Tensor, deltas: Tensor) -> None:
         super().__init__()
@@ -36,7 +38,7 @@ class Recorded(nn.Module):
 
 
 class Pooler(nn.Module):
-    """Pools nothing, and remembers which boxes it was shown."""
+    """Pools nothing, and remembers the boxes that it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +50,7 @@ class Pooler(nn.Module):
 
 
 def recorded_cascade(case: str, **options: object) -> tuple[CascadeRCNN, dict[str, Tensor]]:
-    """A model whose three heads answer as in a golden case, and the case's parameters."""
+    """A model whose three heads return what a golden case recorded, and the case's parameters."""
     par, given = (tensors(CASES[case][role]) for role in ("par", "in"))
     classes = int(par["num_classes"]) if "num_classes" in par else given["logits_0"].shape[1] - 1
     rows = len(given["proposals"])
@@ -58,7 +60,7 @@ def recorded_cascade(case: str, **options: object) -> tuple[CascadeRCNN, dict[st
         **options,
     )
     model = CascadeRCNN(config, some_categories(classes)).eval()
-    model.box_heads = nn.ModuleList(
+    model.box_heads.heads = nn.ModuleList(
         Recorded(
             # The recorded background is last, seglib's is first.
             given.get(f"logits_{n}", torch.zeros(rows, classes + 1)).roll(1, dims=1),
@@ -66,69 +68,74 @@ def recorded_cascade(case: str, **options: object) -> tuple[CascadeRCNN, dict[st
         )
         for n in range(3)
     )
-    model.box_pooler = Pooler()
+    model.box_heads.pooler = Pooler()
     return model, par
 
 
 def learn(
-    model: CascadeRCNN, drawn: LabelledBoxes, truth: SizedTarget, monkeypatch: pytest.MonkeyPatch
+    model: CascadeRCNN, sampled: LabelledBoxes, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[tuple[Tensor, Tensor]], list[LabelledBoxes]]:
-    """The labels [R] and wanted deltas [R, 4] of every stage; the mask head's boxes."""
-    asked = []
+    """The labels [R] and target deltas [R, 4] of every stage; the mask branch's boxes."""
+    seen = []
 
-    def spy(logits: Tensor, deltas: Tensor, labels: Tensor, wanted: Tensor, *rest: object):
-        asked.append((labels, wanted))
-        return box_losses(logits, deltas, labels, wanted, *rest)
+    def spy(logits: Tensor, deltas: Tensor, labels: Tensor, targets: Tensor, *rest: object):
+        seen.append((labels, targets))
+        return box_losses(logits, deltas, labels, targets, *rest)
 
-    monkeypatch.setattr("seglib.models.cascade_rcnn.model.box_losses", spy)
-    _, masked = model._box_loss((), [drawn], [truth], [tuple(truth.masks.shape[-2:])])
-    return asked, masked
+    monkeypatch.setattr("seglib.models.mask_rcnn.box_heads.box_losses", spy)
+    _, mask_boxes = model.box_heads.loss((), [sampled])
+    return seen, mask_boxes
 
 
-def recorded_training(
-    model: CascadeRCNN, par: dict[str, Tensor]
-) -> tuple[LabelledBoxes, SizedTarget]:
-    """The first stage's boxes and the objects of the golden training case."""
+def recorded_training(model: CascadeRCNN, par: dict[str, Tensor]) -> LabelledBoxes:
+    """The first stage's labelled boxes in the golden training case."""
     given = tensors(CASES["train"]["in"])
     size = (int(par["height"]), int(par["width"]))
     masks = torch.zeros(len(given["gt_boxes"]), *size, dtype=torch.bool)
     truth = SizedTarget(given["gt_boxes"], given["gt_classes"] + 1, masks)
-    drawn = label_boxes(given["proposals"], truth.boxes, truth.labels, model.foreground_iou)
-    return drawn, truth
+    return label_boxes(given["proposals"], truth, model.box_heads.foreground_iou)
 
 
-@pytest.mark.parametrize(("variant", "masked_stage"), [("detectron2", 0), ("official", 2)])
+def decoded(model: CascadeRCNN, case: str, stage: int, boxes: Tensor) -> Tensor:
+    """A stage's recorded deltas applied to its boxes [R, 4], not clipped."""
+    deltas = tensors(CASES[case]["in"])[f"deltas_{stage}"]
+    return decode_deltas(boxes, deltas, model.config.stage_box_weights[stage])
+
+
+def assert_within(actual: Tensor, expected: Tensor, atol: float) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("variant", "mask_stage"), [("detectron2", 0), ("official", 2)])
 def test_training_stages_equal_the_recorded_ones(
-    variant: str, masked_stage: int, monkeypatch: pytest.MonkeyPatch
+    variant: str, mask_stage: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ious = tuple(tensors(CASES["train"]["par"])["iou_thresholds"].tolist())
     model, par = recorded_cascade("train", variant=variant, stage_ious=ious)
     out, background = tensors(CASES["train"]["out"]), int(par["num_classes"])
-    asked, masked = learn(model, *recorded_training(model, par), monkeypatch)
-    for stage, (labels, wanted) in enumerate(asked):
-        boxes = model.box_pooler.seen[stage]
+    seen, mask_boxes = learn(model, recorded_training(model, par), monkeypatch)
+    assert len(seen) == 3
+    for stage, (labels, targets) in enumerate(seen):
+        boxes = model.box_heads.pooler.seen[stage]
         assert not boxes.requires_grad
-        torch.testing.assert_close(boxes, out[f"input_boxes_{stage}"], rtol=0, atol=1e-3)
+        assert_within(boxes, out[f"input_boxes_{stage}"], 1e-3)
+        assert_within(decoded(model, "train", stage, boxes), out[f"decoded_{stage}"], 1e-3)
         expected = out[f"classes_{stage}"]
         assert torch.equal(labels, torch.where(expected == background, 0, expected + 1))
         foreground = labels.nonzero()[:, 0]
         assert torch.equal(foreground, out[f"fg_index_{stage}"])
-        torch.testing.assert_close(
-            wanted[foreground], out[f"fg_targets_{stage}"], rtol=1e-4, atol=1e-4
-        )
-    torch.testing.assert_close(
-        masked[0].boxes, out[f"input_boxes_{masked_stage}"], rtol=0, atol=1e-3
-    )
+        assert_within(targets[foreground], out[f"fg_targets_{stage}"], 1e-4)
+    assert_within(mask_boxes[0].boxes, out[f"input_boxes_{mask_stage}"], 1e-3)
 
 
 def test_boxes_that_a_stage_empties_do_not_reach_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     model, par = recorded_cascade("train")
-    drawn, truth = recorded_training(model, par)
+    sampled = recorded_training(model, par)
     with torch.no_grad():
-        model.box_heads[0].deltas[4] = torch.tensor([1e4, 0.0, 0.0, 0.0])  # far out of the image
-    asked, _ = learn(model, drawn, truth, monkeypatch)
-    counts = [len(labels) for labels, _ in asked]
-    rows = len(drawn.boxes)
+        model.box_heads.heads[0].deltas[4] = torch.tensor([1e4, 0.0, 0.0, 0.0])  # out of the image
+    seen, _ = learn(model, sampled, monkeypatch)
+    counts = [len(labels) for labels, _ in seen]
+    rows = len(sampled.boxes)
     assert counts == [rows, rows - 1, rows - 1]
 
 
@@ -148,14 +155,14 @@ def test_test_time_stages_equal_the_recorded_ones(monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         output = model([batch.tensor[0]])
         (found,) = model.detect(output)
-    for stage, boxes in enumerate(model.box_pooler.seen):
-        torch.testing.assert_close(boxes, out[f"input_boxes_{stage}"], rtol=0, atol=1e-3)
-    torch.testing.assert_close(
-        output.probabilities, out["mean_probs"].roll(1, dims=1), rtol=1e-5, atol=1e-6
-    )
+    assert len(model.box_heads.pooler.seen) == 3
+    for stage, boxes in enumerate(model.box_heads.pooler.seen):
+        assert_within(boxes, out[f"input_boxes_{stage}"], 1e-3)
+        assert_within(decoded(model, "test", stage, boxes), out[f"decoded_{stage}"], 1e-3)
+    assert_within(output.box_heads.probabilities, out["mean_probs"].roll(1, dims=1), 1e-5)
     assert len(found.boxes) == len(out["boxes"]) == 28
-    torch.testing.assert_close(found.boxes, out["boxes"], rtol=0, atol=1e-3)
-    torch.testing.assert_close(found.scores, out["scores"], rtol=1e-5, atol=1e-6)
+    assert_within(found.boxes, out["boxes"], 1e-3)
+    assert_within(found.scores, out["scores"], 1e-5)
     assert torch.equal(found.classes, out["classes"])
 
 
@@ -180,19 +187,17 @@ def target() -> Target:
     )
 
 
-def cascade(variant: str = "detectron2") -> CascadeRCNN:
+def cascade(variant: str = "detectron2", **options: object) -> CascadeRCNN:
     torch.manual_seed(0)
-    model = build_model("cascade_rcnn", some_categories(3), variant=variant)
-    for head in model.box_heads:
+    model = build_model("cascade_rcnn", some_categories(3), variant=variant, **options)
+    for head in model.box_heads.heads:
         torch.nn.init.normal_(head.cls_score.weight, std=0.3)
         torch.nn.init.normal_(head.bbox_pred.weight, std=0.01)
     return randomize_statistics(model)
 
 
 def test_official_losses_weigh_the_stages(image: Tensor, target: Target) -> None:
-    plain = cascade("official")
-    plain.config = replace(plain.config, stage_loss_weights=(1.0, 1.0, 1.0))
-    weighted = cascade("official")
+    plain, weighted = cascade("official", stage_loss_weights=(1.0, 1.0, 1.0)), cascade("official")
     losses = []
     for model in (plain, weighted):
         torch.manual_seed(1)
@@ -207,47 +212,44 @@ def test_official_losses_weigh_the_stages(image: Tensor, target: Target) -> None
 def test_detectron2_variant_scales_the_gradient_into_the_features(
     image: Tensor, target: Target
 ) -> None:
-    """The heads learn at full rate, what they share at a third of it."""
-    model = cascade("detectron2").eval()
-    gradients = {}
-    for scaled in (True, False):
-        if not scaled:
-            model.config = replace(
-                model.config, variant="official", stage_loss_weights=(1.0, 1.0, 1.0)
-            )
-        model.zero_grad()
+    """The heads learn at the full rate, the features that they share at a third of it."""
+    gradients = []
+    for variant in ("detectron2", "official"):
+        model = cascade(variant, stage_loss_weights=(1.0, 1.0, 1.0)).eval()
         torch.manual_seed(1)
         losses = model.loss([image], [target])
-        sum(loss for name, loss in losses.items() if name[:4] in ("clas", "box_")).backward()
-        gradients[scaled] = (
-            model.backbone.conv1.weight.grad.clone(),
-            model.box_heads[1].fc7.weight.grad.clone(),
+        sum(v for k, v in losses.items() if k.startswith(("class_loss", "box_loss"))).backward()
+        gradients.append(
+            (model.backbone.conv1.weight.grad, model.box_heads.heads[1].fc7.weight.grad)
         )
-    torch.testing.assert_close(gradients[True][0] * 3, gradients[False][0], rtol=1e-3, atol=1e-5)
-    torch.testing.assert_close(gradients[True][1], gradients[False][1])
+    (scaled, head), (full, same_head) = gradients
+    torch.testing.assert_close(scaled * 3, full, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(head, same_head)
 
 
 def test_each_stage_is_given_the_boxes_of_the_one_before(image: Tensor) -> None:
     model = cascade().eval()
     with torch.no_grad():
         output = model([image])
-    assert len(output.stages) == 3
-    assert torch.equal(output.stages[0].boxes[0], output.proposals[0])
-    for before, after in zip(output.stages, output.stages[1:], strict=False):
+    stages = output.box_heads.stages
+    assert len(stages) == 3
+    assert torch.equal(stages[0].boxes[0], output.proposals[0])
+    for before, after in pairwise(stages):
         assert after.boxes[0] is before.refined[0]
         assert not torch.equal(before.boxes[0], before.refined[0])
-    mean = torch.stack([s.logits.softmax(1) for s in output.stages]).mean(0)
-    torch.testing.assert_close(output.probabilities, mean)
+    mean = torch.stack([s.logits.softmax(1) for s in stages]).mean(0)
+    torch.testing.assert_close(output.box_heads.probabilities, mean)
 
 
 def test_official_scores_come_from_the_last_input(image: Tensor) -> None:
     model = cascade("official").eval()
     with torch.no_grad():
         output = model([image])
-        pooled = model.box_pooler(output.pyramid, output.stages[-1].boxes)
-        mean = torch.stack([h(pooled)[0].softmax(1) for h in model.box_heads]).mean(0)
-    torch.testing.assert_close(output.probabilities, mean)
-    assert not torch.allclose(mean, output.stages[0].logits.softmax(1))
+        stages = output.box_heads.stages
+        pooled = model.box_heads.pooler(output.pyramid, stages[-1].boxes)
+        mean = torch.stack([h(pooled)[0].softmax(1) for h in model.box_heads.heads]).mean(0)
+    torch.testing.assert_close(output.box_heads.probabilities, mean)
+    assert not torch.allclose(mean, stages[0].logits.softmax(1))
 
 
 def test_prediction_fills_the_contract(image: Tensor) -> None:
@@ -277,6 +279,14 @@ def test_the_first_stage_learns_by_its_own_threshold(image: Tensor, target: Targ
         torch.manual_seed(1)
         losses.append(model.loss([image], [target])["box_loss_1"].item())
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_boxes_that_are_not_finite_are_refused_by_name() -> None:
+    """As a diverged first stage would make them."""
+    model = cascade().eval()
+    torch.nn.init.constant_(model.box_heads.heads[0].bbox_pred.bias, float("nan"))
+    with pytest.raises(SeglibError, match="needs finite boxes, row 0 is"):
+        model.predict([torch.rand(3, 64, 96)])
 
 
 def test_a_cascade_has_as_many_of_each_as_stages() -> None:

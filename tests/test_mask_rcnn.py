@@ -1,4 +1,4 @@
-"""Mask R-CNN by itself: its contract, its draws, its limits, its errors."""
+"""Mask R-CNN by itself: its contract, its sampling, its limits, its errors."""
 
 from dataclasses import replace
 
@@ -11,11 +11,12 @@ from seglib.distributed import image_generators
 from seglib.models import build_model
 from seglib.models.config import ModelConfig
 from seglib.models.mask_rcnn import MaskRCNN
-from seglib.models.mask_rcnn.config import MaskRCNNConfig
-from seglib.models.mask_rcnn.heads import PyramidPooler
-from seglib.models.mask_rcnn.sampling import label_boxes, sample_boxes
-from seglib.models.targets import scale_boxes, sized_targets
+from seglib.models.mask_rcnn.box_targets import label_boxes, sample_boxes
+from seglib.models.mask_rcnn.config import MaskRCNNConfig, RPNRules
+from seglib.models.mask_rcnn.pooler import PyramidPooler
+from seglib.models.targets import SizedTarget, scale_boxes, sized_targets
 from seglib.ops.detections import Detections
+from seglib.ops.masks import mask_iou
 from seglib.ops.roi_align import roi_align
 from seglib.ops.roi_pool import roi_pool
 from seglib.pretrained import rehead
@@ -43,7 +44,7 @@ def model() -> MaskRCNN:
     torch.manual_seed(0)
     made = build_model("mask_rcnn", some_categories(3))
     assert isinstance(made, MaskRCNN)
-    torch.nn.init.normal_(made.box_head.cls_score.weight, std=0.3)
+    torch.nn.init.normal_(made.box_heads.head.cls_score.weight, std=0.3)
     torch.nn.init.normal_(made.rpn.head.cls_logits.weight, std=0.3)
     return randomize_statistics(made)
 
@@ -105,27 +106,40 @@ def test_padding_changes_nothing_that_matters(model: MaskRCNN, images: list[Tens
     torch.testing.assert_close(alone.scores[:10], beside.scores[:10], rtol=1e-4, atol=1e-5)
 
 
-def test_draws_depend_on_step_and_image_not_on_the_batch() -> None:
+def test_samples_depend_on_step_and_image_not_on_the_batch() -> None:
     torch.manual_seed(5)
     first, second = image_generators([7, 9])
     torch.manual_seed(5)
     (alone,) = image_generators([9])
     next_step = image_generators([9])[0]
-    drawn = [torch.randperm(50, generator=g).tolist() for g in (first, second, alone, next_step)]
-    assert drawn[1] == drawn[2]
-    assert drawn[0] != drawn[1]
-    assert drawn[3] != drawn[2]
+    sampled = [torch.randperm(50, generator=g).tolist() for g in (first, second, alone, next_step)]
+    assert sampled[1] == sampled[2]
+    assert sampled[0] != sampled[1]
+    assert sampled[3] != sampled[2]
 
 
 def test_boxes_learn_the_object_they_overlap_most() -> None:
     objects = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])
+    truth = SizedTarget(objects, torch.tensor([2, 3]), torch.zeros(2, 40, 60, dtype=torch.bool))
     boxes = torch.tensor([[0.0, 0, 10, 10], [21, 0, 31, 10], [0, 0, 10, 4], [50, 50, 60, 60]])
-    labelled = label_boxes(boxes, objects, torch.tensor([2, 3]), iou=0.5)
+    labelled = label_boxes(boxes, truth, iou=0.5)
     assert labelled.labels.tolist() == [2, 3, 0, 0]
     assert labelled.index[:2].tolist() == [0, 1]
-    drawn = sample_boxes(labelled, count=3, fraction=0.34, generator=torch.Generator())
-    assert (drawn.labels > 0).sum() == 1
-    assert len(drawn.labels) == 3
+    assert labelled.image_size == (40, 60)
+    # One width of the second box is 10 px: its object lies 0.1 of it to the left.
+    torch.testing.assert_close(labelled.deltas((10, 10, 5, 5))[1], torch.tensor([-1.0, 0, 0, 0]))
+    sampled = sample_boxes(labelled, count=3, fraction=0.34, generator=torch.Generator())
+    assert (sampled.labels > 0).sum() == 1
+    assert len(sampled.labels) == 3
+
+
+def test_without_objects_every_box_is_background() -> None:
+    nothing = SizedTarget(
+        torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 9, 9, dtype=torch.bool)
+    )
+    labelled = label_boxes(torch.tensor([[0.0, 0, 5, 5]]), nothing, iou=0.5)
+    assert labelled.labels.tolist() == labelled.index.tolist() == [0]
+    assert labelled.deltas((1, 1, 1, 1)).tolist() == [[0, 0, 0, 0]]
 
 
 def test_pooler_reads_each_box_from_its_level() -> None:
@@ -200,8 +214,9 @@ def test_config_comes_back_from_plain_values() -> None:
 def test_rehead_keeps_shared_classes(model: MaskRCNN) -> None:
     fewer = rehead(model, some_categories(2))
     assert isinstance(fewer, MaskRCNN)
-    torch.testing.assert_close(fewer.box_head.cls_score.weight, model.box_head.cls_score.weight[:3])
-    torch.testing.assert_close(fewer.box_head.bbox_pred.bias, model.box_head.bbox_pred.bias[:12])
+    kept, given = fewer.box_heads.head, model.box_heads.head
+    torch.testing.assert_close(kept.cls_score.weight, given.cls_score.weight[:3])
+    torch.testing.assert_close(kept.bbox_pred.bias, given.bbox_pred.bias[:12])
 
 
 @pytest.mark.parametrize("options", [{"pooling": "pool"}, {"mask_competition": "softmax"}])
@@ -219,7 +234,7 @@ def test_the_ablation_of_pooling_rounds() -> None:
     roi = torch.cat([torch.zeros(1, 1), boxes], dim=1)
     torch.testing.assert_close(pooler([pyramid], [boxes]), roi_pool(pyramid, roi, 3, 0.25))
     model = build_model("mask_rcnn", some_categories(3), pooling="pool")
-    assert (model.box_pooler.pooling, model.mask_pooler.pooling) == ("pool", "pool")
+    assert model.box_heads.pooler.pooling == model.mask_branch.pooler.pooling == "pool"
 
 
 def test_the_ablation_of_masks_lets_classes_compete() -> None:
@@ -228,15 +243,60 @@ def test_the_ablation_of_masks_lets_classes_compete() -> None:
     pyramid = tuple(torch.randn(1, 64, 64 // 2**n, 96 // 2**n) for n in range(1, 6))
     found = Detections(boxes, torch.ones(1), torch.tensor([1]), torch.tensor([0]))
     with torch.no_grad():
-        (masks,) = model.masks(pyramid, [found])
-        logits = model.mask_head(model.mask_pooler(pyramid, [found.boxes]))
+        (masks,) = model.mask_branch.masks(pyramid, [found])
+        logits = model.mask_branch(pyramid, [found.boxes])
     torch.testing.assert_close(masks, logits.softmax(1)[:, 2])
 
 
 @pytest.mark.parametrize(("conventions", "beta"), [("torchvision", 1 / 9), ("detectron2", 0.0)])
 def test_both_box_losses_follow_the_reference(conventions: str, beta: float) -> None:
     model = build_model("mask_rcnn", some_categories(1), conventions=conventions)
-    assert model.rpn.box_beta == model.reference.box_beta == beta
+    assert model.rpn.box_beta == model.config.reference.box_beta == beta
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"anchor_sizes": ((8,),) * 6}, "anchor_sizes has 6 levels, the pyramid 5"),
+        ({"rpn": RPNRules(positive_iou=0.3, negative_iou=0.7)}, "negative_iou=0.7 above positive"),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(SeglibError, match=message):
+        replace(MaskRCNNConfig.pocket(), **options)
+
+
+def test_a_perfect_prediction_has_the_true_boxes_and_masks(
+    model: MaskRCNN, images: list[Tensor]
+) -> None:
+    truth = target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60], [0, 0, 20, 20]], [1, 3, 2])
+    truth.iscrowd[2] = True
+    prediction = model.perfect(images[0], truth)
+    found = prediction.instances
+    assert prediction.size == (64, 96)
+    assert torch.equal(found.boxes, truth.boxes[:2])
+    assert found.labels.tolist() == [1, 3]
+    assert found.scores.tolist() == [1, 1]
+    # Rectangles fill their boxes, and 28 x 28 cells can say so.
+    assert torch.equal(found.masks, truth.masks[:2])
+    assert model.output_form.numbers == {"cells": 28}
+    with pytest.raises(SeglibError, match="masks of size"):
+        model.perfect(images[1], truth)
+
+
+def test_a_perfect_prediction_is_limited_by_the_cells(images: list[Tensor]) -> None:
+    """A checkerboard of single pixels is finer than the cells of the mask head."""
+    truth = target((64, 96), [[0, 0, 64, 64]], [1])
+    truth.masks[0] &= (torch.arange(64)[:, None] + torch.arange(96)) % 2 == 0
+    model = build_model("mask_rcnn", some_categories(3))
+    found = model.perfect(images[0], truth).instances
+    assert mask_iou(found.masks, truth.masks).item() < 0.6
+
+
+def test_nothing_is_perfectly_nothing(model: MaskRCNN, images: list[Tensor]) -> None:
+    found = model.perfect(images[0], target((64, 96), [], [])).instances
+    assert len(found) == 0
+    assert found.masks.shape == (0, 64, 96)
 
 
 def test_a_nested_field_that_is_unknown_is_named() -> None:
@@ -260,4 +320,4 @@ def test_the_heads_may_read_finer_levels_than_the_rpn() -> None:
     ]  # fmt: skip
     cells = [len(anchors) // 3 for anchors in output.rpn.anchors]
     assert cells == [16 * 24, 8 * 12, 4 * 6, 2 * 3]
-    assert model.box_pooler.strides == (2, 4, 8, 16)
+    assert model.box_heads.pooler.strides == (2, 4, 8, 16)

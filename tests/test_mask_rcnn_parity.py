@@ -12,13 +12,13 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
-from seglib.models.mask_rcnn.proposals import select_proposals
+from seglib.models.mask_rcnn.rpn import select_proposals
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Target
 from tests.modelling import some_categories
 
 THINGS = some_categories(3)
-# The published network with fewer pixels, proposals and drawn boxes, so that the tests are quick.
+# The published network with fewer pixels, proposals and sampled boxes, so that tests are quick.
 SIZES = {"min_size": 64, "max_size": 96}
 FEWER = {
     "rpn_pre_nms_top_n_train": 300,
@@ -39,7 +39,7 @@ CONFIG = replace(
 
 
 def randomize(model: nn.Module) -> nn.Module:
-    """Random weights whose scores pass thresholds: the heads scaled up, every statistic moved."""
+    """Random weights whose scores pass the thresholds: heads scaled up, all statistics moved."""
     for module in model.modules():
         if isinstance(module, FrozenBatchNorm2d):
             for name, (low, high) in {
@@ -80,7 +80,7 @@ def ours(reference: nn.Module) -> MaskRCNN:
     return model.double()
 
 
-# Shorter side already 64, or to be resized: there torchvision rounds the boxes' scale to float32.
+# The shorter side is 64, or is resized to it: then torchvision rounds the boxes' scale to float32.
 EXACT, RESIZED = ((64, 80), (75, 64)), ((50, 70), (75, 45))
 
 
@@ -125,8 +125,8 @@ def targets(images: list[Tensor]) -> list[Target]:
 
 
 @pytest.fixture
-def first_ones_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both sides draw the first boxes of each kind instead of random ones."""
+def first_ones_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides sample the first boxes of each kind instead of random ones."""
 
     def ours(labels: Tensor, count: int, positive_fraction: float, generator: object = None):
         positive, negative = ((labels > 0).nonzero()[:, 0], (labels == 0).nonzero()[:, 0])
@@ -136,23 +136,22 @@ def first_ones_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def theirs(self, matched: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         masks: tuple[list[Tensor], list[Tensor]] = ([], [])
         for labels in matched:
-            drawn = ours(labels, self.batch_size_per_image, self.positive_fraction)
-            for kind, rows in zip(masks, drawn, strict=True):
+            sampled = ours(labels, self.batch_size_per_image, self.positive_fraction)
+            for kind, rows in zip(masks, sampled, strict=True):
                 kind.append(torch.zeros_like(labels, dtype=torch.uint8))
                 kind[-1][rows] = 1
         return masks
 
     sampler = torchvision.models.detection._utils.BalancedPositiveNegativeSampler
     monkeypatch.setattr(sampler, "__call__", theirs)
-    monkeypatch.setattr("seglib.models.mask_rcnn.rpn.balanced_sample", ours)
-    monkeypatch.setattr("seglib.models.mask_rcnn.sampling.balanced_sample", ours)
+    monkeypatch.setattr("seglib.models.mask_rcnn.box_targets.balanced_sample", ours)
 
 
 @pytest.fixture
 def boxes_resized_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchvision rounds the scale to float32, which moves the true boxes by 3e-8 of their place.
+    """Keep torchvision from rounding the scale to float32, which moves true boxes by 3e-8 of it.
 
-    With it gradients differ by up to 1e-6 of the largest, without it by what float64 leaves.
+    With the rounding, gradients differ by up to 1e-6 of the largest, without it by 1e-10.
     """
 
     def theirs(boxes: Tensor, original_size: list[int], new_size: list[int]) -> Tensor:
@@ -162,7 +161,7 @@ def boxes_resized_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchvision.models.detection.transform.resize_boxes", theirs)
 
 
-@pytest.mark.usefixtures("first_ones_drawn", "boxes_resized_exactly")
+@pytest.mark.usefixtures("first_ones_sampled", "boxes_resized_exactly")
 def test_losses_and_gradients_equal_torchvision(
     reference: nn.Module, ours: MaskRCNN, images: list[Tensor], targets: list[Target]
 ) -> None:
@@ -181,8 +180,8 @@ def test_losses_and_gradients_equal_torchvision(
     }
     assert set(actual) == set(names)
     for name, theirs in names.items():
-        assert expected[theirs] > 1e-4, "the comparison would say nothing"
-        # torchvision takes this one loss in float32, whatever its inputs are.
+        assert expected[theirs] > 1e-4, "the comparison would prove nothing"
+        # torchvision computes this one loss in float32, whatever its inputs are.
         relative = 1e-6 if name == "objectness_loss" else 1e-10
         torch.testing.assert_close(
             actual[name], expected[theirs], rtol=relative, atol=1e-12, check_dtype=False
@@ -201,7 +200,7 @@ def test_losses_and_gradients_equal_torchvision(
     ours.zero_grad(set_to_none=True)
 
 
-def test_slivers_leave_as_in_torchvision(reference: nn.Module, ours: MaskRCNN) -> None:
+def test_slivers_are_dropped_as_in_torchvision(reference: nn.Module, ours: MaskRCNN) -> None:
     assert ours.config.rpn.min_size == reference.rpn.min_size
     height = torch.tensor([0.0, 0.0, 0.0, 9.0], dtype=torch.float64)
     boxes = height + torch.tensor([[0.0, 0, width, 0] for width in (9.0, 2e-3, 5e-4)]).double()

@@ -12,8 +12,7 @@ from seglib.models import MODELS, build_model
 from seglib.models.config import ModelConfig
 from seglib.models.deepmask.config import DeepMaskConfig
 from seglib.models.fcn.config import FCNConfig
-from seglib.models.mask_rcnn.config import MaskRCNNConfig
-from seglib.models.mask_rcnn.rpn import RPNRules
+from seglib.models.mask_rcnn.config import MaskRCNNConfig, RPNRules
 from tests.modelling import some_categories
 
 WRONG = [
@@ -48,10 +47,10 @@ WRONG = [
     ("mask_rcnn", {"rpn": RPNRules(nms_iou=-1.0)}, "RPNRules has nms_iou=-1.0"),
     ("mask_rcnn", {"rpn": {"nms_iou": "a"}}, "RPNRules has nms_iou='a'"),
     ("mask_rcnn", {"anchor_sizes": ()}, r"anchor_sizes=\(\)"),
-    ("mask_rcnn", {"anchor_sizes": ((), ())}, "one at least"),
+    ("mask_rcnn", {"anchor_sizes": ((), ())}, "at least one"),
     ("mask_rcnn", {"anchor_sizes": ((8.0,), (16.0, 20.0))}, "the same number of sizes"),
     ("mask_rcnn", {"anchor_sizes": ((8.0,), (-16.0,))}, "positive numbers"),
-    ("mask_rcnn", {"anchor_ratios": ()}, "one ratio at least"),
+    ("mask_rcnn", {"anchor_ratios": ()}, "at least one ratio"),
     ("cascade_rcnn", {"variant": "x"}, "no variant 'x': choose official or detectron2"),
     ("cascade_rcnn", {"image_size": 0}, "image_size=0"),
     ("cascade_rcnn", {"stage_ious": (0.5, 0.6, 7.0)}, "stage_ious=.*in 0…1"),

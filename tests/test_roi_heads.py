@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from seglib import ops
-from seglib.models.mask_rcnn.heads import BoxHead, PyramidPooler
-from seglib.models.mask_rcnn.rpn import RegionProposalNetwork, RPNOutput, RPNRules
-from seglib.nn.anchors import Anchors
+from seglib import SeglibError, ops
+from seglib.models.mask_rcnn.box_heads import BoxHead
+from seglib.models.mask_rcnn.pooler import PyramidPooler
 from tests.parity import assert_same, random
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -20,7 +19,7 @@ def pyramid(layout: torch.memory_format) -> list[Tensor]:
     return [m.contiguous(memory_format=layout).requires_grad_() for m in maps]
 
 
-# A small and a large box in the first image; in the second a middling one between two large.
+# A small and a large box in the first image; in the second a medium one between two large ones.
 BOXES = [
     torch.tensor([[1.0, 2, 9, 8], [0.0, 0, 60, 62]], dtype=torch.float64),
     torch.tensor([[0.0, 0, 63, 60], [5.0, 6, 33, 34], [3.0, 0, 63, 64]], dtype=torch.float64),
@@ -68,14 +67,9 @@ def test_box_head_reads_either_format(boxes: int) -> None:
         assert_same(last, planar)
 
 
-def test_only_the_best_anchors_are_decoded_and_they_are_the_best() -> None:
-    rules = RPNRules(before_nms=(4, 4), after_nms=(4, 4), nms_iou=1.0)
-    network = RegionProposalNetwork(4, Anchors(((8,),)), rules)
-    low = random(6, 2, seed=1).abs() * 10
-    anchors = torch.cat([low, low + 5], dim=1)
-    output = RPNOutput([random(2, 6)], [random(2, 6, 4, seed=2) * 0.1], [anchors])
-    for image, (boxes, logits) in enumerate(network.proposals(output, [(99, 99), (99, 99)])):
-        best = output.logits[0][image].argsort(descending=True)[:4]
-        decoded = ops.decode_deltas(anchors[best], output.deltas[0][image][best])
-        assert_same(boxes, ops.clip_boxes(decoded, (99, 99)))
-        assert_same(logits, output.logits[0][image][best])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_boxes_that_are_not_finite_are_refused(wrong: float) -> None:
+    boxes = torch.tensor([[1.0, 2, 9, 8], [1, 2, wrong, 8]])
+    pooler = PyramidPooler(3, (4, 8, 16), 56, 2, True)
+    with pytest.raises(SeglibError, match="PyramidPooler needs finite boxes, row 1 is"):
+        pooler(pyramid(torch.contiguous_format), [boxes, boxes])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from seglib.errors import SeglibError
-from seglib.models.mask_rcnn.sampling import label_boxes
+from seglib.models.mask_rcnn.box_targets import label_boxes
+from seglib.models.targets import SizedTarget
 from seglib.widgets import CascadeStages, StagedImage
 from tests.explorers import check_every_control
 
@@ -48,7 +49,8 @@ def test_the_numbers_by_hand() -> None:
 
 def test_positives_are_those_that_a_head_is_trained_on() -> None:
     values = stages().set(IoU_threshold=0.75, stage="after stage 1")
-    labelled = label_boxes(REFINED, OBJECTS, torch.tensor([1, 2]), 0.75)
+    masks = torch.zeros(2, 64, 96, dtype=torch.bool)
+    labelled = label_boxes(REFINED, SizedTarget(OBJECTS, torch.tensor([1, 2]), masks), 0.75)
     assert values["rows"].tolist() == (labelled.labels > 0).nonzero().squeeze(1).tolist()
 
 

@@ -653,8 +653,8 @@ for name, found in fits.items():
 
 # %% id="box-head" tags=["nbval-check-output"]
 with torch.no_grad():
-    read = model.box_pooler(pyramid, [proposals])  # [100, F, 7, 7]
-    logits, deltas = model.box_head(read)
+    read = model.box_heads.pooler(pyramid, [proposals])  # [100, F, 7, 7]
+    logits, deltas = model.box_heads.head(read)
 print("read", list(read.shape), " logits", list(logits.shape), " corrections", list(deltas.shape))
 probability = logits.softmax(dim=1)  # [R, K], column 0 is background
 scale = torch.tensor(model.config.box_weights)  # corrections are small: learned 10 or 5 times as large
@@ -679,7 +679,7 @@ print(f"{len(final)} proposals, {len(found)} detections, {sum(s > 0.5 for s, _, 
 # %% id="mask-head" alt="A row of pictures: the cut-out of the most certain detection, the 28 by 28 mask of its own class with a clear shape, the masks that the head gives for two other classes, and the image, dark but for the first mask pasted into it."
 score, label, box = found[0]
 with torch.no_grad():
-    logits = model.mask_head(model.mask_pooler(pyramid, [box[None]]))[0]  # [K, 28, 28]
+    logits = model.mask_branch(pyramid, [box[None]])[0]  # [K, 28, 28]
 soft = logits.sigmoid()
 others = [n for n in torch.cat([objects.labels, torch.tensor([1, 2, 3])]).unique().tolist() if n != label][:2]
 x0, y0, x1, y1 = box.round().int().tolist()
@@ -801,10 +801,11 @@ plotting.training_curve(losses, title="One image, over and over")
 # at least a half.
 
 # %% id="collect" tags=["nbval-check-output"]
-from seglib.models.mask_rcnn.sampling import label_boxes
-from seglib.models.mask_rcnn.heads import MaskHead, PyramidPooler
+from seglib.models.mask_rcnn.box_targets import label_boxes
+from seglib.models.mask_rcnn.mask_branch import MaskHead
+from seglib.models.mask_rcnn.pooler import PyramidPooler
 
-poolers = {"RoIAlign": model.mask_pooler}
+poolers = {"RoIAlign": model.mask_branch.pooler}
 levels = {"strides": model.backbone.strides, "canonical_size": model.config.canonical_size}
 # the same 14 × 14 cells of the same levels, but rounded (so its sampling does not matter)
 poolers["RoIPool"] = PyramidPooler(14, **levels, sampling_ratio=0, aligned=True, pooling="pool")
@@ -813,7 +814,7 @@ with torch.no_grad():
     for picture, truth in practice:
         truth, output = truth[~truth.iscrowd], model([picture])
         boxes = torch.cat([output.proposals[0], truth.boxes])
-        good = label_boxes(boxes, truth.boxes, truth.labels, iou=0.5)
+        good = label_boxes(boxes, truth, iou=0.5)
         good = good[good.labels > 0]
         squares.append(ops.crop_resize_masks(truth.masks, good.boxes, 28, good.index))
         classes.append(good.labels)
@@ -884,7 +885,7 @@ competing, _ = train_head(features["RoIAlign"], softmax_mask_loss)
 print("RoIAlign, sigmoid", mask_ap(published, poolers["RoIAlign"]))
 print("RoIPool,  sigmoid", mask_ap(rounding, poolers["RoIPool"]))
 print("RoIAlign, softmax", mask_ap(competing, poolers["RoIAlign"], lambda maps: maps.softmax(dim=1)))
-print("the shipped head ", mask_ap(model.mask_head, poolers["RoIAlign"]))
+print("the shipped head ", mask_ap(model.mask_branch.head, poolers["RoIAlign"]))
 
 # %% [markdown] id="ablation-read"
 # In Pocket COCO both changes cost, the competition by far the most, and the rounding shows most in
@@ -902,9 +903,9 @@ from seglib.metrics import evaluate
 
 measured = {}
 for pooling in ("align", "pool"):
-    model.box_pooler.pooling = model.mask_pooler.pooling = pooling
+    model.box_heads.pooler.pooling = model.mask_branch.pooler.pooling = pooling
     measured[pooling] = evaluate(model, dataset, limit=held_out).figures
-model.box_pooler.pooling = model.mask_pooler.pooling = "align"
+model.box_heads.pooler.pooling = model.mask_branch.pooler.pooling = "align"
 for pooling, figures in measured.items():
     print(f"{pooling:5s} box AP {figures['box_AP']:.3f}  mask AP {figures['mask_AP']:.3f}  mask AP75 {figures['mask_AP75']:.3f}")
 
@@ -1085,10 +1086,8 @@ AnchorExplorer(image, objects.boxes, stride=8, size=24)
 from seglib.widgets import NMSStepper
 
 with torch.no_grad():
-    output = model([image])
-    weights = model.config.box_weights
-    moved = ops.decode_deltas(output.proposals[0][:, None], output.deltas, weights)[:, 1:]
-    every = ops.select_detections(moved, output.logits.softmax(1)[:, 1:], batch.sizes[0], 0.02, 1.0, 40)
+    answers = model([image]).box_heads
+every = ops.select_detections(answers.boxes[0], answers.scores[0], batch.sizes[0], 0.02, 1.0, 40)
 labels = every.classes + 1
 NMSStepper(image, every.boxes, every.scores, labels, [names[i] for i in labels], lowest=0.5)
 

@@ -48,17 +48,20 @@ print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for
 cascade = load("cascade_rcnn", dataset.categories)
 with torch.no_grad():
     outputs = [cascade([picture]) for picture, _ in samples]  # kept for later
-stage_names = ["proposals", *(f"after stage {n + 1}" for n in range(len(outputs[0].stages)))]
+stage_count = len(outputs[0].box_heads.stages)
+stage_names = ["proposals", *(f"after stage {n + 1}" for n in range(stage_count))]
 
 
 def boxes_by_stage(output):
     """[n, 4] of one image: the proposals, then the boxes that each stage returns."""
-    return [output.stages[0].boxes[0], *(stage.refined[0] for stage in output.stages)]
+    stages = output.box_heads.stages
+    return [stages[0].boxes[0], *(stage.refined[0] for stage in stages)]
 
 
 def best_rows(output):
     """Up to four rows that the network is surest of, at different places."""
-    return ops.nms(output.stages[-1].refined[0], 1 - output.probabilities[:, 0], 0.3)[:4]
+    last, probabilities = output.box_heads.stages[-1], output.box_heads.probabilities
+    return ops.nms(last.refined[0], 1 - probabilities[:, 0], 0.3)[:4]
 
 # %% id="first-picture" alt="The same few boxes on one image four times, as proposals and after each of three stages: the proposals are loose around the objects, and stage by stage they change colour towards dark blue as they close in on the true boxes."
 def gain(index):
@@ -216,7 +219,7 @@ def read(scenes, boxes):
     """All boxes of all images: [R, F, 7, 7]."""
     with torch.no_grad():
         pairs = zip(scenes, boxes, strict=True)
-        return torch.cat([mask_rcnn.box_pooler(s.pyramid, [b]) for s, b in pairs])
+        return torch.cat([mask_rcnn.box_heads.pooler(s.pyramid, [b]) for s, b in pairs])
 
 
 given = [torch.cat([s.proposals, s.objects.boxes]) for s in train_scenes]
@@ -224,15 +227,14 @@ features = read(train_scenes, given)
 print("cells of each box:", list(features.shape[1:]))
 
 # %% id="train-head"
-from seglib.models.mask_rcnn.heads import BoxHead
+from seglib.models.mask_rcnn.box_heads import BoxHead
+from seglib.models.mask_rcnn.box_targets import label_boxes
 from seglib.models.mask_rcnn.losses import box_losses
-from seglib.models.mask_rcnn.sampling import label_boxes
 
 
 def targets(scenes, boxes, u, weights):
     """Labels [R], 0 background, and wanted corrections [R, 4] of all boxes."""
-    objects = [(s.objects.boxes, s.objects.labels) for s in scenes]
-    labelled = [label_boxes(b, *o, u) for b, o in zip(boxes, objects, strict=True)]
+    labelled = [label_boxes(b, s.objects, u) for b, s in zip(boxes, scenes, strict=True)]
     labels = torch.cat([some.labels for some in labelled])
     return labels, torch.cat([some.deltas(weights) for some in labelled])
 
@@ -279,7 +281,7 @@ def answer(head, scenes, boxes, weights=first_weights):
     found = []
     for scene, own in zip(scenes, boxes, strict=True):
         with torch.no_grad():
-            logits, deltas = head(mask_rcnn.box_pooler(scene.pyramid, [own]))
+            logits, deltas = head(mask_rcnn.box_heads.pooler(scene.pyramid, [own]))
         moved = ops.decode_deltas(own, deltas[:, 0], weights)
         found.append((ops.clip_boxes(moved, scene.size), logits.softmax(dim=1)))
     return found
@@ -454,7 +456,7 @@ def my_refine(heads, pooler, weights, pyramid, boxes, size):
 
 
 shown = outputs[clear]
-parts = (cascade.box_heads, cascade.box_pooler, cascade.config.stage_box_weights)
+parts = (cascade.box_heads.heads, cascade.box_heads.pooler, cascade.config.stage_box_weights)
 history, logits = my_refine(*parts, shown.pyramid, shown.proposals[0], shown.batch.sizes[0])
 print([list(boxes.shape) for boxes in history[:2]], [list(named.shape) for named in logits])
 print("a gradient through the boxes: ", any(b.requires_grad for b in history))
@@ -505,14 +507,14 @@ for name, values in qualities.items():
 
 # %% id="specialist-curves" alt="IoU after correction against IoU before it for the three heads of the shipped cascade on the same boxes: on poor boxes the first head lifts most, on better ones the second and then the third; near 1 all come close to the dotted line, and the first head lies lowest."
 all_weights = cascade.config.stage_box_weights
-ious_before, ious_after = [], {f"head {n + 1}": [] for n in range(len(cascade.box_heads))}
+ious_before, ious_after = [], {f"head {n + 1}": [] for n in range(len(cascade.box_heads.heads))}
 for output, truth in pairs[::2]:
     every_box = torch.cat(boxes_by_stage(output))  # [4n, 4]
     best, which = ops.box_iou(truth, every_box).max(dim=0)
     ious_before.append(best)
     with torch.no_grad():
-        cells = cascade.box_pooler(output.pyramid, [every_box])
-        deltas = [head(cells)[1][:, 0] for head in cascade.box_heads]
+        cells = cascade.box_heads.pooler(output.pyramid, [every_box])
+        deltas = [head(cells)[1][:, 0] for head in cascade.box_heads.heads]
     for line, of_head, weights in zip(ious_after.values(), deltas, all_weights, strict=True):
         moved = ops.decode_deltas(every_box, of_head, weights)
         moved = ops.clip_boxes(moved, output.batch.sizes[0])
@@ -532,9 +534,8 @@ plotting.correction_curve(torch.cat(ious_before), ious_after)
 # %% id="delta-spread" tolerance=0.2
 for n, (u, weights) in enumerate(zip(cascade.config.stage_ious, all_weights, strict=True)):
     wanted = []
-    for output, truth in pairs:
-        any_class = torch.ones(len(truth), dtype=torch.int64)
-        labelled = label_boxes(output.stages[n].boxes[0], truth, any_class, u)
+    for output, (_, truth) in zip(outputs, samples, strict=True):
+        labelled = label_boxes(output.box_heads.stages[n].boxes[0], truth[~truth.iscrowd], u)
         wanted.append(labelled[labelled.labels > 0].deltas((1, 1, 1, 1)))
     spread = torch.cat(wanted).std(dim=0)  # [4]
     scaled = spread * torch.tensor(weights)
@@ -561,11 +562,12 @@ truths = [
     Scene(None, None, truth, None, output.batch.sizes[0])
     for output, (_, truth) in zip(outputs, samples, strict=True)
 ]
-refined = [output.stages[-1].refined[0] for output in outputs]
+refined = [output.box_heads.stages[-1].refined[0] for output in outputs]
 choices = {}
 with torch.no_grad():
-    read_last = [cascade.box_pooler(o.pyramid, o.stages[-1].refined) for o in outputs]
-    for n, head in enumerate(cascade.box_heads, start=1):
+    pooler = cascade.box_heads.pooler
+    read_last = [pooler(o.pyramid, o.box_heads.stages[-1].refined) for o in outputs]
+    for n, head in enumerate(cascade.box_heads.heads, start=1):
         choices[f"head {n}"] = [head(cells)[0].softmax(dim=1) for cells in read_last]
 three_scores = zip(*choices.values(), strict=True)
 choices["mean of all"] = [torch.stack(three).mean(dim=0) for three in three_scores]
@@ -599,12 +601,13 @@ for name, probabilities in choices.items():
 def official(output):
     """Mean probabilities [n, K], all heads asked about the boxes given to the last stage."""
     with torch.no_grad():
-        cells = cascade.box_pooler(output.pyramid, output.stages[-1].boxes)  # [n, F, 7, 7]
-        each = [head(cells)[0].softmax(dim=1) for head in cascade.box_heads]
+        last_input = output.box_heads.stages[-1].boxes
+        cells = cascade.box_heads.pooler(output.pyramid, last_input)  # [n, F, 7, 7]
+        each = [head(cells)[0].softmax(dim=1) for head in cascade.box_heads.heads]
     return torch.stack(each).mean(dim=0)
 
 # %% id="variants" tolerance=0.03
-for name, of_image in (("detectron2", lambda o: o.probabilities), ("official", official)):
+for name, of_image in (("detectron2", lambda o: o.box_heads.probabilities), ("official", official)):
     probabilities = [of_image(output) for output in outputs]
     result = score(zip(refined, probabilities, strict=True), truths)
     print(f"{name:10s} AP {result.stats['AP']:.3f}  AP75 {result.at(0.75):.3f}")
@@ -623,13 +626,13 @@ for name, of_image in (("detectron2", lambda o: o.probabilities), ("official", o
 # detections with what `predict` returns; then run all of it on the course's own tensor code.
 
 # %% id="equality-stages" tags=["nbval-check-output"]
-for n, stage in enumerate(shown.stages):
+for n, stage in enumerate(shown.box_heads.stages):
     same_boxes = torch.allclose(history[n + 1], stage.refined[0], atol=1e-3)
     same_logits = torch.allclose(logits[n], stage.logits, atol=1e-3)
     print(f"stage {n + 1}: boxes {same_boxes}, logits {same_logits}")
 mean = torch.stack([named.softmax(dim=1) for named in logits]).mean(dim=0).detach()  # [n, K]
 mine = ops.select_detections(history[-1], mean[:, 1:], shown.batch.sizes[0])
-print("mean of the scores:", torch.allclose(mean, shown.probabilities, atol=1e-5))
+print("mean of the scores:", torch.allclose(mean, shown.box_heads.probabilities, atol=1e-5))
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 def same_as_mine(found):
@@ -708,7 +711,7 @@ def run_in_a_row(scene, row):
     row_heads, row_weights = zip(*row, strict=True)
     start = (scene.pyramid, scene.proposals, scene.size)
     with torch.no_grad():
-        boxes, logits = my_refine(row_heads, mask_rcnn.box_pooler, row_weights, *start)
+        boxes, logits = my_refine(row_heads, mask_rcnn.box_heads.pooler, row_weights, *start)
     return boxes[-1], torch.stack([named.softmax(dim=1) for named in logits]).mean(dim=0)
 
 # %% id="own-table" tolerance=0.08
@@ -777,8 +780,9 @@ stopped = {}
 for n, name in enumerate(stage_names[1:], start=1):
     stopped[name] = []
     for output in outputs:
-        so_far = [stage.logits.softmax(dim=1) for stage in output.stages[:n]]
-        stopped[name].append((output.stages[n - 1].refined[0], torch.stack(so_far).mean(dim=0)))
+        so_far = [stage.logits.softmax(dim=1) for stage in output.box_heads.stages[:n]]
+        refined_here = output.box_heads.stages[n - 1].refined[0]
+        stopped[name].append((refined_here, torch.stack(so_far).mean(dim=0)))
 print("                  AP  small  medium  large")
 for name, found in stopped.items():
     stats = score(found, truths).stats

@@ -1,7 +1,7 @@
-"""detectron2's names for the layers of R-CNNs with a ResNet and FPN, and ours.
+"""detectron2's names for the layers of R-CNNs with a ResNet and FPN, translated into ours.
 
-The layouts differ in more than names, see `to_ours`: detectron2 has the background last, no
-corrections and no masks for it, and reads images as BGR in 0…255.
+The layouts differ in more than names, see `to_ours`: detectron2 has the background last, predicts
+no corrections and no masks for it, and reads images as BGR in 0…255.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 
-# Facts beside the weights: how images are normalised, and anchors that we compute.
+# Stored beside the weights: how images are normalised, and anchors, which we compute.
 PIXELS = ("pixel_mean", "pixel_std")
 IGNORED = (*PIXELS, "proposal_generator.anchor_generator.")
 FIRST_LAYER = "backbone.conv1.weight"
@@ -24,7 +24,7 @@ _RPN_LAYERS = {"conv": "conv.0.0", "objectness_logits": "cls_logits", "anchor_de
 
 
 def our_name(name: str) -> str:
-    """Of a layer's parameter; a name that detectron2 does not have comes back as it is."""
+    """Our name of a parameter; an unknown name is returned unchanged."""
     name = re.sub(r"^backbone\.bottom_up\.stem\.", "backbone.", name)
     name = re.sub(
         r"^backbone\.bottom_up\.res(\d+)\.", lambda m: f"backbone.layer{int(m[1]) - 1}.", name
@@ -41,28 +41,28 @@ def our_name(name: str) -> str:
         lambda m: f"rpn.head.{_RPN_LAYERS.get(m[1], m[1])}.",
         name,
     )
-    name = re.sub(r"^roi_heads\.box_(?:head|predictor)\.(\d+)\.", r"box_heads.\1.", name)
-    name = re.sub(r"^roi_heads\.box_(?:head|predictor)\.", "box_head.", name)
+    name = re.sub(r"^roi_heads\.box_(?:head|predictor)\.(\d+)\.", r"box_heads.heads.\1.", name)
+    name = re.sub(r"^roi_heads\.box_(?:head|predictor)\.", "box_heads.head.", name)
     name = re.sub(
         r"^roi_heads\.mask_head\.mask_fcn(\d+)\.",
-        lambda m: f"mask_head.convs.{int(m[1]) - 1}.",
+        lambda m: f"mask_branch.head.convs.{int(m[1]) - 1}.",
         name,
     )
     name = re.sub(
         r"^roi_heads\.mask_head\.(\w+)\.",
-        lambda m: f"mask_head.{_MASK_LAYERS.get(m[1], m[1])}.",
+        lambda m: f"mask_branch.head.{_MASK_LAYERS.get(m[1], m[1])}.",
         name,
     )
     return re.sub(r"\.(fc[12])\.", lambda m: f".{_LAYERS[m[1]]}.", name)
 
 
 def to_ours(name: str, value: Tensor, pixel_std: Tensor) -> Tensor:
-    """A parameter in our layout; one that has not detectron2's shape comes back as it is.
+    """A parameter in our layout; one without detectron2's shape is returned unchanged.
 
     Args:
         name: ours.
         value: detectron2's.
-        pixel_std: [3] what its pixels are divided by, BGR; all 1 in the published ResNets.
+        pixel_std: [3] divisors of its pixels, BGR; all 1 in the published ResNets.
     """
     if value.ndim == 0:
         return value
@@ -71,18 +71,18 @@ def to_ours(name: str, value: Tensor, pixel_std: Tensor) -> Tensor:
         return first_layer_for_rgb(value, pixel_std) if fits else value
     if re.search(r"\bcls_score\.", name):
         return torch.cat([value[-1:], value[:-1]])  # background first
-    if re.search(r"\bbbox_pred\.", name) and name.startswith("box_head") and len(value) > 4:
-        return torch.cat([torch.zeros_like(value[:4]), value])  # four numbers for background
-    if name.startswith("mask_head.mask_fcn_logits."):
+    if re.search(r"\bbbox_pred\.", name) and name.startswith("box_heads.") and len(value) > 4:
+        return torch.cat([torch.zeros_like(value[:4]), value])  # four deltas for background
+    if name.startswith("mask_branch.head.mask_fcn_logits."):
         return torch.cat([torch.zeros_like(value[:1]), value])
     return value
 
 
 def first_layer_for_rgb(weight: Tensor, pixel_std: Tensor) -> Tensor:
-    """A convolution [O, 3, k, k] on (BGR − mean) / pixel_std, for (RGB − mean) / std.
+    """Adapt a convolution [O, 3, k, k] on (BGR − mean) / pixel_std to (RGB − mean) / std.
 
-    The means are the same ImageNet means, in 0…255 there and in 0…1 here; padding is zero in
-    both, so the two give the same numbers everywhere.
+    The means are ImageNet's in both, in 0…255 there and in 0…1 here; padding is zero in both, so
+    the two give the same numbers everywhere.
     """
     std = weight.new_tensor(PIXEL_STD) * 255 / pixel_std.flip(0).to(weight)
     return weight.flip(1) * std[:, None, None]

@@ -1,15 +1,24 @@
-"""What weights are called today that files of earlier versions know by another name."""
+"""Today's names of weights, for files of earlier versions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
-# By model: beginnings of state-dict names, old and new.
+# By model: patterns that old state-dict names begin with, and their replacements.
 _RENAMED: dict[str, dict[str, str]] = {
-    "fcn": {"network.trunk.": "network.backbone."},
-    "deepmask": {"network.trunk.": "network.backbone."},
+    "fcn": {r"network\.trunk\.": "network.backbone."},
+    "deepmask": {r"network\.trunk\.": "network.backbone."},
+    "mask_rcnn": {
+        r"box_head\.": "box_heads.head.",
+        r"mask_head\.": "mask_branch.head.",
+    },
+    "cascade_rcnn": {
+        r"box_heads\.(\d+)\.": r"box_heads.heads.\1.",
+        r"mask_head\.": "mask_branch.head.",
+    },
 }
 
 
@@ -20,6 +29,7 @@ def with_present_names(model: str, tensors: Mapping[str, Tensor]) -> dict[str, T
 
 def _present_name(model: str, name: str) -> str:
     for old, new in _RENAMED.get(model, {}).items():
-        if name.startswith(old):
-            return new + name.removeprefix(old)
+        renamed, times = re.subn(f"^{old}", new, name)
+        if times:
+            return renamed
     return name

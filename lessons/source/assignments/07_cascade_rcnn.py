@@ -246,7 +246,7 @@ print("✓ 3 of 3 points: the example, probabilities of both variants, clipping,
 torch.manual_seed(0)
 names = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network, picture = build_model("cascade_rcnn", names).eval(), torch.rand(3, 96, 128)
-for head in network.box_heads:
+for head in network.box_heads.heads:
     torch.nn.init.normal_(head.bbox_pred.weight, std=0.3)  # a fresh network hardly moves a box
 with torch.no_grad():
     output = network([picture])
@@ -254,23 +254,23 @@ with torch.no_grad():
 
 def as_function(head):
     def run(boxes):
-        logits, deltas = head(network.box_pooler(output.pyramid, [boxes]))
+        logits, deltas = head(network.box_heads.pooler(output.pyramid, [boxes]))
         return logits, deltas[:, 0]
     return run
 
 
-wrapped = [as_function(head) for head in network.box_heads]
+wrapped = [as_function(head) for head in network.box_heads.heads]
 start, size = output.proposals[0], output.batch.sizes[0]
 with torch.no_grad():
     mine = cascade_at_test(wrapped, network.config.stage_box_weights, start, size)
 assert mine is not None, "cascade_at_test returned None: is the `return` missing?"
-wanted = output.stages[-1].refined[0]
+wanted = output.box_heads.stages[-1].refined[0]
 assert (wanted - start).abs().max() > 0.5, "the network moves no box: nothing can be compared"
 apart = (mine[0] - wanted).abs().max()
 assert apart < 1e-3, (
     f"your boxes are up to {apart:.3g} px away from the network's: do all checks above still pass?"
 )
-assert torch.allclose(mine[1], output.probabilities, atol=1e-4), (
+assert torch.allclose(mine[1], output.box_heads.probabilities, atol=1e-4), (
     "your boxes are the network's, your mean probabilities are not"
 )
 print("✓ 1 of 1 point: boxes and probabilities of a whole cascade")
@@ -288,7 +288,7 @@ network = load("cascade_rcnn")
 image, target = load_dataset(split="val", size=128)[0]
 with torch.no_grad():
     output = network([image])
-    wrapped = [as_function(head) for head in network.box_heads]
+    wrapped = [as_function(head) for head in network.box_heads.heads]
     start, size = output.proposals[0], output.batch.sizes[0]
     moved, scores = cascade_at_test(wrapped, network.config.stage_box_weights, start, size)
 rows = ops.nms(moved, 1 - scores[:, 0], 0.3)[:6]

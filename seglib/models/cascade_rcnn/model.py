@@ -1,8 +1,8 @@
 """Cascade Mask R-CNN (Cai and Vasconcelos, CVPR 2018, arXiv 1712.00726; TPAMI 1906.09756).
 
-The idea: a box head trained with IoU 0.5 accepts sloppy boxes, but one trained with 0.7 alone
-finds hardly any positives among the RPN's proposals. So put three in a row: each corrects the
-boxes, and the better boxes are what the next, stricter one learns from.
+The idea: a box head trained with IoU 0.5 accepts loose boxes, but one trained with 0.7 alone finds
+hardly any positives among the RPN's proposals. So put three in a row: each corrects the boxes, and
+the next, stricter one learns from the better boxes.
 
     proposals [n, 4]
       RoIAlign -> head 1 (IoU 0.5) -> scores, boxes 1
@@ -10,13 +10,16 @@ boxes, and the better boxes are what the next, stricter one learns from.
                                          RoIAlign on boxes 2 -> head 3 (IoU 0.7) -> scores, boxes 3
     detections: boxes 3 with the mean of the three heads' probabilities; masks as in Mask R-CNN
 
-Two references differ, and so does what a checkpoint expects; `variant` chooses:
+A checkpoint expects one of two reference implementations, which differ; `variant` chooses:
 
                           "official" (the authors' code)           "detectron2"
-    loss of the stages    weighted 1, 1/2, 1/4                     all 1, the gradient into
+    losses of the stages  weighted 1, 1/2, 1/4                     all 1, the gradient into
                                                                    shared features over 3
-    scores at test        every head on the boxes of stage 2       each head on its own input
-    mask head learns on   the boxes of the last stage              those of the first
+    scores at test time   every head on the boxes given to         each head on the boxes given
+                          the last stage                           to its own
+    mask head learns on   the boxes given to the last stage        those given to the first
+
+Everything else is Mask R-CNN: the cascade has other box heads.
 """
 
 from __future__ import annotations
@@ -28,29 +31,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from seglib.distributed import global_mean_count
 from seglib.models.cascade_rcnn.config import CascadeRCNNConfig
 from seglib.models.config import ModelConfig
-from seglib.models.mask_rcnn.losses import box_losses
-from seglib.models.mask_rcnn.model import MaskRCNN, MaskRCNNOutput
-from seglib.models.mask_rcnn.sampling import LabelledBoxes, label_boxes
-from seglib.models.targets import SizedTarget
+from seglib.models.mask_rcnn.box_heads import BoxHeads, BoxHeadsOutput
+from seglib.models.mask_rcnn.box_targets import LabelledBoxes, label_boxes
+from seglib.models.mask_rcnn.model import MaskRCNN
+from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.ops.box_coder import decode_deltas
 from seglib.ops.boxes import clip_boxes
-from seglib.ops.detections import Detections
 
 Size = tuple[int, int]
 
 
 @dataclass(eq=False)
 class CascadeStage:
-    """One stage's part: the boxes it was given and what it said of them.
+    """The input and output of one stage.
 
     Attributes:
-        boxes: [n_b, 4] of every image, in pixels of the batch.
+        boxes: [n, 4] per image, in pixels of the batch.
         logits: [R, K] class logits, image after image.
         deltas: [R, 1, 4] corrections.
-        refined: [n_b, 4] the corrected boxes, clipped: what the next stage is given.
+        refined: [n, 4] per image, the corrected boxes, clipped: the next stage's input.
     """
 
     boxes: list[Tensor]
@@ -60,130 +61,121 @@ class CascadeStage:
 
 
 @dataclass(eq=False)
-class CascadeOutput(MaskRCNNOutput):
-    """What all stages say of a batch; `logits` and `deltas` are the last stage's.
+class CascadeOutput(BoxHeadsOutput):
+    """The output of all stages for a batch; `logits`, `deltas` and `boxes` are the last stage's.
 
     Attributes:
         stages: first to last.
-        probabilities: [R, K] the averaged class probabilities.
+        probabilities: [R, K] class probabilities, averaged over the heads.
     """
 
     stages: list[CascadeStage]
     probabilities: Tensor
 
 
-class CascadeRCNN(MaskRCNN):
-    """Mask R-CNN whose box head is a cascade of class-agnostic ones.
+class CascadeBoxHeads(BoxHeads):
+    """Class-agnostic box heads in a row.
 
     Attributes:
-        box_heads: one a stage.
+        heads: one per stage.
     """
 
-    name: ClassVar[str] = "cascade_rcnn"
-    config_class: ClassVar[type[ModelConfig]] = CascadeRCNNConfig
     config: CascadeRCNNConfig
 
-    def _add_box_heads(self) -> None:
-        self.box_heads = nn.ModuleList(
-            self._box_head(class_agnostic=True) for _ in self.config.stage_ious
-        )
+    def __init__(self, config: CascadeRCNNConfig, pooler: PyramidPooler, classes: int) -> None:
+        super().__init__(config, pooler, classes)
+        self.heads = nn.ModuleList(self.new_head(class_agnostic=True) for _ in config.stage_ious)
 
     @property
     def foreground_iou(self) -> float:
-        """Overlap from which a proposal is foreground for the first stage."""
+        """The first stage's."""
         return self.config.stage_ious[0]
 
-    def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The scores of every stage and the masks; corrections are for all classes alike."""
-        layers = [f"box_heads.{stage}.cls_score" for stage in range(len(self.box_heads))]
-        layers.append("mask_head.mask_fcn_logits")
-        return {f"{layer}.{part}": (0,) for layer in layers for part in ("weight", "bias")}
+    @property
+    def class_layers(self) -> list[str]:
+        """The scores of every stage; corrections are the same for all classes."""
+        return [f"heads.{stage}.cls_score" for stage in range(len(self.heads))]
 
-    def forward(self, images: Sequence[Tensor]) -> CascadeOutput:
-        """All stages on images of any size, float [3, H, W] in 0…1."""
-        batch, pyramid, rpn = self.first_stage(images)
-        proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
-        stages = self.refine(pyramid, proposals, batch.sizes)
+    def forward(
+        self, pyramid: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
+    ) -> CascadeOutput:
+        """See `BoxHeads.forward`."""
+        stages = self.refine(pyramid, proposals, sizes)
         last = stages[-1]
         if self.config.variant == "official":
-            pooled = self.box_pooler(pyramid, last.boxes)
-            logits = [head(pooled)[0] for head in self.box_heads]
+            pooled = self.pooler(pyramid, last.boxes)  # [R, F, P, P]
+            logits = [head(pooled)[0] for head in self.heads]  # [R, K] each
         else:
             logits = [stage.logits for stage in stages]
-        probabilities = torch.stack([one.softmax(1) for one in logits]).mean(0)
-        return CascadeOutput(
-            pyramid, rpn, proposals, last.logits, last.deltas, batch, stages, probabilities
-        )
+        probabilities = torch.stack([one.softmax(1) for one in logits]).mean(0)  # [R, K]
+        scores = probabilities[:, 1:].split([len(boxes) for boxes in last.refined])  # [n, C] each
+        return CascadeOutput(last.logits, last.deltas, last.refined, scores, stages, probabilities)
 
     def refine(
-        self, pyramid: tuple[Tensor, ...], proposals: Sequence[Tensor], sizes: Sequence[Size]
+        self, pyramid: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
     ) -> list[CascadeStage]:
-        """Correct proposals stage by stage, [n_b, 4] an image in pixels of the batch."""
+        """Correct proposals [n, 4] per image, stage by stage (section 4.1)."""
         boxes, stages = list(proposals), []
-        for stage in range(len(self.box_heads)):
-            logits, deltas = self.box_heads[stage](self.box_pooler(pyramid, boxes))
-            refined = self._refined(stage, boxes, deltas, sizes)
+        for stage, head in enumerate(self.heads):
+            logits, deltas = head(self.pooler(pyramid, boxes))  # [R, K], [R, 1, 4]
+            refined = self._moved(stage, boxes, deltas, sizes)  # [n, 4] each
             stages.append(CascadeStage(boxes, logits, deltas, refined))
             boxes = refined
         return stages
 
-    def _refined(
+    def _moved(
         self, stage: int, boxes: Sequence[Tensor], deltas: Tensor, sizes: Sequence[Size]
     ) -> list[Tensor]:
-        """Where a stage puts its boxes; no gradient flows through them (section 4.2)."""
+        """Where a stage puts its boxes [n, 4]; both references let no gradient through them."""
         weights = self.config.stage_box_weights[stage]
-        moved = decode_deltas(torch.cat(list(boxes)), deltas.detach()[:, 0], weights)
-        return [
-            clip_boxes(of_image, size)
-            for of_image, size in zip(moved.split([len(b) for b in boxes]), sizes, strict=True)
-        ]
+        moved = decode_deltas(torch.cat(list(boxes)), deltas.detach()[:, 0], weights)  # [R, 4]
+        parts = moved.split([len(b) for b in boxes])  # [n, 4] each
+        return [clip_boxes(part, size) for part, size in zip(parts, sizes, strict=True)]
 
-    def _box_loss(
-        self,
-        pyramid: tuple[Tensor, ...],
-        drawn: list[LabelledBoxes],
-        truth: list[SizedTarget],
-        sizes: list[Size],
+    def loss(
+        self, pyramid: Sequence[Tensor], sampled: list[LabelledBoxes]
     ) -> tuple[dict[str, Tensor], list[LabelledBoxes]]:
-        """Per stage "class_loss_1", "box_loss_1", …; and the boxes that the mask head learns on."""
+        """ "class_loss_1", "box_loss_1" and so on, a pair per stage (section 4.2).
+
+        Later stages do not sample: they label the boxes that the stage before has moved, which
+        overlap the objects more, with a higher threshold.
+        """
         losses: dict[str, Tensor] = {}
-        labelled, refined = drawn, [b.boxes for b in drawn]
         official = self.config.variant == "official"
-        for stage, head in enumerate(self.box_heads):
+        labelled, moved = sampled, [b.boxes for b in sampled]
+        for stage, head in enumerate(self.heads):
             if stage > 0:
+                iou = self.config.stage_ious[stage]
                 labelled = [
-                    label_boxes(_solid(boxes), t.boxes, t.labels, self.config.stage_ious[stage])
-                    for boxes, t in zip(refined, truth, strict=True)
+                    label_boxes(_with_area(boxes), b.truth, iou)
+                    for boxes, b in zip(moved, labelled, strict=True)
                 ]
-            boxes = [b.boxes for b in labelled]
-            pooled = self.box_pooler(pyramid, boxes)
+            boxes = [b.boxes for b in labelled]  # [n, 4] each
+            pooled = self.pooler(pyramid, boxes)  # [R, F, P, P]
             if not official:
-                pooled = _ScaledGradient.apply(pooled, 1 / len(self.box_heads))
-            logits, deltas = head(pooled)
-            classes, corrections = box_losses(
-                logits,
-                deltas,
-                torch.cat([b.labels for b in labelled]),
-                torch.cat([b.deltas(self.config.stage_box_weights[stage]) for b in labelled]),
-                global_mean_count(len(logits)),
-                self.reference.box_beta,
+                pooled = _ScaledGradient.apply(pooled, 1 / len(self.heads))
+            logits, deltas = head(pooled)  # [R, K], [R, 1, 4]
+            class_loss, box_loss = self.head_losses(
+                logits, deltas, labelled, self.config.stage_box_weights[stage]
             )
             weight = self.config.stage_loss_weights[stage] if official else 1.0
-            losses[f"class_loss_{stage + 1}"] = classes * weight
-            losses[f"box_loss_{stage + 1}"] = corrections * weight
-            refined = self._refined(stage, boxes, deltas, sizes)
-        return losses, labelled if official else drawn
+            losses[f"class_loss_{stage + 1}"] = class_loss * weight
+            losses[f"box_loss_{stage + 1}"] = box_loss * weight
+            moved = self._moved(stage, boxes, deltas, [b.image_size for b in labelled])
+        return losses, labelled if official else sampled
 
-    def detect(self, output: MaskRCNNOutput) -> list[Detections]:
-        """The last stage's boxes, scored by all."""
-        assert isinstance(output, CascadeOutput)
-        refined = output.stages[-1].refined
-        scores = output.probabilities[:, 1:].split([len(boxes) for boxes in refined])
-        return self._select(refined, scores, output.batch.sizes)
+
+class CascadeRCNN(MaskRCNN):
+    """Mask R-CNN whose box heads are a cascade."""
+
+    name: ClassVar[str] = "cascade_rcnn"
+    config_class: ClassVar[type[ModelConfig]] = CascadeRCNNConfig
+    box_heads_class: ClassVar[type[BoxHeads]] = CascadeBoxHeads
+    config: CascadeRCNNConfig
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """The same numbers; the gradient on the way back is multiplied."""
+    """The same numbers; the gradient on the way back is multiplied by a factor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
@@ -195,6 +187,6 @@ class _ScaledGradient(torch.autograd.Function):
         return gradient * ctx.factor, None
 
 
-def _solid(boxes: Tensor) -> Tensor:
-    """Boxes that the correction has not emptied."""
+def _with_area(boxes: Tensor) -> Tensor:
+    """Of [n, 4] boxes those that the correction has not emptied."""
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)]

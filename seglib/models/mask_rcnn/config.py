@@ -1,4 +1,4 @@
-"""How a Mask R-CNN is built: the numbers of models/mask_rcnn/model.py, small and as published."""
+"""How a Mask R-CNN is built: the numbers of model.py, for small images and as published."""
 
 from __future__ import annotations
 
@@ -8,12 +8,39 @@ from typing import Literal
 
 from seglib.errors import SeglibError
 from seglib.models.config import ModelConfig, check_range
-from seglib.models.mask_rcnn.heads import Pooling
-from seglib.models.mask_rcnn.reference_rules import Conventions
-from seglib.models.mask_rcnn.rpn import RPNRules
+from seglib.models.mask_rcnn.conventions import CONVENTIONS, Conventions, Reference
 from seglib.nn.norm import Norm
 from seglib.nn.resnet import Stem
 from seglib.ops.box_coder import Weights
+
+Pooling = Literal["align", "pool"]
+MaskCompetition = Literal["sigmoid", "softmax"]
+
+
+@dataclass(frozen=True)
+class RPNRules:
+    """The numbers of a region proposal network; the defaults are the papers'.
+
+    Attributes:
+        positive_iou: an anchor with this overlap with an object is positive.
+        negative_iou: one with less overlap with every object is negative; in between: no loss.
+        sampled: anchors per image that have a loss.
+        positive_fraction: the largest share of positives among them.
+        before_nms: boxes per level that enter suppression, in training and in evaluation.
+        after_nms: proposals per image, in training and in evaluation.
+        nms_iou: overlap above which the lower-scoring of two proposals of a level is removed.
+        min_size: sides in pixels that a clipped proposal must exceed; 1e-3 in torchvision.
+    """
+
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+    sampled: int = 256
+    positive_fraction: float = 0.5
+    before_nms: tuple[int, int] = (2000, 1000)
+    after_nms: tuple[int, int] = (2000, 1000)
+    nms_iou: float = 0.7
+    min_size: float = 0.0
+
 
 PAPER_RPN = RPNRules()
 
@@ -23,9 +50,9 @@ class MaskRCNNConfig(ModelConfig):
     """How a Mask R-CNN is built.
 
     Attributes:
-        conventions: of the reference implementation that it follows, see reference_rules.py.
+        conventions: the reference implementation that it follows, see conventions.py.
         min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: the longer side stays within it, where min_size is given.
+        max_size: limit of the longer side, where min_size is given.
         blocks: residual blocks of the four stages.
         bottleneck: bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
@@ -35,32 +62,33 @@ class MaskRCNNConfig(ModelConfig):
             that detectron2 starts from, instead of in the 3x3.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
         fpn_width: F.
-        pooled_level: the pyramid has one level more, for the RPN alone.
-        anchor_sizes: sides in pixels, for each level of the pyramid; where there are fewer than
-            levels, the finest are read by the heads alone.
+        pooled_level: the pyramid has one more level, for the RPN alone.
+        anchor_sizes: sides in pixels for each level of the pyramid; where there are fewer than
+            levels, only the heads read the finest ones.
         anchor_ratios: heights over widths.
         canonical_size: side in pixels of the box that reads the level of stride 16.
         rpn: numbers of the first stage.
-        rois: boxes an image that the box head learns from.
+        rois: boxes per image that the box head learns from.
         positive_fraction: the largest share of foreground among them.
         foreground_iou: overlap with an object from which a proposal is foreground.
         box_weights: scale of the box head's deltas.
-        box_hidden: width of its two layers.
-        box_bins: it reads box_bins x box_bins.
-        mask_bins: the mask head reads as many; its masks have twice the side.
-        mask_width: channels of its layers.
-        mask_convolutions: layers before the upsampling.
+        box_hidden: width of the box head's two layers.
+        box_bins: the box head reads box_bins x box_bins.
+        mask_bins: the mask head reads mask_bins x mask_bins; its masks have twice the side.
+        mask_width: channels of the mask head.
+        mask_convolutions: 3x3 layers of the mask head before the upsampling.
         pooling: "align", or "pool" to see what rounding costs.
-        mask_competition: "sigmoid", a mask for each class by itself, or "softmax", the ablation.
-        score_threshold: a detection scores more.
-        nms_iou: overlap at which the weaker of two detections of a class goes.
-        max_detections: an image.
+        mask_competition: "sigmoid", an independent mask per class, or "softmax", the ablation.
+        score_threshold: detections score more than this.
+        nms_iou: overlap above which the lower-scoring of two detections of a class is removed.
+        max_detections: per image.
 
     Raises:
-        SeglibError: a value that its field cannot have, or a level or cell without anchors.
+        SeglibError: a value that its field cannot have, a level or cell without anchors, more
+            levels of anchors than the pyramid has, or thresholds in the wrong order.
     """
 
-    conventions: Conventions = "torchvision"
+    conventions: Reference = "torchvision"
     min_size: int | None = 800
     max_size: int = 1333
     blocks: tuple[int, ...] = (3, 4, 6, 3)
@@ -86,7 +114,7 @@ class MaskRCNNConfig(ModelConfig):
     mask_width: int = 256
     mask_convolutions: int = 4
     pooling: Pooling = "align"
-    mask_competition: Literal["sigmoid", "softmax"] = "sigmoid"
+    mask_competition: MaskCompetition = "sigmoid"
     score_threshold: float = 0.05
     nms_iou: float = 0.5
     max_detections: int = 100
@@ -98,19 +126,38 @@ class MaskRCNNConfig(ModelConfig):
         check_range(self, 1, inf, "min_size", "max_size", "canonical_size", "width", "fpn_width")
         check_range(self, 1, inf, "rois", "box_hidden", "box_bins", "mask_bins", "mask_width")
         check_range(self, 1, inf, "max_detections")
+        self._check_anchors()
+
+    def _check_anchors(self) -> None:
         sides = [side for level in self.anchor_sizes for side in level]
         if len({len(level) for level in self.anchor_sizes}) != 1 or not sides:
             raise SeglibError(
                 f"anchor_sizes={self.anchor_sizes}: give every level the same number of sizes, "
-                "and one at least"
+                "at least one"
             )
         if not self.anchor_ratios or not all(
             number > 0 for number in (*sides, *self.anchor_ratios)
         ):
             raise SeglibError(
-                f"anchor_sizes={self.anchor_sizes}, anchor_ratios={self.anchor_ratios}: give one "
-                "ratio at least, and positive numbers"
+                f"anchor_sizes={self.anchor_sizes}, anchor_ratios={self.anchor_ratios}: give at "
+                "least one ratio, and positive numbers"
             )
+        levels = len(self.blocks) + self.pooled_level
+        if len(self.anchor_sizes) > levels:
+            raise SeglibError(
+                f"anchor_sizes has {len(self.anchor_sizes)} levels, the pyramid {levels}: give at "
+                "most one tuple of sizes per level"
+            )
+        if self.rpn.negative_iou > self.rpn.positive_iou:
+            raise SeglibError(
+                f"rpn has negative_iou={self.rpn.negative_iou} above positive_iou="
+                f"{self.rpn.positive_iou}: an anchor cannot be both"
+            )
+
+    @property
+    def reference(self) -> Conventions:
+        """The choices of the reference implementation that the model follows."""
+        return CONVENTIONS[self.conventions]
 
     @classmethod
     def pocket(cls) -> MaskRCNNConfig:

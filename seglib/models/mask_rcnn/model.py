@@ -1,15 +1,17 @@
 """Mask R-CNN (He, Gkioxari, Dollár, Girshick, ICCV 2017, arXiv 1703.06870).
 
-The idea: a detector in two stages first proposes boxes, then reads the features inside each to
-name and correct it; add a third, small, fully convolutional branch that says for each pixel of the
-box whether it is the object's. Reading without rounding (RoIAlign) is what makes pixels come right.
+The idea: a two-stage detector first proposes boxes, then reads the features inside each one to
+classify and correct it. Mask R-CNN adds a small, fully convolutional branch that decides for each
+pixel of the box whether it belongs to the object, and reads without rounding (RoIAlign), so that
+features and pixels stay aligned.
 
     image [B, 3, H, W]
-      ResNet + FPN      -> pyramid, strides 4, 8, 16, 32 (and 64), F channels; pocket() has 2, too
-      RPN               -> proposals [n, 4] an image                      (models/mask_rcnn/rpn.py)
-      RoIAlign 7x7      -> box head  -> class logits [R, K], deltas [R, K, 4]
-      NMS by class      -> detections [d, 4]
-      RoIAlign 14x14    -> mask head -> [d, K, 28, 28] -> the class's own -> pasted at image size
+      ResNet + FPN  -> pyramid [B, F, H_l, W_l], strides 4, 8, 16, 32, 64 (pocket(): from 2)
+      RPN           -> proposals [n, 4] per image                                (rpn.py)
+      RoIAlign 7x7  -> box head  -> class logits [R, K], deltas [R, K, 4]        (box_heads.py)
+      NMS per class -> detections [d, 4] per image
+      RoIAlign 14x14 -> mask head -> [d, K, 28, 28] -> the mask of the detected class, pasted into
+                                     its box at the image's size                 (mask_branch.py)
 
 R-CNN (2014) ran a network on every warped proposal; Fast R-CNN (2015) shared its features; Faster
 R-CNN (2015) made the proposals from them as well. Without its mask branch this is Faster R-CNN.
@@ -24,66 +26,64 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from seglib.distributed import global_mean_count, image_generators
-from seglib.models.base import Segmenter, Task
+from seglib.distributed import image_generators
+from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
+from seglib.models.mask_rcnn.box_heads import BoxHeads, BoxHeadsOutput, SingleBoxHead
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
-from seglib.models.mask_rcnn.heads import BoxHead, MaskHead, PyramidPooler
-from seglib.models.mask_rcnn.losses import box_losses, mask_loss, softmax_mask_loss
-from seglib.models.mask_rcnn.reference_rules import REFERENCES
+from seglib.models.mask_rcnn.mask_branch import MaskBranch
+from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.models.mask_rcnn.rpn import RegionProposalNetwork, RPNOutput
-from seglib.models.mask_rcnn.sampling import LabelledBoxes, label_boxes, sample_boxes
-from seglib.models.targets import SizedTarget, scale_boxes, sized_targets
+from seglib.models.targets import check_targets, scale_boxes, sized_targets
 from seglib.nn.anchors import Anchors
 from seglib.nn.fpn import FPN
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
-from seglib.ops.box_coder import decode_deltas
 from seglib.ops.detections import Detections, select_detections
 from seglib.ops.images import resize_shorter
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
 
+Size = tuple[int, int]
+
 
 @dataclass(eq=False)
 class MaskRCNNOutput:
-    """What the two stages say of a batch, before any selection by class.
+    """The outputs of the two stages for a batch, before detections are selected.
 
     Attributes:
         pyramid: feature maps [B, F, H_l, W_l], finest first.
         rpn: the first stage's output.
-        proposals: [n_b, 4] boxes of every image, in pixels of the batch.
-        logits: [R, K] class logits of all proposals, image after image.
-        deltas: [R, K, 4] corrections (class-agnostic [R, 1, 4]).
+        proposals: [n, 4] boxes of every image, in pixels of the batch.
+        box_heads: the second stage's output for the proposals.
         batch: the images as the network saw them.
     """
 
     pyramid: tuple[Tensor, ...]
     rpn: RPNOutput
     proposals: list[Tensor]
-    logits: Tensor
-    deltas: Tensor
+    box_heads: BoxHeadsOutput
     batch: ImageBatch
 
 
 class MaskRCNN(Segmenter):
-    """Two-stage instance segmentation, whole.
+    """Two-stage instance segmentation, complete.
 
     Attributes:
         backbone, fpn: image to pyramid.
         rpn: pyramid to proposals.
-        box_pooler, box_head: proposals to classes and corrections.
-        mask_pooler, mask_head: detections to masks.
+        box_heads: proposals to classes and corrected boxes.
+        mask_branch: detections to masks.
     """
 
     name: ClassVar[str] = "mask_rcnn"
     tasks: ClassVar[tuple[Task, ...]] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = MaskRCNNConfig
+    box_heads_class: ClassVar[type[BoxHeads]] = SingleBoxHead
     config: MaskRCNNConfig
 
     def __init__(self, config: MaskRCNNConfig, categories: Categories) -> None:
         super().__init__(config, categories)
         self.classes = len(categories) + 1
-        self.reference = REFERENCES[config.conventions]
         self.backbone = ResNet(
             Bottleneck if config.bottleneck else BasicBlock,
             config.blocks,
@@ -94,230 +94,137 @@ class MaskRCNN(Segmenter):
         )
         self.backbone.freeze(config.frozen_stages)
         self.fpn = FPN(self.backbone.channels, config.fpn_width, pooled_level=config.pooled_level)
-        anchors = Anchors(
-            config.anchor_sizes, config.anchor_ratios, rounded=self.reference.rounded_anchors
-        )
+        rounded = config.reference.rounded_anchors
+        anchors = Anchors(config.anchor_sizes, config.anchor_ratios, rounded=rounded)
         self.rpn = RegionProposalNetwork(
-            config.fpn_width, anchors, config.rpn, self.reference.box_beta
+            config.fpn_width, anchors, config.rpn, config.reference.box_beta
         )
-        self.box_pooler = self._pooler(config.box_bins)
-        self.mask_pooler = self._pooler(config.mask_bins)
-        self._add_box_heads()
-        self.mask_head = MaskHead(
-            config.fpn_width, config.mask_width, config.mask_convolutions, self.classes
+        box_pooler, mask_pooler = (
+            PyramidPooler.built(config, bins, self.backbone.strides)
+            for bins in (config.box_bins, config.mask_bins)
         )
+        self.box_heads = self.box_heads_class(config, box_pooler, self.classes)
+        self.mask_branch = MaskBranch(config, mask_pooler, self.classes)
 
-    def _pooler(self, bins: int) -> PyramidPooler:
-        return PyramidPooler(
-            bins,
-            self.backbone.strides,
-            self.config.canonical_size,
-            sampling_ratio=self.reference.sampling_ratio,
-            aligned=self.reference.aligned,
-            pooling=self.config.pooling,
-        )
+    def forward(self, images: Sequence[Tensor]) -> MaskRCNNOutput:
+        """Both stages on images of any size, float [3, H, W] in 0…1."""
+        batch, pyramid, rpn = self.first_stage(images)
+        proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]  # [n, 4] each
+        box_heads = self.box_heads(pyramid, proposals, batch.sizes)
+        return MaskRCNNOutput(pyramid, rpn, proposals, box_heads, batch)
 
-    def _add_box_heads(self) -> None:
-        """One box head; a cascade has several."""
-        self.box_head = self._box_head()
-
-    def _box_head(self, class_agnostic: bool = False) -> BoxHead:
-        pooled = self.config.fpn_width * self.config.box_bins**2
-        return BoxHead(pooled, self.config.box_hidden, self.classes, class_agnostic)
-
-    @property
-    def foreground_iou(self) -> float:
-        """Overlap from which a proposal is foreground for the box head."""
-        return self.config.foreground_iou
-
-    @property
-    def mask_size(self) -> int:
-        """Cells along a side of the masks it predicts inside boxes."""
-        return 2 * self.config.mask_bins
-
-    def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The box head's and the mask head's last layers; see `Segmenter.class_parameters`."""
-        layers = ("box_head.cls_score", "box_head.bbox_pred", "mask_head.mask_fcn_logits")
-        return {f"{layer}.{part}": (0,) for layer in layers for part in ("weight", "bias")}
-
-    def resize(self, image: Tensor) -> Tensor:
-        """By the shorter side where the config has `min_size`, as published."""
-        if self.config.min_size is None:
-            return super().resize(image)
-        return resize_shorter(image, self.config.min_size, self.config.max_size)
+    def first_stage(
+        self, images: Sequence[Tensor]
+    ) -> tuple[ImageBatch, tuple[Tensor, ...], RPNOutput]:
+        """The batch as the network sees it, its pyramid, and the RPN's output for it."""
+        batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
+        pyramid = self.features(batch)  # [B, F, H_l, W_l] each
+        levels = pyramid[-len(self.config.anchor_sizes) :]
+        return batch, pyramid, self.rpn(levels, batch.canvas)
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, ...]:
         """The pyramid [B, F, H_l, W_l] of a batch, finest first."""
         pyramid: tuple[Tensor, ...] = self.fpn(self.backbone(batch.tensor))
         return pyramid
 
-    def forward(self, images: Sequence[Tensor]) -> MaskRCNNOutput:
-        """Both stages on images of any size, float [3, H, W] in 0…1."""
-        batch, pyramid, rpn = self.first_stage(images)
-        proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
-        logits, deltas = self.box_head(self.box_pooler(pyramid, proposals))
-        return MaskRCNNOutput(pyramid, rpn, proposals, logits, deltas, batch)
-
-    def first_stage(
-        self, images: Sequence[Tensor]
-    ) -> tuple[ImageBatch, tuple[Tensor, ...], RPNOutput]:
-        """The batch as the network sees it, its pyramid, and what the RPN says of its anchors."""
-        batch = self.prepare(images, divisor=max(self.backbone.strides))
-        pyramid = self.features(batch)
-        levels = pyramid[-len(self.config.anchor_sizes) :]
-        return batch, pyramid, self.rpn(levels, batch.canvas)
+    def resize(self, image: Tensor) -> Tensor:
+        """By the shorter side where the config has `min_size`, as published (section 3.1)."""
+        if self.config.min_size is None:
+            return super().resize(image)
+        return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The five losses, summed with equal weight as published.
+        """The losses of all parts, to be summed with equal weight as published (section 3).
 
         Returns:
-            "objectness_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss".
+            "objectness_loss", "rpn_box_loss", the box heads' "class_loss" and "box_loss" (in a
+            cascade a pair per stage, "class_loss_1"…), "mask_loss".
 
         Raises:
-            SeglibError: a target whose masks do not have its image's size, or a label the model
-                does not know.
+            SeglibError: a target whose masks do not have its image's size, or a label that the
+                model does not know.
         """
         batch, pyramid, rpn = self.first_stage(images)
         truth = sized_targets(images, targets, batch, len(self.categories))
         generators = image_generators([target.image_id for target in targets])
-        objectness, rpn_box = self.rpn.loss(rpn, [t.boxes for t in truth], generators)
-        proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]
-        drawn = self.draw(proposals, truth, generators)
-        second, masked = self._box_loss(pyramid, drawn, truth, batch.sizes)
+        objectness_loss, rpn_box_loss = self.rpn.loss(rpn, [t.boxes for t in truth], generators)
+        proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]  # [n, 4] each
+        sampled = self.box_heads.sample(proposals, truth, generators)  # 512 per image
+        box_heads_losses, mask_boxes = self.box_heads.loss(pyramid, sampled)
         return {
-            "objectness_loss": objectness,
-            "rpn_box_loss": rpn_box,
-            **second,
-            "mask_loss": self._mask_loss(pyramid, masked, truth),
+            "objectness_loss": objectness_loss,
+            "rpn_box_loss": rpn_box_loss,
+            **box_heads_losses,
+            "mask_loss": self.mask_branch.loss(pyramid, mask_boxes),
         }
-
-    def draw(
-        self,
-        proposals: Sequence[Tensor],
-        truth: Sequence[SizedTarget],
-        generators: Sequence[torch.Generator],
-    ) -> list[LabelledBoxes]:
-        """Label the proposals of every image, with the true boxes among them, and draw some.
-
-        The true boxes make sure that there is something to learn while the RPN is still blind.
-        """
-        config = self.config
-        return [
-            sample_boxes(
-                label_boxes(torch.cat([boxes, t.boxes]), t.boxes, t.labels, self.foreground_iou),
-                config.rois,
-                config.positive_fraction,
-                generator,
-            )
-            for boxes, t, generator in zip(proposals, truth, generators, strict=True)
-        ]
-
-    def _box_loss(
-        self,
-        pyramid: tuple[Tensor, ...],
-        drawn: list[LabelledBoxes],
-        truth: list[SizedTarget],
-        sizes: list[tuple[int, int]],
-    ) -> tuple[dict[str, Tensor], list[LabelledBoxes]]:
-        """The box head's losses by name, and the boxes that the mask head learns on."""
-        logits, deltas = self.box_head(self.box_pooler(pyramid, [b.boxes for b in drawn]))
-        labels = torch.cat([b.labels for b in drawn])
-        classes, boxes = box_losses(
-            logits,
-            deltas,
-            labels,
-            torch.cat([b.deltas(self.config.box_weights) for b in drawn]),
-            global_mean_count(len(labels)),
-            self.reference.box_beta,
-        )
-        return {"class_loss": classes, "box_loss": boxes}, drawn
-
-    def _mask_loss(
-        self, pyramid: tuple[Tensor, ...], drawn: list[LabelledBoxes], truth: list[SizedTarget]
-    ) -> Tensor:
-        positive = [b[b.labels > 0] for b in drawn]
-        logits = self.mask_head(self.mask_pooler(pyramid, [b.boxes for b in positive]))
-        targets = torch.cat(
-            [
-                crop_resize_masks(
-                    t.masks,
-                    b.boxes,
-                    logits.shape[-1],
-                    b.index,
-                    threshold=self.reference.mask_threshold,
-                    aligned=self.reference.aligned,
-                )
-                for b, t in zip(positive, truth, strict=True)
-            ]
-        )
-        labels = torch.cat([b.labels for b in positive])
-        loss = mask_loss if self.config.mask_competition == "sigmoid" else softmax_mask_loss
-        return loss(logits, labels, targets, global_mean_count(len(labels)))
 
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """Detected objects with masks, best first, at each image's own size."""
         with self.evaluating():
             output = self(images)
             detections = self.detect(output)
-            masks = self.masks(output.pyramid, detections)
+            # Masks of the final boxes alone, which are fewer and better (section 3.1, Inference).
+            masks = self.mask_branch.masks(output.pyramid, detections)  # [d, M, M] each
             return [
-                self._prediction(image, seen, found, probabilities)
-                for image, seen, found, probabilities in zip(
+                self._pasted(image, seen, found, cells)
+                for image, seen, found, cells in zip(
                     images, output.batch.sizes, detections, masks, strict=True
                 )
             ]
 
     def detect(self, output: MaskRCNNOutput) -> list[Detections]:
-        """What is left of every image's proposals, in pixels of the batch."""
-        counts = [len(boxes) for boxes in output.proposals]
-        scores = output.logits.softmax(1)[:, 1:]  # [R, C], without background
-        boxes = decode_deltas(
-            torch.cat(output.proposals)[:, None], output.deltas, self.config.box_weights
-        )[:, 1:]  # [R, C, 4]
-        return self._select(boxes.split(counts), scores.split(counts), output.batch.sizes)
-
-    def _select(
-        self,
-        boxes: Sequence[Tensor],
-        scores: Sequence[Tensor],
-        sizes: Sequence[tuple[int, int]],
-    ) -> list[Detections]:
+        """Each image's detections, in pixels of the batch."""
+        config, found = self.config, output.box_heads
         return [
             select_detections(
-                of_image,
-                of_image_scores,
+                boxes,  # [n, C, 4]
+                scores,  # [n, C]
                 size,
-                self.config.score_threshold,
-                self.config.nms_iou,
-                self.config.max_detections,
-                min_size=self.reference.min_detection,
+                config.score_threshold,
+                config.nms_iou,
+                config.max_detections,
+                min_size=config.reference.min_detection,
             )
-            for of_image, of_image_scores, size in zip(boxes, scores, sizes, strict=True)
+            for boxes, scores, size in zip(
+                found.boxes, found.scores, output.batch.sizes, strict=True
+            )
         ]
 
-    def masks(
-        self, pyramid: tuple[Tensor, ...], detections: Sequence[Detections]
-    ) -> tuple[Tensor, ...]:
-        """[d, S, S] probabilities of every image's detections, each of its own class."""
-        logits = self.mask_head(self.mask_pooler(pyramid, [d.boxes for d in detections]))
-        if self.config.mask_competition == "softmax":
-            probabilities = logits.softmax(1)
-        else:
-            probabilities = logits.sigmoid()
-        labels = torch.cat([d.classes + 1 for d in detections])
-        chosen = probabilities[torch.arange(len(labels), device=labels.device), labels]
-        return chosen.split([len(d.boxes) for d in detections])
-
-    def _prediction(
-        self, image: Tensor, seen: tuple[int, int], found: Detections, masks: Tensor
-    ) -> Prediction:
-        """Take one image's detections from the network's size to the image's own."""
+    def _pasted(self, image: Tensor, seen: Size, found: Detections, cells: Tensor) -> Prediction:
+        """Detections in an image seen at another size, and their [d, M, M] masks, at its own."""
         size = (image.shape[-2], image.shape[-1])
-        boxes = scale_boxes(found.boxes, seen, size)
-        instances = Instances(
-            boxes=boxes,
-            scores=found.scores,
-            labels=found.classes + 1,
-            masks=paste_masks(masks, boxes, size, rounded=self.reference.rounded_paste),
-        )
+        boxes = scale_boxes(found.boxes, seen, size)  # [d, 4]
+        masks = paste_masks(cells, boxes, size, rounded=self.config.reference.rounded_paste)
+        instances = Instances(boxes, found.scores, found.classes + 1, masks)
         return Prediction(size, self.categories, instances=instances)
+
+    def perfect(self, image: Tensor, target: Target) -> Prediction:
+        """The true boxes and, cut to the mask head's cells and pasted back, the true masks."""
+        check_targets([image], [target], len(self.categories))
+        objects = target[~target.iscrowd]  # G of them
+        aligned = self.config.reference.aligned
+        cells = crop_resize_masks(
+            objects.masks, objects.boxes, self.mask_size, threshold=None, aligned=aligned
+        )  # [G, M, M]
+        scores, rows = torch.ones_like(objects.boxes[:, 0]), torch.arange(len(objects))  # [G]
+        found = Detections(objects.boxes, scores, objects.labels - 1, rows)
+        return self._pasted(image, target.size, found, cells)
+
+    @property
+    def output_form(self) -> OutputForm:
+        """Masks of a few cells inside boxes."""
+        cells = self.mask_size
+        return OutputForm(
+            f"a perfect detector with {cells} x {cells} masks in its boxes", {"cells": cells}
+        )
+
+    @property
+    def mask_size(self) -> int:
+        """M, cells along a side of the masks inside boxes."""
+        return 2 * self.config.mask_bins
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The last layers of the box heads and of the mask head."""
+        layers = [f"box_heads.{layer}" for layer in self.box_heads.class_layers]
+        layers.append("mask_branch.head.mask_fcn_logits")
+        return {f"{layer}.{part}": (0,) for layer in layers for part in ("weight", "bias")}
