@@ -11,7 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from seglib.errors import SeglibError
-from seglib.workshop.assignments import build, read_master, student_version
+from seglib.workshop.assignments import build, leaked_lines, read_master, student_version
 from seglib.workshop.checks import run_checks
 from seglib.workshop.execute import write_notebook
 from seglib.workshop.normalise import notebook_text
@@ -113,7 +113,7 @@ def test_the_student_notebook_of_the_example():
     [
         ('nbgrader="checks" points=2', 'nbgrader="checks"', "needs points=N"),
         ('nbgrader="locked"', 'nbgrader="frozen"', "nbgrader='frozen': choose one of solution,"),
-        ('nbgrader="checks" points=1', "", "2 solution cells and 1 checks cells"),
+        ('nbgrader="checks" points=1', "", "'centre-checks' has the markers .* needs none"),
     ],
 )
 def test_malformed_masters_are_refused(tmp_path, old, new, complaint):
@@ -123,11 +123,48 @@ def test_malformed_masters_are_refused(tmp_path, old, new, complaint):
         read_master(master)
 
 
-def test_an_unclosed_solution_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("    ### END SOLUTION\n", "", "needs '### BEGIN SOLUTION' before '### END SOLUTION'"),
+        ("    ### BEGIN SOLUTION\n", "", "has the markers '### END SOLUTION'; it needs"),
+        ("### BEGIN HIDDEN TESTS\n", "", "has the markers '### END HIDDEN TESTS'; it needs"),
+        ("### END HIDDEN TESTS\n", "", "has the markers '### BEGIN HIDDEN TESTS'; it needs"),
+        ("### BEGIN HIDDEN TESTS", "### BEGIN HIDEN TESTS", "write '### BEGIN HIDDEN TESTS'"),
+        ("### BEGIN HIDDEN TESTS", "## BEGIN HIDDEN TESTS", "write '### BEGIN HIDDEN TESTS'"),
+        ("### BEGIN HIDDEN TESTS", "###BEGIN HIDDEN TEST", "write '### BEGIN HIDDEN TESTS'"),
+        ("### BEGIN HIDDEN TESTS", "### Begin hidden tests", "write '### BEGIN HIDDEN TESTS'"),
+        ("### BEGIN SOLUTION", "# BEGIN SOLUTIONS", "write '### BEGIN SOLUTION'"),
+        ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS", "needs '### BEGIN SOLUTION'"),
+        ('nbgrader="solution"', "", "it needs none"),
+        ('nbgrader="solution"', 'nbgrader="locked"', "it needs none"),
+        ('nbgrader="checks" points=2', 'nbgrader=["checks"] points=2', "choose one of solution"),
+        ("points=2", "points=true", "needs points=N"),
+    ],
+)
+def test_masters_that_would_show_what_is_hidden_are_refused(tmp_path, old, new, complaint):
     master = tmp_path / "90_example.py"
-    master.write_text(EXAMPLE.read_text("utf-8").replace("    ### END SOLUTION\n", "", 1))
-    with pytest.raises(SeglibError, match="malformed: no end solution"):
-        student_version(read_master(master))
+    text = EXAMPLE.read_text("utf-8")
+    assert old in text
+    master.write_text(text.replace(old, new, 1))
+    with pytest.raises(SeglibError, match=re.escape(complaint)):
+        read_master(master)
+
+
+def test_an_assignment_of_one_task_is_refused(tmp_path):
+    master = tmp_path / "90_example.py"
+    text = EXAMPLE.read_text("utf-8")
+    master.write_text(text[: text.index('# %% [markdown] id="centre-text"')])
+    with pytest.raises(SeglibError, match="1 solution cells and 1 checks cells"):
+        read_master(master)
+
+
+@pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
+def test_no_built_notebook_holds_a_line_that_is_hidden(master):
+    notebook = read_master(master)
+    assert leaked_lines(notebook, student_version(notebook)) == []
+    assert leaked_lines(notebook, student_version(notebook, keep_hidden=True)) != []
+    assert leaked_lines(notebook, notebook) != []
 
 
 def test_build_does_not_touch_notebooks_that_are_up_to_date(tmp_path):

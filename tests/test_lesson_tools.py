@@ -136,6 +136,13 @@ def _notebook(path: Path, *cells: tuple[str, str, dict]) -> None:
     nbformat.write(notebook, path)
 
 
+# With the last three the cell could not fail.
+REFUSED_TOLERANCES = {
+    "worded": "small", "listed": [1], "missing": None, "negative": -1.0, "yes": True,
+    "infinite": float("inf"), "undefined": float("nan"), "large": 5.0,
+}  # fmt: skip
+
+
 def test_nbval_fails_where_it_must(tmp_path):
     near = {"tolerance": 0.02}
     exact = {"tags": ["nbval-check-output"]}
@@ -144,6 +151,9 @@ def test_nbval_fails_where_it_must(tmp_path):
     _notebook(tmp_path / "text.ipynb", ("print('a')", "b\n", exact))
     _notebook(tmp_path / "dead.ipynb", ("import os; os._exit(1)", "", {}), ("1", "", {}))
     _notebook(tmp_path / "error.ipynb", ("1 / 0", "", {}), ("1", "", {}))
+    for name, tolerance in REFUSED_TOLERANCES.items():
+        cell = ("print(0.6)", "0.5\n", {"tolerance": tolerance})
+        _notebook(tmp_path / f"{name}.ipynb", cell)
     _notebook(tmp_path / "stripped.ipynb", ("print(1)", "", {}))
     stripped = nbformat.read(tmp_path / "stripped.ipynb", 4)
     stripped.cells[0].execution_count = None
@@ -157,6 +167,7 @@ def test_nbval_fails_where_it_must(tmp_path):
         "number": ["failure", "skipped"],
         "stripped": ["failure"],
         "text": ["failure"],
+        **{name: ["failure"] for name in REFUSED_TOLERANCES},
     }
 
 
@@ -179,3 +190,16 @@ def _run_nbval(folder: Path) -> dict[str, list[str]]:
         state = next((child.tag for child in case if child.tag != "system-out"), "passed")
         outcome.setdefault(name, []).append(state)
     return outcome
+
+
+@pytest.mark.parametrize("kind", ["latin1", "folder", "binary"])
+def test_a_source_that_is_no_text_ends_in_one_line(kind, tmp_path):
+    source = tmp_path / "01_source.py"
+    if kind == "folder":
+        source.mkdir()
+    else:
+        source.write_bytes(
+            '# %% id="a"\n# caf\xe9'.encode("latin1") if kind == "latin1" else b"\xff\x00"
+        )
+    with pytest.raises(SeglibError, match=r"01_source\.py"):
+        build_lesson(source)

@@ -8,6 +8,8 @@ is the same without the solutions and hidden checks, and with the visible checks
 from __future__ import annotations
 
 import copy
+import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -32,6 +34,13 @@ ROLES = {
 }
 
 
+SHORT_LINE = 8  # characters, such as "else:"
+
+# Each block of a master that students must not see: the role of its cell, and how it is marked.
+BLOCKS = {"solution": "SOLUTION", "checks": "HIDDEN TESTS"}
+MARKERS = [f"### {edge} {block}" for block in BLOCKS.values() for edge in ("BEGIN", "END")]
+
+
 def assignment_names(names: list[str] | None = None) -> list[str]:
     """Resolve numbers or names of assignments; None means all of them.
 
@@ -51,14 +60,18 @@ def build(names: list[str] | None = None) -> list[Path]:
         the files, in order; a file that is up to date is not touched.
 
     Raises:
-        SeglibError: a master has malformed markers or metadata.
+        SeglibError: a master has malformed markers or metadata, or a line of a solution or of a
+            hidden check would be in the student notebook.
     """
     folder = lessons_folder()
     files = []
     for name in assignment_names(names):
         master = read_master(folder / "source" / "assignments" / f"{name}.py")
+        student = student_version(master)
+        if leaked := leaked_lines(master, student):
+            raise SeglibError(f"{name}: students would see {leaked[0]!r} of a hidden block")
         files.append(folder / "assignments" / f"{name}.ipynb")
-        write_notebook(student_version(master), files[-1])
+        write_notebook(student, files[-1])
     return files
 
 
@@ -70,11 +83,14 @@ def read_master(path: Path) -> NotebookNode:
             `nbgrader="checks" points=N` or `nbgrader="locked"`.
 
     Raises:
-        SeglibError: an unknown role, checks without points, or fewer than two tasks.
+        SeglibError: an unknown role, checks without points, fewer than two tasks, or a marker
+            that is misspelt, misplaced or without its partner.
     """
     notebook = build_lesson(path)
     for cell in notebook.cells:
+        role = cell.metadata.get("nbgrader")
         _expand_role(cell, path.name)
+        _check_markers(cell, role, path.name)
     roles = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
     tasks = sum(bool(role.get("solution")) for role in roles)
     checks = sum(bool(role.get("grade")) for role in roles)
@@ -86,12 +102,58 @@ def read_master(path: Path) -> NotebookNode:
     return notebook
 
 
+def _check_markers(cell: NotebookNode, role: str | None, file: str) -> None:
+    """Refuse markers that nbgrader would not see, or not as its author meant them."""
+    where = f"{file}: cell {cell.id!r}"
+    found = []
+    for line in cell.source.splitlines():
+        if line.strip() in MARKERS:
+            found.append(line.strip())
+        elif meant := _meant_marker(line):
+            raise SeglibError(f"{where} has {line.strip()!r}: write {meant!r}")
+    block = BLOCKS.get(role or "")
+    pair = [] if block is None else [f"### BEGIN {block}", f"### END {block}"]
+    least = 1 if role == "solution" else 0  # checks may all be visible
+    if found != pair * max(least, len(found) // 2):
+        needed = " before ".join(map(repr, pair)) or "none"
+        raise SeglibError(
+            f"{where} has the markers {', '.join(map(repr, found)) or 'none'}; it needs {needed}"
+        )
+
+
+def _meant_marker(line: str) -> str | None:
+    """The marker that a comment nearly spells, or None."""
+    comment = re.match(r"\s*#+\s*(.*)", line)
+    if comment is None:
+        return None
+    near = get_close_matches(f"### {comment[1].upper().strip()}", MARKERS, n=1, cutoff=0.8)
+    return near[0] if near else None
+
+
+def leaked_lines(master: NotebookNode, student: NotebookNode) -> list[str]:
+    """Lines of the master's solutions and hidden checks that are in the student notebook.
+
+    Lines that the master also shows elsewhere, and short ones, give nothing away.
+    """
+    hidden: set[str] = set()
+    shown: set[str] = set()
+    for cell in master.cells:
+        inside = False
+        for line in map(str.strip, cell.source.splitlines()):
+            if line in MARKERS:
+                inside = line.startswith("### BEGIN")
+            else:
+                (hidden if inside else shown).add(line)
+    given = {line.strip() for cell in student.cells for line in cell.source.splitlines()}
+    return sorted(line for line in hidden & given - shown if len(line) > SHORT_LINE)
+
+
 def _expand_role(cell: NotebookNode, file: str) -> None:
     """Replace the marker's shorthand by nbgrader's full metadata."""
     role = cell.metadata.get("nbgrader")
-    if role is None or isinstance(role, dict):
+    if role is None:
         return
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise SeglibError(
             f"{file}: cell {cell.id!r} has nbgrader={role!r}: choose one of {', '.join(ROLES)}"
         )
@@ -106,7 +168,7 @@ def _expand_role(cell: NotebookNode, file: str) -> None:
     }
     points = cell.metadata.pop("points", None)
     if grade:
-        if not isinstance(points, int) or points < 1:
+        if type(points) is not int or points < 1:
             raise SeglibError(f"{file}: the checks cell {cell.id!r} needs points=N on its marker")
         metadata["points"] = points
     cell.metadata["nbgrader"] = metadata

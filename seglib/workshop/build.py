@@ -96,6 +96,13 @@ def build_lesson(source: Path) -> NotebookNode:
         parsed = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
     except FileNotFoundError:
         raise SeglibError(f"{source} does not exist") from None
+    except OSError as error:
+        raise SeglibError(f"cannot read {source}: {error.strerror or error}") from error
+    except Exception as error:  # not UTF-8, or text that jupytext stumbles over in its own ways
+        raise SeglibError(
+            f"{source} is not text in the percent format ({error}): save it as UTF-8, with a "
+            '# %% id="…" before each cell'
+        ) from error
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": dict(KERNELSPEC), "language_info": dict(LANGUAGE)}
     )

@@ -24,6 +24,8 @@ from nbval.plugin import IPyNbCell
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
 PICTURES = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 FIRST_FAILURE = pytest.StashKey[str]()
+REFUSED = pytest.StashKey[str]()
+LARGEST_TOLERANCE = 1.0
 SECONDS = pytest.StashKey[dict[str, float]]()
 
 
@@ -103,8 +105,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give cells that have a tolerance their own comparison."""
     for item in items:
         if isinstance(item, IPyNbCell) and "tolerance" in item.cell.metadata:
+            tolerance = item.cell.metadata["tolerance"]
             item.options["check"] = True
-            item.compare_outputs = _comparison(item, float(item.cell.metadata["tolerance"]))
+            if is_tolerance(tolerance):
+                item.compare_outputs = _comparison(item, float(tolerance))
+            else:
+                item.stash[REFUSED] = (
+                    f"tolerance={tolerance!r} of this cell must be a number from 0 to "
+                    f"{LARGEST_TOLERANCE}: with a larger one the cell could not fail"
+                )
+
+
+def is_tolerance(value: object) -> bool:
+    """Whether a comparison within this tolerance can fail."""
+    return type(value) in (int, float) and 0 <= value <= LARGEST_TOLERANCE  # type: ignore[operator]
 
 
 def _comparison(item: Any, tolerance: float) -> Any:
@@ -129,6 +143,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Fail a cell that its author never ran, or whose error nbval did not see."""
     if not isinstance(item, IPyNbCell):
         return (yield)
+    if REFUSED in item.stash:
+        item.raise_cell_error(item.stash[REFUSED])
     if item.cell.source.strip() and item.cell.execution_count is None:
         item.raise_cell_error("this cell has no execution count: the notebook was stripped")
     result = yield

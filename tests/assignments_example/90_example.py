@@ -39,3 +39,7 @@ def centre(box: torch.Tensor) -> torch.Tensor:
 # %% id="centre-checks" nbgrader="checks" points=1
 got = centre(torch.tensor([0.0, 2.0, 4.0, 6.0]))
 assert got.tolist() == [2, 4], f"the centre of (0, 2, 4, 6) is (2, 4), yours is {got.tolist()}"
+### BEGIN HIDDEN TESTS
+got = centre(torch.tensor([-2.0, 0.0, 2.0, 1.0]))
+assert got.tolist() == [0, 0.5], f"the centre of (-2, 0, 2, 1) is (0, 0.5), yours is {got.tolist()}"
+### END HIDDEN TESTS
