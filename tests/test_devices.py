@@ -20,11 +20,11 @@ from seglib.metrics.evaluate import evaluate
 from seglib.models import model_names
 from seglib.models.base import Segmenter
 from seglib.primitives import STYLES
-from seglib.structures import Instances
+from seglib.structures import Categories, Instances
 from seglib.training import History, TrainConfig, train, train_step
 from seglib.training.random_state import random_state_kept, seed_everything
 from seglib.training.run import Run
-from tests.fakes import Squares, tiny_fcn
+from tests.fakes import CATEGORIES, Squares, tiny_fcn
 from tests.helpers import ROOT
 from tests.pretend_gpu import pretended_gpu
 from tests.primitive_cases import primitive_cases
@@ -143,6 +143,16 @@ def test_scratch_bodies_train_and_predict_elsewhere(elsewhere, data):
         losses = model.train().loss([image], [target])
         assert all(same_device(loss, elsewhere) for loss in losses.values())
         assert same_device(model.predict([image])[0].instances.boxes, elsewhere)
+
+
+def test_a_model_gets_other_classes_and_its_file_elsewhere(elsewhere, tmp_path):
+    model = tiny_fcn().to(elsewhere)
+    fewer = Categories.from_coco(CATEGORIES.to_coco()[1:])
+    other = pretrained.rehead(model, fewer)
+    assert all(same_device(parameter, elsewhere) for parameter in other.parameters())
+    file = pretrained.save(other, tmp_path / "model.safetensors")
+    again = pretrained.load(file).state_dict()
+    assert all(torch.equal(value.cpu(), again[name]) for name, value in other.state_dict().items())
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"], indirect=True)

@@ -24,9 +24,9 @@ def rehead(model: Segmenter, categories: Categories) -> Segmenter:
         categories: what the new model's labels mean.
 
     Returns:
-        a new model with the same configuration, in evaluation mode.
+        a new model with the same configuration, on the same device, in evaluation mode.
     """
-    fresh = type(model)(model.config, categories)
+    fresh = type(model)(model.config, categories).to(next(model.parameters()).device)
     state = fresh.state_dict()
     class_axes = model.class_parameters()
     for name, old in model.state_dict().items():
