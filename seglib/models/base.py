@@ -123,10 +123,11 @@ class Segmenter(nn.Module, ABC):
         return ~target.iscrowd & (sides > 0).all(dim=1)
 
     @property
+    @abstractmethod
     def output_form(self) -> OutputForm:
         """What limits even `perfect`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def perfect(self, image: Tensor, target: Target) -> Prediction:
         """The best `Prediction` that this output form can express.
 
@@ -137,7 +138,6 @@ class Segmenter(nn.Module, ABC):
             image: float [3, H, W] in 0…1, as for `predict`.
             target: what is true of it.
         """
-        raise NotImplementedError
 
     def baseline(self, image: Tensor, generator: Generator) -> Prediction:
         """What this form predicts without looking, if `output_form.baseline` says that it can.

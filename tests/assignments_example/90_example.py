@@ -7,6 +7,7 @@ import torch
 # %% [markdown] id="area-text"
 # ## Task 1: the area of a box (2 points)
 
+
 # %% id="area" nbgrader="solution"
 def area(box: torch.Tensor) -> torch.Tensor:
     """Area of [x0, y0, x1, y1] in square pixels."""
@@ -27,6 +28,7 @@ for seed in range(3):
 
 # %% [markdown] id="centre-text"
 # ## Task 2: the centre of a box (1 point)
+
 
 # %% id="centre" nbgrader="solution"
 def centre(box: torch.Tensor) -> torch.Tensor:
