@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import re
 import statistics
+from collections import Counter
 from typing import Any
 
 from nbformat import NotebookNode
 
+from seglib.widgets import Option, Question, Quiz
 from seglib.workshop.build import CELL_ID
 
 SECTIONS = ("start", "problem", "idea", "equality", "learns", "inside", "try", "summary")
@@ -22,6 +24,8 @@ FORBIDDEN_TAGS = {"raises-exception", "nbval-skip", "nbval-raises-exception"}
 FORBIDDEN_MARKS = ("NBVAL_SKIP", "NBVAL_RAISES_EXCEPTION", "PYTEST_VALIDATE_IGNORE_OUTPUT")
 MEDIAN_LINES, MAX_LINES = 8, 25
 MAX_BYTES = 2_000_000
+# Most questions have three options, so that chance gives a third to each place and each length.
+MAX_SHARE = 0.45
 ABSOLUTE = re.compile(
     r"(?<![\w.:/~<])/(home|Users|root|tmp|work|usr|var|opt|mnt|private)/\w|[A-Z]:\\\\?\w"
 )
@@ -153,17 +157,45 @@ def check_sections(notebook: NotebookNode, name: str) -> list[str]:
 
 def check_quiz(notebook: NotebookNode) -> list[str]:
     """The quiz has 5 to 8 questions and tests at least three objectives."""
-    objectives: list[str] = []
-    for cell in code_cells(notebook):
-        if "quiz" in cell.metadata.get("tags", []):
-            calls = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)]
-            objectives += [_objective(call) for call in calls if _name(call) == "Question"]
+    objectives = [_objective(call) for call in _question_calls(notebook)]
     bad = []
     if not 5 <= len(objectives) <= 8:
         bad.append(f"its cells tagged quiz contain {len(objectives)} questions, not 5 to 8")
     if "" in objectives or len(set(objectives)) < 3:
         bad.append("each quiz question must name its objective, at least three different ones")
     return bad
+
+
+def quiz_questions(notebook: NotebookNode) -> list[Question]:
+    """The quiz's questions with their options in the order in which readers see them."""
+    words = {"Option": Option, "Question": Question}
+    calls = [ast.unparse(call) for call in _question_calls(notebook)]
+    return [shown for call in calls for shown in Quiz([eval(call, words)]).questions]
+
+
+def check_hints(questions: list[Question]) -> list[str]:
+    """Neither the place nor the length of an option says that it is the right one."""
+    places = Counter("ABCDEFGH"[question.answer] for question in questions)
+    hints = {f"{letter} is the right option": n for letter, n in places.items()}
+    hints["the longest option is the right one"] = sum(map(_right_is_longest, questions))
+    return [
+        f"{hint} in {n} of {len(questions)} questions: at most {MAX_SHARE:.0%}"
+        for hint, n in hints.items()
+        if n > MAX_SHARE * len(questions)
+    ]
+
+
+def _right_is_longest(question: Question) -> bool:
+    """Whether the right option has more visible characters than each of the others."""
+    lengths = [len(re.sub(r"<[^>]+>", "", option.text)) for option in question.options]
+    right = lengths.pop(question.answer)
+    return right > max(lengths)
+
+
+def _question_calls(notebook: NotebookNode) -> list[ast.Call]:
+    cells = [c for c in code_cells(notebook) if "quiz" in c.metadata.get("tags", [])]
+    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell.source))]
+    return [n for n in nodes if isinstance(n, ast.Call) and _name(n) == "Question"]
 
 
 def _name(call: ast.Call) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from seglib.widgets import Option, Question
 from seglib.workshop import build_lesson
 from tests import lesson_guards as guards
 
@@ -31,6 +32,34 @@ def test_lesson(name):
     complaints = guards.check_all(notebook, name)
     complaints += guards.check_source(notebook, build_lesson(LESSONS / "source" / f"{name}.py"))
     assert not complaints, f"{name}:\n  " + "\n  ".join(complaints)
+
+
+def test_neither_place_nor_length_gives_the_answers_of_the_quizzes_away():
+    lessons = [build_lesson(LESSONS / "source" / f"{name}.py") for name in SOURCES]
+    questions = [question for lesson in lessons for question in guards.quiz_questions(lesson)]
+    assert len(questions) >= 5 * len(SOURCES)
+    assert guards.check_hints(questions) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "hints"),
+    [
+        (["a long answer", "no", "<b>not</b> that"], 1),
+        (["yes", "a long answer", "no"], 0),
+        (["yes", "no", "may"], 0),
+    ],
+)
+def test_right_options_that_stand_first_or_are_longest_are_caught(options, hints):
+    questions = [
+        Question(f"{n}?", [Option(text, text == options[0], "no") for text in options])
+        for n in range(12)
+    ]
+    shuffled = [shown for question in questions for shown in guards.Quiz([question]).questions]
+    found = guards.check_hints(shuffled)
+    assert len([hint for hint in found if "longest" in hint]) == hints
+    assert any(
+        "A is the right option in 12 of 12" in hint for hint in guards.check_hints(questions)
+    )
 
 
 QUIZ = "\n".join(f'Question("?", [], objective="{i}")' for i in range(5))

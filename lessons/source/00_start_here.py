@@ -622,9 +622,9 @@ boxes = Question(
             feedback="A large part of a perfect box is not the object; you measured it.",
         ),
         Option(
-            "A pixel in two boxes belongs to only one object",
+            "A pixel that lies in two boxes belongs to only one of the objects",
             correct=True,
-            feedback="A box cannot say to which; a mask answers pixel by pixel.",
+            feedback="Boxes cannot say to which; a mask answers pixel by pixel.",
         ),
         Option(
             "A mask comes with a class, whereas a box has none",
@@ -665,7 +665,7 @@ order = Question(
             feedback="FCN is older (2015) and knows no boxes at all.",
         ),
         Option(
-            "FCN, Mask R-CNN, YOLACT: pixels, regions, all at once",
+            "FCN, Mask R-CNN, YOLACT: each pixel, then each region, then all at once",
             correct=True,
             feedback="2015, 2017, 2019.",
         ),
@@ -731,7 +731,7 @@ silent = Question(
             feedback="Networks fail silently; you saw it with one <code>.flip</code>.",
         ),
         Option(
-            "Compare its numbers with the reference's",
+            "Compare the numbers of your function with the reference's",
             correct=True,
             feedback="That is what each lesson's checks do.",
         ),

@@ -1086,11 +1086,11 @@ polygon_quiz = Question(
     "Why are polygons rasterised before anything is measured?",
     [
         Option(
-            "Because a polygon is more exact than a mask, and its area depends on the pixels",
+            "Because a polygon is more exact than a mask",
             feedback="A polygon is a few clicks: it is no more exact than pixels.",
         ),
         Option(
-            "Because networks and overlaps work in pixels",
+            "Because networks answer in pixels, and overlaps are counted in them",
             correct=True,
             feedback="And by one fixed rule: another rule gives other rims, and never IoU 1.",
         ),
@@ -1175,7 +1175,7 @@ numbers_quiz = Question(
             feedback="Then AR100 would be much higher than AP.",
         ),
         Option(
-            "The exactness of its masks",
+            "The exactness of its masks, along their outlines",
             correct=True,
             feedback="It finds objects at 0.5 and fails when the outline must fit.",
         ),

@@ -699,15 +699,15 @@ faster = Question(
     "Why is im2col with a matrix product faster than the loops?",
     [
         Option(
-            "It needs fewer multiplications, as many windows overlap",
+            "It needs fewer multiplications",
             feedback="Count them: exactly the same number.",
         ),
         Option(
-            "It uses less memory, so more of it fits into the cache",
+            "It uses less memory, which the cache likes",
             feedback="On the contrary: about nine times more for a 3×3 kernel.",
         ),
         Option(
-            "The same work runs in one highly tuned routine",
+            "The same multiplications run in one highly tuned routine",
             correct=True,
             feedback="It pays with memory.",
         ),
@@ -729,7 +729,7 @@ backward = Question(
             feedback="Or: stamps that add up.",
         ),
         Option(
-            "the output's gradient, divided by the kernel at each of the places",
+            "the output's gradient, divided by the kernel",
             feedback="Nothing is inverted: gradients flow back through the same weights.",
         ),
     ],

@@ -1235,8 +1235,7 @@ ReceptiveField(image)
 from seglib.widgets import Option, Question, Quiz
 
 cell_field = Question(
-    "A 3×3 convolution with stride 2, then one with stride 1, then one with dilation 2. "
-    "Field and jump?",
+    "A 3×3 convolution with stride 2, then a plain one, then one with dilation 2. Field and jump?",
     [
         Option(
             "7 and 2",
@@ -1264,11 +1263,11 @@ effective = Question(
     "A cell's theoretical receptive field covers the whole image. What does that say?",
     [
         Option(
-            "It makes use of all parts of the image to the same degree",
+            "It uses all parts of the image equally",
             feedback="The influence is shaped like a bell: the middle counts most.",
         ),
         Option(
-            "Every pixel can change it, some hardly",
+            "Every pixel can change it, but those far from the middle hardly do",
             correct=True,
             feedback="Most of the influence comes from the middle of the field.",
         ),
@@ -1307,7 +1306,7 @@ blocks = Question(
     "256 channels in and out. Why does a Bottleneck have far fewer weights than a BasicBlock?",
     [
         Option(
-            "Its layers are fewer, and each of them works on all channels",
+            "It has fewer layers than the other block",
             feedback="It has three layers, the BasicBlock two.",
         ),
         Option(
@@ -1354,7 +1353,7 @@ running = Question(
             feedback="That would be instance norm. The running mean is fixed for each channel.",
         ),
         Option(
-            "The running mean from its training",
+            "The running mean, gathered over the batches of its training",
             correct=True,
             feedback="So an image's answer depends on that image alone.",
         ),
