@@ -69,12 +69,12 @@ def _write_and_rename(temporary: Path, path: Path, write: Callable[[BinaryIO], o
 
 
 def _prefix(path: Path) -> str:
-    """How temporary files of this file and this machine begin; short, however long its name is."""
+    """The prefix of the temporary files for this file on this machine, short for any name."""
     return f".{hashlib.sha256(path.name.encode(errors='replace')).hexdigest()[:8]}.{_HOST}."
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote this file."""
+    """Remove the temporary files of processes that were killed while writing this file."""
     prefix = _prefix(path)
     for other in path.parent.glob(f"{prefix}*.part"):
         process = other.name.removeprefix(prefix).split(".")[0]

@@ -1,4 +1,4 @@
-"""Read JSON that nobody has vouched for."""
+"""Read untrusted JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from seglib.errors import SeglibError
 
-DEEPEST = 100  # brackets within brackets; COCO's files have six
-LONGEST_TEXT = 1 << 24  # bytes between two quotation marks
+MAX_DEPTH = 100  # of nested brackets; COCO's files have six levels
+MAX_TEXT = 1 << 24  # bytes between two quotation marks
 
 _WHOLE_TEXT = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"', re.DOTALL)
 _BRACKETS = b"[]{}"
@@ -17,26 +17,26 @@ _OTHERS = bytes(set(range(256)) - set(_BRACKETS))
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a JSON text says.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: it is not JSON, or has more brackets within brackets than the parser can take.
+        ValueError: the text is not JSON, or nested too deeply for the parser.
     """
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("too many brackets within brackets") from error
+        raise ValueError("it is nested too deeply") from error
 
 
 class ShallowStream:
-    """A binary JSON file that is read piece by piece, for a streaming parser.
+    """A JSON file, read in chunks for a streaming parser, that refuses deep nesting.
 
-    Such parsers remember the path to where they are, so that their memory grows with the square of
-    the depth. This wrapper ends the reading before a file can make use of that.
+    Such parsers keep the path to their position, so their memory grows with the square of the
+    depth.
 
     Args:
         file: open for reading in binary mode.
-        name: for messages.
+        name: for error messages.
     """
 
     def __init__(self, file: BinaryIO, name: object) -> None:
@@ -44,12 +44,12 @@ class ShallowStream:
         self._depth, self._open_text = 0, b""
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes.
+        """Read the next bytes.
 
         Raises:
-            SeglibError: they nest deeper than `DEEPEST`, or a text does not end.
+            SeglibError: they are nested deeper than `MAX_DEPTH`, or a string does not end.
         """
-        import numpy as np  # here, so that `seglib --help` need not wait for it
+        import numpy as np  # here, so that `seglib --help` does not wait for it
 
         chunk = self._file.read(size)
         outside = _WHOLE_TEXT.sub(b"", self._open_text + chunk)
@@ -59,6 +59,10 @@ class ShallowStream:
         opening = np.isin(np.frombuffer(brackets, np.uint8), (ord("["), ord("{")))
         depths = self._depth + np.where(opening, 1, -1).cumsum()
         self._depth = int(depths[-1]) if len(depths) else self._depth
-        if depths.max(initial=0) > DEEPEST or len(self._open_text) > LONGEST_TEXT:
-            raise SeglibError(f"{self._name} is not a COCO file: it nests deeper than {DEEPEST}")
+        if depths.max(initial=0) > MAX_DEPTH:
+            raise SeglibError(
+                f"{self._name} is not a COCO file: it is nested deeper than {MAX_DEPTH} levels"
+            )
+        if len(self._open_text) > MAX_TEXT:
+            raise SeglibError(f"{self._name} is not a COCO file: it contains an endless string")
         return chunk

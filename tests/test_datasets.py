@@ -122,7 +122,7 @@ def test_coco_mini_absent_and_present(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("spec", "split", "message"),
     [
-        ("cooc:here", "val", "choose pocket, coco-mini or coco:PATH"),
+        ("cooc:here", "val", "choose among pocket, coco-mini, coco:PATH"),
         ("coco:", "val", "needs the path"),
         ("coco:/no/such/folder", "val", "there is no folder /no/such/folder"),
         ("pocket", "test", "choose train or val"),

@@ -210,11 +210,11 @@ def test_an_unreachable_server_is_reported_with_advice(tmp_path):
         fetch_mini(nowhere, tmp_path, progress=False)
 
 
-# a server that means harm: the image host speaks plain http, so anybody on the way can answer
+# hostile servers: the image host only supports plain http, so anyone on the network can respond
 
 
 def with_content(remote, tmp_path, change):
-    """The remote folder, its annotation file changed."""
+    """A copy of the remote folder with a changed annotation file."""
     folder = tmp_path / "changed"
     shutil.copytree(remote, folder)
     with zipfile.ZipFile(folder / ZIP.lstrip("/")) as archive:
@@ -261,8 +261,8 @@ def test_no_file_name_leads_out_of_the_cache(name, remote, tmp_path):
         (lambda c: c["annotations"][0].update(category_id=[1]), "'category_id' must be"),
         (lambda c: c["annotations"][0].update(image_id=10**400), "integer overflow"),
         (lambda c: c["categories"][0].update(name=7), "'name' must be text"),
-        (lambda c: "[" * 100_000, "nests deeper than 100"),
-        (lambda c: '{"images": ' + '{"a":' * 100_000, "nests deeper than 100"),
+        (lambda c: "[" * 100_000, "nested deeper than 100"),
+        (lambda c: '{"images": ' + '{"a":' * 100_000, "nested deeper than 100"),
         (lambda c: '{"images": [{"id', "not valid JSON"),
     ],
 )

@@ -38,10 +38,10 @@ Batch = tuple[list[Tensor], list[Target]]
 
 
 def main() -> int:
-    """Print what was found; returns 0 if all is well, or if there is nothing to check."""
+    """Print the results; returns 0 if all is well or there is no GPU to check."""
     device = find_device("auto")
     if device.type == "cpu":
-        print("no GPU is at hand, so nothing was checked")
+        print("there is no GPU, so nothing was checked")
         return 0
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     print(f"checking {name} against the CPU, PyTorch {torch.__version__}")
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def run_tests() -> bool:
-    """Run those tests of devices that take a CUDA GPU."""
+    """Run the device tests that need a CUDA GPU."""
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_devices.py", "-k", "cuda"]
     return subprocess.run(command, cwd=ROOT, timeout=TEST_SECONDS).returncode == 0
 
@@ -74,22 +74,22 @@ def first_images(count: int) -> Batch:
 
 
 def loss_difference(name: str, device: torch.device) -> float:
-    """How far the losses of two training steps differ, at most and relative to the CPU's.
+    """The largest difference between the losses of two training steps, relative to the CPU's.
 
-    In float64, so that no rounding changes which boxes are kept and sampled.
+    Computed in float64, so that rounding does not change which boxes are kept and sampled.
     """
     here, there = (losses_of_two_steps(name, place) for place in (CPU, device))
     return max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(here, there, strict=True))
 
 
 def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
-    """All losses of two steps of a trained model, one after the other."""
+    """All losses of two training steps of a shipped model."""
     model = pretrained.load(name, device=device)
-    if device.type != "mps":  # which has no float64
+    if device.type != "mps":  # MPS has no float64
         model.double()
     for module in model.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
-            module.p = 0.0  # its random numbers are others on every device
+            module.p = 0.0  # every device generates other random numbers
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     batch = first_images(COMPARED)
     seed_everything(0)
@@ -99,7 +99,7 @@ def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
 
 
 def images_per_second(name: str, device: torch.device) -> tuple[float, float]:
-    """Training and prediction, with the precision and layout that `seglib train` would choose."""
+    """Images per second in training and prediction, with `seglib train`'s precision and layout."""
     config = settle_by_rule(TrainConfig(steps=1, precision="auto"), device)
     model = pretrained.load(name, device=device).to(memory_format=memory_format(config))
     images, targets = first_images(TRAINED)
@@ -111,13 +111,13 @@ def images_per_second(name: str, device: torch.device) -> tuple[float, float]:
 def training_step(
     model: Segmenter, images: list[Tensor], targets: list[Target], precision: str
 ) -> Callable[[], object]:
-    """A step to call again and again."""
+    """A function that runs one training step each time it is called."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     return lambda: train_step(model, images, targets, optimizer, precision=precision)
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """The median time of one call, after one that is not counted."""
+    """The median time of a call, after one call that is not timed."""
     times = []
     for _ in range(1 + REPEATS):
         start = time.perf_counter()

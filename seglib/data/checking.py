@@ -1,4 +1,4 @@
-"""Everything that is wrong with a data set at once, and what is left out of it and why."""
+"""Find all faults of a data set at once, and report what is left out of it and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seglib.ops.boxes import clip_boxes
 from seglib.ops.masks import mask_area
 from seglib.structures import Target
 
-SPECK = 16  # px: smaller objects are learned by hardly any model
+TINY_OBJECT = 16  # px: hardly any model learns smaller objects
 Watch = Callable[[Sequence[int]], Iterable[int]]
 
 
@@ -27,11 +27,11 @@ class Findings:
     """What `check_dataset` found.
 
     Attributes:
-        faults: what is broken, one message each: to be mended or removed.
-        notes: what can be used, though perhaps not as it was meant, and what is left out and why.
-        images: how many could be read.
-        objects: in these images, crowds not counted.
-        crowds: in these images.
+        faults: one message per fault, to be fixed or removed.
+        notes: what can be used, though perhaps not as intended, and what is left out and why.
+        images: number of images that could be read.
+        objects: number of objects in these images, without crowds.
+        crowds: number of crowds in these images.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Findings:
 
 
 def check_dataset(spec: str | None = None, split: str = "val", watch: Watch = iter) -> Findings:
-    """Read a whole data set, every record and every picture.
+    """Read a whole data set, every record and every image.
 
     Args:
         spec: as for `load_dataset`.
@@ -52,8 +52,8 @@ def check_dataset(spec: str | None = None, split: str = "val", watch: Watch = it
     faults: list[str] = []
     try:
         data = load_dataset(spec, split, faults=faults)
-    except SeglibError as error:  # it keeps the whole file from being read
-        return Findings([*faults, f"{error} (nothing beyond this could be checked)"])
+    except SeglibError as error:  # a fault that prevents the whole file from being read
+        return Findings([*faults, f"{error} (nothing else could be checked)"])
     census = _Census()
     faults += data.check(census.add, watch)
     notes = [*data.notes, *census.notes(), *_category_notes(data, census), *_file_notes(data)]
@@ -65,11 +65,11 @@ class _Census:
     """Counts over the images of a data set.
 
     Attributes:
-        empty: image ids without an object.
-        unseen: image ids, one for each object whose mask has no pixel.
-        beyond: one for each whose box reaches beyond the image, though it begins inside.
-        doubled: one for each that is like an earlier one of its image in class, box and mask.
-        labels: objects by label.
+        empty: ids of images without objects.
+        unseen: an image id per object whose mask has no pixel.
+        beyond: an image id per object whose box is partly outside the image.
+        doubled: an image id per object that equals an earlier one in class, box and mask.
+        labels: number of objects by label.
         largest: pixels of the largest object.
     """
 
@@ -102,12 +102,12 @@ class _Census:
             found += [truth.image_id] * sum(map(bool, count))
 
     def notes(self) -> list[str]:
-        """What the counts say."""
+        """Notes on the counts."""
         found = [
-            (self.empty, "without an object: good as negatives, if that is what they are"),
+            (self.empty, "without objects: good as negatives, if that is what they are"),
             (self.unseen, "whose mask has no pixel: left out of training, counted in evaluations"),
-            (self.beyond, "whose box reaches beyond the image: cut for training alone"),
-            (self.doubled, "like an earlier one of the same image in class, box and mask"),
+            (self.beyond, "whose box extends beyond the image: clipped for training only"),
+            (self.doubled, "equal to an earlier one of the same image in class, box and mask"),
         ]
         notes = []
         for ids, text in found:
@@ -115,22 +115,22 @@ class _Census:
             if ids:
                 where = f"image{'s' if len(set(ids)) > 1 else ''} {listed(sorted(set(ids)))}"
                 notes.append(f"{_count(len(ids), what)} {text} ({where})")
-        if self.objects and self.largest < SPECK:
+        if self.objects and self.largest < TINY_OBJECT:
             notes.append(
-                f"no object has more than {self.largest} pixels: that is too small for most models"
+                f"no object has more than {self.largest} pixels, which is too small for most models"
             )
         return notes
 
 
 def _reaches_beyond(truth: Target) -> Tensor:
-    """bool [N]: boxes partly outside the image; those without any area inside have their note."""
+    """bool [N], boxes partly outside the image; those completely outside have their own note."""
     clipped = clip_boxes(truth.boxes, truth.size)
     has_area = (clipped[:, 2:] > clipped[:, :2]).all(dim=1)
     return has_area & (clipped != truth.boxes).any(dim=1)
 
 
 def _is_double(truth: Target) -> list[bool]:
-    """[N] whether an earlier object of the image is the same."""
+    """[N] whether an earlier object of the image is equal."""
     seen: set[Any] = set()
     doubles = []
     for label, box, mask in zip(truth.labels, truth.boxes, truth.masks, strict=True):
@@ -149,7 +149,7 @@ def _category_notes(data: CocoFolder, census: _Census) -> list[str]:
 
 
 def _file_notes(data: CocoFolder) -> list[str]:
-    """Pictures that several records name, and pictures that none does."""
+    """Notes on images that several records name, and on images that none does."""
     names = Counter(data.record(image_id).file_name for image_id in data.image_ids)
     repeated = [name for name, count in names.items() if count > 1]
     unlisted = sorted(
@@ -158,7 +158,7 @@ def _file_notes(data: CocoFolder) -> list[str]:
         if path.suffix.lower() in SUFFIXES and not is_companion(path) and path.name not in names
     )
     return [
-        f"{_count(len(found), 'picture')} {text}: {listed(found)}"
+        f"{_count(len(found), 'image file')} {text}: {listed(found)}"
         for found, text in (
             (repeated, "named by more than one record of 'images'"),
             (unlisted, "not listed in 'images' and left out"),

@@ -38,7 +38,7 @@ from seglib.structures import (
 )
 
 Sample = tuple[Tensor, Target]
-MAX_SIZE = 8192  # px of the longer side; such an image takes 800 MB
+MAX_SIZE = 8192  # px of the longer side; such an image needs 800 MB of memory
 
 
 class CocoFolder(Dataset[Sample]):
@@ -46,11 +46,11 @@ class CocoFolder(Dataset[Sample]):
 
     The semantic map of a target comes from the panoptic annotation if there is one (things and
     stuff; unlabelled and crowd pixels are ignored), otherwise from the objects (things and
-    background; crowd pixels are ignored, and smaller objects lie on top). Of more than 254
-    categories there is none, since a label map cannot tell them apart.
+    background; crowd pixels are ignored, and smaller objects lie on top). With more than 254
+    categories there is none, since a label map cannot distinguish them.
 
-    A target is what a model can learn from; its `truth` is what the file says, for evaluations.
-    With `size`, both have the coordinates of the resized image, the truth in float64.
+    A target contains what a model can learn from; its `truth` contains what the file says, for
+    evaluations. With `size`, both are in the coordinates of the resized image, `truth` in float64.
 
     Attributes:
         name: for tables and captions, such as "pocket".
@@ -94,8 +94,8 @@ class CocoFolder(Dataset[Sample]):
             cache: keep every sample in memory once it has been read (one byte per colour value,
                 one bit per mask pixel).
             notes: placed before the notes of the reader.
-            faults: receives the faults of single records, which are then left out; without it,
-                the first is raised.
+            faults: receives the messages about faulty records, which are then left out; without
+                it, the first fault is raised.
 
         Raises:
             SeglibError: annotations that are missing or malformed, an unknown category name, or
@@ -104,7 +104,7 @@ class CocoFolder(Dataset[Sample]):
         if limit is not None and limit < 1:
             raise SeglibError(f"limit must be at least 1, not {limit}")
         if size is not None and not 1 <= size <= MAX_SIZE:
-            raise SeglibError(f"size must be in 1…{MAX_SIZE} px, not {size}")
+            raise SeglibError(f"size must be between 1 and {MAX_SIZE} px, not {size}")
         self.images_dir = Path(images_dir)
         self._file: InstanceFile = read_instances(Path(annotations_json), faults)
         self._panoptic: PanopticFile | None = None
@@ -121,8 +121,8 @@ class CocoFolder(Dataset[Sample]):
         self.categories = known if categories is None else _select_categories(known, categories)
         if not self.categories.fit_label_maps:
             self.notes.append(
-                f"{len(self.categories)} categories: there are no label maps, which tell at most "
-                f"{IGNORE - 1} apart"
+                f"there are no label maps, since these can only distinguish {IGNORE - 1} "
+                f"categories, not {len(self.categories)}"
             )
         self._labels = {c.coco_id: c.label for c in self.categories}
         self._is_selection = categories is not None
@@ -202,7 +202,7 @@ class CocoFolder(Dataset[Sample]):
 
         Args:
             visit: called with the target of each sample that could be read.
-            watch: gives the image ids one by one, such as a progress bar.
+            watch: iterates over the image ids, for instance with a progress bar.
         """
         faults = []
         for image_id in watch(self.image_ids):

@@ -15,12 +15,12 @@ from seglib.errors import SeglibError
 
 Record = Mapping[str, Any]
 MAX_NUMBER = 1e15  # px or px²
-LONGEST_NAME = 255  # characters that a file system allows
+MAX_NAME_LENGTH = 255  # of a file, in characters
 
 
 @contextmanager
 def gathered(faults: list[str] | None) -> Iterator[None]:
-    """Add the message of a SeglibError to `faults` and go on; without a list, raise it."""
+    """Append the message of a SeglibError to `faults` and continue; without a list, raise it."""
     try:
         yield
     except SeglibError as error:
@@ -40,8 +40,8 @@ def record_list(
     """A field that is a list of records.
 
     Raises:
-        SeglibError: it is not a list, or an entry is not a record; such an entry is left out and
-            told in `faults` if that is given.
+        SeglibError: it is not a list, or an entry is not a record; if `faults` is given, it
+            receives the message and the entry is left out.
     """
     entries = record.get(name)
     if not isinstance(entries, list):
@@ -77,7 +77,7 @@ def text(where: str, record: Record, name: str) -> str:
 def file_name(where: str, record: Record, name: str = "file_name") -> str:
     """A field that names a file below a folder; SeglibError otherwise.
 
-    The text becomes a path, so it must not lead out of the folder, on any system.
+    The text becomes part of a path, so it must not lead out of the folder on any system.
     """
     value = text(where, record, name)
     parts = value.replace("\\", "/").split("/")
@@ -86,8 +86,10 @@ def file_name(where: str, record: Record, name: str = "file_name") -> str:
             f"{where}: {name!r} {shortened(value)} does not name a file below the data set's "
             "folder: put the file there and name it by its path from there"
         )
-    if max(map(len, parts)) > LONGEST_NAME:
-        raise SeglibError(f"{where}: {name!r} has {len(value)} characters, which no file can have")
+    if max(map(len, parts)) > MAX_NAME_LENGTH:
+        raise SeglibError(
+            f"{where}: {name!r} has {len(value)} characters, too many for the name of a file"
+        )
     return value
 
 

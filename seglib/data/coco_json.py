@@ -25,7 +25,7 @@ from seglib.json_files import parse_json
 from seglib.structures import Categories
 
 Annotation = dict[str, Any]
-MAX_SIDE = 2**20  # px of an image
+MAX_SIDE = 2**20  # of an image, in px
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ class PanopticFile:
 def read_instances(path: Path, faults: list[str] | None = None) -> InstanceFile:
     """Read and check an instance annotation file.
 
-    Images without objects are kept. A category that no object belongs to and that has the name of
-    another is left out, with a note: some tools write one for the project.
+    Images without objects are kept. A category without objects that has the same name as another
+    is left out, with a note: some tools write one for the whole project.
 
     Args:
-        path: of the file.
-        faults: receives the faults of single records, which are then left out; without it, the
-            first is raised.
+        path: the file.
+        faults: receives the messages about faulty records, which are then left out; without it,
+            the first fault is raised.
 
     Raises:
         SeglibError: the file is missing or not JSON, a field is missing or of the wrong type, an
@@ -120,7 +120,7 @@ def read_panoptic(path: Path, faults: list[str] | None = None) -> PanopticFile:
     """Read and check a panoptic annotation file.
 
     Args:
-        path: of the file.
+        path: the file.
         faults: as for `read_instances`.
 
     Raises:
@@ -164,7 +164,7 @@ def _categories(
     faults: list[str] | None = None,
     in_use: Collection[Any] = (),
 ) -> tuple[Categories, list[str]]:
-    """The categories, and a note for each one that is left out."""
+    """The categories, and a note for each category that is left out."""
     if not records:
         raise SeglibError(f"{path} has no categories: add those of the objects to 'categories'")
     valid = []
@@ -174,7 +174,7 @@ def _categories(
             whole_number(where, record, "id")
             text(where, record, "name")
             check_flag(where, record, "isthing")
-            # Some tools write colours as "#0af3b2". Only figures use colours: new ones are chosen.
+            # Some tools write colours as "#0af3b2". Only figures use them, so new ones are chosen.
             color = record["color"] if is_color(record.get("color")) else None
             valid.append({**record, "color": color})
     kept, notes = without_idle_namesakes(valid, in_use)

@@ -1,4 +1,4 @@
-"""What a COCO annotation file says that its reader should tell the user, though it can be read."""
+"""Notes for the user about COCO annotation files that are valid but doubtful."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 Record = Mapping[str, Any]
 Size = tuple[int, int]
 SHOWN = 5  # ids in a note
-TINY_AREA = 1.0  # px²: what lies below is no area of an object
-MANY = 3  # objects of one and the same area that are no coincidence
+TINY_AREA = 1.0  # px²: no object has a smaller area
+MANY = 3  # so many objects do not have exactly the same area by coincidence
 
 
 def annotation_notes(
     sizes: Mapping[int, Size], annotations: Mapping[int, Sequence[Record]]
 ) -> list[str]:
-    """Notes on objects that cannot be learned or found, or whose fields mean nothing.
+    """Notes on objects that cannot be learned or detected, or whose fields are meaningless.
 
     Args:
         sizes: (H, W) of every image, by image id.
-        annotations: the checked records of its objects, by image id.
+        annotations: the checked records of the objects, by image id.
     """
     every = [record for records in annotations.values() for record in records]
     notes = [_crowd_note(every), _box_note(sizes, annotations), _area_note(every)]
@@ -30,14 +30,14 @@ def annotation_notes(
 def without_idle_namesakes(
     records: Sequence[dict[str, Any]], in_use: Collection[Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Leave out categories without objects that have the name of another one.
+    """Leave out categories without objects that have the same name as another one.
 
     Args:
         records: valid records of `categories`.
         in_use: ids of the categories that have objects.
 
     Returns:
-        the records kept, and a note for each that was left out.
+        the records that are kept, and a note for each one left out.
     """
     kept, notes = list(records), []
     for record in records:
@@ -45,14 +45,14 @@ def without_idle_namesakes(
         if namesakes and record["id"] not in in_use:
             kept.remove(record)
             notes.append(
-                f"category {record['id']} is left out: it has no objects and the name of category "
-                f"{namesakes[0]['id']}, {record['name']!r}"
+                f"category {record['id']} is left out: it has no objects and the same name as "
+                f"category {namesakes[0]['id']}, {record['name']!r}"
             )
     return kept, notes
 
 
 def has_area_inside(record: Record, size: Size) -> bool:
-    """Whether the annotated box, if there is one, covers some of an image of (H, W)."""
+    """Whether the annotated box, if there is one, overlaps an image of (H, W)."""
     if "bbox" not in record:
         return True
     x, y, width, height = record["bbox"]
@@ -62,19 +62,19 @@ def has_area_inside(record: Record, size: Size) -> bool:
 
 
 def listed(ids: Sequence[Any]) -> str:
-    """The first few, for a note."""
+    """The first few ids or names, for a note."""
     return ", ".join(map(str, ids[:SHOWN])) + (", …" if len(ids) > SHOWN else "")
 
 
 def _crowd_note(every: Sequence[Record]) -> str:
-    """Crowds excuse detections: they are not learned, and nobody has to find them."""
+    """Crowds are ignored: models neither learn them nor have to detect them."""
     if not every:
-        return "no image has an object: there is none to learn and none to find"
+        return "no image has an object: there is nothing to learn or to detect"
     if not all(record.get("iscrowd") for record in every):
         return ""
     return (
-        f"all {len(every)} objects are marked as crowds (iscrowd 1): there is none to learn and "
-        "none to find; where they are single objects, set iscrowd to 0"
+        f"all {len(every)} objects are marked as crowds (iscrowd 1): there is nothing to learn or "
+        "to detect; if they are single objects, set iscrowd to 0"
     )
 
 
@@ -98,7 +98,7 @@ def _box_note(sizes: Mapping[int, Size], annotations: Mapping[int, Sequence[Reco
 
 
 def _area_note(every: Sequence[Record]) -> str:
-    """Converters write an area of zero, or one and the same."""
+    """Some converters write an area of zero, or the same area for every object."""
     areas = [record["area"] for record in every if "area" in record]
     tiny = [r for r in every if "area" in r and r["area"] < TINY_AREA <= _box_area(r)]
     if tiny:
@@ -108,8 +108,8 @@ def _area_note(every: Sequence[Record]) -> str:
     else:
         return ""
     return (
-        f"{fault}: training counts the pixels of the masks instead; an evaluation sorts objects "
-        "by the file's own areas, as pycocotools does, so that its figures by size mean little"
+        f"{fault}: training uses the pixels of the masks instead; an evaluation groups objects "
+        "by the file's areas, as pycocotools does, so its figures by size mean little"
     )
 
 
@@ -120,7 +120,7 @@ def _repeated_id_note(every: Sequence[Record]) -> str:
         return ""
     return (
         f"{len(repeated)} annotation ids are used more than once ({listed(repeated)}): every "
-        "record counts here, but pycocotools would take the last of them for all"
+        "record counts here, but pycocotools would use the last record of each id for all"
     )
 
 

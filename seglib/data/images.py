@@ -15,10 +15,10 @@ from torch import Tensor
 from seglib.errors import SeglibError
 
 _EXIF_ORIENTATION = 0x0112
-# By content and not by suffix. Other formats of Pillow's start programs (EPS), are not for
-# photographs, or have decoders that few have tried.
+# Recognised by content, not by suffix. Pillow's other formats start programs (EPS), are not meant
+# for photographs, or have decoders that are rarely tested.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")
-# What photographs are called. Some phones' formats need a package that seglib does not have.
+# The suffixes of photographs. Some formats of phones and cameras need a package that seglib lacks.
 SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif",
     ".jp2", ".ppm", ".pgm",
@@ -27,7 +27,7 @@ UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".nef", ".arw", ".raw"}
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file only accompanies a photograph: macOS's "._name.jpg", hidden files."""
+    """Whether a file merely accompanies a photograph: a hidden file, such as macOS's "._a.jpg"."""
     return path.name.startswith(".")
 
 
@@ -83,7 +83,7 @@ def open_image(path: Path) -> Image.Image:
     """Open and decode, so that a truncated file is noticed here.
 
     Raises:
-        SeglibError: no such file, a format that is not among `FORMATS`, or a damaged file.
+        SeglibError: the file is missing or damaged, or has a format other than `FORMATS`.
     """
     if not path.is_file():
         raise SeglibError(f"{path} is missing: put the image there or remove it from annotations")
@@ -92,19 +92,19 @@ def open_image(path: Path) -> Image.Image:
             f"{path} is in a format that seglib does not read: save it as JPEG or PNG"
         )
     try:
-        with warnings.catch_warnings():  # about sizes and EXIF; what matters raises
+        with warnings.catch_warnings():  # about sizes and EXIF; what matters raises an error
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_formats()) as image:
                 image.load()
                 return image
     except UnidentifiedImageError as error:
         raise SeglibError(
-            f"cannot read {path}: it is damaged, or not one of {', '.join(FORMATS)}: replace it "
-            "by an intact file"
+            f"cannot read {path}, which is damaged or in none of the formats {', '.join(FORMATS)}: "
+            "replace it by an intact file"
         ) from error
     except MemoryError as error:
         raise SeglibError(f"cannot read {path}: it does not fit into memory") from error
-    except Exception as error:  # decoders raise whatever damaged bytes make them stumble over
+    except Exception as error:  # on damaged bytes, decoders may raise anything
         reason = str(error) or type(error).__name__
         raise SeglibError(f"cannot read {path} ({reason}): replace it by an intact file") from error
 
@@ -117,10 +117,10 @@ def _formats() -> list[str]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; as it is stored if the EXIF is damaged, as viewers show it."""
+    """The image rotated as EXIF says, or as stored if the EXIF is damaged, as in viewers."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # Pillow's EXIF reader raises whatever damaged bytes make it stumble over
+    except Exception:  # on damaged bytes, Pillow's EXIF reader may raise anything
         return image
 
 

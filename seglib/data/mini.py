@@ -116,8 +116,8 @@ def read_index(annotation_file: Path) -> Index:
     """Read images, categories and which image shows which category, in one streamed pass each.
 
     Raises:
-        SeglibError: a file that is not JSON, or a record without the fields that are needed, or
-            with one that leads out of the folder of images.
+        SeglibError: the file is not JSON, or a record lacks a field or has a file name that leads
+            out of the folder of images.
     """
     images, categories = {}, {}
     for where, record in _records(annotation_file, "images"):
@@ -132,14 +132,17 @@ def read_index(annotation_file: Path) -> Index:
     for where, record in _records(annotation_file, "annotations"):
         image_id = whole_number(where, record, "image_id")
         if image_id not in images:
-            raise SeglibError(f"{where} belongs to image {image_id}, which 'images' does not list")
+            raise SeglibError(
+                f"{where} belongs to image {image_id}, which 'images' does not list: delete the "
+                "file and run the command again"
+            )
         if not record.get("iscrowd", 0):
             category_ids_of[image_id].add(whole_number(where, record, "category_id"))
     return Index(images, categories, dict(category_ids_of))
 
 
 def _records(annotation_file: Path, section: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where each record of one section of a COCO JSON file is, and the record, one at a time."""
+    """The records of one section of a COCO JSON file, one at a time, each with its location."""
     try:
         with annotation_file.open("rb") as file:
             stream = ShallowStream(file, annotation_file)

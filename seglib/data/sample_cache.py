@@ -25,7 +25,7 @@ class PackedSample:
         mask_shape: (N, H, W).
         semantic: uint8 [H, W] or None.
         segment_map: int16 [H, W] or None.
-        truth: the target's truth, packed like a sample without an image; None if there is none.
+        truth: the target's truth, packed as a sample without an image, or None.
     """
 
     image: Tensor

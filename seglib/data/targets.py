@@ -21,9 +21,9 @@ def build_target(
 ) -> Target:
     """The objects of one image, without semantic and panoptic maps.
 
-    Objects of categories without a label are left out. Of the others `truth` has everything as it
-    is in the file; the target itself is what a model can learn from: boxes are clipped to the
-    image, and objects without a pixel or whose box has no area inside the image are left out.
+    Objects of categories without a label are left out. `truth` contains all others as they are in
+    the file. The target itself contains what a model can learn from: boxes are clipped to the
+    image, and objects without a pixel or with a box outside the image are left out.
 
     Args:
         annotations: the image's records.
@@ -48,12 +48,12 @@ def build_target(
 
 
 def _learnable(truth: Target, pixels: Tensor) -> Target:
-    """The target for training: float32, boxes clipped, without what has no pixel or no area.
+    """The target for training: float32, with clipped boxes, without objects that became empty.
 
     Args:
-        truth: all objects of the file.
-        pixels: int64 [N] of their masks. They are the area here: converters write an `area` of
-            zero, or the same for every object.
+        truth: all objects in the file.
+        pixels: int64 [N] pixels of their masks, used as their areas, since some converters write
+            an `area` of zero, or the same for every object.
     """
     boxes = clip_boxes(truth.boxes, truth.size).float()
     target = replace(truth, boxes=boxes, area=pixels.float())

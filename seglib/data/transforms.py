@@ -2,8 +2,8 @@
 
 A transform takes (image, target, generator) and returns (image, target); all its randomness comes
 from the generator, so the same seed gives the same result. Masks, semantic and panoptic maps are
-resampled at the same points, so that they stay consistent. Resizing keeps a target's `truth` for
-evaluations; the transforms that vary samples for training drop it.
+resampled at the same points, so that they stay consistent. Resizing keeps a target's `truth`, for
+evaluations; the transforms for training drop it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def resize_sample(image: Tensor, target: Target, size: int) -> tuple[Tensor, Tar
     """Resize so that the longer side has `size` px.
 
     The image is resized bilinearly with anti-aliasing, masks and maps by the nearest pixel; boxes
-    and areas are scaled. Objects that lose their last pixel are removed; `truth` is scaled in its
-    own float64 and keeps them.
+    and areas are scaled. Objects that lose their last pixel are removed; `truth`, which is scaled
+    in float64, keeps them.
 
     Args:
         image: float [3, H, W].
