@@ -38,7 +38,9 @@ def test_other_formats_are_refused_whatever_they_are_called(kind: str, tmp_path:
     """Pillow would start Ghostscript for an EPS."""
     path = tmp_path / "photo.jpg"
     path.write_bytes(encoded(kind))
-    with pytest.raises(SeglibError, match=r"photo\.jpg, which is damaged or in none of the formats JPEG"):
+    with pytest.raises(
+        SeglibError, match=r"photo\.jpg, which is damaged or in none of the formats JPEG"
+    ):
         read_image(path)
 
 

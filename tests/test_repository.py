@@ -29,8 +29,11 @@ VENDORED = "book/_static/vendor/"
 FORMER_MODULES = {
     "seglib": "lessons grading",
     "seglib.data": "atomic",
+    "seglib.metrics": "window_proposals",
     "seglib.models": "config_checks deepmask_config fcn_config fcn_networks instance_targets "
     "mask_rcnn_config rcnn_parts step_cost",
+    "seglib.models.deepmask": "canonical sliding_linear soft_margin",
+    "seglib.models.mask_rcnn": "heads levels proposals reference_rules sampling",
     "seglib.nn": "box_sampling distributed geometry init patch_sampling precision reference_rules "
     "roi_heads rpn sliding window_network",
     "seglib.ops": "canonical graph_segmentation grouping levels linear_fits matching patches "
@@ -38,6 +41,8 @@ FORMER_MODULES = {
     "seglib.plotting": "cascade fitting",
     "seglib.training": "distributed losses precision",
 }
+# Modules that became packages of the same name, so that only their files' names are former ones.
+FORMER_FILES = re.compile(r"\bmodels/(?:cascade_rcnn|deepmask|fcn|mask_rcnn|rcnn)\.py\b")
 
 
 @cache
@@ -87,7 +92,7 @@ def test_no_file_names_a_folder_of_one_machine():
 
 def former_modules(text: str) -> list[str]:
     """Where a text mentions a module by its former path, dotted, imported or as a file."""
-    found = []
+    found = FORMER_FILES.findall(text)
     for package, names in FORMER_MODULES.items():
         module = rf"\b(?:{'|'.join(names.split())})\b"
         dotted, folder = re.escape(package), package.replace(".", "/")
@@ -114,6 +119,17 @@ def test_a_former_module_is_caught(text):
     old, new = text.format("lessons"), text.format("workshop")
     assert len(former_modules(old)) == 1
     assert former_modules(new) == []
+
+
+def test_former_modules_no_longer_exist():
+    for package, names in FORMER_MODULES.items():
+        folder = ROOT / package.replace(".", "/")
+        left = [
+            name
+            for name in names.split()
+            if [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/__init__.py")]
+        ]
+        assert left == [], f"{package} has these modules again: take them off the list"
 
 
 def test_no_file_mentions_a_module_by_its_former_path():
