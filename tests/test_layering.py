@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1] / "seglib"
 # A package (or single module) may import from the layers before its own, and within its layer
 # from the packages that ALLOWED_BESIDE names.
 LAYERS = (
-    ("errors", "primitives", "structures", "atomic", "distributed", "json_files", "devices"),
+    ("errors",),
+    ("primitives", "structures", "atomic", "distributed", "json_files", "devices"),
     ("ops",),
     ("nn",),
     ("models",),
@@ -23,10 +24,6 @@ LAYERS = (
 )
 LEVEL = {package: level for level, layer in enumerate(LAYERS) for package in layer}
 ALLOWED_BESIDE = {
-    "primitives": {"errors"},
-    "structures": {"errors"},
-    "atomic": {"errors"},
-    "devices": {"errors"},
     "metrics": {"data"},
     "training": {"data", "metrics", "pretrained"},
     "pretrained": {"data", "metrics"},
