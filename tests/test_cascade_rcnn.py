@@ -13,7 +13,7 @@ from seglib.models.cascade_rcnn import CascadeRCNN, CascadeRCNNConfig
 from seglib.models.mask_rcnn.box_targets import LabelledBoxes, label_boxes
 from seglib.models.mask_rcnn.losses import box_losses
 from seglib.models.targets import SizedTarget
-from seglib.ops.box_coder import decode_deltas
+from seglib.ops.boxes import decode_deltas
 from seglib.structures import ImageBatch, Target
 from tests.helpers import golden
 from tests.modelling import randomize_statistics, some_categories

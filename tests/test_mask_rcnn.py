@@ -14,7 +14,8 @@ from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn.box_targets import label_boxes, sample_boxes
 from seglib.models.mask_rcnn.config import MaskRCNNConfig, RPNRules
 from seglib.models.mask_rcnn.pooler import PyramidPooler
-from seglib.models.targets import SizedTarget, scale_boxes, sized_targets
+from seglib.models.targets import SizedTarget, sized_targets
+from seglib.ops.boxes import scale_boxes
 from seglib.ops.detections import Detections
 from seglib.ops.masks import mask_iou
 from seglib.ops.roi_align import roi_align
@@ -251,7 +252,7 @@ def test_the_ablation_of_masks_lets_classes_compete() -> None:
 @pytest.mark.parametrize(("conventions", "beta"), [("torchvision", 1 / 9), ("detectron2", 0.0)])
 def test_both_box_losses_follow_the_reference(conventions: str, beta: float) -> None:
     model = build_model("mask_rcnn", some_categories(1), conventions=conventions)
-    assert model.rpn.box_beta == model.config.reference.box_beta == beta
+    assert model.rpn.box_beta == model.reference.box_beta == beta
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ WRONG = [
     ("mask_rcnn", {"nms_iou": 3}, "nms_iou=3: it must be in 0…1"),
     ("mask_rcnn", {"score_threshold": float("nan")}, "score_threshold=nan"),
     ("mask_rcnn", {"box_bins": 0}, "box_bins=0"),
-    ("mask_rcnn", {"box_weights": (1.0, 1.0)}, "box_weights=.*must be Weights"),
+    ("mask_rcnn", {"box_weights": (1.0, 1.0)}, "box_weights=.*must be DeltaWeights"),
     ("mask_rcnn", {"blocks": (1, "a", 1, 1)}, "blocks=.*must be tuple"),
     ("mask_rcnn", {"rpn": 7}, "rpn=7: it must be RPNRules"),
     ("mask_rcnn", {"rpn": RPNRules(nms_iou=-1.0)}, "RPNRules has nms_iou=-1.0"),

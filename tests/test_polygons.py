@@ -1,4 +1,4 @@
-"""Polygons drawn exactly as pycocotools draws them."""
+"""Polygons rasterized exactly as pycocotools rasterizes them."""
 
 import os
 import tracemalloc
@@ -76,8 +76,8 @@ def test_random_polygons_equal_pycocotools(points, height, width):
 @given(st.lists(st.lists(polygon, min_size=1, max_size=4), min_size=1, max_size=4))
 @settings(max_examples=50, deadline=None)
 def test_random_objects_of_several_parts(objects):
-    drawn = rasterize_objects(objects, (21, 34))
-    for mask, polygons in zip(drawn, objects, strict=True):
+    masks = rasterize_objects(objects, (21, 34))
+    for mask, polygons in zip(masks, objects, strict=True):
         np.testing.assert_array_equal(mask.numpy(), reference(polygons, 21, 34))
 
 
@@ -96,8 +96,8 @@ def test_golden_masks():
     for count in given_["polygons_per_object"]:
         objects.append(polygons[start : start + count])
         start += count
-    for drawn, expected in zip(objects, case["out"]["masks"], strict=True):
-        np.testing.assert_array_equal(rasterize(drawn, size).numpy(), expected.astype(bool))
+    for parts, expected in zip(objects, case["out"]["masks"], strict=True):
+        np.testing.assert_array_equal(rasterize(parts, size).numpy(), expected.astype(bool))
 
 
 @pytest.mark.parametrize("bad", [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7], []])
@@ -107,7 +107,7 @@ def test_too_few_points_are_refused(bad):
 
 
 @pytest.mark.parametrize("bad", [[float("nan")] * 6, [1e12] * 6, ["a"] * 6, [[1], [2, 3]]])
-def test_coordinates_that_are_no_numbers_are_refused(bad):
+def test_coordinates_that_are_not_numbers_are_refused(bad):
     with pytest.raises(SeglibError, match="numbers"):
         rasterize([bad], (5, 5))
 

@@ -20,7 +20,7 @@ from seglib.models.rcnn.cost import StepCost
 from seglib.models.rcnn.fitting import region_signs, regression_targets
 from seglib.models.rcnn.linear_fits import Linear, fit_ridge, fit_svm, fit_svm_mining, svm_objective
 from seglib.models.rcnn.warp import context_windows, warp_regions
-from seglib.ops.box_coder import decode_deltas
+from seglib.ops.boxes import decode_deltas
 from seglib.structures import Categories, Instances, Prediction, Target
 
 CATEGORIES = Categories.from_coco(

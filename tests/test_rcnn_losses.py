@@ -11,7 +11,7 @@ from seglib.models.mask_rcnn.losses import (
     smooth_l1,
     softmax_mask_loss,
 )
-from seglib.ops.box_coder import encode_deltas
+from seglib.ops.boxes import encode_deltas
 from seglib.ops.mask_paste import crop_resize_masks
 from tests.helpers import golden
 

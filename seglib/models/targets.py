@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.boxes import scale_boxes
 from seglib.structures import IGNORE, ImageBatch, Target, all_finite
 
 Size = tuple[int, int]
@@ -28,12 +29,6 @@ class SizedTarget:
     boxes: Tensor
     labels: Tensor
     masks: Tensor
-
-
-def scale_boxes(boxes: Tensor, old: Size, new: Size) -> Tensor:
-    """[N, 4] boxes of an image of size `old` (H, W) on the same image at size `new`."""
-    down, across = new[0] / old[0], new[1] / old[1]
-    return boxes * boxes.new_tensor([across, down, across, down])
 
 
 def check_targets(

@@ -5,12 +5,13 @@ be mistaken for those of boxes and masks here.
 """
 
 from seglib.ops.assignment import assign_boxes, balanced_sample
-from seglib.ops.box_coder import decode_deltas, encode_deltas
 from seglib.ops.boxes import (
     box_area,
     box_iou,
     clip_boxes,
     cxcywh_to_xyxy,
+    decode_deltas,
+    encode_deltas,
     xywh_to_xyxy,
     xyxy_to_cxcywh,
     xyxy_to_xywh,

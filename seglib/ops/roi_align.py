@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.ops.roi_sampling import axis_matrices, boxes_in_cells, check_rois, reach
+from seglib.ops.roi_sampling import axis_matrices, bin_taps, boxes_in_cells, check_rois
 from seglib.ops.windows import IntPair
 from seglib.primitives import primitive
 
@@ -137,7 +137,7 @@ def roi_align(
     size = features.shape[-2:]
     # Contiguous, or `embedding_bag` takes a path ten times slower.
     table = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()  # [B·H·W, C]
-    taps = _taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
+    taps = bin_taps(rows, columns, rois[:, 0].long() * size.numel(), size[1])
     grid = _WeightedSums.apply(table, *taps)  # [N·P·Q, C]
     return grid.reshape(len(rois), *bins, features.shape[1]).permute(0, 3, 1, 2)  # [N, C, P, Q]
 
@@ -175,34 +175,3 @@ class _WeightedSums(torch.autograd.Function):
             rows, gradient.contiguous(), starts, mode="sum", per_sample_weights=weights
         )
         return sums, None, None, None
-
-
-def _taps(
-    rows: Tensor, columns: Tensor, image_start: Tensor, width: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The cells that every bin reads: a rectangle, row by row.
-
-    Args:
-        rows: [N, P, H] weights of the rows.
-        columns: [N, Q, W] weights of the columns.
-        image_start: int64 [N] number of the first cell of the box's image.
-        width: W.
-
-    Returns:
-        int32 [T] cells, [T] weights, int64 [N·P·Q] taps per bin, bins in the output's order.
-    """
-    (top, high), (left, wide) = reach(rows), reach(columns)  # int64 [N, P], [N, Q] each
-    count = (high[:, :, None] * wide[:, None, :]).flatten()  # [N·P·Q]
-    total = int(count.sum())
-    bins = torch.arange(len(count), device=count.device)  # [N·P·Q]
-    of_bin = bins.repeat_interleave(count, output_size=total)  # [T]
-    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]  # in its bin
-    box = of_bin // (rows.shape[1] * columns.shape[1])  # [T] like all below
-    row = of_bin // columns.shape[1]  # in [N·P]
-    column = box * columns.shape[1] + of_bin % columns.shape[1]  # in [N·Q]
-    across = wide.flatten()[column]
-    down = tap // across
-    y = top.flatten()[row] + down
-    x = left.flatten()[column] + tap - down * across
-    weight = rows.flatten(0, 1)[row, y] * columns.flatten(0, 1)[column, x]
-    return (image_start[box] + y * width + x).int(), weight, count

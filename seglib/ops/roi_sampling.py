@@ -42,20 +42,6 @@ def interpolation_matrix(
     return matrix.scatter_add_(2, (low + 1).clamp(max=cells - 1), beyond * weight)
 
 
-def reach(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The cells that each bin reads: [N, P, cells] weights -> first cell and number of cells.
-
-    Returns:
-        int64 [N, P] each; the number is 0 for a bin that reads nothing.
-    """
-    cells = matrix.shape[2]
-    index = torch.arange(cells, device=matrix.device)  # [cells]
-    read = matrix != 0  # [N, P, cells]
-    first = index.where(read, cells).amin(2)  # [N, P]
-    last = index.where(read, -1).amax(2)  # [N, P]
-    return first, (last - first + 1).clamp(min=0)
-
-
 def axis_matrices(
     features: Tensor,
     rois: Tensor,
@@ -88,6 +74,51 @@ def boxes_in_cells(rois: Tensor, spatial_scale: float, aligned: bool) -> Tensor:
         sides = (corners[:, 2:] - corners[:, :2]).clamp(min=1)  # [N, 2]
         corners = torch.cat([corners[:, :2], corners[:, :2] + sides], dim=1)
     return torch.cat([rois[:, :1], corners], dim=1)
+
+
+def bin_taps(
+    rows: Tensor, columns: Tensor, image_start: Tensor, width: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells that every bin reads: a rectangle, row by row.
+
+    Args:
+        rows: [N, P, H] weights of the rows.
+        columns: [N, Q, W] weights of the columns.
+        image_start: int64 [N] number of the first cell of the box's image.
+        width: W.
+
+    Returns:
+        int32 [T] cells, [T] weights, int64 [N·P·Q] taps per bin, bins in the output's order.
+    """
+    (top, high), (left, wide) = _reach(rows), _reach(columns)  # int64 [N, P], [N, Q] each
+    count = (high[:, :, None] * wide[:, None, :]).flatten()  # [N·P·Q]
+    total = int(count.sum())
+    bins = torch.arange(len(count), device=count.device)  # [N·P·Q]
+    of_bin = bins.repeat_interleave(count, output_size=total)  # [T]
+    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]  # in its bin
+    box = of_bin // (rows.shape[1] * columns.shape[1])  # [T] like all below
+    row = of_bin // columns.shape[1]  # in [N·P]
+    column = box * columns.shape[1] + of_bin % columns.shape[1]  # in [N·Q]
+    across = wide.flatten()[column]
+    down = tap // across
+    y = top.flatten()[row] + down
+    x = left.flatten()[column] + tap - down * across
+    weight = rows.flatten(0, 1)[row, y] * columns.flatten(0, 1)[column, x]
+    return (image_start[box] + y * width + x).int(), weight, count
+
+
+def _reach(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The cells that each bin reads: [N, P, cells] weights -> first cell and number of cells.
+
+    Returns:
+        int64 [N, P] each; the number is 0 for a bin that reads nothing.
+    """
+    cells = matrix.shape[2]
+    index = torch.arange(cells, device=matrix.device)  # [cells]
+    read = matrix != 0  # [N, P, cells]
+    first = index.where(read, cells).amin(2)  # [N, P]
+    last = index.where(read, -1).amax(2)  # [N, P]
+    return first, (last - first + 1).clamp(min=0)
 
 
 def check_rois(

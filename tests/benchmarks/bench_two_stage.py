@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.bench_two_stage [CASE…]
 
-Both sides have the same network, weights, images, true objects, counts of proposals and of drawn
-boxes, and frozen norms; each has its best memory format. They run in turns, and what counts is the
-median over the rounds of the ratio of neighbours, so that a busy machine slows both alike. Peak
-memory is that of a process of its own for each side.
+Both sides have the same network, weights, images, true objects, numbers of proposals and of sampled
+boxes, and frozen norms; each uses its faster memory format. They run in turns, and the result is
+the median ratio of neighbouring runs, so that a busy machine slows both alike. Peak memory is
+measured in a separate process for each side.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OBJECTS = 6
 
 @dataclass(frozen=True)
 class Case:
-    """One training step: the backbone, the side of the square images in px, and how many."""
+    """One training step: the backbone, the side of the square images in px, and their number."""
 
     backbone: str
     side: int
@@ -114,7 +114,7 @@ SIDES = {"ours": our_step, "torchvision": their_step}
 
 
 def prepared(side: str, case: Case, channels_last: bool) -> Callable[[], None]:
-    """A whole training step of one side: forward, backward, update."""
+    """A complete training step of one side: forward, backward, update."""
     model, loss = SIDES[side](case)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -146,7 +146,7 @@ def best_format(side: str, case: Case, trials: int) -> bool:
 
 
 def peak_memory(side: str, case: Case, channels_last: bool, queue: multiprocessing.Queue) -> None:
-    """MiB that three steps add to a fresh process with its model built."""
+    """MiB that three steps add to a new process in which the model is built."""
     torch.set_num_threads(1)
     step = prepared(side, case, channels_last)
     before = highest_use()
@@ -156,9 +156,9 @@ def peak_memory(side: str, case: Case, channels_last: bool, queue: multiprocessi
 
 
 def highest_use() -> float:
-    """MiB that this process has held at most.
+    """The most memory, in MiB, that this process has held so far.
 
-    Linux's own count for the process: that of getrusage starts from the parent's, which is larger.
+    Read from Linux's status file: getrusage starts from the parent's figure, which is larger.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024
@@ -177,7 +177,7 @@ def memory_of(side: str, case: Case, channels_last: bool) -> float:
 def in_turns(
     ours: Callable[[], object], theirs: Callable[[], object], rounds: int
 ) -> tuple[float, float, list[float]]:
-    """Median seconds of both, and the ratios of neighbours, sorted; the first round warms up."""
+    """Median seconds of both, and the sorted ratios of neighbours; the first round warms up."""
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
     ratios = sorted(a / b for a, b in pairs)
     return (
@@ -212,7 +212,7 @@ def bench_step(case: Case, rounds: int) -> None:
 
 
 def bench_roi_align(rounds: int) -> None:
-    """Boxes of a pyramid's level, forward and backward, in each side's best format."""
+    """The boxes of one pyramid level, forward and backward, in each side's faster format."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(1, 256, 80, 80, generator=generator)
     center = torch.rand(512, 2, generator=generator) * 80
@@ -237,7 +237,7 @@ def bench_roi_align(rounds: int) -> None:
 
 
 def bench_nms(rounds: int) -> None:
-    """2,000 boxes of 10 to 110 px, from heaped to scattered."""
+    """2,000 boxes of 10 to 110 px, from crowded to scattered."""
     generator = torch.Generator().manual_seed(0)
     for field in (200, 600, 3000):
         center = torch.rand(2000, 2, generator=generator) * field

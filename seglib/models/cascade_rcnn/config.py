@@ -8,7 +8,7 @@ from typing import Any, Literal
 from seglib.errors import SeglibError
 from seglib.models.config import ModelConfig, check_range
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
-from seglib.ops.box_coder import Weights
+from seglib.ops.boxes import DeltaWeights
 
 Variant = Literal["official", "detectron2"]
 
@@ -33,7 +33,7 @@ class CascadeRCNNConfig(MaskRCNNConfig):
 
     variant: Variant = "detectron2"
     stage_ious: tuple[float, ...] = (0.5, 0.6, 0.7)
-    stage_box_weights: tuple[Weights, ...] = (
+    stage_box_weights: tuple[DeltaWeights, ...] = (
         (10.0, 10.0, 5.0, 5.0),
         (20.0, 20.0, 10.0, 10.0),
         (30.0, 30.0, 15.0, 15.0),

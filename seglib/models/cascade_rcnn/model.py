@@ -37,8 +37,7 @@ from seglib.models.mask_rcnn.box_heads import BoxHeads, BoxHeadsOutput
 from seglib.models.mask_rcnn.box_targets import LabelledBoxes, label_boxes
 from seglib.models.mask_rcnn.model import MaskRCNN
 from seglib.models.mask_rcnn.pooler import PyramidPooler
-from seglib.ops.box_coder import decode_deltas
-from seglib.ops.boxes import clip_boxes
+from seglib.ops.boxes import clip_boxes, decode_deltas
 
 Size = tuple[int, int]
 

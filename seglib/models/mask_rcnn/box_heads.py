@@ -26,8 +26,7 @@ from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.models.mask_rcnn.losses import box_losses
 from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.models.targets import SizedTarget
-from seglib.ops.box_coder import Weights, decode_deltas
-from seglib.ops.boxes import clip_boxes
+from seglib.ops.boxes import DeltaWeights, clip_boxes, decode_deltas
 from seglib.ops.precision import at_least_float32
 
 Size = tuple[int, int]
@@ -61,7 +60,8 @@ class BoxHeads(nn.Module, ABC):
 
     def __init__(self, config: MaskRCNNConfig, pooler: PyramidPooler, classes: int) -> None:
         super().__init__()
-        self.config, self.pooler, self.classes = config, pooler, classes
+        self.config, self.reference = config, config.reference
+        self.pooler, self.classes = pooler, classes
 
     def new_head(self, class_agnostic: bool = False) -> BoxHead:
         """A head with fresh weights for what the pooler reads."""
@@ -112,7 +112,7 @@ class BoxHeads(nn.Module, ABC):
         ]
 
     def head_losses(
-        self, logits: Tensor, deltas: Tensor, sampled: list[LabelledBoxes], weights: Weights
+        self, logits: Tensor, deltas: Tensor, sampled: list[LabelledBoxes], weights: DeltaWeights
     ) -> tuple[Tensor, Tensor]:
         """Class and box loss of one head's [R, K] logits and [R, K, 4] deltas."""
         return box_losses(
@@ -121,7 +121,7 @@ class BoxHeads(nn.Module, ABC):
             torch.cat([b.labels for b in sampled]),  # [R]
             torch.cat([b.deltas(weights) for b in sampled]),  # [R, 4]
             global_mean_count(len(logits)),
-            self.config.reference.box_beta,
+            self.reference.box_beta,
         )
 
 

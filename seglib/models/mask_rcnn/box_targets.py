@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 from seglib.models.mask_rcnn.config import RPNRules
 from seglib.models.targets import SizedTarget
 from seglib.ops.assignment import IGNORED, NEGATIVE, POSITIVE, assign_boxes, balanced_sample
-from seglib.ops.box_coder import Weights, encode_deltas
-from seglib.ops.boxes import box_iou
+from seglib.ops.boxes import DeltaWeights, box_iou, encode_deltas
 from seglib.structures import Target
 
 
@@ -62,7 +61,7 @@ class LabelledBoxes:
         """(H, W) in pixels."""
         return self.truth.masks.shape[-2], self.truth.masks.shape[-1]
 
-    def deltas(self, weights: Weights) -> Tensor:
+    def deltas(self, weights: DeltaWeights) -> Tensor:
         """[R, 4] corrections that turn the boxes into their objects' boxes; 0 without objects."""
         if len(self.truth.boxes) == 0:
             return torch.zeros_like(self.boxes)

@@ -11,7 +11,7 @@ from seglib.models.config import ModelConfig, check_range
 from seglib.models.mask_rcnn.conventions import CONVENTIONS, Conventions, Reference
 from seglib.nn.norm import Norm
 from seglib.nn.resnet import Stem
-from seglib.ops.box_coder import Weights
+from seglib.ops.boxes import DeltaWeights
 
 Pooling = Literal["align", "pool"]
 MaskCompetition = Literal["sigmoid", "softmax"]
@@ -107,7 +107,7 @@ class MaskRCNNConfig(ModelConfig):
     rois: int = 512
     positive_fraction: float = 0.25
     foreground_iou: float = 0.5
-    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
+    box_weights: DeltaWeights = (10.0, 10.0, 5.0, 5.0)
     box_hidden: int = 1024
     box_bins: int = 7
     mask_bins: int = 14

@@ -42,7 +42,7 @@ class MaskBranch(nn.Module):
 
     def __init__(self, config: MaskRCNNConfig, pooler: PyramidPooler, classes: int) -> None:
         super().__init__()
-        self.config, self.pooler = config, pooler
+        self.config, self.reference, self.pooler = config, config.reference, pooler
         self.head = MaskHead(config.fpn_width, config.mask_width, config.mask_convolutions, classes)
 
     def forward(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
@@ -61,14 +61,13 @@ class MaskBranch(nn.Module):
 
     def _targets(self, boxes: LabelledBoxes, size: int) -> Tensor:
         """[n, M, M]: the part of each box's object that lies inside the box (section 3)."""
-        reference = self.config.reference
         return crop_resize_masks(
             boxes.truth.masks,
             boxes.boxes,
             size,
             boxes.index,
-            threshold=reference.mask_threshold,
-            aligned=reference.aligned,
+            threshold=self.reference.mask_threshold,
+            aligned=self.reference.aligned,
         )
 
     def masks(self, pyramid: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:

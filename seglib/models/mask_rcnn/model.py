@@ -34,12 +34,13 @@ from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.models.mask_rcnn.mask_branch import MaskBranch
 from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.models.mask_rcnn.rpn import RegionProposalNetwork, RPNOutput
-from seglib.models.targets import check_targets, scale_boxes, sized_targets
+from seglib.models.targets import check_targets, sized_targets
 from seglib.nn.anchors import Anchors
 from seglib.nn.fpn import FPN
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
+from seglib.ops.boxes import scale_boxes
 from seglib.ops.detections import Detections, select_detections
-from seglib.ops.images import resize_shorter
+from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
 
@@ -83,7 +84,7 @@ class MaskRCNN(Segmenter):
 
     def __init__(self, config: MaskRCNNConfig, categories: Categories) -> None:
         super().__init__(config, categories)
-        self.classes = len(categories) + 1
+        self.classes, self.reference = len(categories) + 1, config.reference
         self.backbone = ResNet(
             Bottleneck if config.bottleneck else BasicBlock,
             config.blocks,
@@ -94,10 +95,11 @@ class MaskRCNN(Segmenter):
         )
         self.backbone.freeze(config.frozen_stages)
         self.fpn = FPN(self.backbone.channels, config.fpn_width, pooled_level=config.pooled_level)
-        rounded = config.reference.rounded_anchors
-        anchors = Anchors(config.anchor_sizes, config.anchor_ratios, rounded=rounded)
+        anchors = Anchors(
+            config.anchor_sizes, config.anchor_ratios, rounded=self.reference.rounded_anchors
+        )
         self.rpn = RegionProposalNetwork(
-            config.fpn_width, anchors, config.rpn, config.reference.box_beta
+            config.fpn_width, anchors, config.rpn, self.reference.box_beta
         )
         box_pooler, mask_pooler = (
             PyramidPooler.built(config, bins, self.backbone.strides)
@@ -130,7 +132,7 @@ class MaskRCNN(Segmenter):
     def resize(self, image: Tensor) -> Tensor:
         """By the shorter side where the config has `min_size`, as published (section 3.1)."""
         if self.config.min_size is None:
-            return super().resize(image)
+            return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
@@ -165,16 +167,20 @@ class MaskRCNN(Segmenter):
             detections = self.detect(output)
             # Masks of the final boxes alone, which are fewer and better (section 3.1, Inference).
             masks = self.mask_branch.masks(output.pyramid, detections)  # [d, M, M] each
-            return [
-                self._pasted(image, seen, found, cells)
-                for image, seen, found, cells in zip(
-                    images, output.batch.sizes, detections, masks, strict=True
+            predictions = []
+            seen = output.batch.sizes
+            for image, old, found, cells in zip(images, seen, detections, masks, strict=True):
+                size = (image.shape[-2], image.shape[-1])
+                boxes = scale_boxes(found.boxes, old, size)  # [d, 4]
+                predictions.append(
+                    self._pasted(size, boxes, found.scores, found.classes + 1, cells)
                 )
-            ]
+            return predictions
 
     def detect(self, output: MaskRCNNOutput) -> list[Detections]:
         """Each image's detections, in pixels of the batch."""
-        config, found = self.config, output.box_heads
+        config, heads = self.config, output.box_heads
+        images = zip(heads.boxes, heads.scores, output.batch.sizes, strict=True)
         return [
             select_detections(
                 boxes,  # [n, C, 4]
@@ -183,32 +189,27 @@ class MaskRCNN(Segmenter):
                 config.score_threshold,
                 config.nms_iou,
                 config.max_detections,
-                min_size=config.reference.min_detection,
+                min_size=self.reference.min_detection,
             )
-            for boxes, scores, size in zip(
-                found.boxes, found.scores, output.batch.sizes, strict=True
-            )
+            for boxes, scores, size in images
         ]
 
-    def _pasted(self, image: Tensor, seen: Size, found: Detections, cells: Tensor) -> Prediction:
-        """Detections in an image seen at another size, and their [d, M, M] masks, at its own."""
-        size = (image.shape[-2], image.shape[-1])
-        boxes = scale_boxes(found.boxes, seen, size)  # [d, 4]
-        masks = paste_masks(cells, boxes, size, rounded=self.config.reference.rounded_paste)
-        instances = Instances(boxes, found.scores, found.classes + 1, masks)
-        return Prediction(size, self.categories, instances=instances)
+    def _pasted(
+        self, size: Size, boxes: Tensor, scores: Tensor, labels: Tensor, cells: Tensor
+    ) -> Prediction:
+        """Objects with [d, 4] boxes and [d, M, M] masks in them, pasted at the image's (H, W)."""
+        masks = paste_masks(cells, boxes, size, rounded=self.reference.rounded_paste)  # [d, H, W]
+        return Prediction(size, self.categories, Instances(boxes, scores, labels, masks))
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true boxes and, cut to the mask head's cells and pasted back, the true masks."""
+        """The true boxes, and the true masks cropped to the mask head's cells and pasted back."""
         check_targets([image], [target], len(self.categories))
-        objects = target[~target.iscrowd]  # G of them
-        aligned = self.config.reference.aligned
+        objects = target[~target.iscrowd]
+        boxes, aligned = objects.boxes, self.reference.aligned  # [G, 4]
         cells = crop_resize_masks(
-            objects.masks, objects.boxes, self.mask_size, threshold=None, aligned=aligned
+            objects.masks, boxes, self.mask_size, threshold=None, aligned=aligned
         )  # [G, M, M]
-        scores, rows = torch.ones_like(objects.boxes[:, 0]), torch.arange(len(objects))  # [G]
-        found = Detections(objects.boxes, scores, objects.labels - 1, rows)
-        return self._pasted(image, target.size, found, cells)
+        return self._pasted(target.size, boxes, torch.ones_like(boxes[:, 0]), objects.labels, cells)
 
     @property
     def output_form(self) -> OutputForm:

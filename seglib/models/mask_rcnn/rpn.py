@@ -24,8 +24,7 @@ from seglib.models.mask_rcnn.config import RPNRules
 from seglib.models.mask_rcnn.losses import rpn_losses
 from seglib.nn.anchors import Anchors
 from seglib.nn.layers import Conv2d
-from seglib.ops.box_coder import decode_deltas
-from seglib.ops.boxes import clip_boxes
+from seglib.ops.boxes import clip_boxes, decode_deltas
 from seglib.ops.nms import batched_nms
 from seglib.ops.precision import at_least_float32
 

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from seglib.models.rcnn.config import RCNNConfig
 from seglib.models.rcnn.linear_fits import Linear, fit_ridge, fit_svm_mining
-from seglib.ops.box_coder import encode_deltas
-from seglib.ops.boxes import box_iou
+from seglib.ops.boxes import box_iou, encode_deltas
 from seglib.structures import Target
 
 

@@ -40,7 +40,7 @@ from seglib.models.rcnn.fitting import (
 from seglib.models.rcnn.grouping import propose_boxes
 from seglib.models.rcnn.proposers import Proposer
 from seglib.models.rcnn.warp import warp_regions
-from seglib.ops.box_coder import decode_deltas
+from seglib.ops.boxes import decode_deltas
 from seglib.ops.detections import select_detections
 from seglib.ops.images import PIXEL_MEAN, normalise_pixels
 from seglib.structures import Categories, Instances, Prediction, Target, check_images
