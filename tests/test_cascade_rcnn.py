@@ -16,7 +16,7 @@ from seglib.models.targets import SizedTarget
 from seglib.ops.boxes import decode_deltas
 from seglib.structures import ImageBatch, Target
 from tests.helpers import golden
-from tests.modelling import randomize_statistics, some_categories
+from tests.modelling import boxes_target, randomize_statistics, some_categories
 
 CASES = golden("cascade_stages")
 
@@ -173,18 +173,7 @@ def image() -> Tensor:
 
 @pytest.fixture
 def target() -> Target:
-    masks = torch.zeros(2, 64, 96, dtype=torch.bool)
-    masks[0, 10:40, 10:50] = True
-    masks[1, 30:60, 60:90] = True
-    return Target(
-        boxes=torch.tensor([[10.0, 10, 50, 40], [60, 30, 90, 60]]),
-        labels=torch.tensor([1, 3]),
-        masks=masks,
-        iscrowd=torch.zeros(2, dtype=torch.bool),
-        area=masks.sum((1, 2)).float(),
-        size=(64, 96),
-        image_id=7,
-    )
+    return boxes_target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60]], [1, 3], image_id=7)
 
 
 def cascade(variant: str = "detectron2", **options: object) -> CascadeRCNN:

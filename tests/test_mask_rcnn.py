@@ -22,22 +22,7 @@ from seglib.ops.roi_align import roi_align
 from seglib.ops.roi_pool import roi_pool
 from seglib.pretrained import rehead
 from seglib.structures import ImageBatch, Target
-from tests.modelling import randomize_statistics, some_categories
-
-
-def target(size: tuple[int, int], boxes: list[list[int]], labels: list[int]) -> Target:
-    masks = torch.zeros(len(boxes), *size, dtype=torch.bool)
-    for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
-        mask[y0:y1, x0:x1] = True
-    return Target(
-        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-        labels=torch.tensor(labels, dtype=torch.int64),
-        masks=masks,
-        iscrowd=torch.zeros(len(boxes), dtype=torch.bool),
-        area=masks.sum((1, 2)).float(),
-        size=size,
-        image_id=3,
-    )
+from tests.modelling import boxes_target, randomize_statistics, some_categories
 
 
 @pytest.fixture
@@ -58,8 +43,8 @@ def images() -> list[Tensor]:
 
 def test_losses_are_finite_and_reach_every_part(model: MaskRCNN, images: list[Tensor]) -> None:
     targets = [
-        target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60]], [1, 3]),
-        target((50, 70), [[5, 5, 20, 40]], [2]),
+        boxes_target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60]], [1, 3]),
+        boxes_target((50, 70), [[5, 5, 20, 40]], [2]),
     ]
     losses = model.train().loss(images, targets)
     assert list(losses) == [
@@ -76,7 +61,7 @@ def test_losses_are_finite_and_reach_every_part(model: MaskRCNN, images: list[Te
 
 
 def test_an_image_without_objects_teaches_background(model: MaskRCNN, images: list[Tensor]) -> None:
-    losses = model.train().loss(images[:1], [target((64, 96), [], [])])
+    losses = model.train().loss(images[:1], [boxes_target((64, 96), [], [])])
     assert losses["objectness_loss"] > 0
     assert losses["class_loss"] > 0
     assert losses["rpn_box_loss"] == losses["box_loss"] == losses["mask_loss"] == 0
@@ -159,7 +144,7 @@ def test_pooler_reads_each_box_from_its_level() -> None:
 
 def test_targets_follow_the_resized_image() -> None:
     image = torch.rand(3, 40, 60)
-    truth = target((40, 60), [[10, 10, 30, 20]], [1])
+    truth = boxes_target((40, 60), [[10, 10, 30, 20]], [1])
     batch = ImageBatch(torch.zeros(1, 3, 96, 128), [(80, 120)])
     (sized,) = sized_targets([image], [truth], batch, classes=3)
     assert sized.boxes.tolist() == [[20, 20, 60, 40]]
@@ -169,7 +154,7 @@ def test_targets_follow_the_resized_image() -> None:
 
 
 def test_crowds_and_empty_boxes_are_left_out() -> None:
-    truth = target((40, 60), [[10, 10, 30, 20], [0, 0, 5, 5]], [1, 2])
+    truth = boxes_target((40, 60), [[10, 10, 30, 20], [0, 0, 5, 5]], [1, 2])
     truth.iscrowd[0] = True
     batch = ImageBatch(torch.zeros(1, 3, 64, 64), [(40, 60)])
     (sized,) = sized_targets([torch.rand(3, 40, 60)], [truth], batch, classes=3)
@@ -179,8 +164,8 @@ def test_crowds_and_empty_boxes_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (target((64, 96), [[1, 1, 9, 9]], [4]), r"labels \[4\].*knows 1…3"),
-        (target((32, 32), [[1, 1, 9, 9]], [1]), r"masks of size \[32, 32\].*\[64, 96\]"),
+        (boxes_target((64, 96), [[1, 1, 9, 9]], [4]), r"labels \[4\].*knows 1…3"),
+        (boxes_target((32, 32), [[1, 1, 9, 9]], [1]), r"masks of size \[32, 32\].*\[64, 96\]"),
     ],
 )
 def test_wrong_targets_are_named(
@@ -223,7 +208,7 @@ def test_rehead_keeps_shared_classes(model: MaskRCNN) -> None:
 @pytest.mark.parametrize("options", [{"pooling": "pool"}, {"mask_competition": "softmax"}])
 def test_ablations_train(options: dict[str, str], images: list[Tensor]) -> None:
     model = build_model("mask_rcnn", some_categories(3), **options)
-    losses = model.loss(images[:1], [target((64, 96), [[10, 10, 50, 40]], [1])])
+    losses = model.loss(images[:1], [boxes_target((64, 96), [[10, 10, 50, 40]], [1])])
     assert all(bool(loss.isfinite()) for loss in losses.values())
     sum(losses.values()).backward()
 
@@ -270,7 +255,7 @@ def test_numbers_that_contradict_each_other_are_refused(options: dict, message: 
 def test_a_perfect_prediction_has_the_true_boxes_and_masks(
     model: MaskRCNN, images: list[Tensor]
 ) -> None:
-    truth = target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60], [0, 0, 20, 20]], [1, 3, 2])
+    truth = boxes_target((64, 96), [[10, 10, 50, 40], [60, 30, 90, 60], [0, 0, 20, 20]], [1, 3, 2])
     truth.iscrowd[2] = True
     prediction = model.perfect(images[0], truth)
     found = prediction.instances
@@ -287,7 +272,7 @@ def test_a_perfect_prediction_has_the_true_boxes_and_masks(
 
 def test_a_perfect_prediction_is_limited_by_the_cells(images: list[Tensor]) -> None:
     """A checkerboard of single pixels is finer than the cells of the mask head."""
-    truth = target((64, 96), [[0, 0, 64, 64]], [1])
+    truth = boxes_target((64, 96), [[0, 0, 64, 64]], [1])
     truth.masks[0] &= (torch.arange(64)[:, None] + torch.arange(96)) % 2 == 0
     model = build_model("mask_rcnn", some_categories(3))
     found = model.perfect(images[0], truth).instances
@@ -295,7 +280,7 @@ def test_a_perfect_prediction_is_limited_by_the_cells(images: list[Tensor]) -> N
 
 
 def test_nothing_is_perfectly_nothing(model: MaskRCNN, images: list[Tensor]) -> None:
-    found = model.perfect(images[0], target((64, 96), [], [])).instances
+    found = model.perfect(images[0], boxes_target((64, 96), [], [])).instances
     assert len(found) == 0
     assert found.masks.shape == (0, 64, 96)
 

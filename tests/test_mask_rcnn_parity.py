@@ -15,7 +15,7 @@ from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.models.mask_rcnn.rpn import select_proposals
 from seglib.pretrained.torchvision_names import mask_rcnn_names
 from seglib.structures import Target
-from tests.modelling import some_categories
+from tests.modelling import masks_target, some_categories
 
 THINGS = some_categories(3)
 # The published network with fewer pixels, proposals and sampled boxes, so that tests are quick.
@@ -110,17 +110,7 @@ def targets(images: list[Tensor]) -> list[Target]:
         for mask, (x0, y0, x1, y1) in zip(masks, corners, strict=True):
             mask[y0:y1, x0:x1] = True
             mask[(y0 + y1) // 2 : y1, x0 : (x0 + x1) // 2] = False
-        made.append(
-            Target(
-                boxes=torch.tensor(corners, dtype=torch.float32),
-                labels=torch.tensor(classes),
-                masks=masks,
-                iscrowd=torch.zeros(len(corners), dtype=torch.bool),
-                area=masks.sum((1, 2)).float(),
-                size=(image.shape[-2], image.shape[-1]),
-                image_id=number,
-            )
-        )
+        made.append(masks_target(masks, classes, image_id=number))
     return made
 
 

@@ -21,6 +21,7 @@ from seglib.plotting import style
 from seglib.plotting.png import encode_png
 from seglib.structures import Categories, Category, Instances, Panoptic, Prediction, Target
 from seglib.training import History, Progress
+from tests.figures import words
 
 CATEGORIES = Categories(
     [
@@ -65,11 +66,6 @@ class Dataset:
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
         return scene()
-
-
-def words(fig: plotting.Figure) -> list[str]:
-    """Every text in a figure: titles, labels, numbers, captions."""
-    return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
 
 
 def titles(fig: plotting.Figure) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -19,13 +18,10 @@ from seglib.plotting import (
 from seglib.plotting.box_quality import BANDS, best_overlaps
 from seglib.plotting.quality_curves import binned_means
 from seglib.plotting.style import BLUE, GREEN, GREY, VERMILION
+from tests.figures import words
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
 TRUTH = torch.tensor([[0.0, 0, 20, 20], [30, 10, 40, 30]])
-
-
-def words(fig):
-    return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
 
 
 def test_each_box_has_the_colour_of_its_iou():

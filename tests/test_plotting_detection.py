@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -12,6 +11,7 @@ from seglib.errors import SeglibError
 from seglib.ops.roi_pool import roi_pool
 from seglib.plotting import reading_curve, show_boxes, show_corrections, show_roi_reading
 from seglib.plotting.rois import pooled_bins
+from tests.figures import words
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
 BOXES = torch.tensor([[4.0, 5, 20, 25], [10, 8, 40, 30]])
@@ -20,10 +20,6 @@ BOXES = torch.tensor([[4.0, 5, 20, 25], [10, 8, 40, 30]])
 def corners(axes):
     boxes = [p for p in axes.patches if isinstance(p, Rectangle)]
     return [[*p.get_xy(), p.get_x() + p.get_width(), p.get_y() + p.get_height()] for p in boxes]
-
-
-def words(fig):
-    return [t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text()]
 
 
 def test_boxes_have_their_coordinates_and_groups_keep_their_colour():

@@ -20,19 +20,14 @@ from seglib.plotting import (
 from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE
 from seglib.plotting.window_grids import map_extent
 from seglib.structures import Instances, Target
+from tests.modelling import boxes_target
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 48).reshape(3, 32, 48)
 
 
 def target() -> Target:
-    masks = torch.zeros(3, 32, 48, dtype=torch.bool)
-    masks[0, 4:12, 4:20] = True
-    masks[1, 16:28, 24:44] = True
-    masks[2] = True  # a crowd
-    boxes = torch.tensor([[4.0, 4, 20, 12], [24, 16, 44, 28], [0, 0, 48, 32]])
-    crowd = torch.tensor([False, False, True])
-    labels, area = torch.tensor([1, 2, 1]), torch.tensor([128.0, 240, 1536])
-    return Target(boxes, labels, masks, crowd, area, (32, 48))
+    boxes = [[4, 4, 20, 12], [24, 16, 44, 28], [0, 0, 48, 32]]
+    return boxes_target((32, 48), boxes, [1, 2, 1], iscrowd=[False, False, True])
 
 
 def frames(axes, shade):
