@@ -142,7 +142,7 @@ def test_malformed_masters_are_refused(tmp_path, old, new, complaint):
         ("points=2", "points=true", "needs points=N"),
     ],
 )
-def test_masters_that_would_show_what_is_hidden_are_refused(tmp_path, old, new, complaint):
+def test_masters_that_would_reveal_hidden_lines_are_refused(tmp_path, old, new, complaint):
     master = tmp_path / "90_example.py"
     text = EXAMPLE.read_text("utf-8")
     assert old in text
@@ -151,7 +151,7 @@ def test_masters_that_would_show_what_is_hidden_are_refused(tmp_path, old, new, 
         read_master(master)
 
 
-def test_an_assignment_of_one_task_is_refused(tmp_path):
+def test_an_assignment_with_one_task_is_refused(tmp_path):
     master = tmp_path / "90_example.py"
     text = EXAMPLE.read_text("utf-8")
     master.write_text(text[: text.index('# %% [markdown] id="centre-text"')])
@@ -160,7 +160,7 @@ def test_an_assignment_of_one_task_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("master", named([*MASTERS, EXAMPLE]))
-def test_no_built_notebook_holds_a_line_that_is_hidden(master):
+def test_no_student_notebook_contains_a_hidden_line(master):
     notebook = read_master(master)
     assert leaked_lines(notebook, student_version(notebook)) == []
     assert leaked_lines(notebook, student_version(notebook, keep_hidden=True)) != []

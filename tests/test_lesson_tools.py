@@ -193,7 +193,7 @@ def _run_nbval(folder: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("kind", ["latin1", "folder", "binary"])
-def test_a_source_that_is_no_text_ends_in_one_line(kind, tmp_path):
+def test_an_unreadable_source_is_refused_by_name(kind, tmp_path):
     source = tmp_path / "01_source.py"
     if kind == "folder":
         source.mkdir()

@@ -34,7 +34,7 @@ ROLES = {
 }
 
 
-SHORT_LINE = 8  # characters, such as "else:"
+SHORT_LINE = 8  # characters; such a line, as "else:", gives nothing away
 
 # Each block of a master that students must not see: the role of its cell, and how it is marked.
 BLOCKS = {"solution": "SOLUTION", "checks": "HIDDEN TESTS"}
@@ -69,7 +69,9 @@ def build(names: list[str] | None = None) -> list[Path]:
         master = read_master(folder / "source" / "assignments" / f"{name}.py")
         student = student_version(master)
         if leaked := leaked_lines(master, student):
-            raise SeglibError(f"{name}: students would see {leaked[0]!r} of a hidden block")
+            raise SeglibError(
+                f"{name}: students would see the hidden line {leaked[0]!r}: check its markers"
+            )
         files.append(folder / "assignments" / f"{name}.ipynb")
         write_notebook(student, files[-1])
     return files
@@ -84,7 +86,7 @@ def read_master(path: Path) -> NotebookNode:
 
     Raises:
         SeglibError: an unknown role, checks without points, fewer than two tasks, or a marker
-            that is misspelt, misplaced or without its partner.
+            that is misspelt, misplaced or unpaired.
     """
     notebook = build_lesson(path)
     for cell in notebook.cells:
@@ -103,7 +105,7 @@ def read_master(path: Path) -> NotebookNode:
 
 
 def _check_markers(cell: NotebookNode, role: str | None, file: str) -> None:
-    """Refuse markers that nbgrader would not see, or not as its author meant them."""
+    """Refuse markers that nbgrader would miss or misunderstand."""
     where = f"{file}: cell {cell.id!r}"
     found = []
     for line in cell.source.splitlines():
@@ -113,8 +115,8 @@ def _check_markers(cell: NotebookNode, role: str | None, file: str) -> None:
             raise SeglibError(f"{where} has {line.strip()!r}: write {meant!r}")
     block = BLOCKS.get(role or "")
     pair = [] if block is None else [f"### BEGIN {block}", f"### END {block}"]
-    least = 1 if role == "solution" else 0  # checks may all be visible
-    if found != pair * max(least, len(found) // 2):
+    required = 1 if role == "solution" else 0  # checks may all be visible
+    if found != pair * max(required, len(found) // 2):
         needed = " before ".join(map(repr, pair)) or "none"
         raise SeglibError(
             f"{where} has the markers {', '.join(map(repr, found)) or 'none'}; it needs {needed}"
@@ -122,7 +124,7 @@ def _check_markers(cell: NotebookNode, role: str | None, file: str) -> None:
 
 
 def _meant_marker(line: str) -> str | None:
-    """The marker that a comment nearly spells, or None."""
+    """The marker that a comment almost matches, or None."""
     comment = re.match(r"\s*#+\s*(.*)", line)
     if comment is None:
         return None
@@ -133,7 +135,7 @@ def _meant_marker(line: str) -> str | None:
 def leaked_lines(master: NotebookNode, student: NotebookNode) -> list[str]:
     """Lines of the master's solutions and hidden checks that are in the student notebook.
 
-    Lines that the master also shows elsewhere, and short ones, give nothing away.
+    Short lines, and lines that the master also shows elsewhere, do not count.
     """
     hidden: set[str] = set()
     shown: set[str] = set()

@@ -98,7 +98,7 @@ def build_lesson(source: Path) -> NotebookNode:
         raise SeglibError(f"{source} does not exist") from None
     except OSError as error:
         raise SeglibError(f"cannot read {source}: {error.strerror or error}") from error
-    except Exception as error:  # not UTF-8, or text that jupytext stumbles over in its own ways
+    except Exception as error:  # not UTF-8, or text on which jupytext fails in one way or another
         raise SeglibError(
             f"{source} is not text in the percent format ({error}): save it as UTF-8, with a "
             '# %% id="…" before each cell'

@@ -25,7 +25,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)"
 PICTURES = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 FIRST_FAILURE = pytest.StashKey[str]()
 REFUSED = pytest.StashKey[str]()
-LARGEST_TOLERANCE = 1.0
+MAX_TOLERANCE = 1.0
 SECONDS = pytest.StashKey[dict[str, float]]()
 
 
@@ -111,14 +111,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.compare_outputs = _comparison(item, float(tolerance))
             else:
                 item.stash[REFUSED] = (
-                    f"tolerance={tolerance!r} of this cell must be a number from 0 to "
-                    f"{LARGEST_TOLERANCE}: with a larger one the cell could not fail"
+                    f"this cell's tolerance={tolerance!r} must be a number from 0 to "
+                    f"{MAX_TOLERANCE}: with a larger one the cell could not fail"
                 )
 
 
 def is_tolerance(value: object) -> bool:
-    """Whether a comparison within this tolerance can fail."""
-    return type(value) in (int, float) and 0 <= value <= LARGEST_TOLERANCE  # type: ignore[operator]
+    """Whether this is a number so small that a comparison within it can fail."""
+    return type(value) in (int, float) and 0 <= value <= MAX_TOLERANCE  # type: ignore[operator]
 
 
 def _comparison(item: Any, tolerance: float) -> Any:
