@@ -38,14 +38,10 @@ def ceiling_lines(
         the numbers of the form, and where there is a baseline, "baseline" and "times" (this
         model's over it). Both are empty where there was nothing to find.
     """
-    from seglib.metrics.ceilings import model_baseline, model_ceiling
-
     if not any(math.isfinite(value) for value in figures.values()):
         return [], {}
     form = network.output_form
-    ceiling = model_ceiling(network, data, limit).figures
-    measured = model_baseline(network, data, limit)
-    baseline = {} if measured is None else measured.figures
+    ceiling, baseline = _bounds(network, data, limit)
     values = {
         name: {**form.numbers, **place}
         for name, most in ceiling.items()
@@ -63,6 +59,22 @@ def ceiling_lines(
         for name in shown
     ]
     return lines, values
+
+
+def _bounds(
+    network: Segmenter, data: CocoFolder, limit: int | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The figures of the model's ceiling and of its baseline; no figures if it has no baseline."""
+    from seglib.cli.progress import Bar
+    from seglib.metrics.ceilings import model_baseline, model_ceiling
+
+    with Bar(f"ceiling of {network.name}", "images", len(data)) as bar:
+        ceiling = model_ceiling(network, data, limit, lambda done, _: bar.update(done))
+    if not network.output_form.baseline:
+        return ceiling.figures, {}
+    with Bar(f"baseline of {network.name}", "images", len(data)) as bar:
+        baseline = model_baseline(network, data, limit, lambda done, _: bar.update(done))
+    return ceiling.figures, {} if baseline is None else baseline.figures
 
 
 def _place(reached: float, baseline: float | None, ceiling: float) -> dict[str, float]:

@@ -47,7 +47,6 @@ def print_shipped(dataset: str | None, split: str, limit: int | None, device: st
             main_figures({k: v for k, v in record["figures"].items() if k in MAIN_FIGURES}),
             str(record.get("cpu_minutes", "–")),
         )
-        say(f"computing the ceiling of {name}")
         for line in ceiling_lines(network, data, limit, metrics.figures, size)[0]:
             console.print(f"{name}: {line}", highlight=False)
     console.print(table)

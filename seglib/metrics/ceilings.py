@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from seglib.errors import SeglibError
 from seglib.metrics.dataset import LabelledImages, true_labels
-from seglib.metrics.evaluate import Predictor, score
+from seglib.metrics.evaluate import Predictor, Progress, score
 from seglib.metrics.report import Metrics
 from seglib.models.base import Segmenter
 from seglib.ops.output_forms import labels_at_stride, masks_at_stride, masks_in_rois
@@ -37,13 +37,19 @@ __all__ = [
 Rebuild = Callable[[Target], Tensor]
 
 
-def model_ceiling(model: Segmenter, dataset: LabelledImages, limit: int | None = None) -> Metrics:
+def model_ceiling(
+    model: Segmenter,
+    dataset: LabelledImages,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Metrics:
     """The figures that `evaluate` would give for a perfect network of the model's output form.
 
     Args:
         model: its form counts, not its weights; see `Segmenter.perfect`.
         dataset: its size decides: the same form loses more on smaller images.
         limit: only the first images.
+        progress: as for `evaluate`.
 
     Raises:
         SeglibError: as `evaluate` does.
@@ -53,11 +59,16 @@ def model_ceiling(model: Segmenter, dataset: LabelledImages, limit: int | None =
         known = [_in_model_labels(target, model, dataset) for target in targets]
         return [model.perfect(image, target) for image, target in zip(images, known, strict=True)]
 
-    return score(Predictor(model.name, model.tasks, model.categories, predict), dataset, limit)
+    predictor = Predictor(model.name, model.tasks, model.categories, predict)
+    return score(predictor, dataset, limit, progress)
 
 
 def model_baseline(
-    model: Segmenter, dataset: LabelledImages, limit: int | None = None, seed: int = 0
+    model: Segmenter,
+    dataset: LabelledImages,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    seed: int = 0,
 ) -> Metrics | None:
     """The figures of what the model's form predicts without looking; None if it has none.
 
@@ -65,6 +76,7 @@ def model_baseline(
         model: see `Segmenter.baseline`.
         dataset: as for `evaluate`.
         limit: only the first images.
+        progress: as for `evaluate`.
         seed: image i gets a generator with seed + i.
     """
     if not model.output_form.baseline:
@@ -74,7 +86,8 @@ def model_baseline(
     def predict(images: list[Tensor], _: list[Target]) -> list[Prediction]:
         return [model.baseline(image, Generator().manual_seed(next(seeds))) for image in images]
 
-    return score(Predictor(model.name, model.tasks, model.categories, predict), dataset, limit)
+    predictor = Predictor(model.name, model.tasks, model.categories, predict)
+    return score(predictor, dataset, limit, progress)
 
 
 def _in_model_labels(target: Target, model: Segmenter, dataset: LabelledImages) -> Target:
