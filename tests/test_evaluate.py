@@ -220,3 +220,25 @@ def test_refusals_name_what_is_missing() -> None:
         evaluate(Oracle(dataset), without)
     with pytest.raises(SeglibError, match="no images"):
         evaluate(Oracle(dataset), dataset, limit=0)
+
+
+def test_what_is_not_there_has_no_score() -> None:
+    class Empty(ToyDataset):
+        """Background, and crowds, which nobody has to find."""
+
+        def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+            image, target = super().__getitem__(index)
+            target.iscrowd[:] = True
+            target.semantic = torch.where(target.semantic == 0, 0, 255)
+            return image, target
+
+    dataset = Empty(2)
+    metrics = evaluate(Oracle(dataset, spoil=lambda p: p.semantic.zero_()), dataset)
+    assert all(map(math.isnan, metrics.figures.values()))
+    assert metrics.notes == [
+        "no pixel of these images is labelled as one of the classes: mean_iou is undefined",
+        "these images have no object to find: all 8 objects are crowds; average precision is "
+        "undefined",
+        "these images have no object to find: all 8 objects are crowds; average recall is "
+        "undefined",
+    ]

@@ -119,3 +119,13 @@ def test_collate(dataset):
     images, targets = collate([dataset[0], dataset[1]])
     assert [t.image_id for t in targets] == dataset.image_ids[:2]
     assert len(images) == 2
+
+
+@pytest.mark.parametrize("image_id", [0, 1, 2**32 + 1, 2**64 + 1])
+def test_augmentation_follows_image_ids_of_any_sign_and_size(image_id):
+    def number(image_id: int) -> float:
+        return torch.rand((), generator=sample_generator(0, 5, image_id)).item()
+
+    assert number(image_id) == number(image_id)
+    others = {number(other) for other in (image_id + 1, -image_id - 1, -image_id - 2)}
+    assert len(others | {number(image_id)}) == 4

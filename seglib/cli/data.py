@@ -81,7 +81,7 @@ def check(dataset: Dataset = None, split: str = "val") -> None:
     The exit code is 1 if anything is broken.
     """
     from seglib.cli.progress import Bar
-    from seglib.data.checking import check_dataset
+    from seglib.data.checking import check_dataset, count
 
     def watch(image_ids: Sequence[int]) -> Iterator[int]:
         with Bar("checking", "images", len(image_ids)) as bar:
@@ -94,10 +94,11 @@ def check(dataset: Dataset = None, split: str = "val") -> None:
         typer.echo(f"fault: {printable(fault)}")
     for note in found.notes:
         typer.echo(f"note: {printable(note)}")
-    crowds = f" and {found.crowds} crowds" if found.crowds else ""
+    objects = count(found.objects, "object")
+    crowds = f" and {count(found.crowds, 'crowd')}" if found.crowds else ""
     typer.echo(
-        f"{split}: {found.images} images could be read, with {found.objects} objects{crowds}; "
-        f"{len(found.faults)} faults, {len(found.notes)} notes"
+        f"{split}: {count(found.images, 'image')} could be read, with {objects}{crowds}; "
+        f"{count(len(found.faults), 'fault')}, {count(len(found.notes), 'note')}"
     )
     if found.faults:
         raise typer.Exit(FAILED)

@@ -94,12 +94,12 @@ class _Census:
         self.largest = max([self.largest, *pixels[~truth.iscrowd].tolist()])
         if len(truth) == 0:
             self.empty.append(truth.image_id)
-        for found, count in (
+        for found, is_one in (
             (self.unseen, pixels == 0),
             (self.beyond, _reaches_beyond(truth)),
             (self.doubled, _is_double(truth)),
         ):
-            found += [truth.image_id] * sum(map(bool, count))
+            found += [truth.image_id] * sum(map(bool, is_one))
 
     def notes(self) -> list[str]:
         """Notes on the counts."""
@@ -114,10 +114,11 @@ class _Census:
             what = "image" if ids is self.empty else "object"
             if ids:
                 where = f"image{'s' if len(set(ids)) > 1 else ''} {listed(sorted(set(ids)))}"
-                notes.append(f"{_count(len(ids), what)} {text} ({where})")
+                notes.append(f"{count(len(ids), what)} {text} ({where})")
         if self.objects and self.largest < TINY_OBJECT:
             notes.append(
-                f"no object has more than {self.largest} pixels, which is too small for most models"
+                f"the largest object has {count(self.largest, 'pixel')}, which is too small for "
+                "most models"
             )
         return notes
 
@@ -158,7 +159,7 @@ def _file_notes(data: CocoFolder) -> list[str]:
         if path.suffix.lower() in SUFFIXES and not is_companion(path) and path.name not in names
     )
     return [
-        f"{_count(len(found), 'image file')} {text}: {listed(found)}"
+        f"{count(len(found), 'image file')} {text}: {listed(found)}"
         for found, text in (
             (repeated, "named by more than one record of 'images'"),
             (unlisted, "not listed in 'images' and left out"),
@@ -167,5 +168,6 @@ def _file_notes(data: CocoFolder) -> list[str]:
     ]
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """ "1 image", "2 images"."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 from seglib.data.coco_fields import (
@@ -178,10 +179,16 @@ def _categories(
             color = record["color"] if is_color(record.get("color")) else None
             valid.append({**record, "color": color})
     kept, notes = without_idle_namesakes(valid, in_use)
-    try:
-        return Categories.from_coco(kept), notes
-    except SeglibError as error:
-        raise SeglibError(f"{path}: {error}; give each its own") from error
+    with gathered(faults):
+        try:
+            return Categories.from_coco(kept), notes
+        except SeglibError as error:
+            raise SeglibError(f"{path}: {error}; give each its own") from error
+    # Only to find the other faults: one category for each id, with a name of its own.
+    distinct = {int(record["id"]): record for record in kept}
+    return Categories.from_coco(
+        {**record, "name": f"{record['name']} ({number})"} for number, record in distinct.items()
+    ), notes
 
 
 def _check_category(where: str, record: Annotation, categories: Categories) -> None:
@@ -203,7 +210,8 @@ def _images(
             height, width = (whole_number(where, record, name) for name in ("height", "width"))
             if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
                 raise SeglibError(
-                    f"{where} has {width} x {height} px: correct 'width' and 'height'"
+                    f"{where} has {shortened(width)} x {shortened(height)} px: correct 'width' and "
+                    "'height'"
                 )
             if image_id in images:
                 raise SeglibError(f"{path}: image id {image_id} is used twice: ids must be unique")

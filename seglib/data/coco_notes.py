@@ -118,8 +118,9 @@ def _repeated_id_note(every: Sequence[Record]) -> str:
     repeated = [number for number, count in times.items() if count > 1]
     if not repeated:
         return ""
+    ids = "1 annotation id is" if len(repeated) == 1 else f"{len(repeated)} annotation ids are"
     return (
-        f"{len(repeated)} annotation ids are used more than once ({listed(repeated)}): every "
+        f"{ids} used more than once ({listed(repeated)}): every "
         "record counts here, but pycocotools would use the last record of each id for all"
     )
 
