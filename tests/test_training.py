@@ -115,7 +115,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(field, value):
     [
         ("steps", "two", "a whole number"),
         ("steps", True, "a whole number"),
-        ("lr", 0, "above 0"),
+        ("lr", 0, "above 0 and below 1e+06"),
         ("ema", 1.0, "at least 0 and below 1"),
         ("augment", 1, "true or false"),
         ("device", "gpu", "one of auto, cpu, cuda, mps"),
