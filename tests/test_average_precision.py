@@ -280,6 +280,10 @@ def test_refusals_name_what_is_wrong() -> None:
     prediction.masks = prediction.masks[:, :-1]
     with pytest.raises(SeglibError, match="original size"):
         CocoEvaluator(CATEGORIES).update(prediction, target)
+    twice = CocoEvaluator(CATEGORIES, "bbox")
+    twice.update(prediction, target)
+    with pytest.raises(SeglibError, match="image 9 was scored already"):
+        twice.update(prediction, target)
     with pytest.raises(SeglibError, match="iou_type"):
         CocoEvaluator(CATEGORIES, "keypoints")
 

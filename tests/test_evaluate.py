@@ -176,6 +176,23 @@ def test_notes_of_the_data_set_are_passed_on() -> None:
     assert len(metrics.notes) == 2
 
 
+def test_without_objects_to_find_a_note_says_so() -> None:
+    class Crowds(ToyDataset):
+        def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+            image, target = super().__getitem__(index)
+            target.iscrowd[:] = True
+            return image, target
+
+    dataset = Crowds(2)
+    model = Oracle(dataset)
+    model.tasks = ("instances",)
+    (note,) = evaluate(model, dataset).notes
+    assert (
+        note
+        == "these images have no objects to find (all 8 are crowds): average precision is undefined"
+    )
+
+
 def test_names_that_look_like_markup_are_printed_as_they_are() -> None:
     figures = {"mask_AP": {"[bold]cat": 1.0}}
     metrics = Metrics({"mask_AP": 1.0}, figures, notes=["[/x]"], dataset="coco:[a]", model="m")

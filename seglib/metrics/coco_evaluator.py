@@ -132,7 +132,7 @@ class CocoEvaluator:
 
         Args:
             prediction: the detections.
-            target: with `truth`, as the reader gives it, that is compared with: the file's own
+            target: compared by its `to_find`: in a target of the COCO reader, the file's own
                 boxes and areas in float64, and all its objects.
 
         Raises:
@@ -142,8 +142,8 @@ class CocoEvaluator:
         target = target.to_find
         if target.image_id in self._seen:
             raise SeglibError(
-                f"image {target.image_id} was scored before: every image counts once, so give each "
-                "target an image_id of its own"
+                f"image {target.image_id} was scored already: every image counts once, so give "
+                "each target its own image_id"
             )
         labels, true_labels = to_numpy(prediction.labels), to_numpy(target.labels)
         self._check("predicted", labels, target.image_id)

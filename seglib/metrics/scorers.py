@@ -38,7 +38,7 @@ class Scorer(ABC):
 
 @dataclass
 class _ObjectCount:
-    """How many objects there were to find: a score without any says nothing."""
+    """Counts the objects to find: without any, a score means nothing."""
 
     single: int = 0
     crowds: int = 0
@@ -51,8 +51,8 @@ class _ObjectCount:
     def notes(self, figure: str) -> list[str]:
         if self.single:
             return []
-        among = f": all {self.crowds} objects are crowds" if self.crowds else ""
-        return [f"these images have no object to find{among}; {figure} is undefined"]
+        crowds = f" (all {self.crowds} are crowds)" if self.crowds else ""
+        return [f"these images have no objects to find{crowds}: {figure} is undefined"]
 
 
 class _SemanticScorer(Scorer):
@@ -73,7 +73,7 @@ class _SemanticScorer(Scorer):
     def figures(self) -> dict[str, float]:
         result = self._evaluator.compute()
         names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "freq_weighted_iou")
-        # Of background alone everything would be correct, without a class to tell apart.
+        # Where every true pixel is background, all figures would only measure background.
         defined = self._has_classes()
         return {name: getattr(result, name) if defined else math.nan for name in names}
 
@@ -88,7 +88,7 @@ class _SemanticScorer(Scorer):
         return self._shared.notes() + ([] if self._has_classes() else [nothing])
 
     def _has_classes(self) -> bool:
-        """Whether a true pixel shows anything but background."""
+        """Whether any true pixel has a class other than background."""
         return bool(self._evaluator.confusion[BACKGROUND + 1 :].any())
 
 
