@@ -201,6 +201,13 @@ REFUSED_AT_OPENING = {
     "list of categories": ({"category_id": [1]}, r"annotation 4: 'category_id' must be a whole"),
     "area of words": ({"area": "x"}, r"annotation 4: 'area' must be a number, not 'x'"),
     "area beyond numbers": ({"area": float("nan")}, r"annotation 4: 'area' must be a number"),
+    "image of truth": ({"image_id": True}, r"'image_id' must be a whole number, not True"),
+    "image as text": ({"image_id": "12"}, r"'image_id' must be a whole number, not '12'"),
+    "category of truth": ({"category_id": True}, r"'category_id' must be a whole number, not True"),
+    "box of truth": ({"bbox": [1, 2, True, 4]}, r"'bbox' must be four numbers"),
+    "box of 400 digits": ({"bbox": [1, 2, 10**400, 4]}, r"'bbox' must be four numbers"),
+    "box beyond numbers": ({"bbox": [1, 2, float("nan"), 4]}, r"'bbox' must be four numbers"),
+    "area of truth": ({"area": True}, r"'area' must be a number, not True"),
     "crowd of words": ({"iscrowd": "x"}, r"annotation 4: 'iscrowd' must be 0 or 1, not 'x'"),
 }
 
@@ -217,11 +224,16 @@ def test_faults_are_refused_at_opening_by_name(tiny, fault):
 REFUSED_AT_READING = {
     "no segmentation": (None, "polygons or run lengths"),
     "empty segmentation": ([], "polygons or run lengths"),
+    "points as text": ([["1", "2", "3", "4", "5", "7"]], "list of numbers"),
+    "points of truth values": ([[True, False, True, True, False, True]], "list of numbers"),
+    "points beyond numbers": ([[1, 2, 3, 4, float("nan"), 7]], "not numbers"),
+    "points of 400 digits": ([[1, 2, 3, 4, 10**400, 7]], "list of numbers"),
     "two points": ([[1, 2, 3, 4]], "three points"),
     "runs of a different size": ({"size": [5, 5], "counts": [25]}, r"\[5, 5\].*\[20, 31\]"),
     "runs of no size": ({"size": 5, "counts": [25]}, r"size 5.*\[20, 31\]"),
     "runs too short": ({"size": [20, 31], "counts": [25]}, "620 pixels"),
     "runs of words": ({"size": [20, 31], "counts": ["620"]}, "whole numbers"),
+    "runs of truth values": ({"size": [20, 31], "counts": [True, 619]}, "whole numbers"),
     "runs of nothing": ({"size": [20, 31], "counts": None}, "whole numbers"),
     "broken string": ({"size": [20, 31], "counts": "~~"}, "malformed"),
 }

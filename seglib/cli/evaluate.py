@@ -31,7 +31,8 @@ def evaluate(
     """Score a trained model, and compare it with a perfect network of the same output form.
 
     The name "shipped" scores every checkpoint that comes with the course, in one table.
-    Without --size, images have the size that the model was trained at.
+    Without --size, images have the size that the model was trained at. Annotations are scaled with
+    the images, in float64, so figures by object size are those of the scaled objects.
     """
     from rich.console import Console
 

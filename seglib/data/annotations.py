@@ -74,6 +74,6 @@ def _segmentation_mask(segmentation: Any, size: tuple[int, int]) -> Tensor:
     counts = segmentation["counts"]
     if isinstance(counts, str):
         return decode(from_string(counts, size))
-    if not isinstance(counts, list) or not all(isinstance(run, int) for run in counts):
+    if not isinstance(counts, list) or not all(type(run) is int for run in counts):
         raise SeglibError("'counts' must be a list of whole numbers or a compressed string")
     return decode(RLE(size, counts))

@@ -64,9 +64,12 @@ def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, i
 def _corners(polygon: ArrayLike) -> Floats:
     """Check a polygon; return its corners as [K, 2]."""
     try:
-        flat = np.asarray(polygon, dtype=np.float64).reshape(-1)
+        values = np.asarray(polygon).reshape(-1)
     except (TypeError, ValueError) as error:
         raise SeglibError(f"a polygon must be a list of numbers: {error}") from error
+    if values.dtype.kind not in "iuf":  # NumPy would turn text and truth values into numbers
+        raise SeglibError("a polygon must be a list of numbers, not of anything else")
+    flat = values.astype(np.float64)
     if flat.size < 6 or flat.size % 2:
         raise SeglibError(
             f"a polygon needs at least three points (x, y), six numbers; this one has {flat.size}"
