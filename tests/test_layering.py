@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1] / "seglib"
 LAYERS = (
     ("errors",),
     ("primitives", "structures", "atomic", "distributed", "json_files", "devices"),
+    ("locks",),
     ("ops",),
     ("nn",),
     ("models",),

@@ -55,6 +55,7 @@ def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -
     from seglib import training
     from seglib.cli.progress import TrainingBar
     from seglib.distributed import rank
+    from seglib.training.folder import run_folder
 
     data, validation = _data(values)
     if rank() == 0:
@@ -63,11 +64,11 @@ def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -
     if values["init"] is not None and not resume:  # a resumed run has all weights of its own
         _start_from(values["init"], network, data)
     first = rank() == 0
-    if first and not resume:
-        record(values, out)
     on_step = TrainingBar(config.steps) if first else None
     try:
-        with on_step or nullcontext():
+        with run_folder(out), on_step or nullcontext():
+            if first and not resume:
+                record(values, out)
             history = training.train(
                 network,
                 data,

@@ -16,6 +16,7 @@ from seglib.metrics.dataset import LabelledImages
 from seglib.models.base import Segmenter
 from seglib.structures import Target
 from seglib.training.config import TrainConfig
+from seglib.training.folder import run_folder
 from seglib.training.history import History, Progress
 from seglib.training.random_state import random_state_kept, seed_everything
 from seglib.training.run import OnStep, Run
@@ -53,14 +54,14 @@ def train(
         the course of the run.
 
     Raises:
-        SeglibError: a loss that is not finite, a checkpoint that does not fit, no data, or a
-            device that is not there.
+        SeglibError: a loss that is not finite, a checkpoint that does not fit, no data, a
+            device that is not there, or a folder to which another run is writing.
         KeyboardInterrupt: once the step is finished and a checkpoint written.
     """
     if len(dataset) == 0:
         raise SeglibError("nothing to train on: the dataset has no images")
     device = find_device(config.device or next(model.parameters()).device)
-    with distributed.process_group(device), random_state_kept():
+    with distributed.process_group(device), run_folder(config.out), random_state_kept():
         seed_everything(config.seed)
         return Run(model, dataset, config, device, validation, resume, command).go(on_step)
 
