@@ -344,8 +344,8 @@ class ImageBatch:
         height = -(-max(h for h, _ in sizes) // divisor) * divisor
         width = -(-max(w for _, w in sizes) // divisor) * divisor
         tensor = images[0].new_full((len(images), 3, height, width), pad_value)  # [B, 3, H, W]
-        for row, image in zip(tensor, images, strict=True):
-            row[:, : image.shape[-2], : image.shape[-1]] = image
+        for index, (image, (h, w)) in enumerate(zip(images, sizes, strict=True)):
+            tensor[index, :, :h, :w] = image
         return cls(tensor, sizes)
 
     @property

@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 from torch import Generator
+from torch.nn import functional as F
 
 from seglib import pretrained
 from seglib.cli.ceiling_lines import SHOWN
@@ -18,7 +19,7 @@ from seglib.models import MODELS, build_model
 from seglib.models.base import Segmenter
 from seglib.pretrained.shipped import SHIPPED
 from seglib.structures import IGNORE, Target
-from tests.modelling import boxes_target, some_categories
+from tests.modelling import boxes_target, randomize_zeros, some_categories
 
 SIZE = (64, 80)
 IMAGES = 8
@@ -150,3 +151,34 @@ def test_class_parameters_have_slices_for_background_and_every_class(name: str) 
     for key, dimensions in names.items():
         for d in dimensions:
             assert few[key].shape[d] * 11 == more[key].shape[d] * 7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_image_is_predicted_as_if_it_were_alone(name: str) -> None:
+    dataset = load_dataset("pocket", split="val", limit=2)
+    model = pretrained.load(name)
+    image = dataset[0][0]
+    larger = F.interpolate(dataset[1][0][None], size=(200, 232), mode="bilinear")[0]
+    alone = model.predict([image])[0]
+    for together in (model.predict([larger, image])[1], model.predict([image, image])[1]):
+        for field in ("instances", "proposals"):
+            expected, found = getattr(alone, field), getattr(together, field)
+            if expected is None:
+                continue
+            assert len(expected) > 0
+            torch.testing.assert_close(found.scores, expected.scores, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(found.boxes, expected.boxes, rtol=1e-5, atol=1e-3)
+            assert (found.masks != expected.masks).float().mean() < 1e-5
+        if alone.semantic is not None:
+            assert (together.semantic != alone.semantic).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_losses_have_gradients_with_respect_to_the_image(name: str) -> None:
+    """For saliency maps and adversarial examples."""
+    model = randomize_zeros(model_of(name)).eval()
+    image = torch.rand(3, *SIZE).requires_grad_()
+    torch.stack(list(model.loss([image], [rare_target("object")]).values())).sum().backward()
+    assert image.grad is not None
+    assert image.grad.isfinite().all()
+    assert image.grad.abs().sum() > 0

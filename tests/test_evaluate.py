@@ -40,7 +40,7 @@ class Oracle(Segmenter):
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         return {}
 
-    def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         start = sum(self.asked)
         self.asked.append(len(images))
         return [self.answer(self.truth[start + i]) for i in range(len(images))]

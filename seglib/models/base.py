@@ -102,9 +102,26 @@ class Segmenter(nn.Module, ABC):
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Named scalar losses, of which training minimises the sum."""
 
-    @abstractmethod
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """One `Prediction` per image, at its original size; evaluation mode, no gradients."""
+        """One `Prediction` per image, at its original size; evaluation mode, no gradients.
+
+        Only images of equal size share a batch: what lies in the padding that a larger image
+        would cause is no border to a network, so an image is predicted as it would be alone.
+        """
+        check_images(images)
+        by_size: dict[torch.Size, list[int]] = {}
+        for index, image in enumerate(images):
+            by_size.setdefault(image.shape, []).append(index)
+        predictions: dict[int, Prediction] = {}
+        with self.evaluating():
+            for indices in by_size.values():
+                found = self.predict_batch([images[index] for index in indices])
+                predictions |= zip(indices, found, strict=True)
+        return [predictions[index] for index in range(len(images))]
+
+    @abstractmethod
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """What `predict` returns for images of one size; it sets the mode and stops gradients."""
 
     def can_learn_from(self, target: Target) -> bool:
         """Whether a target has anything that `loss` learns from besides background."""

@@ -135,7 +135,7 @@ class DeepMask(Segmenter):
         check_targets(images, targets)
         generators = image_generators([target.image_id for target in targets])
         like, count = self.mean_mask, self.config.patches
-        with torch.no_grad(), torch.autocast(like.device.type, enabled=False):
+        with torch.autocast(like.device.type, enabled=False):
             return Patches.cat(
                 [
                     sample_patches(image.to(like), target, self.config, count, generator)
@@ -158,15 +158,13 @@ class DeepMask(Segmenter):
         total = F.adaptive_avg_pool2d(masks, self.config.mask_size).sum(0)  # [M, M]
         self.mean_mask += (total - len(masks) * self.mean_mask) / self.masks_seen
 
-    def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         """The masks of the best-scored windows as proposals, at most `config.proposals` per image.
 
         There are fewer where their masks would take more than a GiB, and windows whose mask is
         empty are left out. Scores are probabilities, labels all 1, boxes tight around the masks.
         """
-        check_images(images)
-        with self.evaluating():
-            return [self._propose(image) for image in images]
+        return [self._propose(image) for image in images]
 
     def _propose(self, image: Tensor) -> Prediction:
         size = (image.shape[-2], image.shape[-1])

@@ -99,26 +99,12 @@ class FCN(Segmenter):
             return total * world_size()  # the average over processes undoes it
         return total / global_mean_count((labels != IGNORE).sum())
 
-    def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """`Prediction.semantic` at each image's original size.
-
-        Only images of equal size share a batch, so a prediction never depends on the padding
-        that other images would have caused. Logits, not labels, are resized.
-        """
-        predictions: dict[int, Prediction] = {}
-        by_size: dict[torch.Size, list[int]] = {}
-        for index, image in enumerate(images):
-            by_size.setdefault(image.shape, []).append(index)
-        with self.evaluating():
-            for shape, indices in by_size.items():
-                size = (shape[-2], shape[-1])
-                batch = self.prepare([images[i] for i in indices])
-                logits = self.raw(batch.tensor)  # [b, K, h, w], the size that the network sees
-                if logits.shape[-2:] != size:
-                    logits = interpolate(logits, size, "bilinear")  # [b, K, H, W]
-                for index, semantic in zip(indices, logits.argmax(dim=1), strict=True):  # [H, W]
-                    predictions[index] = Prediction(size, self.categories, semantic=semantic)
-        return [predictions[index] for index in range(len(images))]
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """`Prediction.semantic` at the images' original size: logits, not labels, are resized."""
+        size = (images[0].shape[-2], images[0].shape[-1])
+        logits = self.raw(self.prepare(images).tensor)  # [B, K, h, w], the size the network sees
+        labels = _resized_argmax(logits, size)  # [B, H, W]
+        return [Prediction(size, self.categories, semantic=semantic) for semantic in labels]
 
     @property
     def output_stride(self) -> int:
@@ -195,3 +181,20 @@ class FCN(Segmenter):
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """The network's score layers and upsampling; see `Segmenter.class_parameters`."""
         return {f"network.{name}": dims for name, dims in self.network.class_parameters().items()}
+
+
+def _resized_argmax(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The best class [B, H, W] of bilinearly resized logits [B, K, h, w], the first among equals.
+
+    Class by class, because a photograph's logits at full size would fill gigabytes.
+    """
+    if logits.shape[-2:] == size:
+        return logits.argmax(dim=1)
+    best = interpolate(logits[:, :1], size, "bilinear")[:, 0]  # [B, H, W]
+    labels = torch.zeros_like(best, dtype=torch.int64)
+    for label in range(1, logits.shape[1]):
+        score = interpolate(logits[:, label : label + 1], size, "bilinear")[:, 0]
+        better = score > best
+        labels[better] = label
+        torch.maximum(best, score, out=best)
+    return labels

@@ -160,22 +160,19 @@ class MaskRCNN(Segmenter):
             "mask_loss": self.mask_branch.loss(pyramid, mask_boxes),
         }
 
-    def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         """Detected objects with masks, best first, at each image's own size."""
-        with self.evaluating():
-            output = self(images)
-            detections = self.detect(output)
-            # Masks of the final boxes alone, which are fewer and better (section 3.1, Inference).
-            masks = self.mask_branch.masks(output.pyramid, detections)  # [d, M, M] each
-            predictions = []
-            seen = output.batch.sizes
-            for image, old, found, cells in zip(images, seen, detections, masks, strict=True):
-                size = (image.shape[-2], image.shape[-1])
-                boxes = scale_boxes(found.boxes, old, size)  # [d, 4]
-                predictions.append(
-                    self._pasted(size, boxes, found.scores, found.classes + 1, cells)
-                )
-            return predictions
+        output = self(images)
+        detections = self.detect(output)
+        # Masks of the final boxes alone, which are fewer and better (section 3.1, Inference).
+        masks = self.mask_branch.masks(output.pyramid, detections)  # [d, M, M] each
+        predictions = []
+        seen = output.batch.sizes
+        for image, old, found, cells in zip(images, seen, detections, masks, strict=True):
+            size = (image.shape[-2], image.shape[-1])
+            boxes = scale_boxes(found.boxes, old, size)  # [d, 4]
+            predictions.append(self._pasted(size, boxes, found.scores, found.classes + 1, cells))
+        return predictions
 
     def detect(self, output: MaskRCNNOutput) -> list[Detections]:
         """Each image's detections, in pixels of the batch."""
