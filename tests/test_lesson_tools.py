@@ -47,7 +47,11 @@ def source(tmp_path: Path) -> Path:
 def test_build_keeps_ids_and_expands_alt_text(source):
     cells = build_lesson(source).cells
     assert [c.id for c in cells] == ["start", "numbers", "slider", "picture"]
-    assert cells[3].metadata == {"mystnb": {"image": {"alt": "one pixel"}}, "tags": ["hide-input"]}
+    assert cells[3].metadata == {
+        "mystnb": {"image": {"alt": "one pixel"}},
+        "jupyter": {"source_hidden": True},
+        "tags": ["hide-input"],
+    }
     assert cells[1].metadata == {"tolerance": 0.02}
     assert cells[0].source == "# 90. A lesson"
 

@@ -81,7 +81,8 @@ def build_lesson(source: Path) -> NotebookNode:
     """Read a percent-format source into a notebook without outputs.
 
     Shorthands on a cell marker become notebook metadata: `id="…"` becomes the cell's id,
-    `alt="…"` the alt text of its figure (`mystnb.image.alt`).
+    `alt="…"` the alt text of its figure (`mystnb.image.alt`), and the tag `hide-input`, which folds
+    a cell's code on the site, also folds it in JupyterLab (`jupyter.source_hidden`).
 
     Args:
         source: a `.py` file in which every cell marker has an id.
@@ -127,6 +128,8 @@ def _cell(parsed: NotebookNode, source: Path, seen: set[str]) -> NotebookNode:
     seen.add(cell_id)
     if "alt" in metadata:
         metadata["mystnb"] = {"image": {"alt": metadata.pop("alt")}}
+    if "hide-input" in metadata.get("tags", []):
+        metadata["jupyter"] = {"source_hidden": True}
     make = {"markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}.get(
         parsed.cell_type, nbformat.v4.new_code_cell
     )
