@@ -681,7 +681,8 @@ score, label, box = found[0]
 with torch.no_grad():
     logits = model.mask_branch(pyramid, [box[None]])[0]  # [K, 28, 28]
 soft = logits.sigmoid()
-others = [n for n in torch.cat([objects.labels, torch.tensor([1, 2, 3])]).unique().tolist() if n != label][:2]
+others = torch.cat([objects.labels, torch.arange(1, len(soft))])  # first those in the image
+others = [n for n in dict.fromkeys(others.tolist()) if n != label][:2]
 x0, y0, x1, y1 = box.round().int().tolist()
 pasted = ops.paste_masks(soft[label][None], box[None], tuple(image.shape[1:]))
 pictures = [image[:, y0:y1, x0:x1], soft[label], *soft[others], image * (0.25 + 0.75 * pasted)]
@@ -1013,7 +1014,7 @@ plotting.bars(shares, xlabel="share of the objects of that size", title="Objects
 # missed outright: a few cells hold too little to say what it is. A larger one is most often in a
 # correct box, with a *mask* that is wrong.
 
-# %% id="hardest" alt="The image with the most failures, what the network says of it, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
+# %% id="hardest" alt="The image with the most failures, the answer of the network, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
 def failures(index):
     return sum(reason != "found" for reason in reasons[index])
 
