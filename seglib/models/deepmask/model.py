@@ -95,7 +95,7 @@ class DeepMask(Segmenter):
         return [self._levels(image) for image in images]
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Soft-margin losses on patches cut from the images (section 3.2).
+        """Soft-margin losses on patches cut from the images (equation 1, section 3.2).
 
         Returns:
             "mask_loss": log(1 + exp(-y z)) averaged over a mask's pixels, for positives only;
@@ -112,12 +112,14 @@ class DeepMask(Segmenter):
         with torch.autocast(scores.device.type, enabled=False):
             logits = self.mask_logits(codes.flatten(1)[positive])  # [Q, T, T]
             signs = (patches.masks[positive] >= 0.5).to(logits) * 2 - 1  # [Q, T, T]
+            # Negatives have no mask loss: the paper's factor (1 + y) / 2 is 0 for them.
             mask_loss = soft_margin(logits, signs).mean(dim=(1, 2))  # [Q]
             score_loss = soft_margin(scores[:, 0, 0], patches.labels.to(scores))  # [P]
         if self.training:
             self._update_mean_mask(patches.masks[positive])
         return {
             "mask_loss": mask_loss.sum() / count,
+            # The paper's lambda, 1/32.
             "score_loss": self.config.score_weight * (score_loss.sum() / count),
         }
 
