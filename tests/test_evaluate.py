@@ -254,8 +254,6 @@ def test_what_is_not_there_has_no_score() -> None:
     assert all(map(math.isnan, metrics.figures.values()))
     assert metrics.notes == [
         "no pixel of these images is labelled as one of the classes: mean_iou is undefined",
-        "these images have no object to find: all 8 objects are crowds; average precision is "
-        "undefined",
-        "these images have no object to find: all 8 objects are crowds; average recall is "
-        "undefined",
+        "these images have no objects to find (all 8 are crowds): average precision is undefined",
+        "these images have no objects to find (all 8 are crowds): average recall is undefined",
     ]

@@ -234,7 +234,7 @@ def test_one_image_scored_twice_is_refused(tmp_path) -> None:
     evaluator = CocoEvaluator(data.categories)
     nothing = instances([], data)
     evaluator.update(nothing, data[0][1])
-    with pytest.raises(SeglibError, match="image 4 was scored before"):
+    with pytest.raises(SeglibError, match="image 4 was scored already"):
         evaluator.update(nothing, data[0][1])
     with pytest.raises(SeglibError, match="val: image 4 comes twice"):
         evaluate(tiny_fcn(data.categories), data.select([4, 4]))
