@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
+from seglib.training.finite import first_nonfinite
 from seglib.training.history import History
 from seglib.training.random_state import random_state_kept, set_rng_state
 
@@ -45,8 +46,18 @@ class Checkpoint:
     threads: int
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
-        write_atomic(path, lambda stream: torch.save({"format": FORMAT, **vars(self)}, stream))
+        """Write the file whole or not at all.
+
+        Raises:
+            SeglibError: it cannot be written.
+        """
+        try:
+            write_atomic(path, lambda stream: torch.save({"format": FORMAT, **vars(self)}, stream))
+        except RuntimeError as error:  # how torch ends when its stream raises OSError
+            reason = error.__context__ if isinstance(error.__context__, OSError) else error
+            raise SeglibError(
+                f"cannot write {path}: {getattr(reason, 'strerror', None) or 'the write failed'}"
+            ) from error
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -76,7 +87,11 @@ class Checkpoint:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(part, Tensor) for part in value.values())
+    return (
+        isinstance(value, dict)
+        and all(isinstance(part, Tensor) for part in value.values())
+        and first_nonfinite(value) is None
+    )
 
 
 def _is_average(state: dict[str, Tensor] | None, found: Checkpoint) -> bool:

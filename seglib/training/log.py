@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seglib.atomic import write_atomic
+from seglib.errors import SeglibError
 from seglib.training.history import History
 
 FILE_NAME = "log.jsonl"
@@ -27,10 +28,18 @@ class RunLog:
             write_atomic(self._path, lambda stream: stream.write(lines.encode()))
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append one line."""
-        if self._path is not None:
+        """Append one line.
+
+        Raises:
+            SeglibError: the file cannot be written.
+        """
+        if self._path is None:
+            return
+        try:
             with self._path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise SeglibError(f"cannot write {self._path}: {error.strerror or error}") from error
 
 
 def step_row(history: History, index: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from seglib.models.base import Segmenter
 from seglib.training.checkpoint import Checkpoint
 from seglib.training.config import TrainConfig, differences
 from seglib.training.ema import Ema
+from seglib.training.optimizer import restore_optimizer
 
 log = logging.getLogger(__name__)
 
@@ -68,16 +69,19 @@ def restore(
     """Put a checkpoint's weights into the model, the optimiser and the average, on their device.
 
     Raises:
-        SeglibError: they are another model's.
+        SeglibError: they are another model's, or what the optimiser kept is damaged.
     """
     try:
         model.load_state_dict(saved.model)
-        optimizer.load_state_dict(saved.optimizer)
         if ema is not None and saved.ema is not None:
             ema.load(saved.ema)
     except (RuntimeError, ValueError) as error:
         first = " ".join(str(error).strip().splitlines()[:2])
         raise SeglibError(f"{file} was made with another model: {first}") from error
+    try:
+        restore_optimizer(saved.optimizer, model, optimizer)
+    except SeglibError as error:
+        raise SeglibError(f"{file} is damaged (optimizer: {error})") from error
 
 
 def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:

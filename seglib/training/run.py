@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -17,6 +17,7 @@ from seglib.models.base import Segmenter
 from seglib.training.checkpoint import FILE_NAME, Checkpoint
 from seglib.training.config import TrainConfig
 from seglib.training.ema import Ema
+from seglib.training.finite import first_nonfinite, moments
 from seglib.training.history import History, Progress
 from seglib.training.interrupt import Interruption
 from seglib.training.log import RunLog, step_row, validation_row
@@ -60,7 +61,7 @@ class Run:
         self.optimizer = build_optimizer(model, config)
         self.ema = Ema(model, config.ema) if config.ema else None
         self.history = History(config=config)
-        self.step = 0
+        self.step = self._saved_step = 0
         if saved is not None:
             self._go_back_to(saved)
             warn_of_changes(saved, device)
@@ -73,7 +74,7 @@ class Run:
         self.log = RunLog(self.config.out if distributed.rank() == 0 else None, self.history)
         with Interruption() as interruption:
             self._validate_when_due()  # the validation at which a resumed run stopped
-            for batch in one_ahead(self._batches(self.config, self.step)):
+            for batch in self._readable(one_ahead(self._batches(self.config, self.step))):
                 progress = self._next_step(batch)
                 if on_step is not None:
                     on_step(progress)
@@ -106,11 +107,40 @@ class Run:
             world_size=distributed.world_size(),
         )
 
+    def _readable(self, items: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; before the error of one that cannot be read, save what is finished."""
+        while True:
+            batch, fault = None, None
+            try:
+                batch = next(items, None)
+            except Exception as error:  # whatever a data set raises
+                fault = error
+            if distributed.anywhere(fault is not None):
+                self._stop_for(fault or SeglibError("another process could not read its batch"))
+            if batch is None:
+                return
+            yield batch
+
+    def _stop_for(self, fault: Exception) -> NoReturn:
+        """Save the finished steps and raise the error, saying how to go on."""
+        if self.step > self._saved_step:
+            self._save()
+        if isinstance(fault, SeglibError | OSError):
+            raise SeglibError(f"{fault}{self._going_on('mend it')}") from fault
+        raise fault
+
+    def _going_on(self, first: str) -> str:
+        """How to go on after an error, if a checkpoint of this run is there."""
+        if not self._saved_step or self.checkpoint_file is None:
+            return ""
+        saved = f"{self.checkpoint_file} holds the run up to step {self._saved_step}"
+        return f"; {saved}: {first}, then go on with --resume"
+
     def _go_back_to(self, saved: Checkpoint) -> None:
         assert self.checkpoint_file is not None
         restore(saved, self.checkpoint_file, self.model, self.optimizer, self.ema)
         self.history = History.from_dict({**saved.history, "config": self.config.to_dict()})
-        self.step = saved.step
+        self.step = self._saved_step = saved.step
         set_rng_state(saved.rng[distributed.rank()])
 
     def _next_step(self, batch: Batch) -> Progress:
@@ -127,22 +157,32 @@ class Run:
                 precision=config.precision,
             )
         except NotFiniteError as error:
-            raise SeglibError(f"step {self.step + 1}: {error}: {self._advice()}") from error
+            raise SeglibError(
+                f"step {self.step + 1}: {error}: look at them, or {self._advice()}"
+            ) from error
         if self.ema is not None:
             self.ema.update(self.model, self.step)
         self.step += 1
         seconds = round(time.perf_counter() - self._start, 3)
         progress = Progress(self.step, config.steps, sum(losses.values()), losses, lr, seconds)
         self.history.append(progress)
-        self.log.add(step_row(self.history, -1) | {"step": self.step})
+        self._log(step_row(self.history, -1) | {"step": self.step})
         return progress
+
+    def _log(self, row: dict[str, Any]) -> None:
+        try:
+            self.log.add(row)
+        except SeglibError as error:
+            raise SeglibError(f"{error}{self._going_on('make it writable')}") from error
 
     def _advice(self) -> str:
         """What to do about a step that failed; the last good checkpoint stays as it is."""
         kept = ""
-        if self.checkpoint_file is not None and self.checkpoint_file.exists():
-            kept = f"; the last good checkpoint is {self.checkpoint_file}"
-        return f"look at them, or try a smaller lr than {self.config.lr}{kept}"
+        if self._saved_step and self.checkpoint_file is not None:
+            kept = (
+                f"; the last good checkpoint is {self.checkpoint_file}, of step {self._saved_step}"
+            )
+        return f"try a smaller lr than {self.config.lr}{kept}"
 
     def _after_step(self, interrupted: bool) -> None:
         """Save and validate when it is time."""
@@ -165,27 +205,51 @@ class Run:
             limit = None if self.step == self.config.steps else self.config.eval_limit
             figures = validate(self.model, self.ema, self.validation, limit)
             self.history.validation.append({"step": float(self.step), **figures})
-            self.log.add(validation_row(self.history.validation[-1]))
+            self._log(validation_row(self.history.validation[-1]))
         distributed.gather(None)  # the other processes wait here
         self._save()
 
     def _save(self) -> None:
-        """Write the checkpoint: process 0 writes, all contribute their random state."""
+        """Write the checkpoint: process 0 writes, all contribute their random state.
+
+        Raises:
+            SeglibError: the weights or what the optimiser keeps are not finite, or the file cannot
+                be written; the checkpoint before stays.
+        """
         distributed.share_state(self.model)
+        self._refuse_nonfinite()
         self.history.cpu_seconds = round(time.process_time() - self._cpu_start, 1)
         rng = distributed.gather(rng_state())
         if distributed.rank() == 0 and self.checkpoint_file is not None:
-            Checkpoint(
+            saved = Checkpoint(
                 step=self.step,
                 model=self.model.state_dict(),
-                optimizer=self.optimizer.state_dict(),
+                # The count tells a state that was lost from one that never was.
+                optimizer={**self.optimizer.state_dict(), "weights": len(self.optimizer.state)},
                 ema=None if self.ema is None else self.ema.state,
                 rng=rng,
                 history=self.history.to_dict(),
                 data=self.data,
                 threads=torch.get_num_threads(),
-            ).save(self.checkpoint_file)
+            )
+            try:
+                saved.save(self.checkpoint_file)
+            except SeglibError as error:
+                raise SeglibError(f"{error}{self._going_on('make it writable')}") from error
+        self._saved_step = self.step
         distributed.gather(None)  # nobody goes on, or ends, before the file is there
+
+    def _refuse_nonfinite(self) -> None:
+        """The losses of a step may be finite and its weights not: these are checked on saving."""
+        parts = [("weights", self.model.state_dict()), *moments(self.model, self.optimizer)]
+        if self.ema is not None:
+            parts.append(("averaged weights", self.ema.state))
+        for kind, tensors in parts:
+            name = first_nonfinite(tensors)
+            if name is not None:
+                raise SeglibError(
+                    f"step {self.step}: the {kind} of {name} are not finite: {self._advice()}"
+                )
 
     def _write_model(self) -> None:
         """Write the final weights as a model that `seglib.pretrained.load` reads."""
