@@ -13,6 +13,7 @@ import tenacity
 
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
+from seglib.locks import locked
 
 T = TypeVar("T")
 
@@ -81,7 +82,8 @@ def download(
     """Fetch `url` into `destination`, which appears only when it is complete and verified.
 
     Data is collected in `destination` + ".part". If the server supports range requests, a later
-    call resumes where an earlier one stopped, even if that one was killed.
+    call resumes where an earlier one stopped, even if that one was killed. Of two processes that
+    fetch one file, the second waits for the first's.
 
     Args:
         url: http or https.
@@ -100,7 +102,6 @@ def download(
         NoRangeSupportError: `span` was given, but the server only sends whole files.
         OfflineError: every attempt failed.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(destination.name + ".part")
 
     def attempt() -> Path:
@@ -115,7 +116,20 @@ def download(
         os.replace(part, destination)
         return destination
 
-    return (retry or Retry()).run(attempt, url)
+    before = _stamp(destination)
+    with locked(destination.with_name(f".{part.name}.lock"), wait=True):
+        if destination.is_file() and _stamp(destination) != before:
+            return destination  # another process has just fetched it
+        return (retry or Retry()).run(attempt, url)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that replaces it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, int] | None) -> None:

@@ -25,6 +25,7 @@ from seglib.data.fetch import (
     no_range_support,
 )
 from seglib.errors import SeglibError
+from seglib.locks import locked
 
 LOCAL_HEADER_BYTES = 30
 
@@ -46,9 +47,13 @@ def fetch_member(url: str, member: str, destination: Path, retry: Retry | None =
         OfflineError: the server cannot be reached.
         SeglibError: the member arrived damaged.
     """
-    if destination.exists():
-        return destination
-    retry = retry or Retry()
+    with locked(destination.with_name(f".{destination.name}.lock"), wait=True):
+        if not destination.exists():
+            _fetch(url, member, destination, retry or Retry())
+    return destination
+
+
+def _fetch(url: str, member: str, destination: Path, retry: Retry) -> None:
     packed = destination.with_name(destination.name + ".packed")
     try:
         info, record_bytes = _look_up(url, member, retry)
@@ -58,7 +63,6 @@ def fetch_member(url: str, member: str, destination: Path, retry: Retry | None =
         download(url, packed, retry=retry)
         _unpack_archive(packed, member, url, destination)
     packed.unlink()
-    return destination
 
 
 def _look_up(url: str, member: str, retry: Retry) -> tuple[zipfile.ZipInfo, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from PIL import Image
 
 from seglib.data import assets
 from seglib.data.pocket.classes import VERSION
-from seglib.data.pocket.write import write_split
+from seglib.data.pocket.write import split_locked, write_split
 from seglib.errors import SeglibError
 from seglib.json_files import parse_json
 
 SPLITS: dict[str, tuple[int, int]] = {"train": (4000, 1), "val": (300, 2)}
 """Name of a split: (number of images, seed)."""
+PNG_END = b"IEND\xaeB`\x82"
 
 
 def ensure_pocket(split: str, processes: int | None = None, progress: bool = True) -> Path:
@@ -46,7 +48,10 @@ def ensure_pocket(split: str, processes: int | None = None, progress: bool = Tru
     count, seed = SPLITS[split]
     if _is_complete(folder, split, count):
         return folder
-    digest = write_split(folder, split, count, seed, processes, progress)
+    with split_locked(folder, split):
+        if _is_complete(folder, split, count):  # drawn by another process in the meantime
+            return folder
+        digest = write_split(folder, split, count, seed, processes, progress)
     expected = published_hash(split)
     if expected is not None and digest != expected:
         (folder / "annotations" / f"instances_{split}.json").unlink()
@@ -93,10 +98,20 @@ def _committed() -> Path | None:
 
 
 def _is_complete(folder: Path, split: str, count: int) -> bool:
-    """Whether a split is there; its instances JSON is written last, its images are counted."""
-    if not (folder / "annotations" / f"instances_{split}.json").is_file():
+    """Whether a split is there, its JSON files and images whole to their last byte."""
+    texts = [folder / "annotations" / f"{kind}_{split}.json" for kind in ("instances", "panoptic")]
+    if not all(_ends_with(path, b"}") for path in texts):
         return False
     return all(
-        sum(1 for _ in (folder / name).glob("*.png")) == count
+        sum(_ends_with(path, PNG_END) for path in (folder / name).glob("*.png")) == count
         for name in (split, f"panoptic_{split}")
     )
+
+
+def _ends_with(path: Path, end: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-len(end), os.SEEK_END)
+            return stream.read() == end
+    except OSError:  # no such file, or a shorter one
+        return False

@@ -7,9 +7,13 @@ import json
 import os
 import shutil
 import tempfile
+import threading
+import time
 import zlib
 from collections.abc import Iterator
-from functools import partial
+from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,8 @@ from rich.progress import (
 from seglib.data.pocket.annotate import annotate
 from seglib.data.pocket.classes import SIZE, VERSION, category_records
 from seglib.data.pocket.scene import draw_scene
+from seglib.errors import SeglibError
+from seglib.locks import locked
 
 _CHUNK = 25
 Drawn = tuple[list[dict[str, Any]], list[dict[str, Any]], bytes]
@@ -65,13 +71,21 @@ def write_split(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{split}-", dir=folder))
-    try:
-        digest = _draw(draft, split, count, seed, processes, progress)
-        _install(draft, folder, split)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with split_locked(folder, split):
+        for abandoned in folder.glob(f".{split}-*/"):  # by a process that was killed
+            shutil.rmtree(abandoned, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{split}-", dir=folder))
+        try:
+            digest = _draw(draft, split, count, seed, processes, progress)
+            _install(draft, folder, split)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return digest
+
+
+def split_locked(folder: Path, split: str) -> AbstractContextManager[None]:
+    """Keep other processes from drawing a split; one that wants to waits."""
+    return locked(folder / f".{split}.lock", wait=True)
 
 
 def _draw(
@@ -83,7 +97,7 @@ def _draw(
     instances: list[dict[str, Any]] = []
     panoptic: list[dict[str, Any]] = []
     digest = hashlib.sha256()
-    draw = partial(draw_one, draft, split, seed)
+    draw = partial(_draw_as_worker, os.getpid(), draft, split, seed)
     for index, (things, segments, masks) in enumerate(_scenes(draw, count, processes, progress)):
         name = f"{image_id(seed, index):012d}.png"
         number = image_id(seed, index)
@@ -125,6 +139,25 @@ def draw_one(draft: Path, split: str, seed: int, index: int) -> Drawn:
     return records.instances, records.segments, ids.tobytes()
 
 
+def _draw_as_worker(main: int, draft: Path, split: str, seed: int, index: int) -> Drawn:
+    """`draw_one` in a process that ends when the main one, which may be killed, has ended."""
+    if os.getpid() != main:
+        _end_with(main)
+    return draw_one(draft, split, seed, index)
+
+
+@cache
+def _end_with(main: int) -> None:
+    """Watch the main process from now on."""
+
+    def watch() -> None:
+        while os.getppid() == main:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:
     """Save as PNG; run-length compression takes half the time, and the files are as small."""
     Image.fromarray(pixels).save(path, compress_level=1, compress_type=zlib.Z_RLE)
@@ -162,7 +195,13 @@ def _in_parallel(draw: partial[Drawn], count: int, workers: int) -> Iterator[Dra
     # joblib's fresh interpreters do not run the caller's script again, so a script without a
     # __main__ guard may load the data set.
     pool = Parallel(n_jobs=workers, batch_size=_CHUNK, return_as="generator")
-    yield from pool(delayed(draw)(index) for index in range(count))
+    try:
+        yield from pool(delayed(draw)(index) for index in range(count))
+    except BrokenExecutor as error:
+        raise SeglibError(
+            "a process that drew Pocket COCO was ended from outside, perhaps for want of memory: "
+            "run the same command again"
+        ) from error
 
 
 def _install(draft: Path, folder: Path, split: str) -> None:
