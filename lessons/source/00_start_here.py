@@ -16,8 +16,8 @@
 # 3. check your environment, and work with lessons, quizzes, widgets and assignments;
 # 4. switch to another data set with `SEGLIB_DATASET`.
 #
-# **You need** Python, and the courage to run a cell before you understand all of it. **Time** about
-# 50 minutes to read, well under a minute to run.
+# **You need** Python, and the courage to run a cell before you understand all of it.
+# **Time** about 60 minutes to read, well under a minute to run.
 
 # %% [markdown] id="run-cells"
 # **Does everything work?**
@@ -780,7 +780,7 @@ print(f"FCN-8s of this course, {small.name}, {len(small)} images: mean IoU {ours
 # | 11–12 | queries: DETR, MaskFormer |
 # | 13–15 | looking back: the paradigms side by side, with published weights |
 #
-# Lessons with a link are ready; the others are still to come. A lesson takes an hour or more, its
+# Lessons with a link are ready; the others are still to come. A lesson takes one to two hours, its
 # assignment about another; one lesson an evening is a good pace.
 #
 # ### First words

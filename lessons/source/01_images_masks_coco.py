@@ -15,8 +15,8 @@
 # 4. compute average precision by hand for five detections;
 # 5. read the twelve COCO numbers.
 #
-# **You need** Python, and tensors in PyTorch (indexing, shapes, broadcasting). **Time** about 80
-# minutes to read, less than a minute to run.
+# **You need** Python, and tensors in PyTorch (indexing, shapes, broadcasting).
+# **Time** about 95 minutes to read, less than a minute to run.
 
 # %% id="imports"
 import json

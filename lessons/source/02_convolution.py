@@ -14,8 +14,8 @@
 # 4. derive its backward pass, for the input and for the weights;
 # 5. read learned filters, and tell convolution from cross-correlation.
 #
-# **You need** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule. **Time**
-# about 55 minutes to read, less than a minute to run.
+# **You need** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule.
+# **Time** about 60 minutes to read, less than a minute to run.
 
 # %% id="imports"
 import torch

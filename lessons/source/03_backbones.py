@@ -18,7 +18,7 @@
 # 5. name the stages of a ResNet with their strides and channels, and merge them into a pyramid.
 #
 # **You need** [lesson 02](02_convolution.ipynb) (convolution, stride, padding, counting weights).
-# **Time** about 95 minutes to read, about a minute to run.
+# **Time** about 110 minutes to read, about a minute to run.
 
 # %% id="imports"
 import copy
@@ -658,7 +658,8 @@ plotting.layer_profile(
 # A **residual block** computes $y = x + \mathcal F(x)$; its convolutions learn only the difference
 # (the residual). Take the derivative, leaving the ReLU at the end aside:
 #
-# $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
+# $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}
+# \left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
 # The 1 is a toll-free road: whatever the convolutions do, the gradient of the block above also
 # arrives unchanged. And "pass the input on", which the plain layers could not find, is now the
