@@ -272,9 +272,8 @@ for _, truth in samples:
     kinds = window_labels(all_windows, objects_of(truth).boxes, config.patch, config.shift)
     positive, negative = (kinds > 0).any(dim=1), (kinds < 0).all(dim=1)  # [K, N] -> [K]
     counts += torch.stack([positive.sum(), negative.sum(), (~positive & ~negative).sum()])
-each = counts / held_out
-print(f"{each.sum():.0f} windows per image: {each[0]:.1f} positive,", end=" ")
-print(f"{each[1]:.0f} negative, {each[2]:.0f} not used")
+words = "windows per image: {:.1f} positive, {:.0f} negative, {:.0f} not used"
+print(words.format(*counts / held_out))
 
 # %% id="label-check" tags=["nbval-check-output"]
 windows_to_check = all_windows[:: max(1, len(all_windows) // 500)]
@@ -300,8 +299,7 @@ from seglib.models.deepmask.patches import Patches, sample_patches
 half = replace(config, positive_share=0.5)
 random = torch.Generator().manual_seed(0)
 sampled = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in samples[:8]])
-to_show = [(sampled.labels > 0).nonzero()[:8, 0], (sampled.labels < 0).nonzero()[:8, 0]]
-to_show = torch.cat(to_show)
+to_show = torch.cat([(sampled.labels == y).nonzero()[:8, 0] for y in (1, -1)])
 signs = ["+1" if y > 0 else "−1" for y in sampled.labels[to_show]]
 plotting.show_patches(middle(sampled.images[to_show]), sampled.masks[to_show], signs)
 
@@ -963,9 +961,10 @@ for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
 # %% id="scores-figure" alt="Bars for the scores of three groups of windows, side by side: those of two classes stand together near 1, those of negative windows near 0."
 class_of = torch.cat([objects_of(t).labels for _, t in practice])
 canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
-common = class_of.bincount().topk(2).indices.tolist()
-groups = {dataset.categories.by_label(c).name: canonical_scores[class_of == c] for c in common}
-random = torch.Generator().manual_seed(0)
+groups = {}
+for c in class_of.bincount().topk(2).indices.tolist():  # the commonest classes
+    groups[dataset.categories.by_label(c).name] = canonical_scores[class_of == c]
+random.manual_seed(0)
 away = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in practice[:60]])
 away = away.images[away.labels < 0]
 groups["negative windows"] = torch.cat([look(p)[1] for p in away.split(64)])
