@@ -89,8 +89,7 @@ def clear_scene(target):
     if target.iscrowd.any() or not 3 <= len(target) <= 7 or len(target.labels.unique()) < 2:
         return 0
     smallest = target.masks.float().mean((1, 2)).min().item()
-    height, width = target.size
-    inside = (target.boxes > 1) & (target.boxes < torch.tensor([width, height] * 2) - 1)
+    inside = (target.boxes > 1) & (target.boxes < torch.tensor(target.size[::-1] * 2) - 1)
     return min(smallest, 0.03) * min(1, len(touching_pairs(target))) * inside.float().mean().item()
 
 
