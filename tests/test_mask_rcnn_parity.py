@@ -201,12 +201,16 @@ def test_slivers_are_dropped_as_in_torchvision(reference: nn.Module, ours: MaskR
     assert len(kept) == 2
 
 
+@pytest.mark.parametrize("padded", [True, False], ids=["one padded batch", "one by one"])
 def test_detections_equal_torchvision(
-    reference: nn.Module, ours: MaskRCNN, images: list[Tensor], tolerance: float
+    padded: bool, reference: nn.Module, ours: MaskRCNN, images: list[Tensor], tolerance: float
 ) -> None:
+    """Also in one padded batch, where torchvision's detections depend on the padding."""
     with torch.no_grad():
-        expected = reference.eval()(images)
-    actual = ours.predict(images)
+        alone = [reference.eval()([image])[0] for image in images]
+        expected = reference([*images]) if padded else alone
+    with ours.evaluating():
+        actual = ours.predict_batch(images) if padded else ours.predict(images)
     assert sum(len(e["scores"]) for e in expected) >= 50
     for prediction, theirs in zip(actual, expected, strict=True):
         found = prediction.instances
@@ -217,6 +221,9 @@ def test_detections_equal_torchvision(
         same = (found.masks == (theirs["masks"][:, 0] >= 0.5)).float().mean()
         assert same > 0.9999
         assert found.masks.any()
+    if padded:
+        pairs = zip(expected, alone, strict=True)
+        assert any(not torch.equal(e["scores"], a["scores"]) for e, a in pairs)
 
 
 def test_float32_detections_agree(

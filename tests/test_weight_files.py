@@ -150,7 +150,7 @@ def shared_lists() -> bytes:
 # name: (bytes, what the message says)
 HOSTILE = {
     "shared lists": (shared_lists(), "contains a list"),
-    "a memo index of 2^31": (b"}r\xff\xff\xff\x7f.", "holds no network"),
+    "a memo index of 2^31": (b"}r\xff\xff\xff\x7f.", "contains no network"),
     "a nested tuple as a key": (b"}" + b")" + b"\x85" * 5000 + b"Ns.", "a key of type tuple"),
     "a state for a function": (
         b"c_codecs\nencode\n}X\x04\x00\x00\x00nameX\x01\x00\x00\x00xsb.",
