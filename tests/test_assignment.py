@@ -11,7 +11,7 @@ from tests.helpers import golden
 
 
 def test_by_hand() -> None:
-    # Boxes: good, in between, best of the second object yet poor, bad.
+    # Boxes: good, in between, poor but best for the second object, bad.
     iou = torch.tensor([[0.8, 0.5, 0.25, 0.1], [0.0, 0.0, 0.2, 0.1]])
     labels, indices = ops.assign_boxes(iou, 0.7, 0.3)
     assert labels.tolist() == [1, -1, 0, 0]

@@ -1,4 +1,4 @@
-"""Box deltas: by hand, golden, there and back, class-wise, against torchvision."""
+"""Box deltas: by hand, golden, encoded and decoded, per class, against torchvision."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_wild_prediction_stays_finite() -> None:
     assert_same(sides, torch.tensor([1000.0, 1000.0]), 1e-2)
 
 
-def test_class_wise_deltas() -> None:
+def test_deltas_per_class() -> None:
     boxes, deltas = random_boxes(5), random(5, 3, 4)
     decoded = ops.decode_deltas(boxes[:, None], deltas, WEIGHTS)
     assert decoded.shape == (5, 3, 4)
@@ -70,7 +70,7 @@ def test_class_wise_deltas() -> None:
         assert_same(decoded[:, label], ops.decode_deltas(boxes, deltas[:, label], WEIGHTS))
 
 
-def test_of_nothing() -> None:
+def test_no_boxes() -> None:
     none = torch.zeros(0, 4)
     assert ops.encode_deltas(none, none).shape == (0, 4)
     assert ops.decode_deltas(none, none).shape == (0, 4)

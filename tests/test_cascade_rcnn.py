@@ -1,4 +1,4 @@
-"""Cascade R-CNN: its stages equal the recorded ones, its losses and its two variants."""
+"""Cascade R-CNN: stages equal to recorded ones, losses, and the two variants."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -260,7 +260,7 @@ def test_paper_presets_follow_their_reference() -> None:
 
 
 def test_the_first_stage_learns_by_its_own_threshold(image: Tensor, target: Target) -> None:
-    """`stage_ious` holds for every stage, `foreground_iou` for none."""
+    """By `stage_ious`, not by `foreground_iou`."""
     losses = []
     for options in ({}, {"foreground_iou": 0.95}, {"stage_ious": (0.2, 0.6, 0.7)}):
         torch.manual_seed(0)
@@ -271,13 +271,13 @@ def test_the_first_stage_learns_by_its_own_threshold(image: Tensor, target: Targ
 
 
 def test_boxes_that_are_not_finite_are_refused_by_name() -> None:
-    """As a diverged first stage would make them."""
+    """A diverged first stage makes such boxes."""
     model = cascade().eval()
     torch.nn.init.constant_(model.box_heads.heads[0].bbox_pred.bias, float("nan"))
     with pytest.raises(SeglibError, match="needs finite boxes, row 0 is"):
         model.predict([torch.rand(3, 64, 96)])
 
 
-def test_a_cascade_has_as_many_of_each_as_stages() -> None:
-    with pytest.raises(SeglibError, match=r"as many of each as it has stages.*4"):
+def test_a_cascade_needs_one_value_of_each_per_stage() -> None:
+    with pytest.raises(SeglibError, match=r"one value of each per stage.*4"):
         CascadeRCNNConfig(stage_ious=(0.5, 0.6, 0.7, 0.8))

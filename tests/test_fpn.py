@@ -1,4 +1,4 @@
-"""FPN against torchvision's, and by hand."""
+"""FPN: against torchvision's, and by hand."""
 
 from collections import OrderedDict
 

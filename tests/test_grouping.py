@@ -56,7 +56,7 @@ def test_smoothing_keeps_flat_images_and_the_mean_of_a_dot() -> None:
     assert smooth(dot, 0) is dot
 
 
-def test_two_halves_are_two_regions_and_a_faint_step_is_none() -> None:
+def test_two_halves_are_two_regions_unless_the_step_is_faint() -> None:
     image = torch.zeros(3, 8, 8)
     image[:, :, 4:] = 1
     expected = (torch.arange(8) >= 4).long().expand(8, 8)
@@ -83,12 +83,12 @@ def test_a_segmentation_is_a_partition(seed: int, scale: float, min_size: int) -
     assert segments.shape == (9, 11)
     sizes = segments.flatten().bincount()
     assert int(sizes.min()) >= min_size
-    # Numbered by first pixels, so none is left out.
+    # Numbered in the order of first pixels, none left out.
     first = [segments.flatten().tolist().index(n) for n in range(len(sizes))]
     assert first == sorted(first)
 
 
-def test_refuses_what_is_no_image() -> None:
+def test_refuses_tensors_that_are_not_images() -> None:
     with pytest.raises(SeglibError, match=r"\[H, W\]|\[3, H, W\]"):
         segment_graph(torch.zeros(4, 4))
     with pytest.raises(SeglibError, match="uint8"):
@@ -109,7 +109,7 @@ def test_regions_measured_by_hand() -> None:
 
 
 def test_likeness_by_hand() -> None:
-    # A row of three: two black, one white; all flat.
+    # Three regions in a row: two black, one white, without texture.
     image = torch.zeros(3, 2, 6)
     image[:, :, 4:] = 1
     segments = torch.tensor([[0, 0, 1, 1, 2, 2]]).expand(2, 6)
@@ -123,7 +123,7 @@ def test_likeness_by_hand() -> None:
     assert likeness["fill"] == pytest.approx([1, 1 - 4 / 12])  # the box of 0 and 2 spans 1
 
 
-def test_what_a_merged_region_inherits_is_what_its_pixels_say() -> None:
+def test_a_merged_region_inherits_what_its_pixels_would_give() -> None:
     image, segments = blocks(), segment_graph(blocks(), min_size=4)
     regions = Regions.describe(image, segments)
     a, b = neighbouring(segments).nonzero()[0].tolist()
@@ -155,8 +155,8 @@ def test_merging_ends_with_the_whole_image() -> None:
     assert torch.equal(merged.boxes, masks_to_boxes(merged.members[:, segments]))
 
 
-def test_the_most_alike_merge_first() -> None:
-    # Two dark blocks and two light ones: like joins like, then the pairs.
+def test_the_most_similar_merge_first() -> None:
+    # Two dark blocks and two light ones: first the similar ones merge, then the pairs.
     image = torch.zeros(3, 4, 16)
     image[:, :, 4:8], image[:, :, 8:12], image[:, :, 12:] = 0.01, 0.9, 0.91
     segments = (torch.arange(16) // 4).expand(4, 16)

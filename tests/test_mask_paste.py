@@ -59,7 +59,7 @@ def test_crop_of_an_exact_box_by_hand() -> None:
     mask[0, 2:4, 1:5] = True
     box = torch.tensor([[1.0, 2.0, 5.0, 4.0]])
     assert ops.crop_resize_masks(mask, box, 2).all()
-    # A box twice as high has the object in its upper half.
+    # In a box twice as high the object fills the upper half.
     taller = torch.tensor([[1.0, 2.0, 5.0, 6.0]])
     assert ops.crop_resize_masks(mask, taller, 2)[0].tolist() == [[True, True], [False, False]]
 
@@ -87,7 +87,7 @@ def test_paste_golden() -> None:
 
 
 def grid_sampled(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """The definition by PyTorch's own bilinear sampling: [N, H, W] probabilities."""
+    """The definition, by PyTorch's bilinear sampling: [N, H, W] probabilities."""
     y, x = torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5
     left, top, right, bottom = boxes[:, :, None].unbind(1)
     across = (x.to(boxes) - left) / (right - left) * 2 - 1  # [N, W] in −1…1

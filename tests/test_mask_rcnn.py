@@ -60,7 +60,9 @@ def test_losses_are_finite_and_reach_every_part(model: MaskRCNN, images: list[Te
     assert silent == []
 
 
-def test_an_image_without_objects_teaches_background(model: MaskRCNN, images: list[Tensor]) -> None:
+def test_from_an_image_without_objects_it_learns_background(
+    model: MaskRCNN, images: list[Tensor]
+) -> None:
     losses = model.train().loss(images[:1], [boxes_target((64, 96), [], [])])
     assert losses["objectness_loss"] > 0
     assert losses["class_loss"] > 0
@@ -83,8 +85,8 @@ def test_predictions_have_each_image_s_size(model: MaskRCNN, images: list[Tensor
     assert model.training
 
 
-def test_padding_changes_nothing_that_matters(model: MaskRCNN, images: list[Tensor]) -> None:
-    """An image of the canvas's own size gives the same alone and beside a smaller one."""
+def test_padding_hardly_changes_a_prediction(model: MaskRCNN, images: list[Tensor]) -> None:
+    """An image as large as the canvas has the same prediction alone and beside a smaller one."""
     alone = model.predict(images[:1])[0].instances
     beside = model.predict(images)[0].instances
     assert alone is not None
@@ -112,7 +114,7 @@ def test_boxes_learn_the_object_they_overlap_most() -> None:
     assert labelled.labels.tolist() == [2, 3, 0, 0]
     assert labelled.index[:2].tolist() == [0, 1]
     assert labelled.image_size == (40, 60)
-    # One width of the second box is 10 px: its object lies 0.1 of it to the left.
+    # The second box is 10 px wide, and its object lies 1 px, a tenth of that, to the left.
     torch.testing.assert_close(labelled.deltas((10, 10, 5, 5))[1], torch.tensor([-1.0, 0, 0, 0]))
     sampled = sample_boxes(labelled, count=3, fraction=0.34, generator=torch.Generator())
     assert (sampled.labels > 0).sum() == 1
@@ -189,7 +191,7 @@ def test_frozen_stages_do_not_train() -> None:
         build_model("mask_rcnn", some_categories(1), frozen_stages=9)
 
 
-def test_config_comes_back_from_plain_values() -> None:
+def test_config_is_restored_from_plain_values() -> None:
     config: ModelConfig = replace(MaskRCNNConfig.pocket(), rois=7)
     values = config.to_dict()
     assert values["rpn"]["sampled"] == 128
@@ -263,7 +265,7 @@ def test_a_perfect_prediction_has_the_true_boxes_and_masks(
     assert torch.equal(found.boxes, truth.boxes[:2])
     assert found.labels.tolist() == [1, 3]
     assert found.scores.tolist() == [1, 1]
-    # Rectangles fill their boxes, and 28 x 28 cells can say so.
+    # Rectangles fill their boxes, which 28 x 28 cells can express.
     assert torch.equal(found.masks, truth.masks[:2])
     assert model.output_form.numbers == {"cells": 28}
     with pytest.raises(SeglibError, match="masks of size"):
@@ -279,7 +281,7 @@ def test_a_perfect_prediction_is_limited_by_the_cells(images: list[Tensor]) -> N
     assert mask_iou(found.masks, truth.masks).item() < 0.6
 
 
-def test_nothing_is_perfectly_nothing(model: MaskRCNN, images: list[Tensor]) -> None:
+def test_a_perfect_prediction_may_be_empty(model: MaskRCNN, images: list[Tensor]) -> None:
     found = model.perfect(images[0], boxes_target((64, 96), [], [])).instances
     assert len(found) == 0
     assert found.masks.shape == (0, 64, 96)

@@ -1,4 +1,4 @@
-"""Mask R-CNN equals torchvision's, whole: losses and detections with the same weights."""
+"""The whole Mask R-CNN equals torchvision's: losses and detections with the same weights."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def randomize(model: nn.Module) -> nn.Module:
 
 
 def reference_model() -> nn.Module:
-    """torchvision's `maskrcnn_resnet50_fpn` with the frozen norms it has on loaded weights."""
+    """torchvision's `maskrcnn_resnet50_fpn` with frozen norms, as with pretrained weights."""
     torch.manual_seed(0)
     backbone = resnet_fpn_backbone(
         backbone_name="resnet50", weights=None, trainable_layers=5, norm_layer=FrozenBatchNorm2d

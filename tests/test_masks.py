@@ -1,4 +1,4 @@
-"""Mask area, boxes around masks, and mask IoU in its three bodies."""
+"""Mask area, bounding boxes of masks, and the three bodies of mask IoU."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_boxes_equal_golden():
     boxes = masks_to_boxes(masks)
     assert boxes.tolist() == out["exclusive"].tolist()
     assert xyxy_to_xywh(boxes).tolist() == out["coco_xywh"].tolist()
-    # DETR and torchvision name the last pixel itself; no such box is recorded for an empty mask.
+    # DETR and torchvision give the last pixel itself; not recorded for an empty mask.
     filled = masks.flatten(1).any(1)
     last_pixel = boxes - torch.tensor([0.0, 0, 1, 1])
     assert last_pixel[filled].tolist() == out["inclusive"][filled.numpy()].tolist()

@@ -1,4 +1,4 @@
-"""Greedy NMS: by hand, golden, against torchvision, ties, thresholds met exactly."""
+"""Greedy NMS: by hand, golden, against torchvision, ties, overlaps equal to the threshold."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_bodies_equal_torchvision(threshold: float, field: float) -> None:
 
 
 def test_chain_longer_than_a_block() -> None:
-    # Each box overlaps only its neighbours: every other one survives, across block borders.
+    # Each box overlaps only its neighbours: every second one survives, across block borders.
     left = torch.arange(500.0) * 4
     boxes = torch.stack([left, torch.zeros(500), left + 9, torch.ones(500)], dim=1)
     scores = torch.linspace(1, 0, 500)
@@ -146,9 +146,9 @@ def test_refuses_boxes_that_are_not_finite(style: str, wrong: float) -> None:
 
 @pytest.mark.parametrize("style", BODIES)
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float16])
-def test_other_numbers_are_taken_as_float(style: str, dtype: torch.dtype) -> None:
+def test_other_dtypes_are_converted_to_float(style: str, dtype: torch.dtype) -> None:
     near = torch.tensor([[0, 0, 200, 200], [0, 1, 200, 201], [30, 0, 230, 200]])
-    # Half precision has no number for the area of a box of 400 px.
+    # Half precision cannot represent the area of a box of 400 px.
     boxes = near.to(dtype) * (1 if dtype == torch.uint8 else 2)
     scores = torch.tensor([0.8, 0.9, 0.7])
     assert getattr(ops.nms, style)(boxes, scores, 0.8).tolist() == [1, 2]

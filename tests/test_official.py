@@ -52,11 +52,11 @@ def test_coco_has_80_things_with_gaps_among_the_ids() -> None:
     assert voc.by_name("couch").coco_id == things.by_name("couch").coco_id == 63
 
 
-# torchvision
+# torchvision's files
 
 
 def randomized(model: nn.Module) -> nn.Module:
-    """Weights whose scores pass thresholds, and norms with small variances."""
+    """Random weights whose scores pass the thresholds, and norms with small variances."""
     for module in model.modules():
         if isinstance(module, FrozenBatchNorm2d):
             nn.init.uniform_(module.weight, 0.3, 0.6)
@@ -78,7 +78,7 @@ def randomized(model: nn.Module) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def reference() -> nn.Module:
-    """torchvision's Mask R-CNN for COCO's 91 ids, few channels, eps 0 as on published weights."""
+    """torchvision's Mask R-CNN for COCO's 91 ids, few channels, eps 0 as with published weights."""
     torch.manual_seed(0)
     resnet = TheirResNet(TheirBottleneck, [1, 2, 1, 1], norm_layer=FrozenBatchNorm2d)
     layers = {f"layer{n}": str(n - 1) for n in range(1, 5)}
@@ -165,7 +165,7 @@ def test_torchvision_fcn_comes_back(tmp_path: Path) -> None:
         load_official(tmp_path / "fcn.pth", "mask_rcnn")
 
 
-# detectron2
+# detectron2's files
 
 SMALL = {
     "blocks": (1, 2, 1, 1),
@@ -331,7 +331,7 @@ def test_detectron2_training_file(tmp_path: Path) -> None:
     assert load_official(tmp_path / "model_0000009.pth").name == "mask_rcnn"
 
 
-# what is refused
+# Refused files
 
 
 @pytest.fixture

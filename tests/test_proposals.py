@@ -1,4 +1,4 @@
-"""Proposals and detections: by hand, golden, against torchvision, limits, nothing left."""
+"""Proposals and detections: by hand, golden, against torchvision, limits, empty results."""
 
 from __future__ import annotations
 

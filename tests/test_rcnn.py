@@ -1,4 +1,4 @@
-"""R-CNN of 2014: each part by hand or against another solver, then the whole on three colours."""
+"""R-CNN of 2014: each part by hand or against another solver, then all of it on three colours."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_context_widens_the_window_so_that_the_box_keeps_the_middle() -> None:
         context_windows(torch.zeros(1, 4), 32, 16)
 
 
-def test_beyond_the_image_lies_the_fill() -> None:
+def test_outside_the_image_is_the_fill_colour() -> None:
     boxes = torch.tensor([[-10.0, 0, 10, 20], [40, 5, 50, 15], [3, 3, 3, 3]])
     half, outside, empty = warp_regions(IMAGE, boxes, 20, context=0, fill=(0.1, 0.2, 0.3))
     color = torch.tensor([0.1, 0.2, 0.3])[:, None, None]
@@ -64,14 +64,14 @@ def test_beyond_the_image_lies_the_fill() -> None:
 # Linear fits
 
 
-def test_a_svm_by_hand() -> None:
+def test_an_svm_by_hand() -> None:
     # ½w² + 2·C·(1 - w)² has its minimum at w = 4C / (1 + 4C).
     model = fit_svm(torch.tensor([[1.0], [-1.0]]), torch.tensor([1, -1]), cost=0.25)
     assert model.weight.item() == pytest.approx(0.5, abs=1e-5)
     assert model.bias.item() == pytest.approx(0, abs=1e-5)
 
 
-def test_the_svm_is_at_the_minimum_that_scipy_finds() -> None:
+def test_the_svm_has_the_minimum_that_scipy_finds() -> None:
     features = random(60, 5)
     signs = torch.where(features[:, 0] + 0.5 * random(60, seed=1) > 0.3, 1, -1)
 
@@ -97,7 +97,7 @@ def test_mining_hard_negatives_loses_nothing() -> None:
     torch.testing.assert_close(mined.model.weight, whole.weight, atol=1e-4, rtol=0)
 
 
-def test_a_svm_needs_both_signs() -> None:
+def test_an_svm_needs_both_signs() -> None:
     with pytest.raises(SeglibError, match="both present"):
         fit_svm(random(3, 2), torch.ones(3), cost=1.0)
 
@@ -106,7 +106,7 @@ def test_a_svm_needs_both_signs() -> None:
 def test_ridge_is_the_closed_form(count: int, width: int) -> None:
     features, targets = random(count, width) + 3, random(count, 4, seed=1) - 2
     found = fit_ridge(features, targets, ridge=2.5)
-    # numpy: the bias as one more column of ones that the penalty leaves out.
+    # numpy: the bias is the weight of a column of ones, which has no penalty.
     x = np.hstack([features.numpy(), np.ones((count, 1))])
     penalty = 2.5 * np.diag([1.0] * width + [0.0])
     solution = np.linalg.solve(x.T @ x + penalty, x.T @ targets.numpy())
@@ -154,7 +154,7 @@ def test_which_region_is_an_example_of_which_class() -> None:
     assert region_signs(proposals, target([], []), classes=2).tolist() == [[-1, -1]] * 4
 
 
-def test_regions_that_nearly_fit_teach_the_regression() -> None:
+def test_regression_learns_from_regions_that_nearly_fit() -> None:
     truth = target([[0, 0, 10, 10], [20, 0, 30, 10]], [1, 2], [False, True])
     boxes = torch.tensor([[0.0, 0, 10, 8], [0, 0, 10, 6], [20, 0, 30, 9]])
     labels, deltas = regression_targets(boxes, truth, min_iou=0.6)
@@ -184,7 +184,7 @@ def scene(seed: int) -> tuple[Tensor, Target]:
 
 @pytest.fixture(scope="module")
 def rcnn() -> RCNN:
-    """Average colours of a 4 x 4 grid are features enough for coloured squares."""
+    """Average colours of a 4 x 4 grid suffice as features for coloured squares."""
     config = RCNNConfig(crop_size=16, context=2.0, max_proposals=60, svm_cost=0.1, ridge=1.0)
     scenes = [scene(seed) for seed in range(3)]
     return RCNN(nn.AvgPool2d(4), CATEGORIES, config=config).fit(
@@ -210,7 +210,7 @@ def test_the_pipeline_learns_three_colours(rcnn: RCNN) -> None:
     ]  # fmt: skip
 
 
-def test_the_steps_one_at_a_time_are_predict(rcnn: RCNN) -> None:
+def test_predict_is_the_steps_one_after_another(rcnn: RCNN) -> None:
     image, _ = scene(10)
     before = rcnn.cost.forward_passes
     boxes = rcnn.propose(image)
@@ -236,7 +236,7 @@ def test_an_image_without_proposals_has_no_detections(
     assert len(prediction.instances) == 0
 
 
-def test_what_a_user_can_mend() -> None:
+def test_errors_that_a_user_can_correct() -> None:
     rcnn = RCNN(nn.AvgPool2d(4), CATEGORIES)
     with pytest.raises(SeglibError, match="fit"):
         rcnn.predict(scene(0)[0])

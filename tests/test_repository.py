@@ -36,8 +36,8 @@ FORMER_MODULES = {
     "seglib.models.mask_rcnn": "heads levels proposals reference_rules sampling",
     "seglib.nn": "box_sampling distributed geometry init patch_sampling precision reference_rules "
     "roi_heads rpn sliding window_network",
-    "seglib.ops": "canonical graph_segmentation grouping levels linear_fits matching patches "
-    "proposals rcnn_losses region_likeness region_warp soft_margin",
+    "seglib.ops": "box_coder canonical graph_segmentation grouping levels linear_fits matching "
+    "patches proposals rcnn_losses region_likeness region_warp soft_margin",
     "seglib.plotting": "cascade fitting",
     "seglib.training": "distributed losses precision",
 }

@@ -1,4 +1,4 @@
-"""Run lengths equal to pycocotools', in all their spellings."""
+"""Run lengths equal to those of pycocotools, in both forms."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_columns_first_and_zeros_first():
 
 def test_string_by_hand():
     # 40 is 8 + 32 * 1: "X" is 48 + 8 and 32 for "more follows", then "1". The fourth count is
-    # written as its difference to the second, 3 - 40.
+    # written as its difference from the second, 3 - 40.
     assert rle.to_string(rle.RLE((6, 9), [1, 40, 10, 3])) == "1X1:kN"
     assert rle.from_string("1X1:kN", (6, 9)).counts == [1, 40, 10, 3]
 

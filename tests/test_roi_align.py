@@ -13,7 +13,7 @@ from tests.parity import assert_bodies_equal, assert_equal_runs, assert_same, ra
 BODIES = ["naive", "scratch", "native"]
 
 # In pixels of a map of 10 x 13 cells at stride 2: inside, across each border, far outside, a
-# point, a line, inside out, larger than the map, a fraction of a cell.
+# point, a line, swapped corners, larger than the map, a fraction of a cell.
 ROIS = torch.tensor(
     [
         [0, 2.3, 3.1, 14.7, 12.9],
@@ -36,12 +36,12 @@ def test_by_hand(style: str) -> None:
     features = (torch.arange(4.0)[:, None] * 10 + torch.arange(4.0))[None, None]
     box = torch.tensor([[0.0, 0.5, 0.5, 2.5, 2.5]])
     body = getattr(ops.roi_align, style)
-    # Aligned: cells 0…2, bins of one cell with their middles at 0.5 and 1.5.
+    # Aligned: cells 0…2, bins of one cell centred at 0.5 and 1.5.
     assert_same(body(features, box, 2, 1.0, 1)[0, 0], torch.tensor([[5.5, 6.5], [15.5, 16.5]]))
     # Not aligned: half a cell further down and to the right.
     unaligned = body(features, box, 2, 1.0, 1, False)[0, 0]
     assert_same(unaligned, torch.tensor([[11.0, 12.0], [21.0, 22.0]]))
-    # The average of many samples of a plane is the sample in the middle.
+    # The average of many samples of a plane is the sample at the centre.
     assert_same(body(features, box, 1, 1.0, 4)[0, 0], torch.tensor([[11.0]]), 1e-6)
 
 

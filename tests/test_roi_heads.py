@@ -1,4 +1,4 @@
-"""Pooling from a pyramid and the box head: the memory format changes nothing but the time."""
+"""Pooling from a pyramid, and the box head: the memory format changes only the time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_boxes_of_all_levels_come_back_in_order(layout: torch.memory_format) -> 
             assert_same(a, b)
 
 
-def test_no_boxes_are_pooled_to_nothing() -> None:
+def test_pooling_no_boxes() -> None:
     pooled = PyramidPooler(3, (4, 8, 16), 56, 2, True)(
         pyramid(torch.channels_last), [torch.zeros(0, 4), torch.zeros(0, 4)]
     )

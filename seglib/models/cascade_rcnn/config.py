@@ -1,4 +1,4 @@
-"""How a Cascade Mask R-CNN is built: the numbers of its stages, small and as published."""
+"""How a Cascade Mask R-CNN is built: the numbers of its stages, for small images and published."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ Variant = Literal["official", "detectron2"]
 class CascadeRCNNConfig(MaskRCNNConfig):
     """How a Cascade Mask R-CNN is built; everything else is `MaskRCNNConfig`'s.
 
-    The stages' numbers stand in for `foreground_iou` and `box_weights`, which are not read.
+    The stages' numbers replace `foreground_iou` and `box_weights`, which are not read.
 
     Attributes:
-        variant: which reference it follows, see the head of this file.
-        stage_ious: overlap from which a box is foreground, stage by stage; as many stages as
-            there are numbers.
-        stage_box_weights: scale of each stage's deltas: later corrections are smaller.
-        stage_loss_weights: of each stage's two losses, in the official variant.
+        variant: the reference implementation that it follows, see model.py.
+        stage_ious: per stage, overlap from which a box is foreground.
+        stage_box_weights: per stage, scale of its deltas: later corrections are smaller.
+        stage_loss_weights: per stage, weight of its two losses in the official variant.
 
     Raises:
-        SeglibError: a value that its field cannot have, no stage, or not the same number of
-            stages in all three.
+        SeglibError: a value that its field cannot have, no stage, or different numbers of stages.
     """
 
     variant: Variant = "detectron2"
@@ -46,16 +44,16 @@ class CascadeRCNNConfig(MaskRCNNConfig):
         names = ("stage_ious", "stage_box_weights", "stage_loss_weights")
         counts = {name: len(getattr(self, name)) for name in names}
         if 0 in counts.values() or len(set(counts.values())) > 1:
-            raise SeglibError(f"a cascade has as many of each as it has stages, got {counts}")
+            raise SeglibError(f"a cascade needs one value of each per stage, got {counts}")
 
     @classmethod
     def pocket(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
-        """Mask R-CNN's pocket network with three smaller box heads in a row."""
+        """Mask R-CNN's pocket network with three smaller box heads, one after another."""
         return cls(**{**_fields(MaskRCNNConfig.pocket()), "variant": variant, "box_hidden": 96})
 
     @classmethod
     def paper(cls, variant: Variant = "detectron2") -> CascadeRCNNConfig:
-        """ResNet-50 and FPN with three heads of 1024, by either reference."""
+        """ResNet-50 and FPN with three heads of width 1024, as in either reference."""
         return cls(**{**_fields(MaskRCNNConfig.detectron2()), "variant": variant})
 
 
