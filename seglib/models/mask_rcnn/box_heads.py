@@ -50,7 +50,7 @@ class BoxHeadsOutput:
 
 
 class BoxHeads(nn.Module, ABC):
-    """A detector's box heads, one or several: what it asks of them.
+    """The interface of a detector's box heads, one or several, and what they share.
 
     Args:
         config: of the detector.
@@ -207,5 +207,5 @@ class BoxHead(nn.Module):
         weight = self.fc6.weight  # [hidden, F·P·P]
         if not pooled.is_contiguous(memory_format=torch.channels_last) or len(pooled) < len(weight):
             return cast(Tensor, self.fc6(pooled.flatten(1)))
-        by_cell = weight.unflatten(1, (pooled.shape[1], -1)).transpose(1, 2).flatten(1)
+        by_cell = weight.unflatten(1, (pooled.shape[1], -1)).transpose(1, 2).flatten(1)  # P·P·F
         return F.linear(pooled.permute(0, 2, 3, 1).flatten(1), by_cell, self.fc6.bias)

@@ -102,7 +102,7 @@ class MaskRCNN(Segmenter):
             config.fpn_width, anchors, config.rpn, self.reference.box_beta
         )
         box_pooler, mask_pooler = (
-            PyramidPooler.built(config, bins, self.backbone.strides)
+            PyramidPooler.of(config, bins, self.backbone.strides)
             for bins in (config.box_bins, config.mask_bins)
         )
         self.box_heads = self.box_heads_class(config, box_pooler, self.classes)

@@ -41,8 +41,8 @@ class PyramidPooler(nn.Module):
         self.sampling_ratio, self.aligned, self.pooling = sampling_ratio, aligned, pooling
 
     @classmethod
-    def built(cls, config: MaskRCNNConfig, size: int, strides: Sequence[int]) -> PyramidPooler:
-        """As a config says."""
+    def of(cls, config: MaskRCNNConfig, size: int, strides: Sequence[int]) -> PyramidPooler:
+        """A pooler of size x size bins with the numbers of a config."""
         return cls(
             size,
             strides,
