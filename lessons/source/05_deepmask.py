@@ -919,9 +919,11 @@ plotting.show_patches(inside, soft[:10] >= config.mask_threshold, titles, column
 # %% id="distinct" tolerance=0.3
 def fits_of_ten(some, things):
     """How many of the ten best fit an object, and how many objects they fit."""
+    if not len(things):
+        return 0, 0
     overlap = ops.mask_iou(some.masks[:10], things.masks)
-    good = overlap.amax(dim=1) >= 0.5 if overlap.shape[1] else torch.zeros(0)
-    return good.sum().item(), len(overlap[good.bool()].argmax(dim=1).unique())
+    good = overlap.amax(dim=1) >= 0.5
+    return good.sum().item(), len(overlap[good].argmax(dim=1).unique())
 
 
 fit, different = fits_of_ten(proposals, target)
