@@ -358,13 +358,13 @@ plotting.timeline(
 # |---|---|---|---|---|
 # | 04 | **FCN** | 2015 | A classifier's last layers are convolutions in disguise: let it slide over the picture, and it names every place. | Touching objects of one class are one region. Whose pixel is it? |
 # | 05 | **DeepMask** | 2015 | Look through a window: *is an object centred here, and if so, which pixels belong to it?* Ask at every place and size. | It has no classes, and it looks through very many windows. |
-# | 06 | **R-CNN → Mask R-CNN** | 2014–17 | First find regions that may hold an object; then look into each for its class, a better box and a small mask. | A box that overlaps half of the object already counts as right. What about good boxes? |
-# | 07 | **Cascade R-CNN** | 2018 | Improve boxes in stages; each stage learns from the better boxes of the one before, and is stricter. | Two, three, four looks at each object. Must there be so many? |
-# | 08 | **YOLACT** | 2019 | One look: draw a few *prototype* masks for the whole picture; each object only says how to mix them. | It still needs boxes, to find objects and to crop their masks. |
-# | 09 | **SOLO** | 2020 | No boxes: lay a grid over the picture; the cell in which an object's centre lies answers for its mask. | A whole mask for each cell: does a shape need so many numbers? |
-# | 10 | **PolarMask** | 2020 | A shape is a centre and 36 distances to its outline. | Holes, and objects in several pieces. And, as in every method since DeepMask, one object is found many times, and the duplicates must be removed. |
-# | 11 | **DETR** | 2020 | A hundred learned *queries* each ask for one object; in training each object is given to exactly one of them, so nothing is found twice. | It learns slowly, and its masks are added afterwards. |
-# | 12 | **MaskFormer** | 2021 | A query answers with a class and a mask of the whole picture: semantic, instance and panoptic segmentation become one task. | Where should a query look? (Mask2Former, 2022) |
+# | 06–07 | **R-CNN → Mask R-CNN** | 2014–17 | First find regions that may hold an object; then look into each for its class, a better box and a small mask. | A box that overlaps half of the object already counts as right. What about good boxes? |
+# | 08 | **Cascade R-CNN** | 2018 | Improve boxes in stages; each stage learns from the better boxes of the one before, and is stricter. | Two, three, four looks at each object. Must there be so many? |
+# | 09 | **YOLACT** | 2019 | One look: draw a few *prototype* masks for the whole picture; each object only says how to mix them. | It still needs boxes, to find objects and to crop their masks. |
+# | 10 | **SOLO** | 2020 | No boxes: lay a grid over the picture; the cell in which an object's centre lies answers for its mask. | A whole mask for each cell: does a shape need so many numbers? |
+# | 11 | **PolarMask** | 2020 | A shape is a centre and 36 distances to its outline. | Holes, and objects in several pieces. And, as in every method since DeepMask, one object is found many times, and the duplicates must be removed. |
+# | 12 | **DETR** | 2020 | A hundred learned *queries* each ask for one object; in training each object is given to exactly one of them, so nothing is found twice. | It learns slowly, and its masks are added afterwards. |
+# | 13 | **MaskFormer** | 2021 | A query answers with a class and a mask of the whole picture: semantic, instance and panoptic segmentation become one task. | Where should a query look? (Mask2Former, 2022) |
 #
 # The years are those of publication; in 2015, FCN came half a year before DeepMask. A
 # **convolution** (lesson 02) lays one small window of weights on every place of a picture and
@@ -774,10 +774,10 @@ print(f"FCN-8s of this course, {small.name}, {len(small)} images: mean IoU {ours
 # | [02](02_convolution.ipynb) | convolution, from loops to a layer that learns |
 # | [03](03_backbones.ipynb) | networks: training, normalisation, residuals, pyramids |
 # | [04](04_fcn.ipynb) | FCN: a class for every pixel |
-# | [05](05_deepmask.ipynb), [06](06_mask_rcnn.ipynb), [07](07_cascade_rcnn.ipynb) | propose, look closer, refine: DeepMask, R-CNN to Mask R-CNN, Cascade R-CNN |
-# | 08–10 | all at once: YOLACT, SOLO, PolarMask |
-# | 11–12 | queries: DETR, MaskFormer |
-# | 13–15 | looking back: the paradigms side by side, with published weights |
+# | [05](05_deepmask.ipynb), [06](06_rcnn.ipynb), [07](07_mask_rcnn.ipynb), [08](08_cascade_rcnn.ipynb) | propose, look closer, refine: DeepMask, R-CNN to Mask R-CNN, Cascade R-CNN |
+# | 09–11 | all at once: YOLACT, SOLO, PolarMask |
+# | 12–13 | queries: DETR, MaskFormer |
+# | 14–16 | looking back: the paradigms side by side, what came after, and real COCO with published weights |
 #
 # Lessons with a link are ready; the others are still to come. A lesson takes one to two hours, its
 # assignment about another; one lesson an evening is a good pace.

@@ -1,8 +1,8 @@
 # %% [markdown] id="intro"
-# # Assignment 07: Cascade R-CNN
+# # Assignment 08: Cascade R-CNN
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 07](../07_cascade_rcnn.ipynb). Replace the line
+# Everything you need is in [lesson 08](../08_cascade_rcnn.ipynb). Replace the line
 # `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
 # checks pass in, the hidden ones too, are float32.
 #

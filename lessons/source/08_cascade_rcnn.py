@@ -1,5 +1,5 @@
 # %% [markdown] id="start"
-# # 07. Cascade R-CNN
+# # 08. Cascade R-CNN
 #
 # Lesson 06 ended with a suspicion: its box head learns from every proposal that overlaps an object
 # by at least one half, so a box that misses half of it counts as right. The remedy seems obvious:
@@ -1033,7 +1033,7 @@ Quiz([interval, pays], title="Does it pay?")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/07_cascade_rcnn.ipynb) has three tasks: label boxes at a threshold
+# The [assignment](assignments/08_cascade_rcnn.ipynb) has three tasks: label boxes at a threshold
 # and count the positives; the cascade at test time, with both ways of averaging, which must carry
 # the shipped network; and the resampling loop that sets what each stage learns.
 
