@@ -20,6 +20,21 @@ from tests.helpers import ROOT
 LESSONS = ROOT / "lessons"
 EXAMPLE = ROOT / "tests" / "assignments_example" / "90_example.py"
 MASTERS = sorted((LESSONS / "source" / "assignments").glob("[0-9]*.py"))
+LINE_BELOW_A_HEADING = (
+    r"^## Task .*\n\n"
+    r"\*(\d+) points · difficulty (\d/5) · importance (\d/5) · (\d+) minutes\*$"
+)
+HINT = re.compile(r"^<details><summary>(.*?)</summary>\n(.*?)\n</details>$", re.M | re.S)
+LADDER = """**Transfer.** No cell of the lesson does this.
+
+<details><summary>First hint</summary>
+Look at <code>x</code> first, and then at y.
+</details>
+<details><summary>Second hint</summary>
+The sum of both is smaller than you may think.
+</details>"""
+# These get their transfer task with the next change to their lessons.
+WITHOUT_TRANSFER = {"04_fcn", "05_deepmask", "06_mask_rcnn", "08_cascade_rcnn"}
 
 
 def named(masters: list[Path]) -> list:
@@ -72,10 +87,65 @@ def test_the_table_of_points_adds_up_to_what_the_checks_give(master):
 
 
 @pytest.mark.parametrize("master", named(MASTERS))
+def test_every_task_repeats_its_row_of_the_table(master):
+    first, *others = texts_of(master)
+    rows = re.findall(r"^\| \d+\. .*? \| (\d+) \| (\d/5) \| (\d/5) \| (\d+) \|$", first, re.M)
+    lines = re.findall(LINE_BELOW_A_HEADING, "\n".join(others), re.M)
+    assert lines == rows
+    assert len(rows) == "\n".join(others).count("## Task ")
+
+
+@pytest.mark.parametrize("master", named([m for m in MASTERS if m.stem not in WITHOUT_TRANSFER]))
+def test_one_task_is_a_transfer_with_a_ladder_of_two_hints(master):
+    texts = [text for text in texts_of(master) if re.search(r"^\*\*Transfer\.\*\* ", text, re.M)]
+    assert texts, f"no task of {master.stem} has a paragraph that begins with **Transfer.**"
+    for text in texts:
+        assert ladder_faults(text) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("Second", "First", "it ends with the hints ['First hint', 'First hint']"),
+        ("</details>\n<details>", "</details>\n\nMore text.\n\n<details>", "['Second hint']"),
+        ("</details>\n<details>", "", "with the hints ['First hint']"),
+        ("Look at <code>x</code>", "Look at `x`", "'`' is Markdown or a formula"),
+        ("Look at <code>x</code>", "Look at $x$", "'$' is Markdown or a formula"),
+        ("Look at <code>x</code> first, and then at y.", "Look.", "says too little"),
+    ],
+)
+def test_ladders_of_another_form_are_refused(old, new, fault):
+    assert ladder_faults(LADDER) == []
+    assert old in LADDER
+    assert fault in " · ".join(ladder_faults(LADDER.replace(old, new)))
+
+
+@pytest.mark.parametrize("master", named(MASTERS))
 def test_the_committed_notebook_is_built_from_its_master(master):
     path = LESSONS / "assignments" / f"{master.stem}.ipynb"
     assert path.exists(), f"{path.name} is missing: run `seglib assignments build`"
     assert path.read_text("utf-8") == notebook_text(student_version(read_master(master)))
+
+
+def texts_of(master: Path) -> list[str]:
+    """The text cells of a master."""
+    return [cell.source for cell in read_master(master).cells if cell.cell_type == "markdown"]
+
+
+def ladder_faults(text: str) -> list[str]:
+    """What is wrong with the two hints at the end of a transfer task's text."""
+    ending = re.search(r"(?:^<details>(?:(?!\n\n).)*</details>\n?)+\Z", text, re.M | re.S)
+    hints = re.findall(HINT, ending[0] if ending else "")
+    titles = [title for title, _ in hints]
+    faults = []
+    if titles != ["First hint", "Second hint"]:
+        faults.append(f"it ends with the hints {titles}, not with First hint and Second hint")
+    for title, hint in hints:
+        if len(hint.split()) < 8:
+            faults.append(f"{title} says too little: {hint!r}")
+        if mark := re.search(r"[`$]|\*\*", hint):
+            faults.append(f"{title}: {mark[0]!r} is Markdown or a formula, and this is HTML")
+    return faults
 
 
 def asserts(cell: NotebookNode) -> list[ast.AST]:

@@ -335,10 +335,12 @@ print("✓ 2 of 2 points: the evaluator ran on your functions, and its AP is rig
 # *4 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
 # First the judging. Detections choose in falling order of score; each takes, among the objects
-# still free, the one that it overlaps most, if that overlap reaches the threshold. This task goes
-# beyond the lesson: an object may be **ignored** (a crowd, or one of another size). A detection
-# first looks among the objects that count. Only if it finds none there may it take an ignored one;
-# then the detection is ignored itself, and the ignored object stays free for others.
+# still free, the one that it overlaps most, if that overlap reaches the threshold.
+#
+# **Transfer.** No cell of the lesson matches with objects that may be **ignored** (a crowd, or one
+# of another size). A detection first looks among the objects that count. Only if it finds none
+# there may it take an ignored one; then the detection is ignored itself, and the ignored object
+# stays free for others.
 #
 # Example by hand: threshold 0.5, overlaps with objects (P, Q, crowd). The 0.9-detection has
 # `[0.6, 0.7, 0]`, the 0.8-detection `[0.1, 0.8, 0]`, the 0.7-detection `[0, 0, 1]`. The first takes

@@ -114,10 +114,11 @@ print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 
 #
 # *4 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
-# This task goes beyond the lesson with stride, dilation and groups. First the columns. Each of the
-# $k_h \cdot k_w$ cells of the kernel sees, over all places, one shifted and strided view of the
-# padded image; with dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered
-# by channel, then kernel row, then kernel column. A slice can take every $s$-th element:
+# **Transfer.** The lesson drew stride and dilation and counted the weights of groups; none of its
+# cells computes columns or products with them. First the columns. Each of the $k_h \cdot k_w$ cells
+# of the kernel sees, over all places, one shifted and strided view of the padded image; with
+# dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered by channel, then
+# kernel row, then kernel column. A slice can take every $s$-th element:
 # `x[..., a : a + s * (n - 1) + 1 : s]` begins at `a` and has exactly `n` of them.
 #
 # Example by hand: `x = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]` (one channel), 2 × 2 windows, dilation
@@ -306,9 +307,9 @@ print("✓ 2 of 2 points: groups, bias, stride, padding and dilation, and an FCN
 #
 # *3 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
-# In the lesson each output $g_{r,c}$ sent its gradient to the window that begins at $(r, c)$. This
-# task goes beyond it: with a stride $s$ that window begins at $(s\,r, s\,c)$. Everything else stays
-# the same.
+# **Transfer.** No cell of the lesson goes backward through a stride. There, each output $g_{r,c}$
+# sent its gradient to the window that begins at $(r, c)$; with a stride $s$ that window begins at
+# $(s\,r, s\,c)$. Everything else stays the same.
 #
 # Example by hand: `x = [[1, 2, 3, 4]]`, `w = [[10, 20]]`, stride 2, `g = [[1, 5]]`. The two windows
 # are `[1, 2]` and `[3, 4]`, so `dw = 1·[1, 2] + 5·[3, 4] = [16, 22]`, and the stamps `1·[10, 20]`

@@ -484,10 +484,11 @@ print("✓ 2 of 2 points: laterals, what goes down, 3 × 3 on every level, three
 #
 # *3 points · difficulty 4/5 · importance 3/5 · 20 minutes*
 #
-# This task goes beyond the lesson. In evaluation mode batch norm is a fixed scale and a fixed shift
-# for each channel. A convolution in front of it can do both by itself, with other weights. Find
-# them: a convolution that alone gives what convolution and norm gave together. That is how networks
-# are made ready for use, with one layer less to compute each time.
+# **Transfer.** No cell of the lesson removes a norm from a network. In evaluation mode batch norm is
+# a fixed scale and a fixed shift for each channel. A convolution in front of it can do both by
+# itself, with other weights. Find them: a convolution that alone gives what convolution and norm
+# gave together. That is how networks are made ready for use, with one layer less to compute each
+# time.
 #
 # Write $y = \gamma\,\frac{(w * x + b) - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta$ as
 # $w' * x + b'$.
