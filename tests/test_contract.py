@@ -153,7 +153,7 @@ def test_class_parameters_have_slices_for_background_and_every_class(name: str) 
             assert few[key].shape[d] * 11 == more[key].shape[d] * 7
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", pretrained.shipped_models())
 def test_an_image_is_predicted_as_if_it_were_alone(name: str) -> None:
     dataset = load_dataset("pocket", split="val", limit=2)
     model = pretrained.load(name)

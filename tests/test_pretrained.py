@@ -13,7 +13,9 @@ import seglib
 from seglib import pretrained
 from seglib.data.assets import file_sha256
 from seglib.errors import SeglibError
+from seglib.models import model_names
 from seglib.models.fcn import FCN
+from seglib.pretrained import shipped
 from seglib.pretrained.files import KEY, build, read
 from seglib.pretrained.rehead import _shared
 from seglib.pretrained.shipped import SHIPPED
@@ -255,6 +257,12 @@ def test_shipped_checkpoints_are_complete_and_have_their_hash(name):
     model = pretrained.load(name)
     assert model.name == name.split("-")[0]
     assert pretrained.record(name)["figures"] == pretrained.header(name).notes["figures"]
+
+
+def test_a_paradigm_without_a_shipped_checkpoint_is_not_among_the_shipped_models(monkeypatch):
+    assert pretrained.shipped_models() == [n for n in model_names() if n in {"fcn", *SHIPPED}]
+    monkeypatch.setattr(shipped, "SHIPPED", {"fcn-8s": "", "mask_rcnn": ""})
+    assert pretrained.shipped_models() == ["fcn", "mask_rcnn"]
 
 
 def test_shipped_fcns_reach_their_targets():

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from seglib import pretrained
 from seglib.data.datasets import load_dataset
 from seglib.devices import find_device
-from seglib.models import model_names
+from seglib.models import build_model, model_names
 from seglib.models.base import Segmenter
 from seglib.structures import Target
 from seglib.training import TrainConfig, train_step
@@ -73,6 +73,15 @@ def first_images(count: int) -> Batch:
     return list(images), list(targets)
 
 
+def shipped_or_new(name: str, device: torch.device) -> Segmenter:
+    """The shipped model of a paradigm, or one with fresh weights if none is shipped."""
+    if name in pretrained.shipped_models():
+        return pretrained.load(name, device=device)
+    seed_everything(0)
+    categories = load_dataset("pocket", split="val", limit=1).categories
+    return build_model(name, categories).to(device).eval()
+
+
 def loss_difference(name: str, device: torch.device) -> float:
     """The largest difference between the losses of two training steps, relative to the CPU's.
 
@@ -83,8 +92,8 @@ def loss_difference(name: str, device: torch.device) -> float:
 
 
 def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
-    """All losses of two training steps of a shipped model."""
-    model = pretrained.load(name, device=device)
+    """All losses of two training steps of a model."""
+    model = shipped_or_new(name, device)
     if device.type != "mps":  # MPS has no float64
         model.double()
     for module in model.modules():
@@ -101,7 +110,7 @@ def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
 def images_per_second(name: str, device: torch.device) -> tuple[float, float]:
     """Images per second in training and prediction, with `seglib train`'s precision and layout."""
     config = settle_by_rule(TrainConfig(steps=1, precision="auto"), device)
-    model = pretrained.load(name, device=device).to(memory_format=memory_format(config))
+    model = shipped_or_new(name, device).to(memory_format=memory_format(config))
     images, targets = first_images(TRAINED)
     predicting = seconds(lambda: model.predict(images[:PREDICTED]), device)
     training = seconds(training_step(model, images, targets, config.precision), device)

@@ -13,12 +13,28 @@ from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.pretrained.files import Header, build, read, save
 from seglib.pretrained.rehead import adopt, rehead
-from seglib.pretrained.shipped import shipped_file, shipped_names, shipped_record
+from seglib.pretrained.shipped import (
+    shipped_file,
+    shipped_models,
+    shipped_names,
+    shipped_record,
+)
 from seglib.structures import Categories
 
 OFFICIAL = (".pth", ".pt", ".pkl")
 
-__all__ = ["Header", "adopt", "find", "header", "load", "record", "rehead", "save", "shipped_names"]
+__all__ = [
+    "Header",
+    "adopt",
+    "find",
+    "header",
+    "load",
+    "record",
+    "rehead",
+    "save",
+    "shipped_models",
+    "shipped_names",
+]
 
 
 def load(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seglib.data.assets import asset
 from seglib.errors import unknown_name
+from seglib.models import model_names
 
 # Name of the file in data/checkpoints/ → SHA-256 that a downloaded copy must have.
 SHIPPED = {
@@ -23,6 +24,14 @@ ALIASES = {"fcn": "fcn-8s"}
 def shipped_names() -> list[str]:
     """The names that `load` accepts, sorted."""
     return sorted({*SHIPPED, *ALIASES})
+
+
+def shipped_models() -> list[str]:
+    """The paradigms that have a shipped checkpoint of their own name, in the order of the lessons.
+
+    Not every one of `seglib.models.model_names()` needs to have one.
+    """
+    return [name for name in model_names() if name in shipped_names()]
 
 
 def shipped_file(name: str) -> Path:
