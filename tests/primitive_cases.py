@@ -26,6 +26,8 @@ def primitive_cases() -> dict[str, tuple[Any, ...]]:
         "nms": (_boxes(12), torch.rand(12), 0.3),
         "roi_align": (x, rois, 2, 0.5),
         "roi_pool": (x, rois, 2, 0.5),
+        "sigmoid_focal_loss": (x, torch.rand(x.shape) > 0.8),
+        "squared_dice_loss": (x, torch.rand(x.shape) > 0.5),
     }
 
 

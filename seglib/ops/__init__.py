@@ -18,6 +18,8 @@ from seglib.ops.boxes import (
 )
 from seglib.ops.convolution import conv2d
 from seglib.ops.detections import Detections, select_detections
+from seglib.ops.dice_loss import squared_dice_loss
+from seglib.ops.focal_loss import sigmoid_focal_loss
 from seglib.ops.losses import cross_entropy
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
@@ -62,6 +64,8 @@ __all__ = [
     "roi_align",
     "roi_pool",
     "select_detections",
+    "sigmoid_focal_loss",
+    "squared_dice_loss",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",
