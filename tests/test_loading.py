@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 import torch
 
-from seglib.data.coco import CocoFolder
+from seglib.data.coco import CocoFolder, Sample
 from seglib.data.loading import SeededSampler, batches, collate, sample_generator
 from seglib.data.transforms import Compose, RandomFlip, RandomScaleCrop
 from seglib.errors import SeglibError
@@ -108,6 +108,18 @@ def test_workers_give_the_same_batches(dataset):
     for a, b in zip(here, there, strict=True):
         assert a.step == b.step
         assert equal(images_by_id(a), images_by_id(b))
+
+
+def test_an_error_in_a_worker_arrives_as_it_was(dataset):
+    class Broken:
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> Sample:
+            raise SeglibError("image 7: cut short")
+
+    with pytest.raises(SeglibError, match=r"^image 7: cut short$"):
+        list(batches(Broken(), 2, steps=1, num_workers=1))
 
 
 def test_endless_batches(dataset):

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.models.detection import roi_heads
 
 from seglib import ops, use
+from seglib.data.datasets import load_dataset
 from tests.helpers import golden
 from tests.parity import assert_same
 
@@ -130,3 +131,17 @@ def test_nothing_and_boxes_without_area() -> None:
     assert not ops.paste_masks(torch.ones(2, 5, 5), flat, (8, 9)).any()
     none = torch.zeros(0, 4)
     assert ops.crop_resize_masks(discs(2, 8, 9)[:0], none, 5).shape == (0, 5, 5)
+
+
+def test_half_covered_cells_are_inside_whatever_the_precision():
+    """Otherwise a GPU and a CPU would train on different targets."""
+    data = load_dataset("pocket", split="val", limit=20)
+    targets = [data[index][1] for index in range(20)]
+    halves = 0
+    for target in targets:
+        single = ops.crop_resize_masks(target.masks, target.boxes, 28)
+        double = ops.crop_resize_masks(target.masks, target.boxes.double(), 28)
+        fraction = ops.crop_resize_masks(target.masks, target.boxes.double(), 28, threshold=None)
+        assert torch.equal(single, double)
+        halves += int((fraction - 0.5).abs().lt(1e-9).sum())
+    assert halves > 50

@@ -70,6 +70,12 @@ def test_same_seed_same_run_other_seed_other_run():
     assert runs[0] != runs[2]
 
 
+def test_workers_change_no_number_of_a_run():
+    config = replace(BASE, augment=True)
+    alone = train(tiny_fcn(), Squares(), config)
+    assert train(tiny_fcn(), Squares(), replace(config, workers=2)).losses == alone.losses
+
+
 def test_training_leaves_the_random_generators_as_they_were():
     model = tiny_fcn()
     torch.manual_seed(5)

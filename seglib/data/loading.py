@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -167,5 +168,36 @@ def batches(
     numbers = itertools.count(start_step) if steps is None else range(start_step, steps)
     if num_workers == 0:
         return map(by_step.__getitem__, numbers)
-    # An item is already a batch: the loader must neither shuffle nor batch.
-    return iter(DataLoader(by_step, batch_size=None, sampler=numbers, num_workers=num_workers))
+    loader = DataLoader(
+        _Reported(by_step),
+        batch_size=None,  # an item is already a batch: the loader must neither shuffle nor batch
+        sampler=numbers,
+        num_workers=num_workers,
+        worker_init_fn=_share_by_name,
+        generator=Generator(),  # or the loader draws a number from the run's own
+    )
+    return map(_raised, iter(loader))
+
+
+class _Reported(Dataset["Batch | Exception"]):
+    """The same items; an error is handed over whole, where the loader would send its traceback."""
+
+    def __init__(self, items: Dataset[Batch]) -> None:
+        self.items = items
+
+    def __getitem__(self, step: int) -> Batch | Exception:
+        try:
+            return self.items[step]
+        except Exception as error:  # whatever a data set raises
+            return error
+
+
+def _raised(item: Batch | Exception) -> Batch:
+    if isinstance(item, Exception):
+        raise item
+    return item
+
+
+def _share_by_name(_: int) -> None:
+    """Hand tensors over as named files: a batch has more of them than a process may open."""
+    torch.multiprocessing.set_sharing_strategy("file_system")

@@ -14,6 +14,10 @@ from torch import Tensor
 
 from seglib.ops.roi_align import roi_align
 
+# One cell in a thousand is covered by exactly one half. A sum in float32 lands on either side of
+# it, depending on the device; the tie must not.
+ROUNDING = 1e-5
+
 
 def crop_resize_masks(
     masks: Tensor,
@@ -30,8 +34,8 @@ def crop_resize_masks(
         boxes: [N, 4] corners in pixels.
         size: S, cells along a side of the square.
         index: int64 [N] mask of every box; None: box n belongs to mask n.
-        threshold: covered fraction from which a cell belongs to the object; None returns the
-            fractions, which torchvision trains on.
+        threshold: covered fraction from which a cell belongs to the object, but for `ROUNDING`;
+            None returns the fractions, which torchvision trains on.
         aligned: as in `roi_align`; False in torchvision's detectors.
 
     Returns:
@@ -42,7 +46,7 @@ def crop_resize_masks(
     rois = torch.cat([index[:, None].to(boxes), boxes], dim=1)  # [N, 5]
     planes = masks[:, None].to(boxes.dtype)  # [G, 1, H, W]
     fractions = roi_align(planes, rois, size, 1.0, 0, aligned)[:, 0]  # [N, S, S]
-    return fractions if threshold is None else fractions >= threshold
+    return fractions if threshold is None else fractions >= threshold - ROUNDING
 
 
 def paste_masks(

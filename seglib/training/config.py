@@ -95,6 +95,12 @@ class TrainConfig:
         "Choose open precision and layout by timing; another run may choose otherwise.",
         False,
     )
+    workers: int = computing(
+        "Processes that read and augment images ahead, for a fast GPU; 0: a thread does.",
+        0,
+        low=0,
+        below=1000,
+    )
     eval_every: int = watching("Steps between validations; 0: only at the end.", 0, low=0)
     eval_limit: int | None = watching(
         "Images of the validations before the last.", None, low=1, unset="all"
@@ -135,7 +141,15 @@ class TrainConfig:
 
 
 # How the steps are computed and watched, but not which: a resumed run may change these.
-FREE_ON_RESUME = {"device", "tune", "out", "eval_every", "eval_limit", "checkpoint_every"}
+FREE_ON_RESUME = {
+    "device",
+    "tune",
+    "workers",
+    "out",
+    "eval_every",
+    "eval_limit",
+    "checkpoint_every",
+}
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:

@@ -105,6 +105,7 @@ class Run:
             transform=AUGMENTATIONS[self.model.config.augmentation] if config.augment else None,
             rank=distributed.rank(),
             world_size=distributed.world_size(),
+            num_workers=config.workers,
         )
 
     def _readable(self, items: Iterator[Batch]) -> Iterator[Batch]:
