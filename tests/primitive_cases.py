@@ -20,6 +20,7 @@ def primitive_cases() -> dict[str, tuple[Any, ...]]:
         "conv2d": (x, weight, torch.rand(4), 1, 1),
         "conv_transpose2d": (x, weight, torch.rand(4), 2, 1),
         "cross_entropy": (x, torch.randint(0, 4, (2, 6, 6))),
+        "fast_nms": (_boxes(12), torch.rand(12), 0.3),
         "interpolate": (x, (9, 11)),
         "mask_iou": (masks, masks[:2], torch.tensor([True, False])),
         "max_pool2d": (x, 3, 2, 1),

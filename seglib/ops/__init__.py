@@ -19,6 +19,7 @@ from seglib.ops.boxes import (
 from seglib.ops.convolution import conv2d
 from seglib.ops.detections import Detections, select_detections
 from seglib.ops.dice_loss import squared_dice_loss
+from seglib.ops.fast_nms import fast_nms
 from seglib.ops.focal_loss import sigmoid_focal_loss
 from seglib.ops.losses import cross_entropy
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
@@ -52,6 +53,7 @@ __all__ = [
     "cxcywh_to_xyxy",
     "decode_deltas",
     "encode_deltas",
+    "fast_nms",
     "im2col",
     "interpolate",
     "mask_area",

@@ -16,7 +16,7 @@ BLOCK = 128
 
 def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Go down the ranking; keep a box unless it overlaps one already kept."""
-    boxes = _checked(boxes, scores)
+    boxes = checked_boxes("nms", boxes, scores)
     keep: list[int] = []
     for candidate in scores.argsort(descending=True, stable=True).tolist():
         one = boxes[candidate : candidate + 1]
@@ -30,10 +30,10 @@ def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """From the matrix of all overlaps: each survivor suppresses what it overlaps below it."""
-    boxes = _checked(boxes, scores)
+    boxes = checked_boxes("nms", boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
     ranked = boxes[order]  # [N, 4]
-    limit = _rounded_down(iou_threshold, ranked.dtype)
+    limit = rounded_down(iou_threshold, ranked.dtype)
     overlaps = box_ops.box_iou.scratch(ranked, ranked) > limit  # [N, N]
     alive = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)  # [N]
     for rank in range(len(boxes)):
@@ -61,13 +61,13 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     Raises:
         SeglibError: boxes are not [N, 4] or not finite, or scores not [N].
     """
-    boxes = _checked(boxes, scores)
+    boxes = checked_boxes("nms", boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
     corners = boxes.detach()[order].T  # [4, N]: every coordinate contiguous
     sides = (corners[2:] - corners[:2]).clamp(min=0)  # [2, N]
     ranked = torch.cat([corners, sides[:1] * sides[1:]])  # [5, N], the area last
     buffers = ranked.new_empty(3, min(BLOCK, len(order)) * len(order))
-    limit = _rounded_down(iou_threshold, ranked.dtype)
+    limit = rounded_down(iou_threshold, ranked.dtype)
     keep = []
     while len(order):
         # Decide the best block by itself, then suppress all that it overlaps below it at once.
@@ -155,7 +155,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
     return order[kept[order]]  # [K]
 
 
-def _rounded_down(value: float, dtype: torch.dtype) -> float:
+def rounded_down(value: float, dtype: torch.dtype) -> float:
     """The largest number of a dtype that is not above a Python number.
 
     PyTorch rounds the number to the tensor's dtype before comparing, upwards for 0.1 in float32;
@@ -166,12 +166,21 @@ def _rounded_down(value: float, dtype: torch.dtype) -> float:
     return (rounded if rounded.item() <= value else rounded.nextafter(below)).item()
 
 
-def _checked(boxes: Tensor, scores: Tensor) -> Tensor:
-    """The boxes in float32 or float64: the area of a box of 300 px overflows float16."""
+def checked_boxes(name: str, boxes: Tensor, scores: Tensor) -> Tensor:
+    """The boxes in float32 or float64: the area of a box of 300 px overflows float16.
+
+    Args:
+        name: of the function that suppresses them, for the message.
+        boxes: [N, 4].
+        scores: [N].
+
+    Raises:
+        SeglibError: boxes are not [N, 4] or not finite, or scores not [N].
+    """
     if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
         raise SeglibError(
-            f"nms needs boxes [N, 4] and scores [N], got {list(boxes.shape)} and "
+            f"{name} needs boxes [N, 4] and scores [N], got {list(boxes.shape)} and "
             f"{list(scores.shape)}"
         )
-    box_ops.check_finite("nms", "boxes", boxes)
+    box_ops.check_finite(name, "boxes", boxes)
     return boxes if boxes.dtype == torch.float64 else boxes.float()
