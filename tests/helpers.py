@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from seglib.cli import app
@@ -34,6 +36,15 @@ def golden(topic: str) -> dict[str, Case]:
             case, role, name = key.split(".", 2)
             cases[case][role][name] = arrays[key]
     return dict(cases)
+
+
+def golden_tensors(topic: str, case: str) -> tuple[dict[str, Tensor], ...]:
+    """One case of `golden` as tensors: parameters, inputs and expected outputs."""
+    roles = golden(topic)[case]
+    return tuple(
+        {name: torch.from_numpy(array) for name, array in roles[role].items()}
+        for role in ("par", "in", "out")
+    )
 
 
 def run_cli(*arguments: object) -> Result:

@@ -109,3 +109,37 @@ def test_conversions() -> None:
     boxes = random_boxes(10).reshape(2, 5, 4)
     assert_same(ops.xywh_to_xyxy(ops.xyxy_to_xywh(boxes)), boxes)
     assert_same(ops.cxcywh_to_xyxy(ops.xyxy_to_cxcywh(boxes)), boxes)
+
+
+@pytest.mark.parametrize("style", BODIES)
+def test_generalized_iou_by_hand(style: str) -> None:
+    a = torch.tensor([[0.0, 0, 2, 2]]).double()
+    b = torch.tensor([[0.0, 0, 2, 2], [1, 0, 3, 2], [4, 0, 6, 2]]).double()
+    # Equal; half of either, hull all covered: 2 / 6; apart: hull 12, a third of it not covered.
+    expected = torch.tensor([[1, 1 / 3, -1 / 3]]).double()
+    giou = getattr(ops.generalized_box_iou, style)
+    torch.testing.assert_close(giou(a, b), expected)
+    points = torch.tensor([[1.0, 1, 1, 1]])
+    assert giou(points, points).tolist() == [[0.0]]
+    assert giou(torch.zeros(0, 4), torch.zeros(2, 4)).shape == (0, 2)
+    assert giou(torch.zeros(3, 2, 4), torch.ones(3, 0, 4)).shape == (3, 2, 0)
+
+
+@pytest.mark.parametrize("style", BODIES)
+@pytest.mark.parametrize("case", ["basic", "normalized"])
+def test_golden_generalized_iou(style: str, case: str) -> None:
+    arrays = golden("box_iou")[case]
+    a, b = (torch.from_numpy(arrays["in"][name]) for name in ("boxes1", "boxes2"))
+    giou = getattr(ops.generalized_box_iou, style)(a, b)
+    torch.testing.assert_close(giou, torch.from_numpy(arrays["out"]["giou"]), rtol=0, atol=1e-5)
+
+
+def test_bodies_of_generalized_iou_equal_torchvision() -> None:
+    reference = torchvision.ops.generalized_box_iou
+    inputs = [random_boxes(6), random_boxes(5, seed=1)]
+    assert_bodies_equal(ops.generalized_box_iou, reference, inputs)
+
+
+def test_generalized_iou_refuses_other_shapes() -> None:
+    with pytest.raises(SeglibError, match="equal leading dimensions"):
+        ops.generalized_box_iou(torch.zeros(2, 3, 4), torch.zeros(3, 4))

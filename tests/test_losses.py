@@ -102,3 +102,22 @@ def test_refuses_shapes_that_do_not_fit(style: str) -> None:
         body(torch.zeros(2, 3, 4), torch.zeros(2, 5, dtype=torch.int64))
     with pytest.raises(SeglibError, match="reduction"):
         body(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64), reduction="average")
+
+
+@pytest.mark.parametrize("style", BODIES)
+def test_smooth_dice_loss_by_hand(style: str) -> None:
+    dice = getattr(ops.smooth_dice_loss, style)
+    # Logits of 0 are probabilities of 1/2: 1 - (2 * 1 + 1) / (2 + 2 + 1) for two true pixels of 4.
+    logits, half = torch.zeros(2, 2, 2).double(), torch.tensor([[1, 1], [0, 0]])
+    found = dice(logits, torch.stack([half, 0 * half]))
+    torch.testing.assert_close(found, torch.tensor([2 / 5, 1 - 1 / 3]).double())
+    assert dice(torch.full((1, 4), -99.0), torch.zeros(1, 4)).item() == 0
+    assert dice(torch.zeros(0, 3), torch.zeros(0, 3)).shape == (0,)
+    with pytest.raises(SeglibError, match="must have the shape of the logits"):
+        dice(torch.zeros(1, 3), torch.zeros(2, 3))
+
+
+def test_bodies_of_smooth_dice_loss_are_equal() -> None:
+    truth = random(3, 4, 5, seed=1) > 0
+    reference = ops.smooth_dice_loss.native
+    assert_bodies_equal(ops.smooth_dice_loss, reference, [random(3, 4, 5)], truth)

@@ -5,6 +5,7 @@ be mistaken for those of boxes and masks here.
 """
 
 from seglib.ops.assignment import assign_boxes, balanced_sample
+from seglib.ops.attention import attention, multi_head_attention
 from seglib.ops.boxes import (
     box_area,
     box_iou,
@@ -21,6 +22,8 @@ from seglib.ops.detections import Detections, select_detections
 from seglib.ops.dice_loss import squared_dice_loss
 from seglib.ops.fast_nms import fast_nms
 from seglib.ops.focal_loss import sigmoid_focal_loss
+from seglib.ops.generalized_iou import generalized_box_iou
+from seglib.ops.hungarian import hungarian
 from seglib.ops.losses import cross_entropy
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
@@ -30,6 +33,7 @@ from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
 from seglib.ops.roi_align import roi_align
 from seglib.ops.roi_pool import roi_pool
+from seglib.ops.smooth_dice_loss import smooth_dice_loss
 from seglib.ops.transposed_convolution import conv_transpose2d
 from seglib.ops.upsampling import bilinear_kernel, bilinear_upsample_kernel, interpolate
 from seglib.ops.windows import col2im, im2col
@@ -37,6 +41,7 @@ from seglib.ops.windows import col2im, im2col
 __all__ = [
     "Detections",
     "assign_boxes",
+    "attention",
     "balanced_sample",
     "batch_norm",
     "batched_nms",
@@ -54,12 +59,15 @@ __all__ = [
     "decode_deltas",
     "encode_deltas",
     "fast_nms",
+    "generalized_box_iou",
+    "hungarian",
     "im2col",
     "interpolate",
     "mask_area",
     "mask_iou",
     "masks_to_boxes",
     "max_pool2d",
+    "multi_head_attention",
     "nms",
     "paste_masks",
     "rasterize",
@@ -68,6 +76,7 @@ __all__ = [
     "select_detections",
     "sigmoid_focal_loss",
     "squared_dice_loss",
+    "smooth_dice_loss",
     "xywh_to_xyxy",
     "xyxy_to_cxcywh",
     "xyxy_to_xywh",

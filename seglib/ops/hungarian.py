@@ -1,0 +1,110 @@
+"""The assignment problem: pair rows with columns, each at most once, at the least total cost."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.primitives import primitive
+
+FREE = -1
+
+
+def _scratch_hungarian(cost: Tensor) -> Tensor:
+    """Row after row joins the pairing along the cheapest chain of exchanges: O(n² m).
+
+    Every row and column has a price, and no pair costs less than its row's and column's prices
+    together. Pairs whose cost equals the sum of their prices are tight; a pairing of tight pairs
+    is the cheapest. A new row looks for a free column through tight pairs, and where there is
+    none, prices change just enough to make one more pair tight (Kuhn 1955, Munkres 1957; in the
+    form of Jonker and Volgenant 1987).
+    """
+    _check(cost)
+    if cost.shape[0] > cost.shape[1]:  # the fewer of the two are placed one by one
+        return _sorted_by_row(_scratch_hungarian(cost.T).flip(0))
+    costs = cost.detach().double().cpu().numpy()
+    row_price, column_price = np.zeros(len(costs)), np.zeros(costs.shape[1])
+    row_of = np.full(costs.shape[1], FREE)
+    for row in range(len(costs)):
+        _place(row, costs, row_price, column_price, row_of)
+    columns = np.flatnonzero(row_of != FREE)
+    pairs = torch.from_numpy(np.stack([row_of[columns], columns])).long()  # [2, K]
+    return _sorted_by_row(pairs).to(cost.device)
+
+
+def _place(
+    row: int,
+    costs: np.ndarray,
+    row_price: np.ndarray,
+    column_price: np.ndarray,
+    row_of: np.ndarray,
+) -> None:
+    """Add one row to the pairing; rows that stand in the way move on to other columns.
+
+    Args:
+        row: without a column so far.
+        costs: [N, M].
+        row_price, column_price: [N] and [M], changed in place.
+        row_of: int [M], the row of every column, or FREE; changed in place.
+    """
+    distance = np.full(len(column_price), math.inf)  # of each column from `row`, in cost
+    previous = np.full(len(column_price), FREE)  # the column from whose row it is reached
+    reached = np.zeros(len(column_price), dtype=bool)
+    rows, at, column, travelled = [row], row, FREE, 0.0
+    while True:
+        through = travelled + costs[at] - row_price[at] - column_price
+        closer = ~reached & (through < distance)
+        distance[closer], previous[closer] = through[closer], column
+        column = int(np.where(reached, math.inf, distance).argmin())
+        reached[column], travelled = True, distance[column]
+        if row_of[column] == FREE:
+            break
+        at = row_of[column]
+        rows.append(at)
+    # Columns nearer than the end get cheaper, and their rows dearer, so that all pairs stay tight.
+    moved = reached & (row_of != FREE)
+    row_price[row] += travelled
+    row_price[row_of[moved]] += travelled - distance[moved]
+    column_price[moved] -= travelled - distance[moved]
+    while previous[column] != FREE:  # walk back, and let each row take the next column
+        row_of[column] = row_of[previous[column]]
+        column = previous[column]
+    row_of[column] = row
+
+
+@primitive(scratch=_scratch_hungarian)
+def hungarian(cost: Tensor) -> Tensor:
+    """The pairing of rows with columns that has the least sum of costs.
+
+    Args:
+        cost: float [N, M], any sign; it has no gradient.
+
+    Returns:
+        int64 [2, min(N, M)]: the rows, rising, and the column of each, so that
+        `rows, columns = hungarian(cost)`. Among pairings of equal cost, any.
+
+    Raises:
+        SeglibError: cost is not [N, M], or contains NaN or infinity.
+    """
+    _check(cost)
+    rows, columns = linear_sum_assignment(cost.detach().cpu().double().numpy())
+    return torch.from_numpy(np.stack([rows, columns])).long().to(cost.device)
+
+
+def _sorted_by_row(pairs: Tensor) -> Tensor:
+    return pairs[:, pairs[0].argsort()]
+
+
+def _check(cost: Tensor) -> None:
+    if cost.ndim != 2:
+        raise SeglibError(f"hungarian needs costs [N, M], got {list(cost.shape)}")
+    if not cost.isfinite().all():
+        raise SeglibError(
+            "hungarian needs finite costs, these contain NaN or infinity: has the model that made "
+            "them diverged?"
+        )
