@@ -18,6 +18,7 @@ from seglib.ops.boxes import (
     xyxy_to_xywh,
 )
 from seglib.ops.convolution import conv2d
+from seglib.ops.coord_conv import coord_conv
 from seglib.ops.detections import Detections, select_detections
 from seglib.ops.dice_loss import squared_dice_loss
 from seglib.ops.fast_nms import fast_nms
@@ -27,8 +28,10 @@ from seglib.ops.hungarian import hungarian
 from seglib.ops.losses import cross_entropy
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
 from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
+from seglib.ops.matrix_nms import matrix_nms
 from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
+from seglib.ops.points_nms import points_nms
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
 from seglib.ops.roi_align import roi_align
@@ -53,6 +56,7 @@ __all__ = [
     "col2im",
     "conv2d",
     "conv_transpose2d",
+    "coord_conv",
     "crop_resize_masks",
     "cross_entropy",
     "cxcywh_to_xyxy",
@@ -66,10 +70,12 @@ __all__ = [
     "mask_area",
     "mask_iou",
     "masks_to_boxes",
+    "matrix_nms",
     "max_pool2d",
     "multi_head_attention",
     "nms",
     "paste_masks",
+    "points_nms",
     "rasterize",
     "roi_align",
     "roi_pool",
