@@ -184,7 +184,8 @@ def corners_to_xywh(x0, y0, x1, y1):
 corners = xywh_to_corners(*record["bbox"])
 print([round(v) for v in record["bbox"]], "->", [round(v) for v in corners])
 print("and back:  ", [round(v) for v in corners_to_xywh(*corners)])
-print("as seglib's:", corners == tuple(ops.xywh_to_xyxy(torch.tensor(record["bbox"])).tolist()))
+seglibs = ops.xywh_to_xyxy(torch.tensor(record["bbox"], dtype=torch.float64))
+print("as seglib's:", list(corners) == seglibs.tolist())
 
 # %% [markdown] id="rle-text"
 # ### Masks, and the runs that hold them
@@ -311,13 +312,10 @@ def fill(corners, size):
 polygon = [1.3, 8.6, 4.1, 1.2, 9.8, 2.7, 8.9, 6.1, 12.6, 8.9]
 corners = list(zip(polygon[0::2], polygon[1::2], strict=True))
 by_centre, by_coco = fill(corners, (10, 14)), ops.rasterize([polygon], (10, 14))
-print(
-    f"{int(by_centre.sum())} pixels by their centres, {int(by_coco.sum())} by COCO's rule;", end=" "
-)
+print(f"{int(by_centre.sum())} pixels by centre, {int(by_coco.sum())} by COCO's rule;", end=" ")
 print("they differ at (row, column)", (by_centre ^ by_coco).nonzero().tolist())
-plotting.show_polygon(
-    [polygon], (10, 14), caption="Lines: five clicked corners. Blue: COCO's pixels."
-)
+caption = "Dots and lines: five clicked corners. Blue: their pixels by COCO's rule."
+plotting.show_polygon([polygon], (10, 14), caption=caption)
 
 # %% [markdown] id="polygon-read"
 # **A polygon is not more exact than a mask.** It is a guess made of a few clicks, and two sensible
@@ -450,8 +448,8 @@ def gaps(target):
 index = find_image(dataset, lambda t: gaps(t).max() if len(t) else -1, limit=60)
 pair_image, pair = dataset[index]
 pair = pair[list(divmod(int(gaps(pair).argmax()), len(pair)))]
-of_boxes, of_masks = (f(a, a)[0, 1] for f, a in ((box_iou, pair.boxes), (mask_iou, pair.masks)))
-print(f"IoU of the boxes: {of_boxes:.2f}, of the masks: {of_masks:.2f}")
+print(f"IoU of the boxes: {box_iou(pair.boxes, pair.boxes)[0, 1]:.2f}")
+print(f"IoU of the masks: {mask_iou(pair.masks, pair.masks)[0, 1]:.2f}")
 drawn = plotting.overlay(pair_image, pair, dataset.categories, side=300, shrink=True)
 plotting.show_images([drawn], ["two boxes in nearly the same place"], panel=3.2)
 
