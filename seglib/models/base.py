@@ -206,7 +206,9 @@ class Segmenter(nn.Module, ABC):
         check_images(images)
         like = next(self.parameters())
         resized = [self.resize(image.to(like)) for image in images]
-        return ImageBatch.from_images([normalise_pixels(image) for image in resized], divisor)
+        mean, std = self.config.pixel_mean, self.config.pixel_std
+        normal = [normalise_pixels(image, mean, std) for image in resized]
+        return ImageBatch.from_images(normal, divisor)
 
     def resize(self, image: Tensor) -> Tensor:
         """Resize a float [C, H, W] image to the size that the network sees.

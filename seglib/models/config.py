@@ -9,8 +9,10 @@ from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from seglib.errors import SeglibError
+from seglib.ops.images import PIXEL_MEAN, PIXEL_STD
 
 Augmentation = Literal["flip", "flip_crop_color"]
+SMALLEST_STD = 1e-3  # a quarter of one of 255 steps
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class ModelConfig:
         backbone_lr_scale: the backbone's learning rate over that of the other layers.
         augmentation: how training varies the images, if asked to: "flip" mirrors half of them;
             "flip_crop_color" also scales, crops and recolours.
+        pixel_mean: RGB in 0…1, subtracted from every pixel of the input.
+        pixel_std: RGB, by which it is then divided; published weights need their own.
 
     Raises:
         SeglibError: a value of another type than its field, or outside what the field can be.
@@ -30,11 +34,14 @@ class ModelConfig:
     image_size: int | None = None
     backbone_lr_scale: float = 1.0
     augmentation: Augmentation = "flip_crop_color"
+    pixel_mean: tuple[float, float, float] = PIXEL_MEAN
+    pixel_std: tuple[float, float, float] = PIXEL_STD
 
     def __post_init__(self) -> None:
         check_types(self)
         check_range(self, 1, inf, "image_size")
-        check_range(self, 0, inf, "backbone_lr_scale")
+        check_range(self, 0, inf, "backbone_lr_scale", "pixel_mean")
+        check_range(self, SMALLEST_STD, inf, "pixel_std")
 
     @classmethod
     def pocket(cls) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,10 +12,12 @@ PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
 
-def normalise_pixels(images: Tensor) -> Tensor:
+def normalise_pixels(
+    images: Tensor, mean: Sequence[float] = PIXEL_MEAN, std: Sequence[float] = PIXEL_STD
+) -> Tensor:
     """float [..., 3, H, W] in 0…1 -> about mean 0 and deviation 1 per channel."""
-    mean, std = (images.new_tensor(value)[:, None, None] for value in (PIXEL_MEAN, PIXEL_STD))
-    return (images - mean) / std
+    center, spread = (images.new_tensor(value)[:, None, None] for value in (mean, std))
+    return (images - center) / spread
 
 
 def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
