@@ -4,8 +4,8 @@
 # A classifier looks at a picture and says one word. In this lesson you will turn such a
 # classifier, weights and all, into a network that names every pixel. Two ideas do it: a fully
 # connected layer is a convolution in disguise, and the operation that carried gradients *back* in
-# lesson 02 can carry scores *up*, from a coarse map to the full picture. Then you will see what
-# this network cannot do at all, which is where the rest of the course begins.
+# lesson 02 can carry scores *up* to the full picture. Then you will see what this network cannot
+# do at all, which is where the rest of the course begins.
 #
 # **You will be able to**
 #
@@ -19,7 +19,7 @@
 #
 # **You need first** [lesson 02](02_convolution.ipynb) (convolution, stamping), [lesson
 # 03](03_backbones.ipynb) (stride, receptive field, "overfit one batch").
-# **Time** about 90 minutes to read, about a minute to run.
+# **Time** about 75 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -37,11 +37,9 @@ samples = [dataset[i] for i in range(held_out)]
 print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
 
 # %% [markdown] id="load-text"
-# Three trained networks come with the course. They know the classes of Pocket COCO. The helpers
-# below translate their answers into the labels of your data set, by class name; on Pocket COCO
-# itself they change nothing. (If you have chosen photographs instead, expect wild guesses from
-# these three: Pocket COCO is all that they have ever seen. Everything that you build below works
-# there all the same.)
+# Three trained networks come with the course. The helpers below translate their answers into the
+# labels of your data set, by class name. (On photographs, expect wild guesses from these three:
+# Pocket COCO is all that they have ever seen. What you build works there all the same.)
 
 # %% id="load-models"
 models = {name: load(f"fcn-{name}") for name in ("32s", "16s", "8s")}
@@ -79,21 +77,19 @@ answers = {f"FCN-{name}": answer(model, image) for name, model in models.items()
 plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# Three networks with the same backbone. They differ only in how they get from a coarse map of
-# scores back to pixels: the number is the stride, in pixels, of the finest score map that takes
-# part. Watch the outlines from FCN-32s to FCN-8s. By the end of the lesson you will have built
-# each of the steps between them.
+# Three networks with the same backbone. They differ only in how they get from coarse scores back to
+# pixels: the number is the stride, in pixels, of the finest score map that takes part. Watch the
+# outlines. You will build each of the steps between them.
 
 # %% [markdown] id="problem"
 # ## The problem: one word for a whole picture
 #
 # Classifiers such as AlexNet and VGG end in fully connected layers: the last feature map is
-# flattened into one long row of numbers, and each class gets a weighted sum of all of them. What
-# comes out is one answer for the picture. *Where* things are is lost in the flattening.
+# flattened into one long row of numbers, and each class gets a weighted sum of all of them.
+# *Where* things are is lost.
 #
-# A plain way out is the **sliding window**. For every pixel, cut out the patch around it,
-# classify the patch, and write the answer at the pixel. Ciresan and others (2012) segmented brain
-# tissue that way and won a competition with it.
+# A plain way out is the **sliding window**: for every pixel, classify the patch around it. Ciresan
+# and others (2012) segmented brain tissue that way and won a competition with it.
 #
 # **Predict before you run:** patches of 38 × 38 pixels, one at every place where a patch fits into
 # an image of 128 × 128. How often does the network read an average pixel? About 7 times, 70 times,
@@ -107,9 +103,9 @@ print(f"each pixel is read {windows * patch**2 / side**2:.0f} times on average")
 
 # %% [markdown] id="history"
 # Neighbouring patches share nearly all of their pixels, and the network computes the same edges
-# in them again and again. Long, Shelhamer and Darrell (2015) removed the waste and, with it, the
-# patches: their network takes the whole image at once and is trained on whole images. Nearly
-# every method after 2015 on the timeline has such a **fully convolutional network** inside.
+# in them again and again. Long, Shelhamer and Darrell (2015) removed the waste: their network takes
+# the whole image at once. Nearly every later method on the timeline has such a **fully
+# convolutional network** inside.
 
 # %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN is marked in 2015, in the same year as VGG and DeepMask, two years before Mask R-CNN."
 plotting.timeline(highlight="FCN")
@@ -120,8 +116,7 @@ plotting.timeline(highlight="FCN")
 # ### One: the head is a convolution
 #
 # Start with a classifier small enough to train while you watch. It answers one question about a
-# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its backbone is three times
-# convolution, ReLU and pooling; its head is fully connected.
+# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its head is fully connected.
 
 # %% id="classifier" tags=["nbval-check-output"]
 conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU(), torch.nn.MaxPool2d(2)
@@ -173,8 +168,8 @@ print(f"on images that it has not seen: {correct:.2f} right")
 print(f"always giving the same answer:  {max(share, 1 - share):.2f} right")
 
 # %% [markdown] id="naive-slide"
-# It is no genius, but it is a classifier. Now the naive way to a map: slide the window in steps
-# of 8 pixels and classify every patch.
+# It is no genius, but it is a classifier. Now the naive way to a map: slide its window in steps of
+# 8 pixels.
 
 # %% id="slide" tags=["nbval-check-output"]
 def slide(classify, picture, window=38, stride=8):
@@ -202,17 +197,16 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown] id="misconception-size"
-# The backbone was fine and gave a larger map. The first linear layer refused: it has weights for
-# exactly $32 \cdot 3 \cdot 3 = 288$ numbers. From this, people conclude that **a network with a
-# fully connected head works at one size only, and must be retrained for others**. Look at what
-# the layer does. Output $o$ is
+# The backbone gave a larger map, and the first linear layer refused: it has weights for exactly
+# $32 \cdot 3 \cdot 3 = 288$ numbers. From this, people conclude that **a network with a fully
+# connected head works at one size only, and must be retrained for others**. Look at what the layer
+# does. Output $o$ is
 #
 # $$ y_o = b_o + \sum_{ch}\sum_{i=0}^{2}\sum_{j=0}^{2} w_{o,(ch,i,j)}\; x_{ch,i,j} $$
 #
-# Compare it with the formula of a convolution in lesson 02. It is one, with a 3 × 3 kernel over 32
-# channels, at the only place where it fits. Nothing has to be learned anew: the 288 weights of
-# each output are read as a block of 32 × 3 × 3. The second linear layer becomes a 1 × 1
-# convolution.
+# This is a convolution, with a 3 × 3 kernel over 32 channels, at the only place where it fits. The
+# 288 weights of each output are read as a block of 32 × 3 × 3; nothing has to be learned anew.
+# The second linear layer becomes a 1 × 1 convolution.
 
 # %% id="convolutionalise"
 fc1, fc2 = head[1], head[3]
@@ -228,28 +222,23 @@ def dense(x):
 
 
 # %% id="convolutionalise-check" tags=["nbval-check-output"]
+from torch.utils.flop_counter import FlopCounterMode
+
 with torch.no_grad():
     at_once = dense(image[None] - 0.5)[0]
 print("at once:", list(at_once.shape), " patch by patch:", list(by_patches.shape))
 print("equal:", torch.allclose(at_once, by_patches, atol=1e-4))
-
-# %% [markdown] id="convolutionalise-read"
-# One pass over the image gives the scores of all patches, equal up to rounding. It took neither a
-# new weight nor a training step. The **stride** of the map, 8, comes from the three poolings: move
-# one cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels.
-
-# %% id="work-saved" tags=["nbval-check-output"]
-from torch.utils.flop_counter import FlopCounterMode
-
-
-def work(function, *arguments):
+flops = []
+for function, arguments in ((slide, (classifier, image)), (dense, (image[None],))):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         function(*arguments)
-    return counter.get_total_flops()
+    flops.append(counter.get_total_flops())
+print(f"patch by patch costs {flops[0] / flops[1]:.0f} times the work")
 
-
-ratio = work(slide, classifier, image) / work(dense, image[None])
-print(f"patch by patch costs {ratio:.0f} times the work, for the same {at_once[0].numel()} answers")
+# %% [markdown] id="convolutionalise-read"
+# One pass over the image gives the scores of all patches, equal up to rounding, with neither a new
+# weight nor a training step. The **stride** of the map, 8, comes from the three poolings: move one
+# cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels.
 
 # %% id="heat-map" alt="The image, a coarse map of 12 by 12 cells that is brightest on and around the objects and dark beside them, and the true mask of all objects."
 heat = at_once.softmax(dim=0)[1]  # [rows, columns], probability of "object"
@@ -262,22 +251,18 @@ plotting.show_images(
 )
 
 # %% [markdown] id="padding-note"
-# Why only 9 times, and not hundreds? The window moved by 8 pixels at a time, so a pixel was read
-# about a dozen times instead of 730.
-#
-# Two details that you will meet again. The map has fewer cells than an eighth of the image's side,
-# because a patch must fit inside; FCN pads the image to make up for that. And this equality needed
-# convolutions *without* padding: a padded layer sees zeros at the border of each patch, but in the
-# whole image it sees the neighbouring pixels there.
+# Two details return later. The map has fewer cells than an eighth of the image's side, because a
+# patch must fit inside; FCN pads the image to make up for that. And this equality needed
+# convolutions *without* padding: a padded layer sees zeros at the border of each patch, but the
+# neighbouring pixels in the whole image.
 
 # %% [markdown] id="transposed"
 # ### Two: going up by stamping
 #
 # Twelve by twelve scores are not yet a label for each pixel. You need a layer that makes maps
-# *larger*. You have met one: in lesson 02 each gradient stamped the kernel onto the window that
-# it came from. As a layer of its own it is called a **transposed convolution**. Each input number
-# stamps the kernel, multiplied by its value; the stamps are `stride` apart; where they overlap,
-# they add up.
+# *larger*. You have met one: in lesson 02 each gradient stamped the kernel onto its window. As a
+# layer it is called a **transposed convolution**. Each input number stamps the kernel, multiplied
+# by its value; the stamps are `stride` apart; where they overlap, they add up.
 
 # %% id="stamping-figure" alt="A 2 by 2 input, a 3 by 3 kernel, and the 5 by 5 output; the stamps of two neighbouring inputs are framed, and in the column where the frames overlap the values add up."
 small = torch.tensor([[1.0, 2], [3, 4]])
@@ -304,8 +289,8 @@ print("size:", list(stamp(torch.ones(4, 4), torch.ones(4, 4), stride=2).shape))
 print(stamp(small, kernel, stride=2).int())
 
 # %% [markdown] id="output-size"
-# The last stamp begins at $(n-1)\,s$ and is $k$ long. **Padding** $p$ means here that $p$ rows
-# and columns are cut *off* at each border, since it undoes what padding adds in a convolution:
+# The last stamp begins at $(n-1)\,s$ and is $k$ long. **Padding** $p$ here *cuts off* $p$ rows and
+# columns at each border, since it undoes what padding adds in a convolution:
 #
 # $$ n_\text{out} = (n-1)\,s - 2p + k $$
 #
@@ -326,8 +311,6 @@ def stamp_fast(x, w, stride):
 
 a, b = torch.randn(5, 7), torch.randn(4, 4)
 print("both forms agree:", torch.allclose(stamp(a, b, 2), stamp_fast(a, b, 2), atol=1e-6))
-
-# %% id="is-backward" tags=["nbval-check-output"]
 large = torch.zeros(12, 16, requires_grad=True)  # a 4×4 kernel with stride 2 makes it 5 × 7
 F.conv2d(large[None, None], b[None, None], stride=2)[0, 0].backward(a)
 same = torch.allclose(large.grad, stamp_fast(a, b, 2), atol=1e-5)
@@ -336,9 +319,9 @@ print("same as a convolution's backward pass:", same)
 # %% [markdown] id="undo"
 # #### Does it undo a convolution?
 #
-# The FCN paper calls this layer "deconvolution", and in signal processing that word means undoing
-# a convolution. **Predict before you run:** halve an image with a 4 × 4 kernel and stride 2, then
-# apply the transposed convolution with the *same* kernel and stride. Do you get the image back?
+# The paper calls this layer "deconvolution", a word that elsewhere means undoing a convolution.
+# **Predict before you run:** halve an image with a 4 × 4 kernel and stride 2, then apply the
+# transposed convolution with the *same* kernel and stride. Do you get the image back?
 
 # %% id="undo-test" alt="The grey image, its half-size version, the result of the transposed convolution, as large as the image again but nearly black, and that result four times brighter: blurred."
 grey = image.mean(dim=0)  # [H, W]
@@ -353,38 +336,21 @@ plotting.show_images(list(stages.values()), titles)
 # The size is back, the values are not: each pixel gets four stamps of a sixteenth each, a quarter
 # of the brightness, and even multiplied by four the picture is blurred. **A transposed convolution
 # is not an inverse.** Written as a matrix, a convolution is $y = Wx$; this layer multiplies by
-# $W^\top$, hence its name, and $W^\top W$ is not the identity. No kernel could repair it: after
-# the way down a quarter of the numbers remain, and the rest are gone for good. Going up, the
-# network cannot *recover* detail. It has to get it from somewhere else. Keep that in mind for part
-# three.
-
-# %% [markdown] id="checkerboard"
-# #### How even is the stamping?
-#
-# Stamp ones with a kernel of ones, and the output counts how many stamps fall on each cell.
-# **Predict before you run:** kernel 3, stride 2. Is every cell hit equally often?
-
-# %% id="checkerboard-figure" alt="Two grids of counts. With kernel 3 and stride 2 the counts alternate between 1, 2 and 4 like a checkerboard; with kernel 4 and stride 2 they are 4 everywhere but at the border."
-plotting.show_checkerboard()
-
-# %% [markdown] id="checkerboard-read"
-# With kernel 3 some cells get one stamp, their neighbours two or four. A network would have to
-# learn weights that cancel this pattern, and often it does not: generated pictures used to show
-# checkerboards for this reason (Odena et al. 2016). With a kernel that is a multiple of the
-# stride every inner cell gets the same number. FCN always takes $k = 2s$.
+# $W^\top$, hence its name. No kernel could repair it: after the way down a quarter of the numbers
+# remain. Going up, the network cannot *recover* detail. It has to get it from somewhere else.
 
 # %% [markdown] id="bilinear"
 # #### The kernel to start from
 #
-# Which numbers should be in the stamp? Between two scores the map should change evenly: halfway
-# between a 2 and a 4 lies a 3. So the influence of a cell falls off linearly with distance and
-# reaches zero at the next cell. In one dimension that is a tent,
+# FCN's kernels are twice as wide as their stride, $k = 2s$, so that every inner cell gets the same
+# number of stamps; kernel 3 with stride 2 would leave a checkerboard (Odena et al. 2016). Which
+# numbers should be in the stamp? Halfway between a 2 and a 4 the map should be 3: the influence of
+# a cell falls off linearly and reaches zero at the next cell. In one dimension that is a tent,
 #
 # $$ w_i = 1 - \frac{|i - c|}{s}, \qquad c = s - \tfrac12, \quad i = 0 \dots 2s-1, $$
 #
-# and in two dimensions the product of two tents: the **bilinear kernel**. Below, for $s = 4$, it
-# has 8 × 8 cells. On the right is its tent, whose sides are straight. No cell lies at the very
-# tip, so the largest weights are $1 - 0.5/4 = 0.875$, and in the kernel $0.875^2 \approx 0.77$.
+# and in two dimensions the product of two tents: the **bilinear kernel**, here for $s = 4$. No cell
+# lies at the very tip, so the largest weight is $0.875^2 \approx 0.77$.
 
 # %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and beside it the one-dimensional tent: eight bars whose tops lie on two straight lines, from 0.125 up to 0.875 and down again."
 plotting.show_bilinear_kernel(8)
@@ -398,17 +364,13 @@ def bilinear(stride):
 
 enlarged = stamp_fast(heat, bilinear(8), stride=8)[4:-4, 4:-4]  # 4 pixels too many on each side
 library = F.interpolate(heat[None, None], scale_factor=8, mode="bilinear")[0, 0]
-print("size:", list(heat.shape), "->", list(enlarged.shape))
 equal = (enlarged - library).abs() < 1e-5
-print("equals interpolation inside:", bool(equal[4:-4, 4:-4].all()))
-print("and at the border:          ", bool(equal.all()))
+print(f"equals interpolation inside: {equal[4:-4, 4:-4].all()}, at the border: {equal.all()}")
 
 # %% [markdown] id="bilinear-read"
-# Inside it *is* bilinear interpolation. At the border it fades, because nothing beyond it sends a
-# stamp; interpolation repeats the last cell there.
-#
-# A transposed convolution is a layer like any other, and its kernel can be learned. But compare
-# what it does before any learning, with random numbers, with a flat kernel, and with the tent.
+# At the border it fades, because nothing beyond it sends a stamp; interpolation repeats the last
+# cell there. The kernel of a transposed convolution can also be learned. But compare what it does
+# before any learning, with random numbers, with a flat kernel, and with the tent.
 
 # %% id="three-starts" alt="The coarse map enlarged three times: with a random kernel it is covered by a repeated noise pattern, with a flat kernel it has blocks, with the bilinear kernel it is smooth."
 torch.manual_seed(0)
@@ -423,17 +385,16 @@ plotting.show_images([m / m.max() for m in enlargements], list(starts))
 # %% [markdown] id="start-why"
 # That is why FCN starts here: from the first step on, a good coarse map gives a reasonable fine
 # one, and the gradient goes into the scores and not into taming noise. In the paper the × 2 steps
-# go on learning from there and the last step stays fixed; the released networks keep all of them
-# fixed, and their authors saw no notable difference.
+# go on learning from there; the last step stays fixed.
 
 # %% [markdown] id="skips"
 # ### Three: what a coarse map cannot say, and skips
 #
 # VGG and its kin pool five times: stride 32. **Predict before you run:** how many cells has the
-# score map of a 128 × 128 image at stride 32? And how much of the picture could a *perfect*
-# network express with it? To see, put the truth itself through the grid: on the way down, each
-# cell keeps the share of its pixels that each class has; on the way up, these shares are
-# interpolated, and at each pixel the largest wins.
+# score map of a 128 × 128 image? And how much of the picture could a *perfect* network express
+# with it? To see, put the truth itself through the grid: on the way down, each cell keeps the share
+# of its pixels that each class has; on the way up, these shares are interpolated, and at each pixel
+# the largest wins.
 
 # %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain, at 16 shapes appear, at 8 only thin parts, corners and notches are lost."
 from seglib.metrics.ceilings import labels_at_stride
@@ -443,34 +404,25 @@ plotting.score_maps(image, through, truths[chosen], dataset.categories)
 
 # %% [markdown] id="ceilings-read"
 # Four by four cells. At stride 32 even perfect knowledge turns into blobs, and objects smaller
-# than a cell drown. Learning cannot help: the form of the output is the limit. Its score is
-# called the **ceiling** of this form, and we will print it beside the networks' results.
+# than a cell drown. The score of such a map is called the **ceiling** of this form of output.
 #
 # Where would finer detail come from? Not from the upsampling, as you have seen. But on its way
 # down the backbone *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
 # about classes, since their receptive field is smaller, but they know well where things are. So
 # give each of them a 1 × 1 convolution to class scores, and **add** the scores on the way up.
 # These shortcuts are called **skips**. FCN-32s has none and goes up by 32 in one step; FCN-16s
-# adds the scores of `pool4`, FCN-8s those of `pool4` and of `pool3`. (In the drawing `conv6` and
-# `conv7` are VGG's fully connected layers `fc6` and `fc7`, turned into convolutions as in part
-# one.)
+# adds the scores of `pool4`, FCN-8s those of `pool3` as well. (`conv6` and `conv7` are VGG's fully
+# connected layers as convolutions.)
 
 # %% id="fcn-diagram" alt="A diagram of FCN-8s: image, pool3, pool4, pool5, conv6 and conv7 in a row; below, score32 is enlarged by 2 and added to score16 from pool4, enlarged by 2 and added to score8 from pool3, then enlarged by 8 to labels."
 plotting.fcn_diagram("8s", size=128, classes=str(len(models["8s"].categories) + 1))
 
-# %% id="streams" tags=["nbval-check-output"]
-fcn8 = models["8s"]
-with torch.no_grad():
-    output = fcn8([torch.zeros(3, 128, 128)])
-for stride, scores in output.scores.items():
-    print(f"stride {stride:2d}: scores {list(scores.shape)}")
-print(f"logits    {list(output.logits.shape)}")
-
 # %% [markdown] id="streams-text"
-# **Predict before you run:** suppose you take the arg-max of each of these three maps *alone*.
+# **Predict before you run:** suppose you take the arg-max of each of these score maps *alone*.
 # Will the one of stride 8 be the best, since it is the finest?
 
 # %% id="streams-figure" alt="The arg-max of each stream of FCN-8s alone: stride 32 shows three bands of scenery, stride 16 names most objects in a few large blocks, stride 8 is the finest and the patchiest, with wrong classes scattered over the objects; then the truth."
+fcn8 = models["8s"]
 with torch.no_grad():
     streams = fcn8([image]).scores
 alone = {f"stride {s} alone": to_dataset[v[0].argmax(dim=0)] for s, v in streams.items()}
@@ -485,18 +437,16 @@ plotting.score_maps(image, alone, truths[chosen], dataset.categories)
 # %% [markdown] id="crops"
 # #### Adding maps: which cell lies on which?
 #
-# To add two maps, their cells must lie over the same pixels. A × 2 step with kernel 4 makes
-# $(n-1) \cdot 2 + 4 = 2n + 2$ cells out of $n$: **one too many on each side**. In general kernel
-# $2s$ and stride $s$ make $(n+1)\,s$ cells, an overhang of $s/2$ at each end. A `Grid` does the
-# bookkeeping below: it knows where in the image the cells of a map are centred, and
-# `grid.transposed(kernel, stride)` is the grid of the map after a transposed convolution.
+# To add two maps, their cells must lie over the same pixels. Kernel $2s$ and stride $s$ make
+# $(n-1)\,s + 2s = (n+1)\,s$ cells out of $n$, an overhang of $s/2$ at each end: for × 2, **one
+# cell too many on each side**. A `Grid` knows where in the image the cells of a map are centred,
+# and `grid.transposed(kernel, stride)` is the grid of the map after a transposed convolution.
 
 # %% id="alignment" alt="Four rows of cells over a ruler of pixels: score32 has four cells, its doubled version ten, of which the first and the last lie outside the image and are hatched; score16 has eight; their sum enlarged by 16 has 144, eight too many at each end."
 grids = fcn8.network.grids
-doubled_grid = grids[32].transposed(kernel=4, stride=2)
 cells_of = {
     "score32": (grids[32], 4),
-    "score32, × 2": (doubled_grid, 10),
+    "score32, × 2": (grids[32].transposed(kernel=4, stride=2), 10),
     "score16": (grids[16], 8),
     "sum, × 16": (grids[16].transposed(kernel=32, stride=16), 144),
 }
@@ -504,8 +454,9 @@ plotting.show_alignment(cells_of, size=128)
 
 # %% [markdown] id="crops-read"
 # Read it row by row. Cell 1 of the doubled map lies on cell 0 of `score16`: cut one cell at each
-# end, then add. The last step overhangs by 8 pixels at each end; cut those. That is all that an
-# FCN-16s does after its backbone:
+# end, then add. The last step overhangs by 8 pixels at each end; cut those. (The paper pads the
+# image by 100 pixels, so its crops are 5, 9 and 31.) That is all that an FCN-16s does after its
+# backbone:
 
 # %% id="fuse" tags=["nbval-check-output"]
 def enlarge(scores, stride, overhang):
@@ -519,54 +470,23 @@ def fuse_16s(score32, score16, size, cell=1):
     return enlarge(total, stride=16, overhang=8)[:, : size[0], : size[1]]  # [K, H, W]
 
 
-fused = fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128))
-print(list(fused.shape))
-
-# %% [markdown] id="paper-crops"
-# The paper's crops have stranger numbers, 5, 9 and 31. They come from two decisions: 100 pixels
-# of padding around the image, so that the 7 × 7 kernel of `fc6` fits even a small one, and no
-# padding in `fc6`. The same bookkeeping finds them (you may skip this until you read the paper):
-# `offset_to` counts the cells to cut off the front of one map so that it starts with another.
-
-# %% id="paper-crops-code" tags=["nbval-check-output"]
-from seglib.ops.grid import Grid
-
-
-def backbone_grids(first_padding, head_kernel, head_padding):
-    """Where the cells of VGG-16's pool3, pool4 and of fc7 lie."""
-    grid, found = Grid().convolved(3, padding=first_padding), {}
-    for stage, convolutions in enumerate((1, 2, 3, 3, 3), start=1):  # the very first one is done
-        for _ in range(convolutions):
-            grid = grid.convolved(3, padding=1)
-        grid = found[2**stage] = grid.convolved(2, stride=2)
-    return {**found, 32: found[32].convolved(head_kernel, padding=head_padding)}
-
-
-of_paper = backbone_grids(first_padding=100, head_kernel=7, head_padding=0)
-up2 = of_paper[32].transposed(kernel=4, stride=2)
-up4 = up2.transposed(kernel=4, stride=2)
-up32 = up4.transposed(kernel=16, stride=8)
-print("pool4:", of_paper[16].offset_to(up2))
-print("pool3:", of_paper[8].offset_to(up4))
-print("image:", up32.offset_to(Grid()))
+print(list(fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128)).shape))
 
 # %% [markdown] id="loss"
 # ### Four: the loss, and the score
 #
 # Training needs nothing new: every pixel is a small classification problem, and the loss is the
 # **mean of the cross-entropies** of all pixels. One more rule: pixels with the label 255 are
-# ignored. They are regions that nobody could or would annotate: crowds in COCO, and everything
-# outside the image where a batch is padded.
+# ignored. Nobody could or would annotate them: crowds in COCO, and everything outside the image
+# where a batch is padded.
 
 # %% id="pixel-loss" tags=["nbval-check-output"]
 def pixel_loss(logits, labels):
     """logits [K, H, W], labels [H, W] -> the mean over pixels that are not 255."""
     losses = []
-    for r in range(labels.shape[0]):
-        for c in range(labels.shape[1]):
-            if labels[r, c] != 255:
-                probability = logits[:, r, c].softmax(dim=0)[labels[r, c]]
-                losses.append(-probability.log())
+    for r, c in (labels != 255).nonzero().tolist():
+        probability = logits[:, r, c].softmax(dim=0)[labels[r, c]]
+        losses.append(-probability.log())
     return torch.stack(losses).mean()
 
 
@@ -576,24 +496,19 @@ pixel_labels[:2] = 255
 by_loops = pixel_loss(logits, pixel_labels)
 by_seglib = ops.cross_entropy(logits[None], pixel_labels[None])
 print("loops equal seglib's:", torch.allclose(by_loops, by_seglib))
-
-# %% id="ignored-gradient" tags=["nbval-check-output"]
-gradient = torch.autograd.grad(pixel_loss(logits, pixel_labels), logits)[0]  # [4, 6, 6]
+gradient = torch.autograd.grad(by_loops, logits)[0]  # [4, 6, 6]
 print("largest gradient in the ignored rows:", gradient[:, :2].abs().max().item())
 print("non-zero everywhere else:            ", bool((gradient[:, 2:] != 0).all()))
 
 # %% [markdown] id="ignored-read"
 # Ignored means no gradient at all: the network may answer whatever it likes there. That is not
 # the same as "background", which is an answer that can be wrong.
-#
-# (The paper sums the losses of all pixels instead of averaging them, and compensates with a
-# learning rate of 1e-10. With the mean, a learning rate means the same for every image size.)
 
 # %% [markdown] id="confusion"
 # #### One table, two very different scores
 #
-# Count every pixel once, in the row of its true class and the column of the predicted one. The
-# table is called the **confusion matrix**, and all scores of this lesson are read from it.
+# Count every pixel once, in the row of its true class and the column of the predicted one. All
+# scores of this lesson are read from this table, the **confusion matrix**.
 
 # %% id="confusion-loops" tags=["nbval-check-output"]
 def confusion_loops(predicted, true, classes):
@@ -604,16 +519,23 @@ def confusion_loops(predicted, true, classes):
     return table
 
 
+def confusion(predicted, true, classes):
+    """Give each pair (truth, prediction) one number, and count the numbers."""
+    counted = true != 255
+    pairs = true[counted] * classes + predicted[counted]
+    return pairs.bincount(minlength=classes**2).reshape(classes, classes)  # [C·C] -> [C, C]
+
+
 tiny_true = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 2, 255]])
 tiny_predicted = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]])
 tiny_table = confusion_loops(tiny_predicted, tiny_true, classes=3)
 print(tiny_table)
+print("fast form agrees:", torch.equal(confusion(tiny_predicted, tiny_true, 3), tiny_table))
 
 # %% [markdown] id="confusion-read"
 # Read the last row: one pixel of class 2, and it was called 0. **Pixel accuracy** is the sum of
 # the diagonal over the sum of everything: 10 of 11. The **IoU** of a class is its cell on the
-# diagonal divided by its row plus its column minus that cell, which would be counted twice
-# otherwise:
+# diagonal divided by its row plus its column minus that cell, which would be counted twice:
 #
 # $$ \text{accuracy} = \frac{\sum_c n_{cc}}{\sum_{c,d} n_{cd}}, \qquad
 # \text{IoU}_c = \frac{n_{cc}}{\sum_d n_{cd} + \sum_d n_{dc} - n_{cc}}, \qquad
@@ -627,34 +549,21 @@ def accuracy(table):
 
 
 def class_iou(table):
-    true_positives = table.diagonal()
-    union = table.sum(dim=0) + table.sum(dim=1) - true_positives
-    return true_positives / union  # nan where a class never occurs
+    union = table.sum(dim=0) + table.sum(dim=1) - table.diagonal()
+    return table.diagonal() / union  # nan where a class never occurs
 
 
 print("pixel accuracy", round(accuracy(tiny_table).item(), 3))
 print("IoU per class ", [round(v, 3) for v in class_iou(tiny_table).tolist()])
 print("mean IoU      ", round(class_iou(tiny_table).nanmean().item(), 3))
 
-# %% id="confusion-fast" tags=["nbval-check-output"]
-def confusion(predicted, true, classes):
-    """Give each pair (truth, prediction) one number, and count the numbers."""
-    counted = true != 255
-    pairs = true[counted] * classes + predicted[counted]
-    return pairs.bincount(minlength=classes**2).reshape(classes, classes)  # [C·C] -> [C, C]
-
-
-by_counting = confusion(tiny_predicted, tiny_true, classes=3)
-print("fast form agrees:", torch.equal(by_counting, tiny_table))
-
 # %% [markdown] id="blind"
-# Is a pixel accuracy of 90 % good? **Predict before you run.** Meet two lazy networks. The first
-# has a single question to answer, "is this pixel of the rarest class?", and always says no. The
-# second is *blind to objects*: it knows scenery perfectly (sky, grass, or "background" where a
-# data set has no scenery), and on an object it gives the commonest scenery of the picture. What
-# will their accuracies be?
+# Is a pixel accuracy of 90 % good? Meet two lazy networks. The first is asked for the rarest class
+# only, and never says it. The second is *blind to objects*: it knows scenery perfectly (sky, grass,
+# or "background" where a data set has no scenery), and on an object it gives the commonest scenery
+# of the picture. **Predict before you run:** what will their accuracies be?
 
-# %% id="never" tags=["nbval-check-output"]
+# %% id="blind-test" tags=["nbval-check-output"]
 classes = len(dataset.categories) + 1
 things = torch.tensor([c.label for c in dataset.categories.things])
 pixels = torch.stack([t.flatten().bincount(minlength=256) for t in truths]).sum(dim=0)
@@ -663,7 +572,7 @@ never = 1 - pixels[rare] / pixels[:255].sum()
 rare_name = dataset.categories.by_label(rare).name
 print(f"never saying {rare_name!r}: accuracy {never:.1%}, IoU of that class 0")
 
-# %% id="blind-test" tags=["nbval-check-output"]
+
 def rub_out_objects(labels):
     scenery = labels[~torch.isin(labels, things) & (labels != 255)]
     common = scenery.mode().values if len(scenery) else torch.tensor(0)
@@ -677,15 +586,14 @@ print(f"mean IoU {class_iou(blind).nanmean():.2f}")
 # %% [markdown] id="misconception-accuracy"
 # The first network is useless and nearly perfect; the second finds not a single object and still
 # has more than half of the pixels of Pocket COCO right. **Pixel accuracy flatters**, because
-# large classes count more. Mean IoU gives each class the same weight and punishes false alarms
-# too. It is the number to read; when a text reports accuracy alone, ask why.
+# large classes count more. Mean IoU gives each class the same weight and punishes false alarms.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # Piece by piece: `seglib.nn.vgg.convolutionalize` turns a linear layer into a convolution,
-# `seglib.ops.conv_transpose2d` is a primitive with three bodies, and `bilinear_kernel` is the
-# tent. The body called `native` is PyTorch's own layer, the reference.
+# `bilinear_kernel` is the tent, and `seglib.ops.conv_transpose2d` is a primitive whose body
+# `native` is PyTorch's own layer, the reference.
 
 # %% id="equality-parts" tags=["nbval-check-output"]
 from seglib.nn.vgg import convolutionalize
@@ -693,19 +601,15 @@ from seglib.nn.vgg import convolutionalize
 print("convolutionalize:", torch.equal(convolutionalize(fc1, kernel_size=3).weight, w1))
 tents = [torch.allclose(bilinear(s), ops.bilinear_kernel(2 * s)) for s in (2, 8, 16, 32)]
 print("bilinear kernel: ", all(tents))
-x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
-w = torch.randn(3, 4, 4, 4, dtype=torch.float64)
+x, w = (torch.randn(shape, dtype=torch.float64) for shape in ((2, 3, 5, 7), (3, 4, 4, 4)))
 native = ops.conv_transpose2d.native(x, w, stride=2, padding=1)
-for style in ("naive", "scratch"):
-    other = getattr(ops.conv_transpose2d, style)(x, w, stride=2, padding=1)
-    print(f"{style:7s} = native:", torch.allclose(other, native))
 yours = sum(stamp_fast(x[0, c], w[c, 0], 2) for c in range(3))[1:-1, 1:-1]
-print("yours   = native:", torch.allclose(yours, native[0, 0]))
+print("stamping:        ", torch.allclose(yours, native[0, 0]))
 
 # %% [markdown] id="equality-fuse-text"
-# Now the whole way up. Give your `fuse_16s` the scores of an FCN-16s with bilinear steps, and
-# compare with that network's own logits. The shipped one has *learned* its × 2 step, so build a
-# fresh one, with random scores.
+# Now the whole way up: your `fuse_16s` on the scores of an FCN-16s against that network's own
+# logits. (The shipped one has *learned* its × 2 step, so build a fresh one, with random scores.)
+# Then the whole network on the course's own tensor code.
 
 # %% id="equality-fuse" tags=["nbval-check-output"]
 from seglib.models import build_model
@@ -716,9 +620,11 @@ for layer in (fresh.network.score_fr, fresh.network.score_pool4):
 noise = torch.rand(3, 96, 128)
 with torch.no_grad():
     raw = fresh([noise])
+    with seglib.use("scratch"):
+        by_scratch = fresh([noise]).logits
 way_up = fuse_16s(raw.scores[32][0], raw.scores[16][0], size=(96, 128))
-print("shape:", list(way_up.shape))
 print("your way up = seglib's:", torch.allclose(way_up, raw.logits[0], atol=1e-4))
+print("FCN-16s on scratch code:", torch.allclose(by_scratch, raw.logits, atol=1e-3))
 
 # %% [markdown] id="wrong-crop-text"
 # How much does one wrong crop matter? **Predict before you run:** forget to cut the first cell
@@ -743,127 +649,85 @@ for cell in (1, 0):
     print(f"crop {cell}:  mean IoU {class_iou(measure(cropped)).nanmean():.2f}")
 
 # %% [markdown] id="wrong-crop-read"
-# In Pocket COCO one cell costs most of what the skip had brought. A misaligned map is a mistake
-# that no error message tells you about. (The second line is a little below what the shipped
-# FCN-16s reaches: it has learned its × 2 step, and you used the tent.)
-#
-# Last, the network as a whole. `seglib`'s tests compare its backbone with torchvision's VGG-16,
-# and its crops and kernels with values recorded from the authors' own code. Here, run it on the
-# course's own tensor code only.
-
-# %% id="scratch" tags=["nbval-check-output"]
-with torch.no_grad():
-    by_native = fcn8([image]).logits
-    with seglib.use("scratch"):
-        by_scratch = fcn8([image]).logits
-print("FCN-8s on scratch code:", torch.allclose(by_native, by_scratch, atol=1e-3))
+# In Pocket COCO one cell costs most of what the skip had brought, and no error message tells you.
+# `seglib`'s tests compare its crops and kernels with values recorded from the authors' own code.
 
 # %% [markdown] id="learns"
 # ## It learns
 #
-# First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (about 2.5
-# million weights; its score layers start at zero) gets the same four images again and again.
+# First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (its score layers
+# start at zero) gets the same four images again and again.
 
-# %% id="overfit" alt="The loss on one batch of four images falls from about three to near zero within forty steps." tolerance=0.15
+# %% id="overfit" alt="One of the four images, the network's label map and the true one: alike but for the outlines and the thinnest parts." tolerance=0.15
 from seglib.training import TrainConfig, overfit, train
 
 torch.manual_seed(0)
-by_heart = build_model("fcn", dataset.categories, dropout=0.0)
-few = samples[:4]
+by_heart, few = build_model("fcn", dataset.categories, dropout=0.0), samples[:4]
 losses = overfit(by_heart, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
-print(f"{sum(p.numel() for p in by_heart.parameters()):,} parameters")
 print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
-plotting.training_curve(losses, title="Four images, over and over")
-
-# %% id="overfit-picture" alt="One of the four images, the network's label map and the true one: alike but for the outlines and the thinnest parts."
 picture, its_target = few[0]
 learned = {"learned by heart": by_heart.predict([picture])[0].semantic}
 plotting.score_maps(picture, learned, its_target.semantic, dataset.categories)
 
 # %% [markdown] id="overfit-read"
-# It can. The parts fit together, and what is left of the error lies along the outlines and in
-# objects smaller than a cell: that is the ceiling of stride 8, not a bug.
+# It can. What is left of the error lies along the outlines and in objects smaller than a cell: that
+# is the ceiling of stride 8, not a bug.
 #
 # ### Half a minute: teaching a 32s to be an 8s
 #
 # The paper trains in stages: first the 32s, then a 16s that begins with its weights, then an 8s.
-# You can watch the last part. Take the shipped FCN-32s and add both skips with scores of zero, so
-# that the new network begins by saying what the old one says. Then train on the images that are
-# not set aside for measuring. The 32s has not seen those either: it was trained on others.
-#
-# To fit into half a minute, train the score layers only and leave the backbone as it is. **Predict
-# before you run:** the backbone of a 32s never had to say anything about single pixels. Will the
-# new score layers find outlines in it?
-
-# %% id="warm-start" tags=["nbval-check-output"]
-def warm_start(coarse):
-    """An FCN-8s that begins with the weights of `coarse`; only its score layers will learn."""
-    torch.manual_seed(0)
-    finer = build_model("fcn", dataset.categories, variant="8s")
-    finer.load_coarser(coarse)
-    for name, parameter in finer.named_parameters():
-        parameter.requires_grad_("score" in name and parameter.requires_grad)
-    return finer
-
-
-coarse = load("fcn-32s", dataset.categories)
-old = {name for name, _ in coarse.named_parameters()}
-for name, parameter in warm_start(coarse).named_parameters():
-    if name not in old:
-        print("new:", name, list(parameter.shape))
+# Here is the last part: add both skips to the shipped FCN-32s, with scores of zero, so that the
+# new network begins by saying what the old one says. Train its score layers only, on images that
+# the 32s has not seen either. **Predict before you run:** the backbone of a 32s never had to say
+# anything about single pixels. Will the new score layers find outlines in it?
 
 # %% id="live" alt="The training loss over 100 steps: noisy, falling quickly in the first forty steps and then slowly."
-model = warm_start(coarse)
+coarse = load("fcn-32s", dataset.categories)
+torch.manual_seed(0)
+model = build_model("fcn", dataset.categories, variant="8s")
+model.load_coarser(coarse)  # it begins with the weights of the 32s
+for name, parameter in model.named_parameters():  # and only its score layers will learn
+    parameter.requires_grad_("score" in name and parameter.requires_grad)
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
 config = TrainConfig(steps=100, batch_size=8, lr=1e-2, warmup=5)
 with plotting.LiveCurve(steps=config.steps, title="From 32s to 8s") as live:
     train(model, rest, config, on_step=live)
 
-# %% id="live-result" alt="The image, the label map of FCN-32s, that of the network after 100 steps, and the truth: after the training the outlines are closer to the objects' shapes."
-compared = {"FCN-32s": answers["FCN-32s"], "100 steps later": model.predict([image])[0].semantic}
-plotting.score_maps(image, compared, truths[chosen], dataset.categories)
-
-# %% id="live-score" tolerance=0.03
+# %% id="live-result" alt="The image, the label map of FCN-32s, that of the network after 100 steps, and the truth: after the training the outlines are closer to the objects' shapes." tolerance=0.03
 trained = [model.predict([x])[0].semantic for x, _ in samples]
 for name, maps in (("FCN-32s", label_maps["32s"]), ("100 steps later", trained)):
     print(f"{name:16s} mean IoU {class_iou(measure(maps)).nanmean():.2f}")
+compared = {"FCN-32s": answers["FCN-32s"], "100 steps later": trained[chosen]}
+plotting.score_maps(image, compared, truths[chosen], dataset.categories)
 
 # %% [markdown] id="live-read"
 # In Pocket COCO a hundred steps go more than a third of the way to the FCN-8s below: the finer
 # layers of a network that only ever learned blobs do contain outlines. Borders follow the picture
 # now; a *class* that the 32s gets wrong mostly stays wrong. (On other data the classes are new to
-# the backbone too, and 100 steps are far too few.) Training the backbone as well, for much longer,
-# brings the thin parts and the rare classes. Later the authors also trained an 8s "at once", all
-# streams from the start, with about the same result.
+# the backbone too, and 100 steps are far too few.)
 #
 # ### The shipped networks
 #
-# The three checkpoints were trained in the same stages, for longer. These are the curves of the
-# last one:
+# The three checkpoints were trained in the same stages, for longer, backbone included. Here are the
+# last one's command and curves:
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped FCN-8s falling over its 2,200 steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling."
 from seglib.pretrained import record
 from seglib.training import History
 
 shipped = record("fcn-8s")
-plotting.history_curve(
-    History.from_dict(shipped["history"]),
-    ceiling=shipped["ceilings"]["mean_iou"]["ceiling"],
-    title="The shipped FCN-8s",
-)
-
-# %% id="shipped-record"
-for name in ("fcn-32s", "fcn-16s", "fcn-8s"):
-    noted = record(name)
-    score = noted["figures"]["mean_iou"]
-    print(noted["command"])
-    print(f"  {noted['minutes']} minutes; mean IoU {score:.3f} on {noted['evaluated']}")
+print(shipped["command"])
+limit = shipped["ceilings"]["mean_iou"]["ceiling"]
+curves = History.from_dict(shipped["history"])
+plotting.history_curve(curves, ceiling=limit, title="The shipped FCN-8s")
 
 # %% [markdown] id="shipped-table-text"
 # Now measure them on the images of this lesson, each beside the ceiling of its stride: the truth
-# put through the grid, scored with your own functions.
+# put through the grid. The last line compares your functions with the library's `evaluate`.
 
 # %% id="shipped-table" tolerance=0.02
+from seglib.metrics import evaluate
+
 label_maps["16s"] = [answer(models["16s"], x) for x, _ in samples]
 tables = {name: measure(label_maps[name]) for name in ("32s", "16s", "8s")}
 perfect = {s: measure([labels_at_stride(t, int(s[:-1])) for t in truths]) for s in tables}
@@ -871,22 +735,15 @@ print(f"{held_out} images at 128 px  mean IoU  ceiling  share  accuracy")
 for name, table in tables.items():
     ceiling, iou = (class_iou(t).nanmean().item() for t in (perfect[name], table))
     print(f"FCN-{name:14s} {iou:13.3f} {ceiling:8.3f} {iou / ceiling:6.0%} {accuracy(table):9.3f}")
-
-# %% [markdown] id="shipped-table-read"
-# Read the columns against each other. The ceiling rises with each skip, because a finer grid can
-# say more, and in Pocket COCO mean IoU rises with it. "Share" is the part of its ceiling that a
-# network reaches. And compare mean IoU with the last column: pixel accuracy is far kinder, most of
-# all to the FCN-32s, which lives on large regions.
-#
-# `seglib eval fcn` prints the same figures. Check your functions against the library's `evaluate`:
-
-# %% id="evaluate-check" tags=["nbval-check-output"]
-from seglib.metrics import evaluate
-
 judged, maps = (models["8s"], label_maps["8s"]) if shared else (model, trained)
 figures = evaluate(judged, dataset, limit=held_out).figures
 own = {"mean_iou": class_iou(measure(maps)).nanmean(), "pixel_accuracy": accuracy(measure(maps))}
-print({name: abs(figures[name] - value.item()) < 1e-6 for name, value in own.items()})
+print("as evaluate:", {key: abs(figures[key] - v.item()) < 1e-6 for key, v in own.items()})
+
+# %% [markdown] id="shipped-table-read"
+# The ceiling rises with each skip, because a finer grid can say more, and in Pocket COCO mean IoU
+# rises with it. "Share" is the part of its ceiling that a network reaches. Pixel accuracy is far
+# kinder, most of all to the FCN-32s, which lives on large regions.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -907,43 +764,39 @@ occurring = {name: value for name, value in by_class.items() if value == value} 
 plotting.bars(occurring, ceiling=limits, xlabel="IoU", title="FCN-8s, IoU per class")
 
 # %% [markdown] id="class-read"
-# Each number belongs to its bar, the orange mark is the ceiling. Two things pull a class down.
-# Where the mark itself is low, the class is thin or small, and no network with this grid could do
-# well. Where the bar ends far from its mark, the class is *confused*: in the table above, its row
-# tells what its pixels were taken for, and its column what was taken for it.
+# Two things pull a class down. Where the orange mark, its ceiling, is low, the class is thin or
+# small, and no network with this grid could do well. Where the bar ends far from its mark, the
+# class is *confused*: in the matrix, its row tells what its pixels were taken for, and its column
+# what was taken for it.
 #
 # ### Size and distance
 #
-# **Predict before you run:** what share of a small object's pixels gets the right class? And of
-# a large one's? (In Pocket COCO *small* is an area below 16 × 16 pixels, four cells of stride 8,
-# and *large* begins at 40 × 40.)
+# **Predict before you run:** what share of a small object's pixels gets the right class, and of
+# a large one's? Where do the wrong pixels lie? (In Pocket COCO *small* is an area below 16 × 16
+# pixels, four cells of stride 8, and *large* begins at 40 × 40.)
 
-# %% id="by-size" alt="Bars for small, medium and large objects: the larger the object, the larger the share of its pixels that get the right class."
-found = {name: [] for name in dataset.area_ranges if name != "all"}
-for labels_8s, (_, truth) in zip(label_maps["8s"], samples, strict=True):
-    for mask, label, area in zip(truth.masks, truth.labels, truth.area, strict=True):
-        for name, values in found.items():
-            low, high = dataset.area_ranges[name]
-            if low <= area < high and label in known and mask.any():
-                values.append((labels_8s[mask] == label).float().mean())
-shares = {f"{name} ({len(v)} objects)": sum(v).item() / len(v) for name, v in found.items() if v}
-title, xlabel = "By the object's size", "share of its pixels with the right class"
-plotting.bars(shares, ranked=False, xlabel=xlabel, title=title)
-
-# %% id="by-distance" tolerance=0.02
+# %% id="by-size" tolerance=0.02
 from scipy.ndimage import distance_transform_edt
 
+found = {name: [] for name in dataset.area_ranges if name != "all"}
 wrong = {"up to 2 px": [], "2 to 6 px": [], "farther": []}
-for labels_8s, truth in zip(label_maps["8s"], truths, strict=True):
-    highest = F.max_pool2d(truth[None].float(), 3, stride=1, padding=1)
-    lowest = -F.max_pool2d(-truth[None].float(), 3, stride=1, padding=1)
+for predicted, true, (_, annotated) in zip(label_maps["8s"], truths, samples, strict=True):
+    for mask, label, area in zip(annotated.masks, annotated.labels, annotated.area, strict=True):
+        for name, (low, high) in dataset.area_ranges.items():
+            if name in found and low <= area < high and label in known and mask.any():
+                found[name].append((predicted[mask] == label).float().mean())
+    highest = F.max_pool2d(true[None].float(), 3, stride=1, padding=1)
+    lowest = -F.max_pool2d(-true[None].float(), 3, stride=1, padding=1)
     distance = torch.tensor(distance_transform_edt(highest[0] == lowest[0])) + 1
     for name, near, far in zip(wrong, (0, 2, 6), (2, 6, 999), strict=True):
-        ring = (distance > near) & (distance <= far) & (truth != 255)
-        wrong[name].append((labels_8s != truth)[ring])
+        ring = (distance > near) & (distance <= far) & (true != 255)
+        wrong[name].append((predicted != true)[ring])
+for name, values in found.items():
+    if values:
+        mean = sum(values) / len(values)
+        print(f"{name:6s} object: {mean:4.0%} of its pixels right, on average")
 for name, values in wrong.items():
-    values = torch.cat(values)
-    print(f"{name:10s} from a border: {values.float().mean():5.1%} of {len(values):,} pixels wrong")
+    print(f"{name:10s} from a border: {torch.cat(values).float().mean():5.1%} of the pixels wrong")
 
 # %% id="worst-image" alt="The image on which FCN-8s has the lowest accuracy, its label map, the truth, and a map of the wrong pixels: bands along the outlines, a tangle of thin strings, and a large part of one object."
 def right_share(index):
@@ -954,24 +807,22 @@ def right_share(index):
 worst = min(range(held_out), key=right_share)
 worst_map, worst_truth = label_maps["8s"][worst], truths[worst]
 wrong_pixels = ((worst_map != worst_truth) & (worst_truth != 255)).float()
-painted = [plotting.paint_labels(m) for m in (worst_map, worst_truth)]
-panels = [samples[worst][0], *painted, wrong_pixels]
+panels = [samples[worst][0], *map(plotting.paint_labels, (worst_map, worst_truth)), wrong_pixels]
 plotting.show_images(panels, ["the hardest image", "FCN-8s", "truth", "wrong pixels"])
 
 # %% [markdown] id="inside-read"
 # Most errors hug the outlines: a cell of 8 pixels, enlarged, cannot follow a corner or a thin
-# pole. Others are whole objects, mostly small ones: an object that covers one cell or less leaves
-# too little in the scores of its class to win against its surroundings. And now and then, as in
-# the hardest image, a large object is taken for another class, in parts or as a whole.
+# pole. Others are whole objects, mostly small ones: an object of one cell or less leaves too little
+# in the scores of its class to win against its surroundings. And now and then, as in the hardest
+# image, a large object is taken for another class.
 #
 # ### Touching objects become one
 #
 # The next failure is of another kind. Suppose the network were perfect. How many objects are in
 # its label map? The only way to count them is by **connected regions** of one class. **Predict
-# before you run:** in the *true* label map, does the number of regions equal the number of
-# objects?
+# before you run:** in the *true* label map, are there as many regions as objects?
 
-# %% id="touching-code"
+# %% id="touching-figure" alt="The image with the most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
 from scipy.ndimage import label as connected
 
 
@@ -980,17 +831,6 @@ def regions_of(labels, label):
     return torch.tensor(connected(labels == label, structure=torch.ones(3, 3))[0])
 
 
-def merged(target, labels):
-    """For each object: does its region, in this label map, hold another object as well?"""
-    answers = []
-    for label in target.labels.unique().tolist():
-        regions = regions_of(labels, label)
-        own = [set(regions[mask].tolist()) - {0} for mask in target.masks[target.labels == label]]
-        answers += [any(a & b for b in own[:i] + own[i + 1 :]) for i, a in enumerate(own)]
-    return answers
-
-
-# %% id="touching-figure" alt="The image with the most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
 def objects_of(index):
     """The true objects of classes that the models know, without crowds."""
     truth = samples[index][1]
@@ -1003,12 +843,21 @@ def lost(index, label):
 
 
 pairs = [(i, label) for i in range(held_out) for label in objects_of(i).labels.unique().tolist()]
-most, their_class = max(pairs, key=lambda pair: lost(*pair))
-plotting.touching_instances(
-    samples[most][0], objects_of(most), truths[most], dataset.categories, their_class
-)
+index, their_class = max(pairs, key=lambda pair: lost(*pair))
+shown = samples[index][0], objects_of(index), truths[index], dataset.categories
+plotting.touching_instances(*shown, their_class)
 
 # %% id="touching-count" tags=["nbval-check-output"]
+def merged(target, labels):
+    """For each object: does its region, in this label map, hold another object as well?"""
+    answers = []
+    for label in target.labels.unique().tolist():
+        regions = regions_of(labels, label)
+        own = [set(regions[mask].tolist()) - {0} for mask in target.masks[target.labels == label]]
+        answers += [any(a & b for b in own[:i] + own[i + 1 :]) for i, a in enumerate(own)]
+    return answers
+
+
 for name, maps in (("the true label map", truths), ("FCN-8s's answer", label_maps["8s"])):
     together = sum((merged(objects_of(i), maps[i]) for i in range(held_out)), [])
     share_merged = sum(together) / len(together)
@@ -1017,16 +866,15 @@ for name, maps in (("the true label map", truths), ("FCN-8s's answer", label_map
 # %% [markdown] id="misconception-count"
 # The figure and the first share come from the *truth*, not from a network. **Better semantic
 # segmentation does not become instance segmentation**: the output has no place to say "this
-# boat, not that one". More training, more skips, more data: nothing helps, because two touching
-# objects of a class *are* one region of it. The question itself has to change, from "which class
-# is this pixel?" to "which pixels belong to this object?".
+# boat, not that one". More training, more skips, more data: nothing helps. The question itself has
+# to change, from "which class is this pixel?" to "which pixels belong to this object?".
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # Mix the three streams of an FCN-8s with weights of your own. Can you beat 1, 1, 1? Turn off
 # stride 32: what remains of the classes? Turn off stride 8: which parts of the picture change?
-# (On Pocket COCO this is the shipped network, on other data the one that you have just trained.)
+# (On data other than Pocket COCO this is the network that you have just trained.)
 
 # %% id="mixer" alt="Three sliders, one for each stream's weight, above the image, the mixed label map and the truth, with the mean IoU of the mix."
 from seglib.widgets import Option, Question, Quiz, SkipMixer
@@ -1158,13 +1006,12 @@ Quiz([two_scores, counting], title="Reading the result")
 #   the overhang is $s/2$ at each end.
 # - The loss is the mean cross-entropy over pixels, 255 left out. Read mean IoU, and beside it the
 #   ceiling; pixel accuracy flatters.
-# - A class for every pixel is not a number for every object: objects of a class that touch, merge.
+# - Objects of a class that touch, merge: a class for every pixel does not count them.
 #
 # **The published numbers beside ours.** `paper` is the table of 2015, `repository` the networks
-# that its authors released later, trained better; ours are the shipped pocket-sized networks on
-# the 300 validation images of Pocket COCO. So only the *order* can be compared: each skip helps.
-# In the paper the last one brings little; on pictures of 128 px, where a cell of 16 px is a good
-# part of an object, it brings a lot.
+# that its authors released later; ours are the shipped networks on the 300 validation images of
+# Pocket COCO. Only the *order* can be compared: each skip helps. The last one brings far more on
+# our small pictures, where a cell of 16 px is a good part of an object.
 
 # %% id="published" tolerance=0.02
 published = {"32s": (63.6, 59.4), "16s": (65.0, 62.4), "8s": (65.5, 62.7)}
@@ -1175,13 +1022,10 @@ for name, (repository, paper) in published.items():
 
 # %% [markdown] id="references"
 # The published ones were measured on photographs of PASCAL VOC (21 classes, about 500 px), with a
-# backbone of 134 million weights pretrained on ImageNet. Another way to a finer grid is not to
-# pool so often: the FCN-ResNet-50 of torchvision has no skips, but dilated convolutions that keep
-# stride 8 (lesson 02), and reaches 60.5 on the photographs of COCO, counted on the classes of VOC.
+# backbone of 134 million weights pretrained on ImageNet.
 #
-# **Next**: DeepMask (Pinheiro et al. 2015) keeps the convolutional network and changes the
-# question. It looks at a patch and draws the mask of the *object* in its centre, whatever its
-# class.
+# **Next**: DeepMask keeps the convolutional network and changes the question. It looks at a patch
+# and draws the mask of the *object* in its centre, whatever its class.
 #
 # **References**
 #
@@ -1189,8 +1033,4 @@ for name, (repository, paper) in published.items():
 #   *CVPR* 2015. arXiv 1411.4038. Extended in *PAMI* 39(4), 2017, arXiv 1605.06211.
 # - D. Ciresan, A. Giusti, L. Gambardella, J. Schmidhuber. Deep neural networks segment neuronal
 #   membranes in electron microscopy images. *NIPS* 2012.
-# - K. Simonyan, A. Zisserman. Very deep convolutional networks for large-scale image recognition.
-#   *ICLR* 2015. arXiv 1409.1556.
 # - A. Odena, V. Dumoulin, C. Olah. Deconvolution and checkerboard artifacts. *Distill*, 2016.
-# - P. Pinheiro, R. Collobert, P. Dollár. Learning to segment object candidates. *NIPS* 2015.
-#   arXiv 1506.06204.
