@@ -34,7 +34,7 @@ Look at <code>x</code> first, and then at y.
 The sum of both is smaller than you may think.
 </details>"""
 # These get their transfer task with the next change to their lessons.
-WITHOUT_TRANSFER = {"04_fcn", "05_deepmask", "06_mask_rcnn", "08_cascade_rcnn"}
+WITHOUT_TRANSFER = {"06_mask_rcnn", "08_cascade_rcnn"}
 
 
 def named(masters: list[Path]) -> list:

@@ -102,7 +102,6 @@ def every_figure() -> dict[str, plotting.Figure]:
         "im2col": plotting.show_im2col(4, 3),
         "transposed": plotting.show_transposed_convolution(torch.ones(2, 2), kernel),
         "bilinear": plotting.show_bilinear_kernel(4),
-        "checkerboard": plotting.show_checkerboard(),
         "field": plotting.show_receptive_field(image, (5, 5, 20, 20), image[0]),
         "growth": plotting.show_field_growth([3, 7], [1, 2]),
         "pixels": plotting.show_mask_pixels(mask, "mask"),
@@ -610,13 +609,6 @@ def test_the_bilinear_kernel_is_the_product_of_the_tents_beside_it(size: int) ->
     # Every bar's top lies on one of the two straight lines.
     np.testing.assert_allclose(np.interp(range(size), line.get_xdata(), line.get_ydata()), bars)
     assert (tent.get_xlabel(), tent.get_ylabel()) == ("column", "weight")
-
-
-def test_checkerboard_counts_overlaps() -> None:
-    uneven, even = plotting.show_checkerboard(size=4).axes
-    assert {t.get_text() for t in uneven.texts} == {"1", "2", "4"}
-    inner = [t.get_text() for t in even.texts if all(2 <= x <= 7 for x in t.get_position())]
-    assert set(inner) == {"4"}
 
 
 def test_receptive_field_frame_has_its_size() -> None:

@@ -51,7 +51,6 @@ from seglib.plotting.tasks import five_tasks, task_comparison
 from seglib.plotting.timeline import timeline
 from seglib.plotting.transposed import (
     show_bilinear_kernel,
-    show_checkerboard,
     show_im2col,
     show_transposed_convolution,
 )
@@ -96,7 +95,6 @@ __all__ = [
     "show_bilinear_kernel",
     "show_box_quality",
     "show_boxes",
-    "show_checkerboard",
     "show_corrections",
     "show_coverage",
     "show_differences",

@@ -15,8 +15,8 @@ from seglib.ops.upsampling import bilinear_kernel
 from seglib.ops.windows import im2col
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.grids import draw_grid, mark_block, mark_cells
-from seglib.plotting.panels import Figure, bare, figure
-from seglib.plotting.style import ORANGE, PURPLE, SEQUENTIAL, VERMILION, styled
+from seglib.plotting.panels import Figure, figure
+from seglib.plotting.style import ORANGE, PURPLE, VERMILION, styled
 
 
 @styled
@@ -156,34 +156,3 @@ def _draw_tent(axes: Axes, taps: NDArray[Any]) -> None:
     axes.set(title="In one dimension: a tent", xlabel="column", ylabel="weight")
     axes.set(xlim=(middle - reach - 0.9, middle + reach + 0.9), ylim=(0, 1.05))
     axes.set_xticks(range(size))
-
-
-@styled
-def show_checkerboard(
-    settings: Sequence[tuple[int, int]] = ((3, 2), (4, 2)),
-    *,
-    size: int = 5,
-    title: str = "Number of stamps on each output cell",
-    caption: str = "If the stride does not divide the kernel size, cells are covered unevenly.",
-) -> Figure:
-    """Overlap counts of transposed convolutions (Odena et al. 2016, checkerboard artifacts).
-
-    Args:
-        settings: (kernel, stride) pairs.
-        size: side of the input.
-    """
-    fig, grid = figure(len(settings), panel=3.4, title=title, caption=caption)
-    for axes, (kernel, stride) in zip(grid.flat, settings, strict=True):
-        _draw_overlaps(axes, kernel, stride, size)
-    return fig
-
-
-def _draw_overlaps(axes: Axes, kernel: int, stride: int, size: int) -> None:
-    ones = torch.ones(1, 1, size, size, dtype=torch.float64)
-    counts = conv_transpose2d(ones, torch.ones(1, 1, kernel, kernel).double(), None, stride)[0, 0]
-    name = f"kernel {kernel}, stride {stride}"
-    if counts.shape[0] <= 14:
-        draw_grid(axes, counts, name, cmap="Blues", limits=(0, 1.5 * float(counts.max())))
-    else:
-        bare(axes).imshow(to_numpy(counts), cmap=SEQUENTIAL, interpolation="nearest")
-        axes.set_title(name)

@@ -86,11 +86,13 @@ print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of 
 #
 # *5 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
-# The lesson stamped one map with one kernel. A layer has channels: input channel $c$ stamps the
+# The lesson stamped with one kernel at a time. A layer has channels: input channel $c$ stamps the
 # kernel `weight[c, o]` onto output channel $o$, and every output channel adds up what it gets.
-# This task goes beyond the lesson with `groups`: the input channels are split into equal parts, in
-# order, and part $g$ stamps only onto the $g$-th part of the output channels. Last, `padding` rows
-# and columns are cut off at each border.
+# Last, `padding` rows and columns are cut off at each border.
+#
+# **Transfer.** No cell of the lesson has `groups` or kernels that are not square. With groups the
+# input channels are split into equal parts, in order, and part $g$ stamps only onto the $g$-th part
+# of the output channels.
 #
 # Example by hand: `x = [[1, 3]]`, kernel `[[1, 2, 1]]`, stride 2. The stamps `[1, 2, 1]` and
 # `[3, 6, 3]` begin at columns 0 and 2: `[[1, 2, 4, 6, 3]]`. With padding (0 rows, 1 column) it
@@ -346,9 +348,10 @@ print("✓ 3 of 3 points: two tables with ignored pixels, absent classes, and fa
 #
 # *4 points · difficulty 5/5 · importance 3/5 · 30 minutes*
 #
-# The lesson built the way up of a 16s. This task goes beyond it: build that of an 8s, for images of
-# any size. The maps are those of the pocket network and lie over the image as in the lesson's
-# drawing: cell $i$ of the map of stride $s$ covers pixels $s\,i$ to $s\,i + s - 1$.
+# **Transfer.** The lesson built the way up of a 16s; no cell of it builds that of an 8s, for images
+# whose sides are not multiples of 32. The maps are those of the pocket network and lie over the
+# image as in the lesson's drawing: cell $i$ of the map of stride $s$ covers pixels $s\,i$ to
+# $s\,i + s - 1$.
 #
 # 1. Enlarge `score32` by 2 and cut it so that it lies on `score16`; add.
 # 2. Enlarge the sum by 2 and cut it so that it lies on `score8`; add.
