@@ -1,0 +1,1 @@
+"""Assignments tried against wrong solutions."""
