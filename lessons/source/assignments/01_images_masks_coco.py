@@ -4,7 +4,8 @@
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 01](../01_images_masks_coco.ipynb). Replace the line
 # `raise NotImplementedError` and run the checks below it. Masks in the checks, the hidden ones too,
-# are bool; all other tensors are float32.
+# are bool; all other tensors are float32, except that the evaluator in task 2 passes boxes in
+# float64.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -191,7 +192,8 @@ assert tuple(got.shape) == (2, 4), (
 )
 assert abs(got[0, 0] - 1 / 3) < 1e-6, (
     f"the example's IoU is 1/3, yours is {float(got[0, 0]):.3f}: 0.5 would be intersection over "
-    "one area, 0.25 a union that counts the shared part twice; sides have no + 1"
+    "one area, 0.25 a union that counts the shared part twice; a box is two corners, with sides "
+    "x1 − x0 and y1 − y0, without + 1"
 )
 assert abs(got[0, 1] - 1) < 1e-6, f"a box with itself has IoU 1, yours is {float(got[0, 1]):.3f}"
 assert got[0, 2] == 0, (
@@ -219,6 +221,17 @@ assert abs(plain[0, 1] - 2 / 14) < 1e-6, (
 )
 assert not plain.isnan().any() and plain[2, 2] == 0, (
     f"two empty masks have IoU 0, yours is {float(plain[2, 2])}: 0 / 0 is not a number"
+)
+one = mask_iou(masks[:1], masks)
+assert tuple(one.shape) == (1, 3), (
+    f"one mask against three gives [1, 3], one row per mask of a; yours is {list(one.shape)}"
+)
+large = torch.zeros(2, 40, 40, dtype=torch.bool)
+large[0, :30, :30], large[1, 10:, 10:] = True, True
+got = mask_iou(large[:1], large[1:])
+assert abs(got[0, 0] - 400 / 1400) < 1e-6, (
+    "two masks of 900 pixels with 400 in common: 400 / 1400 = 0.286, yours is "
+    f"{float(got[0, 0]):.3f}: count over rows and columns, in a type that holds more than 255"
 )
 crowds = mask_iou(masks, masks, torch.tensor([False, True, False]))
 assert abs(crowds[1, 0] - 2 / 14) < 1e-6, (
@@ -416,6 +429,10 @@ assert got == [1], (
     "an object that counts comes before an ignored one, however well that one fits, and an "
     f"overlap of 0.5 reaches the threshold 0.5: expected [1], yours is {got}"
 )
+got = judged([[0.3]], [0.5], [True])
+assert got == [0], (
+    f"an overlap of 0.3 with an ignored object is too small as well: expected [0], yours is {got}"
+)
 got = judged([[0.6]], [0.5], [False], threshold=0.75)
 assert got == [0], f"an overlap of 0.6 does not reach the threshold 0.75: [0], yours is {got}"
 ### BEGIN HIDDEN TESTS
@@ -485,7 +502,10 @@ got = ap_of([0.9, 0.8, 0.7], [1, 0, 1], 2)
 assert abs(got - 0.8333) > 1e-3, (
     "yours is the mean of the precision at the hits, 0.833: sample at 101 recalls instead"
 )
-assert abs(got - (51 + 50 * 2 / 3) / 101) < 1e-6, f"the example's AP is 0.835, yours is {got:.4f}"
+assert abs(got - (51 + 50 * 2 / 3) / 101) < 1e-6, (
+    f"the example's AP is (51 · 1 + 50 · 2/3) / 101 = 0.835, yours is {got:.4f}: 101 samples, from "
+    "recall 0.00 to 1.00"
+)
 got = ap_of([0.7, 0.9, 0.8], [1, 1, 0], 2)
 assert abs(got - (51 + 50 * 2 / 3) / 101) < 1e-6, (
     f"the same detections in another order have the same AP, 0.835, yours is {got:.4f}: "
@@ -503,7 +523,8 @@ assert abs(got - 1) < 1e-6, (
 got = ap_of([0.9, 0.8, 0.7], [0, 1, 1], 2)
 assert abs(got - 2 / 3) < 1e-6, (
     f"wrong, right, right: the best precision still to come is 2/3 everywhere, yours is {got:.4f}: "
-    "take the best precision at that recall *or beyond*"
+    "take the best precision at that recall *or beyond* (1.0 means that you begin with the lowest "
+    "score)"
 )
 got = ap_of([], [], 3)
 assert got == 0, f"without detections AP is 0, yours is {got}"

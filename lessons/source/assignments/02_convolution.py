@@ -59,7 +59,7 @@ assert got.shape == (2, 2), (
 )
 assert got.tolist() == [[1, 2], [3, 4]], (
     f"the example should give [[1, 2], [3, 4]], yours is {got.tolist()}: does the window at output "
-    "cell (r, c) begin at (stride·r, stride·c) of the image padded with zeros?"
+    "cell (r, c) begin at (stride·r, stride·c) of the image padded with zeros, and do you sum it?"
 )
 got = conv2d_one(torch.tensor([[1.0, 2, 4, 7]]), torch.tensor([[-1.0, 1]]))
 assert got.shape == (1, 3), (
@@ -190,12 +190,12 @@ nine = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
 got = im2col(nine, (2, 2), dilation=2)
 assert got is not None, "im2col returned None: is the `return` missing?"
 assert got.shape == (1, 4, 1), (
-    f"the example has one place, so its columns are [1, 4, 1]; yours are {list(got.shape)}: the "
-    "window spans dilation·(k − 1) + 1 pixels"
+    "the example has one place, so it gives one column of four cells, [1, 4, 1]; yours is "
+    f"{list(got.shape)}: the window spans dilation·(k − 1) + 1 pixels"
 )
 assert got.flatten().tolist() == [1, 3, 7, 9], (
     f"the example's column is [1, 3, 7, 9], yours is {got.flatten().tolist()}: shift cell (i, j) "
-    "by dilation·i, dilation·j"
+    "by dilation·i, dilation·j, and go through the kernel row by row"
 )
 plain = im2col(nine, (2, 2))
 assert plain.shape == (1, 4, 4), (
@@ -209,6 +209,10 @@ two = im2col(torch.cat([nine, nine * 10], dim=1), (2, 2))
 assert two[0, :, 0].tolist() == [1, 2, 4, 5, 10, 20, 40, 50], (
     "two channels: the first window's column is [1, 2, 4, 5, 10, 20, 40, 50], yours is "
     f"{two[0, :, 0].tolist()}: first all cells of channel 0, then those of channel 1"
+)
+pair = im2col(torch.cat([nine, nine]), (2, 2))
+assert pair.shape == (2, 4, 4), (
+    f"a batch of two images gives [2, 4, 4], yours is {list(pair.shape)}"
 )
 wide = im2col(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
 assert wide.shape == (1, 4, 4), (
@@ -224,8 +228,8 @@ assert flat.shape == (1, 3, 20), (
     f"{list(flat.shape)}"
 )
 assert flat[0, :, 4].tolist() == [0, 1, 2], (
-    "the window at the left end of the image's first row is [0, 1, 2], with a zero of the padding; "
-    f"yours is {flat[0, :, 4].tolist()}"
+    "the fifth place is the left end of the image's first row, since places go row by row: "
+    f"[0, 1, 2], with a zero of the padding; yours is {flat[0, :, 4].tolist()}"
 )
 ### BEGIN HIDDEN TESTS
 cases = [((3, 3), 1, 1, 1), ((2, 3), 2, 1, 2), ((3, 2), 3, 2, 1), ((1, 1), 2, 0, 1)]
@@ -384,6 +388,9 @@ assert stamp.tolist() == [[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6]], (
 assert cut.tolist() == [[5, 6, 7], [9, 10, 11]], (
     "one output at (1, 1), kernel 2 × 3: dw is the window that it read, [[5, 6, 7], [9, 10, 11]]; "
     f"yours is {cut.tolist()}"
+)
+assert torch.equal(x, torch.arange(12.0).reshape(3, 4)), (
+    "your function changed x itself: write the gradients to new tensors"
 )
 ### BEGIN HIDDEN TESTS
 for seed in range(6):

@@ -374,9 +374,9 @@ assert got.flatten().tolist() == [2, 11], (
     "conv1 doubles, norm1 takes 1 away: [1, 4] gives [1 + 1, 4 + 7] = [2, 11], yours is "
     f"{got.flatten().tolist()}: the convolution comes first"
 )
-got = basic_block(x, same, same, double, less_one)
-assert got.flatten().tolist() == [2, 11], (
-    "conv2 doubles, norm2 takes 1 away: [1, 4] gives [1 + 1, 4 + 7] = [2, 11], yours is "
+got = basic_block(x, same, same, less_one, double)
+assert got.flatten().tolist() == [1, 10], (
+    "conv2 takes 1 away, norm2 doubles: [1, 4] gives [1 + 0, 4 + 6] = [1, 10], yours is "
     f"{got.flatten().tolist()}: the convolution comes first, and both before the sum"
 )
 got = basic_block(x, same, same, double, same, downsample=lambda v: 10 * v)
@@ -444,10 +444,11 @@ assert flat(got[0]) == [22, 24, 26, 28], (
     f"{flat(got[0])}: every level has its 3 × 3 convolution"
 )
 three = [torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 2, 2), torch.full((1, 1, 1, 1), 10.0)]
-got = pyramid(three, [same] * 3, [same] * 3)
+got = pyramid(three, [same] * 3, [same, double, same])
 assert flat(got[0]) == [11] * 16, (
-    f"three maps, 0, 1 and 10: the finest result is 11 everywhere, yours is {flat(got[0])}: the "
-    "sum of all levels above goes down, not only the next map"
+    "three maps of 0, 1 and 10, and an output[1] that doubles: the finest result is 11 everywhere, "
+    f"yours is {flat(got[0])[0]:g} at its first cell: the sum of *all* levels above goes down, and "
+    "no 3 × 3 convolution is in it"
 )
 odd = [torch.zeros(1, 1, 5, 4), torch.tensor([[[[1.0, 2, 3], [4, 5, 6]]]])]
 got = pyramid(odd, [same, same], [same, same])
@@ -484,8 +485,8 @@ print("✓ 2 of 2 points: laterals, what goes down, 3 × 3 on every level, three
 #
 # *3 points · difficulty 4/5 · importance 3/5 · 20 minutes*
 #
-# **Transfer.** No cell of the lesson removes a norm from a network. In evaluation mode batch norm is
-# a fixed scale and a fixed shift for each channel. A convolution in front of it can do both by
+# **Transfer.** No cell of the lesson removes a norm from a network. In evaluation mode batch norm
+# is a fixed scale and a fixed shift for each channel. A convolution in front of it can do both by
 # itself, with other weights. Find them: a convolution that alone gives what convolution and norm
 # gave together. That is how networks are made ready for use, with one layer less to compute each
 # time.
@@ -533,21 +534,21 @@ assert isinstance(answer, tuple) and len(answer) == 2, (
 )
 weight, bias = answer
 assert weight.shape == (1, 1, 1, 1), (
-    f"the weight keeps its shape [1, 1, 1, 1], yours is {list(weight.shape)}"
+    f"the weight, returned first, keeps its shape [1, 1, 1, 1]; yours is {list(weight.shape)}"
 )
 assert bias.shape == (1,), f"one bias per output channel, [1]; yours is {list(bias.shape)}"
-assert abs(weight.item() - 9) < 1e-5, (
-    f"the example's weight is 6 · 3 / √(3 + 1) = 9, yours is {weight.item():.4f}: the root is that "
-    "of running_var + eps"
-)
-assert abs(bias.item() + 4) < 1e-5, (
-    f"the example's bias is 6 · (1 − 4) / √(3 + 1) + 5 = -4, yours is {bias.item():.4f}: the old "
-    "bias goes through the norm too"
-)
 unchanged = (conv.weight.item(), conv.bias.item(), norm.weight.item(), norm.bias.item())
 assert unchanged == (3, 1, 6, 5), (
     f"fold must not change the layers that it was given: weights and biases were (3, 1, 6, 5), now "
     f"they are {unchanged}"
+)
+assert abs(weight.item() - 9) < 1e-5, (
+    f"the example's weight is 6 · 3 / √(3 + 1) = 9, yours is {weight.item():.4f}: the old weight "
+    "times γ, divided by the root of running_var + eps"
+)
+assert abs(bias.item() + 4) < 1e-5, (
+    f"the example's bias is 6 · (1 − 4) / √(3 + 1) + 5 = -4, yours is {bias.item():.4f}: the old "
+    "bias goes through the norm too, less the mean, and β is added last, as it is"
 )
 conv, norm = nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3).eval()
 with torch.no_grad():

@@ -63,7 +63,7 @@ for r in range(4):
         wanted = features[:, :, r : r + 2, c : c + 2].flatten(1) @ weight.T + bias
         assert torch.allclose(got[:, :, r, c], wanted, atol=1e-5), (
             f"at place ({r}, {c}) your scores are not those of the linear layer on that window: "
-            "is the weight reshaped to [O, C, k, k], in this order?"
+            "is the weight reshaped to [O, C, k, k], in this order, and nothing done to the scores?"
         )
 ### BEGIN HIDDEN TESTS
 for seed in range(5):
@@ -313,7 +313,16 @@ assert abs(got - 1 / 3) > 1e-6, (
     "the example's mean IoU is 0.5, yours is 1/3: do you divide by 3 (class 2 occurs nowhere and "
     "does not count), or leave the diagonal in row + column twice?"
 )
-assert abs(got - 0.5) < 1e-6, f"the example's mean IoU is 0.5, yours is {got:.4f}"
+assert abs(got - 0.5) < 1e-6, (
+    f"the example's mean IoU is 0.5, yours is {got:.4f}: for each class diagonal / (row + column − "
+    "diagonal), then the mean; 0.75 is a mean of precisions or of recalls, 0.67 is counted over "
+    "all classes at once"
+)
+lost = mean_iou(torch.tensor([[8, 0], [2, 0]]))
+assert abs(lost - 0.4) < 1e-6, (
+    "a class that is true but never predicted has IoU 0, and it counts: for [[8, 0], [2, 0]] "
+    f"expected (0.8 + 0)/2 = 0.4, yours is {lost:.4f}"
+)
 alarm = mean_iou(torch.tensor([[8, 2], [0, 0]]))
 assert abs(alarm - 0.4) < 1e-6, (
     "a class that is predicted but never true has IoU 0, and it counts: for [[8, 2], [0, 0]] "
@@ -451,7 +460,8 @@ for seed, (height, width) in enumerate([(128, 128), (64, 96), (100, 75), (33, 15
         f"{height} × {width}: expected shape {list(wanted.shape)}, got {list(got.shape)}"
     )
     assert torch.allclose(got, wanted, atol=1e-4), (
-        f"{height} × {width}: logits differ from those of seglib's FCN-8s"
+        f"{height} × {width}: logits differ from those of seglib's FCN-8s: every enlarging is that "
+        "of task 2 with a bilinear kernel, at the border too"
     )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: where a score of each stride goes and how far it spreads; odd sides")

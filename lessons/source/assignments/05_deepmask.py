@@ -61,7 +61,7 @@ def label_windows(windows, boxes, patch=56, shift=4.0):
 # %% id="label-windows-checks" nbgrader="checks" points=4
 wide, tall, large = (12, 20, 44, 30), (20, 12, 30, 44), (0, 0, 40, 64)
 cases = [  # window, box, label, in words
-    ((0, 0, 56, 56), wide, 1, "the example's first window"),
+    ((0, 0, 56, 56), wide, 1, "the example's first window: 0 and 3 px apart, the longer side 32"),
     ((0, 0, 112, 112), wide, -1, "the example's second window, 14 and 15.5 patch pixels off"),
     ((6, 0, 62, 56), wide, 0, "6 patch pixels off in x: more than 4, not more than 8"),
     ((9, 0, 65, 56), wide, -1, "9 patch pixels off in x; off in x alone is enough"),
@@ -316,7 +316,8 @@ for i in range(3):
             "reshaped to [R, C, k, k], in this order, and the bias added?"
         )
         assert torch.allclose(scores[i, j], (b @ code + b_bias)[0], atol=1e-4), (
-            f"k = 2: the code of window ({i}, {j}) is right, its score is not"
+            f"k = 2: the code of window ({i}, {j}) is right, its score is not: it is the linear "
+            "layer on the code as it is"
         )
 scores = torch.zeros(3, 5)
 scores[1, 3] = 2.0
@@ -329,8 +330,9 @@ assert values.tolist() == [2], f"the best of both maps has score 2, yours is {va
 box = windows[0].tolist()
 assert box != [-10, -2, 18, 26], "your window has x and y swapped: columns are x, rows are y"
 assert box == [-2, -10, 26, 18], (
-    f"the example's window is (-2, -10, 26, 18), yours is {box}: in the resized image its middle is "
-    "(8 · 3, 8 · 1) and its side 56; divide both by the factor"
+    f"the example's window is (-2, -10, 26, 18), yours is {box}: the score in row 1, column 3 has "
+    "its middle at (8 · 3, 8 · 1) of the resized image, and its side is 56 there; divide both by "
+    "the factor"
 )
 first, second = torch.tensor([[1.0, 4], [3, 0]]), torch.tensor([[2.0, 5, -1]])
 windows, values = best_windows([first, second], [0.5, 1.0], 4)

@@ -378,8 +378,8 @@ assert [len(entry) for entry in got] == [3, 3], "an entry holds boxes, labels an
 assert near(first, 6, 0, 16, 10), f"stage 1 gets the box as it is, yours gets {first.tolist()}"
 assert near(label, 7), f"stage 1 labels the box 7 at u = 0.4 (IoU 0.43), yours {label.tolist()}"
 assert near(wanted, 4, 0, 0, 0), (
-    f"stage 1's target is (4, 0, 0, 0), yours is {wanted.tolist()}: the correction to the object "
-    "times the weights of stage 1"
+    f"stage 1's target is (4, 0, 0, 0), yours is {numbers(wanted)}: the correction from the box to "
+    "its object, times the weights of stage 1"
 )
 assert not near(second, 10, 0, 20, 10), "the *head's* correction moves the box, not the target"
 assert near(second, 9, 0, 19, 10), (
@@ -392,7 +392,7 @@ assert near(label_2, 7), (
     "moved boxes anew"
 )
 assert near(wanted_2, 2, 0, 0, 0), (
-    f"stage 2's target is (2, 0, 0, 0), yours is {wanted_2.tolist()}: from where the box is now, "
+    f"stage 2's target is (2, 0, 0, 0), yours is {numbers(wanted_2)}: from where the box is now, "
     "times stage 2's weights"
 )
 half = torch.tensor([[10.0, 0, 20, 5]])
