@@ -112,7 +112,7 @@ def test_a_shipped_model_stays_below_its_ceiling(name: str, pocket: CocoFolder) 
 def test_parameter_groups_hold_every_trainable_parameter_once(name: str) -> None:
     model = model_of(name)
     trained = {p for p in model.parameters() if p.requires_grad}
-    decaying, free = model.parameter_groups()
+    decaying, free = model.parameter_groups(backbone_lr_scale=1.0)
     assert (decaying.lr_scale, free.lr_scale) == (1.0, 1.0)
     assert (decaying.decays, free.decays) == (True, False)
     assert all(p.ndim > 1 for p in decaying.parameters)

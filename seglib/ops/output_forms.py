@@ -6,6 +6,8 @@ it is trained. The ceilings of `seglib.metrics.ceilings` are the scores of these
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -68,6 +70,22 @@ def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
         bool [N, H, W].
     """
     return _enlarge(_pool(masks.float(), stride), stride, masks.shape[-2:]) >= 0.5
+
+
+def masks_seen_at_stride(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:
+    """`masks_at_stride` of a network that resizes its images: bool [N, H, W] -> the same shape.
+
+    Args:
+        masks: bool [N, H, W] at the image's own size.
+        resize: from float [C, H, W] to what the network sees, such as `Segmenter.resize`.
+        stride: side of a cell in pixels of what the network sees.
+    """
+    if len(masks) == 0:
+        return masks
+    seen = masks_at_stride(resize(masks.float()) >= 0.5, stride)  # [N, h, w]
+    if seen.shape == masks.shape:
+        return seen
+    return F.interpolate(seen[None].float(), size=masks.shape[-2:], mode="nearest")[0] > 0
 
 
 def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:

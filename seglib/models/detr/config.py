@@ -1,0 +1,117 @@
+"""How a DETR is built: small, and as published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from seglib.errors import SeglibError
+from seglib.models.config import ModelConfig, check_range
+from seglib.nn.norm import Norm
+from seglib.nn.resnet import Stem
+
+Variant = Literal["boxes", "masks"]
+
+
+@dataclass(frozen=True)
+class DETRConfig(ModelConfig):
+    """How a DETR is built.
+
+    Attributes:
+        variant: "boxes" alone, or also "masks" from the mask head.
+        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
+        max_size: limit of the longer side, where min_size is given.
+        blocks: residual blocks of the backbone's four stages.
+        bottleneck: bottleneck blocks instead of basic ones.
+        width: channels of the backbone's first stage.
+        stem: of the backbone.
+        norm: of the backbone.
+        dilated: the last stage keeps the resolution of the one before it ("DC5").
+        frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
+        channels: D of the transformer.
+        heads: of every attention.
+        hidden: channels between the two feed-forward layers.
+        encoder_layers: of the transformer.
+        decoder_layers: L; each predicts, and each has a loss.
+        dropout: in the transformer, in training.
+        queries: Q, the most objects that can be found in an image.
+        position: sine or learned positions of the features.
+        mask_softmax: the mask head's attention is normalised "per_head", or "joint" over all heads
+            and places together, see mask_head.py.
+        class_weight, box_weight, giou_weight: of cost and loss.
+        mask_weight, dice_weight: of the two losses of masks.
+        no_object_weight: of queries without an object in the class loss.
+    """
+
+    variant: Variant = "boxes"
+    min_size: int | None = 800
+    max_size: int = 1333
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    width: int = 64
+    stem: Stem = "imagenet"
+    norm: Norm = "frozen"
+    dilated: bool = False
+    frozen_stages: int = 2
+    channels: int = 256
+    heads: int = 8
+    hidden: int = 2048
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    dropout: float = 0.1
+    queries: int = 100
+    position: Literal["sine", "learned"] = "sine"
+    mask_softmax: Literal["per_head", "joint"] = "joint"
+    class_weight: float = 1.0
+    box_weight: float = 5.0
+    giou_weight: float = 2.0
+    mask_weight: float = 1.0
+    dice_weight: float = 1.0
+    no_object_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, inf, "min_size", "max_size", "width", "blocks", "channels", "heads")
+        check_range(self, 1, inf, "hidden", "decoder_layers", "queries")
+        check_range(self, 0, inf, "encoder_layers", "class_weight", "box_weight", "giou_weight")
+        check_range(self, 0, inf, "mask_weight", "dice_weight", "no_object_weight")
+        check_range(self, 0, 1, "dropout")
+        if self.channels % self.heads or self.channels % 4:
+            raise SeglibError(
+                f"DETRConfig has channels={self.channels} and heads={self.heads}: the channels "
+                "must be a multiple of the heads, and of 4 for the positions"
+            )
+
+    @classmethod
+    def pocket(cls, variant: Variant = "masks") -> DETRConfig:
+        """About 2.8 M parameters for Pocket COCO at 128 px.
+
+        The backbone is that of Mask R-CNN's pocket network, so that its weights fit. Its last stage
+        is dilated: with stride 16 an image would be 64 features, and a small object less than one.
+        """
+        return cls(
+            variant=variant,
+            min_size=None,
+            backbone_lr_scale=0.2,
+            blocks=(2, 2, 2, 1),
+            bottleneck=False,
+            width=32,
+            stem="half",
+            norm="batch",
+            dilated=True,
+            frozen_stages=0,
+            channels=128,
+            heads=8,
+            hidden=160,
+            encoder_layers=3,
+            decoder_layers=3,
+            dropout=0.0,
+            queries=30,
+            mask_softmax="per_head",
+        )
+
+    @classmethod
+    def paper(cls, variant: Variant = "boxes") -> DETRConfig:
+        """The published DETR with ResNet-50; "masks" is the one for panoptic segmentation."""
+        return cls(variant=variant, backbone_lr_scale=0.1)

@@ -1,0 +1,96 @@
+"""The losses of a set, once its predictions are paired with the objects (section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.distributed import global_mean_count
+from seglib.ops.boxes import cxcywh_to_xyxy
+from seglib.ops.focal_loss import sigmoid_focal_loss
+from seglib.ops.generalized_iou import generalized_box_iou
+from seglib.ops.losses import cross_entropy
+from seglib.ops.smooth_dice_loss import smooth_dice_loss
+
+NO_OBJECT = 0  # the class of queries that have none
+NOTHING = -1  # no label, so no query is left out
+
+
+def class_losses(logits: Tensor, labels: Tensor, no_object_weight: float) -> list[Tensor]:
+    """The cross-entropy of every layer, averaged over all queries with their weights.
+
+    Most queries have no object, so these have a small weight (0.1 as published); it counts in the
+    average's denominator as well.
+
+    Args:
+        logits: [L, B, Q, K], class 0 is "no object".
+        labels: int64 [L, B, Q].
+        no_object_weight: of queries with label 0; the others have 1.
+
+    Returns:
+        L scalars.
+    """
+    weight = logits.new_ones(logits.shape[-1])
+    weight[NO_OBJECT] = no_object_weight
+    losses = []
+    for layer_logits, layer_labels in zip(logits, labels, strict=True):
+        total = cross_entropy(
+            layer_logits.transpose(1, 2),  # [B, K, Q]
+            layer_labels,
+            ignore_index=NOTHING,
+            reduction="sum",
+            weight=weight,
+        )
+        losses.append(total / global_mean_count(weight[layer_labels].sum()))
+    return losses
+
+
+def box_losses(boxes: Tensor, truth: Tensor, found: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """L1 distance, and 1 − generalized IoU, of the objects' queries.
+
+    Args:
+        boxes: [L, B, G, 4] the predictions for each object: centre, width, height, relative.
+        truth: [B, G, 4].
+        found: bool [L, B, G], which of them count.
+        count: the number of objects, to divide by.
+
+    Returns:
+        two [L].
+    """
+    truth = truth.expand_as(boxes)  # [L, B, G, 4]
+    distance = (boxes - truth).abs().sum(dim=-1)  # [L, B, G]
+    pairs = (cxcywh_to_xyxy(corners)[..., None, :] for corners in (boxes, truth))
+    overlap = generalized_box_iou(*pairs)[..., 0, 0]  # [L, B, G]
+    l1, giou = (torch.where(found, x, 0).sum(dim=(1, 2)) for x in (distance, 1 - overlap))
+    return l1 / count, giou / count
+
+
+def mask_losses(
+    logits: Tensor, truth: Tensor, found: Tensor, count: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Focal loss averaged over the pixels, and dice loss, summed over the objects.
+
+    Args:
+        logits: [N, P] the pixels of N predicted masks.
+        truth: bool [N, P].
+        found: bool [N], which of them count.
+        count: the number of objects, to divide by.
+
+    Returns:
+        two scalars.
+    """
+    focal = sigmoid_focal_loss(logits, truth, reduction="none").mean(dim=1)  # [N]
+    dice = smooth_dice_loss(logits, truth)  # [N]
+    return tuple(torch.where(found, x, 0).sum() / count for x in (focal, dice))  # type: ignore[return-value]
+
+
+def named(losses: Tensor | list[Tensor], name: str, weight: float) -> dict[str, Tensor]:
+    """Weighted losses by name: the last layer's as `name`, those before it as `name`_1, …"""
+    *auxiliary, last = losses
+    numbered = {f"{name}_{layer}": weight * loss for layer, loss in enumerate(auxiliary, start=1)}
+    return {name: weight * last, **numbered}
+
+
+def object_count(counts: list[int], like: Tensor) -> Tensor:
+    """The number of objects per process, to divide by; at least one in all."""
+    return global_mean_count(torch.tensor(float(sum(counts)), device=like.device))

@@ -1,0 +1,262 @@
+"""DETR: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020, arXiv 2005.12872).
+
+The idea: predict all objects at once, as a set. A fixed number of learned queries read the image
+through attention and see each other, so that each object is taken by one of them: there are no
+anchors, and no duplicates to suppress. In training, the cheapest pairing of predictions and objects
+decides which query learns which object.
+
+    image [B, 3, H, W]
+      ResNet         c5 [B, C, h, w]
+      1x1 conv       features [B, D, h, w]
+      encoder        memory [B, D, h, w]: every place has read every other       (nn/transformer.py)
+      decoder        queries [L, B, Q, D] after each of L layers
+      linear         class logits [L, B, Q, K], K = C + 1: class 0 is "no object"
+      MLP, sigmoid   boxes [L, B, Q, 4]: centre, width, height over the image's size
+      mask head      masks [B, Q, H/s, W/s] of the last layer's queries          (mask_head.py)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglib.models.base import OutputForm, Segmenter, Task
+from seglib.models.config import ModelConfig
+from seglib.models.detr.config import DETRConfig
+from seglib.models.detr.losses import box_losses, class_losses, mask_losses, named, object_count
+from seglib.models.detr.mask_head import AttentionMap, MaskHead
+from seglib.models.detr.matching import Matching, box_costs, class_cost, match
+from seglib.models.detr.objects import ObjectBatch, object_batch
+from seglib.models.detr.postprocess import best_classes, boxes_in_pixels, masks_in_pixels
+from seglib.models.targets import check_targets
+from seglib.nn.layers import Conv2d
+from seglib.nn.mlp import MLP
+from seglib.nn.position import LearnedPosition, SinePosition
+from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet, ResNetFeatures
+from seglib.nn.transformer import Transformer
+from seglib.ops.boxes import clip_boxes
+from seglib.ops.images import resize_longer, resize_shorter
+from seglib.ops.output_forms import masks_seen_at_stride
+from seglib.ops.precision import at_least_float32
+from seglib.ops.upsampling import interpolate
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
+
+
+@dataclass(eq=False)
+class DETROutput:
+    """The predictions of every decoder layer, and what the mask head needs.
+
+    Attributes:
+        logits: [L, B, Q, K], class 0 is "no object".
+        boxes: [L, B, Q, 4] centre, width and height over the image's size.
+        states: [L, B, Q, D] the queries.
+        features: [B, D, h, w] before the encoder.
+        memory: [B, D, h, w] after it.
+        padding: bool [B, h, w], True in the padding.
+        pyramid: the backbone's maps.
+        batch: the images as the network saw them.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    states: Tensor
+    features: Tensor
+    memory: Tensor
+    padding: Tensor
+    pyramid: ResNetFeatures
+    batch: ImageBatch
+
+
+class DETR(Segmenter):
+    """Detection as set prediction, with masks if the variant has them.
+
+    Attributes:
+        backbone, input_proj, position: image to features and their places.
+        transformer, query_embed: features to queries.
+        class_embed, bbox_embed: queries to classes and boxes.
+        bbox_attention, mask_head: queries to masks; None without them.
+    """
+
+    name: ClassVar[str] = "detr"
+    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    config_class: ClassVar[type[ModelConfig]] = DETRConfig
+    config: DETRConfig
+
+    def __init__(self, config: DETRConfig, categories: Categories) -> None:
+        super().__init__(config, categories)
+        channels = config.channels
+        self.backbone = ResNet(
+            Bottleneck if config.bottleneck else BasicBlock,
+            config.blocks,
+            width=config.width,
+            stem=config.stem,
+            norm=config.norm,
+            replace_stride_with_dilation=(False, False, config.dilated),
+        )
+        self.backbone.freeze(config.frozen_stages)
+        self.input_proj = Conv2d(self.backbone.channels[-1], channels, 1)
+        make_position = SinePosition if config.position == "sine" else LearnedPosition
+        self.position = make_position(channels)
+        self.transformer = Transformer(
+            channels,
+            config.heads,
+            config.hidden,
+            config.encoder_layers,
+            config.decoder_layers,
+            config.dropout,
+        )
+        self.query_embed = nn.Embedding(config.queries, channels)
+        self.class_embed = nn.Linear(channels, len(categories) + 1)
+        self.bbox_embed = MLP(channels, channels, 4, layers=3)
+        self.bbox_attention: AttentionMap | None = None
+        self.mask_head: MaskHead | None = None
+        if config.variant == "masks":
+            finer = self.backbone.channels[2::-1]  # of c4, c3, c2
+            self.bbox_attention = AttentionMap(channels, config.heads, config.mask_softmax)
+            self.mask_head = MaskHead(channels + config.heads, channels, finer)
+
+    def forward(self, images: Sequence[Tensor]) -> DETROutput:
+        """The predictions of all layers for images of any size, float [3, H, W] in 0…1."""
+        batch = self.prepare(images)  # tensor [B, 3, H, W]
+        pyramid = self.backbone(batch.tensor)
+        features = self.input_proj(pyramid.c5)  # [B, D, h, w]
+        padding = batch.padding_mask[:, None].float()  # [B, 1, H, W]
+        padding = F.interpolate(padding, size=features.shape[-2:])[:, 0] > 0  # [B, h, w], nearest
+        place = self.position(padding, batch.tensor)  # [B, D, h, w]
+        queries = self.query_embed.weight  # [Q, D]
+        states, memory = self.transformer(features, place, queries, padding)  # [L, B, Q, D]
+        logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
+        boxes = at_least_float32(self.bbox_embed(states)).sigmoid()  # [L, B, Q, 4]
+        return DETROutput(logits, boxes, states, features, memory, padding, pyramid, batch)
+
+    def resize(self, image: Tensor) -> Tensor:
+        """By the shorter side where the config has `min_size`, as published (section 4)."""
+        if self.config.min_size is None:
+            return resize_longer(image, self.config.image_size)
+        return resize_shorter(image, self.config.min_size, self.config.max_size)
+
+    def masks(self, output: DETROutput, states: Tensor) -> Tensor:
+        """Mask logits of queries [B, N, D] of the last layer: [B, N, H/s, W/s]."""
+        assert self.bbox_attention is not None, "this variant has no masks"
+        assert self.mask_head is not None, "this variant has no masks"
+        maps = self.bbox_attention(states, output.memory, output.padding)  # [B, N, heads, h, w]
+        finer = (output.pyramid.c4, output.pyramid.c3, output.pyramid.c2)
+        logits = self.mask_head(output.features, maps, finer)  # [B, N, H/s, W/s]
+        return at_least_float32(logits)
+
+    def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """The losses of every decoder layer, each with a pairing of its own (section 3.2).
+
+        Returns:
+            "class_loss", "box_loss" (L1) and "giou_loss" of the last layer, the same of the layers
+            before it as "class_loss_1"…, and "mask_loss" and "dice_loss" of the last layer where
+            there are masks. All are weighted.
+
+        Raises:
+            SeglibError: a target whose masks do not have its image's size, or a label that the
+                model does not know.
+        """
+        output, config = self(images), self.config
+        objects = object_batch(images, targets, output.batch, len(self.categories))
+        matching = self.match(output, objects)
+        wanted = matching.labels_of_queries(objects.labels, config.queries)  # [L, B, Q]
+        count = object_count(objects.counts, output.logits)
+        box_loss, giou_loss = box_losses(
+            matching.of_objects(output.boxes), objects.boxes, matching.found, count
+        )  # [L] each
+        losses = {
+            **named(
+                class_losses(output.logits, wanted, config.no_object_weight),
+                "class_loss",
+                config.class_weight,
+            ),
+            **named(box_loss, "box_loss", config.box_weight),
+            **named(giou_loss, "giou_loss", config.giou_weight),
+        }
+        return losses | self._mask_losses(output, objects, matching, count)
+
+    def match(self, output: DETROutput, objects: ObjectBatch) -> Matching:
+        """The cheapest pairing of queries and objects in every layer."""
+        config = self.config
+        with torch.no_grad():
+            distance, overlap = box_costs(output.boxes, objects.boxes)  # [L, B, Q, G] each
+            labels = objects.labels.expand(len(output.logits), -1, -1)  # [L, B, G]
+            cost = config.class_weight * class_cost(output.logits, labels)  # [L, B, Q, G]
+            cost = cost + config.box_weight * distance + config.giou_weight * overlap
+            return match(cost, objects.counts)
+
+    def _mask_losses(
+        self, output: DETROutput, objects: ObjectBatch, matching: Matching, count: Tensor
+    ) -> dict[str, Tensor]:
+        """Focal and dice loss of the masks of the queries that have objects."""
+        if self.mask_head is None:
+            return {}
+        # Masks are made for these queries alone: the others have no loss and cost as much.
+        states = matching.of_objects(output.states)[-1]  # [B, G, D]
+        logits = self.masks(output, states)  # [B, G, H/s, W/s]
+        logits = interpolate(logits, output.batch.canvas, "bilinear")  # [B, G, H, W]
+        focal, dice = mask_losses(
+            logits.flatten(0, 1).flatten(1),  # [B G, H W]
+            objects.masks.flatten(0, 1).flatten(1),
+            matching.found[-1].flatten(),  # [B G]
+            count,
+        )
+        return {
+            "mask_loss": self.config.mask_weight * focal,
+            "dice_loss": self.config.dice_weight * dice,
+        }
+
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """One detection per query, best first, at each image's own size."""
+        output = self(images)
+        size = (images[0].shape[-2], images[0].shape[-1])
+        scores, labels = best_classes(output.logits[-1])  # [B, Q] each
+        boxes = clip_boxes(boxes_in_pixels(output.boxes[-1], size), size)  # [B, Q, 4]
+        logits = None if self.mask_head is None else self.masks(output, output.states[-1])
+        predictions = []
+        for image, order in enumerate(scores.argsort(dim=1, descending=True, stable=True)):
+            masks = None
+            if logits is not None:
+                seen, canvas = output.batch.sizes[image], output.batch.canvas
+                masks = masks_in_pixels(logits[image, order], canvas, seen, size)  # [Q, H, W]
+            found = Instances(
+                boxes[image, order], scores[image, order], labels[image, order], masks
+            )
+            predictions.append(Prediction(size, self.categories, found))
+        return predictions
+
+    @property
+    def mask_stride(self) -> int:
+        """Image pixels from one mask logit to the next."""
+        return self.backbone.strides[0]
+
+    @property
+    def output_form(self) -> OutputForm:
+        """As many boxes as queries, and masks of one stride."""
+        queries, stride = self.config.queries, self.mask_stride
+        if self.mask_head is None:
+            return OutputForm(f"a perfect set of {queries} boxes", {"queries": queries})
+        return OutputForm(
+            f"a perfect set of {queries} objects with masks of stride {stride}",
+            {"queries": queries, "stride": stride},
+        )
+
+    def perfect(self, image: Tensor, target: Target) -> Prediction:
+        """The true boxes of the largest Q objects, with their masks at the mask head's stride."""
+        check_targets([image], [target], len(self.categories))
+        objects = target[~target.iscrowd]
+        kept = objects[objects.area.argsort(descending=True)[: self.config.queries]]
+        masks = None
+        if self.mask_head is not None:
+            masks = masks_seen_at_stride(kept.masks, self.resize, self.mask_stride)  # [G, H, W]
+        found = Instances(kept.boxes, torch.ones_like(kept.area), kept.labels, masks)
+        return Prediction(target.size, self.categories, found)
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The last layer of the classes."""
+        return {"class_embed.weight": (0,), "class_embed.bias": (0,)}

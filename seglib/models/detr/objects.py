@@ -1,0 +1,79 @@
+"""The objects of a batch in tensors of one size, so that losses need no loop over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from seglib.models.targets import SizedTarget, sized_targets
+from seglib.ops.boxes import xyxy_to_cxcywh
+from seglib.structures import ImageBatch, Target
+
+Size = tuple[int, int]
+
+
+@dataclass(eq=False)
+class ObjectBatch:
+    """The objects of B images, each filled up to the G of the image that has most, at least 1.
+
+    Attributes:
+        labels: int64 [B, G], 1…C; 0 where there is no object.
+        boxes: [B, G, 4] centre, width and height over the image's size.
+        masks: bool [B, G, H, W] on the batch's canvas.
+        present: bool [B, G], where there is an object.
+        counts: the number of objects in each image.
+    """
+
+    labels: Tensor
+    boxes: Tensor
+    masks: Tensor
+    present: Tensor
+    counts: list[int]
+
+
+def object_batch(
+    images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch, classes: int
+) -> ObjectBatch:
+    """The targets' single objects, without crowds and boxes without area.
+
+    Args:
+        images: as given to the model, before resizing.
+        targets: theirs.
+        batch: the same images resized and padded; the result is on its device.
+        classes: C, the highest label allowed.
+
+    Raises:
+        SeglibError: targets that `check_targets` refuses.
+    """
+    # Gathered where the targets are; only whole tensors move to the model's device.
+    here = targets[0].boxes.device if targets else batch.tensor.device
+    like = ImageBatch(torch.empty(0, dtype=batch.tensor.dtype, device=here), batch.sizes)
+    sized = sized_targets(images, targets, like, classes)
+    return stack_objects(sized, batch)
+
+
+def stack_objects(sized: Sequence[SizedTarget], batch: ImageBatch) -> ObjectBatch:
+    """Fill the objects of all images up to one number, on the batch's device."""
+    counts = [len(target.labels) for target in sized]
+    most, (height, width) = max(1, *counts), batch.canvas
+    boxes = pad_sequence([_relative(t, s) for t, s in zip(sized, batch.sizes, strict=True)], True)
+    labels = pad_sequence([target.labels for target in sized], True)
+    masks = sized[0].masks.new_zeros(len(sized), most, height, width)  # [B, G, H, W]
+    for row, target, (h, w) in zip(masks, sized, batch.sizes, strict=True):
+        row[: len(target.masks), :h, :w] = target.masks
+    spare = most - labels.shape[1]  # 1 if no image has an object
+    labels = torch.nn.functional.pad(labels, (0, spare))  # [B, G]
+    boxes = torch.nn.functional.pad(boxes, (0, 0, 0, spare))  # [B, G, 4]
+    device = batch.tensor.device
+    labels = labels.to(device)
+    return ObjectBatch(labels, boxes.to(device), masks.to(device), labels > 0, counts)
+
+
+def _relative(target: SizedTarget, size: Size) -> Tensor:
+    height, width = size
+    scale = target.boxes.new_tensor([width, height, width, height])
+    return xyxy_to_cxcywh(target.boxes / scale)  # [G, 4]

@@ -1,0 +1,51 @@
+"""From a set of predictions to detections: every query gives one, and nothing is suppressed."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.ops.boxes import cxcywh_to_xyxy
+from seglib.ops.upsampling import interpolate
+
+Size = tuple[int, int]
+
+
+def best_classes(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest class of each query, whatever the probability of "no object".
+
+    Args:
+        logits: [..., K], class 0 is "no object".
+
+    Returns:
+        probabilities [...] and labels int64 [...], 1…K − 1.
+    """
+    scores, classes = logits.softmax(dim=-1)[..., 1:].max(dim=-1)  # [..., K - 1] -> [...]
+    return scores, classes + 1
+
+
+def boxes_in_pixels(boxes: Tensor, size: Size) -> Tensor:
+    """[..., 4] centre, width and height over the image's size -> corners in pixels."""
+    height, width = size
+    return cxcywh_to_xyxy(boxes) * boxes.new_tensor([width, height, width, height])
+
+
+def masks_in_pixels(logits: Tensor, canvas: Size, seen: Size, size: Size) -> Tensor:
+    """Masks at an image's own size.
+
+    Args:
+        logits: [N, h, w] on the canvas of a batch.
+        canvas: (H, W) of the batch.
+        seen: (H, W) of the image on it, without padding.
+        size: (H, W) of the image before it was resized.
+
+    Returns:
+        bool [N, *size].
+    """
+    if len(logits) == 0:
+        return logits.new_zeros(0, *size, dtype=bool)  # type: ignore[call-overload]
+    large = interpolate(logits[None], canvas, "bilinear")[0]  # [N, H, W]
+    masks = (large > 0)[:, : seen[0], : seen[1]]  # a probability above one half
+    if seen == size:
+        return masks
+    return F.interpolate(masks[None].float(), size=size, mode="nearest")[0] > 0  # [N, *size]
