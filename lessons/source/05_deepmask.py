@@ -3,9 +3,9 @@
 #
 # A label map cannot count: two touching objects of one class become one region. So ask another
 # question. Cut a window out of the picture and ask for the mask of the object *in its middle*;
-# then move the window. The place of the window says which object you mean. DeepMask is a network
-# that answers this question, together with a second one: is there an object in the middle at all?
-# Slid over the whole picture it draws objects of any kind, before anybody knows what they are.
+# then move the window. DeepMask is a network that answers this question, together with a second
+# one: is there an object in the middle at all? Slid over the whole picture it draws objects of any
+# kind, before anybody knows what they are.
 #
 # **You will be able to**
 #
@@ -21,7 +21,7 @@
 #
 # **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; objects
 # of a class that touch, merge), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
-# **Time** about 90 minutes to read, one to two minutes to run.
+# **Time** about 75 minutes to read, one to two minutes to run.
 
 # %% id="imports"
 import torch
@@ -29,12 +29,10 @@ from torch.nn import functional as F
 
 from seglib import ops, plotting
 from seglib.data import load_dataset
-from seglib.pretrained import load
 
 torch.manual_seed(0)
 dataset = load_dataset(split="val", size=128)
 held_out = min(40, len(dataset) // 4)  # images for measuring; the others may be learned from
-samples = [dataset[i] for i in range(held_out)]
 print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
 
 # %% [markdown] id="load-text"
@@ -42,8 +40,11 @@ print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure o
 # nothing has to be translated for other data; expect it to be much worse on photographs.
 
 # %% id="load-model"
+from seglib.pretrained import load
+
 model = load("deepmask")
 config = model.config
+samples = [dataset[i] for i in range(held_out)]
 
 
 def objects_of(target):
@@ -53,8 +54,8 @@ def objects_of(target):
 
 
 # %% [markdown] id="touching-text"
-# Lesson 04 ended with touching objects of one class. So let this picture be the guide: of all the
-# touching pairs of one class that lie wholly inside their picture, it holds the largest.
+# Lesson 04 ended with touching objects of one class. So this lesson's guide is the picture with the
+# largest touching pair of one class.
 
 # %% id="first-picture" alt="One image three times, with the masks of the proposals that fit its objects best among the first 10, the first 100 and the first 1000: more objects are covered, and more tightly, from left to right. Those that no proposal fits are hatched."
 def touching_pairs(index):
@@ -76,21 +77,19 @@ proposals = model.predict([image])[0].proposals
 plotting.show_coverage(image, proposals, target)
 
 # %% [markdown] id="first-picture-read"
-# The network has proposed a thousand masks for this picture, those with the best scores first. Each
-# object wears the proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an
-# object that none fits by 0.5 is hatched. No proposal says what it is. By the end of the lesson you
-# will have built the whole way to this picture, and you will know why the first ten proposals cover
-# fewer objects than ten could.
+# The network has proposed a thousand masks for this picture, sorted by score. Each object wears the
+# proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an object that none
+# fits by 0.5 is hatched. No proposal says what it is.
 
 # %% [markdown] id="problem"
 # ## The problem: which object do you mean?
 #
 # A network with one answer per pixel has no place to say "this one, not that one". In 2014 the way
 # around it was to decide *first* where objects might be, and to look at each place afterwards.
-# R-CNN (Girshick et al. 2014), the first detector with a deep network to beat all others by far,
-# took about 2000 regions per image from **selective search**, which groups neighbouring pixels of
-# similar colour and texture step by step, by hand-made rules. Such candidates are called
-# **proposals**. Nothing about them was learned, and a detector never finds what nobody proposes.
+# R-CNN (Girshick et al. 2014) took about 2000 regions per image from **selective search**, which
+# groups neighbouring pixels of similar colour and texture by hand-made rules. Such candidates are
+# called **proposals**. Nothing about them was learned, and a detector never finds what nobody
+# proposes.
 
 # %% id="timeline" alt="A timeline of papers; R-CNN, 2014, and DeepMask, 2015, are marked in the lane of methods that find regions first and then look."
 plotting.timeline(highlight=["R-CNN", "DeepMask"])
@@ -119,9 +118,9 @@ plotting.show_coverage(image, grouped(image), target, counts=(10, 100, 300))
 # ### One: point with a window
 #
 # How do you tell a network which object you mean, without a class and without a list? Put it in
-# the middle. DeepMask looks through a square window and has learned a convention, the **canonical
-# position**: the object lies in the centre of the window, and its longer side fills four sevenths
-# of it (128 of 224 pixels in the paper, 32 of 56 here).
+# the middle. DeepMask has learned a convention, the **canonical position**: the object lies in the
+# centre of a square window, and its longer side fills four sevenths of it (128 of 224 pixels in the
+# paper, 32 of 56 here).
 
 # %% id="canonical-code" tags=["nbval-check-output"]
 def canonical_window(box):
@@ -145,9 +144,8 @@ plotting.show_window(image, window[0].tolist(), views, box=target.boxes[first])
 
 # %% [markdown] id="canonical-read"
 # Orange is the object's box, blue its canonical window. Beyond the image the window shows grey.
-# The mask has a fixed number of cells per window, so a small object gets as many cells as a large
-# one. The network draws 28 × 28 cells too, and its drawing is then enlarged bilinearly to 56 × 56;
-# that is how it is trained, and how we look at it.
+# A small object gets as many mask cells as a large one. The network draws 28 × 28, which are then
+# enlarged bilinearly to 56 × 56.
 #
 # **Predict before you run:** the two touching objects have the same class, and perhaps the same
 # colour. The network gets the window around one, then the window around the other; nothing else
@@ -174,16 +172,15 @@ def middle(patches):
     return patches[:, :, config.context : -config.context, config.context : -config.context]
 
 # %% id="look"
-def enlarged(masks):
-    """[K, 28, 28] -> [K, 56, 56], as finely as the network is taught."""
+def enlarged(masks):  # [K, 28, 28] -> [K, 56, 56], as finely as the network is taught
     return F.interpolate(masks[:, None], scale_factor=2, mode="bilinear")[:, 0]
 
 
-@torch.no_grad()
-def look(patches):
+def look(patches, network=model):
     """Masks [K, 56, 56] and scores [K], both in 0…1."""
-    answer = model.network(normalised(patches))
-    masks = enlarged(model.network.decode(answer.codes.flatten(1))).sigmoid()
+    with network.evaluating():
+        answer = network.network(normalised(patches))
+        masks = enlarged(network.network.decode(answer.codes.flatten(1))).sigmoid()
     return masks, answer.scores.flatten().sigmoid()
 
 # %% id="two-windows" alt="Two patches of the same picture, each with one of two touching objects in its middle: the network's mask in the first covers the first object, in the second the second object."
@@ -198,14 +195,13 @@ plotting.show_patches(patches_twice, torch.cat([answers, truths]), titles, colum
 
 # %% [markdown] id="misconception-which"
 # Same picture, same weights: **the network needs no input that says which object. The window is
-# the input that says it.** (No outline is perfect; look at which object is drawn.) A label map
-# would have to give both objects one label. Here they are two answers to two questions.
+# the input that says it.** (No outline is perfect; look at which object is drawn.)
 #
 # #### Positive windows, negative windows, and the others
 #
 # To learn this, the network needs windows with labels. A window that is a pixel off should still
-# count as right, one that is far off should not, and in between nobody wants to decide. The paper's
-# rules, in pixels of the *patch* (here 56; the paper's numbers for 224 in brackets):
+# count as right, one that is far off should not. The paper's rules, in pixels of the *patch* (here
+# 56; the paper's numbers for 224 in brackets):
 #
 # - **positive**: the object's centre is at most 4 px [16] off in x and in y, and its longer side
 #   is within a quarter **octave** of 32 px [128], a factor of $2^{\pm 1/4}$;
@@ -234,12 +230,11 @@ for tried in (centred, aside, farther, (-28, -35, 84, 77), (-32, -39, 88, 81)):
     print(tried, label_window(tried, example_box))
 
 # %% [markdown] id="windows-text"
-# Check a few of them by hand. The last two windows are centred on the object, but 2 and 2.14 times
-# too large.
+# Check a few of them by hand. The last two windows are centred, but 2 and 2.14 times too large.
 #
 # At test time the windows stand on a grid, in steps of 8 patch pixels, at nine scales: the image
-# is resized by $2^{-2}, 2^{-1.5}, \dots, 2^{2}$ under a window of constant size. Below are the
-# grids of three scales, and the label of each window for *one* object.
+# is resized by $2^{-2}, 2^{-1.5}, \dots, 2^{2}$ under a window of constant size. Here are three
+# scales, and the label of each window for *one* object.
 
 # %% id="window-labels" alt="Three panels with grids of dots over the image, one dot for the middle of each window, and the box of one object. At the scale that suits the object one or a few dots at its centre are large and green and those around them pink; half an octave away pink dots remain; two octaves away all are grey."
 from seglib.models.deepmask.windows import window_labels
@@ -257,10 +252,9 @@ for k in (suits, suits + 1 if suits < 8 else suits - 1, suits - 4 if suits > 3 e
 plotting.show_window_labels(image, shown, guide)
 
 # %% [markdown] id="window-labels-read"
-# A dot is the middle of a window, and the dashed square shows how large the windows of the panel
-# are. On the left is the scale that suits this object. One step of scale away (half an octave) no
-# window is positive any more, but those in the middle do not count as negative. Two octaves away
-# every window is negative, even those centred on the object.
+# A dot is the middle of a window, and the dashed square shows how large the windows are. On the
+# left is the scale that suits this object. Half an octave away no window is positive any more, but
+# those in the middle do not count as negative. Two octaves away every window is negative.
 #
 # **Predict before you run:** of all windows of all scales, how many are positive for some object
 # of the picture? One in 10, one in 100, or one in 1000?
@@ -274,20 +268,16 @@ for _, truth in samples:
     counts += torch.stack([positive.sum(), negative.sum(), (~positive & ~negative).sum()])
 words = "windows per image: {:.1f} positive, {:.0f} negative, {:.0f} not used"
 print(words.format(*counts / held_out))
-
-# %% id="label-check" tags=["nbval-check-output"]
-windows_to_check = all_windows[:: max(1, len(all_windows) // 500)]
-boxes = objects_of(truth).boxes
-loops = [[label_window(w, b) for b in boxes.tolist()] for w in windows_to_check.tolist()]
-fast = window_labels(windows_to_check, boxes, config.patch, config.shift)
-print("loops and tensors agree:", bool((torch.tensor(loops) == fast).all()))
+boxes = objects_of(truth).boxes  # now the loop and the library's tensors, on the last image
+every = max(1, len(all_windows) // 500)
+loops = [[label_window(w, b) for b in boxes.tolist()] for w in all_windows[::every].tolist()]
+print("loops and tensors agree:", bool((torch.tensor(loops) == kinds[::every]).all()))
 
 # %% [markdown] id="sampling"
 # About one in a thousand. Training on the windows as they come would teach the network to say no.
 # So **patches** are sampled: a share of them around objects, shifted and resized at random within
-# the positive range and mirrored half of the time; the others anywhere, as long as they are
-# negative for every object. (Half and half in the paper; our training samples three of four around
-# objects.)
+# the positive range; the others anywhere, as long as they are negative for every object. (Half and
+# half in the paper; three of four around objects in ours.)
 #
 # **Predict before you run:** what do the negative patches show? Empty scenery, or objects too?
 
@@ -307,16 +297,14 @@ plotting.show_patches(middle(sampled.images[to_show]), sampled.masks[to_show], s
 # **A negative window is not an empty one.** Many hold objects, or pieces of them: off the middle,
 # far too small, far too large. That is the point. "Is there something?" would be true nearly
 # everywhere. What the score must learn is "is there one, whole, in the middle, of the right
-# size?", since only then can its mask be right. Some window next to it, or at another scale, will
-# give a better answer for the same object.
+# size?", since only then can its mask be right.
 
 # %% [markdown] id="rank"
 # ### Two: a mask in one piece, and a layer of low rank
 #
-# Every cell of the mask must know the whole window: whether *this* pixel belongs to the object in
-# the middle depends on where that object ends. A convolution that sees only the neighbourhood
-# cannot tell. So each of the $28 \times 28$ outputs reads all features of the window: a fully
-# connected layer.
+# Whether a pixel belongs to the object in the middle depends on where that object ends, so every
+# cell of the mask must know the whole window. A convolution sees only a neighbourhood. So each of
+# the $28 \times 28$ outputs reads all features of the window: a fully connected layer.
 #
 # **Predict before you run:** the paper has $512 \times 14 \times 14$ features and a mask of $56
 # \times 56$. How many weights has that layer? About 3 million, 30 million, or 300 million? (All
@@ -328,23 +316,19 @@ def weights(features, cells, rank):
     return features * cells, features * rank + rank * cells
 
 
-ours = config.reduced * (config.patch // config.stride) ** 2  # channels × cells of a window
-for name, sizes in {
-    "paper": (512 * 14 * 14, 56 * 56, 512),
-    "ours": (ours, config.mask_size**2, config.rank),
-}.items():
-    full, low = weights(*sizes)
-    print(f"{name}: {sizes[0]:,} features, {sizes[1]} cells:", end=" ")
-    print(f"full {full:,}, rank {sizes[2]}: {low:,}")
+own = config.reduced * (config.patch // config.stride) ** 2  # channels × cells of a window
+layers = {"paper": (512 * 14 * 14, 56**2, 512), "ours": (own, config.mask_size**2, config.rank)}
+for name, sizes in layers.items():
+    print(name, "has {:,} features, {:,} cells and rank {}:".format(*sizes), end=" ")
+    print("{:,} weights in full, {:,} in two layers".format(*weights(*sizes)))
 
 # %% [markdown] id="rank-text"
-# (That 3136 stands in both lines is a coincidence.) The way out is two linear layers, from the
-# features to a **code** of $R$ numbers, and from the code to the mask. What is lost? Masks are not
-# random pictures. Take the true masks of many objects in canonical position, and look for the
-# patterns that they are mixtures of (the singular vectors; in statistics this is called principal
-# component analysis).
+# The way out is two linear layers, from the features to a **code** of $R$ numbers, and from the
+# code to the mask. What is lost? Masks are not random pictures. Take the true masks of many objects
+# in canonical position, and look for the patterns that they are mixtures of (the singular vectors;
+# in statistics this is called principal component analysis).
 
-# %% id="collect"
+# %% id="alphabet" alt="Twelve square patterns in orange and purple: from a single large blob over halves and bars to ever finer patches."
 def canonical_patches(pairs, cells=config.mask_size):
     """All objects of some images in canonical position: patches [K, 3, S, S], masks [K, 28, 28]."""
     patches, masks = [], []
@@ -358,10 +342,6 @@ def canonical_patches(pairs, cells=config.mask_size):
 
 practice = [dataset[i] for i in range(held_out, min(held_out + 120, len(dataset)))]
 practice_patches, practice_masks = canonical_patches(practice)
-test_patches, test_masks = canonical_patches(samples)
-print(f"{len(practice_masks)} masks to look at, {len(test_masks)} others to test with")
-
-# %% id="alphabet" alt="Twelve square patterns in orange and purple: from a single large blob over halves and bars to ever finer patches."
 average = practice_masks.mean(dim=0)
 deviations = (practice_masks - average).flatten(1)  # [K, 28·28]
 patterns = torch.linalg.svd(deviations, full_matrices=False)[2]  # [., 784], most useful first
@@ -369,7 +349,7 @@ patterns = patterns * patterns.sum(dim=1).sign()[:, None]  # a pattern and its n
 names = [f"pattern {k}" for k in range(1, 13)]
 plotting.feature_maps(patterns[:12].reshape(-1, *average.shape), names, signed=True)
 
-# %% id="rebuilt" alt="Six masks of objects that the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 most shapes are recognisable, with 64 they come close to the true masks, which stand in the last row."
+# %% id="rebuilt" alt="Six masks of objects that the patterns have not seen, rebuilt from 4, 16 and 64 patterns: with 4 they are blobs, with 16 most shapes are recognisable, with 64 they come close to the true masks, which stand in the last row." tolerance=0.03
 def mask_iou(a, b):
     """The IoU of each mask [K, h, w] with its partner, [K]."""
     return (a & b).sum(dim=(1, 2)) / (a | b).sum(dim=(1, 2)).clamp(min=1)
@@ -380,31 +360,29 @@ def rebuild(masks, count):
     return average + (codes @ patterns[:count]).reshape(masks.shape)
 
 
-picked = test_masks[:: max(1, len(test_masks) // 6)][:6]
-rebuilt = {r: rebuild(picked, r) for r in (4, 16, 64)}
-fits = {r: mask_iou(masks >= 0.5, picked >= 0.5) for r, masks in rebuilt.items()}
-titles = [f"{r} patterns: {fit:.2f}" for r in fits for fit in fits[r]]
-panels = [*torch.cat([*rebuilt.values(), picked]).clamp(0, 1)]
-plotting.show_images(panels, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
-
-# %% id="rank-ceiling" tolerance=0.03
+test_patches, test_masks = canonical_patches(samples)
+print(f"{len(test_masks)} masks of other images, rebuilt from")
 for r in (0, 4, 16, 64, 128):
     fit = mask_iou(rebuild(test_masks, r) >= 0.5, test_masks >= 0.5).mean()
     print(f"{r:3d} patterns: mean IoU {fit:.2f}")
+picked = test_masks[:: max(1, len(test_masks) // 6)][:6]
+rebuilt = {r: rebuild(picked, r) for r in (4, 16, 64)}
+fits = {r: mask_iou(masks >= 0.5, picked >= 0.5) for r, masks in rebuilt.items()}
+titles = [f"{r} patterns: {value:.2f}" for r in fits for value in fits[r]]
+panels = [*torch.cat([*rebuilt.values(), picked]).clamp(0, 1)]
+plotting.show_images(panels, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
 
 # %% [markdown] id="rank-read"
 # Orange cells of a pattern are added to the mean mask, purple ones taken away (or the other way
-# round, if its number is negative). The first patterns say "larger", or "upright rather than
-# flat", the later ones move the outline. With no pattern at all every answer is the mean mask. The
-# numbers over the rebuilt masks are their IoU with the truth after a cut at one half; the squared
-# error falls with every pattern, but the IoU of a single mask need not rise. A few dozen numbers
-# say most of a mask of 784 cells, and thin parts need the rest. So that is what the second layer
-# has to learn: $R$ patterns; and the first one, how much of each.
+# round). The first patterns say "larger", or "upright rather than flat", the later ones move the
+# outline. With no pattern at all every answer is the mean mask. (The squared error falls with every
+# pattern; the IoU of a single mask need not rise.) A few dozen numbers say most of a mask of 784
+# cells; thin parts need the rest, and that is what a low rank costs. So the second layer has to
+# learn $R$ patterns, and the first one how much of each.
 #
-# Here is the whole network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says
-# what the margin is for. The backbone is a small ResNet ([lesson 03](03_backbones.ipynb)) with a
-# stride of 8, which makes 13 × 13 cells. The three outer cells on each side are thrown away, and
-# 7 × 7 remain for the 56 × 56 px of the window. Both answers are read from one code.
+# Here is the network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says why.
+# The backbone is a small ResNet ([lesson 03](03_backbones.ipynb)) with a stride of 8. Of its
+# 13 × 13 cells the three outer ones on each side are thrown away; 7 × 7 remain for the window.
 
 # %% id="network-diagram" alt="A diagram: the patch goes through the backbone to a map of features, then through a 1 by 1 convolution and a linear layer to a code of R numbers; from the code one linear layer leads to the mask and two linear layers lead to the score."
 from itertools import pairwise
@@ -436,70 +414,23 @@ with torch.no_grad():
     features = torch.randn(9, squeeze.in_features)
     in_two = decoder(F.linear(features, squeeze.weight, squeeze.bias))  # [9, 784]
     matrix = decoder.weight.double() @ squeeze.weight.double()  # [784, 3136]
-    bias = decoder.weight @ squeeze.bias + decoder.bias
-    in_one = features @ matrix.float().T + bias
+    in_one = features @ matrix.float().T + decoder(squeeze.bias)
 print("one matrix gives the same:", torch.allclose(in_two, in_one, atol=1e-3))
 print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(matrix).item())
 
 # %% [markdown] id="misconception-linear"
 # The first sentence is right: one matrix gives the same. But not *any* matrix of that size. Its
-# rank is at most $R$, the width of the bottleneck, as you see. **The second layer is not there to
-# say more, it is there to say less:** a matrix with a fifth of the weights, whose answers are all
-# mixtures of $R$ patterns.
-#
-# Does that hurt? Train this part anew, with several ranks and with the full layer, on the same
-# features from the backbone, each starting from the mean mask (biases are counted as weights). (A
-# ReLU would save nothing; you may try one.)
-
-# %% id="rank-features"
-@torch.no_grad()
-def features_of(patches):
-    """What the mask layer reads: [K, 64·7·7]."""
-    inner = slice(config.context // config.stride, -config.context // config.stride or None)
-    maps = [model.network.backbone(normalised(p))[:, :, inner, inner] for p in patches.split(64)]
-    return model.network.reduce(torch.cat(maps)).flatten(1)  # [K, 64, 7, 7] -> [K, 64·7·7]
-
-
-x, y = features_of(practice_patches), (practice_masks >= 0.5).flatten(1)
-x_test, y_test = features_of(test_patches), test_masks >= 0.5
-
-# %% id="rank-training"
-def train_mask_layer(rank, steps=120):
-    """Mean IoU on the masks learned from and on others; rank None is one full layer."""
-    torch.manual_seed(0)
-    widths = [x.shape[1]] + [rank] * (rank is not None) + [y.shape[1]]
-    layer = torch.nn.Sequential(*map(torch.nn.Linear, widths[:-1], widths[1:]))
-    layer[-1].bias.data = y.float().mean(dim=0).clamp(0.01, 0.99).logit()  # the mean mask
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=2e-3, weight_decay=0.05)
-    for _ in range(steps):
-        rows = torch.randint(len(x), (64,))
-        loss = F.binary_cross_entropy_with_logits(layer(x[rows]), y[rows].float())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    shape = (-1, *average.shape)
-    known = mask_iou((layer(x) > 0).reshape(shape), y.reshape(shape)).mean()
-    new = mask_iou((layer(x_test) > 0).reshape(shape), y_test).mean()
-    return sum(p.numel() for p in layer.parameters()), known.item(), new.item()
-
-# %% id="rank-table" tolerance=0.06
-print("rank     weights  IoU, learned from  IoU, new objects")
-for rank in (2, 8, 32, 128, None):
-    size, known, new = train_mask_layer(rank)
-    print(f"{rank or 'full':4}  {size:10,}  {known:17.2f}  {new:16.2f}")
-
-# %% [markdown] id="rank-table-read"
-# Read the last column. It grows with the rank, ever more slowly: in Pocket COCO the full layer,
-# with five times the weights of rank 128, hardly gains anything on new objects. Its extra weights
-# go into learning the old ones by heart: compare the column before.
+# rank is at most $R$, the width of the bottleneck. **The second layer is not there to say more, it
+# is there to say less:** a matrix with a fifth of the weights, whose answers are all mixtures of
+# $R$ patterns.
 
 # %% [markdown] id="loss"
 # ### Three: two questions, one loss
 #
 # Labels are written as $y = +1$ and $y = -1$ here, for windows and for mask pixels alike, and the
-# loss of a logit $z$ is $\log(1 + e^{-yz})$: near zero if $z$ is large and has the sign of $y$. It
-# is the cross-entropy of a sigmoid by another name. The loss of one patch, with $m$ for the true
-# mask and $s$ for the score:
+# loss of a logit $z$ is $\log(1 + e^{-yz})$, the cross-entropy of a sigmoid by another name: near
+# zero if $z$ is large and has the sign of $y$. The loss of one patch, with $m$ for the true mask
+# and $s$ for the score:
 #
 # $$ L = \underbrace{\frac{1 + y}{2} \cdot \frac{1}{hw}
 #  \sum_{i,j} \log\left(1 + e^{-m_{ij} z_{ij}}\right)}_{\text{mask}}
@@ -549,8 +480,7 @@ print("gradient on the negative's mask:", bool(z.grad[1].abs().max() > 0))
 # %% [markdown] id="misconception-empty"
 # Whatever it likes. **A negative window has no right mask; it teaches nothing about masks.** An
 # empty mask would be a lie in a window where an object stands a little aside. The score says
-# whether to believe the mask; the mask branch may always answer as if there were an object. Keep
-# that in mind when you look at masks with low scores.
+# whether to believe the mask.
 #
 # And the 1/32: on which term does it stand? On the *score's*. Drawing is the harder task, and a
 # single logit can pull the shared layers with more force than 784 averaged ones. Measure the pull
@@ -572,89 +502,65 @@ for name, part in parts.items():
 print(f"the score pulls {pull['score'] / pull['mask']:.1f} times as hard")
 
 # %% [markdown] id="pull-read"
-# About ten times as hard. Unchecked, the shared layers would serve the score first. With the 1/32
-# the mask leads, and the score still learns: its loss is the easier one to bring down.
+# About ten times as hard. With the 1/32 the mask leads, and the score, the easier of the two, still
+# learns.
 
 # %% [markdown] id="slide"
 # ### Four: slide it
 #
-# You have a network for one window. The naive way to run it on all of them is a loop, as in lesson
-# 04; for one scale of one image:
-
-# %% id="slide-loop" tags=["nbval-check-output"]
-height, width = (s // config.stride * config.stride for s in image.shape[-2:])
-view = image[:, :height, :width]  # whole cells, so that the grids below fit exactly
-own_scale = model.octaves.index(0.0)  # the image is not resized
-grid = model.windows((height, width))[own_scale]  # [h, w, 4]
-with torch.no_grad():
-    one_by_one = [model.network(normalised(cut(view, w[None]))) for w in grid.flatten(0, 1)]
-by_patches = torch.cat([some.scores.flatten() for some in one_by_one]).reshape(grid.shape[:2])
-print("windows:", list(grid.shape[:2]))
-
-# %% [markdown] id="slide-conv"
-# Now all at once. The picture gets a grey border, so that windows may reach beyond it, and goes
-# through the backbone in one piece. Each linear layer after it reads 7 × 7 cells, or one: it is a
-# 7 × 7 convolution or a 1 × 1 convolution (a ReLU works on one number and never minds). First only
-# that part: slide a frame of 7 × 7 cells over the map, or convolve.
+# The naive way to run the network on all windows is a loop, as in lesson 04. Now all at once. The
+# picture gets a grey border, so that windows may reach beyond it, and goes through the backbone in
+# one piece. Each linear layer after it reads 7 × 7 cells, or one: it is a 7 × 7 convolution or a
+# 1 × 1 convolution. First only that part: slide a frame of 7 × 7 cells over the map, or convolve.
 
 # %% id="slide-heads" tags=["nbval-check-output"]
+height, width = (s // config.stride * config.stride for s in image.shape[-2:])
+view = image[:, :height, :width]  # whole cells, so that the grids fit exactly
 border = config.patch // 2 + config.context
 padded = normalised(F.pad(view[None], [border] * 4, value=0.5))
 inner = slice(config.context // config.stride, -(config.context // config.stride))
 kernel = squeeze.weight.reshape(config.rank, config.reduced, side, side)  # from [128, 3136]
 with torch.no_grad():
     maps = model.network.backbone(padded)[:, :, inner, inner]
-    maps = model.network.reduce(maps)  # [1, 64, h+6, w+6]
-    codes = F.conv2d(maps, kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
-    frames = maps.unfold(2, side, 1).unfold(3, side, 1)  # [1, 64, h, w, 7, 7], views, no copies
-    one = F.linear(frames[0, :, 3, 5].flatten(), squeeze.weight, squeeze.bias)
-    frames = frames[0].permute(1, 2, 0, 3, 4).flatten(2)  # [h, w, 64·7·7]
-    every = F.linear(frames, squeeze.weight, squeeze.bias).permute(2, 0, 1)  # [128, h, w]
-print("one window:  ", torch.allclose(one, codes[:, 3, 5], atol=1e-4))
-print("every window:", torch.allclose(every, codes, atol=1e-4), list(codes.shape))
+    maps = model.network.reduce(maps)[0]  # [64, h+6, w+6]
+    codes = F.conv2d(maps[None], kernel, squeeze.bias)[0]  # [128, h, w]: a code for every window
+    frames = maps.unfold(1, side, 1).unfold(2, side, 1)  # [64, h, w, 7, 7], views, no copies
+    frames = frames.permute(1, 2, 0, 3, 4).flatten(2)  # [h, w, 64·7·7]
+    one_by_one = F.linear(frames, squeeze.weight, squeeze.bias).permute(2, 0, 1)  # [128, h, w]
+print("every window:", torch.allclose(one_by_one, codes, atol=1e-4), list(codes.shape))
 
 # %% [markdown] id="slide-whole-text"
-# Equal up to rounding: the convolution and the frame compute one and the same sum. **Predict before
-# you run:** and the network as a whole, backbone included? Does the image at once give *exactly*
-# the scores of the loop over patches?
+# Equal up to rounding. **Predict before you run:** and the network as a whole, backbone included?
+# Does the image at once give *exactly* the scores of a loop over patches?
 
 # %% id="slide-whole" tolerance=0.15
+from torch.utils.flop_counter import FlopCounterMode
+
+grid = model.windows((height, width))[model.octaves.index(0.0)]  # [h, w, 4], image not resized
+by_loop = torch.cat([look(cut(view, w[None]))[1] for w in grid.flatten(0, 1)])  # [h·w]
 with torch.no_grad():
-    dense = model.network(padded).scores[0]  # [h, w]
-gap = (dense.sigmoid() - by_patches.sigmoid()).abs()
-both = torch.stack([dense.flatten(), by_patches.flatten()])
-print(f"scores differ by {gap.mean():.3f} on average, by {gap.max():.2f} at most")
-print(f"correlation of the logits: {torch.corrcoef(both)[0, 1]:.2f}")
+    dense = model.network(padded).scores[0].sigmoid().flatten()  # [h·w]
+gap = (dense - by_loop).abs()
+print(f"{len(gap)} scores differ by {gap.mean():.3f} on average, by {gap.max():.2f} at most")
+flops = []
+for patches in (normalised(cut(view, grid[0, :1])), padded):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.network(patches)
+    flops.append(counter.get_total_flops())
+print(f"patch by patch: {flops[0] * len(gap) / flops[1]:.0f} times the work")
 
 # %% [markdown] id="slide-whole-read"
 # Nearly, but not exactly. Lesson 04 said why: its small classifier had no padding, this backbone
 # has. In a patch that is cut out, every padded layer sees zeros at the border; in the whole image
-# it sees the neighbours. That is the reason for the margin around each patch, which the released
-# code has too: the outermost cells, which suffer most, are thrown away. The paper's claim that
-# dense and patch-wise computation are the same is exact for the heads, and a good approximation for
-# the backbone.
-#
-# What is saved:
-
-# %% id="work" tolerance=0.1
-from torch.utils.flop_counter import FlopCounterMode
-
-
-def work(patches):
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.network(patches)
-    return counter.get_total_flops()
-
-
-loop = work(normalised(cut(view, grid[0, :1]))) * grid[..., 0].numel()
-print(f"patch by patch: {loop / work(padded):.0f} times the work")
+# it sees the neighbours. Hence the margin: the outermost cells, which suffer most, are thrown away.
+# The paper's claim that dense and patch-wise computation are the same is exact for the heads, and a
+# good approximation for the backbone.
 
 # %% [markdown] id="scales"
 # #### Every size has its scale
 #
-# At the image's own scale only objects of about 32 px are canonical. For the others the image is
-# resized. **Predict before you run:** where will a *large* object light up, in the enlarged images
-# or in the shrunk ones?
+# At the image's own scale only objects of about 32 px are canonical. **Predict before you run:**
+# where will a *large* object light up, in the enlarged images or in the shrunk ones?
 
 # %% id="scales-figure" alt="Six panels, one per scale, each the image with the scores of all windows as a heat map. In the shrunk images wide areas at the large objects score high; in the enlarged ones only a few small windows at the small objects do."
 with torch.no_grad():
@@ -663,18 +569,14 @@ heat = {f"× {2**x.octave:.2g}": (x.windows, x.scores.sigmoid()) for x in levels
 plotting.show_window_scores(image, heat, target.boxes)
 
 # %% [markdown] id="scales-read"
-# Six of the nine scales. The title of a panel gives the factor, then how large its windows are on
-# the image. In the shrunk images a window covers much, so the large objects light up there; the
-# small ones do so in the enlarged images, where nearly all other windows are dark. And notice that
-# hardly any object has only one bright window: its neighbours are bright too, and so is the next
-# scale. That will matter.
+# The title of a panel gives the factor, then how large its windows are on the image. In the shrunk
+# images a window covers much, so the large objects light up there; the small ones do so in the
+# enlarged images. And hardly any object has only one bright window.
 #
 # #### From windows to proposals
 #
-# The rest is quickly said: put the windows of all scales into one list, sort it by score, and draw
-# the masks of the best. The score ranks, the mask is what you get. The code is turned into a mask
-# *after* the sorting, for a thousand windows instead of all. On the way its logits are enlarged
-# bilinearly to twice as many cells per side, as in the loss.
+# Put the windows of all scales into one list, sort it by score, and draw the masks of the best. The
+# code is turned into a mask *after* the sorting, for a thousand windows instead of all.
 
 # %% id="propose" tags=["nbval-check-output"]
 from seglib.ops.mask_paste import paste_masks
@@ -705,30 +607,28 @@ plotting.show_window(image, windows[0].tolist(), views, mask=masks[0], title=tit
 
 # %% [markdown] id="paste-read"
 # On the right is the mask as it leaves the network: one probability per cell. It is stretched to
-# the window and cut at a threshold. The paper and its code use 0.2 on COCO, our network the number
-# over the picture, not 0.5: a soft outline is drawn a little wide, and thin parts survive.
+# the window and cut at a threshold: 0.2 on COCO in the paper, the number over the picture here, not
+# 0.5. A soft outline is drawn a little wide, and thin parts survive.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # Tests compare the rules, the windows and the loss of `seglib` with values recorded from the
-# authors' released code; `paper()` builds the networks of the paper and of that code. And yours
-# equals `seglib`'s:
+# authors' released code. And yours equals `seglib`'s:
 
 # %% id="equality-windows" tags=["nbval-check-output"]
 from seglib.models.deepmask.windows import canonical_windows
 
 own_windows = torch.tensor([canonical_window(b) for b in target.boxes.tolist()])
 library_windows = canonical_windows(target.boxes, config.patch, config.shift)
-print("canonical windows:", torch.allclose(own_windows, library_windows, atol=1e-3))
-not_empty = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
-first_ones = proposals[torch.arange(int(not_empty.sum()))]
-same = (masks[not_empty] == first_ones.masks).float().mean()  # of pixels; rounding may turn one
-print("masks:            ", bool(same > 0.9999))
-print("scores:           ", torch.allclose(scores[not_empty], first_ones.scores, atol=1e-4))
+print("windows:", torch.allclose(own_windows, library_windows, atol=1e-3))
+kept = masks.flatten(1).any(dim=1)  # the library leaves empty masks out
+firsts = proposals[torch.arange(int(kept.sum()))]
+same = (masks[kept] == firsts.masks).float().mean() > 0.9999  # rounding may turn a pixel
+print(f"masks: {same}, scores: {torch.allclose(scores[kept], firsts.scores, atol=1e-4)}")
 
 # %% [markdown] id="equality-loss-text"
-# The loss, too. The true masks have 56 × 56 cells, so here as well the logits are enlarged first.
+# The loss, too. Its true masks have 56 × 56 cells, so the logits are enlarged first.
 
 # %% id="equality-loss" tags=["nbval-check-output"]
 def own_loss(model, batch):
@@ -754,41 +654,28 @@ for own, (name, term) in zip(own_terms, terms.items(), strict=True):
 #
 # **Overfit one batch** first: sixteen patches of two images, sampled once, with your own loss.
 
-# %% id="overfit" alt="The loss on sixteen patches falls steeply in the first ten steps and then steadily towards zero." tolerance=0.3
+# %% id="overfit" alt="Patches of the batch with an object: above with the masks that the network draws after sixty steps, below with the true ones; the two are hard to tell apart." tolerance=0.3
 from seglib.training import History, TrainConfig, train
 
 torch.manual_seed(0)
 by_heart = build_model("deepmask", dataset.categories, dropout=0.0, context=config.context)
 batch = by_heart.sample(pictures[:2], targets[:2])
-optimizer, overfit_losses = torch.optim.Adam(by_heart.parameters(), lr=3e-3), []
+optimizer = torch.optim.Adam(by_heart.parameters(), lr=3e-3)
 for _ in range(60):
     loss = sum(own_loss(by_heart, batch))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    overfit_losses.append(loss.item())
-print(f"{sum(p.numel() for p in by_heart.parameters()):,} parameters")
-print(f"loss {overfit_losses[0]:.2f} → {overfit_losses[-1]:.2f}")
-plotting.training_curve(overfit_losses, title="Sixteen patches, over and over")
-
-# %% id="overfit-picture" alt="Patches of the batch with an object: above with the masks that the network draws after sixty steps, below with the true ones; the two are hard to tell apart."
-def draw_masks(model, patches):
-    """[K, 3, S, S] -> masks [K, 56, 56] in 0…1."""
-    with model.evaluating():
-        codes = model.network(normalised(patches)).codes.flatten(1)
-        return enlarged(model.network.decode(codes)).sigmoid()
-
-
+print(f"loss after 60 steps: {loss.item():.2f}")
 objects = (batch.labels > 0).nonzero()[:8, 0]
-drawn, true = draw_masks(by_heart, batch.images[objects]), batch.masks[objects]
+drawn, true = look(batch.images[objects], by_heart)[0], batch.masks[objects]
 titles = [f"IoU {v:.2f}" for v in mask_iou(drawn >= 0.5, true >= 0.5)] + ["truth"] * len(objects)
 twice = middle(batch.images[objects]).repeat(2, 1, 1, 1)
 plotting.show_patches(twice, torch.cat([drawn, true]), titles, columns=len(objects))
 
 # %% [markdown] id="overfit-read"
-# It can: what it has seen sixty times it draws almost to the cell. Now for real, a quarter of a
-# minute from random weights, on images that are not set aside for measuring. **Predict before you
-# run:** what will a network of this kind learn *first*?
+# It can. Now for real, a quarter of a minute from random weights, on images that are not set aside
+# for measuring. **Predict before you run:** what will a network of this kind learn *first*?
 
 # %% id="live" alt="The loss of masks and scores over forty training steps: it falls quickly in the first ten and hardly at all after that."
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
@@ -798,38 +685,32 @@ settings = TrainConfig(steps=40, batch_size=4, lr=2e-3, warmup=5)
 with plotting.LiveCurve(steps=settings.steps, title="From scratch") as live:
     train(learner, rest, settings, on_step=live)
 
-# %% id="live-result" alt="Six objects it has not seen, in canonical position. First row, the network after forty steps: ragged blobs in the middle, whatever the object; second row, the shipped network: shapes close to the objects'; third row, the truth."
-six = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
+# %% id="live-result" alt="Six objects that it has not seen, in canonical position. First row, the mean mask; second row, the network after forty steps: ragged blobs in the middle, whatever the object; third row, the shipped network: shapes close to the objects'; fourth row, the truth." tolerance=0.06
 test_fine = canonical_patches(samples, config.mask_target)[1]  # [K, 56, 56]
-by_network = {
-    "40 steps": draw_masks(learner, test_patches[six]),
-    "shipped": draw_masks(model, test_patches[six]),
-    "truth": test_fine[six],
+drawings = {
+    "mean mask": enlarged(average.expand(len(test_fine), -1, -1)),
+    "40 steps": look(test_patches, learner)[0],
+    "shipped": look(test_patches)[0],
 }
-titles = [name for name in by_network for _ in six]
-thrice = middle(test_patches[six]).repeat(3, 1, 1, 1)
-plotting.show_patches(thrice, torch.cat([*by_network.values()]), titles, columns=6)
-
-# %% id="live-numbers" tolerance=0.06
-to_score = {
-    "the mean mask, whatever the picture": enlarged(average.expand(len(test_fine), -1, -1)),
-    "after 40 steps": draw_masks(learner, test_patches),
-    "shipped": draw_masks(model, test_patches),
-}
-for name, predicted in to_score.items():
-    print(f"{name:36s} mean IoU {mask_iou(predicted >= 0.5, test_fine >= 0.5).mean():.2f}")
+for name, predicted in drawings.items():
+    print(f"{name:9s} mean IoU {mask_iou(predicted >= 0.5, test_fine >= 0.5).mean():.2f}")
+six = list(range(0, len(test_masks), max(1, len(test_masks) // 6)))[:6]
+titles = [name for name in [*drawings, "truth"] for _ in six]
+rows = torch.cat([drawn[six] for drawn in [*drawings.values(), test_fine]])
+fourfold = middle(test_patches[six]).repeat(4, 1, 1, 1)
+plotting.show_patches(fourfold, rows, titles, columns=6)
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
-# mask needs no eyes at all, and after these steps the network is about as good as that. Outlines
-# come much later. So the mean mask is what any learned proposal must be compared with.
+# mask needs no eyes at all, and after these steps the network is about as good as that. So the mean
+# mask is what any learned proposal must be compared with.
 #
 # ### The shipped network
 #
-# It was trained in two runs. The first one saw patches with a margin of 8 pixels, which are quick
-# to compute. In the second each patch has a margin of 24 pixels, so that the backbone sees the
-# neighbours that it will see in an image, and no longer zeros. Below are both commands, and the
-# losses of the second run; they fall little, because it begins where the first one ended.
+# It was trained in two runs: first on patches with a margin of 8 pixels, which are quick to
+# compute; then with 24, so that the backbone sees the neighbours that it will see in an image.
+# Below are both commands, and the losses of the second run; they fall little, because it begins
+# where the first one ended.
 
 # %% id="shipped-curve" alt="The training loss of the shipped network in its second run, mask and score apart, over its steps: the mask's is noisy and falls slowly all the way, the score's, with its small weight, lies far below."
 from seglib.pretrained import record
@@ -844,11 +725,10 @@ plotting.training_curve(curves, title="The shipped DeepMask")
 # #### Average recall, between a floor and a ceiling
 #
 # Lesson 01's average precision will not do: it asks for classes and charges for every false
-# positive. Proposals name no classes, and a detector will sort them out later, so a false one costs
-# little; what counts is that every object is covered. Take the best $N$ proposals of an image. An
-# object is **recalled** at a threshold $t$ if one of them has an IoU of at least $t$ with it.
-# **Average recall**, AR@$N$, is the share of objects recalled, averaged over
-# $t = 0.50, 0.55, \dots, 0.95$, so that tight masks earn more.
+# positive. Proposals name no classes, and a false one costs little; what counts is that every
+# object is covered. An object is **recalled** at a threshold $t$ if one of the best $N$ proposals
+# of its image has an IoU of at least $t$ with it. **Average recall**, AR@$N$, is the share of
+# objects recalled, averaged over $t = 0.50, 0.55, \dots, 0.95$, so that tight masks earn more.
 
 # %% id="recall-loop" tags=["nbval-check-output"]
 def recall(best_ious):
@@ -860,13 +740,11 @@ def recall(best_ious):
 print(round(recall([0.82, 0.61, 0.3]), 3))
 
 # %% [markdown] id="recall-read"
-# By hand: 0.82 passes seven thresholds (.50 to .80), 0.61 three, 0.3 none: $10 / 30$. (COCO's own
-# count gives each proposal to one object only, which changes little.)
+# By hand: 0.82 passes seven thresholds (.50 to .80), 0.61 three, 0.3 none: $10 / 30$.
 #
 # A number alone says nothing. The **floor**: the same windows in random order, each with the mean
 # training mask; no eyes. The **ceiling**: the same windows and the same 28 × 28 cells, but perfect
-# knowledge: each object's true mask, from the best window in which it is canonical. And beside
-# them the hand-made grouping from above.
+# knowledge: each object's true mask, from the best window in which it is canonical.
 
 # %% id="measure"
 from seglib.metrics.ceilings import model_baseline, model_ceiling
@@ -886,22 +764,17 @@ figures = {
 for name, found in figures.items():
     figures[name] = {key.removeprefix("mask_"): value for key, value in found.items()}
 
-# %% id="recall-figure" alt="Average recall over 10, 100 and 1000 proposals: the mean mask in random order near zero, hand-made grouping above it, DeepMask well above both, and the perfect network's ceiling as a flat line on top."
+# %% id="recall-figure" alt="Average recall over 10, 100 and 1000 proposals: the mean mask in random order near zero, hand-made grouping above it, DeepMask well above both, and the perfect network's ceiling as a flat line on top." tolerance=0.05
 lines = {name: {n: found[f"AR@{n}"] for n in (10, 100, 1000)} for name, found in figures.items()}
+reached, ceiling = lines["DeepMask"][100], lines["perfect network"][100]
+print(f"AR@100 of DeepMask is {reached / ceiling:.0%} of the ceiling")
 plotting.show_average_recall(lines, title=f"Masks of {count} images")
 
-# %% id="recall-table" tolerance=0.05
-floor = lines["mean mask, random"][100]
-reached, ceiling = lines["DeepMask"][100], lines["perfect network"][100]
-print(f"AR@100: floor {floor:.2f}, DeepMask {reached:.2f}, ceiling {ceiling:.2f}")
-print(f"DeepMask reaches {reached / ceiling:.0%} of the ceiling")
-
 # %% [markdown] id="recall-figure-read"
-# Read it from below. The floor shows that windows alone, as many as they are, cover next to
-# nothing. The ceiling does not reach 1: objects too thin for the 28 × 28 cells of their window,
-# and windows in steps of 8, cost the rest. What has been learned lies between the two. And look at
-# the slope: from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but not in
-# front. Why?
+# Read it from below. Windows alone, as many as they are, cover next to nothing. The ceiling does
+# not reach 1: objects too thin for the 28 × 28 cells of their window, and windows in steps of 8,
+# cost the rest. And from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but
+# not in front. Why?
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -934,9 +807,9 @@ print(f"on average over {count} images, {fit:.1f} fit an object; they fit {diffe
 
 # %% [markdown] id="duplicates-read"
 # A window one step aside, or one scale further, sees the same object and scores nearly as high.
-# DeepMask sorts and cuts off; nothing in it says "we have had this one already". What if a proposal
-# is dropped when its box overlaps a better one's by more than 0.7? This is called **non-maximum
-# suppression** (NMS), and lesson 06 takes it apart.
+# Nothing in DeepMask says "we have had this one already". What if a proposal is dropped when its
+# box overlaps a better one's by more than 0.7? This is called **non-maximum suppression** (NMS),
+# and lesson 06 takes it apart.
 
 # %% id="suppress" tolerance=0.05
 def without_duplicates(some, threshold=0.7):
@@ -950,33 +823,30 @@ for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
 
 # %% [markdown] id="suppress-read"
 # The first ten gain, because there are fewer duplicates among them. A long list loses: what was
-# thrown away was now and then the tighter mask, and the one that stayed had only the higher score.
-# The paper suppresses nothing and leaves that to the detector.
+# thrown away was now and then the tighter mask. The paper suppresses nothing and leaves that to the
+# detector.
 
 # %% [markdown] id="objectness"
 # ### Objectness is not a class, and no promise
 #
 # **Predict before you run:** the score is a number between 0 and 1, like a classifier's. Could you
-# tell a class from it? Below are the scores of windows in canonical position, for the two most
-# frequent classes, and of negative windows.
+# tell a class from it? Below are the scores of negative windows, and of windows in canonical
+# position for the two most frequent classes.
 
 # %% id="scores-figure" alt="Bars for the scores of three groups of windows, side by side: those of two classes stand together near 1, those of negative windows near 0."
-class_of = torch.cat([objects_of(t).labels for _, t in practice])
-canonical_scores = torch.cat([look(p)[1] for p in practice_patches.split(64)])
-groups = {}
-for c in class_of.bincount().topk(2).indices.tolist():  # the commonest classes
-    groups[dataset.categories.by_label(c).name] = canonical_scores[class_of == c]
 random.manual_seed(0)
 away = Patches.cat([sample_patches(p, t, half, 4, random) for p, t in practice[:60]])
-away = away.images[away.labels < 0]
-groups["negative windows"] = torch.cat([look(p)[1] for p in away.split(64)])
+patches_of = {"negative windows": away.images[away.labels < 0]}
+class_of = torch.cat([objects_of(t).labels for _, t in practice])
+for c in class_of.bincount().topk(2).indices.tolist():  # the commonest classes
+    patches_of[dataset.categories.by_label(c).name] = practice_patches[class_of == c]
+groups = {n: torch.cat([look(p)[1] for p in ps.split(64)]) for n, ps in patches_of.items()}
 plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in the window")
 
 # %% [markdown] id="misconception-class"
 # **The score says "an object, whole, in the middle". It does not say which, and it does not say
-# that the mask is good.** The two classes have their bars in the same places. A proposal has no
-# name; all labels are 1. Naming is the work of whoever takes the proposals, and that is R-CNN's
-# second stage.
+# that the mask is good.** The two classes have their bars in the same places. Naming is the work of
+# whoever takes the proposals.
 #
 # Does a high score at least mean a good mask? Compare the score of each proposal with the IoU that
 # it really has.
@@ -996,7 +866,7 @@ for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)):
 # 1: the score was taught with the labels of *windows*; it never saw how good the mask was. And what
 # are the confident proposals that fit no object at all?
 
-# %% id="close-up"
+# %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, pieces of scenery between other things, and several objects taken together."
 def close_ups(rows, words):
     """Draw (number, picture, box, mask) each in the middle of its canonical window."""
     windows = [torch.tensor([canonical_window(box.tolist())]) for _, _, box, _ in rows]
@@ -1006,7 +876,7 @@ def close_ups(rows, words):
     titles = [f"{words} {row[0]:.2f}" for row in rows]
     return plotting.show_patches(inside, shapes, titles, columns=6)
 
-# %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, pieces of scenery between other things, and several objects taken together."
+
 alarms = []
 for some, picture, truth in zip(learned, few_pictures, few_targets, strict=True):
     some = without_duplicates(some)
@@ -1016,31 +886,11 @@ for some, picture, truth in zip(learned, few_pictures, few_targets, strict=True)
 close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
-# Pieces, mostly: a part of a thing, what shows between two others, something that nobody annotated;
-# whatever is compact, centred and set off from its surroundings. Nothing in a wheel shows that it
-# is not an object; it is none because nobody annotated wheels. **What counts as an object is a
-# decision of those who annotate**, and with no class to go by, the score has to guess it.
+# Pieces, mostly: a part of a thing, or what shows between two others. Nothing in a wheel shows that
+# it is not an object; it does not count because nobody annotated wheels. **What counts as an object
+# is a decision of those who annotate**, and with no class to go by, the score has to guess it.
 #
-# ### Which objects are missed?
-
-# %% id="by-size" alt="Bars of average recall at 1000 proposals for small, medium and large objects, each with an orange mark for the ceiling to its right."
-letters = {"s": "small", "m": "medium", "l": "large"}
-
-
-def per_size(found):
-    """The recalls of small, medium and large objects, where there are any."""
-    return {letters[k[2]]: v for k, v in found.items() if k[2] in letters and v >= 0}
-
-
-recalls, ceilings = per_size(figures["DeepMask"]), per_size(figures["perfect network"])
-title = "Recall by the objects' size"
-plotting.bars(recalls, ceiling=ceilings, ranked=False, xlabel="AR@1000", title=title)
-
-# %% [markdown] id="by-size-read"
-# Look at the gaps as well as at the bars. Small objects need not be the losers: their windows give
-# them as many cells as the large ones have. In Pocket COCO the bars come in the order of their
-# ceilings: where even perfect knowledge of the cells loses, the network does, too. So ask for
-# shape more than for size. Which objects got the worst masks?
+# And which objects got the worst masks?
 
 # %% id="missed" alt="The six objects whose best proposal fits least, in canonical position, with their true masks: thin, broken into parts, or mostly hidden behind others."
 worst = []
@@ -1054,9 +904,8 @@ close_ups(sorted(worst, key=lambda row: row[0])[:6], "IoU")
 # What is painted is the truth; the number is the best IoU among a thousand proposals. Look at the
 # cross first, then at the shapes.
 #
-# - **Hidden** ones in a crowd, of which a strip or two pieces can be seen: in the *middle* of their
-#   box there is often the object that covers them, so the window points at the wrong one. The
-#   canonical position is a convention about boxes, and some objects are not where their box is.
+# - **Hidden** ones in a crowd: in the *middle* of their box there is often the object that covers
+#   them, so the window points at the wrong one.
 # - **Thin and branching** ones: an error of one cell on each side of a bar of two cells halves the
 #   IoU, and the low rank smooths such parts away.
 
@@ -1182,10 +1031,9 @@ Quiz([sliding, reading], title="From windows to proposals")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/05_deepmask.ipynb) has three tasks: label windows by the rules of
-# the canonical position, for all windows and objects at once; the mask layer of low rank, and the
-# best two factors of a full one; and heads that slide, from a feature map to a sorted list of
-# windows.
+# The [assignment](assignments/05_deepmask.ipynb) has three tasks: label all windows for all objects
+# at once; the mask layer of low rank, and the best two factors of a full one; and heads that slide,
+# from a feature map to a sorted list of windows.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -1202,9 +1050,8 @@ Quiz([sliding, reading], title="From windows to proposals")
 # - Average recall at 10, 100, 1000 means something only beside a floor and a ceiling.
 #
 # **The published numbers beside ours.** Theirs: masks on 5000 photographs of COCO 2014, the
-# network of the paper (VGG-A, windows of 224 px). Ours: the shipped pocket-sized network on the
-# validation images of Pocket COCO. These are different worlds; what can be compared is the shape:
-# most of the gain comes between 10 and 100 proposals.
+# network of the paper (VGG-A). Ours: the shipped network on the validation images of Pocket COCO.
+# What can be compared is the shape: most of the gain comes between 10 and 100 proposals.
 
 # %% id="published" tolerance=0.05
 published = {10: 0.126, 100: 0.245, 1000: 0.331}
@@ -1214,19 +1061,17 @@ pocket = [shipped["figures"][f"mask_AR@{n}"] for n in published]
 print("ours (Pocket) " + "".join(f"{value:7.3f}" for value in pocket))
 
 # %% [markdown] id="references"
-# **Next**: in [lesson 06](06_mask_rcnn.ipynb) somebody looks at the proposals: R-CNN names them,
-# one by one and slowly; then the features are shared, the windows become anchors, and the result is
-# Mask R-CNN, where DeepMask's two questions live on as two heads.
+# **Next**: in [lesson 06](06_rcnn.ipynb) somebody looks at the proposals: R-CNN names them, one by
+# one and slowly; then the features are shared. In Mask R-CNN, in lesson 07, DeepMask's two
+# questions live on as two heads.
 #
 # **References**
 #
 # - P. Pinheiro, R. Collobert, P. Dollár. Learning to segment object candidates. *NIPS* 2015.
-#   arXiv 1506.06204. The released code, with a ResNet-50, is described in
+#   arXiv 1506.06204. The released code is described in
 # - P. Pinheiro, T.-Y. Lin, R. Collobert, P. Dollár. Learning to refine object segments. *ECCV*
-#   2016. arXiv 1603.08695 (SharpMask, which adds skips to sharpen the outlines).
+#   2016. arXiv 1603.08695 (SharpMask).
 # - R. Girshick, J. Donahue, T. Darrell, J. Malik. Rich feature hierarchies for accurate object
 #   detection and semantic segmentation. *CVPR* 2014. arXiv 1311.2524.
 # - J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders. Selective search for object recognition.
 #   *IJCV* 104, 2013.
-# - J. Hosang, R. Benenson, P. Dollár, B. Schiele. What makes for effective detection proposals?
-#   *PAMI* 38(4), 2016. arXiv 1502.05082.
