@@ -13,6 +13,7 @@ from seglib.models.config import ModelConfig
 from seglib.models.deepmask.config import DeepMaskConfig
 from seglib.models.fcn.config import FCNConfig
 from seglib.models.mask_rcnn.config import MaskRCNNConfig, RPNRules
+from seglib.models.yolact.config import YOLACTConfig
 from tests.modelling import some_categories
 
 WRONG = [
@@ -54,6 +55,15 @@ WRONG = [
     ("cascade_rcnn", {"variant": "x"}, "no variant 'x': choose official or detectron2"),
     ("cascade_rcnn", {"image_size": 0}, "image_size=0"),
     ("cascade_rcnn", {"stage_ious": (0.5, 0.6, 7.0)}, "stage_ious=.*in 0…1"),
+    ("yolact", {"conventions": "x"}, "no conventions 'x': choose official or seglib"),
+    ("yolact", {"conventions": "official"}, "no image_size: they stretch images to a square"),
+    ("yolact", {"suppression": "x"}, "no suppression 'x': choose fast or greedy"),
+    ("yolact", {"prototypes": 0}, "prototypes=0: it must be 1 or more"),
+    ("yolact", {"positive_iou": 0.3}, "negative_iou=0.4 above positive_iou=0.3"),
+    ("yolact", {"extra_levels": 3}, "give each of the 6 levels the same number of sizes"),
+    ("yolact", {"anchor_ratios": ()}, "at least one ratio"),
+    ("yolact", {"anchor_ratios": (1.0, -2.0)}, "they must be positive numbers"),
+    ("yolact", {"loss_weights": {"masks": -1.0}}, "LossWeights has masks=-1.0"),
 ]
 
 
@@ -73,7 +83,7 @@ def test_a_config_checks_itself() -> None:
         replace(MaskRCNNConfig.pocket(), pooling="x")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("config", [FCNConfig, DeepMaskConfig, MaskRCNNConfig])
+@pytest.mark.parametrize("config", [FCNConfig, DeepMaskConfig, MaskRCNNConfig, YOLACTConfig])
 def test_a_config_comes_back_from_plain_values(config: type[ModelConfig]) -> None:
     values = config.pocket().to_dict()
     as_json = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -18,6 +18,7 @@ PROMISED = {
     "seglib.models.deepmask": "DeepMask DeepMaskConfig",
     "seglib.models.fcn": "FCN FCNConfig",
     "seglib.models.mask_rcnn": "MaskRCNN MaskRCNNConfig",
+    "seglib.models.yolact": "YOLACT YOLACTConfig",
     "seglib.ops": "box_iou conv2d nms roi_align",
     "seglib.ops.nms": "nms",
     "seglib.pretrained": "load",

@@ -26,6 +26,7 @@ _CLASS_NAMES = {
     "deepmask": "DeepMask",
     "mask_rcnn": "MaskRCNN",
     "cascade_rcnn": "CascadeRCNN",
+    "yolact": "YOLACT",
     "detr": "DETR",
 }
 

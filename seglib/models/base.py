@@ -186,7 +186,8 @@ class Segmenter(nn.Module, ABC):
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """State-dict names of tensors with one slice per class, and along which dimensions.
 
-        Re-heading by category name moves these slices; slice 0 is background, slice l is label l.
+        Re-heading by category name moves these slices. Slice 0 is background and slice l is label
+        l; in a layer without background, slice 0 is label 1.
         """
         return {}
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from seglib.nn.layers import Conv2d, MaxPool2d
-from seglib.ops.upsampling import interpolate
+from seglib.ops.upsampling import ResizeMode, interpolate
 
 
 class FPN(nn.Module):
@@ -31,16 +31,22 @@ class FPN(nn.Module):
         width: channels of every output level; 256 in the paper.
         pooled_level: add a coarser level, the deepest one subsampled by two (P6, for the largest
             anchors, section 4.1).
+        upsampling: how the map from above is enlarged; YOLACT does it bilinearly.
 
     Attributes:
-        width: as given.
+        width, upsampling: as given.
     """
 
     def __init__(
-        self, in_channels: Sequence[int], width: int = 256, *, pooled_level: bool = True
+        self,
+        in_channels: Sequence[int],
+        width: int = 256,
+        *,
+        pooled_level: bool = True,
+        upsampling: ResizeMode = "nearest",
     ) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.upsampling = width, upsampling
         self.lateral = nn.ModuleList(Conv2d(c, width, kernel_size=1) for c in in_channels)
         self.output = nn.ModuleList(
             Conv2d(width, width, kernel_size=3, padding=1) for _ in in_channels
@@ -62,7 +68,7 @@ class FPN(nn.Module):
         pyramid = [self.output[-1](merged)]
         for level in reversed(range(len(laterals) - 1)):
             size = (laterals[level].shape[-2], laterals[level].shape[-1])
-            merged = laterals[level] + interpolate(merged, size, "nearest")
+            merged = laterals[level] + interpolate(merged, size, self.upsampling)
             pyramid.insert(0, self.output[level](merged))
         if self.pool is not None:
             pyramid.append(self.pool(pyramid[-1]))  # [B, width, ceil(H/2), ceil(W/2)]

@@ -1,7 +1,8 @@
-"""Published weights of torchvision and detectron2, on seglib's own networks.
+"""Published weights of torchvision, detectron2 and YOLACT's authors, on seglib's own networks.
 
     torchvision, .pth         maskrcnn_resnet50_fpn on COCO, fcn_resnet50
     detectron2, .pkl or .pth  Mask R-CNN and Cascade Mask R-CNN with a ResNet and FPN
+    dbolya/yolact, .pth       YOLACT at 550 px with a ResNet (MIT licence, as its code)
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are read off the shapes, and every weight must find its place.
@@ -23,8 +24,10 @@ from seglib.models.fcn import FCN
 from seglib.models.fcn.config import FCNConfig
 from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
+from seglib.models.yolact import YOLACT, YOLACTConfig
 from seglib.pretrained import detectron2_names as detectron2
 from seglib.pretrained import torchvision_names as torchvision
+from seglib.pretrained import yolact_names as yolact
 from seglib.pretrained.official_weights import (
     OfficialWeights,
     coco_things,
@@ -32,17 +35,18 @@ from seglib.pretrained.official_weights import (
     rcnn_layout,
     resnet_layout,
     stage_count,
+    yolact_layout,
 )
 from seglib.pretrained.weight_files import read_weights
 
-OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn"]
+OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact"]
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
 
 def load_official(
     path: Path | str, model: OfficialModel = "auto", norm_eps: float | None = None
 ) -> Segmenter:
-    """Build a network from a file of torchvision or detectron2.
+    """Build a network from a file of torchvision, detectron2 or YOLACT's authors.
 
     Args:
         path: .pth or .pkl. No code in it is run.
@@ -65,14 +69,16 @@ def load_official(
         built = _from_detectron2(state, path)
     elif any(name.startswith("backbone.body.") for name in state):
         built = _mask_rcnn_from_torchvision(state, path, norm_eps)
+    elif yolact.is_yolact(state):
+        built = _yolact_from_authors(state, path)
     elif "classifier.4.weight" in state and "backbone.layer4.0.conv1.weight" in state:
         built = _fcn_from_torchvision(state, path)
     else:
         first = ", ".join(list(state)[:3])
         raise SeglibError(
             f"{path} contains no network that seglib knows (its first weights: {first}): it reads "
-            "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, and detectron2's Mask and "
-            "Cascade Mask R-CNN with a ResNet and FPN"
+            "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
+            "Cascade Mask R-CNN with a ResNet and FPN, and YOLACT with a ResNet"
         )
     if model not in ("auto", built.name):
         raise SeglibError(f"{path} contains a {built.name}, not a {model}")
@@ -129,6 +135,23 @@ def _fcn_from_torchvision(state: dict[str, Tensor], path: Path) -> Segmenter:
     if classes != len(categories) + 1:
         raise SeglibError(f"{path} has {classes} classes, not background and VOC's 20")
     return filled(FCN, config, backbone, categories, weights)
+
+
+def _yolact_from_authors(state: dict[str, Tensor], path: Path) -> Segmenter:
+    weights = OfficialWeights.renamed(path, yolact.without_stale(state), yolact.our_name)
+    categories = coco_categories()
+    for part, dimensions in (("weight", 4), ("bias", 1)):
+        name = f"head.class_logits.{part}"
+        rows, *_ = weights.shape(name, dimensions)
+        needed = yolact.ANCHORS * (len(categories) + 1)
+        if rows != needed:
+            raise SeglibError(
+                f"{path}: {weights.origins[name]} has {rows} rows, not {needed}, one for each "
+                f"anchor, COCO's {len(categories)} classes and background: seglib reads the COCO "
+                "models of YOLACT, not those of Pascal VOC or of YOLACT++"
+            )
+        weights.values[name] = yolact.class_by_class(weights.values[name])
+    return filled(YOLACT, YOLACTConfig.paper(), yolact_layout(weights), categories, weights)
 
 
 def _keep_coco_rows(weights: OfficialWeights) -> None:

@@ -98,6 +98,19 @@ def rcnn_layout(weights: OfficialWeights) -> dict[str, Any]:
     }
 
 
+def yolact_layout(weights: OfficialWeights) -> dict[str, Any]:
+    """The config fields of a YOLACT, read off the shapes."""
+    prototypes, proto_width, *_ = weights.shape("protonet.prototypes.weight", 4)
+    return {
+        **resnet_layout(weights),
+        "fpn_width": weights.shape("pyramid.fpn.output.0.weight", 4)[0],
+        "head_width": weights.shape("head.shared.weight", 4)[0],
+        "prototypes": prototypes,
+        "proto_width": proto_width,
+        "proto_convolutions": weights.count(r"protonet\.coarse\.(\d+)\."),
+    }
+
+
 def stage_count(weights: OfficialWeights) -> int:
     """The number of a cascade's stages; 0 for a Mask R-CNN."""
     return weights.count(r"box_heads\.heads\.(\d+)\.")

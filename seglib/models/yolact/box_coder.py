@@ -1,0 +1,46 @@
+"""The box coder of SSD (Liu et al., ECCV 2016, section 2.2), which YOLACT uses.
+
+It predicts the same corrections as R-CNN, multiplied by (10, 10, 5, 5): one over the "variances"
+0.1 and 0.2. Unlike `ops.decode_deltas`, decoding sets no limit to a box's growth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+
+CENTER_VARIANCE, SIDE_VARIANCE = 0.1, 0.2
+
+
+def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
+    """The correction that turns each anchor into its box.
+
+    Args:
+        anchors: [..., 4] (centre x, centre y, width, height).
+        boxes: [..., 4] corners in the same unit, of positive width and height.
+
+    Returns:
+        [..., 4] shift of the centre in sides of the anchor, and logarithm of the sides' growth,
+        divided by the variances.
+    """
+    targets = xyxy_to_cxcywh(boxes)
+    shift = (targets[..., :2] - anchors[..., :2]) / anchors[..., 2:]  # [..., 2]
+    growth = torch.log(targets[..., 2:] / anchors[..., 2:])  # [..., 2]
+    return torch.cat([shift / CENTER_VARIANCE, growth / SIDE_VARIANCE], dim=-1)
+
+
+def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
+    """Apply corrections to anchors; undoes `encode_boxes`.
+
+    Args:
+        anchors: [..., 4] (centre x, centre y, width, height).
+        deltas: [..., 4]; leading dimensions broadcast.
+
+    Returns:
+        [..., 4] corners, not clipped to any image.
+    """
+    centers = anchors[..., :2] + deltas[..., :2] * CENTER_VARIANCE * anchors[..., 2:]  # [..., 2]
+    sides = anchors[..., 2:] * (deltas[..., 2:] * SIDE_VARIANCE).exp()  # [..., 2]
+    return cxcywh_to_xyxy(torch.cat([centers, sides], dim=-1))

@@ -1,0 +1,70 @@
+"""From scored anchors to detections (YOLACT, sections 4.2 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from seglib.models.yolact.config import YOLACTConfig
+from seglib.ops.detections import Detections
+
+Suppress = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def select_per_class(
+    boxes: Tensor, scores: Tensor, suppress: Suppress, config: YOLACTConfig
+) -> Detections:
+    """Suppress within each class, and keep the best of all classes.
+
+    Args:
+        boxes: [N, 4] corners.
+        scores: [N, C] class probabilities without the background's column.
+        suppress: `ops.fast_nms` or `ops.nms`.
+        config: with the thresholds and counts.
+    """
+    candidates = _candidates(scores, config)  # [M]
+    rows, classes = [], []
+    for label in range(scores.shape[1]):
+        own = candidates
+        if not config.reference.every_class:
+            own = candidates[scores[candidates, label] > config.score_threshold]
+        kept = _suppressed(own, boxes, scores[:, label], suppress, config)
+        rows.append(kept)
+        classes.append(torch.full_like(kept, label))
+    return _best(boxes, scores, torch.cat(rows), torch.cat(classes), config.max_detections)
+
+
+def select_across_classes(
+    boxes: Tensor, scores: Tensor, suppress: Suppress, config: YOLACTConfig
+) -> Detections:
+    """The official variant in which an anchor has one class, and all anchors compete.
+
+    Arguments as for `select_per_class`; `config.per_class` anchors enter suppression.
+    """
+    own, labels = scores.max(dim=1)  # [N] each
+    kept = _suppressed(_candidates(scores, config), boxes, own, suppress, config)  # [K]
+    return _best(boxes, scores, kept, labels[kept], config.max_detections)
+
+
+def _candidates(scores: Tensor, config: YOLACTConfig) -> Tensor:
+    """int64 [M]: the anchors of which some class scores more than the threshold."""
+    return (scores.amax(dim=1) > config.score_threshold).nonzero().squeeze(1)
+
+
+def _suppressed(
+    candidates: Tensor, boxes: Tensor, scores: Tensor, suppress: Suppress, config: YOLACTConfig
+) -> Tensor:
+    """The anchors [K] among candidates [M] that survive, by boxes [N, 4] and scores [N]."""
+    order = scores[candidates].argsort(descending=True, stable=True)
+    best = candidates[order[: config.per_class]]  # [n]
+    return best[suppress(boxes[best], scores[best], config.nms_iou)]
+
+
+def _best(boxes: Tensor, scores: Tensor, rows: Tensor, classes: Tensor, count: int) -> Detections:
+    """The best of these (row, class) pairs as detections, best first."""
+    own = scores[rows, classes]
+    order = own.argsort(descending=True, stable=True)[:count]  # [K]
+    rows, classes = rows[order], classes[order]
+    return Detections(boxes[rows], own[order], classes, rows)

@@ -1,0 +1,91 @@
+"""Re-scoring masks, YOLACT++'s option (Bolya et al., PAMI 2020, arXiv 1912.06218, section 5.1).
+
+A class score says how sure the network is of the class, not how good the mask is. A small network
+looks at the finished mask and predicts its IoU with the object, as in Mask Scoring R-CNN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglib.models.yolact.mask_samples import MaskSample
+from seglib.models.yolact.masks import crop_masks
+from seglib.models.yolact.networks import xavier_initialise
+from seglib.nn.layers import Conv2d
+
+WIDTHS = (8, 16, 32, 64, 128)
+SMALLEST_SIDE = 2 ** (len(WIDTHS) + 1) - 1  # of a map that five unpadded 3x3 layers can halve
+SMALLEST_AREA = 25.0  # cells that a true mask must exceed to be learned from
+
+
+class MaskIoUNet(nn.Module):
+    """Predict the IoU of a mask with its object, for every class.
+
+    Args:
+        classes: C, without background.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Conv2d(inputs, width, kernel_size=3, stride=2)
+            for inputs, width in zip((1, *WIDTHS), WIDTHS, strict=False)
+        )
+        self.iou = Conv2d(WIDTHS[-1], classes, kernel_size=1)
+        xavier_initialise(self)
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """Cropped mask probabilities [n, h, w] -> [n, C], 0 or more."""
+        height, width = masks.shape[-2:]
+        below, right = (max(0, SMALLEST_SIDE - side) for side in (height, width))
+        hidden = F.pad(masks[:, None], (0, right, 0, below))  # [n, 1, h, w]
+        for layer in self.layers:
+            hidden = F.relu(layer(hidden))  # [n, width, (h − 1) / 2, (w − 1) / 2]
+        return F.relu(self.iou(hidden)).amax(dim=(2, 3))  # [n, C]
+
+    def loss(self, samples: Sequence[MaskSample]) -> Tensor:
+        """`mask_iou_loss` of all positives of a batch, a scalar."""
+        each = []
+        for one in samples:
+            masks = crop_masks(one.logits.sigmoid(), one.boxes)  # [n, h, w]
+            own = mask_iou_loss(self(masks), one.labels, masks, one.targets)
+            each.append(one.weight * own)
+        return torch.stack(each).sum()
+
+
+def mask_iou_targets(masks: Tensor, truth: Tensor) -> Tensor:
+    """The IoU of each mask, cut at one half, with its object.
+
+    Args:
+        masks: [n, h, w] probabilities.
+        truth: [n, h, w], 0 or 1.
+
+    Returns:
+        [n] in 0…1.
+    """
+    found, there = masks > 0.5, truth > 0.5
+    both = (found & there).sum(dim=(1, 2))  # [n]
+    either = (found | there).sum(dim=(1, 2))  # [n]
+    return both / either.clamp(min=1)
+
+
+def mask_iou_loss(predicted: Tensor, labels: Tensor, masks: Tensor, truth: Tensor) -> Tensor:
+    """Smooth L1 between predicted and true IoU, for objects that are not tiny.
+
+    Args:
+        predicted: [n, C].
+        labels: int64 [n], 1…C.
+        masks: [n, h, w] probabilities.
+        truth: [n, h, w], 0 or 1.
+
+    Returns:
+        the sum, a scalar.
+    """
+    large = truth.sum(dim=(1, 2)) > SMALLEST_AREA  # [n]
+    own = predicted.gather(1, labels[:, None] - 1)[:, 0]  # [n]
+    targets = mask_iou_targets(masks.detach(), truth).to(own)  # [n]
+    return F.smooth_l1_loss(own[large], targets[large], reduction="sum")

@@ -1,0 +1,74 @@
+"""Masks from prototypes: one matrix product, then cropping (YOLACT, section 3.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seglib.ops.upsampling import interpolate
+
+Size = tuple[int, int]
+
+MARGIN = 1.0  # cells that the official crop adds around a box
+
+
+def assemble_masks(coefficients: Tensor, prototypes: Tensor) -> Tensor:
+    """The weighted sums of all prototypes, M = P Cᵀ (equation 1, before the sigmoid).
+
+    Args:
+        coefficients: [n, k], one row per object.
+        prototypes: [k, h, w] of the image.
+
+    Returns:
+        logits [n, h, w].
+    """
+    sums = coefficients @ prototypes.flatten(1)  # [n, k] @ [k, h·w] -> [n, h·w]
+    return sums.unflatten(1, prototypes.shape[1:])  # [n, h, w]
+
+
+def inside_boxes(boxes: Tensor, cells: Size) -> Tensor:
+    """Which cells of a map lie in a box or one cell around it.
+
+    Args:
+        boxes: [n, 4] corners in cells, in any order.
+        cells: (h, w) of the map.
+
+    Returns:
+        bool [n, h, w]; column c is inside if x0 − 1 <= c < x1 + 1, with both limits on the map.
+    """
+    height, width = cells
+    low = torch.minimum(boxes[:, :2], boxes[:, 2:]) - MARGIN  # [n, 2]
+    high = torch.maximum(boxes[:, :2], boxes[:, 2:]) + MARGIN  # [n, 2]
+    columns = torch.arange(width, device=boxes.device)  # [w]
+    rows = torch.arange(height, device=boxes.device)  # [h]
+    in_columns = (columns >= low[:, :1]) & (columns < high[:, :1])  # [n, w]
+    in_rows = (rows >= low[:, 1:]) & (rows < high[:, 1:])  # [n, h]
+    return in_rows[:, :, None] & in_columns[:, None]  # [n, h, w]
+
+
+def crop_masks(masks: Tensor, boxes: Tensor) -> Tensor:
+    """Set masks [n, h, w] to zero outside their boxes [n, 4], given in cells."""
+    return masks * inside_boxes(boxes, (masks.shape[-2], masks.shape[-1]))
+
+
+def boxes_in_cells(boxes: Tensor, canvas: tuple[int, int], cells: Size) -> Tensor:
+    """Boxes [n, 4] in pixels of a canvas (H, W), in cells of a map (h, w) that covers it."""
+    down, across = cells[0] / canvas[0], cells[1] / canvas[1]
+    return boxes * boxes.new_tensor([across, down, across, down])
+
+
+def enlarge_masks(masks: Tensor, canvas: Size, seen: Size, size: Size) -> Tensor:
+    """Probabilities on the prototypes' grid, resized to the image.
+
+    Args:
+        masks: [n, h, w], a map of the whole canvas.
+        canvas: (H, W) of the padded batch.
+        seen: (H, W) of the image in it, at its top left.
+        size: (H, W) of the image itself.
+
+    Returns:
+        [n, H, W] of the image's size.
+    """
+    if seen != canvas:
+        masks = interpolate(masks[:, None], canvas)[:, 0, : seen[0], : seen[1]]  # [n, *seen]
+    return interpolate(masks[:, None], size)[:, 0]  # [n, H, W]

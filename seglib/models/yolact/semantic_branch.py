@@ -1,0 +1,78 @@
+"""The auxiliary semantic loss (YOLACT, section 4.2): where is each class?
+
+A layer that exists only to train: its gradient helps the features, and predictions do not use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglib.distributed import global_mean_count
+from seglib.models.targets import SizedTarget
+from seglib.models.yolact.networks import xavier_initialise
+from seglib.models.yolact.targets import masks_in_cells
+from seglib.nn.layers import Conv2d
+from seglib.ops.precision import at_least_float32
+
+
+class SemanticBranch(nn.Module):
+    """One 1x1 convolution on the finest level of the pyramid.
+
+    Args:
+        in_channels: F, of the pyramid.
+        classes: C, without background: the maps do not exclude each other.
+    """
+
+    def __init__(self, in_channels: int, classes: int) -> None:
+        super().__init__()
+        self.logits = Conv2d(in_channels, classes, kernel_size=1)
+        xavier_initialise(self)
+
+    def forward(self, finest: Tensor) -> Tensor:
+        """[B, F, h, w] -> logits [B, C, h, w]."""
+        return at_least_float32(self.logits(finest))
+
+    def loss(
+        self, finest: Tensor, objects: Sequence[SizedTarget], canvas: tuple[int, int]
+    ) -> Tensor:
+        """The mean over the images, from the finest level [B, F, h, w] of a canvas (H, W)."""
+        logits = self(finest)  # [B, C, h, w]
+        cells = (logits.shape[-2], logits.shape[-1])
+        masks = [masks_in_cells(one.masks, canvas, cells) for one in objects]  # [G, h, w] each
+        targets = semantic_targets(masks, [one.labels for one in objects], logits.shape[1])
+        total = semantic_loss(logits, targets.to(logits))
+        return total / global_mean_count(len(logits))
+
+
+def semantic_targets(masks: Sequence[Tensor], labels: Sequence[Tensor], classes: int) -> Tensor:
+    """Where each class is, the union of its objects' masks.
+
+    Args:
+        masks: [G, h, w] of each image, 0 or 1.
+        labels: int64 [G] of each, 1…C.
+        classes: C.
+
+    Returns:
+        [B, C, h, w], 0 or 1.
+    """
+    maps = masks[0].new_zeros(len(masks), classes, *masks[0].shape[1:])
+    for image, own, names in zip(maps, masks, labels, strict=True):
+        image.index_add_(0, names - 1, own)  # [C, h, w]
+    return maps.clamp(max=1)
+
+
+def semantic_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy per class, averaged over the cells only (section 4.2).
+
+    Args:
+        logits: [B, C, h, w].
+        targets: the same shape, 0 or 1.
+
+    Returns:
+        the sum over classes and images, a scalar.
+    """
+    total = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return total / (logits.shape[-2] * logits.shape[-1])
