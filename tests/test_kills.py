@@ -52,10 +52,11 @@ print("ready", flush=True)
 fetch_mini(MiniRequest(("dog", "person"), 10, url=sys.argv[2], workers=2), out, False)
 """
 LESSONS = """
-from seglib.workshop import build, execute
-build.lessons_folder = execute.lessons_folder = lambda: out
+import seglib.workshop
+for name in ("build", "execute"):
+    sys.modules[f"seglib.workshop.{name}"].lessons_folder = lambda: out
 print("ready", flush=True)
-execute.run()
+seglib.workshop.run()
 """
 
 
