@@ -16,7 +16,6 @@ NOT_YET = {
     "detr_losses": {"class_error", "cardinality_error"},
     "detr_postprocess": {"segment_map", "segment_id", "segment_class", "segment_isthing"}
     | {"segment_area"},
-    "solo_losses": {"loss_cate", "loss_mask"},
 }
 TESTS = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
 

@@ -30,7 +30,7 @@ ALLOWED_BESIDE = {
     "pretrained": {"data", "metrics"},
 }
 # A paradigm in models/ may import those before it; what they share imports none of them.
-PARADIGMS = ("fcn", "deepmask", "rcnn", "mask_rcnn", "cascade_rcnn", "yolact", "detr")
+PARADIGMS = ("fcn", "deepmask", "rcnn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "detr")
 
 
 def package_of(module: str) -> str:

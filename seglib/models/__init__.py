@@ -27,6 +27,7 @@ _CLASS_NAMES = {
     "mask_rcnn": "MaskRCNN",
     "cascade_rcnn": "CascadeRCNN",
     "yolact": "YOLACT",
+    "solo": "SOLO",
     "detr": "DETR",
 }
 

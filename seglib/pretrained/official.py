@@ -3,6 +3,7 @@
     torchvision, .pth         maskrcnn_resnet50_fpn on COCO, fcn_resnet50
     detectron2, .pkl or .pth  Mask R-CNN and Cascade Mask R-CNN with a ResNet and FPN
     dbolya/yolact, .pth       YOLACT at 550 px with a ResNet (MIT licence, as its code)
+    WXinlong/SOLO, mmdetection, .pth    SOLO, Decoupled SOLO and SOLOv2
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are read off the shapes, and every weight must find its place.
@@ -37,9 +38,10 @@ from seglib.pretrained.official_weights import (
     stage_count,
     yolact_layout,
 )
+from seglib.pretrained.solo_official import is_solo, solo_from_official
 from seglib.pretrained.weight_files import read_weights
 
-OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact"]
+OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo"]
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
 
@@ -71,6 +73,8 @@ def load_official(
         built = _mask_rcnn_from_torchvision(state, path, norm_eps)
     elif yolact.is_yolact(state):
         built = _yolact_from_authors(state, path)
+    elif is_solo(state):
+        built = solo_from_official(state, path)
     elif "classifier.4.weight" in state and "backbone.layer4.0.conv1.weight" in state:
         built = _fcn_from_torchvision(state, path)
     else:
@@ -78,7 +82,8 @@ def load_official(
         raise SeglibError(
             f"{path} contains no network that seglib knows (its first weights: {first}): it reads "
             "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
-            "Cascade Mask R-CNN with a ResNet and FPN, and YOLACT with a ResNet"
+            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT with a ResNet, and SOLO of its "
+            "authors or of mmdetection"
         )
     if model not in ("auto", built.name):
         raise SeglibError(f"{path} contains a {built.name}, not a {model}")

@@ -1,0 +1,223 @@
+"""SOLO (Wang, Kong, Shen, Jiang, Li, ECCV 2020, arXiv 1912.04488) and SOLOv2 (Wang, Zhang, Kong,
+Li, Shen, NeurIPS 2020, arXiv 2003.10152).
+
+The idea: two objects of one image differ in place or in size. So let place be a class: an S x S
+grid is laid over the image, and the cell in which the centre of an object lies predicts what it is
+and draws its mask. No boxes, no proposals, no crops, no grouping of pixels.
+
+    image [B, 3, H, W]
+      ResNet + FPN     -> pyramid P2…P6 [B, F, H_l, W_l]
+      rescaled         -> levels [B, F, h_l, w_l], a grid S_l for each         (levels.py)
+      category branch  -> class logits [B, C, S_l, S_l]                        (category_branch.py)
+      mask branch      -> a mask for each cell                                 (mask_branches.py)
+        solo           -> S_l² channels [B, S_l², 2h_l, 2w_l]
+        decoupled      -> S_l channels for rows and S_l for columns, multiplied
+        v2             -> a kernel per cell [B, E, S_l, S_l] for features [B, E, H/4, W/4]
+      points NMS, Matrix NMS -> detections                                     (postprocess.py)
+
+YOLACT assembles masks from prototypes, and crops them by boxes. SOLO needs neither, because its
+convolutions know where they are (CoordConv). SOLOv2's kernels are YOLACT's coefficients again, for
+features that see coordinates: there is nothing left to crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from seglib import ops
+from seglib.models.base import OutputForm, Segmenter, Task
+from seglib.models.config import ModelConfig
+from seglib.models.solo.category_branch import CategoryBranch
+from seglib.models.solo.config import SOLOConfig
+from seglib.models.solo.levels import level_strides, rescaled_levels
+from seglib.models.solo.losses import class_loss, mask_loss
+from seglib.models.solo.mask_branches import mask_branch
+from seglib.models.solo.mask_maps import Cells, MaskMaps
+from seglib.models.solo.postprocess import Candidates, candidates, full_size, suppressed
+from seglib.models.solo.targets import Assignment, BatchObjects, assign_cells, batch_objects
+from seglib.models.targets import sized_targets
+from seglib.nn.fpn import FPN
+from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
+from seglib.ops.images import resize_longer, resize_shorter
+from seglib.ops.masks import masks_to_boxes
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
+
+Size = tuple[int, int]
+
+
+@dataclass(eq=False)
+class SOLOOutput:
+    """The outputs of both branches for a batch.
+
+    Attributes:
+        pyramid: feature maps [B, F, H_l, W_l], P2…P6.
+        class_logits: [B, C, S_l, S_l] per level.
+        masks: the mask of each cell, in the variant's form.
+        batch: the images as the network saw them.
+    """
+
+    pyramid: tuple[Tensor, ...]
+    class_logits: list[Tensor]
+    masks: MaskMaps
+    batch: ImageBatch
+
+
+class SOLO(Segmenter):
+    """Instance segmentation by location, complete.
+
+    Attributes:
+        backbone, fpn: image to pyramid.
+        category: levels to class logits.
+        mask_branch: levels to masks, by `config.variant`.
+    """
+
+    name: ClassVar[str] = "solo"
+    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    config_class: ClassVar[type[ModelConfig]] = SOLOConfig
+    config: SOLOConfig
+
+    def __init__(self, config: SOLOConfig, categories: Categories) -> None:
+        super().__init__(config, categories)
+        self.backbone = ResNet(
+            Bottleneck if config.bottleneck else BasicBlock,
+            config.blocks,
+            width=config.width,
+            stem=config.stem,
+            norm=config.norm,
+        )
+        self.backbone.freeze(config.frozen_stages)
+        self.fpn = FPN(self.backbone.channels, config.fpn_width)
+        self.category = CategoryBranch(config, len(categories))
+        self.mask_branch = mask_branch(config)
+
+    def forward(self, images: Sequence[Tensor]) -> SOLOOutput:
+        """Both branches on images of any size, float [3, H, W] in 0…1."""
+        batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
+        pyramid = self.fpn(self.backbone(batch.tensor))  # P2…P6, [B, F, H_l, W_l] each
+        padded = self.config.rules.padded
+        levels = rescaled_levels(pyramid, self.backbone.strides, batch, padded)
+        class_logits = self.category(levels)  # [B, C, S_l, S_l] each
+        masks = self.mask_branch(pyramid, levels)
+        return SOLOOutput(pyramid, class_logits, masks, batch)
+
+    def resize(self, image: Tensor) -> Tensor:
+        """By the shorter side where the config has `min_size`, as published (section 4)."""
+        if self.config.min_size is None:
+            return resize_longer(image, self.config.image_size)
+        return resize_shorter(image, self.config.min_size, self.config.max_size)
+
+    def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Focal loss of the classes, and dice loss of the masks with weight 3 (equation 3).
+
+        Returns:
+            "class_loss" and "mask_loss".
+
+        Raises:
+            SeglibError: a target whose masks do not have its image's size, or a label that the
+                model does not know.
+        """
+        output = self(images)
+        objects, assignment = self.assign(images, targets, output.batch)
+        dice = mask_loss(output.masks, assignment, objects.masks)
+        return {
+            "class_loss": class_loss(output.class_logits, assignment.labels),
+            "mask_loss": self.config.mask_loss_weight * dice,
+        }
+
+    def assign(
+        self, images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch
+    ) -> tuple[BatchObjects, Assignment]:
+        """The objects of a batch, and which cells learn them."""
+        truth = sized_targets(images, targets, batch, len(self.categories))
+        objects = batch_objects(truth, batch.sizes, batch.canvas, self.config.rules.padded)
+        return objects, assign_cells(objects, len(images), self.config)
+
+    def learnable_objects(self, target: Target) -> Tensor:
+        """Also without objects that have no pixel: they have no mass centre."""
+        return super().learnable_objects(target) & target.masks.flatten(1).any(1)
+
+    def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
+        """Detected objects with masks, best first, at each image's own size."""
+        output = self(images)
+        scores = self.scores(output.class_logits)  # [B, N, C]
+        predictions = []
+        for index, image in enumerate(images):
+            found = suppressed(self.candidates(output, scores, index), self.config.selection)
+            size = (image.shape[-2], image.shape[-1])
+            predictions.append(self._prediction(found, output.batch, index, size))
+        return predictions
+
+    def scores(self, class_logits: Sequence[Tensor]) -> Tensor:
+        """Class probabilities of all cells after points NMS, level by level: [B, N, C]."""
+        maps = [ops.points_nms(logits.sigmoid()) for logits in class_logits]  # [B, C, S, S]
+        return torch.cat([scores.flatten(2) for scores in maps], 2).transpose(1, 2)  # [B, N, C]
+
+    def candidates(self, output: SOLOOutput, scores: Tensor, index: int) -> Candidates:
+        """What enters Matrix NMS for one image of the batch; its masks have `mask_stride`."""
+        height, width = (side // self.mask_stride for side in output.batch.canvas)
+        grids = self.config.grids
+        # Masks of all levels at one size, that of the finest ones.
+        own = scores.new_tensor(level_strides(self.backbone.strides))  # [L]
+        strides = own.repeat_interleave(scores.new_tensor([s * s for s in grids]).long())  # [N]
+        return candidates(
+            scores[index],
+            lambda numbers: output.masks.probabilities(
+                Cells.from_numbers(numbers, grids, index), (height, width)
+            ),
+            strides,
+            self.config.selection,
+        )
+
+    def _prediction(
+        self, found: Candidates, batch: ImageBatch, index: int, size: Size
+    ) -> Prediction:
+        """Detections with masks [K, h, w] over the canvas as a prediction at (H, W)."""
+        rules = self.config.selection
+        masks = full_size(
+            found.masks, batch.canvas, batch.sizes[index], size, rules.mask_threshold
+        )  # [K, H, W]
+        instances = Instances(masks_to_boxes(masks), found.scores, found.classes + 1, masks)
+        if not rules.keep_empty:  # a mask may lie in the padding, or vanish in resizing
+            instances = instances[masks.flatten(1).any(1)]
+        return Prediction(size, self.categories, instances)
+
+    def perfect(self, image: Tensor, target: Target) -> Prediction:
+        """The true masks at the stride of the masks, of every object that owns a cell."""
+        batch = self.prepare([image], divisor=max(self.backbone.strides))
+        objects, assignment = self.assign([image], [target], batch)
+        owners = self._owners(assignment)  # [K]
+        height, width = (side // self.mask_stride for side in batch.canvas)
+        covered = objects.masks[owners].to(batch.tensor)  # [K, H, W]
+        masks = torch.nn.functional.adaptive_avg_pool2d(covered, (height, width))  # [K, h, w]
+        found = Candidates(masks.new_ones(len(masks)), objects.labels[owners] - 1, masks)
+        return self._prediction(found, batch, 0, target.size)
+
+    def _owners(self, assignment: Assignment) -> Tensor:
+        """int64 [K]: objects that are the last to claim one of their cells; others get no mask."""
+        numbers = assignment.cells.numbers(self.config.grids)  # [P]
+        last = numbers.new_full((self.config.cells,), -1)  # [N]
+        last = last.scatter_reduce(0, numbers, assignment.objects, "amax")
+        return last[last >= 0].unique()
+
+    @property
+    def mask_stride(self) -> int:
+        """Of the finest masks, in pixels of the batch: that of P2."""
+        return self.backbone.strides[0]
+
+    @property
+    def output_form(self) -> OutputForm:
+        """One mask per cell, on a coarse grid of pixels."""
+        stride = self.mask_stride
+        return OutputForm(
+            f"a perfect network with masks of stride {stride}, one per grid cell",
+            {"stride": stride},
+        )
+
+    def class_parameters(self) -> dict[str, tuple[int, ...]]:
+        """The last layer of the category branch; it has no background."""
+        return {f"category.logits.{part}": (0,) for part in ("weight", "bias")}

@@ -1,0 +1,178 @@
+"""Which cells learn which object (SOLO, section 3.3.1).
+
+1. An object's size, √(w · h) of its box, chooses the levels: ranges overlap, so often two.
+2. On each of them, the cell of its mass centre is positive, and those neighbours that a region
+   of a fifth of the box around the centre touches: 1 to 9 cells.
+3. All positive cells learn the class and the whole mask of the object. In a cell that two
+   objects claim, the later one wins; SOLOv2 learns both masks there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.models.solo.config import SOLOConfig
+from seglib.models.solo.mask_maps import Cells
+from seglib.models.targets import SizedTarget
+from seglib.ops.masks import mask_area
+from seglib.ops.upsampling import interpolate
+
+Size = tuple[int, int]
+
+
+@dataclass(eq=False)
+class BatchObjects:
+    """The objects of a batch, image after image; rows are objects.
+
+    Attributes:
+        image: int64 [G].
+        labels: int64 [G], 1…C.
+        boxes: float [G, 4] in pixels of the batch.
+        masks: bool [G, H, W] on the canvas.
+        extents: float64 [G, 2], (height, width) in pixels of what the object's grid covers.
+    """
+
+    image: Tensor
+    labels: Tensor
+    boxes: Tensor
+    masks: Tensor
+    extents: Tensor
+
+
+@dataclass(eq=False)
+class Assignment:
+    """What the cells of a batch learn.
+
+    Attributes:
+        cells: P pairs of a cell and an object whose mask it learns.
+        objects: int64 [P], row of the object among those of the batch.
+        labels: int64 [B, N], 1…C, or 0 for negatives; cells are numbered as in `Cells.numbers`.
+    """
+
+    cells: Cells
+    objects: Tensor
+    labels: Tensor
+
+
+def batch_objects(
+    truth: Sequence[SizedTarget], sizes: Sequence[Size], canvas: Size, padded: bool
+) -> BatchObjects:
+    """Gather the objects of all images; `sizes` are the images' (h, w) on the canvas (H, W)."""
+    counts = [len(target.labels) for target in truth]
+    like = truth[0].labels
+    image = torch.arange(len(truth), device=like.device).repeat_interleave(like.new_tensor(counts))
+    masks = [
+        F.pad(target.masks, (0, canvas[1] - w, 0, canvas[0] - h))  # [g, H, W]
+        for target, (h, w) in zip(truth, sizes, strict=True)
+    ]
+    covered = [canvas] * len(sizes) if padded else list(sizes)
+    extents = torch.tensor(covered, dtype=torch.float64, device=like.device)  # [B, 2]
+    return BatchObjects(
+        image,
+        torch.cat([target.labels for target in truth]),
+        torch.cat([target.boxes for target in truth]),
+        torch.cat(masks),
+        extents[image],
+    )
+
+
+def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assignment:
+    """Decide which cells of a batch of `images` are positive, for all levels at once."""
+    rules, grids = config.rules, objects.labels.new_tensor(config.grids)  # [L]
+    sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).double() - int(
+        rules.short_boxes
+    )  # [G, 2]
+    sides = sides.clamp(min=0).flip(1)  # (height, width), as of all that follows
+    centres = mass_centres(objects.masks, rules.pixel_indices)  # [G, 2]
+    half = config.centre_region * sides / 2  # [G, 2]
+    cell, first, last = (
+        cells_of(place, objects.extents, grids, rules.rounded_division)  # [G, L, 2] each
+        for place in (centres, centres - half, centres + half)
+    )
+    last_cell = grids[:, None] - 1  # [L, 1]
+    first = torch.maximum(first.clamp(min=0), cell - 1)
+    last = torch.minimum(torch.minimum(last, last_cell), cell + 1)
+    # The 3 x 3 cells around the centre, as offsets along one axis each.
+    around = cell[..., None] + torch.arange(-1, 2, device=cell.device)  # [G, L, 2, 3]
+    inside = (around >= first[..., None]) & (around <= last[..., None])  # [G, L, 2, 3]
+    takes = _levels_taken(sides, config.scale_ranges) & (mask_area(objects.masks) > 0)[:, None]
+    positive = inside[..., 0, :, None] & inside[..., 1, None, :] & takes[..., None, None]
+    row_objects, level, i, j = positive.nonzero().unbind(1)  # [P] each, object after object
+    cells = Cells(
+        objects.image[row_objects],
+        level,
+        around[row_objects, level, 0, i],
+        around[row_objects, level, 1, j],
+    )
+    return _resolved(cells, row_objects, objects.labels, images, config)
+
+
+def mass_centres(masks: Tensor, pixel_indices: bool = False) -> Tensor:
+    """The mean place of each mask's pixels.
+
+    Args:
+        masks: bool [G, H, W].
+        pixel_indices: see `GridRules.pixel_indices`.
+
+    Returns:
+        float64 [G, 2], (y, x) in pixels; arbitrary for an empty mask.
+    """
+    area = mask_area(masks).clamp(min=1)[:, None].double()  # [G, 1]
+    means = []
+    for axis in (2, 1):  # pixels in every row, then in every column
+        counts = masks.sum(axis).double()  # [G, H] or [G, W]
+        index = torch.arange(counts.shape[1], dtype=torch.float64, device=masks.device)
+        means.append((counts * index).sum(1, keepdim=True) / area)  # [G, 1]
+    return torch.cat(means, 1) + (0.0 if pixel_indices else 0.5)
+
+
+def cells_of(places: Tensor, extents: Tensor, grids: Tensor, rounded: bool = False) -> Tensor:
+    """The rows and columns of places in every grid.
+
+    Args:
+        places: float64 [G, 2], (y, x) in pixels.
+        extents: float64 [G, 2], (height, width) that the grids cover.
+        grids: int64 [L], S of each.
+        rounded: see `GridRules.rounded_division`.
+
+    Returns:
+        int64 [G, L, 2]; outside 0…S−1 for a place outside.
+    """
+    sides = grids[:, None].double()  # [L, 1]
+    if rounded:
+        share = (places / extents)[:, None]  # [G, 1, 2]
+        return share.div(1 / sides, rounding_mode="floor").long()
+    return (places[:, None] * sides / extents[:, None]).floor().long()
+
+
+def _levels_taken(sides: Tensor, ranges: Sequence[tuple[float, float]]) -> Tensor:
+    """bool [G, L]: the levels whose range contains √(h · w); limits belong to it."""
+    size = sides.prod(1, keepdim=True).sqrt()  # [G, 1]
+    low, high = size.new_tensor(ranges).unbind(1)  # [L] each
+    return (size >= low) & (size <= high)
+
+
+def _resolved(
+    cells: Cells, objects: Tensor, labels: Tensor, images: int, config: SOLOConfig
+) -> Assignment:
+    """Settle cells that several objects claim: the later object wins."""
+    numbers = cells.image * config.cells + cells.numbers(config.grids)  # [P]
+    owner = objects.new_full((images * config.cells,), -1)  # [B·N]
+    owner = owner.scatter_reduce(0, numbers, objects, "amax")
+    if config.variant != "v2":  # SOLOv2 learns the masks of all claimants
+        wins = owner[numbers] == objects  # [P]
+        cells, objects = cells[wins], objects[wins]
+    padded = F.pad(labels, (1, 0))  # row 0: no object
+    return Assignment(cells, objects, padded[owner + 1].unflatten(0, (images, config.cells)))
+
+
+def mask_targets(masks: Tensor, size: Size) -> Tensor:
+    """bool [G, H, W] on the canvas -> bool [G, h, w]: bilinear, at least one half."""
+    if len(masks) == 0:
+        return masks.new_zeros(0, *size)
+    return interpolate(masks[None].float(), size)[0] >= 0.5
