@@ -37,6 +37,7 @@ def primitive_cases() -> dict[str, tuple[Any, ...]]:
         ),
         "nms": (_boxes(12), torch.rand(12), 0.3),
         "points_nms": (x,),
+        "polar_iou": (torch.rand(3, 8) + 0.1, torch.rand(3, 8) + 0.1),
         "roi_align": (x, rois, 2, 0.5),
         "roi_pool": (x, rois, 2, 0.5),
         "sigmoid_focal_loss": (x, torch.rand(x.shape) > 0.8),

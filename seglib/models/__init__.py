@@ -28,6 +28,7 @@ _CLASS_NAMES = {
     "cascade_rcnn": "CascadeRCNN",
     "yolact": "YOLACT",
     "solo": "SOLO",
+    "polarmask": "PolarMask",
     "detr": "DETR",
 }
 

@@ -30,6 +30,11 @@ class SizedTarget:
     labels: Tensor
     masks: Tensor
 
+    @property
+    def size(self) -> Size:
+        """(H, W) of the image inside the batch."""
+        return self.masks.shape[1], self.masks.shape[2]
+
 
 def check_targets(
     images: Sequence[Tensor], targets: Sequence[Target], classes: int | None = None
@@ -87,7 +92,11 @@ def _check_target(target: Target, classes: int | None) -> None:
 
 
 def sized_targets(
-    images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch, classes: int
+    images: Sequence[Tensor],
+    targets: Sequence[Target],
+    batch: ImageBatch,
+    classes: int,
+    device: torch.device | str | None = None,
 ) -> list[SizedTarget]:
     """Targets for the images inside a batch.
 
@@ -98,13 +107,15 @@ def sized_targets(
         targets: theirs.
         batch: the same images resized and padded.
         classes: C, the highest label allowed.
+        device: where to put them; the batch's by default.
 
     Raises:
         SeglibError: targets that `check_targets` refuses.
     """
     check_targets(images, targets, classes)
+    like = batch.tensor[:0].to(batch.tensor.device if device is None else device)
     return [
-        _sized(image, target, size, batch.tensor)
+        _sized(image, target, size, like)
         for image, target, size in zip(images, targets, batch.sizes, strict=True)
     ]
 

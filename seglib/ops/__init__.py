@@ -32,6 +32,7 @@ from seglib.ops.matrix_nms import matrix_nms
 from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
 from seglib.ops.points_nms import points_nms
+from seglib.ops.polar_iou import polar_iou
 from seglib.ops.polygons import rasterize
 from seglib.ops.pooling import max_pool2d
 from seglib.ops.roi_align import roi_align
@@ -76,6 +77,7 @@ __all__ = [
     "nms",
     "paste_masks",
     "points_nms",
+    "polar_iou",
     "rasterize",
     "roi_align",
     "roi_pool",

@@ -1,0 +1,152 @@
+"""Shapes in polar coordinates: from a contour to distances along rays, and back to a mask.
+
+Ray k of n leaves the centre at the angle 360° k / n. Angle 0 points down and 90° to the right, as
+in the authors' code: x = x₀ + d sin θ, y = y₀ + d cos θ.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seglib.errors import SeglibError
+from seglib.ops.polygons import rasterize_objects
+
+RayRule = Literal["interpolated", "published"]
+FillRule = Literal["outer_edge", "published"]
+MISSING = 1e-6  # the length of a ray along which there is no contour
+NEARBY = (0, 1, -1, 2, -2, 3, -3)  # degrees from a ray at which a contour point still counts
+WIDEST_GAP = 180  # degrees; seen from inside an outline, no two neighbours of its points are farther
+HALF_PIXEL = 0.5  # from the centre of an outline's pixel to its outer edge
+
+
+def ray_angles(rays: int, like: Tensor) -> Tensor:
+    """[n] angles of the rays in radians."""
+    return torch.arange(rays, device=like.device, dtype=like.dtype) * (2 * math.pi / rays)
+
+
+def ray_distances(
+    points: Tensor, count: Tensor, centers: Tensor, rays: int, rule: RayRule = "interpolated"
+) -> Tensor:
+    """How far the contour is from a centre along every ray: the farthest crossing.
+
+    Args:
+        points: [P, K, 2] contour points (x, y) for each centre.
+        count: int64 [P], how many of the K are points; the rest is filling.
+        centers: [P, 2] where the rays start.
+        rays: n; it divides 360.
+        rule: where no point lies within the ray's degree, "interpolated" takes the distance
+            between those of the points on either side; "published" takes a point up to 3° away,
+            or gives up.
+
+    Returns:
+        [P, n] in pixels, at least 1e-6.
+
+    Raises:
+        SeglibError: a number of rays that does not divide 360.
+    """
+    if rays < 3 or 360 % rays:
+        raise SeglibError(f"rays must divide 360 and be at least 3, not {rays}")
+    farthest = farthest_by_degree(points, count, centers)  # [P, 360], -1 where there is no point
+    degrees = torch.arange(rays, device=points.device) * (360 // rays)  # [n]
+    if rule == "published":
+        found = _nearby(farthest, degrees)
+    else:
+        found = _interpolated(farthest, degrees)
+    return found.clamp(min=MISSING)
+
+
+def farthest_by_degree(points: Tensor, count: Tensor, centers: Tensor) -> Tensor:
+    """[P, 360] distance of the farthest contour point within each degree; -1 if there is none."""
+    offset = points - centers[:, None]  # [P, K, 2]
+    degree = torch.rad2deg(torch.atan2(offset[..., 0], offset[..., 1])) % 360  # [P, K]
+    index = degree.long().clamp(max=359)  # rounding may have made 360 of a little less
+    real = torch.arange(points.shape[1], device=points.device) < count[:, None]  # [P, K]
+    distance = torch.where(real, offset.norm(dim=2), -1.0)  # [P, K]
+    farthest = distance.new_full((len(points), 360), -1.0)
+    return farthest.scatter_reduce(1, index, distance, "amax")
+
+
+def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
+    """The authors' rule; the search does not pass from 0° to 359°."""
+    found = farthest.new_full((len(farthest), len(degrees)), -1.0)  # [P, n]
+    for step in reversed(NEARBY):
+        degree = degrees + step
+        there = farthest[:, degree.clamp(0, 359)]  # [P, n]
+        present = (there >= 0) & (degree >= 0) & (degree < 360)
+        found = torch.where(present, there, found)
+    return found
+
+
+def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
+    """Linear between the degrees on either side that have a point."""
+    around = farthest.repeat(1, 3)  # [P, 1080]: every degree of the middle third has both sides
+    index = torch.arange(around.shape[1], device=farthest.device)
+    none_before, none_after = -1, around.shape[1]
+    before = torch.where(around >= 0, index, none_before).cummax(1).values
+    after = torch.where(around >= 0, index, none_after).flip(1).cummin(1).values.flip(1)
+    before, after = before[:, 360 + degrees], after[:, 360 + degrees]  # [P, n] each
+    gap = after - before
+    low = around.gather(1, before.clamp(min=0))  # [P, n]
+    high = around.gather(1, after.clamp(max=none_after - 1))
+    share = (360 + degrees - before) / gap.clamp(min=1)
+    return torch.where(gap <= WIDEST_GAP, low + (high - low) * share, -1.0)
+
+
+def contour_points(centers: Tensor, distances: Tensor) -> Tensor:
+    """The ends of the rays: centres [..., 2] and distances [..., n] -> (x, y) [..., n, 2]."""
+    angle = ray_angles(distances.shape[-1], distances)  # [n]
+    direction = torch.stack([angle.sin(), angle.cos()], dim=-1)  # [n, 2]
+    return centers[..., None, :] + distances[..., None] * direction
+
+
+def polar_masks(
+    centers: Tensor,
+    distances: Tensor,
+    size: tuple[int, int],
+    scale: tuple[float, float] = (1, 1),
+    rule: FillRule = "outer_edge",
+) -> Tensor:
+    """Fill contours.
+
+    A contour runs through the centres of its pixels, which belong to the shape themselves.
+
+    Args:
+        centers: float [N, 2] where the rays start, coordinates of pixel centres.
+        distances: float [N, n] along the rays, in pixels.
+        size: (H, W) of the masks.
+        scale: pixels of the masks per unit of the coordinates, vertically and horizontally, if
+            the shapes were found in a resized image.
+        rule: "outer_edge" makes the rays half a pixel longer, so that they reach the outer edge
+            of the contour's pixels; "published" rounds the contour down to whole pixels, fills it
+            and sets those that it runs through, as OpenCV does in the authors' code.
+
+    Returns:
+        bool [N, H, W].
+    """
+    published = rule == "published"
+    ends = contour_points(centers, distances if published else distances + HALF_PIXEL)  # [N, n, 2]
+    factor = ends.new_tensor([scale[1], scale[0]])  # of x and y
+    outlines = ends * factor if published else (ends + HALF_PIXEL) * factor  # [N, n, 2]
+    if published:
+        outlines = outlines.trunc() + HALF_PIXEL  # from pixel centres to pixels' edges
+    polygons = [[outline] for outline in outlines.detach().cpu().numpy()]
+    masks = rasterize_objects(polygons, size).to(centers.device)  # [N, H, W]
+    if published:
+        for mask, outline in zip(masks, outlines, strict=True):
+            _draw_outline(mask, outline)
+    return masks
+
+
+def _draw_outline(mask: Tensor, corners: Tensor) -> None:
+    """Set the pixels of a bool mask [H, W] along the closed line through corners [n, 2]."""
+    edges = corners.roll(-1, 0) - corners  # [n, 2]
+    steps = max(1, math.ceil(float(edges.abs().max())) * 2)  # two per pixel of the longest edge
+    share = torch.arange(steps, device=corners.device) / steps  # [S]
+    points = (corners[:, None] + share[:, None] * edges[:, None]).floor().long()  # [n, S, 2]
+    x, y = points.flatten(0, 1).unbind(1)  # [n·S] each
+    seen = (x >= 0) & (x < mask.shape[1]) & (y >= 0) & (y < mask.shape[0])
+    mask[y[seen], x[seen]] = True

@@ -1,0 +1,174 @@
+"""Which location learns which object, and what (Xie et al. 2020, section 3.2; FCOS, section 3.1).
+
+Coordinates are those of pixel centres: the centre of the first pixel is at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from seglib.models.polarmask.config import PolarMaskConfig
+from seglib.models.polarmask.contours import Contour, contour_of
+from seglib.models.polarmask.rays import HALF_PIXEL, RayRule, ray_distances
+from seglib.models.targets import SizedTarget
+
+
+@dataclass(eq=False)
+class Locations:
+    """The cells of all levels, as points of the image.
+
+    Attributes:
+        points: float [L, 2], x and y.
+        strides: float [L] of the level of each.
+        ranges: float [L, 2]: the smallest and largest distance to a side of a box, of its level.
+    """
+
+    points: Tensor
+    strides: Tensor
+    ranges: Tensor
+
+
+@dataclass(eq=False)
+class PolarTargets:
+    """What the locations of a batch learn; P of them are positive.
+
+    Attributes:
+        labels: int64 [B, L], 1…C; 0 where there is no object.
+        image: int64 [P] of each positive location, and
+        location: int64 [P].
+        sides: float [P, 4] distances to the sides of the object's box.
+        rays: float [P, n] distances to its contour.
+    """
+
+    labels: Tensor
+    image: Tensor
+    location: Tensor
+    sides: Tensor
+    rays: Tensor
+
+    def to(self, device: torch.device) -> PolarTargets:
+        """The same on a device."""
+        return PolarTargets(*(getattr(self, one.name).to(device) for one in fields(self)))
+
+
+def make_locations(
+    sizes: Sequence[tuple[int, int]], strides: Sequence[int], ranges: Sequence[float]
+) -> Locations:
+    """The middle of each cell, of maps of the given sizes (H, W), level after level."""
+    points, of_stride, of_range = [], [], []
+    lows = (-1.0, *ranges[:-1])
+    for (height, width), stride, low, high in zip(sizes, strides, lows, ranges, strict=True):
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        points.append(torch.stack([x, y], dim=-1).flatten(0, 1) * stride + stride // 2)  # [H·W, 2]
+        of_stride.append(torch.full((height * width,), float(stride)))
+        of_range.append(torch.tensor([[low, high]]).expand(height * width, 2))
+    return Locations(torch.cat(points).float(), torch.cat(of_stride), torch.cat(of_range))
+
+
+def assign_locations(
+    locations: Locations, corners: Tensor, centers: Tensor, areas: Tensor, radius: float
+) -> Tensor:
+    """Give each location at most one object.
+
+    An object's are strictly inside its box, within `radius` strides of its mass centre along both
+    axes, and on the level in whose range the box's farthest side lies. Of several objects the
+    smallest takes the location.
+
+    Args:
+        locations: L of them.
+        corners: float [G, 4] of the boxes.
+        centers: float [G, 2] mass centres.
+        areas: float [G] of the boxes.
+        radius: in strides.
+
+    Returns:
+        int64 [L] index of the object, or -1.
+    """
+    if len(corners) == 0:
+        return torch.full((len(locations.points),), -1, dtype=torch.int64)
+    points, reach = locations.points[:, None], (locations.strides * radius)[:, None, None]
+    low = torch.maximum(centers - reach, corners[:, :2])  # [L, G, 2]
+    high = torch.minimum(centers + reach, corners[:, 2:])  # [L, G, 2]
+    central = ((points > low) & (points < high)).all(2)  # [L, G]
+    farthest = sides_of(points, corners).amax(2)  # [L, G]
+    in_range = (farthest >= locations.ranges[:, :1]) & (farthest <= locations.ranges[:, 1:])
+    cost = torch.where(central & in_range, areas, torch.inf)  # [L, G]
+    smallest, index = cost.min(1)  # [L] each
+    return torch.where(smallest.isinf(), -1, index)
+
+
+def sides_of(points: Tensor, corners: Tensor) -> Tensor:
+    """Distances [..., 4] from points [..., 2] to the left, upper, right, lower side of boxes."""
+    return torch.cat([points - corners[..., :2], corners[..., 2:] - points], dim=-1)
+
+
+def index_corners(boxes: Tensor, published: bool) -> Tensor:
+    """Half-open boxes [G, 4] in the coordinates of pixel centres.
+
+    The authors take x + w - 1 for the right side, the last pixel of a box of whole pixels, but x
+    for the left.
+    """
+    shift = boxes.new_tensor([0, 0, 1, 1]) if published else HALF_PIXEL
+    return boxes - shift
+
+
+def polar_targets(
+    locations: Locations, objects: Sequence[SizedTarget], config: PolarMaskConfig
+) -> PolarTargets:
+    """The targets of a batch, computed on the CPU, where the objects are.
+
+    Args:
+        locations: of the batch.
+        objects: of each image; those without pixels are not learned.
+        config: of the model.
+    """
+    labels, parts = [], []
+    for image, target in enumerate(objects):
+        contours = [contour_of(mask) for mask in target.masks]
+        drawn = [index for index, contour in enumerate(contours) if contour is not None]
+        shapes = [contours[index] for index in drawn]
+        corners = index_corners(target.boxes[drawn].float(), config.published)  # [G, 4]
+        centers = mass_centers(shapes, config.published)  # [G, 2]
+        extra = 1.0 if config.published else 0.0
+        areas = (corners[:, 2:] - corners[:, :2] + extra).prod(1)  # [G]
+        owner = assign_locations(locations, corners, centers, areas, config.radius)  # [L]
+        labels.append(torch.cat([target.labels[drawn], target.labels.new_zeros(1)])[owner])
+        (at,) = (owner >= 0).nonzero(as_tuple=True)  # [p]
+        sides = sides_of(locations.points[at], corners[owner[at]])  # [p, 4]
+        parts.append((torch.full_like(at, image), at, sides, [shapes[i] for i in owner[at].tolist()]))
+    at = torch.cat([part[1] for part in parts])  # [P]
+    contours_at = [shape for part in parts for shape in part[3]]
+    return PolarTargets(
+        torch.stack(labels),
+        torch.cat([part[0] for part in parts]),
+        at,
+        torch.cat([part[2] for part in parts]),
+        rays_from(contours_at, locations.points[at], config.rays, ray_rule(config)),
+    )
+
+
+def rays_from(contours: Sequence[Contour], starts: Tensor, rays: int, rule: RayRule) -> Tensor:
+    """[P, n] distances from starts [P, 2] to a contour for each."""
+    if not contours:
+        return starts.new_zeros(0, rays)
+    points = pad_sequence([contour.points for contour in contours], batch_first=True)  # [P, K, 2]
+    count = torch.tensor([len(contour.points) for contour in contours])
+    return ray_distances(points.to(starts), count, starts, rays, rule)
+
+
+def mass_centers(contours: Sequence[Contour], published: bool) -> Tensor:
+    """[G, 2] mass centres; the authors' are whole pixels."""
+    if not contours:
+        return torch.zeros(0, 2)
+    centers = torch.stack([contour.center for contour in contours])
+    return centers.trunc() if published else centers
+
+
+def ray_rule(config: PolarMaskConfig) -> RayRule:
+    """What is done where a ray meets no pixel of the contour."""
+    return "published" if config.published else "interpolated"
