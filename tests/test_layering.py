@@ -30,7 +30,17 @@ ALLOWED_BESIDE = {
     "pretrained": {"data", "metrics"},
 }
 # A paradigm in models/ may import those before it; what they share imports none of them.
-PARADIGMS = ("fcn", "deepmask", "rcnn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "detr")
+PARADIGMS = (
+    "fcn",
+    "deepmask",
+    "rcnn",
+    "mask_rcnn",
+    "cascade_rcnn",
+    "yolact",
+    "solo",
+    "polarmask",
+    "detr",
+)
 
 
 def package_of(module: str) -> str:

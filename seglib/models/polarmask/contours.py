@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 TOUCHING = np.ones((3, 3), dtype=bool)  # diagonal neighbours belong to one part
 BESIDE = ndimage.generate_binary_structure(2, 1)
 
@@ -31,42 +32,52 @@ class Contour:
     center: Tensor
 
 
-def contour_of(mask: Tensor) -> Contour | None:
-    """The contour of a bool [H, W] mask; None if the mask is empty.
+def contours_of(masks: Tensor) -> tuple[list[int], list[Contour]]:
+    """The contours of bool [G, H, W] masks, after the index of each: an empty mask has none.
 
-    The outline runs through the centres of the border pixels, as OpenCV's `findContours` draws it,
+    A contour runs through the centres of the border pixels, as OpenCV's `findContours` draws it,
     and encloses what lies between them.
     """
-    pixels = mask.cpu().numpy()
-    parts, count = ndimage.label(pixels, TOUCHING)
-    largest: tuple[float, Contour] | None = None
+    pixels = masks.cpu().numpy()
+    drawn = [index for index, mask in enumerate(pixels) if mask.any()]
+    return drawn, [_contour(pixels[index]) for index in drawn]
+
+
+def _contour(pixels: Bools) -> Contour:
+    """Of a [H, W] mask that is not empty: that of its part with the largest area."""
+    parts, _ = ndimage.label(pixels, TOUCHING)
+    outlines = []
     for number, where in enumerate(ndimage.find_objects(parts), 1):
-        corner = np.array([where[1].start, where[0].start])
         filled = ndimage.binary_fill_holes(parts[where] == number)
-        area, center = enclosed(filled)
-        if largest is None or area > largest[0]:
-            border = filled & ~ndimage.binary_erosion(filled, BESIDE)
-            points = np.argwhere(border)[:, ::-1] + corner  # [K, 2]
-            contour = (np.float32(points), np.float32(center + corner))
-            largest = area, Contour(*map(torch.from_numpy, contour))
-    return None if largest is None else largest[1]
+        outlines.append((*enclosed(filled), filled, (where[1].start, where[0].start)))
+    _, center, filled, corner = max(outlines, key=lambda outline: outline[0])
+    border = filled & ~ndimage.binary_erosion(filled, BESIDE)
+    points = np.argwhere(border)[:, ::-1] + np.array(corner)  # [K, 2]
+    return Contour(*(torch.tensor(part, dtype=torch.float32) for part in (points, center + corner)))
 
 
-def enclosed(filled: Bools) -> tuple[float, NDArray[np.float64]]:
+def enclosed(filled: Bools) -> tuple[float, Floats]:
     """Area and mass centre (x, y) of what the outline of a part without holes encloses.
 
     Four pixels that meet at a corner span a square between their centres: all of it is enclosed
-    if all four belong to the part, half of it, a triangle, if three do.
+    if all four belong to the part, and half of it, a triangle, if three do.
     """
     owned = filled.astype(np.int64)
-    corners = {(dx, dy): owned[dy : dy - 1 or None, dx : dx - 1 or None] for dx in (0, 1) for dy in (0, 1)}
-    total = sum(corners.values())  # [H - 1, W - 1]
-    y, x = np.nonzero(total >= 3)
-    if len(x) == 0:  # a line, or a pixel
+    right, left = slice(1, None), slice(None, -1)
+    corners = {  # by the steps to the right and down from the upper left one: [H - 1, W - 1]
+        (0, 0): owned[left, left],
+        (1, 0): owned[left, right],
+        (0, 1): owned[right, left],
+        (1, 1): owned[right, right],
+    }
+    total = np.sum(list(corners.values()), axis=0)
+    at = np.nonzero(total >= 3)
+    if len(at[0]) == 0:  # a line, or a pixel
         y, x = np.nonzero(filled)
         return 0.0, np.array([x.mean(), y.mean()])
-    weight = np.where(total[y, x] == 4, 1.0, 0.5)
-    # The mean of the corners that belong to the part is the centre of the square or triangle.
-    center_x = x + corners[1, 0][y, x] / total[y, x] + corners[1, 1][y, x] / total[y, x]
-    center_y = y + corners[0, 1][y, x] / total[y, x] + corners[1, 1][y, x] / total[y, x]
-    return weight.sum(), np.array([np.average(center_x, weights=weight), np.average(center_y, weights=weight)])
+    count = total[at]
+    area = np.where(count == 4, 1.0, 0.5)
+    # The mean of the corners that belong to the part is the centre of its square or triangle.
+    x = at[1] + (corners[1, 0][at] + corners[1, 1][at]) / count
+    y = at[0] + (corners[0, 1][at] + corners[1, 1][at]) / count
+    return area.sum(), np.array([x @ area, y @ area]) / area.sum()

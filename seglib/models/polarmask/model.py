@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.polarmask.config import PolarMaskConfig
-from seglib.models.polarmask.contours import contour_of
+from seglib.models.polarmask.contours import contours_of
 from seglib.models.polarmask.head import HeadOutput, PolarHead
 from seglib.models.polarmask.losses import polar_losses
-from seglib.models.polarmask.rays import HALF_PIXEL, contour_points, polar_masks
+from seglib.models.polarmask.rays import HALF_PIXEL, FillRule, contour_points, polar_masks
 from seglib.models.polarmask.targets import (
     Locations,
     make_locations,
@@ -235,7 +235,7 @@ class PolarMask(Segmenter):
     def _masks(self, points: Tensor, rays: Tensor, size: Size, seen: Size) -> Tensor:
         """bool [d, H, W] of the original image's size."""
         scale = (size[0] / seen[0], size[1] / seen[1])
-        rule = "published" if self.config.published else "outer_edge"
+        rule: FillRule = "published" if self.config.published else "outer_edge"
         return polar_masks(points, rays, size, scale, rule)
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
@@ -245,11 +245,10 @@ class PolarMask(Segmenter):
         (seen,) = sized_targets(
             [image], [objects], self.prepare([image]), len(self.categories), "cpu"
         )
-        contours = [contour_of(mask) for mask in seen.masks]
-        drawn = [index for index, contour in enumerate(contours) if contour is not None]
-        objects, shapes = objects[drawn], [contours[index] for index in drawn]
-        centers = mass_centers(shapes, self.config.published)  # [G, 2]
-        rays = rays_from(shapes, centers, self.config.rays, ray_rule(self.config))  # [G, n]
+        drawn, contours = contours_of(seen.masks)
+        objects = objects[drawn]
+        centers = mass_centers(contours, self.config.published)  # [G, 2]
+        rays = rays_from(contours, centers, self.config.rays, ray_rule(self.config))  # [G, n]
         masks = self._masks(centers, rays, target.size, seen.size)
         scores = torch.ones(len(objects))
         found = Instances(objects.boxes.float(), scores, objects.labels, masks)
@@ -268,8 +267,8 @@ class PolarMask(Segmenter):
         )
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The layer of class logits; it has no background."""
-        return {}
+        """The last layer of the classes; it has no background."""
+        return {f"head.to_classes.{part}": (0,) for part in ("weight", "bias")}
 
 
 def _factor(seen: Size, size: Size, like: Tensor) -> Tensor:

@@ -19,7 +19,9 @@ RayRule = Literal["interpolated", "published"]
 FillRule = Literal["outer_edge", "published"]
 MISSING = 1e-6  # the length of a ray along which there is no contour
 NEARBY = (0, 1, -1, 2, -2, 3, -3)  # degrees from a ray at which a contour point still counts
-WIDEST_GAP = 180  # degrees; seen from inside an outline, no two neighbours of its points are farther
+WIDEST_GAP = (
+    180  # degrees; seen from inside an outline, no two neighbours of its points are farther
+)
 HALF_PIXEL = 0.5  # from the centre of an outline's pixel to its outer edge
 
 
@@ -52,11 +54,8 @@ def ray_distances(
         raise SeglibError(f"rays must divide 360 and be at least 3, not {rays}")
     farthest = farthest_by_degree(points, count, centers)  # [P, 360], -1 where there is no point
     degrees = torch.arange(rays, device=points.device) * (360 // rays)  # [n]
-    if rule == "published":
-        found = _nearby(farthest, degrees)
-    else:
-        found = _interpolated(farthest, degrees)
-    return found.clamp(min=MISSING)
+    lengths = _nearby if rule == "published" else _interpolated
+    return lengths(farthest, degrees).clamp(min=MISSING)
 
 
 def farthest_by_degree(points: Tensor, count: Tensor, centers: Tensor) -> Tensor:
@@ -83,16 +82,16 @@ def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
 
 def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
     """Linear between the degrees on either side that have a point."""
-    around = farthest.repeat(1, 3)  # [P, 1080]: every degree of the middle third has both sides
-    index = torch.arange(around.shape[1], device=farthest.device)
-    none_before, none_after = -1, around.shape[1]
-    before = torch.where(around >= 0, index, none_before).cummax(1).values
-    after = torch.where(around >= 0, index, none_after).flip(1).cummin(1).values.flip(1)
-    before, after = before[:, 360 + degrees], after[:, 360 + degrees]  # [P, n] each
+    index = torch.arange(360, device=farthest.device, dtype=torch.int32)
+    present = farthest >= 0  # [P, 360]
+    before = torch.where(present, index, -1).cummax(1).values
+    after = torch.where(present, index, 360).flip(1).cummin(1).values.flip(1)
+    # Round the circle: before the first point comes the last one.
+    before = torch.where(before < 0, before[:, -1:] - 360, before)[:, degrees]  # [P, n]
+    after = torch.where(after > 359, after[:, :1] + 360, after)[:, degrees]  # [P, n]
+    low, high = (farthest.gather(1, side.long() % 360) for side in (before, after))  # [P, n] each
     gap = after - before
-    low = around.gather(1, before.clamp(min=0))  # [P, n]
-    high = around.gather(1, after.clamp(max=none_after - 1))
-    share = (360 + degrees - before) / gap.clamp(min=1)
+    share = (degrees - before) / gap.clamp(min=1)
     return torch.where(gap <= WIDEST_GAP, low + (high - low) * share, -1.0)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seglib.models.polarmask.config import PolarMaskConfig
-from seglib.models.polarmask.contours import Contour, contour_of
+from seglib.models.polarmask.contours import Contour, contours_of
 from seglib.models.polarmask.rays import HALF_PIXEL, RayRule, ray_distances
 from seglib.models.targets import SizedTarget
 
@@ -127,29 +127,25 @@ def polar_targets(
         objects: of each image; those without pixels are not learned.
         config: of the model.
     """
-    labels, parts = [], []
+    labels, images, at, sides = [], [], [], []
+    contours: list[Contour] = []
     for image, target in enumerate(objects):
-        contours = [contour_of(mask) for mask in target.masks]
-        drawn = [index for index, contour in enumerate(contours) if contour is not None]
-        shapes = [contours[index] for index in drawn]
+        drawn, outlines = contours_of(target.masks)
         corners = index_corners(target.boxes[drawn].float(), config.published)  # [G, 4]
-        centers = mass_centers(shapes, config.published)  # [G, 2]
         extra = 1.0 if config.published else 0.0
         areas = (corners[:, 2:] - corners[:, :2] + extra).prod(1)  # [G]
+        centers = mass_centers(outlines, config.published)  # [G, 2]
         owner = assign_locations(locations, corners, centers, areas, config.radius)  # [L]
         labels.append(torch.cat([target.labels[drawn], target.labels.new_zeros(1)])[owner])
-        (at,) = (owner >= 0).nonzero(as_tuple=True)  # [p]
-        sides = sides_of(locations.points[at], corners[owner[at]])  # [p, 4]
-        parts.append((torch.full_like(at, image), at, sides, [shapes[i] for i in owner[at].tolist()]))
-    at = torch.cat([part[1] for part in parts])  # [P]
-    contours_at = [shape for part in parts for shape in part[3]]
-    return PolarTargets(
-        torch.stack(labels),
-        torch.cat([part[0] for part in parts]),
-        at,
-        torch.cat([part[2] for part in parts]),
-        rays_from(contours_at, locations.points[at], config.rays, ray_rule(config)),
-    )
+        positive = (owner >= 0).nonzero().squeeze(1)  # [p]
+        images.append(torch.full_like(positive, image))
+        at.append(positive)
+        owners = owner[positive]  # [p]
+        sides.append(sides_of(locations.points[positive], corners[owners]))  # [p, 4]
+        contours += [outlines[index] for index in owners.tolist()]
+    location = torch.cat(at)  # [P]
+    rays = rays_from(contours, locations.points[location], config.rays, ray_rule(config))
+    return PolarTargets(torch.stack(labels), torch.cat(images), location, torch.cat(sides), rays)
 
 
 def rays_from(contours: Sequence[Contour], starts: Tensor, rays: int, rule: RayRule) -> Tensor:
