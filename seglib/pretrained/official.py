@@ -4,6 +4,7 @@
     detectron2, .pkl or .pth  Mask R-CNN and Cascade Mask R-CNN with a ResNet and FPN
     dbolya/yolact, .pth       YOLACT at 550 px with a ResNet (MIT licence, as its code)
     WXinlong/SOLO, mmdetection, .pth    SOLO, Decoupled SOLO and SOLOv2
+    xieenze/PolarMask, .pth    PolarMask with a ResNet
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are read off the shapes, and every weight must find its place.
@@ -38,10 +39,11 @@ from seglib.pretrained.official_weights import (
     stage_count,
     yolact_layout,
 )
+from seglib.pretrained.polarmask_official import is_polarmask, polarmask_from_official
 from seglib.pretrained.solo_official import is_solo, solo_from_official
 from seglib.pretrained.weight_files import read_weights
 
-OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo"]
+OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask"]
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
 
@@ -75,6 +77,8 @@ def load_official(
         built = _yolact_from_authors(state, path)
     elif is_solo(state):
         built = solo_from_official(state, path)
+    elif is_polarmask(state):
+        built = polarmask_from_official(state, path)
     elif "classifier.4.weight" in state and "backbone.layer4.0.conv1.weight" in state:
         built = _fcn_from_torchvision(state, path)
     else:
@@ -82,8 +86,8 @@ def load_official(
         raise SeglibError(
             f"{path} contains no network that seglib knows (its first weights: {first}): it reads "
             "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
-            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT with a ResNet, and SOLO of its "
-            "authors or of mmdetection"
+            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT and PolarMask with a ResNet, and "
+            "SOLO of its authors or of mmdetection"
         )
     if model not in ("auto", built.name):
         raise SeglibError(f"{path} contains a {built.name}, not a {model}")

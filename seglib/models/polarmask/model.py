@@ -171,7 +171,8 @@ class PolarMask(Segmenter):
             masks = self._masks(
                 candidates.points[rows], candidates.rays[rows], size, output.batch.sizes[index]
             )
-            found = Instances(candidates.boxes[rows], scores, labels, masks)
+            highest = 1.5 if self.config.published else 1.0  # so that no score exceeds 1
+            found = Instances(candidates.boxes[rows], scores / highest, labels, masks)
             predictions.append(Prediction(size, self.categories, found))
         return predictions
 
