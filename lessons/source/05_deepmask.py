@@ -375,7 +375,7 @@ plotting.show_images(panels, [*titles, *["truth"] * len(picked)], columns=6, pan
 # %% [markdown] id="rank-read"
 # Orange cells of a pattern are added to the mean mask, purple ones taken away (or the other way
 # round). The first patterns say "larger", or "upright rather than flat", the later ones move the
-# outline. With no pattern at all every answer is the mean mask. (The squared error falls with every
+# outline. With no pattern every answer is the mean mask. (The squared error falls with every
 # pattern; the IoU of a single mask need not rise.) A few dozen numbers say most of a mask of 784
 # cells; thin parts need the rest, and that is what a low rank costs. So the second layer has to
 # learn $R$ patterns, and the first one how much of each.
