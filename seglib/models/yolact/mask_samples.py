@@ -77,8 +77,8 @@ def sample_masks(
 def sample_batch(
     prototypes: Tensor,
     coefficients: Tensor,
-    positive: Tensor,
     index: Tensor,
+    counts: Sequence[int],
     objects: Sequence[SizedTarget],
     canvas: Size,
     config: YOLACTConfig,
@@ -88,26 +88,30 @@ def sample_batch(
 
     Args:
         prototypes: [B, k, h, w].
-        coefficients: [B, N, k].
-        positive: bool [B, N].
-        index: int64 [B, N], the object of each positive.
+        coefficients: [P, k] of all positives, image after image.
+        index: int64 [P], the object of each in its image.
+        counts: positives of every image.
         objects: of every image.
         canvas: (H, W) of the padded batch in pixels.
         config: with the limit and the form of targets.
         generators: one per image, on the CPU.
     """
+    # Splitting a tensor costs its gradient one concatenation; indexing it would cost a tensor of
+    # zeros of the batch's size for every image.
+    split = coefficients.split(list(counts)), index.split(list(counts))  # [p, k], [p] each
+    images = zip(prototypes.unbind(), *split, objects, generators, strict=True)
     return [
         sample_masks(
-            prototypes[image],
-            coefficients[image, own],  # [P, k]
-            index[image, own],  # [P]
-            objects[image],
+            maps,
+            rows,
+            own,
+            truth,
             canvas,
             limit=config.masks_per_image,
             binary=config.binary_targets,
-            generator=generators[image],
+            generator=generator,
         )
-        for image, own in enumerate(positive)
+        for maps, rows, own, truth, generator in images
     ]
 
 

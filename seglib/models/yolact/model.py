@@ -173,14 +173,15 @@ class YOLACT(Segmenter):
         labels, index = anchor_targets(output.anchors, truth, config)  # [B, N] each
         image, anchor = (labels > 0).nonzero().unbind(1)  # [P] each: the positives
         logits, deltas, coefficients = output.of_anchors  # [B, N, K], [B, N, 4], [B, N, k]
-        boxes = truth.boxes[image, index[image, anchor]]  # [P, 4]
+        matched = index[image, anchor]  # [P] the object of each
+        boxes = truth.boxes[image, matched]  # [P, 4]
         true_deltas = encode_boxes(output.anchors[anchor], boxes)  # [P, 4]
         box_loss = F.smooth_l1_loss(deltas[image, anchor], true_deltas, reduction="sum")
         samples = sample_batch(
             output.prototypes,
-            coefficients,
-            labels > 0,
-            index,
+            coefficients[image, anchor],  # [P, k]
+            matched,
+            image.bincount(minlength=len(labels)).tolist(),
             truth.objects,
             output.batch.canvas,
             config,
