@@ -43,6 +43,8 @@ def test_checks_catch_wrong_solutions(name):
     visible, together = shares(found)
     assert visible >= VISIBLE, f"{name}: visible checks catch {visible:.0%}; not: {hidden + missed}"
     assert together >= TOGETHER, f"{name}: no check catches {missed}"
+    broken = [trial.fault for trial in found if re.match(r"(Syntax|Name)Error", trial.message)]
+    assert not broken, f"{name}: wrong in another way than they say: {broken}"
     unsaid = [trial.fault for trial in found if trial.caught != "none" and not trial.message]
     assert not unsaid, f"{name}: caught without a message: {unsaid}"
 

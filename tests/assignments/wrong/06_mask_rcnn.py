@@ -54,7 +54,7 @@ WRONG = {
         "compares boxes in the order of the input": ("boxes[order], boxes[order]", "boxes, boxes"),
         "the threshold is always 0.5": ("> iou_threshold", "> 0.5"),
         "returns a list": (KEPT, KEPT + ".tolist()"),
-        "fails without boxes": ("order = scores", "assert len(boxes) > 0\n    order = scores"),
+        "fails without boxes": ("order = scores", "best = scores[0]\n    order = scores"),
         "keeps the best box only": (KEPT, KEPT + "[:1]"),
     },
     "align": {
