@@ -30,6 +30,7 @@ ABSOLUTE = re.compile(
     r"(?<![\w.:/~<])/(home|Users|root|tmp|work|usr|var|opt|mnt|private)/\w|[A-Z]:\\\\?\w"
 )
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+MAX_COLUMNS = 100
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
@@ -244,6 +245,18 @@ def check_source(notebook: NotebookNode, source: NotebookNode) -> list[str]:
             f"cell {cell.id}: its {what} differs from the source's" for what, a, b in same if a != b
         ]
     return bad
+
+
+def long_lines(text: str) -> list[int]:
+    """The numbers of the lines of a text source that are too long.
+
+    Markers of cells, which carry alt text, and rows of tables cannot be broken.
+    """
+    return [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if len(line) > MAX_COLUMNS and not line.startswith(("# %%", "# |"))
+    ]
 
 
 def check_all(notebook: NotebookNode, name: str) -> list[str]:

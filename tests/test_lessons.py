@@ -16,6 +16,7 @@ from tests import lesson_guards as guards
 
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 SOURCES = sorted(path.stem for path in (LESSONS / "source").glob("[0-9]*.py"))
+TEXTS = sorted((LESSONS / "source").rglob("[0-9]*.py"))
 NOTEBOOKS = sorted(path.stem for path in LESSONS.glob("*.ipynb"))
 
 
@@ -32,6 +33,18 @@ def test_lesson(name):
     complaints = guards.check_all(notebook, name)
     complaints += guards.check_source(notebook, build_lesson(LESSONS / "source" / f"{name}.py"))
     assert not complaints, f"{name}:\n  " + "\n  ".join(complaints)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_lines_of_sources_are_short(path):
+    lines = guards.long_lines(path.read_text(encoding="utf-8"))
+    assert not lines, f"lines {lines} are longer than {guards.MAX_COLUMNS} characters: break them"
+
+
+def test_long_lines_are_caught():
+    wide = "x" * 99
+    lines = ["# " + wide, "#  " + wide[3:], "# %% " + wide, "# |" + wide, wide + "é", wide + " = 1"]
+    assert guards.long_lines("\n".join(lines)) == [1, 6]
 
 
 def test_neither_place_nor_length_gives_the_answers_of_the_quizzes_away():

@@ -64,9 +64,9 @@ plotting.compare(
 #
 # Ask ten people what is in the picture above, and you get answers of different kinds. Data sets had
 # to decide. ImageNet (2009) gave a whole picture **one name**. PASCAL VOC (2005–2012) gave every
-# object a **box**. COCO (2014) gave every object a **mask**: the set of pixels that show it. In 2019
-# panoptic annotation added the rest of the picture, sky and grass included. Each step asks more of
-# a network. Look at how many numbers it takes to describe one object.
+# object a **box**. COCO (2014) gave every object a **mask**: the set of pixels that show it. In
+# 2019 panoptic annotation added the rest of the picture, sky and grass included. Each step asks
+# more of a network. Look at how many numbers it takes to describe one object.
 
 # %% id="answers" tags=["nbval-check-output"]
 name = dataset.categories.by_label(int(target.labels[0])).name

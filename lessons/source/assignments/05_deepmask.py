@@ -140,8 +140,8 @@ def low_rank_masks(features, squeeze_weight, squeeze_bias, decode_weight, decode
 # Then suppose that somebody has trained the full layer, a matrix $W$ of `[cells, features]`. Which
 # two factors $B A$ of rank $R$ come closest to it, in the sum of squared differences?
 #
-# **Transfer.** No cell of the lesson does this: it looked for patterns in masks, not in weights. The
-# tool is the same, the singular value decomposition $W = U S V^\top$.
+# **Transfer.** No cell of the lesson does this: it looked for patterns in masks, not in weights.
+# The tool is the same, the singular value decomposition $W = U S V^\top$.
 #
 # Example by hand: $W = \begin{pmatrix} 3 & 0 \\ 0 & 1 \end{pmatrix}$, $R = 1$:
 # $B A = \begin{pmatrix} 3 & 0 \\ 0 & 0 \end{pmatrix}$.
