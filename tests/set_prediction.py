@@ -18,14 +18,14 @@ def golden_objects(given: dict[str, Tensor], images: int) -> ObjectBatch:
     labels = [given[f"gt_labels_{image}"] + 1 for image in range(images)]
     counts = [len(rows) for rows in labels]
     most = max(counts)
-    padded, present = torch.zeros(images, most).long(), torch.zeros(images, most).bool()
+    padded = torch.zeros(images, most).long()
     boxes = torch.zeros(images, most, 4)
     size = given["gt_masks_0"].shape[-2:] if "gt_masks_0" in given else (1, 1)
     masks = torch.zeros(images, most, *size).bool()
     for image, count in enumerate(counts):
-        padded[image, :count], present[image, :count] = labels[image], True
+        padded[image, :count] = labels[image]
         if f"gt_boxes_{image}" in given:
             boxes[image, :count] = given[f"gt_boxes_{image}"]
         if f"gt_masks_{image}" in given:
             masks[image, :count] = given[f"gt_masks_{image}"].bool()
-    return ObjectBatch(padded, boxes, masks, present, counts)
+    return ObjectBatch(padded, boxes, masks, counts)

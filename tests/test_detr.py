@@ -46,10 +46,15 @@ def test_cost_and_matching_are_those_of_the_authors(name: str, images: int) -> N
     for image, count in enumerate(truth.counts):
         expected = out[f"cost_{image}"]
         torch.testing.assert_close(cost[0, image, :, :count], expected, rtol=0, atol=1e-4)
-        objects, queries = (out[f"{name}_index_{image}"].tolist() for name in ("gt", "query"))
-        pairs = dict(zip(objects, queries, strict=True))
-        assert matching.queries[0, image, :count].tolist() == [pairs[o] for o in range(count)]
-        assert matching.found[0, image].tolist() == truth.present[image].tolist()
+    starts = (
+        [image * cost.shape[2] for image in range(images)],
+        [i * cost.shape[3] for i in range(images)],
+    )
+    for found, name, first in zip(
+        (matching.queries[0], matching.objects[0]), ("query", "gt"), starts, strict=True
+    ):
+        expected = [out[f"{name}_index_{image}"] + first[image] for image in range(images)]
+        assert torch.equal(found, torch.cat(expected))
 
 
 @pytest.mark.parametrize(("name", "images"), [("boxes", 2), ("masks", 1)])
@@ -61,15 +66,14 @@ def test_losses_are_those_of_the_authors(name: str, images: int) -> None:
     count = object_count(truth.counts, logits)
     wanted = matching.labels_of_queries(truth.labels, logits.shape[2])
     (class_loss,) = class_losses(logits, wanted, float(par["eos_coef"]))
-    l1, giou = box_losses(matching.of_objects(boxes), truth.boxes, matching.found, count)
+    l1, giou = box_losses(matching.predicted(boxes), matching.true(truth.boxes), count)
     found = {"loss_ce": class_loss, "loss_bbox": l1[0], "loss_giou": giou[0]}
     total = par["weight_ce"] * class_loss + par["weight_bbox"] * l1[0]
     total = total + par["weight_giou"] * giou[0]
     if name == "masks":
-        masks = matching.of_objects(given["mask_logits"][None])[0]
+        masks = matching.predicted(given["mask_logits"][None])  # [1, N, h, w]
         large = interpolate(masks, tuple(truth.masks.shape[-2:]), "bilinear")
-        pixels = (large.flatten(0, 1).flatten(1), truth.masks.flatten(0, 1).flatten(1))
-        focal, dice = mask_losses(*pixels, matching.found.flatten(), count)
+        (focal,), (dice,) = mask_losses(large, matching.true(truth.masks), count)
         found |= {"loss_mask": focal, "loss_dice": dice}
         total = total + par["weight_mask"] * focal + par["weight_dice"] * dice
     for key, value in (found | {"weighted_total": total}).items():
@@ -97,12 +101,13 @@ def test_the_attention_map_is_that_of_the_authors() -> None:
     par, given, out = golden_tensors("detr_modules", "attention_map")
     layer = AttentionMap(given["query"].shape[-1], int(par["nhead"]), "joint")
     layer.load_state_dict({k[2:]: v for k, v in given.items() if k.startswith("w:")})
-    found = layer(given["query"], given["memory"], given["padding_mask"].bool())
-    torch.testing.assert_close(found, out["attention"], rtol=0, atol=1e-4)
-    torch.testing.assert_close(found.sum(dim=(2, 3, 4)), torch.ones(1, 3))
+    queries, image = given["query"][0], torch.zeros(3).long()
+    found = layer(queries, image, given["memory"], given["padding_mask"].bool())
+    torch.testing.assert_close(found, out["attention"][0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found.sum(dim=(1, 2, 3)), torch.ones(3))
     layer.softmax = "per_head"
-    found = layer(given["query"], given["memory"], given["padding_mask"].bool())
-    torch.testing.assert_close(found.sum(dim=(3, 4)), torch.ones(1, 3, int(par["nhead"])))
+    found = layer(queries, image, given["memory"], given["padding_mask"].bool())
+    torch.testing.assert_close(found.sum(dim=(2, 3)), torch.ones(3, int(par["nhead"])))
 
 
 def test_the_mask_head_is_that_of_the_authors() -> None:
@@ -111,18 +116,16 @@ def test_the_mask_head_is_that_of_the_authors() -> None:
     channels = given["src"].shape[1] + given["attention"].shape[2]
     head = MaskHead(channels, int(par["context_dim"]), [c.shape[1] for c in pyramid])
     head.load_state_dict({k[2:]: v for k, v in given.items() if k.startswith("w:")})
-    found = head(given["src"], given["attention"], pyramid)
-    torch.testing.assert_close(found, out["mask_logits"], rtol=0, atol=1e-4)
+    found = head(given["src"], given["attention"][0], torch.zeros(2).long(), pyramid)
+    torch.testing.assert_close(found, out["mask_logits"][0], rtol=0, atol=1e-4)
 
 
 def test_more_objects_than_queries_leave_some_without() -> None:
     cost = torch.arange(8.0).reshape(1, 1, 2, 4)
     matching = match(cost, [4])
-    assert matching.found.sum() == 2
-    wanted = matching.labels_of_queries(torch.tensor([[5, 6, 7, 8]]), 2)
-    assert sorted(wanted[0, 0].tolist()) == sorted(
-        torch.tensor([[5, 6, 7, 8]])[matching.found[0]].tolist()
-    )
+    assert matching.queries.tolist() == [[0, 1]]
+    labels = torch.tensor([[5, 6, 7, 8]])
+    assert matching.true(labels).tolist() == matching.labels_of_queries(labels, 2)[0].tolist()
 
 
 def test_queries_without_objects_learn_no_object() -> None:

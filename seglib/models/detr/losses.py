@@ -45,43 +45,40 @@ def class_losses(logits: Tensor, labels: Tensor, no_object_weight: float) -> lis
     return losses
 
 
-def box_losses(boxes: Tensor, truth: Tensor, found: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """L1 distance, and 1 − generalized IoU, of the objects' queries.
+def box_losses(boxes: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """L1 distance, and 1 − generalized IoU, summed over the pairs of each layer.
 
     Args:
-        boxes: [L, B, G, 4] the predictions for each object: centre, width, height, relative.
-        truth: [B, G, 4].
-        found: bool [L, B, G], which of them count.
+        boxes: [L, N, 4] of the paired queries: centre, width and height over the image's size.
+        truth: [L, N, 4] of their objects.
         count: the number of objects, to divide by.
 
     Returns:
         two [L].
     """
-    truth = truth.expand_as(boxes)  # [L, B, G, 4]
-    distance = (boxes - truth).abs().sum(dim=-1)  # [L, B, G]
-    pairs = (cxcywh_to_xyxy(corners)[..., None, :] for corners in (boxes, truth))
-    overlap = generalized_box_iou(*pairs)[..., 0, 0]  # [L, B, G]
-    l1, giou = (torch.where(found, x, 0).sum(dim=(1, 2)) for x in (distance, 1 - overlap))
-    return l1 / count, giou / count
+    distance = (boxes - truth).abs().sum(dim=(1, 2))  # [L]
+    pairs = (cxcywh_to_xyxy(corners)[..., None, :] for corners in (boxes, truth))  # [L, N, 1, 4]
+    apart = (1 - generalized_box_iou(*pairs)).sum(dim=(1, 2, 3))  # [L]
+    return distance / count, apart / count
 
 
-def mask_losses(
-    logits: Tensor, truth: Tensor, found: Tensor, count: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Focal loss averaged over the pixels, and dice loss, summed over the objects.
+def mask_losses(logits: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Focal loss averaged over the pixels, and dice loss, summed over the pairs of each layer.
 
     Args:
-        logits: [N, P] the pixels of N predicted masks.
-        truth: bool [N, P].
-        found: bool [N], which of them count.
+        logits: [L, N, …] the pixels of the paired queries' masks.
+        truth: bool [L, N, …] those of their objects.
         count: the number of objects, to divide by.
 
     Returns:
-        two scalars.
+        two [L].
     """
-    focal = sigmoid_focal_loss(logits, truth, reduction="none").mean(dim=1)  # [N]
-    dice = smooth_dice_loss(logits, truth)  # [N]
-    return tuple(torch.where(found, x, 0).sum() / count for x in (focal, dice))  # type: ignore[return-value]
+    logits, truth = logits.flatten(2), truth.flatten(2)  # [L, N, P]
+    focal = sigmoid_focal_loss(logits, truth, reduction="none").mean(dim=2)  # [L, N]
+    dice = smooth_dice_loss(logits.flatten(0, 1), truth.flatten(0, 1)).unflatten(
+        0, logits.shape[:2]
+    )
+    return focal.sum(dim=1) / count, dice.sum(dim=1) / count
 
 
 def named(losses: Tensor | list[Tensor], name: str, weight: float) -> dict[str, Tensor]:

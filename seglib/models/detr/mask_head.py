@@ -1,9 +1,9 @@
 """DETR's mask head (section 4.4): where a query looked becomes a mask.
 
-    queries [B, Q, D]   --attention maps-->   [B, Q, heads, h, w]      where each query looks
-    encoded [B, D, h, w] beside them          [B Q, D + heads, h, w]   what is there
+    N queries of B images [N, D]   --attention maps-->   [N, heads, h, w]   where each looks
+    features [B, D, h, w] beside them               [N, D + heads, h, w]   what is there
       3x3 convolutions, upsampled and joined with c4, c3, c2 as in an FPN
-    masks [B, Q, H, W] at the resolution of c2
+    masks [N, H, W] at the resolution of c2
 
 The released weights were trained with one softmax over all heads and places together (issue 247
 of the authors' repository calls it a bug), so that the maps of all heads sum to 1 and not those of
@@ -45,19 +45,29 @@ class AttentionMap(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, queries: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        """[B, Q, D], [B, D, H, W] and bool [B, H, W] -> [B, Q, heads, H, W], not negative."""
-        height, width = memory.shape[-2:]
-        q = self.q_linear(queries).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k = self.k_linear(memory.flatten(2).transpose(1, 2)).unflatten(-1, (self.heads, -1))
-        q = q / math.sqrt(q.shape[-1])  # [B, heads, Q, D / heads]
-        scores = q @ k.permute(0, 2, 3, 1)  # [B, heads, Q, H W]
-        scores = scores.masked_fill(padding.flatten(1)[:, None, None], -math.inf).transpose(1, 2)
+    def forward(self, queries: Tensor, image: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
+        """Attention weights, not negative.
+
+        Args:
+            queries: [N, D].
+            image: int64 [N], the image of each query.
+            memory: [B, D, h, w].
+            padding: bool [B, h, w], True in the padding, where nothing looks.
+
+        Returns:
+            [N, heads, h, w].
+        """
+        q = self.q_linear(queries).unflatten(-1, (self.heads, -1))  # [N, heads, D / heads]
+        k = self.k_linear(memory.flatten(2).transpose(1, 2))  # [B, h w, D]
+        k = k.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, h w, D / heads]
+        q = q / math.sqrt(q.shape[-1])
+        scores = (k[image] @ q[..., None])[..., 0]  # [N, heads, h w]
+        scores = scores.masked_fill(padding.flatten(1)[image][:, None], -math.inf)
         if self.softmax == "joint":
-            weights = scores.flatten(2).softmax(-1).unflatten(-1, (self.heads, -1))
+            weights = scores.flatten(1).softmax(-1).view_as(scores)
         else:
-            weights = scores.softmax(-1)  # [B, Q, heads, H W]
-        return weights.unflatten(-1, (height, width))  # [B, Q, heads, H, W]
+            weights = scores.softmax(-1)
+        return weights.unflatten(-1, memory.shape[-2:])  # [N, heads, h, w]
 
 
 class MaskHead(nn.Module):
@@ -84,30 +94,30 @@ class MaskHead(nn.Module):
                 nn.init.kaiming_uniform_(module.weight, a=1)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, maps: Tensor, pyramid: Sequence[Tensor]) -> Tensor:
+    def forward(
+        self, features: Tensor, maps: Tensor, image: Tensor, pyramid: Sequence[Tensor]
+    ) -> Tensor:
         """Mask logits of every query.
 
         Args:
             features: [B, D, h, w].
-            maps: [B, Q, heads, h, w].
+            maps: [N, heads, h, w] where each query looks.
+            image: int64 [N], the image of each query.
             pyramid: c4, c3, c2, [B, C_l, H_l, W_l] each.
 
         Returns:
-            [B, Q, H, W], the size of c2.
+            [N, H, W], the size of c2.
         """
-        batch, queries = maps.shape[:2]
-        shared = features[:, None].expand(-1, queries, -1, -1, -1)  # [B, Q, D, h, w]
-        x = torch.cat([shared, maps], dim=2).flatten(0, 1)  # [B Q, D + heads, h, w]
+        x = torch.cat([features[image], maps], dim=1)  # [N, D + heads, h, w]
         x = self._layer(1, x)
-        x = self._layer(2, x)  # [B Q, context / 2, h, w]
+        x = self._layer(2, x)  # [N, context / 2, h, w]
         for level, finer in enumerate(pyramid, start=1):
             added = self.get_submodule(f"adapter{level}")(finer)  # [B, C, H_l, W_l]
             size = (added.shape[-2], added.shape[-1])
-            x = interpolate(x, size, "nearest").unflatten(0, (batch, queries))
-            x = (x + added[:, None]).flatten(0, 1)  # [B Q, C, H_l, W_l]
-            x = self._layer(level + 2, x)  # [B Q, C / 2, H_l, W_l]
-        logits: Tensor = self.out_lay(x)  # [B Q, 1, H, W]
-        return logits[:, 0].unflatten(0, (batch, queries))  # [B, Q, H, W]
+            x = interpolate(x, size, "nearest") + added[image]  # [N, C, H_l, W_l]
+            x = self._layer(level + 2, x)  # [N, C / 2, H_l, W_l]
+        logits: Tensor = self.out_lay(x)[:, 0]  # [N, H, W]
+        return logits
 
     def _layer(self, number: int, x: Tensor) -> Tensor:
         """Convolution, group normalisation and ReLU."""

@@ -19,28 +19,29 @@ from seglib.ops.hungarian import hungarian
 
 @dataclass(eq=False)
 class Matching:
-    """The query of each object, for every decoder layer.
+    """The pairs of all images, for every decoder layer; each layer has N pairs.
 
     Attributes:
-        queries: int64 [L, B, G]; Q, one more than the last, where an object has none.
-        found: bool [L, B, G], whether there is an object and it has a query.
+        queries: int64 [L, N] positions among all queries of the batch, B Q.
+        objects: int64 [L, N] positions among the batch's objects as `ObjectBatch` has them, B G.
     """
 
     queries: Tensor
-    found: Tensor
+    objects: Tensor
+
+    def predicted(self, values: Tensor) -> Tensor:
+        """The predictions of the paired queries: [L, B, Q, …] -> [L, N, …]."""
+        layers = torch.arange(len(self.queries), device=values.device)[:, None]
+        return values.flatten(1, 2)[layers, self.queries]
+
+    def true(self, values: Tensor) -> Tensor:
+        """The truth of the paired objects: [B, G, …] -> [L, N, …]."""
+        return values.flatten(0, 1)[self.objects]
 
     def labels_of_queries(self, labels: Tensor, queries: int) -> Tensor:
         """What each query should say: int64 [B, G] labels -> [L, B, Q], 0 for no object."""
-        layers, batch, _ = self.queries.shape
-        wanted = labels.new_zeros(layers, batch, queries + 1)  # the last is for objects without
-        wanted.scatter_(2, self.queries, labels.expand_as(self.queries))
-        return wanted[..., :queries]  # [L, B, Q]
-
-    def of_objects(self, values: Tensor) -> Tensor:
-        """The predictions for each object: [L, B, Q, …] -> [L, B, G, …]; any where not `found`."""
-        index = self.queries.clamp(max=values.shape[2] - 1)  # [L, B, G]
-        index = index.reshape(*index.shape, *[1] * (values.ndim - 3))
-        return values.gather(2, index.expand(*index.shape[:3], *values.shape[3:]))
+        wanted = labels.new_zeros(len(self.queries), len(labels) * queries)  # [L, B Q]
+        return wanted.scatter(1, self.queries, self.true(labels)).unflatten(1, (-1, queries))
 
 
 def match(costs: Tensor, counts: Sequence[int]) -> Matching:
@@ -55,13 +56,16 @@ def match(costs: Tensor, counts: Sequence[int]) -> Matching:
     """
     layers, _, queries, most = costs.shape
     here = costs.detach().float().cpu()
-    pairs = torch.full((layers, len(counts), most), queries)  # [L, B, G]
+    pairs = []
     for layer in range(layers):
-        for image, count in enumerate(counts):
-            chosen, objects = hungarian(here[layer, image, :, :count])
-            pairs[layer, image, objects] = chosen
-    pairs = pairs.to(costs.device)
-    return Matching(pairs, pairs < queries)
+        of_images = [
+            hungarian(here[layer, image, :, :count])
+            + torch.tensor([[image * queries], [image * most]])
+            for image, count in enumerate(counts)
+        ]  # [2, min(Q, count)] each
+        pairs.append(torch.cat(of_images, dim=1))  # [2, N]
+    chosen, objects = torch.stack(pairs, dim=1).to(costs.device)  # [L, N] each
+    return Matching(chosen, objects)
 
 
 def class_cost(logits: Tensor, labels: Tensor) -> Tensor:

@@ -140,14 +140,13 @@ class DETR(Segmenter):
             return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)
 
-    def masks(self, output: DETROutput, states: Tensor) -> Tensor:
-        """Mask logits of queries [B, N, D] of the last layer: [B, N, H/s, W/s]."""
+    def masks(self, output: DETROutput, queries: Tensor, image: Tensor) -> Tensor:
+        """Mask logits of N queries [N, D] of the images int64 [N]: [N, H/s, W/s]."""
         assert self.bbox_attention is not None, "this variant has no masks"
         assert self.mask_head is not None, "this variant has no masks"
-        maps = self.bbox_attention(states, output.memory, output.padding)  # [B, N, heads, h, w]
+        maps = self.bbox_attention(queries, image, output.memory, output.padding)
         finer = (output.pyramid.c4, output.pyramid.c3, output.pyramid.c2)
-        logits = self.mask_head(output.features, maps, finer)  # [B, N, H/s, W/s]
-        return at_least_float32(logits)
+        return at_least_float32(self.mask_head(output.features, maps, image, finer))
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """The losses of every decoder layer, each with a pairing of its own (section 3.2).
@@ -167,7 +166,7 @@ class DETR(Segmenter):
         wanted = matching.labels_of_queries(objects.labels, config.queries)  # [L, B, Q]
         count = object_count(objects.counts, output.logits)
         box_loss, giou_loss = box_losses(
-            matching.of_objects(output.boxes), objects.boxes, matching.found, count
+            matching.predicted(output.boxes), matching.true(objects.boxes), count
         )  # [L] each
         losses = {
             **named(
@@ -197,18 +196,15 @@ class DETR(Segmenter):
         if self.mask_head is None:
             return {}
         # Masks are made for these queries alone: the others have no loss and cost as much.
-        states = matching.of_objects(output.states)[-1]  # [B, G, D]
-        logits = self.masks(output, states)  # [B, G, H/s, W/s]
-        logits = interpolate(logits, output.batch.canvas, "bilinear")  # [B, G, H, W]
-        focal, dice = mask_losses(
-            logits.flatten(0, 1).flatten(1),  # [B G, H W]
-            objects.masks.flatten(0, 1).flatten(1),
-            matching.found[-1].flatten(),  # [B G]
-            count,
-        )
+        last = Matching(matching.queries[-1:], matching.objects[-1:])
+        states = last.predicted(output.states[-1:])[0]  # [N, D]
+        image = last.queries[0] // self.config.queries  # [N]
+        logits = self.masks(output, states, image)[:, None]  # [N, 1, H/s, W/s]
+        logits = interpolate(logits, output.batch.canvas, "bilinear")  # [N, 1, H, W]
+        focal, dice = mask_losses(logits.transpose(0, 1), last.true(objects.masks), count)
         return {
-            "mask_loss": self.config.mask_weight * focal,
-            "dice_loss": self.config.dice_weight * dice,
+            "mask_loss": self.config.mask_weight * focal[0],
+            "dice_loss": self.config.dice_weight * dice[0],
         }
 
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
@@ -217,16 +213,16 @@ class DETR(Segmenter):
         size = (images[0].shape[-2], images[0].shape[-1])
         scores, labels = best_classes(output.logits[-1])  # [B, Q] each
         boxes = clip_boxes(boxes_in_pixels(output.boxes[-1], size), size)  # [B, Q, 4]
-        logits = None if self.mask_head is None else self.masks(output, output.states[-1])
+        order = scores.argsort(dim=1, descending=True, stable=True)  # [B, Q]
         predictions = []
-        for image, order in enumerate(scores.argsort(dim=1, descending=True, stable=True)):
+        for image, rows in enumerate(order):
             masks = None
-            if logits is not None:
+            if self.mask_head is not None:
+                states = output.states[-1, image, rows]  # [Q, D]
+                logits = self.masks(output, states, torch.full_like(rows, image))  # [Q, H/s, W/s]
                 seen, canvas = output.batch.sizes[image], output.batch.canvas
-                masks = masks_in_pixels(logits[image, order], canvas, seen, size)  # [Q, H, W]
-            found = Instances(
-                boxes[image, order], scores[image, order], labels[image, order], masks
-            )
+                masks = masks_in_pixels(logits, canvas, seen, size)  # [Q, H, W]
+            found = Instances(boxes[image, rows], scores[image, rows], labels[image, rows], masks)
             predictions.append(Prediction(size, self.categories, found))
         return predictions
 

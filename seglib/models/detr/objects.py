@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -24,14 +25,12 @@ class ObjectBatch:
         labels: int64 [B, G], 1…C; 0 where there is no object.
         boxes: [B, G, 4] centre, width and height over the image's size.
         masks: bool [B, G, H, W] on the batch's canvas.
-        present: bool [B, G], where there is an object.
         counts: the number of objects in each image.
     """
 
     labels: Tensor
     boxes: Tensor
     masks: Tensor
-    present: Tensor
     counts: list[int]
 
 
@@ -66,11 +65,10 @@ def stack_objects(sized: Sequence[SizedTarget], batch: ImageBatch) -> ObjectBatc
     for row, target, (h, w) in zip(masks, sized, batch.sizes, strict=True):
         row[: len(target.masks), :h, :w] = target.masks
     spare = most - labels.shape[1]  # 1 if no image has an object
-    labels = torch.nn.functional.pad(labels, (0, spare))  # [B, G]
-    boxes = torch.nn.functional.pad(boxes, (0, 0, 0, spare))  # [B, G, 4]
+    labels = F.pad(labels, (0, spare))  # [B, G]
+    boxes = F.pad(boxes, (0, 0, 0, spare))  # [B, G, 4]
     device = batch.tensor.device
-    labels = labels.to(device)
-    return ObjectBatch(labels, boxes.to(device), masks.to(device), labels > 0, counts)
+    return ObjectBatch(labels.to(device), boxes.to(device), masks.to(device), counts)
 
 
 def _relative(target: SizedTarget, size: Size) -> Tensor:

@@ -42,10 +42,8 @@ def masks_in_pixels(logits: Tensor, canvas: Size, seen: Size, size: Size) -> Ten
     Returns:
         bool [N, *size].
     """
-    if len(logits) == 0:
-        return logits.new_zeros(0, *size, dtype=bool)  # type: ignore[call-overload]
-    large = interpolate(logits[None], canvas, "bilinear")[0]  # [N, H, W]
-    masks = (large > 0)[:, : seen[0], : seen[1]]  # a probability above one half
-    if seen == size:
-        return masks
-    return F.interpolate(masks[None].float(), size=size, mode="nearest")[0] > 0  # [N, *size]
+    large = interpolate(logits[:, None], canvas, "bilinear")  # [N, 1, H, W]
+    masks = (large > 0)[..., : seen[0], : seen[1]]  # a probability above one half
+    if seen != size:
+        masks = F.interpolate(masks.float(), size=size, mode="nearest") > 0  # [N, 1, *size]
+    return masks[:, 0]
