@@ -40,6 +40,7 @@ PARADIGMS = (
     "solo",
     "polarmask",
     "detr",
+    "maskformer",
 )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # The figures that are printed; records have all.
 SHOWN: dict[Task, tuple[str, ...]] = {
     "semantic": ("mean_iou",),
+    "panoptic": ("PQ",),
     "instances": ("mask_AP",),
     "proposals": ("mask_AR@10", "mask_AR@100", "mask_AR@1000"),
 }

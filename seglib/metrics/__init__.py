@@ -10,6 +10,7 @@ from seglib.metrics.coco_evaluator import APResult, CocoEvaluator
 from seglib.metrics.evaluate import evaluate
 from seglib.metrics.matching import IOU_THRESHOLDS, image_overlaps, match_detections
 from seglib.metrics.mean_iou import SemanticEvaluator, SemanticResult, confusion_matrix
+from seglib.metrics.panoptic_quality import PanopticEvaluator
 from seglib.metrics.proposal_recall import ProposalEvaluator, average_recall
 from seglib.metrics.report import Metrics
 from seglib.structures import COCO_AREA_RANGES
@@ -20,6 +21,7 @@ __all__ = [
     "APResult",
     "CocoEvaluator",
     "Metrics",
+    "PanopticEvaluator",
     "ProposalEvaluator",
     "SemanticEvaluator",
     "SemanticResult",

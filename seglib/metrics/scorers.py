@@ -11,6 +11,7 @@ from seglib.metrics.coco_evaluator import CocoEvaluator
 from seglib.metrics.dataset import LabelledImages, true_labels
 from seglib.metrics.matching import IouType
 from seglib.metrics.mean_iou import SemanticEvaluator
+from seglib.metrics.panoptic_quality import PanopticEvaluator
 from seglib.metrics.proposal_recall import MaskAndBoxRecall
 from seglib.metrics.shared_classes import SharedClasses
 from seglib.structures import BACKGROUND, Categories, Prediction, Target
@@ -133,6 +134,39 @@ class _InstanceScorer(Scorer):
         return self._shared.notes() + self._objects.notes("average precision")
 
 
+class _PanopticScorer(Scorer):
+    """Panoptic quality over the shared classes: of all, of things and of stuff."""
+
+    def __init__(self, model_categories: Categories, dataset: LabelledImages) -> None:
+        self._shared = SharedClasses(model_categories, dataset.categories)
+        self._evaluator = PanopticEvaluator(self._shared.categories)
+        self._without_map = 0
+
+    def update(self, prediction: Prediction, target: Target) -> None:
+        assert prediction.panoptic is not None, "the model's tasks promise a panoptic map"
+        truth = self._shared.true_panoptic(target)
+        if truth is None:
+            self._without_map += 1
+            return
+        self._evaluator.update(self._shared.predicted_panoptic(prediction.panoptic), truth)
+
+    def figures(self) -> dict[str, float]:
+        return {
+            f"{name}{suffix}": value
+            for kind, quality in self._evaluator.compute().items()
+            for suffix in ("" if kind == "all" else f"_{kind}",)
+            for name, value in (("PQ", quality.pq), ("SQ", quality.sq), ("RQ", quality.rq))
+        }
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        counts = self._evaluator.counts
+        return {"PQ": {c.name: counts[c.label].quality for c in self._shared.categories}}
+
+    def notes(self) -> list[str]:
+        without = f"{self._without_map} images have no panoptic map: PQ leaves them out"
+        return self._shared.notes() + ([without] if self._without_map else [])
+
+
 class _ProposalScorer(Scorer):
     """Average recall. Proposals have no classes: every true object counts."""
 
@@ -155,6 +189,7 @@ class _ProposalScorer(Scorer):
 # Task → scorer, built from the model's categories and the data set.
 SCORERS: Mapping[str, Callable[[Categories, LabelledImages], Scorer]] = {
     "semantic": _SemanticScorer,
+    "panoptic": _PanopticScorer,
     "instances": _InstanceScorer,
     "proposals": lambda _, dataset: _ProposalScorer(dataset),
 }

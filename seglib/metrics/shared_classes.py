@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
-from seglib.structures import BACKGROUND, IGNORE, Categories, Instances, Target
+from seglib.structures import BACKGROUND, IGNORE, Categories, Instances, Panoptic, Target
 
 Row = TypeVar("Row", Instances, Target)
 
@@ -76,6 +76,23 @@ class SharedClasses:
     def true_rows(self, target: Target) -> Target:
         """True objects that an evaluation compares with, of shared classes, in shared labels."""
         return _relabelled(target.to_find, self.of_dataset)
+
+    def predicted_panoptic(self, panoptic: Panoptic) -> Panoptic:
+        """Predicted segments of shared classes, in shared labels; pixels of others have none."""
+        return _relabelled_segments(panoptic.to("cpu"), self.of_model)
+
+    def true_panoptic(self, target: Target) -> Panoptic | None:
+        """True segments of shared classes, in shared labels; None if the target has no map."""
+        if target.panoptic is None:
+            return None
+        return _relabelled_segments(target.panoptic.to("cpu"), self.of_dataset)
+
+
+def _relabelled_segments(panoptic: Panoptic, table: Tensor) -> Panoptic:
+    labels = table[panoptic.labels]
+    kept: Panoptic = replace(panoptic, labels=labels)[labels != _DROPPED]
+    present = torch.isin(panoptic.segment_map, kept.ids)
+    return replace(kept, segment_map=panoptic.segment_map.where(present, 0))
 
 
 def _relabelled(rows: Row, table: Tensor) -> Row:

@@ -30,6 +30,7 @@ _CLASS_NAMES = {
     "solo": "SOLO",
     "polarmask": "PolarMask",
     "detr": "DETR",
+    "maskformer": "MaskFormer",
 }
 
 

@@ -69,7 +69,12 @@ def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
     Returns:
         bool [N, H, W].
     """
-    return _enlarge(_pool(masks.float(), stride), stride, masks.shape[-2:]) >= 0.5
+    return masks_at_stride_softly(masks.float(), stride) >= 0.5
+
+
+def masks_at_stride_softly(masks: Tensor, stride: int) -> Tensor:
+    """Masks averaged over cells and upsampled: float [N, H, W] -> the same shape."""
+    return _enlarge(_pool(masks, stride), stride, masks.shape[-2:])
 
 
 def masks_seen_at_stride(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
 
@@ -12,3 +14,11 @@ def at_least_float32(x: Tensor) -> Tensor:
     bfloat16 has 8 significant bits: enough for features, too few for box corners or sums of logits.
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def without_autocast(like: Tensor) -> AbstractContextManager[object]:
+    """A block whose matrix products keep the type of their arguments, on the device of `like`.
+
+    Under autocast a product of float32 matrices would be rounded to bfloat16.
+    """
+    return torch.autocast(like.device.type, enabled=False)

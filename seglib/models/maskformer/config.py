@@ -1,0 +1,137 @@
+"""How a MaskFormer is built: small, and as published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from seglib.errors import SeglibError
+from seglib.models.config import ModelConfig, check_range
+from seglib.nn.norm import Norm
+from seglib.nn.resnet import Stem
+
+Variant = Literal["maskformer", "mask2former"]
+
+
+@dataclass(frozen=True)
+class MaskFormerConfig(ModelConfig):
+    """How a MaskFormer is built.
+
+    Attributes:
+        variant: "maskformer", or "mask2former" with masked attention, several resolutions and
+            losses on sampled points.
+        blocks: residual blocks of the backbone's four stages.
+        bottleneck: bottleneck blocks instead of basic ones.
+        width: channels of the backbone's first stage.
+        stem: of the backbone.
+        norm: of the backbone.
+        dilated: the last stage keeps the resolution of the one before it.
+        frozen_stages: parts of the backbone that do not train.
+        pixel_channels: of the pixel decoder.
+        mask_channels: of the mask features, and of the mask embeddings of the queries.
+        channels: D of the transformer.
+        heads: of every attention.
+        hidden: channels between the two feed-forward layers.
+        decoder_layers: each predicts, and each has a loss; Mask2Former also predicts before.
+        dropout: in the transformer, in training.
+        queries: Q, the most segments that can be found in an image.
+        points: P, points per mask that losses and costs look at; None: all pixels.
+        oversampling: candidates per point, of which the uncertain ones are taken.
+        uncertain_share: the share of points that are taken for their uncertainty.
+        class_weight, mask_weight, dice_weight: of cost and loss.
+        no_object_weight: of queries without a segment in the class loss.
+        segment_threshold: class probability that a query must exceed to enter a panoptic map.
+        overlap_threshold: share of its own mask that a segment must win there.
+        max_detections: instances per image.
+    """
+
+    variant: Variant = "maskformer"
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    width: int = 64
+    stem: Stem = "imagenet"
+    norm: Norm = "batch"
+    dilated: bool = False
+    frozen_stages: int = 0
+    pixel_channels: int = 256
+    mask_channels: int = 256
+    channels: int = 256
+    heads: int = 8
+    hidden: int = 2048
+    decoder_layers: int = 6
+    dropout: float = 0.1
+    queries: int = 100
+    points: int | None = None
+    oversampling: float = 3.0
+    uncertain_share: float = 0.75
+    class_weight: float = 1.0
+    mask_weight: float = 20.0
+    dice_weight: float = 1.0
+    no_object_weight: float = 0.1
+    segment_threshold: float = 0.8
+    overlap_threshold: float = 0.8
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, inf, "width", "blocks", "pixel_channels", "mask_channels", "channels")
+        check_range(self, 1, inf, "heads", "hidden", "decoder_layers", "queries", "points")
+        check_range(self, 1, inf, "oversampling", "max_detections")
+        check_range(self, 0, inf, "class_weight", "mask_weight", "dice_weight", "no_object_weight")
+        check_range(self, 0, 1, "dropout", "uncertain_share", "segment_threshold")
+        check_range(self, 0, 1, "overlap_threshold")
+        if self.channels % self.heads or self.channels % 4:
+            raise SeglibError(
+                f"MaskFormerConfig has channels={self.channels} and heads={self.heads}: the "
+                "channels must be a multiple of the heads, and of 4 for the positions"
+            )
+
+    @classmethod
+    def pocket(cls, variant: Variant = "mask2former") -> MaskFormerConfig:
+        """About 2.7 M parameters for Pocket COCO at 128 px.
+
+        The backbone is that of Mask R-CNN's pocket network, so that its weights fit. Masks have
+        stride 2: with stride 4, thin parts would be lost.
+        """
+        masked = variant == "mask2former"
+        return cls(
+            variant=variant,
+            backbone_lr_scale=0.2,
+            blocks=(2, 2, 2, 1),
+            bottleneck=False,
+            width=32,
+            stem="half",
+            dilated=not masked,  # one resolution is read, so it must not be too coarse
+            pixel_channels=64,
+            mask_channels=64,
+            channels=128,
+            hidden=256,
+            decoder_layers=4,
+            dropout=0.0,
+            queries=30,
+            points=512 if masked else None,
+            class_weight=2.0 if masked else 1.0,
+            mask_weight=5.0 if masked else 20.0,
+            dice_weight=5.0 if masked else 1.0,
+            max_detections=50,
+        )
+
+    @classmethod
+    def paper(cls, variant: Variant = "maskformer") -> MaskFormerConfig:
+        """The published network with ResNet-50, without a transformer encoder on c5.
+
+        "mask2former" has the paper's decoder and losses on an FPN.
+        """
+        if variant == "maskformer":
+            return cls(backbone_lr_scale=0.1)
+        return cls(
+            variant=variant,
+            backbone_lr_scale=0.1,
+            decoder_layers=9,
+            dropout=0.0,
+            points=12544,
+            class_weight=2.0,
+            mask_weight=5.0,
+            dice_weight=5.0,
+        )

@@ -1,0 +1,173 @@
+"""The transformer modules: queries that read the image and become segments.
+
+MaskFormer's is DETR's decoder on c5. Mask2Former's reads a pyramid, coarse to fine and again, and
+each query reads only inside the mask that it predicted so far (masked attention): it need not
+learn first where not to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglib.nn.attention import MultiheadAttention
+from seglib.nn.layers import Conv2d
+from seglib.nn.position import SinePosition
+from seglib.nn.transformer import Decoder, as_sequence
+from seglib.ops.upsampling import interpolate
+
+# From queries [B, Q, D] to their mask logits [B, Q, H, W].
+MasksOf = Callable[[Tensor], Tensor]
+
+
+class PlainDecoder(nn.Module):
+    """MaskFormer's: every query reads all of c5, in every layer."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        queries: int,
+        layers: int,
+        heads: int,
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.input_proj = Conv2d(in_channels, channels, 1)
+        self.position = SinePosition(channels)
+        self.query_embed = nn.Embedding(queries, channels)
+        self.decoder = Decoder(layers, channels, heads, hidden, dropout)
+        _xavier(self.decoder)
+
+    def forward(self, features: Tensor, like: Tensor) -> Tensor:
+        """c5 [B, C, h, w] -> queries after every layer [L, B, Q, D]; positions are as `like`."""
+        memory = as_sequence(self.input_proj(features))  # [B, h w, D]
+        place = as_sequence(_places(self.position, features, like))  # [B, h w, D]
+        queries = self.query_embed.weight.expand(len(features), -1, -1)  # [B, Q, D]
+        states: Tensor = self.decoder(torch.zeros_like(queries), memory, queries, place)
+        return states  # [L, B, Q, D]
+
+
+class MaskedDecoder(nn.Module):
+    """Mask2Former's (section 3.2): masked attention on the levels of a pyramid in turn.
+
+    Args:
+        in_channels: of the pyramid's levels.
+        levels: how many of them are read.
+        channels: D.
+        queries: Q; their contents are learned as well as their positions.
+        layers: each reads one level.
+        heads: of every attention.
+        hidden: channels between the two feed-forward layers.
+        dropout: 0 as published.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        levels: int,
+        channels: int,
+        queries: int,
+        layers: int,
+        heads: int,
+        hidden: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.input_proj = nn.ModuleList(Conv2d(in_channels, channels, 1) for _ in range(levels))
+        self.level_embed = nn.Embedding(levels, channels)
+        self.position = SinePosition(channels)
+        self.query_feat = nn.Embedding(queries, channels)
+        self.query_embed = nn.Embedding(queries, channels)
+        self.layers = nn.ModuleList(
+            MaskedLayer(channels, heads, hidden, dropout) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(channels)
+        _xavier(self.layers)
+
+    def forward(self, pyramid: Sequence[Tensor], like: Tensor, masks_of: MasksOf) -> Tensor:
+        """Queries before and after every layer.
+
+        Args:
+            pyramid: [B, C, h_l, w_l], coarsest first.
+            like: a tensor of the type that positions have.
+            masks_of: the masks that queries predict.
+
+        Returns:
+            [1 + L, B, Q, D], normalised.
+        """
+        memories, places = [], []
+        for level, features in enumerate(pyramid):
+            projected = self.input_proj[level](features)  # [B, D, h, w]
+            projected = projected + self.level_embed.weight[level, :, None, None]
+            memories.append(as_sequence(projected))  # [B, h w, D]
+            places.append(as_sequence(_places(self.position, features, like)))
+        batch = len(pyramid[0])
+        place_of_query = self.query_embed.weight.expand(batch, -1, -1)  # [B, Q, D]
+        x = self.query_feat.weight.expand(batch, -1, -1)  # [B, Q, D]
+        states = [self.norm(x)]
+        for number, layer in enumerate(self.layers):
+            level = number % len(pyramid)
+            height, width = pyramid[level].shape[-2:]
+            blocked = outside_masks(masks_of(states[-1]), (height, width))  # [B, Q, h w]
+            x = layer(x, memories[level], place_of_query, places[level], blocked[:, None])
+            states.append(self.norm(x))
+        return torch.stack(states)  # [1 + L, B, Q, D]
+
+
+class MaskedLayer(nn.Module):
+    """Cross-attention comes first: contents are learned, so there is something to refine."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.cross_attn = MultiheadAttention(width, heads, dropout)
+        self.self_attn = MultiheadAttention(width, heads, dropout)
+        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, memory: Tensor, query_position: Tensor, position: Tensor, blocked: Tensor
+    ) -> Tensor:
+        """[B, Q, D], [B, N, D] and positions likewise, bool [B, 1, Q, N] -> [B, Q, D]."""
+        read = self.cross_attn(x + query_position, memory + position, memory, blocked)
+        x = self.norm1(x + self.dropout(read))
+        placed = x + query_position
+        x = self.norm2(x + self.dropout(self.self_attn(placed, placed, x)))
+        forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
+        output: Tensor = self.norm3(x + self.dropout(forward))
+        return output
+
+
+def outside_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Which places of a map lie outside the masks: where queries may not look.
+
+    A query whose mask is empty at this size may look everywhere: it would read nothing at all.
+
+    Args:
+        logits: [B, Q, H, W]; no gradient flows.
+        size: (h, w) of the map.
+
+    Returns:
+        bool [B, Q, h w].
+    """
+    small = interpolate(logits.detach(), size, "bilinear").flatten(2)  # [B, Q, h w]
+    blocked = small < 0  # a probability below one half
+    return blocked & ~blocked.all(dim=-1, keepdim=True)
+
+
+def _places(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
+    """[B, D, h, w]: as published, the padding counts as image."""
+    batch, _, height, width = features.shape
+    nothing = torch.zeros(batch, height, width, dtype=torch.bool, device=features.device)
+    return position(nothing, like)
+
+
+def _xavier(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
