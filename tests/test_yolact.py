@@ -25,6 +25,7 @@ from seglib.models.yolact.mask_scoring import MaskIoUNet, mask_iou_loss, mask_io
 from seglib.models.yolact.masks import assemble_masks, crop_masks, enlarge_masks, inside_boxes
 from seglib.models.yolact.semantic_branch import semantic_targets
 from seglib.models.yolact.targets import (
+    anchor_targets,
     assign_anchors,
     batch_truth,
     masks_in_cells,
@@ -111,8 +112,6 @@ def test_crowds_are_neither_objects_nor_background() -> None:
         output = model([image])
     truth = batch_truth([image], [target], output.batch, 3)
     assert truth.labels.tolist() == [[1]]
-    from seglib.models.yolact.targets import anchor_targets
-
     labels, _ = anchor_targets(output.anchors, truth, model.config)
     inside = overlap_with_crowds(ops.cxcywh_to_xyxy(output.anchors), truth.crowds)[0] > 0.7
     assert inside.any()
@@ -239,7 +238,7 @@ def test_greedy_suppression_and_a_student_s_own() -> None:
 
 def test_across_classes_an_anchor_has_one_class() -> None:
     image = torch.rand(3, *SIZE)
-    shared = {"score_threshold": 0.0, "nms_iou": 0.9, "max_detections": 500}
+    shared = {"score_threshold": 0.0, "nms_iou": 0.9, "per_class": 999, "max_detections": 5000}
     apart, together = tiny(**shared), tiny(across_classes=True, **shared)
     with apart.evaluating():
         (each,), (one,) = apart.detect(apart([image])), together.eval().detect(together([image]))
@@ -249,13 +248,14 @@ def test_across_classes_an_anchor_has_one_class() -> None:
 
 # Rare images, and images together
 
+ONES, NO_PIXELS = [1, 1, 1], torch.zeros(1, *SIZE, dtype=torch.bool)
 RARE: dict[str, list[Target]] = {
     "no objects": [boxes_target(SIZE, [], []), boxes_target(SIZE, [], [])],
     "one pixel": [boxes_target(SIZE, [(10, 20, 11, 21)], [1])],
     "only crowds": [boxes_target(SIZE, [(0, 0, 80, 64)], [1], iscrowd=[True])],
-    "at the border": [boxes_target(SIZE, [(0, 0, 5, 64), (79, 0, 80, 64), (0, 63, 80, 64)], [1] * 3)],
+    "at the border": [boxes_target(SIZE, [(0, 0, 5, 64), (79, 0, 80, 64), (0, 63, 80, 64)], ONES)],
     "two in one cell": [boxes_target(SIZE, [(10, 10, 14, 14), (10, 10, 14, 14)], [1, 2])],
-    "an empty mask": [replace(boxes_target(SIZE, [(8, 8, 30, 30)], [1]), masks=torch.zeros(1, *SIZE) > 0)],
+    "an empty mask": [replace(boxes_target(SIZE, [(8, 8, 30, 30)], [1]), masks=NO_PIXELS)],
     "some of each": [
         boxes_target(SIZE, [], []),
         boxes_target(SIZE, [(10, 20, 11, 21), (0, 0, 80, 64)], [1, 3], iscrowd=[False, True]),
@@ -285,10 +285,9 @@ def test_an_image_is_predicted_as_if_it_were_alone() -> None:
     (alone,) = model.predict(images[:1])
     assert len(alone.instances) == 50
     for found in together[1:]:
-        torch.testing.assert_close(
-            found.instances.scores, alone.instances.scores, rtol=1e-5, atol=0
-        )
-        assert torch.equal(found.instances.masks, alone.instances.masks)
+        scores, masks = found.instances.scores, found.instances.masks
+        torch.testing.assert_close(scores, alone.instances.scores, rtol=1e-5, atol=0)
+        assert torch.equal(masks, alone.instances.masks)
 
 
 def test_official_images_are_stretched_to_a_square() -> None:
