@@ -222,10 +222,12 @@ assert abs(plain[0, 1] - 2 / 14) < 1e-6, (
 assert not plain.isnan().any() and plain[2, 2] == 0, (
     f"two empty masks have IoU 0, yours is {float(plain[2, 2])}: 0 / 0 is not a number"
 )
-one = mask_iou(masks[:1], masks)
-assert tuple(one.shape) == (1, 3), (
-    f"one mask against three gives [1, 3], one row per mask of a; yours is {list(one.shape)}"
-)
+for few in (1, 0):
+    got = mask_iou(masks[:few], masks)
+    assert tuple(got.shape) == (few, 3), (
+        f"{few} masks against three give [{few}, 3], one row per mask of a; yours is "
+        f"{list(got.shape)}"
+    )
 large = torch.zeros(2, 40, 40, dtype=torch.bool)
 large[0, :30, :30], large[1, 10:, 10:] = True, True
 got = mask_iou(large[:1], large[1:])
@@ -433,6 +435,10 @@ got = judged([[0.3]], [0.5], [True])
 assert got == [0], (
     f"an overlap of 0.3 with an ignored object is too small as well: expected [0], yours is {got}"
 )
+got = judge(torch.zeros(2, 0), torch.tensor([0.5, 0.6]), torch.zeros(0, dtype=torch.bool))
+assert list(got) == [0, 0], f"without any object both detections are wrong: [0, 0], yours is {got}"
+got = judge(torch.zeros(0, 2), torch.zeros(0), torch.zeros(2, dtype=torch.bool))
+assert list(got) == [], f"without detections there are no verdicts: [], yours is {got}"
 got = judged([[0.6]], [0.5], [False], threshold=0.75)
 assert got == [0], f"an overlap of 0.6 does not reach the threshold 0.75: [0], yours is {got}"
 ### BEGIN HIDDEN TESTS
@@ -458,7 +464,7 @@ for seed in range(10):
         got = [int(v) for v in judge(overlaps, scores, ignored, threshold)]
         assert got == wanted, f"seed {seed}, threshold {threshold}: {got}, expected {wanted}"
 ### END HIDDEN TESTS
-print("✓ 2 of 2 points: the example, other orders of scores and rows, ignored objects, thresholds")
+print("✓ 2 of 2 points: the example, other orders, ignored objects, no objects, thresholds")
 
 # %% [markdown] id="task-ap-number"
 # Then the number. Leave out the ignored detections. Go down the rest by score and note precision

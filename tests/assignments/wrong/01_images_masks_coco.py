@@ -54,6 +54,10 @@ WRONG = {
         "drops the last run": ("enumerate(counts)", "enumerate(counts[:-1])"),
     },
     "box-iou": {
+        "loses the second axis without boxes": (
+            "return " + BOX_IOU,
+            f"return torch.tensor(({BOX_IOU}).tolist())",
+        ),
         "no clamp: apart in both directions counts as shared": (
             CLAMPED,
             "(high - low).prod(dim=2)",
@@ -89,6 +93,10 @@ WRONG = {
         ),
     },
     "mask-iou": {
+        "fails without masks, since it stacks rows": (
+            "(a[:, None] & b[None]).sum(dim=(2, 3)).double()",
+            "torch.stack([(mask & b).sum(dim=(1, 2)) for mask in a]).double()",
+        ),
         "0 / 0 for empty masks": ("divisor.clamp(min=1)", "divisor"),
         "ignores crowds": ("if iscrowd is not None:", "if False:"),
         "all columns are crowds if one is": (CROWD, "own if iscrowd.any() else divisor"),
@@ -120,6 +128,14 @@ WRONG = {
         ),
     },
     "judge": {
+        "fails without objects": (
+            "row = overlaps[d]",
+            "row = overlaps[d]\n        best = int(row.argmax())",
+        ),
+        "fails without detections": (
+            "free = ~ignored",
+            "free = ~ignored\n    first = int(scores.argmax())",
+        ),
         "goes row by row, not by score": (
             "scores.argsort(descending=True)",
             "torch.arange(len(scores))",

@@ -13,6 +13,10 @@ ANSWER = "return torch.cat(windows)[best.indices], best.values"
 
 WRONG = {
     "label-windows": {
+        "fails without boxes, since it stacks sides": (
+            LONGER + "[None] / unit",
+            "torch.stack([max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes])[None] / unit",
+        ),
         "near in x or in y is enough": (DISTANCE, "(middle - center).abs().amin(dim=-1)"),
         "measures the straight distance": (DISTANCE, "(middle - center).norm(dim=-1)"),
         "measures distances in image pixels": (DISTANCE + " / unit", DISTANCE),
