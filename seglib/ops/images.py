@@ -11,6 +11,10 @@ from torch import Tensor
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
+# Longer side in pixels of the largest images that the published detectors work on (Mask R-CNN's
+# code, and those that followed). Networks trained on smaller objects see less in larger images.
+LARGEST_PUBLISHED_SIDE = 1333
+
 
 def normalise_pixels(
     images: Tensor, mean: Sequence[float] = PIXEL_MEAN, std: Sequence[float] = PIXEL_STD

@@ -18,12 +18,21 @@ from scipy import ndimage
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.plotting.strokes import (
+    RGB,
+    Bits,
+    Bytes,
+    eroded,
+    occupied,
+    row_strips,
+    tint,
+    with_neighbours,
+)
 from seglib.plotting.style import ink_on
 
-Bytes = NDArray[np.uint8]
-Bits = NDArray[np.bool_]
-RGB = tuple[int, int, int]
 Rect = tuple[float, float, float, float]
+
+LARGEST_SEARCHED, COARSE = 2048, 1024  # px, longer sides; see `Canvas.widest_place`
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
@@ -49,43 +58,61 @@ def as_rgb(image: Any) -> Bytes:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or pixels.size == 0:
         raise SeglibError(f"an image is [3, H, W] or [H, W, 3], got {list(pixels.shape)}")
-    if pixels.dtype != np.uint8:
-        pixels = (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in row_strips(len(pixels)):
+        rgb[rows] = pixels[rows] if pixels.dtype == np.uint8 else _as_bytes(pixels[rows])
+    return rgb
+
+
+def _as_bytes(pixels: NDArray[Any]) -> Bytes:
+    """Values in 0…1 as 0…255; what is no number is 0."""
+    return (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
 
 
 class Canvas:
-    """An image to paint on, enlarged by `scale`.
+    """An image to paint on, enlarged if it is small.
 
-    Masks and boxes are given in the image's own coordinates; the canvas scales them.
+    Masks and boxes are given in coordinates of the image, or of a smaller or larger copy of it;
+    the canvas scales them.
 
     Args:
         image: any image that `as_rgb` takes.
         side: a smaller image is enlarged until its longer side has this many pixels.
         shrink: also reduce a larger image to that size.
+        size: (H, W) of the copy in which masks and boxes are given; None: of the image itself.
     """
 
-    def __init__(self, image: Any, side: int = 512, shrink: bool = False) -> None:
-        source = as_rgb(image)
-        self.size: tuple[int, int] = source.shape[:2]
-        self.scale = side / max(self.size)
+    def __init__(
+        self,
+        image: Any,
+        side: int = 512,
+        shrink: bool = False,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        pixels = as_rgb(image)
+        own = (pixels.shape[0], pixels.shape[1])
+        self.size = size or own
+        scale = side / max(own)
         if not shrink:
-            self.scale = max(1.0, self.scale)
-        height, width = (max(1, round(n * self.scale)) for n in self.size)
-        resized = Image.fromarray(source)
-        if self.scale != 1:
-            resized = resized.resize((width, height), Image.Resampling.BICUBIC)
-        self.pixels: Bytes = np.array(resized)
+            scale = max(1.0, scale)
+        height, width = (max(1, round(n * scale)) for n in own)
+        if scale != 1:
+            resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+            pixels = np.array(resized)
+        self._pixels = pixels
+        self._drawing: Image.Image | None = None
+        # Pixels of the canvas per pixel in which masks and boxes are given.
+        self.down, self.across = scale * (own[0] / self.size[0]), scale * (own[1] / self.size[1])
         self.line = max(2, round(max(height, width) / 320))
         self.font = _font(int(np.clip(max(height, width) / 42, 11, 26)))
         self.tags: list[Rect] = []
 
     def resize_mask(self, mask: Any) -> Bits:
-        """A mask [H, W] of the image at the canvas's size, with smooth edges."""
+        """A mask [H, W] of size `size` at the canvas's size, with smooth edges."""
         bits = to_numpy(mask).astype(bool)
         if bits.shape != self.size:
             raise SeglibError(f"mask {list(bits.shape)} does not fit image {list(self.size)}")
-        if self.scale == 1:
+        if bits.shape == self.pixels.shape[:2]:
             return bits
         grey = Image.fromarray(bits.astype(np.uint8) * 255)
         size = (self.pixels.shape[1], self.pixels.shape[0])
@@ -93,8 +120,8 @@ class Canvas:
 
     def fill(self, bits: Bits, color: RGB, alpha: float = 0.45) -> None:
         """Tint the pixels of a mask of the canvas's size."""
-        tint = self.pixels[bits] * (1 - alpha) + np.array(color) * alpha
-        self.pixels[bits] = tint.round().astype(np.uint8)
+        window = occupied(bits, margin=0)
+        tint(self.pixels[window], bits[window], color, alpha)
 
     def hatch(self, bits: Bits, color: RGB) -> None:
         """Diagonal stripes, for crowds and ignored pixels."""
@@ -104,20 +131,19 @@ class Canvas:
 
     def outline(self, bits: Bits, color: RGB) -> None:
         """The inner rim of a canvas mask in full colour, with a thin light edge around it."""
-        inner = ndimage.binary_erosion(bits, iterations=self.line, border_value=1)
-        halo = ndimage.binary_dilation(bits) & ~bits
-        self.fill(halo, (255, 255, 255), 0.7)
-        self.pixels[bits & ~inner] = color
+        window = occupied(bits, margin=1)
+        bits, pixels = bits[window], self.pixels[window]
+        halo = with_neighbours(bits, 1, np.logical_or) & ~bits
+        tint(pixels, halo, (255, 255, 255), 0.7)
+        pixels[bits & ~eroded(bits, self.line)] = color
 
     def box(self, corners: Any, color: RGB) -> None:
         """The outline of a box (x0, y0, x1, y1) in pixels of the image."""
         x0, y0, x1, y1 = self._scaled(corners)
-        picture = Image.fromarray(self.pixels)
-        draw = ImageDraw.Draw(picture)
         edge = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
+        draw = self._draw()
         draw.rectangle(edge, outline=(255, 255, 255), width=self.line + 1)
         draw.rectangle(edge, outline=color, width=self.line)
-        self.pixels = np.array(picture)
 
     def tag(self, text: str, corners: Any, color: RGB) -> bool:
         """A name at the box `corners`, clear of other tags; False if there was no room for it."""
@@ -129,32 +155,57 @@ class Canvas:
         if rect is None:
             return False
         self.tags.append(rect)
-        picture = Image.fromarray(self.pixels)
-        draw = ImageDraw.Draw(picture)
         fill = ink_on(tuple(c / 255 for c in color))
+        draw = self._draw()
         draw.rounded_rectangle(rect, radius=pad, fill=color)
         draw.text((rect[0] + pad - left, rect[1] + pad - top), text, fill=fill, font=self.font)
-        self.pixels = np.array(picture)
         return True
 
     def tag_region(self, text: str, bits: Bits, color: RGB) -> bool:
         """A name at the widest part of a canvas mask; False if there was no room for it."""
-        depth = ndimage.distance_transform_edt(np.pad(bits, 1))[1:-1, 1:-1]
+        return self.tag_place(text, self.widest_place(bits), color)
+
+    def widest_place(self, bits: Bits) -> tuple[int, int]:
+        """The row and column of a canvas mask that are farthest from its edge.
+
+        In a large picture they are searched on a grid of about `COARSE` pixels.
+        """
+        side = max(bits.shape)
+        step = 1 if side <= LARGEST_SEARCHED else -(-side // COARSE)
+        depth = ndimage.distance_transform_edt(np.pad(bits[::step, ::step], 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+        return step * int(row), step * int(column)
+
+    def tag_place(self, text: str, place: tuple[int, int], color: RGB) -> bool:
+        """A name centred at (row, column) of the canvas; False if there was no room for it."""
+        row, column = place
         left, top, right, bottom = self.font.getbbox(text)
         half = ((right - left) / 2 + self.line, (bottom - top) / 2 + self.line)
-        x, y = (column + 0.5) / self.scale, (row + 0.5) / self.scale
-        dx, dy = half[0] / self.scale, half[1] / self.scale
+        x, y = (column + 0.5) / self.across, (row + 0.5) / self.down
+        dx, dy = half[0] / self.across, half[1] / self.down
         return self.tag(text, (x - dx, y - dy, x + dx, y + dy), color)
 
     def _scaled(self, corners: Any) -> Rect:
-        x0, y0, x1, y1 = (float(value) * self.scale for value in to_numpy(corners))
-        return x0, y0, x1, y1
+        x0, y0, x1, y1 = (float(value) for value in to_numpy(corners))
+        return x0 * self.across, y0 * self.down, x1 * self.across, y1 * self.down
+
+    @property
+    def pixels(self) -> Bytes:
+        """What has been painted so far, uint8 [H, W, 3]; to be changed in place."""
+        if self._drawing is not None:
+            self._pixels, self._drawing = np.array(self._drawing), None
+        return self._pixels
+
+    def _draw(self) -> ImageDraw.ImageDraw:
+        """Pillow's brush. It needs a copy of all pixels, which stays until they are read again."""
+        if self._drawing is None:
+            self._drawing = Image.fromarray(self._pixels)
+        return ImageDraw.Draw(self._drawing)
 
     def _free_place(self, box: Rect, width: float, height: float) -> Rect | None:
         """The first place inside or around a box that is free of other tags, or None."""
         x0, y0, x1, y1 = box
-        full_height, full_width = self.pixels.shape[:2]
+        full_height, full_width = self._pixels.shape[:2]
         small = (x1 - x0) * (y1 - y0) < 4 * width * height
         inside = [(x0, y0), (x1 - width, y0), (x0, y1 - height), (x1 - width, y1 - height)]
         around = [

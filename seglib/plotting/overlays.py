@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seglib.errors import SeglibError
-from seglib.plotting.canvas import RGB, Bytes, Canvas, to_numpy
+from seglib.plotting.canvas import RGB, Bits, Bytes, Canvas, to_numpy
 from seglib.plotting.style import rgb
 from seglib.structures import IGNORE, Categories, Instances, Panoptic, Prediction, Target
 
@@ -41,7 +41,8 @@ def overlay(
 
     Args:
         image: float [3, H, W] in 0…1 or uint8 [H, W, 3].
-        result: a Prediction, Target, Instances, Panoptic, or a semantic label map [H, W].
+        result: a Prediction, Target, Instances, Panoptic, or a semantic label map [H, W]. A
+            Prediction may be for a smaller or larger copy of the image.
         categories: the meaning of the labels; a Prediction has its own.
         layer: the field of a Prediction or Target to paint; by default the first that is filled
             of instances, panoptic, semantic, proposals.
@@ -60,7 +61,7 @@ def overlay(
     if isinstance(result, Prediction):
         categories = categories or result.categories
     chosen, content = _choose(result, layer)
-    canvas = Canvas(image, side, shrink)
+    canvas = Canvas(image, side, shrink, result.size if isinstance(result, Prediction) else None)
     if chosen == "semantic":
         _paint_semantic(canvas, to_numpy(content), categories, names, shades or {})
     elif chosen == "panoptic":
@@ -138,17 +139,22 @@ def _paint_instances(
 def _paint_semantic(
     canvas: Canvas, labels: Any, categories: Categories | None, names: bool, shades: Shades
 ) -> None:
-    regions = {int(v): canvas.resize_mask(labels == v) for v in np.unique(labels) if v != 0}
-    for label, bits in regions.items():
+    """One class at a time: a photograph's masks of all classes would fill gigabytes."""
+    tags = []
+    for label in np.unique(labels).tolist():
+        if label == 0:
+            continue
+        bits = canvas.resize_mask(labels == label)
         if label == IGNORE:
             canvas.hatch(bits, NEUTRAL)
             continue
-        canvas.fill(bits, shades.get(label, class_color(label)), 0.6)
-        canvas.outline(bits, shades.get(label, class_color(label)))
-    for label, bits in regions.items() if names else ():
-        if label != IGNORE and bits.mean() >= SMALLEST_NAMED:
-            shade = shades.get(label, class_color(label))
-            canvas.tag_region(_name(categories, label), bits, shade)
+        shade = shades.get(label, class_color(label))
+        canvas.fill(bits, shade, 0.6)
+        canvas.outline(bits, shade)
+        if names and bits.mean() >= SMALLEST_NAMED:
+            tags.append((_name(categories, label), canvas.widest_place(bits), shade))
+    for text, place, shade in tags:
+        canvas.tag_place(text, place, shade)
 
 
 def _paint_panoptic(
@@ -158,19 +164,26 @@ def _paint_panoptic(
     names: bool,
     shades: Shades,
 ) -> None:
-    """Stuff in the colour of its class, each thing in a colour of its own."""
-    pieces = []
+    """Stuff in the colour of its class, each thing in a colour of its own; one mask at a time."""
+
+    def bits_of(number: int) -> Bits:
+        return canvas.resize_mask(panoptic.segment_map == panoptic.ids[number])
+
+    outlines: list[tuple[int, RGB]] = []
+    tags: list[tuple[int, str, tuple[int, int], RGB]] = []
     things = 0
     for number in range(len(panoptic)):
         label = int(panoptic.labels[number])
         thing = categories is None or categories.by_label(label).is_thing
         shade = shades.get(number, rgb(things) if thing else class_color(label))
         things += thing
-        bits = canvas.resize_mask(panoptic.segment_map == panoptic.ids[number])
-        pieces.append((label, bits, shade))
+        bits = bits_of(number)
         canvas.fill(bits, shade, 0.6)
-    for _, bits, shade in pieces:
-        canvas.outline(bits, shade)
-    for label, bits, shade in sorted(pieces, key=lambda piece: -int(piece[1].sum())):
+        outlines.append((number, shade))
         if names and bits.mean() >= SMALLEST_NAMED:
-            canvas.tag_region(_name(categories, label), bits, shade)
+            text = _name(categories, label)
+            tags.append((int(bits.sum()), text, canvas.widest_place(bits), shade))
+    for number, shade in outlines:
+        canvas.outline(bits_of(number), shade)
+    for _, text, place, shade in sorted(tags, key=lambda tag: -tag[0]):  # large ones first
+        canvas.tag_place(text, place, shade)
