@@ -310,8 +310,8 @@ def fill(corners, size):
 
 # %% id="polygon-figure" tags=["nbval-check-output"] alt="A five-cornered outline over a grid of pixels; the cells that COCO's rule gives it are blue, and the border of the blue region is a staircase along the outline."
 polygon = [1.3, 8.6, 4.1, 1.2, 9.8, 2.7, 8.9, 6.1, 12.6, 8.9]
-corners = list(zip(polygon[0::2], polygon[1::2], strict=True))
-by_centre, by_coco = fill(corners, (10, 14)), ops.rasterize([polygon], (10, 14))
+clicked = list(zip(polygon[0::2], polygon[1::2], strict=True))
+by_centre, by_coco = fill(clicked, (10, 14)), ops.rasterize([polygon], (10, 14))
 print(f"{int(by_centre.sum())} pixels by centre, {int(by_coco.sum())} by COCO's rule;", end=" ")
 print("they differ at (row, column)", (by_centre ^ by_coco).nonzero().tolist())
 caption = "Dots and lines: five clicked corners. Blue: their pixels by COCO's rule."
@@ -450,8 +450,8 @@ pair_image, pair = dataset[index]
 pair = pair[list(divmod(int(gaps(pair).argmax()), len(pair)))]
 print(f"IoU of the boxes: {box_iou(pair.boxes, pair.boxes)[0, 1]:.2f}")
 print(f"IoU of the masks: {mask_iou(pair.masks, pair.masks)[0, 1]:.2f}")
-drawn = plotting.overlay(pair_image, pair, dataset.categories, side=300, shrink=True)
-plotting.show_images([drawn], ["two boxes in nearly the same place"], panel=3.2)
+pair_drawn = plotting.overlay(pair_image, pair, dataset.categories, side=300, shrink=True)
+plotting.show_images([pair_drawn], ["two boxes in nearly the same place"], panel=3.2)
 
 # %% [markdown] id="box-mask-read"
 # The boxes say "much the same place", the masks say "two things". That is why this course is about

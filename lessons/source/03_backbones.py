@@ -2,10 +2,9 @@
 # # 03. From CNN to backbone and pyramid
 #
 # One convolution sees a window of a few pixels. A **backbone** is a stack of them that turns an
-# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. In this
-# lesson you train your first one, find out why deep stacks refuse to learn and what helps, measure
-# what a cell really sees, and end with the two parts that most of the methods on our timeline
-# share: the residual network and the feature pyramid.
+# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. You will
+# train a small one, find out why deep stacks refuse to learn, and build the two parts that most of
+# the methods on our timeline share: the residual network and the feature pyramid.
 #
 # **You will be able to**
 #
@@ -18,7 +17,7 @@
 # 5. name the stages of a ResNet with their strides and channels, and merge them into a pyramid.
 #
 # **You need** [lesson 02](02_convolution.ipynb) (convolution, stride, padding, counting weights).
-# **Time** about 110 minutes to read, about a minute to run.
+# **Time** about 75 minutes to read, about a minute to run.
 
 # %% id="imports"
 import copy
@@ -29,39 +28,38 @@ from torch.nn import functional as F
 
 import seglib
 from seglib import ops, plotting
-from seglib.data import load_dataset
+from seglib.data import find_image, load_dataset
 from seglib.pretrained import load
 
 torch.manual_seed(0)
 dataset = load_dataset(split="val", size=128)
 samples = [dataset[i] for i in range(min(300, len(dataset)))]
 held_out = len(samples) // 3  # the first third is for measuring, the rest to train on
+fcn = load("fcn").requires_grad_(False)  # trained, and left as it is; lesson 04 is about it
 print(f"{dataset.name}: {len(samples)} images, the first {held_out} to measure on")
 
+
 # %% id="stage-maps"
-fcn = load("fcn")  # a trained network that comes with the course; lesson 04 is about it
-
-
 def stage_maps(pictures):
-    """The five maps of its backbone after each pooling, finest first: [B, C, h, w] each."""
+    """The five maps of the FCN's backbone after each pooling, finest first: [B, C, h, w] each."""
     x, maps = fcn.prepare(pictures).tensor, []
-    with torch.no_grad():
-        for layer in fcn.network.backbone.features:
-            x = layer(x)
-            if isinstance(layer, nn.MaxPool2d):
-                maps.append(x)
+    for layer in fcn.network.backbone.features:
+        x = layer(x)
+        if isinstance(layer, nn.MaxPool2d):
+            maps.append(x)
     return maps
 
 
 # %% id="first-picture" alt="An image of a cup, a kite, an airplane and a car, and five maps of a trained network, coloured so that cells with similar features have similar colours. At stride 2 the outlines of all objects are visible; at stride 8 the cup is one dark red area; at stride 32 sixteen large squares are left, in four bands of colour."
-def crowding(i):
-    """Smallest for an image with about four objects that cover about a third of it."""
-    masks = samples[i][1].masks
-    return abs(masks.any(dim=0).float().mean().item() - 0.35) + abs(len(masks) - 4) / 4
+def calm(target):
+    """Largest for about four objects that cover about a third of the image."""
+    covered = target.masks.any(dim=0).float().mean().item()
+    return -abs(covered - 0.35) - abs(len(target) - 4) / 4
 
 
-calm = min(range(held_out), key=crowding)
-image, target = samples[calm]
+image, target = dataset[find_image(dataset, calm, limit=held_out)]
+longer = (target.boxes[:, 2:] - target.boxes[:, :2]).amax(dim=1)
+print("longer sides of the objects' boxes:", longer.int().tolist(), "pixels")
 maps = stage_maps([image])
 names = [f"stride {2**i}: {m.shape[1]} channels" for i, m in enumerate(maps, 1)]
 plotting.show_images(
@@ -72,41 +70,26 @@ plotting.show_images(
 )
 
 # %% [markdown] id="first-picture-read"
-# This is one image on its way through a trained backbone. Each place of a map is called a **cell**;
-# it holds one number per channel. Follow one object from map to map. At stride 2 the colours follow
-# edges. Further on they follow *things*, because cells have come to know what they belong to: on
-# Pocket COCO, the cup at stride 8 is nearly one colour, stripes and all. The price is position. At
-# stride 32 one cell stands for 32 × 32 pixels: it holds several things at once, and you can no
-# longer say where any of them ends.
+# Each place of a map is called a **cell**; it contains one number per channel. At stride 2 the
+# colours follow edges. Further on they follow *things*: on Pocket COCO, the cup at stride 8 is
+# nearly one colour, stripes and all. The price is position. At stride 32 one cell stands for 32 ×
+# 32 pixels, and you can no longer say where anything ends.
 
 # %% [markdown] id="problem"
 # ## The problem: the window is too small
 #
 # The network at the end of lesson 02 could mark edges, but could not tell an object's outline from
-# a stripe on it. The answer lay outside its window of 11 × 11 pixels. How large would a window have
-# to be? Look at the longer sides of the objects' boxes in this data set.
-
-# %% id="object-sizes" alt="A histogram of the longer side of the objects' boxes in pixels; nearly all are longer than 11 pixels, and the longest reach across the whole image."
-boxes = torch.cat([t.boxes for _, t in samples])
-longer = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
-share = (longer > 11).float().mean()
-plotting.histogram(
-    longer,
-    xlabel="longer side of the box (px)",
-    title="How large are the objects?",
-    caption=f"{share:.0%} are longer than 11 px, half are longer than {longer.median():.0f}.",
-)
+# a stripe on it. The answer lay outside its window of 11 × 11 pixels. Compare that with the longer
+# sides of the objects' boxes, printed above the picture.
 
 # %% [markdown] id="history"
 # So a cell should see 64 pixels, or better 128. **Predict before you run:** you stack 3 × 3
 # convolutions, one after another, without stride. How many layers does it take until one cell sees
 # 65 pixels? About 7, 16, or 32?
 #
-# The answer comes below; people noticed early that this is the question. AlexNet (2012) had five
-# convolutions, VGG (Simonyan and Zisserman 2015) went to sixteen layers of small kernels, and
-# ResNet (He et al. 2016) to more than a hundred. FPN (Lin et al. 2017) then gave back to the small
-# objects what depth had taken from them. The four marked papers are this lesson; the others build
-# on them.
+# AlexNet (2012) had five convolutions, VGG (Simonyan and Zisserman 2015) up to sixteen of small
+# kernels, and ResNet (He et al. 2016) more than a hundred. FPN (Lin et al. 2017) then gave back to
+# the small objects what depth had taken from them.
 
 # %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; AlexNet, VGG, ResNet and FPN, the backbones, are marked."
 plotting.timeline(highlight=["AlexNet", "VGG", "ResNet", "FPN"])
@@ -115,29 +98,20 @@ plotting.timeline(highlight=["AlexNet", "VGG", "ResNet", "FPN"])
 # ## The idea, part one: stack windows, and step
 #
 # The **receptive field** of a cell is the part of the image that can change it. You can measure it
-# without any theory: nudge one pixel, and watch whether the cell changes.
+# without any theory: nudge one pixel, and watch whether the cell changes. One axis is enough.
 
-# %% id="nudge"
+
+# %% id="nudge" tags=["nbval-check-output"]
 def field_by_nudging(layers, size=129):
-    """layers: (kernel, stride) each. How many pixels of a row change the middle cell?"""
-    network = nn.Sequential(*(nn.Conv2d(1, 1, k, s, k // 2, bias=False) for k, s in layers))
-    for layer in network:
-        nn.init.ones_(layer.weight)
-    changed = 0
-    for column in range(size):
-        x = torch.zeros(1, 1, size, size)
-        x[..., size // 2, column] = 1  # the nudge
-        y = network(x)[0, 0]
-        changed += bool(y[len(y) // 2, len(y) // 2] != 0)
-    return changed
+    """layers: (kernel, stride) each. How many of `size` pixels change the middle cell?"""
+    x = torch.eye(size)[:, None]  # [size, 1, size]: in copy n, pixel n is nudged
+    for kernel, stride in layers:
+        x = F.conv1d(x, torch.ones(1, 1, kernel), stride=stride, padding=kernel // 2)
+    return int((x[:, 0, x.shape[2] // 2] != 0).sum())
 
 
-# %% id="nudge-run" tags=["nbval-check-output"]
-with torch.no_grad():
-    for depth in (1, 2, 3, 5):
-        print(f"{depth} layers of 3×3: {field_by_nudging([(3, 1)] * depth)} pixels")
-    strided = [(3, 2)] * 3 + [(3, 1)] * 2
-    print(f"5 layers, the first 3 with stride 2: {field_by_nudging(strided)} pixels")
+for layers in ([(3, 1)] * 2, [(3, 1)] * 5, [(3, 2)] * 3 + [(3, 1)] * 2):
+    print(f"{field_by_nudging(layers):2d} pixels by (kernel, stride) {layers}")
 
 # %% [markdown] id="recursion"
 # Without stride each 3 × 3 layer adds two pixels: $2n + 1$ after $n$ layers. For 65 pixels that is
@@ -145,133 +119,82 @@ with torch.no_grad():
 #
 # Three strides change everything: 47 pixels with five layers. The reason is the **jump** $j$, the
 # distance in the image between two neighbouring cells. A kernel of $k$ cells, spread by the
-# dilation $d$, reaches over $d\,(k-1)$ steps, and each step is one jump long. So two numbers are
-# carried from layer to layer:
+# dilation $d$, reaches over $d\,(k-1)$ steps of one jump. So carry two numbers along:
 #
 # $$ r \leftarrow r + d\,(k-1)\,j, \qquad j \leftarrow j \cdot s $$
 #
 # starting at $r = 1$, $j = 1$ for the image itself. Mind the order: a layer's own stride counts
 # only from the *next* layer on.
 
-# %% id="recursion-code"
+
+# %% id="recursion-code" tags=["nbval-check-output"]
 def receptive_field(layers):
-    """layers: (kernel, stride) each -> a list of (field, jump) in pixels, one for each layer."""
-    field, jump, steps = 1, 1, []
+    """layers: (kernel, stride) each -> (field, jump) in pixels."""
+    field, jump = 1, 1
     for kernel, stride in layers:
-        field += (kernel - 1) * jump
-        jump *= stride
-        steps.append((field, jump))
-    return steps
+        field, jump = field + (kernel - 1) * jump, jump * stride
+    return field, jump
 
 
-# %% id="recursion-check" tags=["nbval-check-output"]
-stacks = [
-    [(3, 1)] * 5,
-    [(3, 2)] * 3 + [(3, 1)] * 2,
-    [(7, 2), (3, 2), (3, 1)],
-    [(5, 1), (2, 2), (5, 1)],
-]
-for layers in stacks:
-    with torch.no_grad():
-        print("formula", receptive_field(layers)[-1][0], " nudged", field_by_nudging(layers))
-
-# %% id="growth" alt="Left, bars of the receptive field after each of five layers: 3, 7, 15, 31 and 47 pixels, with steps of 2, 4, 8, 8 and 8. Right, the same fields as nested squares on the image."
-fields, jumps = zip(*receptive_field([(3, 2)] * 3 + [(3, 1)] * 2), strict=True)
-plotting.show_field_growth(fields, jumps, image)
+for layers in ([(3, 2)] * 3 + [(3, 1)] * 2, [(7, 2), (3, 2), (3, 1)], [(5, 1), (2, 2), (5, 1)]):
+    print("formula", receptive_field(layers), " nudged", field_by_nudging(layers))
 
 # %% [markdown] id="backbone-field-text"
 # The same recursion tells you what the cells of the first picture see. Its backbone consists of 3 ×
-# 3 convolutions, and of poolings that take the largest of 2 × 2 values, with stride 2.
+# 3 convolutions, and of poolings over 2 × 2 cells with stride 2.
 
 # %% id="backbone-field" tags=["nbval-check-output"]
-def size_and_stride(layer):
-    return tuple(v if isinstance(v, int) else v[0] for v in (layer.kernel_size, layer.stride))
-
-
-windows = [m for m in fcn.network.backbone.features if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
-sees = receptive_field([size_and_stride(m) for m in windows])
-for layer, (field, jump) in zip(windows, sees, strict=True):
-    if isinstance(layer, nn.MaxPool2d):
-        print(f"trained backbone, stride {jump:2d}: a cell sees {field:3d} pixels")
+windows = []
+for layer in fcn.network.backbone.features:
+    if isinstance(layer, nn.Conv2d):
+        windows.append((layer.kernel_size[0], layer.stride[0]))
+    elif isinstance(layer, nn.MaxPool2d):
+        windows.append((layer.kernel_size, layer.stride))
+        print("trained backbone: field {:3d}, jump {:2d}".format(*receptive_field(windows)))
 
 # %% [markdown] id="pooling"
 # ### Max pooling: step, but keep the strongest
 #
-# A stride throws places away, and what a map found there goes with them. **Max pooling** looks at
-# all places in a window and keeps the largest value: "was there an edge *somewhere* here?"
+# A stride throws places away. **Max pooling** looks at all places in a window and keeps the largest
+# value: "was there an edge *somewhere* here?"
 #
 # **Predict before you run:** a map with a bright line, one pixel wide, is halved in two ways: by
 # taking every second cell, and by pooling 2 × 2. In which of the results is the line still there?
 
-# %% id="max-pool-loops"
-def max_pool_loops(x, size, stride):
-    """x [H, W] -> the largest value of every window, one window at a time."""
-    rows, columns = ((n - size) // stride + 1 for n in x.shape)
-    y = torch.zeros(rows, columns)
-    for r in range(rows):
-        for c in range(columns):
-            y[r, c] = x[r * stride : r * stride + size, c * stride : c * stride + size].max()
-    return y
+
+# %% id="max-pool" tags=["nbval-check-output"]
+def max_pool(x, size):
+    """x [C, H, W], stride = size -> [C, H // size, W // size]."""
+    windows = x.unfold(1, size, size).unfold(2, size, size)  # [C, H/s, W/s, s, s]
+    return windows.amax(dim=(3, 4))  # over the places in each window
 
 
-# %% id="max-pool-line" tags=["nbval-check-output"]
-line = torch.zeros(8, 8)
-line[:, 3] = 9
-print("every second:", line[::2, ::2][0].int().tolist())
-print("max pooling: ", max_pool_loops(line, 2, 2)[0].int().tolist())
+line = torch.tensor([0, 0, 0, 9, 0, 0, 0, 0]).repeat(1, 8, 1)  # [1, 8, 8]
+print("every 2nd:", line[0, 0, ::2].tolist(), " max pooling:", max_pool(line, 2)[0, 0].tolist())
+print("equal to seglib.ops:", torch.equal(ops.max_pool2d(image[None], 2)[0], max_pool(image, 2)))
 
 # %% [markdown] id="pooling-read"
 # Taking every second cell lost the line, because it lies in column 3; in column 2 it would have
-# stayed. Pooling keeps it in either case, and forgets its exact column. For windows that do not
-# overlap the tensor form is a reshape: cut each axis into (window, place in the window) and take
-# the maximum over the places.
-
-# %% id="max-pool-tensor"
-def max_pool(x, size):
-    """x [C, H, W], stride = size -> [C, H/size, W/size]."""
-    channels, height, width = x.shape
-    x = x[:, : height // size * size, : width // size * size]  # without incomplete windows
-    x = x.reshape(channels, height // size, size, width // size, size)  # [C, H/s, s, W/s, s]
-    return x.amax(dim=(2, 4))  # over the places in each window
-
-
-# %% id="max-pool-check" tags=["nbval-check-output"]
-by_loops = torch.stack([max_pool_loops(channel, 2, 2) for channel in image])
-print("equal to the loops:  ", torch.equal(by_loops, max_pool(image, 2)))
-print("equal to seglib.ops: ", torch.equal(ops.max_pool2d(image[None], 2)[0], max_pool(image, 2)))
-
-# %% id="pooling-figure" alt="The edges of the image, and three versions with a quarter of the cells along each side: every fourth cell leaves broken dots, the mean is pale, max pooling keeps the edges as connected bright strokes."
-vertical = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-both = torch.stack([vertical, vertical.T])[:, None]  # [2, 1, 3, 3]
-edges = ops.conv2d(image.mean(0)[None, None], both, padding=1).abs().amax(dim=1)  # [1, H, W]
-edges = edges[:, 2:-2, 2:-2]  # without the frame that the zero padding makes
-edges = (edges / edges.quantile(0.99)).clamp(max=1)
-quarters = [edges[0, ::4, ::4], F.avg_pool2d(edges[None], 4)[0, 0], max_pool(edges, 4)[0]]
-plotting.show_images(
-    [edges[0], *quarters],
-    ["edges", "every 4th", "mean of 4×4", "maximum of 4×4"],
-    caption="Every 4th cell breaks thin lines, the mean fades them, the maximum keeps them.",
-)
+# stayed. Pooling keeps it in either case, and forgets its exact column.
 
 # %% [markdown] id="first-cnn"
 # ### A first CNN
 #
 # Convolution, ReLU, pooling, three times, and a linear layer at the end: that is a classifier. Let
-# it name objects. Cut a square around each larger object by its box, scale it to 32 × 32 pixels,
-# and take the most frequent classes, eight at most.
-
-# %% id="crops-square"
-def square_around(box, size):
-    """A square that holds the box, moved inside the image of `size` (H, W): x0, y0, x1, y1."""
-    x0, y0, x1, y1 = box.tolist()
-    side = min(1.1 * max(x1 - x0, y1 - y0), *size)
-    left = min(max((x0 + x1 - side) / 2, 0), size[1] - side)
-    top = min(max((y0 + y1 - side) / 2, 0), size[0] - side)
-    return round(left), round(top), round(left + side), round(top + side)
+# it name objects. Cut a square around each larger object, scale it to 32 × 32 pixels, and take the
+# most frequent classes, eight at most.
 
 
 # %% id="crops-cut"
-def object_crops(samples, smallest=20, side=32):
+def square_around(box, size):
+    """A square that contains the box, moved inside the image of `size` (H, W): x0, y0, x1, y1."""
+    side = min(round(1.1 * (box[2:] - box[:2]).max().item()), *size)
+    corner = ((box[:2] + box[2:] - side) / 2).round().int().tolist()
+    left, top = (min(max(c, 0), n - side) for c, n in zip(corner, (size[1], size[0]), strict=True))
+    return left, top, left + side, top + side
+
+
+def object_crops(smallest=20, side=32):
     """Crops [N, 3, side, side], labels [N], and their origin [N, 2]: image and object."""
     crops, labels, places = [], [], []
     for number, (picture, truth) in enumerate(samples):
@@ -279,15 +202,14 @@ def object_crops(samples, smallest=20, side=32):
         for row in (large & ~truth.iscrowd).nonzero()[:, 0].tolist():
             x0, y0, x1, y1 = square_around(truth.boxes[row], truth.size)
             cut = picture[None, :, y0:y1, x0:x1]
-            cut = F.interpolate(cut, size=(side, side), mode="bilinear", antialias=True)
-            crops.append(cut[0])
+            crops.append(F.interpolate(cut, (side, side), mode="bilinear", antialias=True)[0])
             labels.append(int(truth.labels[row]))
             places.append((number, row))
     return torch.stack(crops), torch.tensor(labels), torch.tensor(places)
 
 
-# %% id="crops-split"
-crops, labels, places = object_crops(samples)
+# %% id="crops" alt="Two rows of small square crops, a column for each class; several objects are partly hidden, and one crop named person shows mostly a clock."
+crops, labels, places = object_crops()
 occurring, counts = labels.unique(return_counts=True)
 chosen = occurring[counts.argsort(descending=True, stable=True)][:8]
 kinds = [dataset.categories.by_label(int(label)).name for label in chosen]
@@ -296,45 +218,32 @@ x, places = (crops[kept] - 0.5) * 4, places[kept]  # centred, as in lesson 02
 y = (labels[kept][:, None] == chosen).int().argmax(dim=1)  # the data set's label -> 0 … 7
 pool = (places[:, 0] >= held_out).nonzero()[:, 0]  # rows to train on
 unseen = (places[:, 0] < held_out).nonzero()[:, 0]  # rows to measure on
-print(f"{len(pool)} crops to train on, {len(unseen)} to measure on: {', '.join(kinds)}")
-
-# %% id="crops-figure" alt="Two rows of small square crops, a column for each class; several objects are partly hidden, and one crop named person shows mostly a clock."
+print(f"{len(pool)} crops to train on, {len(unseen)} to measure on")
 pairs = [pool[y[pool] == k][:2].tolist() for k in range(len(kinds))]  # two rows of each class
 drawn = [pair[row] for row in (0, 1) for pair in pairs]
 plotting.show_images([x[i] / 4 + 0.5 for i in drawn], kinds * 2, columns=len(kinds), panel=1.25)
 
 # %% [markdown] id="crops-read"
-# Did you stop at a crop that shows something other than its name? Objects stand in front of one
-# another, so a square may hold two, and its label names the one whose box was cut, even where most
-# of that one is hidden. Such labels are right, only hard. To tell them from wrong ones you have to
-# look, as you just did.
+# Objects stand in front of one another, so a crop may show two; its label names the one around which
+# it was cut, even where most of that one is hidden. Such labels are right, only hard.
+
 
 # %% id="small-cnn"
 def small_cnn(norm=nn.Identity, seed=0):
     """[B, 3, 32, 32] -> scores [B, classes]. `norm` is for later."""
     torch.manual_seed(seed)
     layers, channels = [], 3
-    for width in (16, 32, 64):
-        convolution = nn.Conv2d(channels, width, 3, padding=1)
-        layers += [convolution, norm(width), nn.ReLU(), nn.MaxPool2d(2)]
+    for width in (16, 32, 64):  # [B, 16, 16, 16], [B, 32, 8, 8], [B, 64, 4, 4]
+        layers += [nn.Conv2d(channels, width, 3, 1, 1), norm(width), nn.ReLU(), nn.MaxPool2d(2)]
         channels = width
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, len(kinds)))
 
 
-# %% id="small-cnn-shapes" tags=["nbval-check-output"]
-out = x[:1]
-for layer in small_cnn():
-    out = layer(out)
-    if isinstance(layer, nn.MaxPool2d | nn.Flatten | nn.Linear):
-        print(f"after {type(layer).__name__:10s} {list(out.shape)}")
-
 # %% [markdown] id="overfit-text"
 # ### The habit: overfit one batch
 #
-# Before a network is trained, it should learn a handful of examples by heart. That takes seconds,
-# and a network that cannot do *that* has a fault that no amount of data will mend.
-#
-# To see what a fault looks like, here are three, each from real life, beside a sound run:
+# Before a network is trained, it should learn a handful of examples by heart. A network that cannot
+# do *that* has a fault that no amount of data will mend. Here are three, beside a sound run:
 #
 # - **softmax twice**: the network's scores go through a softmax, and then into a loss that applies
 #   one itself;
@@ -362,7 +271,6 @@ def overfit(network, loss_of=cross_entropy, tuned=None, steps=80, lr=2e-3):
     return losses
 
 
-# %% id="overfit-bugs"
 def softmax_twice(scores, wanted):
     return cross_entropy(scores.softmax(dim=1), wanted)
 
@@ -371,31 +279,25 @@ def labels_shuffled(scores, wanted):
     return cross_entropy(scores, wanted[torch.randperm(len(wanted))])
 
 
-# %% id="overfit-run" tolerance=0.15
-curves = {
-    "right": overfit(small_cnn()),
-    "softmax twice": overfit(small_cnn(), softmax_twice),
-    "labels shuffled": overfit(small_cnn(), labels_shuffled),
-    "wrong optimiser": overfit(small_cnn(), tuned=small_cnn()),
-}
+# %% id="overfit-run" tolerance=0.15 alt="Four loss curves on one batch. The right one falls to zero. Softmax twice falls and then stays well above one. Labels shuffled and wrong optimiser stay near two."
+curves = {"right": overfit(small_cnn())}
+curves["softmax twice"] = overfit(small_cnn(), softmax_twice)
+curves["labels shuffled"] = overfit(small_cnn(), labels_shuffled)
+curves["wrong optimiser"] = overfit(small_cnn(), tuned=small_cnn())
 for name, curve in curves.items():
     print(f"{name:16s} loss {curve[0]:.2f} → {curve[-1]:.2f}")
-
-# %% id="overfit-figure" alt="Four loss curves on one batch. The right one falls to zero. Softmax twice falls and then stays well above one. Labels shuffled and wrong optimiser stay near two."
 plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% [markdown] id="misconception-falling-loss"
-# In one of the three. "Softmax twice" is the treacherous one: its loss falls for a while, as every
-# tutorial promises. **A falling loss does not mean that the code is right.** It says that gradients
-# reach some weights. Look at where it ends instead. Probabilities of at most 1, used as scores, can
-# never express certainty, so with eight classes this loss cannot go below
+# In one of the three: "softmax twice". **A falling loss does not mean that the code is right.** It
+# says that gradients reach some weights. Look at where it ends instead. Probabilities of at most 1,
+# used as scores, can never express certainty, so with eight classes this loss cannot go below
 # $-\log\frac{e}{e + 7} = 1.27$.
 #
-# Learn the two numbers that tell. A fresh classifier of $C$ classes should *start* near $\log C$,
-# and on one batch it should *end* near 0. "Labels shuffled" stays at $\log C$: with labels that
-# change, guessing is the best there is.
-#
-# The habit has a blind spot, and you should see it once.
+# Learn the two numbers that tell: a fresh classifier of $C$ classes *starts* near $\log C$, and on
+# one batch it *ends* near 0. "Labels shuffled" stays at $\log C$: with labels that change, guessing
+# is the best there is. But the habit has a blind spot.
+
 
 # %% id="blind-spot" tolerance=0.05
 def wrong_labels(scores, wanted):
@@ -407,56 +309,30 @@ print(f"labels all off by one: loss {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="blind-spot-read"
 # It passes. A network can learn nonsense by heart as long as the nonsense stays the same. Only the
-# second habit helps against that: **look at the batch**, pictures and labels side by side, as the
-# network gets it. That is what the rows of crops above were for.
+# second habit helps: **look at the batch**, pictures and labels side by side, as the network gets
+# it.
 
 # %% [markdown] id="depth"
 # ## The idea, part two: going deep
 #
-# Three layers see little. So stack thirty, and look at the signal on its way. How widely are the
-# numbers spread after each layer?
-
-# %% id="spread"
-def spread(layers):
-    """Standard deviation of the activations after each layer."""
-    with torch.no_grad():
-        out = F.interpolate(x[batch], 16).repeat(1, 6, 1, 1)[:, :16]  # [B, 16, 16, 16]
-        spreads = []
-        for layer in layers:
-            out = layer(out)
-            spreads.append(out.std().item())
-    return spreads
-
-
-def convolution():
-    return nn.Conv2d(16, 16, 3, padding=1, bias=False)
-
-
-torch.manual_seed(0)
-stack = [nn.Sequential(convolution(), nn.ReLU()) for _ in range(30)]
-shrinking = spread(stack)
-print(f"after layer 1: {shrinking[0]:.2f}, after layer 30: {shrinking[-1]:.1g}")
-
-# %% [markdown] id="batch-norm"
-# The signal fades with each layer, and the gradient fades in the same way as it travels back. The
-# first weights can be chosen with care so that it does not (He et al. 2015), but training moves the
-# weights.
+# Three layers see little. But stack thirty, and the signal fades on its way, and the gradient on its
+# way back.
 #
 # ### Batch normalisation, by hand
 #
 # **Batch normalisation** (Ioffe and Szegedy 2015) measures and corrects, in every layer and at
-# every step. For each channel, take all its values: over the images of the batch and over all
+# every step. For each channel, take all its values, over the images of the batch and over all
 # places. Subtract their mean, divide by their standard deviation. Then let the network choose scale
 # and shift for itself, by two learned numbers per channel, $\gamma$ and $\beta$:
 #
 # $$ \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \gamma\,\hat x + \beta $$
 
+
 # %% id="batch-norm-loops"
 def batch_norm_loops(x, gamma, beta, eps=1e-5):
     """x [B, C, H, W] -> the same shape, one channel at a time, with the batch's statistics."""
     y = torch.zeros_like(x)
-    for c in range(x.shape[1]):
-        values = x[:, c]  # [B, H, W]
+    for c, values in enumerate(x.unbind(1)):  # [B, H, W]
         mean = values.sum() / values.numel()
         variance = ((values - mean) ** 2).sum() / values.numel()
         y[:, c] = gamma[c] * (values - mean) / (variance + eps) ** 0.5 + beta[c]
@@ -467,12 +343,13 @@ def batch_norm_loops(x, gamma, beta, eps=1e-5):
 # **Think before you read on:** the network is trained, and one night a single photograph comes in.
 # Over which batch should the mean be taken?
 #
-# There is none. So the layer keeps a diary while it trains, the **running statistics**: after each
-# batch it moves them a tenth of the way (the `momentum`) towards that batch's mean and variance. In
-# *training* it uses the batch's statistics, in *evaluation* the running ones. One layer, two
-# behaviours. Here is the tensor form, with both:
+# There is none. So the layer keeps **running statistics** while it trains: after each batch it
+# moves them a tenth of the way (the `momentum`) towards that batch's mean and variance. In
+# *training* it uses the batch's statistics, in *evaluation* the running ones. (One oddity, from the
+# paper: the normalisation divides by $n$, the running variance by $n - 1$.)
 
-# %% id="batch-norm-tensor"
+
+# %% id="batch-norm-tensor" tags=["nbval-check-output"]
 def batch_norm(x, running_mean, running_var, gamma, beta, training, momentum=0.1, eps=1e-5):
     """x [B, C, H, W], the others [C]; in training the running statistics move, in place."""
     mean, var = running_mean, running_var
@@ -485,26 +362,31 @@ def batch_norm(x, running_mean, running_var, gamma, beta, training, momentum=0.1
     return gamma * (x - mean) / (var + eps).sqrt() + beta
 
 
-# %% id="batch-norm-check" tags=["nbval-check-output"]
-torch.manual_seed(0)
 values, gamma, beta = torch.randn(8, 4, 5, 5) * 3 + 7, torch.rand(4), torch.rand(4)
-diary = torch.zeros(4), torch.ones(4)
-by_tensors = batch_norm(values, *diary, gamma, beta, training=True)
-same = torch.allclose(by_tensors, batch_norm_loops(values, gamma, beta), atol=1e-5)
-print("equal to the loops:", same)
-plain = batch_norm(values, *diary, torch.ones(4), torch.zeros(4), training=True)
-print("means  ", [round(abs(m), 2) for m in plain.mean((0, 2, 3)).tolist()])
-print("spreads", [round(s, 2) for s in plain.std((0, 2, 3)).tolist()])
+by_tensors = batch_norm(values, torch.zeros(4), torch.ones(4), gamma, beta, training=True)
+by_loops = batch_norm_loops(values, gamma, beta)
+print("loops and tensors agree:", torch.allclose(by_tensors, by_loops, atol=1e-5))
 
-# %% [markdown] id="unbiased"
-# (One oddity to know when you compare: the layer divides by $n$ to normalise, and writes the
-# variance divided by $n - 1$ into its diary. The paper does so, and PyTorch too.) Now put it
-# between the thirty layers.
+# %% [markdown] id="spread-text"
+# Now the thirty layers, without the norm and with it:
+
 
 # %% id="spread-figure" alt="Two lines over thirty layers, on a logarithmic axis. Without normalisation the spread of the activations falls over many powers of ten; with batch norm it is the same in all layers."
-normalised = [nn.Sequential(conv, nn.BatchNorm2d(16), relu) for conv, relu in stack]
+def spread(layers):
+    """Standard deviation of the activations after each layer."""
+    out, spreads = torch.rand(32, 16, 16, 16), []
+    for layer in layers:
+        out = layer(out)
+        spreads.append(out.std().item())
+    return spreads
+
+
+torch.manual_seed(0)
+convolutions = [nn.Conv2d(16, 16, 3, padding=1, bias=False) for _ in range(30)]
+plain = [nn.Sequential(conv, nn.ReLU()) for conv in convolutions]
+normalised = [nn.Sequential(conv, nn.BatchNorm2d(16), nn.ReLU()) for conv in convolutions]
 plotting.layer_profile(
-    {"no normalisation": shrinking, "batch norm": spread(normalised)},
+    {"no normalisation": spread(plain), "batch norm": spread(normalised)},
     title="The signal on its way through 30 layers",
     ylabel="spread of the activations",
 )
@@ -516,9 +398,10 @@ plotting.layer_profile(
 # crop goes through a trained network twice, each time with other companions in the batch. Does the
 # network give the same answer?
 
-# %% id="companions"
+# %% id="companions" tolerance=0.3
 normed = small_cnn(nn.BatchNorm2d)
-overfit(normed, steps=40)
+learning = overfit(normed, steps=40)
+print(f"one batch by heart: loss {learning[0]:.1f} → {learning[-1]:.1f}")
 
 
 def answers_in_company(seed, mode):
@@ -527,22 +410,19 @@ def answers_in_company(seed, mode):
     network, answers = copy.deepcopy(normed).train(mode == "training"), []
     for row in unseen[:60]:
         others = pool[torch.randint(len(pool), (7,), generator=random)]
-        with torch.no_grad():
-            answers.append(network(x[torch.cat([row[None], others])])[0].argmax())
+        answers.append(network(x[torch.cat([row[None], others])])[0].argmax())
     return torch.stack(answers)
 
 
-# %% id="companions-run" tolerance=0.3
 for mode in ("training", "evaluation"):
     changed = (answers_in_company(1, mode) != answers_in_company(2, mode)).float().mean()
     print(f"{mode} mode: {changed:.0%} of the answers change with the company")
 
 # %% [markdown] id="misconception-eval"
 # In training mode **the answer depends on who else is in the batch**; in evaluation mode it does
-# not. A network left in training mode is not broken in any way you could see. It runs, it answers;
-# it is only worse, and each time differently. The cure is one line, `network.eval()` before
-# predicting, and `network.train()` before training. (`torch.no_grad()` is something else: it saves
-# the memory for gradients. In training mode the diary is written under it all the same.)
+# not. A network left in training mode runs and answers; it is only worse, and each time
+# differently. The cure is `network.eval()` before predicting, and `network.train()` before
+# training. (`torch.no_grad()` is something else: it saves the memory for gradients.)
 #
 # And the extreme case, a batch of one? **Predict before you run** what batch norm in training mode
 # makes of two images whose maps are down to one cell, and of a single such image.
@@ -557,24 +437,20 @@ except ValueError as error:
     print("one image: ", error)
 
 # %% [markdown] id="tiny-batches-read"
-# With two values per channel, the mean lies halfway between them, and each is one standard
-# deviation away: $+1$ and $-1$, *whatever the values were*. All that is left is which of the two
-# was larger. With one value it is $x - x$, nothing at all, and PyTorch refuses. With one *larger*
-# map it works, since the mean is then taken over places, but the statistics vary wildly. Detectors,
-# whose images are so large that only one or two fit into memory, therefore freeze the statistics or
-# use another normalisation (over groups of channels within each image, Wu and He 2018). You will
-# meet both.
+# With two values per channel, each is one standard deviation from their mean: $+1$ and $-1$,
+# *whatever the values were*. With one value nothing is left, and PyTorch refuses. Detectors, whose
+# large images allow only one or two per batch, therefore freeze the statistics or normalise within
+# each image (over groups of channels, Wu and He 2018).
 
 # %% [markdown] id="deep-text"
 # ### Thirty-two layers that learn by heart
 #
 # The signal is healthy now. Is deeper better, then? Build networks from pairs of 3 × 3
-# convolutions, and let them overfit one batch. A deeper network can do all that a shallow one can:
-# the extra layers would only have to pass their input on. **Predict before you run:** 6 layers or
-# 32 layers, both with batch norm: which one learns the batch faster?
-#
-# Some of the candidates have **shortcuts**, explained in a moment: each adds a pair's input to its
-# output.
+# convolutions, some with **shortcuts**, which add a pair's input to its output. A deeper network
+# can do all that a shallow one can: the extra layers would only have to pass their input on.
+# **Predict before you run:** 6 layers or 32 layers, both with batch norm and without shortcuts:
+# which one learns a batch faster?
+
 
 # %% id="pair"
 class Pair(nn.Module):
@@ -591,7 +467,6 @@ class Pair(nn.Module):
         return F.relu(x + out if self.shortcut else out)
 
 
-# %% id="deep"
 def deep(depth, **options):
     """A classifier with `depth` 3×3 convolutions in pairs, on maps of 16 × 16."""
     torch.manual_seed(0)
@@ -601,7 +476,7 @@ def deep(depth, **options):
     return nn.Sequential(*stem, *pairs, *head)
 
 
-# %% id="deep-train" tolerance=0.2
+# %% id="deep-train" tolerance=0.2 alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall nearly to zero within twenty steps."
 candidates = {
     "32 plain, no norm": {"depth": 32, "norm": nn.Identity, "shortcut": False},
     "6 plain": {"depth": 6, "shortcut": False},
@@ -613,75 +488,64 @@ deep_curves = {}
 for name, options in candidates.items():
     deep_curves[name] = overfit(deep(**options), steps=50, lr=1e-3)
     print(f"{name:18s} loss after 50 steps {deep_curves[name][-1]:.1f}")
-
-# %% id="deep-figure" alt="Five loss curves on one batch. 32 layers without normalisation stay where they started; 32 plain layers with batch norm fall slowly, not faster than 6 layers; 6 layers with shortcuts fall faster; 32 layers with shortcuts fall nearly to zero within twenty steps."
 plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 
 # %% [markdown] id="misconception-depth"
 # **Deeper is not by itself better, not even on the training data.** The 32 plain layers have about
-# five times the weights of the 6, and gain nothing from them. That was the riddle in 2015: on the
-# small photographs of CIFAR-10, a plain network of 56 layers had a *higher training error* than one
-# of 20 (He et al. 2016, figure 1). It cannot be overfitting, then. The good solution exists, and
-# gradient descent does not find it.
+# five times the weights of the 6, and gain nothing from them. That was the riddle in 2015: on
+# CIFAR-10, a plain network of 56 layers had a *higher training error* than one of 20 (He et al.
+# 2016, figure 1). It cannot be overfitting, then. The good solution exists, and gradient descent
+# does not find it. (32 layers with shortcuts start *above* $\log C$: each block adds to the signal,
+# so the scores of the fresh network are large.)
 #
-# (The curve with 32 layers and shortcuts starts *above* $\log C$. That is not a fault: each block
-# adds to the signal, so the scores of the fresh network are large, and it is sure before it has
-# learned anything.)
-#
-# Look at the gradients. Here is one backward pass through each fresh network of 32 layers, and the
-# size of the gradient in every convolution:
+# Look at the gradients in one backward pass through each fresh network of 32 layers. Layer 1 is
+# next to the image, layer 32 next to the classes.
 
-# %% id="gradients"
+
+# %% id="gradients" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
 def gradient_sizes(network):
     """Norm of the loss's gradient with respect to each convolution's weights."""
     cross_entropy(network(x[batch]), y[batch]).backward()
     return [m.weight.grad.norm().item() for m in network.modules() if isinstance(m, nn.Conv2d)][1:]
 
 
-# %% id="gradients-figure" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
-deepest = {name: options for name, options in candidates.items() if options["depth"] == 32}
-plotting.layer_profile(
-    {name: gradient_sizes(deep(**options)) for name, options in deepest.items()},
-    title="How much each layer is told to change",
-    ylabel="size of the gradient",
-    caption="Layer 1 is next to the image, layer 32 next to the classes.",
-)
+deepest = {name: deep(**options) for name, options in candidates.items() if options["depth"] == 32}
+sizes = {name: gradient_sizes(network) for name, network in deepest.items()}
+title = "How much each layer is told to change"
+plotting.layer_profile(sizes, title=title, ylabel="size of the gradient")
 
 # %% [markdown] id="gradients-read"
-# Read from right to left, as the gradient travels. Without normalisation it dies out on the way:
-# the first layers are told nothing. With batch norm it no longer dies; it *grows*, and early and
-# late layers disagree by a large factor about how far one step should go. With shortcuts it is
-# nearly level.
+# Read from right to left, as the gradient travels. Without normalisation it dies out. With batch
+# norm it *grows*, and early and late layers disagree by a large factor about how far one step
+# should go. With shortcuts it is nearly level.
 #
 # ### Why the shortcut helps
 #
-# A **residual block** computes $y = x + \mathcal F(x)$; its convolutions learn only the difference
-# (the residual). Take the derivative, leaving the ReLU at the end aside:
+# A **residual block** computes $y = x + \mathcal F(x)$; its convolutions learn only the difference.
+# Take the derivative, leaving the ReLU at the end aside:
 #
 # $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}
 # \left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
-# The 1 is a toll-free road: whatever the convolutions do, the gradient of the block above also
-# arrives unchanged. And "pass the input on", which the plain layers could not find, is now the
-# easiest thing of all: $\mathcal F = 0$.
+# Because of the 1, the gradient of the block above also arrives unchanged, whatever the convolutions
+# do. And "pass the input on", which the plain layers could not find, is now the easiest thing of
+# all: $\mathcal F = 0$.
 
-# %% id="residual-figure" alt="A diagram of a residual block: x goes through convolution, norm, ReLU, convolution, norm to a sum; a shortcut carries x past them to the same sum, which is followed by a ReLU."
-plotting.residual_diagram()
-
-# %% id="identity" tags=["nbval-check-output"]
+# %% id="residual-figure" tags=["nbval-check-output"] alt="A diagram of a residual block: x goes through convolution, norm, ReLU, convolution, norm to a sum; a shortcut carries x past them to the same sum, which is followed by a ReLU."
 block = Pair().eval()
 nn.init.zeros_(block.norm2.weight)  # γ = 0: the convolutions are silenced
 nn.init.zeros_(block.norm2.bias)
 signal = torch.rand(1, 16, 8, 8)
 print("a block that has learned nothing passes its input on:", torch.equal(block(signal), signal))
+plotting.residual_diagram()
 
 # %% [markdown] id="blocks"
 # ### Two kinds of block
 #
-# Your `Pair` is ResNet's **BasicBlock**. Where the stride or the number of channels changes, the
-# input does not fit the sum; there a 1 × 1 convolution on the shortcut adapts it. For deeper
-# networks there is the **Bottleneck**: a 1 × 1 convolution reduces the channels to a quarter, the 3
-# × 3 works on those few, and another 1 × 1 widens again.
+# Your `Pair` is ResNet's **BasicBlock**. (Where the stride or the number of channels changes, a 1 ×
+# 1 convolution on the shortcut makes the input fit the sum.) Deeper networks use the
+# **Bottleneck**: a 1 × 1 convolution reduces the channels to a quarter, the 3 × 3 works on those
+# few, and another 1 × 1 widens again.
 #
 # **Predict before you run:** both kinds with 256 channels going in and out. The bottleneck has
 # three layers, the basic block two. Which one has more weights?
@@ -702,40 +566,31 @@ for name, parameter in Bottleneck(256, 64).named_parameters():
 
 # %% [markdown] id="blocks-read"
 # The basic block costs almost seventeen times as much: the expensive part is a 3 × 3 kernel between
-# 256 channels, and the bottleneck squeezes them first. With it, networks of 50, 101 and 152 layers
-# became affordable.
+# 256 channels, and the bottleneck squeezes them first.
 #
 # ### The stages of a ResNet
 #
-# Now put it together. A **stem** (7 × 7 convolution with stride 2, max pooling with stride 2) goes
-# down to stride 4 at once. Then come four **stages** of residual blocks; each but the first begins
-# with a stride of 2 and doubles the channels. Their outputs are called $C_2, C_3, C_4, C_5$, and
-# $C_k$ has stride $2^k$.
-#
-# The figure shows the channels of ResNet-18 and ResNet-34, made of basic blocks. ResNet-50 and the
-# deeper ones are made of bottlenecks: there these are the channels in the narrow middle, and a
-# stage's output has four times as many.
+# A **stem** (7 × 7 convolution with stride 2, max pooling with stride 2) goes down to stride 4 at
+# once. Then come four **stages** of residual blocks; each but the first begins with a stride of 2
+# and doubles the channels. Their outputs are called $C_2, C_3, C_4, C_5$, and $C_k$ has stride
+# $2^k$. The figure shows the channels of ResNet-18 and ResNet-34, made of basic blocks. ResNet-50
+# is made of bottlenecks, and a stage's output has four times as many.
 
-# %% id="resnet-figure" alt="A diagram of a ResNet for a 128 pixel image: stem and pooling, then stages C2 to C5 with 32, 16, 8 and 4 cells along each side and 64, 128, 256 and 512 channels."
-plotting.resnet_diagram(size=128)
-
-# %% id="resnet-table" tags=["nbval-check-output"]
-from seglib.nn.resnet import resnet18, resnet34, resnet50
+# %% id="resnet-figure" tags=["nbval-check-output"] alt="A diagram of a ResNet for a 128 pixel image: stem and pooling, then stages C2 to C5 with 32, 16, 8 and 4 cells along each side and 64, 128, 256 and 512 channels."
+from seglib.nn.resnet import resnet34, resnet50
 
 photo = torch.rand(1, 3, 128, 128)
-for name, build in {"ResNet-18": resnet18, "ResNet-34": resnet34, "ResNet-50": resnet50}.items():
-    resnet = build().eval()
-    with torch.no_grad():
-        shapes = [list(c.shape[1:]) for c in resnet(photo)]
-    print(f"{name}: {weights(resnet) / 1e6:4.1f} M weights, strides {resnet.strides}")
-    print("   ", "  ".join(f"C{k} {shape}" for k, shape in enumerate(shapes, 2)))
+for name, resnet in {"ResNet-34": resnet34().eval(), "ResNet-50": resnet50().eval()}.items():
+    shapes = ", ".join(f"C{k} {list(c.shape[1:])}" for k, c in enumerate(resnet(photo), 2))
+    print(f"{name}: {weights(resnet) / 1e6:.1f} M weights; {shapes}")
+plotting.resnet_diagram(size=128)
 
 # %% [markdown] id="pyramid"
 # ## The idea, part three: a pyramid
 #
-# A backbone leaves you with a choice that you do not want to make. $C_5$ knows *what* is there, in
-# cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has seen little of the surroundings.
-# **Predict** before you look at the figures below: could you not just enlarge $C_5$ eight times?
+# $C_5$ knows *what* is there, in cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has seen
+# little of the surroundings. **Predict** before you look at the figures below: could you not just
+# enlarge $C_5$ eight times?
 #
 # The **feature pyramid network** (FPN) takes both. From the top down, at each level:
 #
@@ -745,44 +600,22 @@ for name, build in {"ResNet-18": resnet18, "ResNet-34": resnet34, "ResNet-50": r
 # 3. **output**: a 3 × 3 convolution on each sum smooths the steps that the repeating left; the
 #    results are $P_2 \dots P_5$.
 #
-# Mind what travels down: the sums of step 2, *before* their 3 × 3. So with $M_5$ for the lateral of
-# $C_5$, and $M_4$ for the lateral of $C_4$ plus the enlarged $M_5$, the result $P_4$ is the 3 × 3
-# convolution of $M_4$. In the figure each green box holds a sum and its result; the arrows ×2 carry
-# the sum.
+# Mind what travels down: the sums of step 2, *before* their 3 × 3. In the figure each green box
+# contains a sum and its result; the arrows ×2 carry the sum. (In general, a map is enlarged to the
+# exact size of the map below: 7 cells were halved to 4.)
 
 # %% id="fpn-figure" alt="A diagram of a feature pyramid: in the upper row the image and C2, C3, C4, C5, from left to right; in the lower row P5 to P2, from right to left, each joined to its C by a 1 by 1 convolution and to the coarser P by an enlargement by 2."
 plotting.fpn_diagram(size=128)
 
-# %% id="nearest"
-def nearest_loops(x, size):
-    """x [C, h, w] -> [C, H, W]: each new cell copies the old cell that it lies in."""
-    y = torch.zeros(len(x), *size)
-    for r in range(size[0]):
-        for c in range(size[1]):
-            y[:, r, c] = x[:, r * x.shape[1] // size[0], c * x.shape[2] // size[1]]
-    return y
 
-
-# %% id="nearest-tensor" tags=["nbval-check-output"]
+# %% id="merge-code" tags=["nbval-check-output"]
 def nearest(x, size):
-    """The same by two index lists, for all cells at once."""
+    """x [C, h, w] -> [C, H, W]: each new cell copies the old cell in which it lies."""
     rows = torch.arange(size[0]) * x.shape[1] // size[0]
     columns = torch.arange(size[1]) * x.shape[2] // size[1]
     return x[:, rows][:, :, columns]
 
 
-coarse = torch.randn(2, 3, 4)
-print(nearest(torch.tensor([[[1, 2], [3, 4]]]), (4, 4))[0].tolist())
-print("both forms agree:", torch.equal(nearest(coarse, (6, 7)), nearest_loops(coarse, (6, 7))))
-
-# %% [markdown] id="merge"
-# Any size will do, also 7 from 4: a map of 7 cells that was halved has 4, not 3½, and the way back
-# must fit it.
-#
-# Now merge. `laterals` are the maps after the 1 × 1 convolution; the sum runs from the coarsest to
-# the finest:
-
-# %% id="merge-code"
 def merge_top_down(laterals):
     """laterals: [C, h, w] each, finest first, equal C -> the sums, finest first."""
     merged = [laterals[-1]]
@@ -791,114 +624,44 @@ def merge_top_down(laterals):
     return merged
 
 
+print("2 × 2 to 3 × 4:", nearest(torch.tensor([[[1, 2], [3, 4]]]), (3, 4))[0].tolist())
+
 # %% [markdown] id="see-it-work"
-# Do the laterals contribute anything? A pyramid is trained together with the head that reads it. To
-# see one at work *now*, choose its 1 × 1 weights by least squares, so that the finest sum comes as
-# near as possible to "how much of this cell lies on an object". Since enlarging and adding are
-# linear, the sum of four enlarged 1 × 1 convolutions is one 1 × 1 convolution over all four maps,
-# enlarged and stacked. So fit that one, and cut it into four. (The maps are those of the trained
-# backbone at strides 4 to 32; here they stand for $C_2 \dots C_5$.)
+# Do the laterals contribute anything? Look into a pyramid that has been trained together with the
+# heads that read it: that of the shipped Mask R-CNN (lesson 07), which enlarges the image to twice
+# its size. Its 1 × 1 convolutions, your merging:
 
-# %% id="fit-data"
-learn, look = samples[held_out : held_out + 40], [*samples[:39], samples[calm]]
-pictures = [picture for picture, _ in learn + look]
-pyramid_maps = stage_maps(pictures)[1:]  # strides 4, 8, 16, 32
-height, width = fcn.prepare(pictures).tensor.shape[2:]
-on_object = []
-for _, truth in learn + look:
-    below = (0, width - truth.size[1], 0, height - truth.size[0])  # padding, as `prepare` pads
-    on_object.append(F.pad(truth.masks.any(dim=0).float(), below))
-on_object = torch.stack(on_object)[:, None]  # [B, 1, H, W]
-covered = F.avg_pool2d(on_object, 4, ceil_mode=True)  # [B, 1, h, w], a share of each cell
-enlarged = [F.interpolate(m, covered.shape[2:], mode="nearest") for m in pyramid_maps]
-
-# %% id="fit-code"
-def fit(features):
-    """The 1×1 weights [C + 1], bias last, that fit `covered` best on the images to learn from."""
-    rows = features[: len(learn)].permute(0, 2, 3, 1).flatten(0, 2)  # [B, C, h, w] -> [B·h·w, C]
-    rows = F.pad(rows, (0, 1), value=1).double()  # a column of ones for the bias
-    # least squares, with a small penalty on large weights: a little better on new images
-    gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
-    return torch.linalg.solve(gram, rows.T @ covered[: len(learn)].flatten().double()).float()
-
-
-def apply(features, weight):
-    """The 1×1 convolution; a piece of the weights without the bias will do."""
-    channels = features.shape[1]
-    return F.conv2d(features, weight[None, :channels, None, None]) + weight[channels:].sum()
-
-
-# %% id="agreement"
-def agreement(guess):
-    """Correlation with the truth on the images that were not fitted."""
-    both = torch.stack([guess[len(learn) :].flatten(), covered[len(learn) :].flatten()])
-    return torch.corrcoef(both)[0, 1].item()
-
-
-# %% id="fit-agreement" tolerance=0.06
-alone = {f"C{k} alone": apply(m, fit(m)) for k, m in enumerate(enlarged, 2)}
-together = fit(torch.cat(enlarged, dim=1))
-merged_map = apply(torch.cat(enlarged, dim=1), together)
-for name, guess in {**alone, "all four, merged": merged_map}.items():
-    print(f"{name:16s} agrees with the truth to {agreement(guess):.2f}")
-
-# %% [markdown] id="fit-read"
-# The finest map alone is not the best, and neither is the deepest: one does not know what, the
-# other not where. Together they are better than any one of them. Now cut the weights into four
-# laterals, let `merge_top_down` do its work at the maps' own sizes, and look at every stage.
-
-# %% id="merge-figure" alt="Two rows of four maps at strides 4, 8, 16 and 32. The upper row, the laterals: patches that speak for an object and, in the middle two, patches against one, each at its own fineness. The lower row, the sums: from sixteen coarse squares at stride 32 to a map at stride 4 in which the objects have outlines."
-pieces = together[:-1].split([m.shape[1] for m in pyramid_maps])
-laterals = [apply(m[-1:], w)[0] for m, w in zip(pyramid_maps, pieces, strict=True)]  # [1, h, w]
+# %% id="merge-figure" alt="Two rows of four coloured maps at strides 4, 8, 16 and 32. In the upper row, the laterals, the finest map shows edges and the stripes of the cup. In the lower row, the sums, the finest map shows the cup and the airplane in colours of their own, with sharp outlines; at stride 32 both rows are the same squares."
+detector = load("mask_rcnn").requires_grad_(False)
+c2_to_c5 = detector.backbone(detector.prepare([image]).tensor)
+laterals = [conv(c)[0] for conv, c in zip(detector.fpn.lateral, c2_to_c5, strict=True)]  # [C, h, w]
 sums = merge_top_down(laterals)
-assert torch.allclose(sums[0] + together[-1], merged_map[-1], atol=1e-4)
-plotting.feature_maps(
-    [m[0] for m in (*laterals, *sums)],
-    [f"{what}, stride {s}" for what in ("lateral", "sum") for s in (4, 8, 16, 32)],
-    columns=4,
-    signed=True,
-    caption="Orange speaks for an object, purple against it; white is zero.",
-)
-
-# %% id="merged-figure" alt="The image, the share of each cell that lies on an object, and three attempts at it: from C5 alone sixteen grey squares, from C2 alone a noisy map of edges, from the merged pyramid a map that resembles the truth."
-attempts = [alone["C5 alone"], alone["C2 alone"], merged_map]
-plotting.show_images(
-    [image, covered[-1, 0], *(m[-1, 0].clamp(0, 1) for m in attempts)],
-    ["image", "truth", "C5 alone", "C2 alone", "merged"],
-    columns=5,
-    panel=2.0,
-)
+titles = [f"{what}, stride {s}" for what in ("lateral", "sum") for s in (4, 8, 16, 32)]
+colours = [plotting.feature_colors(m) for m in (*laterals, *sums)]
+plotting.show_images(colours, titles, columns=4, panel=2.1)
 
 # %% [markdown] id="merge-read"
-# Read the lower row from right to left, as the sum is made. The coarse squares say roughly where
-# objects are; each lateral corrects them at its own fineness, adding here and taking away there.
-# That also answers the question: an enlarged $C_5$ still has only the few squares at the right end,
-# each cut into more cells. No upsampling brings positions back; the laterals do.
+# Read the lower row from right to left, as the sum is made. On Pocket COCO, the finest lateral shows
+# the cup's stripes as clearly as its outline. The finest sum has the same fine cells, but in it the
+# cup has a colour of its own, and the airplane another: what they *are* came down from above. That
+# also answers the question: an enlarged $C_5$ still has only the few squares at the right end. No
+# upsampling brings positions back; the laterals do.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# First your batch norm, in both modes, against `seglib.ops.batch_norm` and PyTorch's layer, diary
-# included: three batches of training, then one of evaluation.
+# First your batch norm against PyTorch's layer: three batches of training, then one of evaluation.
+# Then a real network runs on it: the shipped FCN, with a norm after each convolution.
 
 # %% id="equality-norm" tags=["nbval-check-output"]
-torch_layer = nn.BatchNorm2d(4)
-scale, shift = torch_layer.weight.detach(), torch_layer.bias.detach()
-your_diary, seglibs_diary = ((torch.zeros(4), torch.ones(4)) for _ in range(2))
+torch_layer, running = nn.BatchNorm2d(4).requires_grad_(False), (torch.zeros(4), torch.ones(4))
 for number, training in enumerate([True, True, True, False]):
     inputs = torch.randn(6, 4, 5, 7) * 2 + number
-    expected = torch_layer.train(training)(inputs).detach()
-    yours = batch_norm(inputs, *your_diary, scale, shift, training)
-    seglibs = ops.batch_norm(inputs, *seglibs_diary, scale, shift, training)
-    print(
-        f"training {training!s:5}: yours {torch.allclose(yours, expected, atol=1e-5)}, "
-        f"seglib's {torch.allclose(seglibs, expected, atol=1e-5)}, "
-        f"diary {torch.allclose(your_diary[1], torch_layer.running_var, atol=1e-5)}"
-    )
-
-# %% [markdown] id="swap"
-# Now run a real network on *your* function: the shipped FCN, which has a batch norm after each of
-# its convolutions.
+    expected = torch_layer.train(training)(inputs)
+    yours = batch_norm(inputs, *running, torch_layer.weight, torch_layer.bias, training)
+    outputs_equal = torch.allclose(yours, expected, atol=1e-5)
+    variances_equal = torch.allclose(running[1], torch_layer.running_var, atol=1e-5)
+    print(f"training {training!s:5}: outputs {outputs_equal}, running variances {variances_equal}")
 
 # %% id="swap-check" tags=["nbval-check-output"]
 native_labels = fcn.predict([image])[0].semantic
@@ -908,27 +671,20 @@ agreeing = (native_labels == your_labels).float().mean()
 print(f"pixels with the same label: {agreeing:.1%}")
 
 # %% [markdown] id="equality-resnet-text"
-# Then whole networks. Take torchvision's ResNet-50 with random weights, copy them into `seglib`'s,
-# and compare after every stage. The names of the weights are the same, so the copy is one line;
-# only torchvision's final classifier stays behind. For once this is in double precision: an
-# equality over 50 layers deserves it.
+# Then whole networks, in double precision: torchvision's ResNet-50 with random weights, copied into
+# `seglib`'s, and a pyramid on its stages: torchvision's, `seglib`'s, and the one with your merging.
 
 # %% id="equality-resnet" tags=["nbval-check-output"]
 import torchvision
+from torchvision.models.feature_extraction import create_feature_extractor
 
 theirs = torchvision.models.resnet50(weights=None).double().eval()
-ours = resnet50().double().eval()
-state = {k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")}
-ours.load_state_dict(state)
-out = photo.double()
-with torch.no_grad():
-    stages = ours(out)
-    for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
-        out = getattr(theirs, name)(out)
-        if name.startswith("layer"):
-            k = int(name[-1]) + 1
-            same = torch.allclose(stages[k - 2], out, rtol=1e-9)
-            print(f"{name} -> C{k} {list(out.shape[1:])}: equal {same}")
+ours = resnet50().double().eval().requires_grad_(False)
+ours.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
+their_stages = create_feature_extractor(theirs, [f"layer{k}" for k in (1, 2, 3, 4)])(photo.double())
+stages = ours(photo.double())
+for k, (a, b) in enumerate(zip(stages, their_stages.values(), strict=True), 2):
+    print(f"C{k} {list(a.shape[1:])}: equal {torch.allclose(a, b, rtol=1e-9)}")
 
 # %% id="equality-fpn" tags=["nbval-check-output"]
 from seglib.nn.fpn import FPN, fpn_state_from_torchvision
@@ -937,34 +693,20 @@ channels = [256, 512, 1024, 2048]
 their_fpn = torchvision.ops.FeaturePyramidNetwork(channels, 256).double()
 our_fpn = FPN(channels, 256, pooled_level=False).double()
 our_fpn.load_state_dict(fpn_state_from_torchvision(their_fpn.state_dict()))
-with torch.no_grad():
-    their_maps = their_fpn({f"c{k}": c for k, c in enumerate(stages, 2)}).values()
-    our_maps = our_fpn(stages)
-    flat = [conv(c)[0] for conv, c in zip(our_fpn.lateral, stages, strict=True)]
-    your_sums = merge_top_down(flat)
-    your_maps = [conv(m[None]) for conv, m in zip(our_fpn.output, your_sums, strict=True)]
-for k, (a, b, c) in enumerate(zip(our_maps, their_maps, your_maps, strict=True), 2):
+their_maps = their_fpn({f"c{k}": c for k, c in enumerate(stages, 2)}).values()
+flat = [conv(c)[0] for conv, c in zip(our_fpn.lateral, stages, strict=True)]
+your_maps = [conv(m[None]) for conv, m in zip(our_fpn.output, merge_top_down(flat), strict=True)]
+for k, (a, b, c) in enumerate(zip(our_fpn(stages), their_maps, your_maps, strict=True), 2):
     print(f"P{k} {list(a.shape[1:])}: torchvision {torch.allclose(a, b)},", end=" ")
     print(f"your merge {torch.allclose(a, c)}")
 
 # %% [markdown] id="learns"
 # ## It learns
 #
-# Back to the crops. The small CNN gets batch norm. First the habit, for this very network: one
-# batch by heart, in training mode, and with an eye on the two numbers (start near $\log C$, end
-# near 0).
+# Back to the crops. The small CNN with batch norm has learned a batch by heart above. Now train a
+# fresh copy on all the crops, each time mirrored or not and shifted a little. Every 50 steps it is
+# measured in evaluation mode, on crops from images that it has never seen.
 
-# %% id="learns-overfit" tolerance=0.1
-by_heart = small_cnn(nn.BatchNorm2d)
-learning = overfit(by_heart)
-known = (by_heart.eval()(x[batch]).argmax(dim=1) == y[batch]).float().mean()
-print(f"log C = {torch.tensor(len(kinds)).log():.1f},", end=" ")
-print(f"loss {learning[0]:.1f} → {learning[-1]:.1f}, {known:.0%} of the batch right")
-
-# %% [markdown] id="train-text"
-# It can learn. Now train a fresh copy on all the crops, each time mirrored or not and shifted a
-# little, so that it does not learn them by heart. Every 50 steps it is measured in evaluation mode,
-# on crops from images that it has never seen.
 
 # %% id="train-code"
 def accuracy(network, rows, mode="eval", batch_size=256):
@@ -975,14 +717,7 @@ def accuracy(network, rows, mode="eval", batch_size=256):
     return (answers == y[rows]).float().mean().item()
 
 
-# %% id="augment"
-def augmented(rows, random):
-    """Crops x[rows]: all mirrored or none, and rolled by up to 3 px in each direction."""
-    crops = x[rows].flip(3) if torch.rand((), generator=random) < 0.5 else x[rows]
-    return crops.roll(torch.randint(-3, 4, (2,), generator=random).tolist(), dims=(2, 3))
-
-
-# %% id="train" alt="Left, the training loss falls over 300 steps with noise. Right, the share of right answers on new images rises, quickly at first."
+# %% id="train" tolerance=0.08 alt="Left, the training loss falls over 300 steps with noise. Right, the share of right answers on new images rises, quickly at first."
 network, steps, random = small_cnn(nn.BatchNorm2d), 300, torch.Generator().manual_seed(0)
 optimizer = torch.optim.Adam(network.parameters())
 # the rate rises first, and then falls to almost nothing, so that the network comes to rest
@@ -990,7 +725,9 @@ schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_ste
 with plotting.LiveCurve(steps=steps, title="Naming objects") as live:
     for step in range(steps):
         rows = pool[torch.randint(len(pool), (32,), generator=random)]
-        loss = cross_entropy(network(augmented(rows, random)), y[rows])
+        shown = x[rows].flip(3) if torch.rand((), generator=random) < 0.5 else x[rows]
+        shown = shown.roll(torch.randint(-3, 4, (2,), generator=random).tolist(), dims=(2, 3))
+        loss = cross_entropy(network(shown), y[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -998,78 +735,45 @@ with plotting.LiveCurve(steps=steps, title="Naming objects") as live:
         live.update(step, loss=loss.item())
         if step % 50 == 49:
             live.update(step, accuracy=accuracy(network, unseen))
-
-# %% id="trained-score" tolerance=0.08
 majority = y[unseen].bincount().max() / len(unseen)
 print(f"accuracy on images it has not seen: {accuracy(network, unseen):.2f}")
 print(f"always answering the largest class: {majority:.2f}")
 
-# %% id="answers-figure" alt="Sixteen crops from new images, each titled with the network's answer and, where that is wrong, the truth."
-network.eval()
-with torch.no_grad():
-    answers = network(x[unseen]).argmax(dim=1)
-sixteen = range(0, len(unseen), max(1, len(unseen) // 16))[:16]
-titles = []
-for i in sixteen:
-    said, true = kinds[answers[i]], kinds[y[unseen[i]]]
-    titles.append(said if said == true else f"{said}\n({true})")
-plotting.show_images(
-    [x[unseen[i]] / 4 + 0.5 for i in sixteen],
-    titles,
-    columns=8,
-    panel=1.25,
-    title="What the small network answers",
-    caption="The answer, and the truth in brackets where it is wrong.",
-)
-
 # %% [markdown] id="transfer-text"
-# Always put the trivial answer beside the score: where one class dominates, "the largest class,
-# always" can look good. On Pocket COCO the small network is far above it. That took a few seconds
-# of training on several hundred crops; it still errs often.
+# Always put the trivial answer beside the score. On Pocket COCO the small network is far above it.
 #
 # **Why backbones are shared.** The shipped FCN has been trained for much longer, on another task:
 # to label pixels. Is what its backbone has learned of use for *this* task? Freeze it: none of its
-# weights changes. Give it whole images, one pass each, and average each of its last three maps over
-# an object's box. On these numbers train nothing but one linear layer.
-#
-# (Its own score, printed first, is the mean IoU of lesson 00: how far predicted and true areas
-# coincide, averaged over the classes. Its answers are made on cells of 8 pixels, so that even a
-# perfect network of its form stays below 1.)
+# weights changes. Average each of its last three maps over an object's box, and train nothing but
+# one linear layer on these numbers. (Its own score, printed first, is the mean IoU of lesson 00. It
+# answers in cells of 8 pixels, so even a perfect network of its form stays below 1.)
 
-# %% id="shipped" tags=["nbval-check-output"]
+
+# %% id="frozen"
+def mean_over_box(features, box, stride):
+    """[1, C, h, w] -> [C]: the mean of the cells that the box (in pixels) touches."""
+    x0, y0 = (box[:2] / stride).floor().int().tolist()
+    x1, y1 = (box[2:] / stride).ceil().int().tolist()
+    return features[0, :, y0:y1, x0:x1].mean(dim=(1, 2))
+
+
+last_three = [stage_maps([picture])[2:] for picture, _ in samples]  # one pass per image
+measured = []
+for number, row in places.tolist():
+    box = samples[number][1].boxes[row]
+    means = [mean_over_box(m, box, s) for m, s in zip(last_three[number], (8, 16, 32), strict=True)]
+    measured.append(torch.cat(means))
+features = torch.stack(measured)  # [N, C]
+features = (features - features[pool].mean(dim=0)) / (features[pool].std(dim=0) + 1e-5)
+
+# %% id="transfer" tolerance=0.1
 from seglib.pretrained import header
 
 notes = header("fcn").notes
 score, ceiling = notes["figures"]["mean_iou"], notes["ceilings"]["mean_iou"]["ceiling"]
 print(f"shipped FCN: {notes['parameters'] / 1e6:.1f} M weights, trained on {notes['dataset']}")
 print(f"mean IoU at its own task {score:.2f}, where its form allows at most {ceiling:.2f}")
-
-# %% id="frozen"
-def mean_over_box(features, box, stride):
-    """[C, h, w] -> [C]: the mean of the cells that the box (in pixels) touches."""
-    x0, y0 = (box[:2] / stride).floor().int().tolist()
-    x1, y1 = (box[2:] / stride).ceil().int().tolist()
-    return features[:, y0:y1, x0:x1].mean(dim=(1, 2))
-
-
-# %% id="frozen-features"
-def frozen_features(places):
-    """[N, 2] image and object -> [N, C]: pool3 to pool5 over its box, one pass per image."""
-    rows, last = [], None
-    for number, row in places.tolist():
-        picture, truth = samples[number]
-        if number != last:
-            stages, last = stage_maps([picture])[2:], number
-        box, strides = truth.boxes[row], (8, 16, 32)
-        means = [mean_over_box(m[0], box, s) for m, s in zip(stages, strides, strict=True)]
-        rows.append(torch.cat(means))
-    return torch.stack(rows)
-
-
-# %% id="transfer" tolerance=0.1
 torch.manual_seed(0)
-features = frozen_features(places)
-features = (features - features[pool].mean(dim=0)) / (features[pool].std(dim=0) + 1e-5)
 linear = nn.Linear(features.shape[1], len(kinds))
 its_optimizer = torch.optim.Adam(linear.parameters(), lr=3e-3)
 for _ in range(200):
@@ -1078,17 +782,15 @@ for _ in range(200):
     its_loss.backward()
     its_optimizer.step()
 transferred = (linear(features[unseen]).argmax(dim=1) == y[unseen]).float().mean()
-print(f"your CNN, {weights(network):,} weights,", end=" ")
-print(f"trained on the crops: {accuracy(network, unseen):.2f}")
-print(f"one linear layer, {weights(linear):,} weights,", end=" ")
-print(f"on the frozen backbone: {transferred:.2f}")
+print(f"your CNN, {weights(network):,} weights: {accuracy(network, unseen):.2f}")
+print(f"one linear layer, {weights(linear):,} weights, on the frozen backbone: {transferred:.2f}")
 
 # %% [markdown] id="transfer-read"
 # On Pocket COCO, on which the backbone was trained (on other images of it, never these), a single
 # linear layer beats your whole network, and one pass over an image served all its objects. This is
 # the economy of the field: train a backbone once, on a lot of data, and put small heads on it.
-# Nearly all published detectors start from weights trained on ImageNet's 1.28 million labelled
-# photographs; and "average the map over a box" will grow up to be RoI pooling.
+# Nearly all published detectors start from weights trained on ImageNet; and "average the map over a
+# box" will become RoI pooling.
 
 # %% [markdown] id="inside"
 # ## Look inside: what goes wrong, and what gets lost
@@ -1096,13 +798,12 @@ print(f"on the frozen backbone: {transferred:.2f}")
 # ### Forgetting `eval()`
 #
 # Take the network that you trained a minute ago, and measure it in the wrong mode. **Predict before
-# you run:** which does more harm, small batches, or batches that hold a single class, as when a
+# you run:** which does more harm, small batches, or batches that contain a single class, as when a
 # folder is sorted by name?
 
 # %% id="forgotten-eval" alt="Bars of accuracy: evaluation mode and training mode with large mixed batches are best; training mode with small batches is lower; training mode with batches of one class is the lowest."
 torch.manual_seed(0)
-mixed = unseen[torch.randperm(len(unseen))]
-in_order = unseen[y[unseen].argsort()]
+mixed, in_order = unseen[torch.randperm(len(unseen))], unseen[y[unseen].argsort()]
 cases = {"evaluation mode, any batch": accuracy(network, mixed)}
 for size in (64, 8, 2, 1):
     cases[f"training mode, mixed batches of {size}"] = accuracy(network, mixed, "train", size)
@@ -1111,20 +812,18 @@ plotting.bars(cases, ranked=False, title="The same network, the same crops", xla
 
 # %% [markdown] id="forgotten-eval-read"
 # On Pocket COCO, large mixed batches do so little harm that you would not notice, and sorted ones
-# do the most. What sixteen kites have in common *is* their mean, and the mean is what batch norm
-# takes away. A score that changes with the batch size, or with the order of the data, is the mark
-# of a network in the wrong mode.
+# do the most: what sixteen kites have in common *is* their mean, which batch norm takes away. A
+# score that changes with the batch size, or with the order of the data, is the mark of a network in
+# the wrong mode.
 
 # %% [markdown] id="effective"
 # ### What a cell really sees
 #
 # By your recursion, a cell of the shipped backbone at stride 16 (its fourth pooling) sees 94 × 94
-# pixels. **Predict before you run:** take the middle of that box, half as wide and half as high, so
-# a quarter of its area. What share of the influence on the cell comes from there: a quarter, a
-# half, or more?
-#
-# Influence can be measured: it is the size of the gradient of the cell with respect to each pixel.
-# Average it over several images.
+# pixels. **Predict before you run:** take the middle of that box, a quarter of its area. What share
+# of the influence on the cell comes from there: a quarter, a half, or more? (Influence is the size
+# of the gradient of the cell with respect to each pixel, averaged over several images.)
+
 
 # %% id="influence"
 def influence(pictures):
@@ -1136,86 +835,40 @@ def influence(pictures):
     return pixels.grad.abs().sum(dim=1).mean(dim=0), (row, column)
 
 
-# %% id="influence-run"
-same_size = [picture for picture, _ in samples if picture.shape == image.shape][:16]
-heat, (row, column) = influence(same_size)
+# %% id="effective-figure" tolerance=0.08 alt="Left, the image with a square of 94 pixels around the cell. Right, the influence as a heat map: a bright spot in the middle that fades long before it reaches the edges of the square."
+heat, cell = influence([p for p, _ in samples if p.shape == image.shape][:16])
 grid = fcn.network.backbone.grids[1]  # where the cells of pool4 lie
-centre_x, centre_y = (grid.origin + grid.stride * i + 0.5 for i in (column, row))
-half = grid.field / 2
-field_box = [centre_x - half, centre_y - half, centre_x + half, centre_y + half]
-
-# %% id="effective-figure" alt="Left, the image with a square of 94 pixels around the cell. Right, the influence as a heat map: a bright spot in the middle that fades long before it reaches the edges of the square."
-plotting.show_receptive_field(image, field_box, heat, position=(centre_x, centre_y))
-
-# %% id="effective-share"
-def share_within(half):
-    """Share of the influence that comes from within `half` pixels of the cell's centre."""
-    x0, x1 = (max(0, round(centre_x + d)) for d in (-half, half))
-    y0, y1 = (max(0, round(centre_y + d)) for d in (-half, half))
-    return (heat[y0:y1, x0:x1].sum() / heat.sum()).item()
-
-
-# %% id="effective-print" tolerance=0.08
-touched = (heat.amax(dim=0) > 0).nonzero()[:, 0]  # columns with any influence at all
-print(f"theoretical field: {grid.field} columns, of which {len(touched)} have any influence")
-print(f"the middle quarter of its area holds {share_within(grid.field / 4):.0%} of the influence")
+cy, cx = (grid.origin + grid.stride * i + 0.5 for i in cell)  # the cell's centre, in pixels
+x0, y0, x1, y1 = (max(0, round(c + d * grid.field / 4)) for d in (-1, 1) for c in (cx, cy))
+share = (heat[y0:y1, x0:x1].sum() / heat.sum()).item()
+print(f"field: {grid.field} pixels; its middle quarter has {share:.0%} of the influence")
+field_box = [c + d * grid.field / 2 for d in (-1, 1) for c in (cx, cy)]
+plotting.show_receptive_field(image, field_box, heat, position=(cx, cy))
 
 # %% [markdown] id="misconception-effective"
 # **The field does not count equally.** The middle has far more than its share, and the corners have
 # hardly any. Count the paths: a pixel in the corner reaches the cell through one chain of kernel
-# corners only, a pixel in the middle through very many. Luo et al. (2016) showed that the
-# **effective receptive field** is shaped like a bell, and that in a stack of $n$ layers its share
-# of the theoretical one shrinks like $1/\sqrt n$. Training widens it, but it stays a bell. When you
-# choose a backbone, take the theoretical field as an upper limit.
+# corners only, a pixel in the middle through very many. The **effective receptive field** is shaped
+# like a bell, and in a stack of $n$ layers its share of the theoretical one shrinks like
+# $1/\sqrt n$ (Luo et al. 2016). Take the theoretical field as an upper limit.
 
 # %% [markdown] id="small-objects"
 # ### What is left of a small object
 #
-# The pyramid exists because of the other end. At stride 32, an object of 8 × 8 pixels covers a
-# quarter of a cell's side: a sixteenth of its area. How many of the objects here are smaller than
-# one cell?
+# At stride 32, an object of 8 × 8 pixels covers a sixteenth of a cell. How many of the objects here
+# are smaller than one cell?
 
 # %% id="smaller-than-cell" alt="Bars of the share of objects with less area than one cell: none at stride 4, a few at stride 8, a quarter at stride 16, more than half at stride 32."
 areas = torch.cat([t.masks.flatten(1).sum(dim=1) for _, t in samples if len(t)]).float()
 shares = {f"stride {s}": (areas < s * s).float().mean().item() for s in (4, 8, 16, 32)}
-plotting.bars(
-    shares,
-    title="Objects that are smaller than one cell",
-    xlabel="share of all objects",
-    ranked=False,
-    caption=f"Images of 128 px; {len(areas)} objects, by the area of their masks.",
-)
-
-# %% id="small-object"
-distance = [(t.area - 80).abs() if len(t) else torch.tensor([1e9]) for _, t in samples]
-number = min(range(len(samples)), key=lambda i: distance[i].min().item())  # nearest to 80 px
-small_picture, small_truth = samples[number]
-small_mask = small_truth.masks[distance[number].argmin()].float()
-missing = (0, -small_mask.shape[1] % 64, 0, -small_mask.shape[0] % 64)  # up to whole cells
-small_mask, small_picture = F.pad(small_mask, missing), F.pad(small_picture, missing)
-centre = small_mask.nonzero().float().mean(dim=0)
-top, left = (centre / 32).round().sub(1).clamp(min=0).mul(32).int().tolist()
-
-# %% id="small-object-figure" alt="A small kite in a part of its image, its mask, and how much of each cell it covers at strides 4, 8, 16 and 32: recognisable at 4, a few grey cells at 8, nearly nothing at 32."
-part = (..., slice(top, top + 64), slice(left, left + 64))  # 64 × 64 px, on the grid of stride 32
-shares_of_cells = {s: F.avg_pool2d(small_mask[part][None], s)[0] for s in (4, 8, 16, 32)}
-plotting.show_images(
-    [small_picture[part], small_mask[part], *shares_of_cells.values()],
-    [
-        "64 × 64 px",
-        f"mask, {int(small_mask.sum())} px",
-        *(f"stride {s}: {c.max():.0%}" for s, c in shares_of_cells.items()),
-    ],
-    columns=6,
-    panel=1.9,
-    caption="How much of each cell the object covers; in the title, the most of any cell.",
-)
+title = "Objects with less area than one cell"
+plotting.bars(shares, title=title, xlabel="share of all objects", ranked=False)
 
 # %% [markdown] id="small-object-read"
-# At stride 32 the object is only a tinge, and a cell can hold two objects as easily as one. At
-# stride 4 it still has a shape. But $C_2$, which has these cells, has not seen enough to know what
-# the shape is; $P_2$ has the same cells *and* the view from above. That is what the pyramid is for,
-# and why detectors look for small objects at $P_2$ and for large ones at $P_5$.
+# At stride 32 such an object only tinges a cell, and a cell can contain two objects as easily as
+# one. At stride 4 it still has a shape. But $C_2$, which has these cells, has not seen enough to
+# know what the shape is; $P_2$ has the same cells *and* the view from above. That is why detectors
+# look for small objects at $P_2$ and for large ones at $P_5$.
 
 # %% [markdown] id="try"
 # ## Try it
@@ -1345,27 +998,6 @@ modes = Question(
     objective="batch norm",
 )
 
-# %% id="quiz-running" tags=["quiz", "hide-input"]
-running = Question(
-    "What does batch norm subtract in evaluation mode?",
-    [
-        Option(
-            "The mean of the image at hand, channel by channel",
-            feedback="That would be instance norm. The running mean is fixed for each channel.",
-        ),
-        Option(
-            "The running mean, gathered over the batches of its training",
-            correct=True,
-            feedback="So an image's answer depends on that image alone.",
-        ),
-        Option(
-            "Nothing: it is switched off",
-            feedback="It still normalises, with fixed numbers, and applies γ and β.",
-        ),
-    ],
-    objective="batch norm",
-)
-
 # %% id="quiz-four" tags=["quiz", "hide-input"]
 residual = Question(
     "Why does a deep network with shortcuts train better than the same one without?",
@@ -1411,14 +1043,14 @@ pyramid_quiz = Question(
     ],
     objective="stages and pyramid",
 )
-Quiz([cell_field, effective, floor, blocks, modes, running, residual, pyramid_quiz])
+Quiz([cell_field, effective, floor, blocks, modes, residual, pyramid_quiz])
 
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/03_backbones.ipynb) has four tasks: a calculator that says what a
-# cell sees and where; your own batch norm, which must carry a real FCN in both modes; a residual
-# block and the pyramid's way down; and batch norm folded into the convolution before it.
+# The [assignment](assignments/03_backbones.ipynb) has four tasks: what a cell sees and where; your
+# own batch norm, which must carry a real FCN in both modes; a residual block and the pyramid's way
+# down; and batch norm folded into the convolution before it.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -1435,8 +1067,7 @@ Quiz([cell_field, effective, floor, blocks, modes, running, residual, pyramid_qu
 #   3 × 3.
 #
 # **The published numbers beside ours.** He et al. (2016, table 2) trained plain and residual
-# networks on ImageNet; the error is the share of validation images whose first answer is wrong.
-# Ours is the loss on one batch after 50 steps.
+# networks on ImageNet (top-1 error). Ours is the loss on one batch after 50 steps.
 
 # %% id="published" tolerance=0.2
 final = {name: curve[-1] for name, curve in deep_curves.items()}
@@ -1447,9 +1078,7 @@ print(f"residual     18, 27.88 %                 6, {final['6 with shortcuts']:.
 print(f"residual     34, 25.03 %                32, {final['32 with shortcuts']:.1f}")
 
 # %% [markdown] id="references"
-# Both columns say the same: without shortcuts, more layers are no gain; with them, they are. As for
-# pyramids, Faster R-CNN with FPN and ResNet-101 reached a box AP of 36.2 on COCO's test-dev (Lin et
-# al. 2017); lesson by lesson, you are on your way to such a detector.
+# Both columns say the same: without shortcuts, more layers are no gain; with them, they are.
 #
 # **Next**, in [lesson 04](04_fcn.ipynb), the backbone gets its first segmentation head, and the way
 # back up from coarse to fine becomes a thing to learn.
@@ -1460,11 +1089,9 @@ print(f"residual     34, 25.03 %                32, {final['32 with shortcuts']:
 #   *ICLR* 2015. arXiv 1409.1556.
 # - S. Ioffe, C. Szegedy. Batch normalization: accelerating deep network training by reducing
 #   internal covariate shift. *ICML* 2015. arXiv 1502.03167.
-# - K. He, X. Zhang, S. Ren, J. Sun. Delving deep into rectifiers. *ICCV* 2015. arXiv 1502.01852.
 # - K. He, X. Zhang, S. Ren, J. Sun. Deep residual learning for image recognition. *CVPR* 2016.
 #   arXiv 1512.03385.
-# - W. Luo, Y. Li, R. Urtasun, R. Zemel. Understanding the effective receptive field in deep
-#   convolutional neural networks. *NIPS* 2016. arXiv 1701.04128.
-# - T.-Y. Lin, P. Dollár, R. Girshick, K. He, B. Hariharan, S. Belongie. Feature pyramid networks
-#   for object detection. *CVPR* 2017. arXiv 1612.03144.
+# - W. Luo et al. Understanding the effective receptive field in deep convolutional neural networks.
+#   *NIPS* 2016. arXiv 1701.04128.
+# - T.-Y. Lin et al. Feature pyramid networks for object detection. *CVPR* 2017. arXiv 1612.03144.
 # - Y. Wu, K. He. Group normalization. *ECCV* 2018. arXiv 1803.08494.
