@@ -26,6 +26,7 @@ from seglib.models.solo.targets import (
     mask_targets,
     mass_centres,
 )
+from seglib.ops.masks import mask_iou
 from seglib.structures import Target
 from tests.helpers import golden
 from tests.modelling import boxes_target, masks_target, randomize_zeros, some_categories
@@ -339,7 +340,10 @@ def test_perfect_leaves_out_an_object_without_a_cell(variant: str) -> None:
     target = boxes_target(SIZE, [(8, 8, 32, 40), (44, 20, 72, 52)], [1, 3])
     instances = model.perfect(torch.rand(3, *SIZE), target).instances
     assert instances is not None
-    assert torch.equal(instances.masks, target.masks)  # even coordinates survive stride 2
+    assert instances.masks is not None
+    overlap = mask_iou(instances.masks, target.masks).diagonal()
+    assert (overlap > 0.94).all()  # corners are lost at stride 4
+    assert (overlap == 1).all() or variant != "v2"  # even coordinates survive stride 2
 
 
 def test_pocket_is_small_and_paper_is_published() -> None:

@@ -18,7 +18,7 @@ from seglib.models.solo.postprocess import suppressed
 from seglib.pretrained.official import load_official
 from seglib.pretrained.solo_names import our_name
 from seglib.pretrained.solo_official import solo_from_official
-from tests.whole_network import WholeNetwork, sampled_places
+from tests.whole_networks import WholeNetwork, sampled_positions
 
 NETWORKS = {
     "solo_r50": "solo",
@@ -57,7 +57,7 @@ class Run:
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def run(request: pytest.FixtureRequest) -> Run:
-    network = WholeNetwork.read(request.param)
+    network = WholeNetwork(request.param)
     weights = network.weights()
     model = solo_from_official(weights, Path(f"{request.param}.pth"))
     assert isinstance(model, SOLO)
@@ -79,15 +79,15 @@ def mask_outputs(output: SOLOOutput) -> dict[str, list[Tensor]]:
 
 def test_raw_outputs_equal_the_official_networks(run: Run) -> None:
     network, output = run.network, run.output
-    network.assert_equal("input", output.batch.tensor)
+    network.assert_same("input", output.batch.tensor)
     for level, features in enumerate(output.pyramid, start=2):
-        network.assert_equal(f"p{level}", features)
+        network.assert_same(f"p{level}", features)
     for kind, levels in {"cate": output.class_logits, **mask_outputs(output)}.items():
         assert len(levels) == 5
         for level, values in enumerate(levels):
-            network.assert_equal(f"{kind}_{level}", values)
+            network.assert_same(f"{kind}_{level}", values)
     if isinstance(output.masks, DynamicMaps):
-        network.assert_equal("mask_feat", output.masks.features)
+        network.assert_same("mask_feat", output.masks.features)
 
 
 def test_what_enters_and_leaves_matrix_nms_is_the_official(run: Run) -> None:
@@ -106,7 +106,7 @@ def test_what_enters_and_leaves_matrix_nms_is_the_official(run: Run) -> None:
 
 def test_detections_equal_the_official_ones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     network, model, output = run.network, run.model, run.output
-    size = tuple(network.case["inference"][f"original_{side}"] for side in ("height", "width"))
+    size = tuple(network.about["inference"][f"original_{side}"] for side in ("height", "width"))
     monkeypatch.setattr(model, "forward", lambda images: output)
     # The image had another size before it was resized to the network's.
     (prediction,) = model.predict_batch([torch.zeros(3, *size)])
@@ -116,7 +116,7 @@ def test_detections_equal_the_official_ones(run: Run, monkeypatch: pytest.Monkey
     np.testing.assert_allclose(found.scores, expected["scores"], rtol=1e-8)
     assert (found.labels - 1).tolist() == expected["labels"].tolist()
     assert found.masks.flatten(1).sum(1).tolist() == expected["mask_areas"].tolist()
-    bits = found.masks.flatten(1)[:, sampled_places(size[0] * size[1])]
+    bits = found.masks.flatten(1)[:, sampled_positions(size[0] * size[1])]
     assert np.array_equal(bits, expected["mask_bits"])
     inclusive = found.boxes - torch.tensor([0, 0, 1, 1])
     inclusive[~found.masks.flatten(1).any(1)] = -1
@@ -136,7 +136,9 @@ def test_mmdetections_layout_has_the_same_names_for_us(run: Run) -> None:
 def test_a_file_is_loaded_by_its_path(run: Run, tmp_path: Path) -> None:
     if run.model.config.variant != "v2":
         pytest.skip("one file is enough")
-    path = run.network.save(tmp_path / "SOLOv2_R50_3x.pth", prefix="module.")
+    path = tmp_path / "SOLOv2_R50_3x.pth"  # as a training script of mmdetection writes it
+    state = {f"module.{name}": value for name, value in run.weights.items()}
+    torch.save({"meta": {"epoch": 36}, "state_dict": state}, path)
     loaded = pretrained.load(path)
     assert loaded.config.to_dict() == {**run.model.config.to_dict(), "min_size": 800}
     assert len(loaded.categories) == 80

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
 
 Size = tuple[int, int]
@@ -150,7 +151,9 @@ class DynamicMaps(MaskMaps):
         features = self.features.flatten(2)  # [B, E, h·w]
         parts = zip(chosen.split(counts), features, strict=True)
         logits = torch.cat([kernel @ feature for kernel, feature in parts])  # [P, h·w]
-        masks = logits.unflatten(1, self.features.shape[-2:]).sigmoid()  # [P, h, w]
+        masks = (
+            at_least_float32(logits).unflatten(1, self.features.shape[-2:]).sigmoid()
+        )  # [P, h, w]
         yield order, _enlarged(masks, size)
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from seglib import ops
@@ -39,12 +40,19 @@ from seglib.models.solo.losses import class_loss, mask_loss
 from seglib.models.solo.mask_branches import mask_branch
 from seglib.models.solo.mask_maps import Cells, MaskMaps
 from seglib.models.solo.postprocess import Candidates, candidates, full_size, suppressed
-from seglib.models.solo.targets import Assignment, BatchObjects, assign_cells, batch_objects
+from seglib.models.solo.targets import (
+    Assignment,
+    BatchObjects,
+    assign_cells,
+    batch_objects,
+    owners_of_cells,
+)
 from seglib.models.targets import sized_targets
 from seglib.nn.fpn import FPN
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.masks import masks_to_boxes
+from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
 
 Size = tuple[int, int]
@@ -158,10 +166,9 @@ class SOLO(Segmenter):
         return torch.cat([scores.flatten(2) for scores in maps], 2).transpose(1, 2)  # [B, N, C]
 
     def candidates(self, output: SOLOOutput, scores: Tensor, index: int) -> Candidates:
-        """What enters Matrix NMS for one image of the batch; its masks have `mask_stride`."""
-        height, width = (side // self.mask_stride for side in output.batch.canvas)
+        """What enters Matrix NMS for one image of the batch; all masks have the finest stride."""
+        height, width = (side // self.mask_strides[0] for side in output.batch.canvas)
         grids = self.config.grids
-        # Masks of all levels at one size, that of the finest ones.
         own = scores.new_tensor(level_strides(self.backbone.strides))  # [L]
         strides = own.repeat_interleave(scores.new_tensor([s * s for s in grids]).long())  # [N]
         return candidates(
@@ -187,35 +194,36 @@ class SOLO(Segmenter):
         return Prediction(size, self.categories, instances)
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true masks at the stride of the masks, of every object that owns a cell."""
+        """The true masks, as coarse as the maps, of every object that owns a cell."""
         batch = self.prepare([image], divisor=max(self.backbone.strides))
         objects, assignment = self.assign([image], [target], batch)
-        owners = self._owners(assignment)  # [K]
-        height, width = (side // self.mask_stride for side in batch.canvas)
-        covered = objects.masks[owners].to(batch.tensor)  # [K, H, W]
-        masks = torch.nn.functional.adaptive_avg_pool2d(covered, (height, width))  # [K, h, w]
+        owners, levels = owners_of_cells(assignment, self.config)  # [K] each
+        height, width = batch.canvas
+        masks = objects.masks.new_zeros(len(owners), height, width, dtype=batch.tensor.dtype)
+        for level, stride in enumerate(self.mask_strides):
+            own = levels == level
+            whole = objects.masks[owners[own]].to(masks)[:, None]  # [n, 1, H, W]
+            coarse = F.avg_pool2d(whole, stride)  # [n, 1, h_l, w_l]
+            masks[own] = interpolate(coarse, (height, width))[:, 0]  # [n, H, W]
         found = Candidates(masks.new_ones(len(masks)), objects.labels[owners] - 1, masks)
         return self._prediction(found, batch, 0, target.size)
 
-    def _owners(self, assignment: Assignment) -> Tensor:
-        """int64 [K]: objects that are the last to claim one of their cells; others get no mask."""
-        numbers = assignment.cells.numbers(self.config.grids)  # [P]
-        last = numbers.new_full((self.config.cells,), -1)  # [N]
-        last = last.scatter_reduce(0, numbers, assignment.objects, "amax")
-        return last[last >= 0].unique()
-
     @property
-    def mask_stride(self) -> int:
-        """Of the finest masks, in pixels of the batch: that of P2."""
-        return self.backbone.strides[0]
+    def mask_strides(self) -> tuple[int, ...]:
+        """Of each level's masks, in pixels of the batch: half the level's, or in v2 that of P2."""
+        finest, *_ = strides = self.backbone.strides
+        if self.config.variant == "v2":
+            return (finest,) * len(self.config.grids)
+        return tuple(stride // 2 for stride in level_strides(strides))
 
     @property
     def output_form(self) -> OutputForm:
         """One mask per cell, on a coarse grid of pixels."""
-        stride = self.mask_stride
+        strides = self.mask_strides
+        words = f"{strides[0]}" if strides[0] == strides[-1] else f"{strides[0]} to {strides[-1]}"
         return OutputForm(
-            f"a perfect network with masks of stride {stride}, one per grid cell",
-            {"stride": stride},
+            f"a perfect network with masks of stride {words}, one per grid cell",
+            {"stride": strides[0], "coarsest_stride": strides[-1]},
         )
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:

@@ -171,6 +171,22 @@ def _resolved(
     return Assignment(cells, objects, padded[owner + 1].unflatten(0, (images, config.cells)))
 
 
+def owners_of_cells(assignment: Assignment, config: SOLOConfig) -> tuple[Tensor, Tensor]:
+    """The objects of one image that are the last to claim a cell; the others can get no mask.
+
+    Returns:
+        int64 [K] objects, and int64 [K] the finest level on which each owns a cell.
+    """
+    last = assignment.objects.new_full((config.cells,), -1)  # [N]
+    numbers = assignment.cells.numbers(config.grids)  # [P]
+    last = last.scatter_reduce(0, numbers, assignment.objects, "amax")
+    owned = (last >= 0).nonzero().squeeze(1)  # [n]
+    owners, index = last[owned].unique(return_inverse=True)  # [K], [n]
+    levels = Cells.from_numbers(owned, config.grids, image=0).level  # [n]
+    finest = torch.full_like(owners, len(config.grids)).scatter_reduce(0, index, levels, "amin")
+    return owners, finest
+
+
 def mask_targets(masks: Tensor, size: Size) -> Tensor:
     """bool [G, H, W] on the canvas -> bool [G, h, w]: bilinear, at least one half."""
     if len(masks) == 0:
