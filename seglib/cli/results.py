@@ -57,6 +57,8 @@ def _table(rows: list[Row]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from seglib.pretrained.results import training_minutes
+
     figures = [name for name in MAIN_FIGURES if any(_has(row["figures"], name) for row in rows)]
     table = Table(
         title="Finished runs", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
@@ -68,8 +70,7 @@ def _table(rows: list[Row]) -> Table:
     for number, row in enumerate(rows, start=1):
         values = (_shown(row["figures"], name) for name in figures)
         seed = "–" if row["seed"] is None else str(row["seed"])
-        minutes = f"{row['cpu_minutes']:.1f}"
-        table.add_row(str(number), escape(row["name"]), seed, minutes, *values)
+        table.add_row(str(number), escape(row["name"]), seed, training_minutes(row), *values)
     return table
 
 

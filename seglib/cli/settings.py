@@ -58,7 +58,7 @@ KINDS = {"model": Kind(str), "command": Kind(str), **kinds_of(Setup), **kinds_of
 # evaluates changes no step and may differ.
 _FIXED = ("model", *(field.name for field in fields(Setup) if field.name != "evaluate"))
 # Earlier versions recorded none of these and ran with the defaults.
-_NEW = ("evaluate", "backbone_lr", "schedule", "device", "channels_last", "tune")
+_NEW = ("evaluate", "backbone_lr", "schedule", "device", "channels_last", "tune", "workers")
 
 
 def settle(model: str, given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def _scored(
         "command": " && ".join(stage["command"] for stage in stages),
         "minutes": round(sum(stage["seconds"] for stage in stages) / 60, 1),
         "cpu_minutes": round(sum(stage["cpu_seconds"] for stage in stages) / 60, 1),
+        "device": stages[-1]["device"],
         "parameters": sum(p.numel() for p in network.parameters()),
         "dataset": data.name,
         "evaluated": f"{len(data)} images of {data.split}",
@@ -143,6 +144,7 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
         "command": settings["command"],
         "seconds": history.seconds[-1],
         "cpu_seconds": history.cpu_seconds,
+        "device": None if history.config is None else history.config.device,
         "history": history,
     }
     return [*earlier, stage]

@@ -28,6 +28,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None, device: st
     from seglib import pretrained
     from seglib.cli.ceiling_lines import ceiling_lines
     from seglib.data.datasets import load_dataset
+    from seglib.pretrained.results import training_minutes
     from seglib.pretrained.shipped import SHIPPED
 
     measured = "measured now" if limit is None else f"first {limit} images"
@@ -45,7 +46,7 @@ def print_shipped(dataset: str | None, split: str, limit: int | None, device: st
             f"{sum(p.numel() for p in network.parameters()):,}",
             main_figures(metrics.figures),
             main_figures({k: v for k, v in record["figures"].items() if k in MAIN_FIGURES}),
-            str(record.get("cpu_minutes", "–")),
+            training_minutes(record),
         )
         for line in ceiling_lines(network, data, limit, metrics.figures, size)[0]:
             console.print(f"{name}: {line}", highlight=False)

@@ -66,6 +66,14 @@ def read_results(file: Path) -> list[Row]:
     return rows
 
 
+def training_minutes(row: Row) -> str:
+    """How long a run took: minutes of processor time, or minutes on another device and its name."""
+    device = row.get("device") or "cpu"
+    if device == "cpu":
+        return f"{row['cpu_minutes']:.1f}" if "cpu_minutes" in row else "–"
+    return f"{row['minutes']:.1f} {device}"
+
+
 def _fault(row: Any) -> str:
     """The first field that is missing or has another type, in words; empty if all is well."""
     for name, kinds in FIELDS.items():
