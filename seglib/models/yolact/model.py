@@ -187,13 +187,15 @@ class YOLACT(Segmenter):
             config,
             image_generators([target.image_id for target in targets]),
         )
+        semantic_loss = self.semantic.loss(
+            output.pyramid[0], truth.objects, output.batch.canvas, config.binary_targets
+        )
         weight, count = config.loss_weights, global_mean_count(len(image))
         losses = {
             "class_loss": weight.classes * class_loss(logits, labels, config.negatives) / count,
             "box_loss": weight.boxes * box_loss / count,
             "mask_loss": weight.masks * total_mask_loss(samples) / count,
-            "semantic_loss": weight.semantic
-            * self.semantic.loss(output.pyramid[0], truth.objects, output.batch.canvas),
+            "semantic_loss": weight.semantic * semantic_loss,
         }
         if self.mask_iou_net is not None:
             losses["mask_iou_loss"] = weight.mask_iou * self.mask_iou_net.loss(samples) / count

@@ -36,12 +36,21 @@ class SemanticBranch(nn.Module):
         return at_least_float32(self.logits(finest))
 
     def loss(
-        self, finest: Tensor, objects: Sequence[SizedTarget], canvas: tuple[int, int]
+        self,
+        finest: Tensor,
+        objects: Sequence[SizedTarget],
+        canvas: tuple[int, int],
+        binary: bool = True,
     ) -> Tensor:
-        """The mean over the images, from the finest level [B, F, h, w] of a canvas (H, W)."""
+        """The mean over the images, from the finest level [B, F, h, w] of a canvas (H, W).
+
+        Whether targets are binary, see `masks_in_cells`.
+        """
         logits = self(finest)  # [B, C, h, w]
         cells = (logits.shape[-2], logits.shape[-1])
-        masks = [masks_in_cells(one.masks, canvas, cells) for one in objects]  # [G, h, w] each
+        masks = [
+            masks_in_cells(one.masks, canvas, cells, binary) for one in objects
+        ]  # [G, h, w] each
         targets = semantic_targets(masks, [one.labels for one in objects], logits.shape[1])
         total = semantic_loss(logits, targets.to(logits))
         return total / global_mean_count(len(logits))
@@ -51,12 +60,12 @@ def semantic_targets(masks: Sequence[Tensor], labels: Sequence[Tensor], classes:
     """Where each class is, the union of its objects' masks.
 
     Args:
-        masks: [G, h, w] of each image, 0 or 1.
+        masks: [G, h, w] of each image, in 0…1.
         labels: int64 [G] of each, 1…C.
         classes: C.
 
     Returns:
-        [B, C, h, w], 0 or 1.
+        [B, C, h, w] in 0…1.
     """
     maps = masks[0].new_zeros(len(masks), classes, *masks[0].shape[1:])
     for image, own, names in zip(maps, masks, labels, strict=True):
@@ -69,7 +78,7 @@ def semantic_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         logits: [B, C, h, w].
-        targets: the same shape, 0 or 1.
+        targets: the same shape, in 0…1.
 
     Returns:
         the sum over classes and images, a scalar.
