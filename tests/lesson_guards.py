@@ -24,6 +24,9 @@ FORBIDDEN_TAGS = {"raises-exception", "nbval-skip", "nbval-raises-exception"}
 FORBIDDEN_MARKS = ("NBVAL_SKIP", "NBVAL_RAISES_EXCEPTION", "PYTEST_VALIDATE_IGNORE_OUTPUT")
 MEDIAN_LINES, MAX_LINES = 8, 25
 MAX_BYTES = 2_000_000
+WORDS_PER_MINUTE, MAX_MINUTES = 130, 75
+CLAIM = re.compile(r"\*\*Time\*\* about (\d+) minutes to read")
+MAX_CLAIM_ERROR = 0.2  # of the estimate
 # Most questions have three options, so that chance gives a third to each place and each length.
 MAX_SHARE = 0.45
 ABSOLUTE = re.compile(
@@ -95,6 +98,28 @@ def check_length(notebook: NotebookNode) -> list[str]:
     median = statistics.median(counts.values()) if counts else 0
     if median > MEDIAN_LINES:
         bad.append(f"the median code cell has {median} lines, more than {MEDIAN_LINES}")
+    return bad
+
+
+def reading_minutes(notebook: NotebookNode) -> int:
+    """How long a reader needs: the words of the text at 130 per minute, a minute per code cell."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    words = sum(len(text.split()) for text in texts)
+    return round(words / WORDS_PER_MINUTE) + len(code_cells(notebook))
+
+
+def check_time(notebook: NotebookNode) -> list[str]:
+    """The lesson takes 75 minutes at most, and says at its start how long it takes."""
+    minutes = reading_minutes(notebook)
+    bad = []
+    if minutes > MAX_MINUTES:
+        bad.append(f"it takes {minutes} minutes to read, more than {MAX_MINUTES}")
+    claims = [CLAIM.search(cell.source) for cell in notebook.cells if cell.id == "start"]
+    if not claims or claims[0] is None:
+        return [*bad, "its first cell does not say '**Time** about N minutes to read'"]
+    claimed = int(claims[0][1])
+    if abs(claimed - minutes) > MAX_CLAIM_ERROR * minutes:
+        bad.append(f"it claims {claimed} minutes to read, the estimate is {minutes}")
     return bad
 
 

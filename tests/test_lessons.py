@@ -47,6 +47,14 @@ def test_long_lines_are_caught():
     assert guards.long_lines("\n".join(lines)) == [1, 6]
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_lesson_takes_at_most_75_minutes_and_says_how_many(name):
+    lesson = build_lesson(LESSONS / "source" / f"{name}.py")
+    complaints = guards.check_time(lesson)
+    print(f"{name}: {guards.reading_minutes(lesson)} minutes to read")
+    assert not complaints, f"{name}: {'; '.join(complaints)}"
+
+
 def test_neither_place_nor_length_gives_the_answers_of_the_quizzes_away():
     lessons = [build_lesson(LESSONS / "source" / f"{name}.py") for name in SOURCES]
     questions = [question for lesson in lessons for question in guards.quiz_questions(lesson)]
@@ -83,7 +91,7 @@ def _lesson() -> nbformat.NotebookNode:
     """The smallest notebook that passes every guard."""
     text, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     output = nbformat.v4.new_output
-    cells = [text("# 90. Title", id="start")]
+    cells = [text("# 90. Title\n**Time** about 3 minutes to read.", id="start")]
     cells += [text(f"## {section}", id=section) for section in guards.SECTIONS[1:]]
     cells += [
         code("print(1)", id="one", outputs=[output("stream", text="1\n")]),
@@ -140,6 +148,23 @@ def _break(change: str) -> nbformat.NotebookNode:
 )
 def test_the_guards_catch(change, complaint):
     found = " · ".join(guards.check_all(_break(change), "90_title"))
+    assert (complaint in found) if complaint else (found == "")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("pass", ""),
+        ("idea.source += ' word' * 1300; start.source = start.source.replace('3', '11')", ""),
+        ("idea.source += ' word' * 260", "claims 3 minutes to read, the estimate is 5"),
+        ("start.source = start.source.replace('about 3', 'about 2')", "claims 2 minutes"),
+        ("start.source = start.source.replace('about 3', 'about 75')", "claims 75 minutes"),
+        ("start.source = start.source.replace('minutes', 'hours')", "does not say"),
+        ("idea.source += ' word' * 73 * 130", "takes 76 minutes to read, more than 75"),
+    ],
+)
+def test_lessons_that_are_too_long_or_claim_another_time_are_caught(change, complaint):
+    found = " · ".join(guards.check_time(_break(change)))
     assert (complaint in found) if complaint else (found == "")
 
 

@@ -2,9 +2,9 @@
 # # 03. From CNN to backbone and pyramid
 #
 # One convolution sees a window of a few pixels. A **backbone** is a stack of them that turns an
-# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. You will
-# train a small one, find out why deep stacks refuse to learn, and build the two parts that most of
-# the methods on our timeline share: the residual network and the feature pyramid.
+# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. You
+# will train a small one, find out why deep stacks refuse to learn, and build the two parts that
+# most of the methods on our timeline share: the residual network and the feature pyramid.
 #
 # **You will be able to**
 #
@@ -224,8 +224,8 @@ drawn = [pair[row] for row in (0, 1) for pair in pairs]
 plotting.show_images([x[i] / 4 + 0.5 for i in drawn], kinds * 2, columns=len(kinds), panel=1.25)
 
 # %% [markdown] id="crops-read"
-# Objects stand in front of one another, so a crop may show two; its label names the one around which
-# it was cut, even where most of that one is hidden. Such labels are right, only hard.
+# Objects stand in front of one another, so a crop may show two; its label names the one around
+# which it was cut, even where most of that one is hidden. Such labels are right, only hard.
 
 
 # %% id="small-cnn"
@@ -315,8 +315,8 @@ print(f"labels all off by one: loss {losses[0]:.1f} → {losses[-1]:.1f}")
 # %% [markdown] id="depth"
 # ## The idea, part two: going deep
 #
-# Three layers see little. But stack thirty, and the signal fades on its way, and the gradient on its
-# way back.
+# Three layers see little. But stack thirty, and the signal fades on its way, and the gradient on
+# its way back.
 #
 # ### Batch normalisation, by hand
 #
@@ -527,9 +527,9 @@ plotting.layer_profile(sizes, title=title, ylabel="size of the gradient")
 # $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}
 # \left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
-# Because of the 1, the gradient of the block above also arrives unchanged, whatever the convolutions
-# do. And "pass the input on", which the plain layers could not find, is now the easiest thing of
-# all: $\mathcal F = 0$.
+# Because of the 1, the gradient of the block above also arrives unchanged, whatever the
+# convolutions do. And "pass the input on", which the plain layers could not find, is now the
+# easiest thing of all: $\mathcal F = 0$.
 
 # %% id="residual-figure" tags=["nbval-check-output"] alt="A diagram of a residual block: x goes through convolution, norm, ReLU, convolution, norm to a sum; a shortcut carries x past them to the same sum, which is followed by a ReLU."
 block = Pair().eval()
@@ -588,9 +588,9 @@ plotting.resnet_diagram(size=128)
 # %% [markdown] id="pyramid"
 # ## The idea, part three: a pyramid
 #
-# $C_5$ knows *what* is there, in cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has seen
-# little of the surroundings. **Predict** before you look at the figures below: could you not just
-# enlarge $C_5$ eight times?
+# $C_5$ knows *what* is there, in cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has
+# seen little of the surroundings. **Predict** before you look at the figures below: could you not
+# just enlarge $C_5$ eight times?
 #
 # The **feature pyramid network** (FPN) takes both. From the top down, at each level:
 #
@@ -641,11 +641,11 @@ colours = [plotting.feature_colors(m) for m in (*laterals, *sums)]
 plotting.show_images(colours, titles, columns=4, panel=2.1)
 
 # %% [markdown] id="merge-read"
-# Read the lower row from right to left, as the sum is made. On Pocket COCO, the finest lateral shows
-# the cup's stripes as clearly as its outline. The finest sum has the same fine cells, but in it the
-# cup has a colour of its own, and the airplane another: what they *are* came down from above. That
-# also answers the question: an enlarged $C_5$ still has only the few squares at the right end. No
-# upsampling brings positions back; the laterals do.
+# Read the lower row from right to left, as the sum is made. On Pocket COCO, the finest lateral
+# shows the cup's stripes as clearly as its outline. The finest sum has the same fine cells, but in
+# it the cup has a colour of its own, and the airplane another: what they *are* came down from
+# above. That also answers the question: an enlarged $C_5$ still has only the few squares at the
+# right end. No upsampling brings positions back; the laterals do.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
