@@ -13,7 +13,7 @@ from torch import Tensor
 from seglib import SeglibError
 from seglib.models import build_model
 from seglib.models.solo import SOLO, SOLOConfig
-from seglib.models.solo.config import GEOMETRIC, OFFICIAL, GridRules, Selection
+from seglib.models.solo.config import GEOMETRIC, OFFICIAL, Selection, SOLORules
 from seglib.models.solo.levels import resize_to_grid
 from seglib.models.solo.losses import class_loss, mask_loss
 from seglib.models.solo.mask_maps import Cells, DynamicMaps, LocationMaps
@@ -102,8 +102,8 @@ def test_targets_equal_the_official_ones(variant: str, name: str) -> None:
             assert cells.tolist() == case["out"][f"pos_index_l{level}"].tolist()
         else:
             assert cells.tolist() == case["out"][f"grid_order_l{level}"].tolist()
-        found = mask_targets(objects.masks, out["masks"].shape[-2:])[assignment.objects[own]]
-        assert torch.equal(found, out["masks"] > 0)
+        found = mask_targets(objects.masks, out["masks"].shape[-2:], binary=True)
+        assert torch.equal(found[assignment.objects[own]] > 0, out["masks"] > 0)
         learned += len(own)
     assert learned >= 10
 
@@ -122,7 +122,7 @@ def test_losses_equal_the_official_ones(variant: str) -> None:
         maps: Any = DynamicMaps(levels("kernels"), features, config.grids)
     else:
         maps = LocationMaps(levels("mask_logits"), config.grids)
-    dice = mask_loss(maps, assignment, objects.masks)
+    dice = mask_loss(maps, assignment, objects.masks, binary=True)
     found = config.mask_loss_weight * dice.item()
     assert found == pytest.approx(float(case["out"]["loss_mask"]), rel=1e-4)
     focal = class_loss(levels("cate_logits"), assignment.labels).item()
@@ -229,6 +229,14 @@ def test_the_official_division_puts_borders_into_the_lower_cell() -> None:
     assert (rounded < torch.arange(40)).sum() > 20
 
 
+def test_mask_targets_are_fractions_or_officially_rounded() -> None:
+    masks = torch.zeros(1, 4, 4, dtype=torch.bool)
+    masks[0, :2, :3], masks[0, 2, 0] = True, True
+    assert mask_targets(masks, (2, 2)).tolist() == [[[1, 0.5], [0.25, 0]]]
+    assert mask_targets(masks, (2, 2), binary=True).tolist() == [[[1, 1], [0, 0]]]
+    assert mask_targets(masks[:0], (2, 2)).shape == mask_targets(masks[:0], (2, 2), True).shape
+
+
 def test_cells_are_numbered_level_by_level() -> None:
     grids = (3, 2)
     cells = Cells.from_numbers(torch.arange(13), grids, image=1)
@@ -255,7 +263,7 @@ def test_the_official_grid_covers_the_padding_and_ours_the_image() -> None:
     alone, together = cells_beside_a_larger_image(small())
     assert alone.any()
     assert torch.equal(alone, together)
-    alone, together = cells_beside_a_larger_image(small(rules=GridRules(padded=True)))
+    alone, together = cells_beside_a_larger_image(small(rules=SOLORules(padded=True)))
     assert not torch.equal(alone, together)
 
 
@@ -281,7 +289,7 @@ def edge_targets() -> list[Target]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("rules", [GEOMETRIC, OFFICIAL], ids=["geometric", "official"])
-def test_hard_images_have_finite_losses_and_gradients(variant: str, rules: GridRules) -> None:
+def test_hard_images_have_finite_losses_and_gradients(variant: str, rules: SOLORules) -> None:
     model, targets = small(variant, rules=rules), edge_targets()
     batches = [targets, *([target] for target in targets), targets[3:5]]
     for batch in batches:

@@ -42,7 +42,7 @@ def squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         probabilities: float [N, …] in 0…1, the pixels of N masks.
-        targets: [N, …], 0 or 1, of any type.
+        targets: [N, …], 0 or 1 or in between, of any type; the loss is least at p = t.
 
     Returns:
         [N], 0 for a perfect mask; each sum of squares is enlarged by 0.001, as in SOLO's code.

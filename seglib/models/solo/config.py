@@ -16,8 +16,8 @@ Variant = Literal["solo", "decoupled", "decoupled_light", "v2"]
 
 
 @dataclass(frozen=True)
-class GridRules:
-    """Where the official code departs from the geometry; its released weights need all four.
+class SOLORules:
+    """Where the official code departs from the geometry; its released weights need all of it.
 
     Attributes:
         padded: grid and coordinates span the padded batch instead of each image, so that an
@@ -30,16 +30,27 @@ class GridRules:
             of the mean of their centres (SciPy's `center_of_mass`).
         short_boxes: sides of boxes are one pixel short, x + w − 1 being the right border (the data
             set of mmdetection 1.0); PolarMask adds the pixel back, SOLO never does.
+        binary_targets: what a cell of a mask map learns is rounded to 0 or 1 (masks are resized as
+            images of bytes) instead of the fraction of the cell that the object covers. Fractions
+            say where between two cells the outline runs: of Pocket COCO's masks at stride 2, the
+            former keep a mask AP of 0.78, and the latter 0.92.
     """
 
     padded: bool = False
     rounded_division: bool = False
     pixel_indices: bool = False
     short_boxes: bool = False
+    binary_targets: bool = False
 
 
-GEOMETRIC = GridRules()
-OFFICIAL = GridRules(padded=True, rounded_division=True, pixel_indices=True, short_boxes=True)
+GEOMETRIC = SOLORules()
+OFFICIAL = SOLORules(
+    padded=True,
+    rounded_division=True,
+    pixel_indices=True,
+    short_boxes=True,
+    binary_targets=True,
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ class SOLOConfig(ModelConfig):
     """
 
     variant: Variant = "solo"
-    rules: GridRules = GEOMETRIC
+    rules: SOLORules = GEOMETRIC
     min_size: int | None = 800
     max_size: int = 1333
     blocks: tuple[int, ...] = (3, 4, 6, 3)

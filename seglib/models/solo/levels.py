@@ -52,7 +52,7 @@ def rescaled_levels(
         pyramid: P2…P6, [B, F, h_l, w_l].
         strides: of c2…c5.
         batch: the images as the network sees them.
-        padded: the grids cover the padding, see `GridRules.padded`.
+        padded: the grids cover the padding, see `SOLORules.padded`.
     """
     p2, *middle, p6 = pyramid
     half = (p2.shape[-2] // 2, p2.shape[-1] // 2)

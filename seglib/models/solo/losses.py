@@ -27,17 +27,21 @@ def class_loss(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
     return ops.sigmoid_focal_loss(cells, targets) / global_mean_count(positives + 1)
 
 
-def mask_loss(maps: MaskMaps, assignment: Assignment, masks: Tensor) -> Tensor:
+def mask_loss(
+    maps: MaskMaps, assignment: Assignment, masks: Tensor, binary: bool = False
+) -> Tensor:
     """Mean dice loss of the positive cells of all levels and images (equation 4).
 
     Args:
         maps: what the mask branch predicts.
         assignment: of the cells.
         masks: bool [G, H, W], the objects on the canvas.
+        binary: see `SOLORules.binary_targets`.
     """
     losses = []
     for index, probabilities in maps.masks_of(assignment.cells):  # [n, h, w]
-        targets = mask_targets(masks, (probabilities.shape[-2], probabilities.shape[-1]))
+        size = (probabilities.shape[-2], probabilities.shape[-1])
+        targets = mask_targets(masks, size, binary)  # [G, h, w]
         own = targets[assignment.objects[index]]  # [n, h, w]
         losses.append(ops.squared_dice_loss(probabilities, own))  # [n]
     return torch.cat(losses).sum() / global_mean_count(len(assignment.cells))

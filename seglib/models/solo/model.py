@@ -131,7 +131,8 @@ class SOLO(Segmenter):
         """
         output = self(images)
         objects, assignment = self.assign(images, targets, output.batch)
-        dice = mask_loss(output.masks, assignment, objects.masks)
+        binary = self.config.rules.binary_targets
+        dice = mask_loss(output.masks, assignment, objects.masks, binary)
         return {
             "class_loss": class_loss(output.class_logits, assignment.labels),
             "mask_loss": self.config.mask_loss_weight * dice,

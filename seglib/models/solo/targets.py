@@ -117,7 +117,7 @@ def mass_centres(masks: Tensor, pixel_indices: bool = False) -> Tensor:
 
     Args:
         masks: bool [G, H, W].
-        pixel_indices: see `GridRules.pixel_indices`.
+        pixel_indices: see `SOLORules.pixel_indices`.
 
     Returns:
         float64 [G, 2], (y, x) in pixels; arbitrary for an empty mask.
@@ -138,7 +138,7 @@ def cells_of(places: Tensor, extents: Tensor, grids: Tensor, rounded: bool = Fal
         places: float64 [G, 2], (y, x) in pixels.
         extents: float64 [G, 2], (height, width) that the grids cover.
         grids: int64 [L], S of each.
-        rounded: see `GridRules.rounded_division`.
+        rounded: see `SOLORules.rounded_division`.
 
     Returns:
         int64 [G, L, 2]; outside 0…S−1 for a place outside.
@@ -187,8 +187,20 @@ def owners_of_cells(assignment: Assignment, config: SOLOConfig) -> tuple[Tensor,
     return owners, finest
 
 
-def mask_targets(masks: Tensor, size: Size) -> Tensor:
-    """bool [G, H, W] on the canvas -> bool [G, h, w]: bilinear, at least one half."""
+def mask_targets(masks: Tensor, size: Size, binary: bool = False) -> Tensor:
+    """What a mask map learns of objects.
+
+    Args:
+        masks: bool [G, H, W] on the canvas.
+        size: (h, w), which divide H and W.
+        binary: see `SOLORules.binary_targets`.
+
+    Returns:
+        float [G, h, w], the fraction of each cell that the object covers; or 0 and 1.
+    """
+    if not binary:
+        stride = (masks.shape[1] // size[0], masks.shape[2] // size[1])
+        return F.avg_pool2d(masks[:, None].float(), stride)[:, 0]
     if len(masks) == 0:
-        return masks.new_zeros(0, *size)
-    return interpolate(masks[None].float(), size)[0] >= 0.5
+        return torch.zeros(0, *size, device=masks.device)
+    return (interpolate(masks[None].float(), size)[0] >= 0.5).float()
