@@ -73,6 +73,7 @@ lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)
 bench: ## time the primitives' bodies, and Mask R-CNN beside torchvision's
 	@$(ENVIRONMENT) test
 	$(BIN)/python tests/benchmarks/primitives.py $(ARGS)
+	$(BIN)/python -m tests.benchmarks.bench_nms
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_two_stage
 
 lock: ## write requirements.lock from what is installed (for maintainers)
