@@ -16,6 +16,10 @@ from seglib.structures import IGNORE, ImageBatch, Target, all_finite
 Size = tuple[int, int]
 
 
+# Fields of a target that detectors learn from, and their types.
+_FIELDS = {"boxes": "float", "labels": "int64", "masks": "bool", "iscrowd": "bool", "area": "float"}
+
+
 @dataclass(eq=False)
 class SizedTarget:
     """The objects of one image, on the canvas of a batch.
@@ -48,32 +52,38 @@ def check_targets(
 
     Raises:
         SeglibError: another number of targets than images; a field of another type or shape, or
-            with NaN; masks of another size than their image; a label outside 1…C.
+            with NaN; masks of another size than their image; a box that is inverted or far outside
+            the image; a label outside 1…C.
     """
     _check_counts(images, targets)
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
-        if not isinstance(target, Target):
-            raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")
-        _check_target(target, classes)
+        where = f"target {index} of image {target.image_id} has"
+        _check_fields(target, where)
         if target.masks.shape[-2:] != image.shape[-2:]:
             raise SeglibError(
-                f"target of image {target.image_id} has masks of size "
-                f"{list(target.masks.shape[-2:])} for an image of {list(image.shape[-2:])}: "
-                "resize both together"
+                f"{where} masks of size {list(target.masks.shape[-2:])} for an image of "
+                f"{list(image.shape[-2:])}: resize both together"
             )
+        _check_boxes(target.boxes, (image.shape[-2], image.shape[-1]), where)
+        _check_labels(target.labels, classes, where)
 
 
-def _check_target(target: Target, classes: int | None) -> None:
-    """Types, shapes and ranges of what losses read, so that nothing is misread further in."""
-    count, where = len(target), f"target of image {target.image_id} has"
-    for name, (kind, shape) in {
-        "boxes": ("float", [count, 4]),
-        "labels": ("int64", [count]),
-        "masks": ("bool", [count, *target.masks.shape[-2:]]),
-        "iscrowd": ("bool", [count]),
-        "area": ("float", [count]),
-    }.items():
-        field: Tensor = getattr(target, name)
+def _check_fields(target: Target, where: str) -> None:
+    """Types and shapes of what losses read, so that nothing is misread further in."""
+    fields = {name: getattr(target, name) for name in _FIELDS}
+    for name, field in fields.items():
+        if not isinstance(field, Tensor):
+            raise SeglibError(f"{where} {name} of type {type(field).__name__}: give a tensor")
+    count = len(target)
+    shapes = {
+        "boxes": [count, 4],
+        "labels": [count],
+        "masks": [count, *target.masks.shape[-2:]],
+        "iscrowd": [count],
+        "area": [count],
+    }
+    for name, kind in _FIELDS.items():
+        field, shape = fields[name], shapes[name]
         found = str(field.dtype).removeprefix("torch.")
         if not found.startswith(kind) or list(field.shape) != shape:
             raise SeglibError(
@@ -82,12 +92,36 @@ def _check_target(target: Target, classes: int | None) -> None:
             )
         if kind == "float" and not all_finite(field):
             raise SeglibError(f"{where} NaN or infinite {name}: leave such objects out")
-    labels = target.labels
-    if count and (labels.min() < 1 or (classes is not None and labels.max() > classes)):
+    if (target.area < 0).any():
+        raise SeglibError(f"{where} area {target.area.min():g}: count the pixels of the mask")
+
+
+def _check_boxes(boxes: Tensor, size: Size, where: str) -> None:
+    """Boxes may reach beyond the image of (H, W), as some files' do, but not by more than its size.
+
+    Larger numbers, in other units or spoilt, would overflow in the losses.
+    """
+    limit = boxes.new_tensor([size[1], size[0]] * 2)  # [4]
+    for wrong, why in (
+        (boxes[:, :2] > boxes[:, 2:], "the corners must be in the order x0, y0, x1, y1"),
+        ((boxes < -limit) | (boxes > 2 * limit), f"the image has {size[1]} x {size[0]} px"),
+    ):
+        rows = wrong.any(dim=1).nonzero()
+        if len(rows):
+            row = int(rows[0])
+            raise SeglibError(f"{where} boxes[{row}] = {boxes[row].tolist()}: {why}")
+
+
+def _check_labels(labels: Tensor, classes: int | None, where: str) -> None:
+    wrong = labels < 1
+    if classes is not None:
+        wrong |= labels > classes
+    if wrong.any():
         known = "1 and more" if classes is None else f"1…{classes}"
         raise SeglibError(
-            f"{where} labels {sorted(set(labels.tolist()))}, the model knows {known}: build it "
-            "with the dataset's categories"
+            f"{where} labels {sorted(set(labels[wrong].tolist()))}, first for object "
+            f"{int(wrong.nonzero()[0])}; the model knows {known}: build it with the dataset's "
+            "categories"
         )
 
 
@@ -175,6 +209,9 @@ def _checked_maps(
         labels = target.semantic
         if labels is None:
             raise SeglibError(f"target {index} has no semantic labels to learn from")
+        if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+            kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+            raise SeglibError(f"target {index} has semantic labels of type {kind}: give int64")
         if labels.shape != image.shape[-2:]:
             raise SeglibError(
                 f"target {index} has semantic labels of size {list(labels.shape)} for an image "
@@ -183,13 +220,19 @@ def _checked_maps(
         unknown = labels[((labels > classes) | (labels < 0)) & (labels != IGNORE)]
         if len(unknown):
             raise SeglibError(
-                f"target {index} has label {int(unknown[0])}, the model knows 0…{classes}: build "
-                "it with the dataset's categories"
+                f"target {index} has semantic label {int(unknown[0])}, the model knows "
+                f"0…{classes}: build it with the dataset's categories"
             )
         maps.append(labels)
     return maps
 
 
 def _check_counts(images: Sequence[Tensor], targets: Sequence[Target]) -> None:
+    """Refuse anything but a list with one `Target` per image."""
+    if isinstance(targets, Target) or not isinstance(targets, Sequence):
+        raise SeglibError(f"targets must be a list of Target, got {type(targets).__name__}")
     if len(images) != len(targets):
         raise SeglibError(f"{len(images)} images have {len(targets)} targets: give one per image")
+    for index, target in enumerate(targets):
+        if not isinstance(target, Target):
+            raise SeglibError(f"target {index} must be a Target, got {type(target).__name__}")

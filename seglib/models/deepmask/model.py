@@ -43,7 +43,7 @@ from seglib.ops.masks import masks_to_boxes
 from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, Instances, Prediction, Target, check_images
 
-MASK_BYTES = 1 << 30  # of memory that one image's proposals may take
+MASK_BYTES = 1 << 29  # of memory that one image's proposals may take
 
 
 @dataclass(eq=False)
@@ -134,7 +134,7 @@ class DeepMask(Segmenter):
             SeglibError: another number of targets than images, or masks of another size.
         """
         check_images(images)
-        check_targets(images, targets)
+        check_targets(images, targets, len(self.categories))
         generators = image_generators([target.image_id for target in targets])
         like, count = self.mean_mask, self.config.patches
         with torch.autocast(like.device.type, enabled=False):
@@ -163,8 +163,8 @@ class DeepMask(Segmenter):
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         """The masks of the best-scored windows as proposals, at most `config.proposals` per image.
 
-        There are fewer where their masks would take more than a GiB, and windows whose mask is
-        empty are left out. Scores are probabilities, labels all 1, boxes tight around the masks.
+        There are fewer where their masks would take more than half a GiB, and windows whose mask
+        is empty are left out. Scores are probabilities, labels all 1, boxes tight around the masks.
         """
         return [self._propose(image) for image in images]
 
@@ -179,7 +179,8 @@ class DeepMask(Segmenter):
         probabilities = self.mask_logits(codes[best]).sigmoid()  # [N, T, T]
         masks = paste_masks(probabilities, windows[best], size, self.config.mask_threshold)
         kept = masks.flatten(1).any(dim=1)  # [N]
-        masks, best = masks[kept], best[kept]
+        if not kept.all():
+            masks, best = masks[kept], best[kept]
         proposals = Instances(
             boxes=masks_to_boxes(masks),
             scores=scores[best].sigmoid().float(),
