@@ -1,0 +1,202 @@
+"""DETR and MaskFormer equal those of the `transformers` package with copied random weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seglib.models.detr import DETR, DETRConfig
+from seglib.models.detr.objects import object_batch
+from seglib.models.maskformer import MaskFormer, MaskFormerConfig
+from seglib.models.maskformer.segments import segment_batch
+from seglib.pretrained.transformers_names import (
+    detr_state_from_transformers,
+    maskformer_state_from_transformers,
+)
+from seglib.structures import Target
+from tests.modelling import boxes_target, randomize_statistics, some_categories
+from tests.parity import assert_same
+from tests.set_prediction import ours
+
+transformers = pytest.importorskip("transformers")
+
+CLASSES, QUERIES, CHANNELS = 5, 7, 32
+SIZES = [(96, 128), (64, 96)]  # the second image is padded
+SMALL = {"width": 64, "blocks": (1, 1, 1, 1), "channels": CHANNELS, "heads": 8}
+SMALL |= {"hidden": 48, "decoder_layers": 2, "dropout": 0.0, "queries": QUERIES}
+
+
+# Of DETR, whose heads and queries start so small that all predictions are alike.
+HEADS = ("class_labels_classifier", "bbox_predictor", "model.query", "detr.model.query")
+HEADS += ("detr.class_labels_classifier", "detr.bbox_predictor")
+
+
+@pytest.fixture
+def double_by_default():
+    """The loss of `transformers` makes tensors of the default type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def resnet(*stages: str) -> Any:
+    """A ResNet of one bottleneck block per stage."""
+    return transformers.ResNetConfig(
+        embedding_size=64,
+        hidden_sizes=[256, 512, 1024, 2048],
+        depths=[1, 1, 1, 1],
+        layer_type="bottleneck",
+        out_features=list(stages),
+    )
+
+
+def detr_options() -> dict[str, Any]:
+    return {
+        "d_model": CHANNELS,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 8,
+        "decoder_attention_heads": 8,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "num_queries": QUERIES,
+        "num_labels": CLASSES,
+        "dropout": 0.0,
+        "use_timm_backbone": False,
+        "use_pretrained_backbone": False,
+        "backbone": None,
+    }
+
+
+def spread(model: nn.Module) -> nn.Module:
+    """Random biases, norms and larger heads, so that a mistake in any of them shows."""
+    generator = torch.Generator().manual_seed(1)
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and value.ndim == 1 and "empty_weight" not in name:
+            noise = 0.2 * torch.rand(value.shape, generator=generator)
+            value.add_(noise.to(value) - (0.0 if "var" in name else 0.1))
+        elif name.startswith(HEADS):
+            value.mul_(20.0)
+    return model
+
+
+def images() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return [torch.rand(3, *size, generator=generator, dtype=torch.float64) for size in SIZES]
+
+
+def targets() -> list[Target]:
+    return [
+        boxes_target(SIZES[0], [(8, 8, 40, 40), (50, 20, 120, 90), (0, 60, 30, 96)], [2, 5, 1]),
+        boxes_target(SIZES[1], [(4, 10, 60, 50)], [3]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def detr_pair() -> tuple[nn.Module, DETR]:
+    torch.manual_seed(0)
+    config = transformers.DetrConfig(backbone_config=resnet("stage4"), **detr_options())
+    theirs = spread(transformers.DetrForObjectDetection(config)).double().eval()
+    paper = replace(DETRConfig.paper(), min_size=None, encoder_layers=2, **SMALL)
+    model = DETR(paper, some_categories(CLASSES)).double().eval()
+    model.load_state_dict(detr_state_from_transformers(theirs.state_dict()))
+    return theirs, model
+
+
+def test_detr_predicts_what_transformers_predict(detr_pair) -> None:
+    theirs, model = detr_pair
+    found = model(images())
+    inside = (~found.batch.padding_mask).long()
+    expected = theirs(found.batch.tensor, inside)
+    assert found.padding.any()
+    assert expected.logits.std() > 0.1
+    assert_same(found.logits[-1], ours(expected.logits))
+    assert_same(found.boxes[-1], expected.pred_boxes)
+
+
+@pytest.mark.usefixtures("double_by_default")
+def test_detr_learns_as_transformers_do(detr_pair) -> None:
+    theirs, model = detr_pair
+    batch = model.prepare(images())
+    objects = object_batch(images(), targets(), batch, CLASSES)
+    labels = [
+        {
+            "class_labels": objects.labels[i, :count] - 1,
+            "boxes": objects.boxes[i, :count],
+        }
+        for i, count in enumerate(objects.counts)
+    ]
+    expected = theirs(batch.tensor, (~batch.padding_mask).long(), labels=labels)
+    found = model.loss(images(), targets())
+    weights = {"class_loss": 1, "box_loss": 5, "giou_loss": 2}
+    names = {"class_loss": "loss_ce", "box_loss": "loss_bbox", "giou_loss": "loss_giou"}
+    for name, their in names.items():
+        assert_same(found[name], weights[name] * expected.loss_dict[their])
+
+
+def test_masks_of_detr_are_those_of_transformers() -> None:
+    torch.manual_seed(0)
+    stages = ("stage1", "stage2", "stage3", "stage4")
+    config = transformers.DetrConfig(backbone_config=resnet(*stages), **detr_options())
+    theirs = spread(transformers.DetrForSegmentation(config)).double().eval()
+    paper = replace(DETRConfig.paper("masks"), min_size=None, encoder_layers=2, **SMALL)
+    model = DETR(paper, some_categories(CLASSES)).double().eval()
+    model.load_state_dict(detr_state_from_transformers(theirs.state_dict()))
+    output = model(images()[:1])
+    expected = theirs(output.batch.tensor, (~output.batch.padding_mask).long())
+    found = model.masks(output, output.states[-1, 0], torch.zeros(QUERIES).long())
+    assert expected.pred_masks.std() > 0.01
+    assert_same(found, expected.pred_masks[0])
+    assert_same(output.logits[-1], ours(expected.logits))
+
+
+@pytest.fixture(scope="module")
+def maskformer_pair() -> tuple[nn.Module, MaskFormer]:
+    torch.manual_seed(0)
+    config = transformers.MaskFormerConfig(
+        backbone_config=resnet("stage1", "stage2", "stage3", "stage4"),
+        decoder_config=transformers.DetrConfig(**detr_options()),
+        fpn_feature_size=CHANNELS,
+        mask_feature_size=CHANNELS,
+        num_labels=CLASSES,
+        use_auxiliary_loss=False,
+    )
+    theirs = transformers.MaskFormerForInstanceSegmentation(config)
+    theirs = spread(randomize_statistics(theirs)).double().eval()
+    sizes = {"pixel_channels": CHANNELS, "mask_channels": CHANNELS}
+    model = MaskFormer(
+        replace(MaskFormerConfig.paper(), **SMALL, **sizes), some_categories(CLASSES)
+    )
+    model.double().eval()
+    model.load_state_dict(maskformer_state_from_transformers(theirs.state_dict()))
+    return theirs, model
+
+
+def test_maskformer_predicts_what_transformers_predict(maskformer_pair) -> None:
+    theirs, model = maskformer_pair
+    found = model(images())
+    expected = theirs(found.batch.tensor)
+    assert expected.masks_queries_logits.std() > 0.01
+    assert_same(found.logits[-1], ours(expected.class_queries_logits))
+    assert_same(found.masks[-1], expected.masks_queries_logits)
+
+
+def test_maskformer_learns_as_transformers_do(maskformer_pair) -> None:
+    theirs, model = maskformer_pair
+    known = targets()
+    for target in known:
+        target.semantic = torch.zeros(target.size, dtype=torch.int64)
+    batch = model.prepare(images(), divisor=32)
+    segments = segment_batch(images(), known, batch, model.categories)
+    expected = theirs(
+        batch.tensor,
+        mask_labels=[segments.masks[i, :n].double() for i, n in enumerate(segments.counts)],
+        class_labels=[segments.labels[i, :n] - 1 for i, n in enumerate(segments.counts)],
+    )
+    found = model.loss(images(), known)
+    last = [found[name] for name in ("class_loss", "mask_loss", "dice_loss")]
+    assert_same(torch.stack(last).sum(), expected.loss.squeeze())
