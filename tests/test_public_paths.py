@@ -19,6 +19,7 @@ PROMISED = {
     "seglib.models.fcn": "FCN FCNConfig",
     "seglib.models.mask_rcnn": "MaskRCNN MaskRCNNConfig",
     "seglib.models.yolact": "YOLACT YOLACTConfig",
+    "seglib.models.solo": "SOLO SOLOConfig",
     "seglib.ops": "box_iou conv2d nms roi_align",
     "seglib.ops.nms": "nms",
     "seglib.pretrained": "load",

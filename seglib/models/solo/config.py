@@ -32,8 +32,8 @@ class SOLORules:
             set of mmdetection 1.0); PolarMask adds the pixel back, SOLO never does.
         binary_targets: what a cell of a mask map learns is rounded to 0 or 1 (masks are resized as
             images of bytes) instead of the fraction of the cell that the object covers. Fractions
-            say where between two cells the outline runs: of Pocket COCO's masks at stride 2, the
-            former keep a mask AP of 0.78, and the latter 0.92.
+            tell where between two cells the outline runs: with masks of stride 2, a perfect network
+            has a mask AP of 0.92 on 60 images of Pocket COCO, and 0.78 with rounded targets.
     """
 
     padded: bool = False
