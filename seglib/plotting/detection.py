@@ -89,10 +89,10 @@ def draw_boxes(
     corners = to_numpy(boxes).astype(np.float64)
     if corners.ndim != 2 or corners.shape[1] != 4:
         raise SeglibError(f"boxes must be [N, 4], got {list(corners.shape)}")
-    many = len(corners) > 40  # then thinner lines keep the image visible
+    many = len(corners) > 40  # then thin, faded lines keep the image visible
     style: Any = {"linestyle": "--" if dashed else "-", "zorder": 3}
     style |= {"linewidth": 0.6 * linewidth if many else linewidth}
-    style |= {"path_effects": None if many else HALO}
+    style |= {"path_effects": None if many else HALO, "alpha": 0.45 if many else 1.0}
     for number, box in enumerate(corners.tolist()):
         axes.add_patch(rectangle(box, fill=False, edgecolor=shade, **style))
         if number < len(texts) and texts[number]:
