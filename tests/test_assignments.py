@@ -33,8 +33,6 @@ Look at <code>x</code> first, and then at y.
 <details><summary>Second hint</summary>
 The sum of both is smaller than you may think.
 </details>"""
-# These get their transfer task with the next change to their lessons.
-WITHOUT_TRANSFER = {"06_mask_rcnn", "08_cascade_rcnn"}
 
 
 def named(masters: list[Path]) -> list:
@@ -95,7 +93,7 @@ def test_every_task_repeats_its_row_of_the_table(master):
     assert len(rows) == "\n".join(others).count("## Task ")
 
 
-@pytest.mark.parametrize("master", named([m for m in MASTERS if m.stem not in WITHOUT_TRANSFER]))
+@pytest.mark.parametrize("master", named(MASTERS))
 def test_one_task_is_a_transfer_with_a_ladder_of_two_hints(master):
     texts = [text for text in texts_of(master) if re.search(r"^\*\*Transfer\.\*\* ", text, re.M)]
     assert texts, f"no task of {master.stem} has a paragraph that begins with **Transfer.**"

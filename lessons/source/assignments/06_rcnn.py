@@ -1,17 +1,18 @@
 # %% [markdown] id="intro"
-# # Assignment 06: From R-CNN to Mask R-CNN
+# # Assignment 06: From R-CNN to RoIAlign
 #
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 06](../06_mask_rcnn.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32.
+# Everything you need for the first three is in [lesson 06](../06_rcnn.ipynb); the fourth goes
+# beyond it. Replace the line `raise NotImplementedError` and run the checks below it. All
+# floating-point tensors that the checks pass in, the hidden ones too, are float32; you may compute
+# with more digits.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
 # | 1. A box as a correction of another | 3 | 2/5 | 5/5 | 15 |
 # | 2. Suppression, inside a real detector | 4 | 3/5 | 5/5 | 20 |
-# | 3. RoIAlign for one box | 4 | 4/5 | 5/5 | 30 |
-# | 4. What each anchor learns | 3 | 3/5 | 4/5 | 20 |
+# | 3. RoIAlign for one box, wherever it lies | 4 | 4/5 | 5/5 | 35 |
+# | 4. Suppression that only lowers scores | 4 | 4/5 | 3/5 | 25 |
 
 # %% id="imports" nbgrader="locked"
 import math
@@ -22,6 +23,17 @@ import seglib
 from seglib import ops
 from seglib.models import build_model
 from seglib.structures import Categories
+
+
+def numbers(tensor):
+    """Its values, rounded, for messages."""
+    return [round(value, 3) for value in tensor.flatten().tolist()]
+
+
+def near(tensor, wanted, atol=1e-4):
+    """Whether a tensor has the wanted shape and values, in whichever floating-point type."""
+    wanted = torch.as_tensor(wanted)
+    return tensor.shape == wanted.shape and torch.allclose(tensor.double(), wanted.double(), atol=atol)
 
 # %% [markdown] id="task-deltas"
 # ## Task 1: a box as a correction of another
@@ -65,42 +77,38 @@ def decode(boxes, deltas, weights=(1, 1, 1, 1)):
     ### END SOLUTION
 
 # %% id="deltas-checks" nbgrader="checks" points=3
-def numbers(tensor):
-    return [round(value, 3) for value in tensor.flatten().tolist()]
-
-
 box, object_ = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([[5.0, 0, 15, 40]])
 got = encode(box, object_)
 assert got is not None, "encode returned None: is the `return` missing?"
 assert got.shape == (1, 4), f"four numbers for one box are [1, 4], yours is {list(got.shape)}"
 wanted, weights = torch.tensor([[0.5, 0.5, 0, math.log(2)]]), (10, 10, 5, 5)
-assert torch.allclose(got[:, :2], wanted[:, :2], atol=1e-5), (
+assert near(got[:, :2], wanted[:, :2], 1e-5), (
     f"the example's shift is (0.5, 0.5), yours is {numbers(got[:, :2])}: from centre to centre, "
     "divided by the sides of the given box"
 )
-assert torch.allclose(got[:, 2:], wanted[:, 2:], atol=1e-5), (
+assert near(got[:, 2:], wanted[:, 2:], 1e-5), (
     f"the example's growth is (0, 0.693), yours is {numbers(got[:, 2:])}: the natural logarithm of "
     "new side over old side"
 )
 weighted, expected = encode(box, object_, weights), wanted * torch.tensor(weights)
-assert torch.allclose(weighted, expected, atol=1e-4), (
+assert near(weighted, expected), (
     f"with weights {weights} expected {numbers(expected)}, yours is {numbers(weighted)}"
 )
 moved = decode(torch.tensor([[0.0, 0, 20, 40]]), wanted)
 assert moved is not None, "decode returned None: is the `return` missing?"
-assert torch.allclose(moved, torch.tensor([[10.0, 0, 30, 80]]), atol=1e-3), (
+assert near(moved, [[10.0, 0, 30, 80]], 1e-3), (
     f"the same correction takes (0, 0, 20, 40) to (10, 0, 30, 80), yours goes to {numbers(moved)}: "
     "shift by sides of the given box, multiply the sides by exp"
 )
 moved = decode(box, weighted, weights)
-assert torch.allclose(moved, object_, atol=1e-3), (
+assert near(moved, object_, 1e-3), (
     f"with weights {weights}, decode must undo encode: expected {numbers(object_)}, yours is "
     f"{numbers(moved)}: divide by the weights"
 )
 pair = encode(torch.cat([box, object_]), torch.cat([object_, box]))
 assert pair.shape == (2, 4), f"two boxes give [2, 4], yours is {list(pair.shape)}"
 back = torch.tensor([[-0.5, -0.25, 0, -math.log(2)]])
-assert torch.allclose(pair, torch.cat([wanted, back]), atol=1e-4), (
+assert near(pair, torch.cat([wanted, back])), (
     f"the way back is {numbers(back)}, yours is {numbers(pair[1])}: each row has its own box"
 )
 assert encode(box[:0], box[:0]).shape == (0, 4), "no boxes give no corrections: [0, 4]"
@@ -119,9 +127,9 @@ for seed in range(4):
             math.log((wanted[2] - wanted[0]) / w),
             math.log((wanted[3] - wanted[1]) / h),
         ]
-        near = [abs(x * f - y) < 1e-3 for x, f, y in zip(expected, weights, row, strict=True)]
-        assert all(near), f"seed {seed}: encode differs for box {box}"
-    assert torch.allclose(decode(a, got, weights), b, atol=1e-2), (
+        close = [abs(x * f - y) < 1e-3 for x, f, y in zip(expected, weights, row, strict=True)]
+        assert all(close), f"seed {seed}: encode differs for box {box}"
+    assert near(decode(a, got, weights), b, 1e-2), (
         f"seed {seed}: decode does not undo encode"
     )
 ### END HIDDEN TESTS
@@ -186,7 +194,7 @@ assert len(expected) > 10, "the detector finds nothing to compare"
 assert len(on_yours) == len(expected), (
     f"on your nms the detector finds {len(on_yours)} objects instead of {len(expected)}"
 )
-assert torch.equal(on_yours.boxes, expected.boxes), "on your nms the detector gives other boxes"
+assert near(on_yours.boxes, expected.boxes), "on your nms the detector gives other boxes"
 ### BEGIN HIDDEN TESTS
 for seed in range(6):
     torch.manual_seed(seed)
@@ -221,23 +229,27 @@ with seglib.use(nms=lambda boxes, scores, iou_threshold: scores.argsort(descendi
 plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.categories)
 
 # %% [markdown] id="task-align"
-# ## Task 3: RoIAlign for one box
+# ## Task 3: RoIAlign for one box, wherever it lies
 #
-# *4 points · difficulty 4/5 · importance 5/5 · 30 minutes*
+# *4 points · difficulty 4/5 · importance 5/5 · 35 minutes*
 #
 # Read a feature map inside a box without rounding. Cell (r, c) of a map of stride $s$ has its
 # middle at pixel $x = (c + 0.5)\,s$, $y = (r + 0.5)\,s$, so in cells the box is
 # `box / stride - 0.5`. Cut it into `bins` × `bins` equal bins; place `samples` × `samples` points
 # evenly in each, the first at half a step from the bin's edge. A point's value is bilinear between
-# the four cells around it. A bin is the mean of its points. The checks keep all points between
-# middles of cells, so the border need not concern you. Loops are fine, and so are matrices.
+# the four cells around it. A bin is the mean of its points. Loops are fine, and so are matrices.
+#
+# A point beyond the middles of the outermost cells reads the border's value: move it to the nearest
+# place between the middles first. A point more than one cell beyond them is 0, that is, where
+# $y < -1$ or $y > H$, or $x < -1$ or $x > W$.
 #
 # Example by hand: map [[0, 4], [8, 12]], stride 1, box (0.5, 0.5, 1.5, 1.5), one bin, one sample.
-# In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6.
+# In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6. For
+# the box (0, 0, 0.4, 0.4) the point is (−0.3, −0.3); it moves to (0, 0), and the value is 0.
 
 # %% id="align" nbgrader="solution"
 def roi_align_one(feature, box, stride, bins, samples):
-    """feature: float [C, H, W]; box: float [4] (x0, y0, x1, y1) in pixels.
+    """feature: float [C, H, W]; box: float [4] (x0, y0, x1, y1) in pixels, anywhere.
 
     Returns [C, bins, bins], rows first.
     """
@@ -245,8 +257,10 @@ def roi_align_one(feature, box, stride, bins, samples):
     def weights(start, end, length):
         steps = (torch.arange(bins * samples) + 0.5) / (bins * samples)
         places = start + (end - start) * steps
+        counted = (places >= -1) & (places <= length)
+        places = places.clamp(0, length - 1)
         tents = (1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)
-        return tents.reshape(bins, samples, length).mean(dim=1)
+        return (tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1)
 
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
     return weights(y0, y1, feature.shape[1]) @ feature @ weights(x0, x1, feature.shape[2]).T
@@ -260,25 +274,25 @@ assert got.shape == (1, 1, 1), f"one channel, one bin are [1, 1, 1], yours is {l
 assert abs(got.item() - 6) < 1e-4, (
     f"the example gives 6, yours gives {got.item():.3f}: is the middle of cell 0 at coordinate 0?"
 )
-rows = torch.arange(8.0)[None, :, None].expand(2, 8, 12)  # each cell holds its row
+rows = torch.arange(8.0)[None, :, None].expand(2, 8, 12)  # each cell contains its row
 got = roi_align_one(rows, torch.tensor([24.0, 12, 88, 44]), 8, 2, 2)  # a box 64 wide, 32 high
 assert got.shape == (2, 2, 2), (
     f"two channels and two bins each way are [2, 2, 2], yours is {list(got.shape)}"
 )
 got = got[0]
-assert torch.allclose(got[:, 0], got[:, 1]), (
+assert near(got[:, 0], got[:, 1]), (
     "on a map that changes only from row to row both columns of bins agree: are rows and columns "
     "swapped?"
 )
-assert torch.allclose(got[:, 0], torch.tensor([2.0, 4.0]), atol=1e-4), (
+assert near(got[:, 0], [2.0, 4.0]), (
     "the bins' middles lie at y = 20 and 36, that is at rows 20/8 − 0.5 = 2 and 36/8 − 0.5 = 4; "
     f"yours reads {numbers(got[:, 0])}: is a bin the *mean* of its samples?"
 )
-columns = torch.arange(12.0).expand(1, 8, 12)  # each cell holds its column
+columns = torch.arange(12.0).expand(1, 8, 12)  # each cell contains its column
 got = roi_align_one(columns, torch.tensor([24.0, 12, 88, 44]), 8, 4, 1)[0, 0]
-assert torch.allclose(got, torch.tensor([3.5, 5.5, 7.5, 9.5]), atol=1e-4), (
+assert near(got, [3.5, 5.5, 7.5, 9.5]), (
     "four bins across x = 24 to 88 have their middles at columns 3.5, 5.5, 7.5 and 9.5; yours "
-    f"reads {got.tolist()}: are the box's width and height mixed up?"
+    f"reads {numbers(got)}: are the box's width and height mixed up?"
 )
 ridge = torch.tensor([0.0, 0, 0, 9, 0, 0, 0])[None, None].expand(1, 7, 7)  # in column 3
 for samples, wanted in ((1, 9.0), (2, 4.5), (4, 4.5)):
@@ -287,11 +301,50 @@ for samples, wanted in ((1, 9.0), (2, 4.5), (4, 4.5)):
         f"over the ridge, with {samples} sample(s) along each side, the mean is {wanted}, yours is "
         f"{got:.2f}: samples are evenly spaced, the first half a step from the edge"
     )
+edge = torch.tensor([[[10.0, 30], [10, 30]]])
+got = roi_align_one(edge, torch.tensor([0.0, 0.5, 0.4, 1.5]), 1, 1, 1).item()
+assert abs(got - 4) > 1e-3, (
+    "a point 0.3 cells left of the first middle reads 10, yours 4: the line through 10 and 30 does "
+    "not go on beyond the border"
+)
+assert abs(got - 7) > 1e-3, (
+    "a point 0.3 cells left of the first middle reads 10, yours 7: it moves to the border before "
+    "it is interpolated, so that its weights still sum to 1"
+)
+assert abs(got - 10) < 1e-4, (
+    f"a point 0.3 cells left of the first middle reads the border's value, 10; yours is {got:.3f}"
+)
+got = roi_align_one(edge, torch.tensor([1.6, 0.5, 2.0, 1.5]), 1, 1, 1).item()
+assert abs(got - 30) < 1e-4, (
+    f"a point 0.3 cells right of the last middle reads the border's value, 30; yours is {got:.3f}"
+)
+got = roi_align_one(edge, torch.tensor([-3.0, 0.5, -1.0, 1.5]), 1, 1, 1).item()
+assert abs(got) < 1e-4, f"a point 2.5 cells left of the first middle is 0, yours is {got:.3f}"
+got = roi_align_one(edge, torch.tensor([-2.0, 0.5, 1.0, 1.5]), 1, 1, 2).item()
+assert abs(got - 5) < 1e-4, (
+    "of two samples across, at −1.75 and −0.25 cells, the first is 0 and the second 10: the mean "
+    f"is 5, yours is {got:.3f}: a sample outside still counts in the mean"
+)
 ### BEGIN HIDDEN TESTS
-for seed, (bins, samples, stride) in enumerate([(7, 2, 4), (14, 1, 8), (3, 3, 16), (1, 4, 4)]):
+def one_point(feature, y, x):
+    height, width = feature.shape[1:]
+    if y < -1 or y > height or x < -1 or x > width:
+        return torch.zeros(len(feature))
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    t, s = min(int(y), height - 2), min(int(x), width - 2)
+    d, a = y - t, x - s
+    upper = (1 - a) * feature[:, t, s] + a * feature[:, t, s + 1]
+    lower = (1 - a) * feature[:, t + 1, s] + a * feature[:, t + 1, s + 1]
+    return (1 - d) * upper + d * lower
+
+
+inside, upper_left = [1.3, 0.9, 9.1, 7.7], [-2.2, -1.4, 5.3, 6.1]
+lower_right, all_around = [6.2, 3.3, 13.9, 12.6], [-3.1, -2.7, 14.3, 11.9]
+cases = [(7, 2, 4, inside), (14, 1, 8, upper_left), (3, 3, 16, lower_right), (2, 4, 4, all_around)]
+for seed, (bins, samples, stride, cells) in enumerate(cases):
     torch.manual_seed(seed)
     feature = torch.randn(5, 9, 11)
-    box = torch.tensor([1.3, 0.9, 9.1, 7.7]) * stride
+    box = torch.tensor(cells) * stride
     wanted = torch.zeros(5, bins, bins)
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
     for r in range(bins):
@@ -300,98 +353,131 @@ for seed, (bins, samples, stride) in enumerate([(7, 2, 4), (14, 1, 8), (3, 3, 16
                 for j in range(samples):
                     y = y0 + (y1 - y0) * (r + (i + 0.5) / samples) / bins
                     x = x0 + (x1 - x0) * (c + (j + 0.5) / samples) / bins
-                    t, s = int(y), int(x)
-                    d, a = y - t, x - s
-                    upper = (1 - a) * feature[:, t, s] + a * feature[:, t, s + 1]
-                    lower = (1 - a) * feature[:, t + 1, s] + a * feature[:, t + 1, s + 1]
-                    wanted[:, r, c] += ((1 - d) * upper + d * lower) / samples**2
+                    wanted[:, r, c] += one_point(feature, y, x) / samples**2
     got = roi_align_one(feature, box, stride, bins, samples)
-    case = f"{bins} bins, {samples} samples, stride {stride}"
+    case = f"{bins} bins, {samples} samples, stride {stride}, box {numbers(box)}"
     assert got.shape == wanted.shape, (
         f"{case}: expected {list(wanted.shape)}, yours is {list(got.shape)}"
     )
-    assert torch.allclose(got, wanted, atol=1e-3), f"{case}: values differ"
+    assert near(got, wanted, 1e-3), f"{case}: values differ"
 ### END HIDDEN TESTS
-print("✓ 4 of 4 points: the example, a wide box by rows and by columns, the place of the samples")
+print("✓ 4 of 4 points: the example, rows and columns, the place of the samples, the border")
 
-# %% [markdown] id="task-labels"
-# ## Task 4: what each anchor learns
+# %% [markdown] id="task-soft"
+# ## Task 4: suppression that only lowers scores
 #
-# *3 points · difficulty 3/5 · importance 4/5 · 20 minutes*
+# *4 points · difficulty 4/5 · importance 3/5 · 25 minutes*
 #
-# Label the anchors of an image: 1 (object) if the best IoU with any object is at least `high`; 0
-# (nothing) if it is below `low`; −1 (no loss) otherwise. Then the rescue rule: every anchor that
-# has the *largest* IoU with some object among all anchors becomes 1 too (ties included). Also
-# return for each anchor the object that it overlaps most (the first among equals): that is the one
-# it learns, whatever made it positive. There is at least one object, and each overlaps some anchor.
+# **Transfer.** No cell of the lesson does this. Greedy NMS removes a neighbour at once, even where
+# two objects really stand side by side. *Soft-NMS* (Bodla and others 2017, arXiv 1704.04503) lowers
+# its score instead: again and again, take the box with the best score *now*, and multiply the score
+# of every box that has not been taken by
 #
-# Example by hand: IoU `[[0.8, 0.2, 0.4], [0.1, 0.5, 0.4]]` of two objects with three anchors, high
-# 0.7, low 0.3. Anchor 0 is 1; anchor 1 (0.5) would get no loss, but no anchor overlaps object 1
-# more, so it is 1; anchor 2 is −1. Best objects: 0, 1, 0.
+# $$ e^{-\mathrm{IoU}^2 / \sigma} , $$
+#
+# with its IoU with the box just taken. Stop when no box is left whose score is at least `lowest`.
+# Return the boxes in the order in which they were taken, and the scores that they had then. Among
+# equal scores the first in the input comes first. Do not change the tensors that you are given.
+#
+# Example by hand: the boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20) with scores 0.9, 0.8,
+# 0.7, and $\sigma = 0.5$. Neighbours overlap by 0.538, first and last by 0.25. Take box 0. The
+# others sink to 0.8 · 0.560 = 0.448 and 0.7 · 0.882 = 0.618. So box 2 comes next, and takes box 1
+# down to 0.448 · 0.560 = 0.251. The result is `[0, 2, 1]` with 0.9, 0.618, 0.251; with
+# `lowest = 0.3` it would be `[0, 2]`.
+#
+# <details><summary>First hint</summary>
+# Greedy NMS sorts once, at the beginning. Ask yourself whether the order can still be trusted after
+# a box has lowered the scores of others.
+# </details>
+# <details><summary>Second hint</summary>
+# Work on a copy of the scores, and in each round use <code>argmax</code> instead of a sorted list. A
+# box that was taken must not be found again: set its score in the copy to minus infinity.
+# </details>
 
-# %% id="labels" nbgrader="solution"
-def label_anchors(iou, high=0.7, low=0.3):
-    """iou: float [G, N], objects by anchors.
+# %% id="soft" nbgrader="solution"
+def soft_nms(boxes, scores, sigma=0.5, lowest=0.05):
+    """boxes: float [N, 4], scores: float [N], above 0; N may be 0.
 
-    Returns labels int64 [N] of 1, 0, −1, and best objects int64 [N].
+    Returns int64 [K] indices in the order in which they are taken, and float [K] their scores then.
     """
     ### BEGIN SOLUTION
-    best, which = iou.max(dim=0)
-    labels = torch.full_like(which, -1)
-    labels[best < low] = 0
-    labels[best >= high] = 1
-    labels[(iou == iou.max(dim=1, keepdim=True).values).any(dim=0)] = 1
-    return labels, which
+    left, order, taken = scores.clone(), [], []
+    while len(left) and left.max() >= lowest:
+        best = int(left.argmax())
+        order.append(best)
+        taken.append(left[best].item())
+        left = left * (-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()
+        left[best] = -math.inf
+    return torch.tensor(order, dtype=torch.int64), torch.tensor(taken, dtype=scores.dtype)
     ### END SOLUTION
 
-# %% id="labels-checks" nbgrader="checks" points=3
-got = label_anchors(torch.tensor([[0.8, 0.2, 0.4], [0.1, 0.5, 0.4]]))
-assert got is not None, "label_anchors returned None: is the `return` missing?"
-assert len(got) == 2, f"label_anchors returns labels and best objects; yours returns {len(got)}"
-labels, which = got
-shapes = [list(labels.shape), list(which.shape)]
-assert shapes == [[3], [3]], f"three anchors: both answers are [3], yours are {shapes}"
-dtypes = {labels.dtype, which.dtype}
-assert dtypes == {torch.int64}, f"both answers are int64, yours are {dtypes}"
-labels, which = labels.tolist(), which.tolist()
-assert labels != [1, -1, -1], "anchor 1 is the best of object 1, so it is positive: the rescue rule"
-assert labels == [1, 1, -1], f"the example's labels are [1, 1, -1], yours are {labels}"
-assert which == [0, 1, 0], (
-    f"the example's best objects are [0, 1, 0], yours are {which}: per anchor, the object with the "
-    "largest IoU, the first among equals"
+# %% id="soft-checks" nbgrader="checks" points=4
+three = torch.tensor([[0.0, 0, 20, 20], [6, 0, 26, 20], [12, 0, 32, 20]])
+points = torch.tensor([0.9, 0.8, 0.7])
+got = soft_nms(three, points)
+assert got is not None, "soft_nms returned None: is the `return` missing?"
+assert len(got) == 2, f"soft_nms returns indices and scores; yours returns {len(got)} things"
+order, taken = got
+assert isinstance(order, torch.Tensor), f"indices are a tensor, yours a {type(order).__name__}"
+assert isinstance(taken, torch.Tensor), f"scores are a tensor, yours a {type(taken).__name__}"
+assert order.dtype == torch.int64, f"indices are int64, yours are {order.dtype}"
+assert near(points, [0.9, 0.8, 0.7]), "your function changes the scores that it is given: copy them"
+assert order.tolist() != [0, 1, 2], (
+    "after box 0 the score of box 1 is 0.448 and that of box 2 is 0.618: take the best score *now*"
 )
-labels, which = (part.tolist() for part in label_anchors(torch.tensor([[0.6, 0.9], [0.5, 0.1]])))
-assert labels == [1, 1], f"object 1's best anchor is anchor 0, though poor: [1, 1], not {labels}"
-assert which == [0, 0], (
-    f"anchor 0 is positive for object 1's sake, but overlaps object 0 more and learns that: "
-    f"expected [0, 0], yours is {which}"
+assert order.tolist() == [0, 2, 1], f"the example takes [0, 2, 1], yours {order.tolist()}"
+assert abs(float(taken[1]) - 0.618) < 1e-3, (
+    f"box 2 is taken with 0.7 · exp(−0.25² / 0.5) = 0.618, yours with {float(taken[1]):.3f}"
 )
-poor = label_anchors(torch.tensor([[0.1, 0.2, 0.05, 0.2]]))[0].tolist()
-assert poor == [0, 1, 0, 1], (
-    "one object, IoUs 0.1, 0.2, 0.05, 0.2: anchors 1 and 3 tie for its best, and both become "
-    f"positive although 0.2 is below `low`: expected [0, 1, 0, 1], yours is {poor}"
+assert abs(float(taken[2]) - 0.251) < 1e-3, (
+    f"box 1 is lowered twice, by box 0 and by box 2, to 0.251; yours has {float(taken[2]):.3f}"
 )
-edges = label_anchors(torch.tensor([[0.75, 0.25, 0.9]]), high=0.75, low=0.25)[0].tolist()
-assert edges == [1, -1, 1], (
-    "with high 0.75 an IoU of 0.75 is enough for 1, and with low 0.25 one of 0.25 is not below: "
-    f"expected [1, -1, 1], yours is {edges}"
+assert near(taken, [0.9, 0.618, 0.251], 1e-3), f"the example's scores are not {numbers(taken)}"
+order, taken = soft_nms(three, points, lowest=0.3)
+assert order.tolist() == [0, 2], f"with lowest = 0.3 box 1 (0.251) is left out: not {order.tolist()}"
+assert near(taken, [0.9, 0.618], 1e-3), f"with lowest = 0.3 the scores are not {numbers(taken)}"
+order, taken = soft_nms(three, points, sigma=0.05)
+assert order.tolist() == [0, 2], (
+    f"with sigma = 0.05 box 1 sinks far below 0.05: expected [0, 2], yours takes {order.tolist()}"
 )
+assert abs(float(taken[1]) - 0.201) < 1e-3, (
+    f"with sigma = 0.05 box 2 is taken with 0.7 · exp(−0.25² / 0.05) = 0.201, yours with "
+    f"{float(taken[1]):.3f}: divide by sigma"
+)
+order, taken = soft_nms(torch.cat([three[:1], three[:1] + 50]), torch.tensor([0.5, 0.5]))
+assert order.tolist() == [0, 1], (
+    f"two boxes far apart with equal scores: the first in the input comes first, not {order.tolist()}"
+)
+assert near(taken, [0.5, 0.5]), f"boxes without overlap keep their scores, 0.5; yours {numbers(taken)}"
+order, taken = soft_nms(three[:1], torch.tensor([0.5]), lowest=0.5)
+assert order.tolist() == [0], "a score of exactly `lowest` is at least `lowest`: the box is taken"
+twins = soft_nms(three[[0, 0]], torch.tensor([0.6, 0.9]))
+assert twins[0].tolist() == [1, 0], f"the better of two equal boxes comes first: {twins[0].tolist()}"
+assert near(twins[1], [0.9, 0.6 * math.exp(-2)], 1e-3), (
+    f"a copy of a taken box is lowered by exp(−1 / 0.5) = 0.135: expected [0.9, 0.081], yours is "
+    f"{numbers(twins[1])}"
+)
+order, taken = soft_nms(three[:0], torch.zeros(0))
+shapes = [list(order.shape), list(taken.shape)]
+assert shapes == [[0], [0]], f"no boxes give two empty tensors, [0] and [0]; yours are {shapes}"
 ### BEGIN HIDDEN TESTS
-for seed in range(5):
+for seed in range(6):
     torch.manual_seed(seed)
-    iou = (torch.rand(4, 60) ** 2 * 16).round() / 16
-    iou[:, :4] += torch.eye(4) / 16
-    high, low = (0.7, 0.3) if seed < 3 else (0.5, 0.4)
-    labels, which = label_anchors(iou, high, low)
-    for n in range(60):
-        column = iou[:, n].tolist()
-        expected = 1 if max(column) >= high else 0 if max(column) < low else -1
-        if any(iou[g, n] == iou[g].max() for g in range(4)):
-            expected = 1
-        case = f"seed {seed}: anchor {n} with IoUs {column}"
-        assert labels[n] == expected, f"{case} is {expected}, yours says {int(labels[n])}"
-        assert which[n] == column.index(max(column)), (
-            f"{case} overlaps object {column.index(max(column))} most"
-        )
+    corners = torch.rand(30, 2) * 30
+    some = torch.cat([corners, corners + 8 + 20 * torch.rand(30, 2)], dim=1)
+    points = 0.1 + 0.9 * torch.rand(30)
+    sigma, lowest = 0.3 + 0.1 * seed, 0.02 * (seed + 1)
+    left, wanted, values = dict(enumerate(points.tolist())), [], []
+    while left and max(left.values()) >= lowest:
+        best = max(left, key=left.get)
+        wanted.append(best)
+        values.append(left.pop(best))
+        for n in left:
+            overlap = float(ops.box_iou(some[best, None], some[n, None]))
+            left[n] *= math.exp(-(overlap**2) / sigma)
+    order, taken = soft_nms(some, points.clone(), sigma, lowest)
+    case = f"seed {seed}, sigma {sigma:.1f}, lowest {lowest:.2f}"
+    assert order.tolist() == wanted, f"{case}: took {order.tolist()}, expected {wanted}"
+    assert near(taken, values, 1e-3), f"{case}: the scores differ"
 ### END HIDDEN TESTS
-print("✓ 3 of 3 points: the example, the rescue rule with a tie and below `low`, exact thresholds")
+print("✓ 4 of 4 points: order and scores of the example, sigma, lowest, ties, copies, no boxes")

@@ -1,4 +1,4 @@
-"""Wrong solutions of assignment 06: from R-CNN to Mask R-CNN."""
+"""Wrong solutions of assignment 06: from R-CNN to RoIAlign."""
 
 SHIFT = "(objects[:, :2] + objects[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2 / sides"
 GROWTH = "(new_sides / sides).log()"
@@ -8,9 +8,11 @@ CORNERS = "torch.cat([centres - sides / 2, centres + sides / 2], dim=1)"
 KEPT = "return order[alive]"
 PRODUCT = "return weights(y0, y1, feature.shape[1]) @ feature @ weights(x0, x1, feature.shape[2]).T"
 STEPS = "(torch.arange(bins * samples) + 0.5) / (bins * samples)"
+CLAMPED = "places = places.clamp(0, length - 1)"
+COUNTED = "(places >= -1) & (places <= length)"
+LOWERED = "left = left * (-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()"
+SOFT = "return torch.tensor(order, dtype=torch.int64), torch.tensor(taken, dtype=scores.dtype)"
 TENTS = "(1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)"
-RESCUE = "labels[(iou == iou.max(dim=1, keepdim=True).values).any(dim=0)] = 1"
-FIRST_BEST = "best, which = iou.max(dim=0)"
 
 WRONG = {
     "deltas": {
@@ -85,26 +87,61 @@ WRONG = {
         "adds the samples up": (".mean(dim=1)", ".sum(dim=1)"),
         "one channel only": ("feature @", "feature[:1].expand_as(feature) @"),
         "takes the map for square": ("feature.shape[2]", "feature.shape[1]"),
+        "fades beyond the border": (CLAMPED, "pass"),
+        "clips the box to the middles": (
+            "(box / stride - 0.5).tolist()",
+            "(box / stride - 0.5).clamp(min=0).tolist()",
+        ),
+        "reads the border however far outside": (COUNTED, "places == places"),
+        "0 for every point beyond the middles": (COUNTED, "(places >= 0) & (places <= length - 1)"),
+        "leaves samples outside out of the mean": (
+            "(tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1)",
+            "(tents * counted[:, None]).reshape(bins, samples, length).sum(dim=1)"
+            " / counted.reshape(bins, samples).sum(dim=1, keepdim=True).clamp(min=1)",
+        ),
     },
-    "labels": {
-        "no rescue": (RESCUE, "pass"),
-        "rescues one anchor of a tie": (RESCUE, "labels[iou.argmax(dim=1)] = 1"),
-        "a rescued anchor learns the object that it rescues": (
-            "return labels, which",
-            "which[iou.argmax(dim=1)] = torch.arange(len(iou))\n    return labels, which",
+    "soft": {
+        "sorts once, by the first scores": (
+            "left.argmax()",
+            "scores.where(left > -1, -1).argmax()",
         ),
-        "an IoU of exactly high is too small": ("best >= high", "best > high"),
-        "an IoU of exactly low is background": ("best < low", "best <= low"),
-        "rescues no anchor below low": (".any(dim=0)] = 1", ".any(dim=0) & (best >= low)] = 1"),
-        "high is always 0.7": ("best >= high", "best >= 0.7"),
-        "low is always 0.3": ("best < low", "best < 0.3"),
-        "background in between": ("torch.full_like(which, -1)", "torch.zeros_like(which)"),
-        "the last object among equals": (
-            FIRST_BEST,
-            FIRST_BEST + "\n    which = len(iou) - 1 - iou.flip(0).argmax(dim=0)",
+        "the IoU, not its square": ("[0] ** 2)", "[0])"),
+        "ignores sigma": (" / sigma).exp()", " / 0.5).exp()"),
+        "multiplies by sigma": (" / sigma).exp()", " * sigma).exp()"),
+        "raises scores": ("(-(ops", "((ops"),
+        "returns the first scores": (
+            "taken.append(left[best].item())",
+            "taken.append(scores[best].item())",
         ),
-        "returns floats": ("torch.full_like(which, -1)", "torch.full_like(best, -1)"),
-        "returns the best IoU, not the object": ("return labels, which", "return labels, best"),
-        "the best anchor of each object": (FIRST_BEST, "best, which = iou.max(dim=1)"),
+        "ignores lowest": ("left.max() >= lowest", "left.max() > 0"),
+        "a score of exactly lowest is too small": (">= lowest", "> lowest"),
+        "compares lowest with the first score": (
+            "left.max() >= lowest",
+            "scores[left > 0].sum() and scores[left.argmax()] >= lowest and left.max() > 0",
+        ),
+        "lowers the first scores, not the lowered ones": (
+            LOWERED,
+            LOWERED.replace("left * (", "scores.where(left > 0, left) * ("),
+        ),
+        "changes its input": ("scores.clone()", "scores"),
+        "indices in the order of the input": (
+            SOFT,
+            "order, taken = zip(*sorted(zip(order, taken))) if order else ([], [])\n    " + SOFT,
+        ),
+        "linear instead of Gaussian": (
+            "(-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()",
+            "(1 - ops.box_iou(boxes[best, None], boxes)[0])",
+        ),
+        "removes neighbours as greedy NMS does": (
+            LOWERED,
+            "left = left * (ops.box_iou(boxes[best, None], boxes)[0] <= sigma)",
+        ),
+        "fails without boxes": ("while len(left) and ", "while "),
+        "returns lists": (SOFT, "return order, taken"),
+        "the last of equal scores first": (
+            "int(left.argmax())",
+            "len(left) - 1 - int(left.flip(0).argmax())",
+        ),
+        "takes the best box only": ("left[best] = -math.inf", "left[:] = -math.inf"),
     },
 }
