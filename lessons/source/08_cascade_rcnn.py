@@ -1,7 +1,7 @@
 # %% [markdown] id="start"
 # # 08. Cascade R-CNN
 #
-# Lesson 06 ended with a suspicion: its box head learns from every proposal that overlaps an object
+# Lesson 07 ended with a suspicion: its box head learns from every proposal that overlaps an object
 # by at least one half, so a box that misses half of it counts as right. The remedy seems obvious:
 # ask for more. In this lesson you ask for more, and the detector gets *worse*. One question drives
 # what follows: **why does a detector that is trained on better boxes not find better boxes, and
@@ -17,8 +17,8 @@
 #    substitute;
 # 5. read a paired comparison with its interval, and say where a cascade pays.
 #
-# **You need first** [lesson 06](06_mask_rcnn.ipynb): proposals, corrections, RoIAlign, the two
-# stages; AP at several thresholds from [lesson 01](01_images_masks_coco.ipynb).
+# **You need first** [lesson 07](07_mask_rcnn.ipynb): proposals, the two stages; corrections and
+# RoIAlign from [lesson 06](06_rcnn.ipynb); AP at several thresholds from [lesson 01](01_images_masks_coco.ipynb).
 # **Time** about 75 minutes to read, about a minute to run.
 
 # %% id="imports"
@@ -40,7 +40,7 @@ practice = [dataset[i] for i in range(held_out, min(held_out + 120, len(dataset)
 print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for practice")
 
 # %% [markdown] id="load-text"
-# Two trained networks come with the course, both taught on Pocket COCO: lesson 06's Mask R-CNN, and
+# Two trained networks come with the course, both taught on Pocket COCO: lesson 07's Mask R-CNN, and
 # a cascade. (On photographs both are lost. What you build works there all the same, but what the
 # text says about results holds for Pocket COCO.) First the cascade at work. It starts from
 # proposals and corrects them three times.

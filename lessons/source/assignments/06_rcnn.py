@@ -100,7 +100,9 @@ assert near(moved, [[10.0, 0, 30, 80]], 1e-3), (
     f"the same correction takes (0, 0, 20, 40) to (10, 0, 30, 80), yours goes to {numbers(moved)}: "
     "shift by sides of the given box, multiply the sides by exp"
 )
+kept = weighted.clone()
 moved = decode(box, weighted, weights)
+assert near(weighted, kept), "decode changes the corrections that it is given: compute new ones"
 assert near(moved, object_, 1e-3), (
     f"with weights {weights}, decode must undo encode: expected {numbers(object_)}, yours is "
     f"{numbers(moved)}: divide by the weights"
@@ -272,7 +274,8 @@ got = roi_align_one(tiny, torch.tensor([0.5, 0.5, 1.5, 1.5]), 1, 1, 1)
 assert got is not None, "roi_align_one returned None: is the `return` missing?"
 assert got.shape == (1, 1, 1), f"one channel, one bin are [1, 1, 1], yours is {list(got.shape)}"
 assert abs(got.item() - 6) < 1e-4, (
-    f"the example gives 6, yours gives {got.item():.3f}: is the middle of cell 0 at coordinate 0?"
+    f"the example gives 6, yours gives {got.item():.3f}: the middle of cell 0 is at coordinate "
+    "0, and a single sample lies in the middle of the box"
 )
 rows = torch.arange(8.0)[None, :, None].expand(2, 8, 12)  # each cell contains its row
 got = roi_align_one(rows, torch.tensor([24.0, 12, 88, 44]), 8, 2, 2)  # a box 64 wide, 32 high
@@ -286,7 +289,7 @@ assert near(got[:, 0], got[:, 1]), (
 )
 assert near(got[:, 0], [2.0, 4.0]), (
     "the bins' middles lie at y = 20 and 36, that is at rows 20/8 − 0.5 = 2 and 36/8 − 0.5 = 4; "
-    f"yours reads {numbers(got[:, 0])}: is a bin the *mean* of its samples?"
+    f"yours reads {numbers(got[:, 0])}: rows follow y, and a bin is the *mean* of its samples"
 )
 columns = torch.arange(12.0).expand(1, 8, 12)  # each cell contains its column
 got = roi_align_one(columns, torch.tensor([24.0, 12, 88, 44]), 8, 4, 1)[0, 0]

@@ -152,8 +152,8 @@ assert abs(objectness - 0.462) > 1e-3, (
     "0.462 is the sum divided by all three anchors: divide by the number of sampled ones, 2"
 )
 assert abs(objectness - 0.693) < 1e-3, (
-    f"the example's objectness loss is 0.693, yours is {objectness:.3f}: does the anchor with label "
-    "−1 stay out?"
+    f"the example's objectness loss is 0.693, yours is {objectness:.3f}: the mean of −log p for "
+    "the positive and −log(1 − p) for the negative; the anchor with label −1 stays out"
 )
 assert abs(box - 1) > 1e-3, (
     "1 is the box loss divided by the number of positives: divide by the number of sampled anchors"
@@ -181,7 +181,10 @@ assert abs(float(got[1]) - 3.25 / 4) < 1e-4, (
     f"{float(got[1]):.3f}: absolute values, not squares"
 )
 learned = torch.zeros(3, requires_grad=True)
-(gradient,) = torch.autograd.grad(rpn_losses(learned, deltas, labels, true_deltas)[0], learned)
+loss = rpn_losses(learned, deltas, labels, true_deltas)[0]
+assert loss.requires_grad, "no gradient reaches the logits: compute with tensors, without .item()"
+(gradient,) = torch.autograd.grad(loss, learned, allow_unused=True)
+assert gradient is not None, "no gradient reaches the logits: do not detach them"
 assert torch.allclose(gradient.float(), torch.tensor([-0.25, 0.25, 0]), atol=1e-4), (
     "the gradient of the objectness loss is (p − label)/N for sampled anchors and 0 for others, "
     f"here (−0.25, 0.25, 0); yours is {numbers(gradient)}"

@@ -123,7 +123,7 @@ WRONG = {
             LOWERED,
             LOWERED.replace("left * (", "scores.where(left > 0, left) * ("),
         ),
-        "changes its input": ("scores.clone()", "scores"),
+        "changes its input": ("left[best] = -math.inf", "left[best] = scores[best] = 0"),
         "indices in the order of the input": (
             SOFT,
             "order, taken = zip(*sorted(zip(order, taken))) if order else ([], [])\n    " + SOFT,

@@ -106,7 +106,7 @@ WRONG = {
         ),
         "fills the box": (
             PRODUCT,
-            "(weights(y0, y1, size[0]).sum(1)[:, None] * weights(x0, x1, size[1]).sum(1)) >= threshold",
+            PRODUCT.replace("@ mask @", "@ torch.ones_like(mask) @"),
         ),
         "fails for an empty box": ("x1 <= x0 or y1 <= y0", "False"),
         "forgets boxes without width": ("x1 <= x0 or y1 <= y0", "y1 <= y0"),
