@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
 
 Size = tuple[int, int]
+ENLARGED_TOGETHER = 16  # masks: a photograph's probabilities would otherwise fill gigabytes
 
 MARGIN = 1.0  # cells that the official crop adds around a box
 
@@ -23,7 +25,7 @@ def assemble_masks(coefficients: Tensor, prototypes: Tensor) -> Tensor:
         logits [n, h, w].
     """
     sums = coefficients @ prototypes.flatten(1)  # [n, k] @ [k, h·w] -> [n, h·w]
-    return sums.unflatten(1, prototypes.shape[1:])  # [n, h, w]
+    return at_least_float32(sums.unflatten(1, prototypes.shape[1:]))  # [n, h, w]
 
 
 def inside_boxes(boxes: Tensor, cells: Size) -> Tensor:
@@ -72,3 +74,9 @@ def enlarge_masks(masks: Tensor, canvas: Size, seen: Size, size: Size) -> Tensor
     if seen != canvas:
         masks = interpolate(masks[:, None], canvas)[:, 0, : seen[0], : seen[1]]  # [n, *seen]
     return interpolate(masks[:, None], size)[:, 0]  # [n, H, W]
+
+
+def masks_of_image(masks: Tensor, canvas: Size, seen: Size, size: Size) -> Tensor:
+    """Where the probabilities of `enlarge_masks` are above one half, bool [n, H, W]."""
+    parts = masks.split(ENLARGED_TOGETHER)
+    return torch.cat([enlarge_masks(part, canvas, seen, size) > 0.5 for part in parts])

@@ -40,7 +40,7 @@ from seglib.models.yolact.detection import select_across_classes, select_per_cla
 from seglib.models.yolact.losses import class_loss
 from seglib.models.yolact.mask_samples import sample_batch, total_mask_loss
 from seglib.models.yolact.mask_scoring import MaskIoUNet
-from seglib.models.yolact.masks import assemble_masks, boxes_in_cells, crop_masks, enlarge_masks
+from seglib.models.yolact.masks import assemble_masks, boxes_in_cells, crop_masks, masks_of_image
 from seglib.models.yolact.networks import (
     AnchorOutputs,
     PredictionHead,
@@ -235,7 +235,7 @@ class YOLACT(Segmenter):
         if self.mask_iou_net is not None:  # YOLACT++: a good class with a poor mask scores less
             quality = self.mask_iou_net(masks).gather(1, found.classes[:, None])[:, 0]  # [d]
             scores = scores * quality
-        order = scores.argsort(descending=True, stable=True)
+        order = scores.argsort(descending=True, stable=True)  # [d]
         boxes = scale_boxes(found.boxes, seen, size)  # [d, 4]
         if self.reference.whole_pixels:
             boxes = boxes.trunc()
@@ -243,7 +243,7 @@ class YOLACT(Segmenter):
             clip_boxes(boxes, size),
             scores,
             found.classes + 1,
-            enlarge_masks(masks, canvas, seen, size) > 0.5,  # [d, H, W]
+            masks_of_image(masks, canvas, seen, size),  # [d, H, W]
         )
         return Prediction(size, self.categories, instances[order])
 
@@ -251,16 +251,16 @@ class YOLACT(Segmenter):
         """The true boxes, and the true masks at the prototypes' size, cropped and enlarged."""
         check_targets([image], [target], len(self.categories))
         objects, size = target[~target.iscrowd], target.size
-        masks = objects.masks.float()
+        masks = objects.masks  # [G, H, W]
         if len(objects):
-            seen = self.resize(masks)  # [G, h', w']
+            seen = self.resize(masks.float())  # [G, h', w']
             canvas = (seen.shape[-2], seen.shape[-1])
             cells = self.prototype_size(canvas)
             shares = F.adaptive_avg_pool2d(seen, cells)  # [G, h, w]
             boxes = boxes_in_cells(scale_boxes(objects.boxes, size, canvas), canvas, cells)
-            masks = enlarge_masks(crop_masks(shares, boxes), canvas, canvas, size)  # [G, H, W]
+            masks = masks_of_image(crop_masks(shares, boxes), canvas, canvas, size)  # [G, H, W]
         scores = torch.ones_like(objects.boxes[:, 0])
-        instances = Instances(objects.boxes, scores, objects.labels, masks > 0.5)
+        instances = Instances(objects.boxes, scores, objects.labels, masks)
         return Prediction(size, self.categories, instances)
 
     def prototype_size(self, canvas: Size) -> Size:
