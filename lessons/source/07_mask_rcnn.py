@@ -15,8 +15,8 @@
 # 5. read a score beside its ceiling, and tell from the stages where an error comes from.
 #
 # **You need first** [lesson 06](06_rcnn.ipynb): corrections, suppression, RoIAlign; the ceiling
-# from [lesson 04](04_fcn.ipynb), AP from [lesson 01](01_images_masks_coco.ipynb). **Time** about 70
-# minutes to read, one to two minutes to run.
+# from [lesson 04](04_fcn.ipynb), AP from [lesson 01](01_images_masks_coco.ipynb).
+# **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -500,7 +500,8 @@ for stride in (4, 8):
 # loss is the binary cross-entropy of the true class's map, the mean over its pixels; all other maps
 # are left alone:
 #
-# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \hat y^{u}_{ij} + (1 - y_{ij}) \log (1 - \hat y^{u}_{ij}) \big] . $$
+# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \hat y^{u}_{ij}
+# + (1 - y_{ij}) \log (1 - \hat y^{u}_{ij}) \big] . $$
 
 # %% id="mask-loss-loop"
 def mask_loss_loop(logits, labels, squares):

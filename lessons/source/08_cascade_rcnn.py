@@ -18,7 +18,8 @@
 # 5. read a paired comparison with its interval, and say where a cascade pays.
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): proposals, the two stages; corrections and
-# RoIAlign from [lesson 06](06_rcnn.ipynb); AP at several thresholds from [lesson 01](01_images_masks_coco.ipynb).
+# RoIAlign from [lesson 06](06_rcnn.ipynb); AP at several thresholds from [lesson
+# 01](01_images_masks_coco.ipynb).
 # **Time** about 75 minutes to read, about a minute to run.
 
 # %% id="imports"

@@ -33,7 +33,9 @@ def numbers(tensor):
 def near(tensor, wanted, atol=1e-4):
     """Whether a tensor has the wanted shape and values, in whichever floating-point type."""
     wanted = torch.as_tensor(wanted)
-    return tensor.shape == wanted.shape and torch.allclose(tensor.double(), wanted.double(), atol=atol)
+    if tensor.shape != wanted.shape:
+        return False
+    return torch.allclose(tensor.double(), wanted.double(), atol=atol)
 
 # %% [markdown] id="task-deltas"
 # ## Task 1: a box as a correction of another
@@ -393,8 +395,8 @@ print("✓ 4 of 4 points: the example, rows and columns, the place of the sample
 # a box has lowered the scores of others.
 # </details>
 # <details><summary>Second hint</summary>
-# Work on a copy of the scores, and in each round use <code>argmax</code> instead of a sorted list. A
-# box that was taken must not be found again: set its score in the copy to minus infinity.
+# Work on a copy of the scores, and in each round use <code>argmax</code> instead of a sorted list.
+# A box that was taken must not be found again: set its score in the copy to minus infinity.
 # </details>
 
 # %% id="soft" nbgrader="solution"
@@ -424,7 +426,7 @@ order, taken = got
 assert isinstance(order, torch.Tensor), f"indices are a tensor, yours a {type(order).__name__}"
 assert isinstance(taken, torch.Tensor), f"scores are a tensor, yours a {type(taken).__name__}"
 assert order.dtype == torch.int64, f"indices are int64, yours are {order.dtype}"
-assert near(points, [0.9, 0.8, 0.7]), "your function changes the scores that it is given: copy them"
+assert near(points, [0.9, 0.8, 0.7]), "soft_nms changes the scores that it is given: copy them"
 assert order.tolist() != [0, 1, 2], (
     "after box 0 the score of box 1 is 0.448 and that of box 2 is 0.618: take the best score *now*"
 )
@@ -437,7 +439,9 @@ assert abs(float(taken[2]) - 0.251) < 1e-3, (
 )
 assert near(taken, [0.9, 0.618, 0.251], 1e-3), f"the example's scores are not {numbers(taken)}"
 order, taken = soft_nms(three, points, lowest=0.3)
-assert order.tolist() == [0, 2], f"with lowest = 0.3 box 1 (0.251) is left out: not {order.tolist()}"
+assert order.tolist() == [0, 2], (
+    f"with lowest = 0.3 box 1 (0.251) is left out: expected [0, 2], yours is {order.tolist()}"
+)
 assert near(taken, [0.9, 0.618], 1e-3), f"with lowest = 0.3 the scores are not {numbers(taken)}"
 order, taken = soft_nms(three, points, sigma=0.05)
 assert order.tolist() == [0, 2], (
@@ -449,13 +453,17 @@ assert abs(float(taken[1]) - 0.201) < 1e-3, (
 )
 order, taken = soft_nms(torch.cat([three[:1], three[:1] + 50]), torch.tensor([0.5, 0.5]))
 assert order.tolist() == [0, 1], (
-    f"two boxes far apart with equal scores: the first in the input comes first, not {order.tolist()}"
+    f"two boxes far apart with equal scores: expected [0, 1], as in the input, not {order.tolist()}"
 )
-assert near(taken, [0.5, 0.5]), f"boxes without overlap keep their scores, 0.5; yours {numbers(taken)}"
+assert near(taken, [0.5, 0.5]), (
+    f"boxes without overlap keep their scores, 0.5 and 0.5; yours are {numbers(taken)}"
+)
 order, taken = soft_nms(three[:1], torch.tensor([0.5]), lowest=0.5)
 assert order.tolist() == [0], "a score of exactly `lowest` is at least `lowest`: the box is taken"
 twins = soft_nms(three[[0, 0]], torch.tensor([0.6, 0.9]))
-assert twins[0].tolist() == [1, 0], f"the better of two equal boxes comes first: {twins[0].tolist()}"
+assert twins[0].tolist() == [1, 0], (
+    f"the better of two equal boxes comes first: expected [1, 0], yours is {twins[0].tolist()}"
+)
 assert near(twins[1], [0.9, 0.6 * math.exp(-2)], 1e-3), (
     f"a copy of a taken box is lowered by exp(−1 / 0.5) = 0.135: expected [0.9, 0.081], yours is "
     f"{numbers(twins[1])}"

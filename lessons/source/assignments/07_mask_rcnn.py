@@ -145,7 +145,8 @@ got = rpn_losses(logits, deltas, labels, true_deltas)
 assert got is not None, "rpn_losses returned None: is the `return` missing?"
 assert len(got) == 2, f"rpn_losses returns two losses, yours returns {len(got)}"
 for name, loss in zip(("objectness", "box"), got):
-    assert isinstance(loss, torch.Tensor), f"the {name} loss is a tensor, not a {type(loss).__name__}"
+    kind = type(loss).__name__
+    assert isinstance(loss, torch.Tensor), f"the {name} loss is a tensor, not a {kind}"
     assert loss.shape == (), f"the {name} loss is a scalar, [], yours is {list(loss.shape)}"
 objectness, box = float(got[0]), float(got[1])
 assert abs(objectness - 0.462) > 1e-3, (
@@ -162,12 +163,13 @@ assert abs(box - 0.5) < 1e-3, (
     f"the example's box loss is 0.5, yours is {box:.3f}: absolute differences of the four numbers "
     "of positive anchors, summed, divided by the number of sampled anchors"
 )
-loss = float(rpn_losses(torch.tensor([2.0, -3]), deltas[:2], torch.tensor([1, 1]), true_deltas[:2])[0])
+two = torch.tensor([2.0, -3])
+loss = float(rpn_losses(two, deltas[:2], torch.tensor([1, 1]), true_deltas[:2])[0])
 assert abs(loss - 1.588) < 1e-3, (
     "two positives with logits 2 and −3: (−log 0.881 − log 0.047)/2 = 1.588, yours is "
     f"{loss:.3f}: probabilities are sigmoids of logits, and positives should be near 1"
 )
-loss = float(rpn_losses(torch.tensor([2.0, -3]), deltas[:2], torch.tensor([0, 0]), true_deltas[:2])[0])
+loss = float(rpn_losses(two, deltas[:2], torch.tensor([0, 0]), true_deltas[:2])[0])
 assert abs(loss - 1.088) < 1e-3, (
     "two negatives with logits 2 and −3: (−log 0.119 − log 0.953)/2 = 1.088, yours is "
     f"{loss:.3f}: negatives should be near 0"
@@ -229,7 +231,7 @@ got = rpn_losses(torch.cat(rpn.logits, 1)[0], torch.cat(rpn.deltas, 1)[0], label
 assert got is not None, "rpn_losses returned None: is the `return` missing?"
 pairs = [(round(float(a), 4), round(float(b), 4)) for a, b in zip(got, wanted)]
 assert all(abs(a - b) < 1e-3 for a, b in pairs), (
-    f"yours and the network's objectness and box loss are {pairs}: do all checks above still pass?"
+    f"yours and the network's objectness and box loss are {pairs}: do all checks above pass?"
 )
 print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 
@@ -305,7 +307,7 @@ assert drawn(got) == ["####", "####", "....", "...."], (
     f"the example gives ####, ####, ...., ....; yours gives {drawn(got)}"
 )
 got = paste_mask(torch.ones(1, 1), torch.tensor([1.0, 1, 5, 3]), (5, 7))
-assert got.shape == (5, 7), f"size is (H, W): an image of (5, 7) is [5, 7], yours is {list(got.shape)}"
+assert got.shape == (5, 7), f"size is (H, W), so (5, 7) gives [5, 7]; yours is {list(got.shape)}"
 # One cell, 4 wide and 2 high: the tent falls to 0.5 at the edge in each direction.
 assert drawn(got) != [".......", ".####..", ".####..", ".......", "......."], (
     "a square of one cell fades towards its border, so the corners of the box fall below 0.5: the "
@@ -316,7 +318,8 @@ assert drawn(got) == [".......", "..##...", "..##...", ".......", "......."], (
     "one cell in the box (1, 1, 5, 3): ......., ..##..., ..##..., ......., .......; yours gives "
     f"{drawn(got)}"
 )
-got = paste_mask(torch.tensor([[1.0, 0], [1, 0]]), torch.tensor([-4.0, 0, 4, 4]), (4, 4), threshold=0.3)
+left = torch.tensor([[1.0, 0], [1, 0]])
+got = paste_mask(left, torch.tensor([-4.0, 0, 4, 4]), (4, 4), threshold=0.3)
 assert drawn(got) == ["....", "#...", "#...", "...."], (
     "the left half of the box (−4, 0, 4, 4) belongs to the object, and at the threshold 0.3 two "
     f"pixels of it are left in the image: ...., #..., #..., ....; yours gives {drawn(got)}"
@@ -405,6 +408,7 @@ with torch.no_grad():
     output = shipped([image])
     squares = shipped.mask_branch.masks(output.pyramid, shipped.detect(output))[0]
 prediction = shipped.predict([image])[0]
-pasted = [paste_mask(*pair, tuple(image.shape[1:])) for pair in zip(squares, prediction.instances.boxes)]
+boxes, size = prediction.instances.boxes, tuple(image.shape[1:])
+pasted = [paste_mask(square, box, size) for square, box in zip(squares, boxes)]
 prediction.instances.masks = torch.stack(pasted)
 plotting.compare(image, {"pasted by you": prediction, "truth": target}, shipped.categories)

@@ -301,12 +301,11 @@ plotting.show_box_quality(image, panels, target.boxes)
 # *4 points · difficulty 4/5 · importance 4/5 · 30 minutes*
 #
 # In training each stage gets the boxes that the stage before has corrected, labels them anew at its
-# own threshold, and learns for each positive the correction to its object, times its own weights.
-# its own threshold, and learns for each positive the correction to its object, times its own weights.
-# Write that loop for one image.
+# own threshold, and learns for each positive the correction to its object, times its own
+# weights. Write that loop for one image.
 #
-# **Transfer.** No cell of the lesson does this: it taught one stage after the other. Here all stages
-# are labelled in one pass, as a real cascade does it, and boxes may become empty on the way.
+# **Transfer.** No cell of the lesson does this: it taught one stage after the other. Here all
+# stages are labelled in one pass, as a real cascade does it, and boxes may become empty on the way.
 #
 # - Stage 1 gets the boxes as they are. Every later stage gets those of the stage before, corrected
 #   by its head (with *its* weights) and clipped.
@@ -325,8 +324,8 @@ plotting.show_box_quality(image, panels, target.boxes)
 # boxes for the next stage.
 # </details>
 # <details><summary>Second hint</summary>
-# Two different corrections occur. The target is encoded from the box to its object; the box is moved
-# by what the head returns.
+# Two different corrections occur. The target is encoded from the box to its object; the box is
+# moved by what the head returns.
 # </details>
 
 # %% id="targets" nbgrader="solution"
