@@ -20,6 +20,7 @@ from tests.helpers import run_cli
 SMALL = {
     "mask_rcnn": {"width": 8, "fpn_width": 16, "box_hidden": 16, "mask_width": 8},
     "cascade_rcnn": {"width": 8, "fpn_width": 16, "box_hidden": 16, "mask_width": 8},
+    "yolact": {"width": 8, "fpn_width": 16, "proto_width": 8, "head_width": 8},
     "deepmask": {"width": 8, "reduced": 8, "rank": 12, "score_widths": (8,)},
 }
 

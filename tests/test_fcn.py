@@ -217,7 +217,9 @@ def test_faulty_targets_are_called_by_number() -> None:
         model.loss(images, targets[:1])
     for label in (9, -1):
         targets[1].semantic[3, 4] = label
-        with pytest.raises(SeglibError, match=f"target 1 has semantic label {label}, the model knows"):
+        with pytest.raises(
+            SeglibError, match=f"target 1 has semantic label {label}, the model knows"
+        ):
             model.loss(images, targets)
     targets[1].semantic = torch.zeros(16, 32, dtype=torch.int64)
     with pytest.raises(SeglibError, match=r"target 1 .*\[16, 32\].*\[32, 32\]"):

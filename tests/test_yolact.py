@@ -32,7 +32,7 @@ from seglib.models.yolact.targets import (
     overlap_with_crowds,
 )
 from seglib.ops.boxes import LARGEST_LOG_RATIO, decode_deltas, encode_deltas, xyxy_to_cxcywh
-from seglib.structures import Target
+from seglib.structures import Categories, Target
 from tests.modelling import boxes_target, masks_target, randomize_statistics, some_categories
 
 SIZE = (64, 80)
@@ -358,6 +358,26 @@ def test_it_starts_from_the_backbone_of_the_shipped_mask_rcnn() -> None:
     weight = "backbone.layer1.0.conv1.weight"
     assert torch.equal(model.state_dict()[weight], trained.state_dict()[weight])
     assert sum(parameter.numel() for parameter in model.parameters()) < 2.9e6
+
+
+def test_other_classes_take_over_the_shared_ones() -> None:
+    model = tiny(rescoring=True).eval()
+    one, _, three = model.categories
+    fewer = Categories([replace(three, label=1), replace(one, label=2)])
+    other = pretrained.rehead(model, fewer)
+    assert isinstance(other, YOLACT)
+    image = torch.rand(3, *SIZE)
+    with model.evaluating(), other.evaluating():
+        before, after = model([image]), other([image])
+        labels = [0, three.label, one.label]  # background first
+        logits = before.of_anchors.class_logits[..., labels]
+        torch.testing.assert_close(after.of_anchors.class_logits, logits)
+        torch.testing.assert_close(after.of_anchors.coefficients, before.of_anchors.coefficients)
+        maps = model.semantic(before.pyramid[0])[:, [2, 0]]
+        torch.testing.assert_close(other.semantic(after.pyramid[0]), maps)
+        masks = torch.rand(2, *before.cells)
+        qualities = [net.mask_iou_net(masks) for net in (model, other)]
+        torch.testing.assert_close(qualities[1], qualities[0][:, [2, 0]])
 
 
 def test_soft_targets_are_an_option() -> None:

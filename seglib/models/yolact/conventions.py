@@ -19,7 +19,7 @@ class Conventions:
         square_anchors: every anchor is a square, of side s·√ratio, because the height was computed
             by the formula of the width. Its author found that after training ("all our anchors
             were squares this whole time", github.com/dbolya/yolact/issues/19) and measured a gain
-            of 0.2 box AP without it; the published COCO weights still need it.
+            of 0.2 AP without it; the published COCO weights still need it.
         square_input: images are stretched to `image_size` x `image_size`, whatever their aspect
             (section 5 of the paper); otherwise the longer side gets that length.
         every_class: an anchor whose best class passes the score threshold is a candidate for all
