@@ -181,6 +181,10 @@ assert got == [2, 0], f"scores 0.7, 0.8, 0.9: expected [2, 0], best first; yours
 half = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
 got = nms(half, torch.tensor([0.9, 0.8]), 0.5).tolist()
 assert got == [0, 1], f"an IoU of exactly the threshold is not more: expected [0, 1], not {got}"
+got = nms(three, torch.tensor([0.7, 0.9, 0.8]), 0.6).tolist()
+assert got == [1, 2, 0], (
+    f"at a threshold of 0.6 an overlap of 0.54 suppresses nobody: expected [1, 2, 0], not {got}"
+)
 got = nms(torch.cat([three[:1], three]), torch.full((4,), 0.5), 0.3).tolist()
 assert got == [0, 3], (
     f"boxes 0 and 1 are the same, all scores are equal: expected [0, 3], yours is {got}: among "
@@ -279,10 +283,14 @@ assert abs(got.item() - 6) < 1e-4, (
     f"the example gives 6, yours gives {got.item():.3f}: the middle of cell 0 is at coordinate "
     "0, and a single sample lies in the middle of the box"
 )
-rows = torch.arange(8.0)[None, :, None].expand(2, 8, 12)  # each cell contains its row
+row = torch.arange(8.0)[:, None].expand(8, 12)  # each cell contains its row
+rows = torch.stack([row, 10 * row])
 got = roi_align_one(rows, torch.tensor([24.0, 12, 88, 44]), 8, 2, 2)  # a box 64 wide, 32 high
 assert got.shape == (2, 2, 2), (
     f"two channels and two bins each way are [2, 2, 2], yours is {list(got.shape)}"
+)
+assert near(got[1], (10 * got[0]).tolist()), (
+    "the second channel is ten times the first, and so are its bins: read every channel"
 )
 got = got[0]
 assert near(got[:, 0], got[:, 1]), (
@@ -291,7 +299,8 @@ assert near(got[:, 0], got[:, 1]), (
 )
 assert near(got[:, 0], [2.0, 4.0]), (
     "the bins' middles lie at y = 20 and 36, that is at rows 20/8 − 0.5 = 2 and 36/8 − 0.5 = 4; "
-    f"yours reads {numbers(got[:, 0])}: rows follow y, and a bin is the *mean* of its samples"
+    f"yours reads {numbers(got[:, 0])}: rows follow y, nothing is rounded, and a bin is the *mean* "
+    "of its samples"
 )
 columns = torch.arange(12.0).expand(1, 8, 12)  # each cell contains its column
 got = roi_align_one(columns, torch.tensor([24.0, 12, 88, 44]), 8, 4, 1)[0, 0]
