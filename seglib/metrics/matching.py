@@ -64,7 +64,7 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
 
 
 def _box_overlaps(detected: Tensor, true: Tensor, iscrowd: Tensor) -> Floats:
-    overlaps = box_iou(detected, true)
+    overlaps = box_iou(detected, true).double()  # one swapped in may return float32
     if iscrowd.any():
         crowds = true[iscrowd]
         low = torch.maximum(detected[:, None, :2], crowds[:, :2])  # [D, crowds, 2]

@@ -98,7 +98,7 @@ for seed in range(6):
     x, w = torch.randn(9 + seed, 12), torch.randn(3, 2 + seed % 3)
     for stride, padding in [(1, 0), (2, 1), (3, 2), (2, 0)]:
         wanted = F.conv2d(x[None, None], w[None, None], stride=stride, padding=padding)[0, 0]
-        got = conv2d_one(x, w, stride, padding)
+        got = conv2d_one(x, w, stride, padding).float()
         assert got.shape == wanted.shape, (
             f"stride {stride}, padding {padding}: shape {list(got.shape)}, "
             f"expected {list(wanted.shape)}"
@@ -257,6 +257,7 @@ assert got is not None, "conv2d returned None: is the `return` missing?"
 assert got.shape == (2, 6, 8, 9), (
     f"padding 1 keeps 8 × 9, and 6 kernels give [2, 6, 8, 9]; yours is {list(got.shape)}"
 )
+assert got.dtype == x.dtype, f"the output has the dtype of x, {x.dtype}; yours is {got.dtype}"
 for channel, seen in ((1, slice(0, 2)), (4, slice(2, 4))):
     product = (x[0, seen, :3, :3] * w[channel]).sum()
     found = float(got[0, channel, 1, 1])
@@ -401,7 +402,7 @@ for seed in range(6):
         y = F.conv2d(x[None, None], w[None, None], stride=stride)[0, 0]
         g = torch.randn_like(y)
         y.backward(g)
-        dx, dw = conv2d_backward(x.detach(), w.detach(), g, stride)
+        dx, dw = (v.float() for v in conv2d_backward(x.detach(), w.detach(), g, stride))
         assert torch.allclose(dx, x.grad, atol=1e-4), f"stride {stride}: dx differs from autograd's"
         assert torch.allclose(dw, w.grad, atol=1e-4), f"stride {stride}: dw differs from autograd's"
 ### END HIDDEN TESTS

@@ -171,6 +171,7 @@ mean, var = torch.zeros(1), torch.ones(1)
 got = batch_norm(torch.tensor([[1.0], [3.0]]), mean, var, training=True, momentum=0.5)
 assert got is not None, "batch_norm returned None: is the `return` missing?"
 assert got.shape == (2, 1), f"the output is shaped like x, [2, 1]; yours is {list(got.shape)}"
+assert got.dtype == torch.float32, f"the output has the dtype of x, float32; yours is {got.dtype}"
 assert torch.allclose(got, torch.tensor([[-1.0], [1.0]]), atol=1e-3), (
     f"the example gives about [[-1], [1]], yours is {got.tolist()}: ±0.71 means that you divided "
     "by n - 1; [[1], [3]] that you used the running statistics"
@@ -404,7 +405,9 @@ for seed, (channels, width, stride) in enumerate([(8, 8, 1), (8, 16, 2), (4, 12,
     assert got.shape == wanted.shape, (
         f"{where}: shape {list(got.shape)}, expected {list(wanted.shape)}"
     )
-    assert torch.allclose(got, wanted, atol=1e-4), f"{where}: values differ from ResNet's block"
+    assert torch.allclose(got.float(), wanted, atol=1e-4), (
+        f"{where}: values differ from ResNet's block"
+    )
 ### END HIDDEN TESTS
 print("✓ 2 of 2 points: the sum, both ReLUs, the order of the layers, the downsample, x unchanged")
 
@@ -476,7 +479,7 @@ for seed, side in enumerate([(32, 48), (37, 45), (61, 33)]):
         assert a.shape == b.shape, (
             f"image {side}, level {k}: shape {list(a.shape)}, expected {list(b.shape)}"
         )
-        assert torch.allclose(a, b, atol=1e-4), f"image {side}, level {k}: values differ"
+        assert torch.allclose(a.float(), b, atol=1e-4), f"image {side}, level {k}: values differ"
 ### END HIDDEN TESTS
 print("✓ 2 of 2 points: laterals, what goes down, 3 × 3 on every level, three levels, odd sizes")
 
@@ -541,6 +544,10 @@ unchanged = (conv.weight.item(), conv.bias.item(), norm.weight.item(), norm.bias
 assert unchanged == (3, 1, 6, 5), (
     f"fold must not change the layers that it was given: weights and biases were (3, 1, 6, 5), now "
     f"they are {unchanged}"
+)
+assert weight.dtype == bias.dtype == torch.float32, (
+    f"weight and bias have the dtype of the layers, float32; yours are {weight.dtype} and "
+    f"{bias.dtype}"
 )
 assert abs(weight.item() - 9) < 1e-5, (
     f"the example's weight is 6 · 3 / √(3 + 1) = 9, yours is {weight.item():.4f}: the old weight "
