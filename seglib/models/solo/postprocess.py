@@ -63,10 +63,18 @@ def candidates(
 def suppressed(found: Candidates, rules: Selection) -> Candidates:
     """Matrix NMS, the final threshold, and the limit on detections."""
     inside = found.masks > rules.mask_threshold  # [K, h, w]
-    overlaps = ops.mask_iou(inside, inside).to(found.scores)  # [K, K]
-    scores = ops.matrix_nms(overlaps, found.scores, found.classes, rules.decay, rules.sigma)
+    scores = ops.matrix_nms(
+        _overlaps(inside.to(found.scores)), found.scores, found.classes, rules.decay, rules.sigma
+    )
     found = found._replace(scores=scores).at(scores >= rules.final_threshold)
     return found.at(found.scores.argsort(descending=True, stable=True)[: rules.max_detections])
+
+
+def _overlaps(masks: Tensor) -> Tensor:
+    """[K, h, w] of zeros and ones -> [K, K] IoU; `ops.mask_iou` needs a device with float64."""
+    pixels = masks.flatten(1)  # [K, h·w]
+    shared, area = pixels @ pixels.T, pixels.sum(1)  # [K, K], [K]
+    return shared / (area[:, None] + area - shared).clamp(min=1)
 
 
 def full_size(masks: Tensor, canvas: Size, seen: Size, size: Size, threshold: float) -> Tensor:

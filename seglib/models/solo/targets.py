@@ -34,7 +34,7 @@ class BatchObjects:
         labels: int64 [G], 1…C.
         boxes: float [G, 4] in pixels of the batch.
         masks: bool [G, H, W] on the canvas.
-        extents: float64 [G, 2], (height, width) in pixels of what the object's grid covers.
+        extents: float [G, 2], (height, width) in pixels of what the object's grid covers.
     """
 
     image: Tensor
@@ -62,7 +62,14 @@ class Assignment:
 def batch_objects(
     truth: Sequence[SizedTarget], sizes: Sequence[Size], canvas: Size, padded: bool
 ) -> BatchObjects:
-    """Gather the objects of all images; `sizes` are the images' (h, w) on the canvas (H, W)."""
+    """Gather the objects of all images.
+
+    Args:
+        truth: the objects of each image.
+        sizes: (h, w) of the images on the canvas.
+        canvas: (H, W).
+        padded: see `SOLORules.padded`.
+    """
     counts = [len(target.labels) for target in truth]
     like = truth[0].labels
     image = torch.arange(len(truth), device=like.device).repeat_interleave(like.new_tensor(counts))
@@ -71,7 +78,7 @@ def batch_objects(
         for target, (h, w) in zip(truth, sizes, strict=True)
     ]
     covered = [canvas] * len(sizes) if padded else list(sizes)
-    extents = torch.tensor(covered, dtype=torch.float64, device=like.device)  # [B, 2]
+    extents = truth[0].boxes.new_tensor(covered)  # [B, 2]
     return BatchObjects(
         image,
         torch.cat([target.labels for target in truth]),
@@ -84,14 +91,16 @@ def batch_objects(
 def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assignment:
     """Decide which cells of a batch of `images` are positive, for all levels at once."""
     rules, grids = config.rules, objects.labels.new_tensor(config.grids)  # [L]
-    sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]).double() - int(
-        rules.short_boxes
-    )  # [G, 2]
-    sides = sides.clamp(min=0).flip(1)  # (height, width), as of all that follows
-    centres = mass_centres(objects.masks, rules.pixel_indices)  # [G, 2]
+    shortened = 1 if rules.short_boxes else 0
+    sides = objects.boxes[:, 2:] - objects.boxes[:, :2] - shortened  # [G, 2]
+    # The official division is that of Python's 64-bit numbers, which not every device has.
+    dtype = torch.float64 if rules.rounded_division else torch.float32
+    sides = sides.clamp(min=0).flip(1).to(dtype)  # [G, 2], (height, width) like what follows
+    extents = objects.extents.to(dtype)
+    centres = mass_centres(objects.masks, rules.pixel_indices, dtype)  # [G, 2]
     half = config.centre_region * sides / 2  # [G, 2]
     cell, first, last = (
-        cells_of(place, objects.extents, grids, rules.rounded_division)  # [G, L, 2] each
+        cells_of(place, extents, grids, rules.rounded_division)  # [G, L, 2] each
         for place in (centres, centres - half, centres + half)
     )
     last_cell = grids[:, None] - 1  # [L, 1]
@@ -112,21 +121,24 @@ def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assi
     return _resolved(cells, row_objects, objects.labels, images, config)
 
 
-def mass_centres(masks: Tensor, pixel_indices: bool = False) -> Tensor:
+def mass_centres(
+    masks: Tensor, pixel_indices: bool = False, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """The mean place of each mask's pixels.
 
     Args:
         masks: bool [G, H, W].
         pixel_indices: see `SOLORules.pixel_indices`.
+        dtype: of the result.
 
     Returns:
-        float64 [G, 2], (y, x) in pixels; arbitrary for an empty mask.
+        [G, 2], (y, x) in pixels; arbitrary for an empty mask.
     """
-    area = mask_area(masks).clamp(min=1)[:, None].double()  # [G, 1]
+    area = mask_area(masks).clamp(min=1)[:, None].to(dtype)  # [G, 1]
     means = []
     for axis in (2, 1):  # pixels in every row, then in every column
-        counts = masks.sum(axis).double()  # [G, H] or [G, W]
-        index = torch.arange(counts.shape[1], dtype=torch.float64, device=masks.device)
+        counts = masks.sum(axis).to(dtype)  # [G, H] or [G, W]
+        index = torch.arange(counts.shape[1], dtype=dtype, device=masks.device)
         means.append((counts * index).sum(1, keepdim=True) / area)  # [G, 1]
     return torch.cat(means, 1) + (0.0 if pixel_indices else 0.5)
 
@@ -135,15 +147,15 @@ def cells_of(places: Tensor, extents: Tensor, grids: Tensor, rounded: bool = Fal
     """The rows and columns of places in every grid.
 
     Args:
-        places: float64 [G, 2], (y, x) in pixels.
-        extents: float64 [G, 2], (height, width) that the grids cover.
+        places: float [G, 2], (y, x) in pixels.
+        extents: float [G, 2], (height, width) that the grids cover.
         grids: int64 [L], S of each.
         rounded: see `SOLORules.rounded_division`.
 
     Returns:
         int64 [G, L, 2]; outside 0…S−1 for a place outside.
     """
-    sides = grids[:, None].double()  # [L, 1]
+    sides = grids[:, None].to(places)  # [L, 1]
     if rounded:
         share = (places / extents)[:, None]  # [G, 1, 2]
         return share.div(1 / sides, rounding_mode="floor").long()
