@@ -5,6 +5,7 @@
     dbolya/yolact, .pth       YOLACT at 550 px with a ResNet (MIT licence, as its code)
     WXinlong/SOLO, mmdetection, .pth    SOLO, Decoupled SOLO and SOLOv2
     xieenze/PolarMask, .pth    PolarMask with a ResNet
+    facebookresearch/detr, .pth    DETR, and its panoptic models for their things
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are read off the shapes, and every weight must find its place.
@@ -30,6 +31,7 @@ from seglib.models.yolact import YOLACT, YOLACTConfig
 from seglib.pretrained import detectron2_names as detectron2
 from seglib.pretrained import torchvision_names as torchvision
 from seglib.pretrained import yolact_names as yolact
+from seglib.pretrained.detr_official import detr_from_official, is_detr
 from seglib.pretrained.official_weights import (
     OfficialWeights,
     coco_things,
@@ -43,7 +45,9 @@ from seglib.pretrained.polarmask_official import is_polarmask, polarmask_from_of
 from seglib.pretrained.solo_official import is_solo, solo_from_official
 from seglib.pretrained.weight_files import read_weights
 
-OfficialModel = Literal["auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask"]
+OfficialModel = Literal[
+    "auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask", "detr"
+]
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
 
@@ -79,6 +83,8 @@ def load_official(
         built = solo_from_official(state, path)
     elif is_polarmask(state):
         built = polarmask_from_official(state, path)
+    elif is_detr(state):
+        built = detr_from_official(state, path)
     elif "classifier.4.weight" in state and "backbone.layer4.0.conv1.weight" in state:
         built = _fcn_from_torchvision(state, path)
     else:
@@ -86,8 +92,8 @@ def load_official(
         raise SeglibError(
             f"{path} contains no network that seglib knows (its first weights: {first}): it reads "
             "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
-            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT and PolarMask with a ResNet, and "
-            "SOLO of its authors or of mmdetection"
+            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT, PolarMask and DETR with a ResNet, "
+            "and SOLO of its authors or of mmdetection"
         )
     if model not in ("auto", built.name):
         raise SeglibError(f"{path} contains a {built.name}, not a {model}")

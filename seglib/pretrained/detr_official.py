@@ -1,0 +1,74 @@
+"""DETR from files of the official repository, facebookresearch/detr (Apache licence 2.0).
+
+The names are ours, but for the backbone's; files of the panoptic models put "detr." before those of
+the detector. Classes are COCO's ids, with gaps, and "no object" comes last; ours comes first.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from seglib.data.coco_categories import coco_categories
+from seglib.errors import SeglibError
+from seglib.models.base import Segmenter
+from seglib.models.detr import DETR, DETRConfig
+from seglib.pretrained.official_weights import OfficialWeights, filled, resnet_layout
+
+CLASS_EMBED = ("class_embed.weight", "class_embed.bias")
+# Rows of the class layer: COCO's ids 0…90, or 0…249 with stuff, and "no object".
+CLASS_ROWS = (92, 251)
+
+
+def is_detr(state: dict[str, Tensor]) -> bool:
+    """Whether the weights are those of a DETR, in the names of its authors."""
+    return any(re.match(r"(detr\.)?backbone\.0\.body\.", name) for name in state)
+
+
+def our_name(name: str) -> str:
+    """Our name of a weight of the official file."""
+    return re.sub(r"^backbone\.0\.body\.", "backbone.", name.removeprefix("detr."))
+
+
+def detr_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
+    """The network with these weights, for COCO's 80 things.
+
+    Sizes are read off the shapes. Dilation changes none of them, so it is read off the file's
+    name: the authors' dilated models have "dc5" in theirs.
+
+    Raises:
+        SeglibError: another number of classes than the published models have, or weights that do
+            not fit.
+    """
+    weights = OfficialWeights.renamed(path, state, our_name)
+    rows, _ = weights.shape("class_embed.weight", 2)
+    if rows not in CLASS_ROWS:
+        raise SeglibError(
+            f"{path} has {rows} rows of classes, not the {CLASS_ROWS[0]} or {CLASS_ROWS[1]} of the "
+            "published models: load it by hand with the categories it was trained on"
+        )
+    categories = coco_categories()
+    kept = [rows - 1, *(category.coco_id for category in categories)]
+    for name in CLASS_EMBED:
+        if len(weights.values.get(name, ())) != rows:
+            raise SeglibError(f"{path}: {name} does not have {rows} rows")
+        weights.values[name] = weights.values[name][kept]
+    config = DETRConfig.paper("masks" if "mask_head.lay1.weight" in weights.values else "boxes")
+    return filled(DETR, config, _layout(weights), categories, weights)
+
+
+def _layout(weights: OfficialWeights) -> dict[str, Any]:
+    """The config fields of a DETR, read off the shapes."""
+    queries, channels = weights.shape("query_embed.weight", 2)
+    return {
+        **resnet_layout(weights),
+        "dilated": "dc5" in weights.path.name.lower(),
+        "channels": channels,
+        "queries": queries,
+        "hidden": weights.shape("transformer.decoder.layers.0.linear1.weight", 2)[0],
+        "encoder_layers": weights.count(r"transformer\.encoder\.layers\.(\d+)\."),
+        "decoder_layers": weights.count(r"transformer\.decoder\.layers\.(\d+)\."),
+    }
