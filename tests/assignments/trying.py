@@ -11,6 +11,7 @@ import functools
 import importlib
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FunctionType
@@ -119,7 +120,9 @@ def complaint(cells: list[NotebookNode], names: Names, *, hidden: bool) -> str |
     """The first line of the error that these cells end with, as a notebook shows it; or None."""
     torch.manual_seed(0)
     try:
-        run_cells(cells, dict(names), hidden=hidden)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is wrong, so it may well be warned of something
+            run_cells(cells, dict(names), hidden=hidden)
     except Exception as error:  # what a learner's code raises is shown to the learner as it is
         lines = str(error).splitlines() or [""]
         return f"{type(error).__name__}: {lines[0]}"
