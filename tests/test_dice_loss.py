@@ -53,6 +53,14 @@ def test_empty_masks_and_no_masks_have_finite_gradients(style: str) -> None:
         assert probabilities.grad.isfinite().all()
 
 
+def test_autocast_does_not_round_its_sums() -> None:
+    probabilities, targets = random(3, 500, dtype=torch.float32).sigmoid(), random(3, 500) > 0
+    expected = ops.squared_dice_loss(probabilities, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = ops.squared_dice_loss(probabilities, targets)
+    assert torch.equal(found, expected)
+
+
 def test_gradcheck() -> None:
     probabilities, targets = random(2, 6).sigmoid().requires_grad_(), random(2, 6, seed=1) > 0
     for style in BODIES:

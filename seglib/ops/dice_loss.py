@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.precision import without_autocast
 from seglib.primitives import primitive
 
 SMOOTHING = 0.001  # added to either sum of squares, so that two empty masks divide 0 by this
@@ -52,8 +53,9 @@ def squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     """
     _check(probabilities, targets)
     p, t = probabilities.flatten(1), targets.to(probabilities).flatten(1)  # [N, P] each
-    # Products summed while they are formed: no [N, P] in memory besides the arguments.
-    shared, own, true = (torch.linalg.vecdot(a, b) for a, b in ((p, t), (p, p), (t, t)))  # [N]
+    with without_autocast(p):  # bfloat16 would keep 8 bits of the sums
+        # Products summed while they are formed: no [N, P] in memory besides the arguments.
+        shared, own, true = (torch.linalg.vecdot(a, b) for a, b in ((p, t), (p, p), (t, t)))  # [N]
     return 1 - 2 * shared / (own + SMOOTHING + true + SMOOTHING)
 
 
