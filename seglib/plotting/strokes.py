@@ -21,11 +21,14 @@ def row_strips(height: int) -> Iterator[slice]:
 
 def tint(pixels: Bytes, bits: Bits, color: RGB, alpha: float) -> None:
     """Mix a colour into the pixels [H, W, 3] of a mask [H, W], in place."""
-    for channel, value in enumerate(color):
-        tinted = (np.arange(256) * (1 - alpha) + value * alpha).round().astype(np.uint8)  # [256]
-        for rows in row_strips(len(bits)):
-            strip = pixels[rows, :, channel]
-            np.copyto(strip, tinted[strip], where=bits[rows])
+    shades = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha  # [256, 3]
+    tinted = shades.round().astype(np.uint8)
+    for rows in row_strips(len(bits)):
+        chosen, strip = bits[rows], pixels[rows]
+        values = strip[chosen]  # [n, 3]
+        for channel in range(3):
+            values[:, channel] = tinted[:, channel][values[:, channel]]
+        strip[chosen] = values
 
 
 def eroded(bits: Bits, radius: int) -> Bits:

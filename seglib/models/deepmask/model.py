@@ -178,9 +178,11 @@ class DeepMask(Segmenter):
         best = scores.topk(min(self.config.proposals, len(scores), room)).indices  # [N]
         probabilities = self.mask_logits(codes[best]).sigmoid()  # [N, T, T]
         masks = paste_masks(probabilities, windows[best], size, self.config.mask_threshold)
-        kept = masks.flatten(1).any(dim=1)  # [N]
-        if not kept.all():
-            masks, best = masks[kept], best[kept]
+        kept = masks.flatten(1).any(dim=1).nonzero().squeeze(1)  # [N']
+        for place, row in enumerate(kept.tolist()):  # in place: a copy would double the memory
+            if place != row:
+                masks[place] = masks[row]
+        masks, best = masks[: len(kept)], best[kept]  # [N', H, W], [N']
         proposals = Instances(
             boxes=masks_to_boxes(masks),
             scores=scores[best].sigmoid().float(),
