@@ -214,3 +214,12 @@ def test_it_learns_one_image_by_heart() -> None:
     best = model.predict([image])[0].instances[:1]
     assert best.labels.tolist() == [2]
     assert (best.boxes - target.boxes).abs().max() < 8
+
+
+def test_an_image_is_predicted_as_if_it_were_alone() -> None:
+    model = randomize_zeros(tiny())
+    image, other, larger = torch.rand(3, 50, 70), torch.rand(3, 50, 70), torch.rand(3, 90, 80)
+    alone = model.predict([image])[0].instances
+    together = model.predict([larger, other, image])[2].instances
+    torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.boxes, alone.boxes, rtol=1e-4, atol=1e-2)

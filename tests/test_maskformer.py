@@ -301,3 +301,12 @@ def test_it_learns_one_image_by_heart(variant: str) -> None:
     assert best.labels.tolist() == [2]
     overlap = (best.masks[0] & target.masks[0]).sum() / (best.masks[0] | target.masks[0]).sum()
     assert overlap > 0.6
+
+
+def test_an_image_is_predicted_as_if_it_were_alone() -> None:
+    model = randomize_zeros(tiny("mask2former"))
+    image, other, larger = torch.rand(3, 50, 70), torch.rand(3, 50, 70), torch.rand(3, 90, 80)
+    alone = model.predict([image])[0].instances
+    together = model.predict([larger, other, image])[2].instances
+    torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.boxes, alone.boxes, rtol=1e-4, atol=1e-2)

@@ -129,7 +129,11 @@ class DETR(Segmenter):
         padding = F.interpolate(padding, size=features.shape[-2:])[:, 0] > 0  # [B, h, w], nearest
         place = self.position(padding, batch.tensor)  # [B, D, h, w]
         queries = self.query_embed.weight  # [Q, D]
-        states, memory = self.transformer(features, place, queries, padding)  # [L, B, Q, D]
+        # Attention is faster without a mask, and most batches have no padding.
+        padded = any(size != batch.canvas for size in batch.sizes)
+        states, memory = self.transformer(  # [L, B, Q, D], [B, D, h, w]
+            features, place, queries, padding if padded else None
+        )
         logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
         boxes = at_least_float32(self.bbox_embed(states)).sigmoid()  # [L, B, Q, 4]
         return DETROutput(logits, boxes, states, features, memory, padding, pyramid, batch)
