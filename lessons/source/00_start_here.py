@@ -17,7 +17,7 @@
 # 4. switch to another data set with `SEGLIB_DATASET`.
 #
 # **You need** Python, and the courage to run a cell before you understand all of it.
-# **Time** about 60 minutes to read, well under a minute to run.
+# **Time** about 65 minutes to read, well under a minute to run.
 
 # %% [markdown] id="run-cells"
 # **Does everything work?**

@@ -282,8 +282,7 @@ def answer(head, scenes, boxes, weights=first_weights):
     """For every image: corrected boxes [n, 4] and class probabilities [n, K]."""
     found = []
     for scene, own in zip(scenes, boxes, strict=True):
-        with torch.no_grad():
-            logits, deltas = head(mask_rcnn.box_heads.pooler(scene.pyramid, [own]))
+        logits, deltas = (output.detach() for output in head(read([scene], [own])))
         moved = ops.decode_deltas(own, deltas[:, 0], weights)
         found.append((ops.clip_boxes(moved, scene.size), logits.softmax(dim=1)))
     return found
