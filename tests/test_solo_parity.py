@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from seglib.models.solo.postprocess import suppressed
 from seglib.pretrained.official import load_official
 from seglib.pretrained.solo_names import our_name
 from seglib.pretrained.solo_official import solo_from_official
+from tests.helpers import GOLDEN
 from tests.whole_networks import WholeNetwork, sampled_positions
 
 NETWORKS = {
@@ -159,3 +161,31 @@ def test_a_missing_or_strange_layer_is_refused(run: Run) -> None:
     few = {**run.weights, last: run.weights[last][:3]}
     with pytest.raises(SeglibError, match="3 classes"):
         solo_from_official(few, path)
+
+
+SLOW_LAYOUTS = ("solo_r101", "decoupled_solo_r101", "solov2_r101", "solov2_light_448_r34")
+OTHER_LAYOUTS = [
+    ("decoupled_solo_light_r50", "decoupled_light", 512),
+    ("solov2_light_448_r18", "v2", 448),
+    ("solov2_light_448_r34", "v2", 448),
+    ("solov2_light_448_r50", "v2", 448),
+    ("solo_r101", "solo", 800),
+    ("decoupled_solo_r101", "decoupled", 800),
+    ("solov2_r101", "v2", 800),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "min_size"),
+    [
+        pytest.param(*row, marks=[pytest.mark.slow] if row[0] in SLOW_LAYOUTS else [])
+        for row in OTHER_LAYOUTS
+    ],
+)
+def test_every_published_layout_fits(name: str, variant: str, min_size: int) -> None:
+    layouts = json.loads((GOLDEN / "whole" / "solo_layouts.json").read_text("utf-8"))
+    state = {key: torch.zeros(()).expand(shape) for key, shape in layouts[name]["layout"]}
+    model = solo_from_official(state, Path(layouts[name]["published_files"][0]))
+    assert isinstance(model, SOLO)
+    assert (model.config.variant, model.config.min_size) == (variant, min_size)
+    assert model.config.bottleneck != name.endswith(("r18", "r34"))
