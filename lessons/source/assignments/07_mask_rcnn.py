@@ -311,8 +311,8 @@ assert got.shape == (5, 7), f"size is (H, W), so (5, 7) gives [5, 7]; yours is {
 # One cell, 4 wide and 2 high: the tent falls to 0.5 at the edge in each direction.
 assert drawn(got) != [".......", ".####..", ".####..", ".......", "......."], (
     "a square of one cell fades towards its border, so the corners of the box fall below 0.5: the "
-    "pixel at x = 1.5, y = 1.5 has 0.625 · 0.75 = 0.469. Outside the square all cells are 0; do not "
-    "move pixels to the border as RoIAlign does"
+    "pixel at x = 1.5, y = 1.5 has 0.625 · 0.75 = 0.469. Outside the square all cells are 0; do "
+    "not move pixels to the border as RoIAlign does"
 )
 assert drawn(got) == [".......", "..##...", "..##...", ".......", "......."], (
     "one cell in the box (1, 1, 5, 3): ......., ..##..., ..##..., ......., .......; yours gives "
@@ -326,8 +326,8 @@ assert drawn(got) == ["....", "#...", "#...", "...."], (
 )
 got = paste_mask(torch.ones(2, 2), torch.tensor([-3.0, 1, 3, 7]), (5, 8))
 assert drawn(got) == ["........", "##......", "###.....", "###.....", "###....."], (
-    "a square of ones in the box (−3, 1, 3, 7), of an image of 5 × 8: ........, ##......, ###....., "
-    f"###....., ###.....; yours gives {drawn(got)}"
+    "a square of ones in the box (−3, 1, 3, 7), of an image of 5 × 8: ........, ##......, then "
+    f"###..... three times; yours gives {drawn(got)}"
 )
 got = paste_mask(torch.tensor([[0.0, 1], [0, 1]]), torch.tensor([2.0, 0, 8, 3]), (4, 9))
 assert drawn(got) == [".....###.", ".....###.", ".....###.", "........."], (
@@ -387,7 +387,7 @@ for square, box, pixels in list(zip(squares, expected.boxes, expected.masks))[:2
     assert got is not None, "paste_mask returned None: is the `return` missing?"
     differ = int((got != pixels).sum())
     assert differ <= 2, (
-        f"in the box {numbers(box)}, {differ} pixels differ from the detector's mask: do all checks "
+        f"in the box {numbers(box)}, {differ} pixels differ from the detector's: do all checks "
         "above still pass?"
     )
     compared += int(pixels.sum())
