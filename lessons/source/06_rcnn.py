@@ -57,14 +57,14 @@ def many_regions(picture):
 
 
 def few_regions(picture):
-    """30 proposals of one quick grouping, to fit with."""
+    """30 proposals to fit with, quickly: one scale of regions, one measure of likeness."""
     return propose_regions(picture, (100.0,), [("texture", "size", "fill")], max_proposals=30).boxes
 
 
 backbone = load("fcn").network.backbone
 config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
 rcnn = RCNN(backbone, dataset.categories, few_regions, config)
-rcnn.fit(*zip(*practice[:24], strict=True))
+rcnn.fit(*zip(*practice[:24], strict=True))  # two dozen images, and their objects
 rcnn.proposer = many_regions
 
 # %% id="first-picture" alt="An image, the same with the boxes and names that R-CNN found, and with the true ones: what R-CNN names is right, and some objects behind others are missing."
@@ -90,7 +90,7 @@ plotting.compare(image, {"R-CNN": answer, "truth": target}, dataset.categories, 
 # %% [markdown] id="first-picture-read"
 # This is one of the clearer images, chosen for that. Every box has a name and a score, and no pixel
 # was ever asked for its class: the machine asks "where may an object be?" first, and "what is it?"
-# second. To answer, it sent this one picture through its network two hundred times.
+# second. To answer, it sent two hundred crops of this one picture through its network.
 
 # %% [markdown] id="problem"
 # ## The problem: a classifier can name a picture, but not find anything in it
@@ -189,8 +189,8 @@ for number, label in zip(nearest.tolist(), objects.labels.tolist(), strict=True)
     print(f"truth {names[label]:10s} {answered}")
 
 # %% [markdown] id="classify-read"
-# In Pocket COCO that is not bad for two dozen pictures and a linear sum: the features do the work.
-# But a negative margin is a no, even where the best answer would be right.
+# In Pocket COCO four of five best answers are right, after two dozen pictures and with a linear
+# sum: the features do the work. But a negative margin is a no, even where the best answer is right.
 #
 # These are the four steps. Two repairs are still missing, and both are alive in every detector of
 # the next lessons.
@@ -619,9 +619,10 @@ print("R-CNN     ", mine.shape == certain.shape and torch.allclose(mine, certain
 #
 # Behind the reading, Fast R-CNN puts one small network, the **head**: a hidden layer, then a class
 # and a correction, learned *together*, with two losses that are simply added: the cross-entropy of
-# the class, and the mean difference of the four numbers of the correction. (Lesson 07 writes them
-# down properly.) That replaces R-CNN's fitted parts, and it allows a fair test of the reading: two
-# heads from the same start, the same boxes in the same order, and only the reading differs.
+# the class, and the mean absolute difference of the four numbers of the correction. (Lesson 07
+# writes them down properly.) That replaces R-CNN's fitted parts, and it allows a fair test of the
+# reading: two heads from the same start, the same boxes in the same order, and only the reading
+# differs.
 #
 # The boxes are true ones, shaken. The map is the pyramid's level with cells of 8 pixels.
 
@@ -654,8 +655,8 @@ for word, data in (("to learn from:", study), ("to measure on:", exam)):
 
 # %% [markdown] id="head-text"
 # Corrections are small numbers, so the head learns them multiplied by (10, 10, 5, 5), as the
-# published detectors do; otherwise the class would drown them. First, as always, **overfit one
-# batch**.
+# published detectors do; otherwise the loss of the class would outweigh theirs. First, as always,
+# **overfit one batch**.
 
 # %% id="head"
 weights = torch.tensor([10.0, 10, 5, 5])
@@ -731,9 +732,9 @@ for name, head in heads.items():
     print(f"{name:9s} right classes {right:4.0%}, {fit(moved_boxes)}")
 
 # %% [markdown] id="reading-test-read"
-# Both heads name the objects about equally well, and both improve the boxes. But with RoIPool the
-# share of boxes that fit well grows much less in Pocket COCO: a head cannot correct what it cannot
-# see. (One seed, and small heads after seconds of training: read the direction, not the size.)
+# The box, in Pocket COCO. With RoIPool the head names somewhat fewer objects, but of the gain in
+# boxes that fit well about a third is lost: a head cannot correct what it cannot see. (One seed,
+# and small heads after seconds of training: read the direction, not the size.)
 #
 # The network whose pyramid we read was trained for longer, all parts together, reading with
 # RoIAlign; lesson 07 shows its curve and its ceiling. One more test, without any training.

@@ -958,7 +958,7 @@ Quiz([competition, stage_question], title="Masks")
 # ### Your turn
 #
 # The [assignment](assignments/07_mask_rcnn.ipynb) has three tasks: the labels of the anchors; the
-# losses of the box head; and a mask pasted into the image, which no cell above does by hand.
+# two losses of an RPN; and a mask pasted into the image, which no cell above does by hand.
 
 # %% [markdown] id="summary"
 # ## In one minute

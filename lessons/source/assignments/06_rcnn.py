@@ -268,7 +268,7 @@ def roi_align_one(feature, box, stride, bins, samples):
         counted = (places >= -1) & (places <= length)
         places = places.clamp(0, length - 1)
         tents = (1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)
-        return (tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1)
+        return (tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1).to(feature)
 
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
     return weights(y0, y1, feature.shape[1]) @ feature @ weights(x0, x1, feature.shape[2]).T

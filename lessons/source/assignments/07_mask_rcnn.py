@@ -282,7 +282,7 @@ def paste_mask(mask, box, size, threshold=0.5):
     def weights(start, end, length):
         cell = (end - start) / len(mask)
         places = (torch.arange(length) + 0.5 - start) / cell - 0.5
-        return (1 - (places[:, None] - torch.arange(len(mask))).abs()).clamp(min=0)
+        return (1 - (places[:, None] - torch.arange(len(mask))).abs()).clamp(min=0).to(mask)
 
     return weights(y0, y1, size[0]) @ mask @ weights(x0, x1, size[1]).T >= threshold
     ### END SOLUTION
