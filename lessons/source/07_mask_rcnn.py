@@ -189,7 +189,7 @@ print("loop and tensor form agree:", torch.equal(labels, fast))
 
 # %% id="rescue" tags=["nbval-check-output"]
 best_anchor = iou.amax(dim=1)  # [G]
-print("best IoU of each object:", *(f"{value:.2f}" for value in best_anchor.tolist()))
+print("best IoU of each object:", *(f"{value:.3f}" for value in best_anchor.tolist()))
 print(f"rescued here: {int((best_anchor < 0.7).sum())} of {len(objects)}")
 everywhere = torch.cat([ops.box_iou(t.boxes, anchors).amax(dim=1) for t in truths if len(t)])
 print(f"rescued in all {held_out} images: {int((everywhere < 0.7).sum())} of {len(everywhere)}")
@@ -207,10 +207,10 @@ panels = {name: {"object": objects.boxes, "anchor": found} for name, found in fe
 plotting.show_boxes(image, panels)
 
 # %% [markdown] id="losses-text"
-# In Pocket COCO more than four objects in five live on the rescue rule. There is one size per
-# level, twice that of the level before, and our smallest anchors, 10 pixels wide, lie 4 pixels
-# apart: few of them reach 0.7 by chance. (The published network's smallest anchors have 32 pixels,
-# on the same grid.)
+# In Pocket COCO all objects of this image live on the rescue rule, and more than four in five of
+# all objects. There is one size per level, twice that of the level before, and our smallest
+# anchors, 10 pixels wide, lie 4 pixels apart: few of them reach 0.7 by chance. (The published
+# network's smallest anchors have 32 pixels, on the same grid.)
 #
 # Learning from all anchors, the network would hear "nothing here" hundreds of times for each "here
 # it is", and learn to say nothing. So each step **samples** $N$ anchors, here 128 per image, at
@@ -496,12 +496,12 @@ for stride in (4, 8):
 #
 # #### Why the classes do not compete
 #
-# The paper's most discussed choice: a sigmoid for each class instead of a softmax over classes. The
+# The paper makes an unusual choice here: a sigmoid for each class, not a softmax over classes. The
 # loss is the binary cross-entropy of the true class's map, the mean over its pixels; all other maps
 # are left alone:
 #
-# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \hat y^{u}_{ij}
-# + (1 - y_{ij}) \log (1 - \hat y^{u}_{ij}) \big] . $$
+# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \hat y^{u}_{ij} +
+# (1 - y_{ij}) \log (1 - \hat y^{u}_{ij}) \big] . $$
 
 # %% id="mask-loss-loop"
 def mask_loss_loop(logits, labels, squares):
@@ -669,9 +669,10 @@ for title, (name, choose) in readings.items():
 
 # %% [markdown] id="ablation-read"
 # The last two lines come from one head, with the same weights. Removing its rivals costs no
-# training and changes no box, and yet the masks become much better in Pocket COCO: about a third of
-# what the softmax lost was lost to other classes, pixel by pixel. (The rest has other reasons; this
-# head has had a hundred steps to learn a harder task.) Here is the detection that loses most.
+# training and changes no box, and yet the masks become much better in Pocket COCO: more than a
+# third of what the softmax lost was lost to other classes, pixel by pixel. (The rest has other
+# reasons; this head has had a hundred steps to learn a harder task.) Here is the detection that
+# loses most.
 
 # %% id="competition-code"
 def lost_to_rivals(cells, found):
@@ -690,7 +691,7 @@ lost = [
     if found.scores[row] > 0.5
 ]
 
-# %% id="competition" tolerance=0.05 alt="Four squares for one detection: its cut-out; the mask of its class under sigmoids, bright nearly everywhere; the same class under a softmax, nearly dark; and its strongest rival, bright in the middle."
+# %% id="competition" tolerance=0.05 alt="Four squares for one detection: its cut-out; the mask of its class under sigmoids, bright nearly everywhere; the same class under a softmax, nearly dark; and its strongest rival, bright in parts."
 print(f"{sum(share for share, *_ in lost) / len(lost):.0%} of a mask goes to rivals, on average")
 _, n, row = max(lost)
 found, cells = seen[n], cells_seen[n][row : row + 1]
