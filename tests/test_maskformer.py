@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from seglib.cli.prediction_records import prediction_record
 from seglib.models.detr.losses import class_losses, object_count
 from seglib.models.detr.matching import Matching, class_cost, match
 from seglib.models.maskformer import MaskFormer, MaskFormerConfig
@@ -23,7 +24,7 @@ from seglib.models.maskformer.losses import match_segments, pixel_losses, point_
 from seglib.models.maskformer.points import at_shared_points, uncertain_points
 from seglib.models.maskformer.segments import with_stuff
 from seglib.models.targets import SizedTarget
-from seglib.structures import Categories, Category, Target
+from seglib.structures import Categories, Category, Panoptic, Prediction, Target
 from tests.helpers import golden_tensors
 from tests.modelling import boxes_target, randomize_zeros
 from tests.set_prediction import golden_objects, ours
@@ -310,3 +311,13 @@ def test_an_image_is_predicted_as_if_it_were_alone() -> None:
     together = model.predict([larger, other, image])[2].instances
     torch.testing.assert_close(together.scores, alone.scores, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(together.boxes, alone.boxes, rtol=1e-4, atol=1e-2)
+
+
+def test_predictions_json_lists_the_panoptic_segments() -> None:
+    segment_map = torch.tensor([[1, 1, 2], [1, 1, 0]])
+    kinds = torch.tensor([2, 3])
+    panoptic = Panoptic(segment_map, torch.tensor([1, 2]), kinds, torch.zeros(2).bool())
+    record = prediction_record(Prediction((2, 3), categories(), panoptic=panoptic), (4, 6))
+    found = [(s["id"], s["category"], s["area"]) for s in record["panoptic"]]
+    assert found == [(1, "class2", 16), (2, "class3", 4)]
+    assert record["panoptic"][0]["segmentation"]["size"] == [4, 6]

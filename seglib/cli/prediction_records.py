@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seglib.structures import Instances, Prediction
+    from torch import Tensor
+
+    from seglib.ops.rle import RLE
+    from seglib.structures import Instances, Panoptic, Prediction
 
 Size = tuple[int, int]
 
 
 def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
-    """COCO result records of instances and proposals, and each class's share of the pixels.
+    """COCO's records of objects and panoptic segments, and each class's share of the pixels.
 
     Args:
         prediction: on the CPU, for an image or for a smaller or larger copy of it.
@@ -27,6 +30,8 @@ def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
         result["semantic"] = {
             n: round(c / total, 4) for n, c in zip(names, counts, strict=True) if c
         }
+    if prediction.panoptic is not None:
+        result["panoptic"] = _segment_records(prediction.panoptic, prediction, size)
     for field in ("instances", "proposals"):
         rows: Instances | None = getattr(prediction, field)
         if rows is not None:
@@ -34,10 +39,29 @@ def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
     return result
 
 
-def _object_record(rows: Instances, row: int, prediction: Prediction, size: Size) -> dict[str, Any]:
+def _segment_records(
+    panoptic: Panoptic, prediction: Prediction, size: Size
+) -> list[dict[str, Any]]:
     from seglib.ops import rle
+
+    records = []
+    for number, label in zip(panoptic.ids.tolist(), panoptic.labels.tolist(), strict=True):
+        category = prediction.categories.by_label(label)
+        encoded = _encoded(panoptic.segment_map == number, size)
+        records.append(
+            {
+                "id": number,
+                "category_id": category.coco_id,
+                "category": category.name,
+                "area": int(rle.area(encoded)),
+                "segmentation": _plain(encoded),
+            }
+        )
+    return records
+
+
+def _object_record(rows: Instances, row: int, prediction: Prediction, size: Size) -> dict[str, Any]:
     from seglib.ops.boxes import scale_boxes
-    from seglib.ops.rle_resize import resize_rle
 
     x0, y0, x1, y1 = scale_boxes(rows.boxes[row], prediction.size, size).tolist()
     category = prediction.categories.by_label(int(rows.labels[row]))
@@ -48,6 +72,20 @@ def _object_record(rows: Instances, row: int, prediction: Prediction, size: Size
         "score": float(rows.scores[row]),
     }
     if rows.masks is not None:
-        encoded = resize_rle(rle.encode(rows.masks[row]), size)
-        record["segmentation"] = {"size": list(encoded.size), "counts": rle.to_string(encoded)}
+        record["segmentation"] = _plain(_encoded(rows.masks[row], size))
     return record
+
+
+def _encoded(mask: Tensor, size: Size) -> RLE:
+    """A bool [H, W] mask as runs, resized to the image's size."""
+    from seglib.ops import rle
+    from seglib.ops.rle_resize import resize_rle
+
+    return resize_rle(rle.encode(mask), size)
+
+
+def _plain(encoded: RLE) -> dict[str, Any]:
+    """COCO's JSON form of runs."""
+    from seglib.ops import rle
+
+    return {"size": list(encoded.size), "counts": rle.to_string(encoded)}
