@@ -608,15 +608,17 @@ false_alarm = (found[:, 0] > 0.7) & ~near
 false_alarm[:, :5], false_alarm[:, -5:] = False, False
 false_alarm[..., :5], false_alarm[..., -5:] = False, False
 places = false_alarm.nonzero()
-places = places[torch.linspace(0, len(places) - 1, 6).long()]
+places = places[torch.linspace(0, len(places) - 1, min(6, len(places))).long()]
 
 # %% id="patches" alt="Six enlarged patches of 11 by 11 pixels, each with the network's confidence; each shows a clear edge, and none shows what the edge belongs to."
 spots = places.tolist()
 patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
 sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
-plotting.show_images(
-    patches, sure, columns=6, panel=1.5, caption="False alarms, as the network sees them"
-)
+if spots:
+    title = "False alarms, as the network sees them"
+    plotting.show_images(patches, sure, columns=6, panel=1.5, caption=title)
+else:
+    print("no false alarm in these images: there is nothing to cut out")
 
 # %% [markdown] id="inside-read"
 # Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch
