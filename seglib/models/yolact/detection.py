@@ -25,12 +25,12 @@ def select_per_class(
         config: with the thresholds and counts.
     """
     candidates = _candidates(scores, config)  # [M]
-    rows, classes = [], []
-    for label in range(scores.shape[1]):
-        own = candidates
-        if not config.reference.every_class:
-            own = candidates[scores[candidates, label] > config.score_threshold]
-        kept = _suppressed(own, boxes, scores[:, label], suppress, config)
+    threshold = -1 if config.reference.every_class else config.score_threshold
+    takes_part = scores[candidates] > threshold  # [M, C]
+    rows, classes = [candidates[:0]], [candidates[:0]]  # something to join where nothing is found
+    for label in takes_part.any(dim=0).nonzero().flatten().tolist():
+        own = candidates[takes_part[:, label]]  # [m]
+        kept = _suppressed(own, boxes, scores[:, label], suppress, config)  # [K]
         rows.append(kept)
         classes.append(torch.full_like(kept, label))
     return _best(boxes, scores, torch.cat(rows), torch.cat(classes), config.max_detections)
