@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import seglib
 from seglib import SeglibError
 from seglib.models import build_model
 from seglib.models.solo import SOLO, SOLOConfig
@@ -319,6 +320,17 @@ def test_predictions_do_not_depend_on_the_batch(variant: str) -> None:
     assert_same(together.scores, alone.scores)
     assert torch.equal(together.masks, alone.masks)
     assert alone.masks.flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_scratch_bodies_have_the_same_losses(variant: str) -> None:
+    model, target = small(variant).double(), edge_targets()[0]
+    image = torch.rand(3, *SIZE).double()
+    native = model.eval().loss([image], [target])
+    with seglib.use("scratch"):
+        scratch = model.loss([image], [target])
+    for name, value in native.items():
+        assert_same(scratch[name], value)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -164,7 +164,7 @@ class SOLOConfig(ModelConfig):
 
     @classmethod
     def pocket(cls, variant: Variant = "v2") -> SOLOConfig:
-        """About 2.5 M parameters; learns Pocket COCO at 128 px on two CPU cores.
+        """About 2.2 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
         Backbone and pyramid are Mask R-CNN's, so that its weights fit. Scale ranges follow the
         objects, 6 to 120 px, with the overlap that the paper has. Grids are coarser than 40: cells
