@@ -391,3 +391,12 @@ def test_soft_targets_are_an_option() -> None:
         return tiny(binary_targets=binary).eval().loss([image], [target])["mask_loss"]
 
     assert mask_term(True) != mask_term(False)
+
+
+@pytest.mark.parametrize("rescoring", [False, True])
+@pytest.mark.parametrize("across_classes", [False, True])
+def test_nothing_may_be_found(rescoring: bool, across_classes: bool) -> None:
+    model = tiny(score_threshold=1.0, rescoring=rescoring, across_classes=across_classes)
+    (found,) = model.predict([torch.rand(3, *SIZE)])
+    assert found.instances.masks.shape == (0, *SIZE)
+    assert found.instances.boxes.shape == (0, 4)
