@@ -18,7 +18,7 @@
 # **You need first** [lesson 03](03_backbones.ipynb) (strides, the feature pyramid), [lesson
 # 04](04_fcn.ipynb) (the tent, sharing the work of windows), IoU from [lesson
 # 01](01_images_masks_coco.ipynb).
-# **Time** about 65 minutes to read, about a minute to run.
+# **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -149,7 +149,7 @@ for count in (10, 50, 200):
 #
 # **Step 2, warp.** The network wants squares of one size. So every box is cut out, with a little
 # context around it, and squeezed into shape, whatever that does to the picture. (`crop_size` and
-# `context` in the first cell: squares of 48 pixels, with the paper's share of surroundings.)
+# `context` in the cell that built R-CNN: squares of 48 pixels, with the paper's share of context.)
 
 # %% id="warp" alt="Eight square cut-outs, blurred and squeezed to 48 by 48 pixels: the proposals nearest to objects, and some others that show parts of objects or background."
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
@@ -159,8 +159,8 @@ plotting.show_images(list(crops[picked]), shapes, panel=1.6)
 
 # %% [markdown] id="features-text"
 # **Step 3, describe.** Run the network on every crop and keep its last feature map as a row of
-# numbers. The paper's network had learned to name photographs; ours has learned to name pixels.
-# Neither was trained to find anything.
+# numbers. The paper's network had learned to name photographs, and was then tuned on such crops;
+# ours has learned to name pixels, and has never seen a crop.
 
 # %% id="features" tags=["nbval-check-output"]
 passes_before = rcnn.cost.forward_passes
@@ -178,8 +178,8 @@ print("forward passes for one picture:", rcnn.cost.forward_passes - passes_befor
 # $$ \tfrac12 |w|^2 + C \sum_n \max(0,\; 1 - s_n m_n)^2 , $$
 #
 # small weights, and examples that lie on the right side of zero by at least 1. $C$ says how much a
-# violation costs (`svm_cost` in the first cell). With so few examples, ours is ten times the
-# paper's.
+# violation costs (`svm_cost` in the cell that built R-CNN). With so few examples, ours is ten times
+# the paper's.
 
 # %% id="classify" tolerance=0.3
 margins = rcnn.classify(features)  # [N, C], above 0 means yes
