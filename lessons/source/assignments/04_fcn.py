@@ -4,7 +4,7 @@
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 04](../04_fcn.ipynb). Replace the line
 # `raise NotImplementedError` and run the checks below it. All tensors that the checks pass in,
-# the hidden ones too, are float32 unless a task says otherwise.
+# the hidden ones too, are float32 unless a task says otherwise; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -48,6 +48,7 @@ def dense_scores(features, weight, bias, k):
 row, ten, five = torch.tensor([[[[1.0, 2, 3]]]]), torch.tensor([[10.0]]), torch.tensor([5.0])
 got = dense_scores(row, ten, five, k=1)
 assert got is not None, "dense_scores returned None: is the `return` missing?"
+assert got.dtype == torch.float32, f"the scores have the features' dtype, float32; not {got.dtype}"
 got = got.flatten().tolist()
 assert got != [10, 20, 30], "the example gives [15, 25, 35], yours is [10, 20, 30]: add the bias"
 assert got == [15, 25, 35], f"the example gives [15, 25, 35], yours is {got}"
@@ -149,6 +150,7 @@ def bilinear_kernel(stride):
 # %% id="conv-transpose-checks" nbgrader="checks" points=3
 got = conv_transpose2d(torch.tensor([[[[1.0, 3]]]]), torch.tensor([[[[1.0, 2, 1]]]]), stride=2)
 assert got is not None, "conv_transpose2d returned None: is the `return` missing?"
+assert got.dtype == torch.float32, f"the output is float32 like the input, not {got.dtype}"
 assert got.numel(), "with padding 0 your output is empty: y[0:-0] is; count the end from the front"
 assert got.shape == (1, 1, 1, 5), (
     f"the example's output is [1, 1, 1, 5], yours is {list(got.shape)}: the last stamp begins at "
@@ -416,6 +418,7 @@ for stride, (r, c) in {8: (4, 9), 16: (3, 4), 32: (1, 2)}.items():
     scores[stride][1, r, c] = 1
     logits = fuse_8s(scores[32], scores[16], scores[8], (128, 160))
     assert logits is not None, "fuse_8s returned None: is the `return` missing?"
+    assert logits.dtype == torch.float32, f"logits are float32 like the scores, not {logits.dtype}"
     assert logits.shape == (3, 128, 160), (
         f"expected logits [3, 128, 160], yours are {list(logits.shape)}"
     )

@@ -4,7 +4,7 @@
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 05](../05_deepmask.ipynb). Replace the line
 # `raise NotImplementedError` and run the checks below it. All tensors that the checks pass in,
-# the hidden ones too, are float32 unless a task says otherwise.
+# the hidden ones too, are float32 unless a task says otherwise; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -175,6 +175,7 @@ assert got is not None, "low_rank_masks returned None: is the `return` missing?"
 assert got.shape == (3, 3, 3), (
     f"3 objects with masks of 9 cells: expected [3, 3, 3], yours is {list(got.shape)}"
 )
+assert got.dtype == torch.float32, f"masks have the features' dtype, float32; not {got.dtype}"
 for n in range(3):
     code = a @ features[n].flatten() + a_bias
     cells = b @ code + b_bias
@@ -193,6 +194,8 @@ shapes = [list(factor.shape) for factor in factors]
 assert shapes == [[1, 2], [2, 1]], (
     f"A is [rank, features] and B [cells, rank]: expected [1, 2] and [2, 1], yours are {shapes}"
 )
+dtypes = [factor.dtype for factor in factors]
+assert dtypes == [torch.float32] * 2, f"factors have the matrix's dtype, float32; not {dtypes}"
 product = factors[1] @ factors[0]
 assert torch.allclose(product, torch.tensor([[3.0, 0], [0, 0]]), atol=1e-5), (
     f"the example's best matrix of rank 1 is [[3, 0], [0, 0]], yours is {product.tolist()}"
@@ -297,6 +300,8 @@ shapes = [list(tensor.shape) for tensor in got]
 assert shapes == [[1, 1, 3], [1, 3]], (
     f"the example gives codes [1, 1, 3] and scores [1, 3], yours are {shapes}"
 )
+dtypes = [tensor.dtype for tensor in got]
+assert dtypes == [torch.float32] * 2, f"codes and scores are float32 like the map; not {dtypes}"
 codes, scores = (tensor.flatten().tolist() for tensor in got)
 assert codes == [10, 20, 30], f"the example's codes are [10, 20, 30], yours are {codes}"
 assert max(abs(a - b) for a, b in zip(scores, (-1, 0, 1), strict=True)) < 1e-5, (

@@ -4,7 +4,7 @@
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need is in [lesson 08](../08_cascade_rcnn.ipynb). Replace the line
 # `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32.
+# checks pass in, the hidden ones too, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -171,6 +171,9 @@ box = torch.tensor([[0.0, 0, 10, 10]])
 got = cascade_at_test(heads, weights, box, (50, 50))
 assert got is not None, "cascade_at_test returned None: is the `return` missing?"
 moved, scores = got
+assert moved.dtype == scores.dtype == torch.float32, (
+    f"boxes and probabilities are float32, yours are {moved.dtype} and {scores.dtype}"
+)
 assert moved.shape == (1, 4), f"one box is [1, 4], yours is {list(moved.shape)}"
 assert scores.shape == (1, 3), f"three classes of one box are [1, 3], yours is {list(scores.shape)}"
 assert torch.allclose(moved, torch.tensor([[1.5, 0, 11.5, 10]]), atol=1e-4), (
@@ -377,6 +380,8 @@ assert got is not None, "stage_targets returned None: is the `return` missing?"
 assert len(got) == 2, f"one entry for each of the two stages, yours has {len(got)}"
 assert [len(entry) for entry in got] == [3, 3], "an entry holds boxes, labels and targets"
 (first, label, wanted), (second, label_2, wanted_2) = got
+dtypes = [first.dtype, wanted.dtype, second.dtype, wanted_2.dtype]
+assert dtypes == [torch.float32] * 4, f"boxes and targets are float32, yours are {dtypes}"
 assert near(first, 6, 0, 16, 10), f"stage 1 gets the box as it is, yours gets {first.tolist()}"
 assert near(label, 7), f"stage 1 labels the box 7 at u = 0.4 (IoU 0.43), yours {label.tolist()}"
 assert near(wanted, 4, 0, 0, 0), (

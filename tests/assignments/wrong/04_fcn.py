@@ -12,6 +12,7 @@ ENLARGED = "return conv_transpose2d(scores[None], kernel, stride=stride, groups=
 
 WRONG = {
     "dense-scores": {
+        "returns float64": (CONVOLVED, CONVOLVED + ".double()"),
         "forgets the bias": (", bias)", ")"),
         "bias scaled twice": (", bias)", ", 2 * bias)"),
         "reads the weight as [O, k, k, C]": (
@@ -34,6 +35,7 @@ WRONG = {
         "returns the first map of the batch only": (CONVOLVED, CONVOLVED + "[:1]"),
     },
     "conv-transpose": {
+        "returns float64": ("y = x.new_zeros(", "y = x.double().new_zeros("),
         "padding 0 cuts everything, as [0:-0]": (
             PADDING_CUT,
             "y[:, :, padding:-padding, padding:-padding]",
@@ -133,6 +135,10 @@ WRONG = {
         "pixel accuracy": (MEAN, "float(true_positives.sum() / table.sum())"),
     },
     "fuse": {
+        "returns float64": (
+            "return cut(enlarge(total, 8), 4, size)",
+            "return cut(enlarge(total, 8), 4, size).double()",
+        ),
         "forgets score16": ("score16 + cut", "cut"),
         "forgets score8": ("score8 + cut", "cut"),
         "forgets score32": (

@@ -47,6 +47,7 @@ WRONG = {
         "the shift is always 4": ("distance <= shift", "distance <= 4"),
     },
     "low-rank-masks": {
+        "returns float64": (MASKS, MASKS + ".double()"),
         "puts a ReLU between the two maps": (
             CODES,
             "codes = (features.flatten(1) @ squeeze_weight.T + squeeze_bias).relu()",
@@ -63,6 +64,7 @@ WRONG = {
         "works for one object only": (MASKS, "return masks[0].reshape(1, side, side)"),
     },
     "best-factors": {
+        "returns float64": ("svd(matrix,", "svd(matrix.double(),"),
         "returns B before A": (FACTORS, "return u[:, :rank] * s[:rank], vt[:rank]"),
         "loses the singular values": (" * s[:rank]", ""),
         "uses the singular values twice": (
@@ -82,6 +84,7 @@ WRONG = {
         "takes the transposed matrix apart": ("svd(matrix,", "svd(matrix.T,"),
     },
     "slide-heads": {
+        "returns float64": ("scores[0, 0]", "scores[0, 0].double()"),
         "pads the map": ("kernel, squeeze_bias)", "kernel, squeeze_bias, padding=k // 2)"),
         "reads the weight as [R, k, k, C]": (
             KERNEL,

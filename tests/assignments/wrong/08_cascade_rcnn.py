@@ -41,6 +41,7 @@ WRONG = {
         "shares in percent": (".float().mean().item() for u", ".float().mean().item() * 100 for u"),
     },
     "at-test": {
+        "returns float64": (PROBABILITIES, PROBABILITIES + ".double()"),
         "softmax of the mean logits": (
             PROBABILITIES,
             "torch.stack(logits).mean(dim=0).softmax(dim=1)",
@@ -70,6 +71,7 @@ WRONG = {
         "divides by two, however many heads": (".mean(dim=0)", ".sum(dim=0) / 2"),
     },
     "targets": {
+        "returns float64": (ENCODED, ENCODED + ".double()"),
         "moves the boxes by the target": (
             "ops.decode_deltas(boxes, deltas.detach(), scale)",
             "ops.decode_deltas(boxes, result[-1][2], scale)",
