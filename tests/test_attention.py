@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from seglib import SeglibError, ops
 from seglib.nn.attention import MultiheadAttention
+from seglib.nn.layers import GroupNorm
 from seglib.nn.position import LearnedPosition, SinePosition
 from seglib.nn.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer, Transformer
 from seglib.primitives import STYLES, use
@@ -154,3 +155,14 @@ def test_learned_positions_say_column_and_row() -> None:
     assert found.shape == (2, 4, 3, 5)
     assert torch.equal(found[1, :2, 2, 4], make.col_embed.weight[4])
     assert torch.equal(found[1, 2:, 2, 4], make.row_embed.weight[2])
+
+
+def test_bfloat16_on_a_processor_is_computed_in_float32_and_rounded_once() -> None:
+    query, key, value = (torch.randn(1, 2, n, 8) for n in (3, 5, 5))
+    short = [x.bfloat16() for x in (query, key, value)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = ops.attention(*short)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, ops.attention(*[x.float() for x in short]).bfloat16())
+    norm, x = GroupNorm(2, 4), torch.randn(2, 4, 3, 3).bfloat16()
+    assert torch.equal(norm(x), nn.functional.group_norm(x.float(), 2).bfloat16())

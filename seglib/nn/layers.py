@@ -2,7 +2,7 @@
 
 Names, constructor arguments, parameters and state-dict keys are torch.nn's, so weights move
 freely between the two; only `forward` goes through `seglib.ops`, where `seglib.use` can choose
-another body. GroupNorm, Linear and ReLU are torch.nn's, unchanged.
+another body. Linear and ReLU are torch.nn's, unchanged.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seglib import ops
 from seglib.errors import SeglibError
+from seglib.ops.precision import is_slow_bfloat16, without_autocast
 
 
 class Conv2d(nn.Conv2d):
@@ -98,6 +99,17 @@ class BatchNorm2d(nn.BatchNorm2d):
             momentum,
             self.eps,
         )
+
+
+class GroupNorm(nn.GroupNorm):
+    """`torch.nn.GroupNorm`, which a processor computes in float32 if its input is bfloat16."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[B, C, H, W] → the same shape and type."""
+        if not is_slow_bfloat16(input):
+            return super().forward(input)
+        with without_autocast(input):
+            return super().forward(input.float()).to(input.dtype)
 
 
 class FrozenBatchNorm2d(nn.Module):

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from seglib.errors import SeglibError
-from seglib.nn.layers import BatchNorm2d, FrozenBatchNorm2d
+from seglib.nn.layers import BatchNorm2d, FrozenBatchNorm2d, GroupNorm
 
 Norm = Literal["none", "batch", "frozen", "group"]
 
@@ -30,7 +30,7 @@ def make_norm(norm: Norm, channels: int) -> nn.Module:
     if norm == "frozen":
         return FrozenBatchNorm2d(channels)
     if norm == "group":
-        return nn.GroupNorm(math.gcd(channels, 32), channels)
+        return GroupNorm(math.gcd(channels, 32), channels)
     if norm == "none":
         return nn.Identity()
     raise SeglibError(f"unknown norm {norm!r}: choose batch, frozen, group or none")

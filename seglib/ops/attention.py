@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.errors import SeglibError
+from seglib.ops.precision import is_slow_bfloat16, without_autocast
 from seglib.primitives import primitive
 
 
@@ -77,6 +78,10 @@ def attention(
     """
     _check(query, key, value)
     allowed = None if blocked is None else ~blocked
+    if is_slow_bfloat16(query):
+        with without_autocast(query):
+            exact = (query.float(), key.float(), value.float())
+            return F.scaled_dot_product_attention(*exact, allowed, dropout).to(query.dtype)
     return F.scaled_dot_product_attention(query, key, value, allowed, dropout)
 
 

@@ -22,3 +22,11 @@ def without_autocast(like: Tensor) -> AbstractContextManager[object]:
     Under autocast a product of float32 matrices would be rounded to bfloat16.
     """
     return torch.autocast(like.device.type, enabled=False)
+
+
+def is_slow_bfloat16(x: Tensor) -> bool:
+    """Whether x is bfloat16 on a processor, where torch's attention and group norm are slow.
+
+    Their kernels take 2 to 4 times as long as those for float32, conversions included.
+    """
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglib.nn.layers import Conv2d
+from seglib.nn.layers import Conv2d, GroupNorm
 from seglib.ops.upsampling import interpolate
 
 GROUPS = 8  # of the group normalisation in the authors' code; narrower layers have fewer
@@ -85,7 +85,7 @@ class MaskHead(nn.Module):
         inputs = [channels, *widths[:-1]]
         for number, (before, after) in enumerate(zip(inputs, widths, strict=True), start=1):
             setattr(self, f"lay{number}", Conv2d(before, after, 3, padding=1))
-            setattr(self, f"gn{number}", nn.GroupNorm(math.gcd(GROUPS, after), after))
+            setattr(self, f"gn{number}", GroupNorm(math.gcd(GROUPS, after), after))
         for number, (c, width) in enumerate(zip(pyramid, widths[1:4], strict=True), start=1):
             setattr(self, f"adapter{number}", Conv2d(c, width, 1))
         self.out_lay = Conv2d(widths[-1], 1, 3, padding=1)
