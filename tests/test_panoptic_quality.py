@@ -157,4 +157,4 @@ def test_evaluate_knows_the_task_and_names_images_without_a_map() -> None:
     assert result.figures["PQ_things"] == pytest.approx(3 / 4)
     assert result.figures["RQ_stuff"] == 0
     assert result.per_class["PQ"] == {"cat": pytest.approx(3 / 4), "sky": 0}
-    assert result.notes == ["1 images have no panoptic map: PQ leaves them out"]
+    assert result.notes == ["images without a panoptic map, which PQ leaves out: 1"]

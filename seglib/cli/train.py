@@ -126,7 +126,14 @@ def _start_from(init: str, network: Segmenter, data: CocoFolder) -> None:
 
     missing = pretrained.adopt(network, pretrained.load(init, data.categories))
     if missing:
-        say(f"new in this model, started afresh: {', '.join(missing)}")
+        say(f"new in this model, started afresh: {', '.join(_parts(missing, network))}")
+
+
+def _parts(missing: list[str], network: Segmenter) -> list[str]:
+    """Names of weights; where all weights of a part of the model are among them, the part's."""
+    kept = {name.split(".")[0] for name in network.state_dict().keys() - set(missing)}
+    names = ((name.split(".")[0], name) for name in missing)
+    return list(dict.fromkeys(name if part in kept else part for part, name in names))
 
 
 def _report(

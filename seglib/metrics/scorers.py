@@ -163,7 +163,7 @@ class _PanopticScorer(Scorer):
         return {"PQ": {c.name: counts[c.label].quality for c in self._shared.categories}}
 
     def notes(self) -> list[str]:
-        without = f"{self._without_map} images have no panoptic map: PQ leaves them out"
+        without = f"images without a panoptic map, which PQ leaves out: {self._without_map}"
         return self._shared.notes() + ([without] if self._without_map else [])
 
 
