@@ -16,6 +16,7 @@ SHIPPED = {
     "deepmask": "6081f18c406a827f6e064930bb3ccb24e6aba10dc496c170714343c97cb843e0",
     "mask_rcnn": "87db8a5864a8dc08276ed1358baa56b0b7dbab721edd80a94954494203f83a7a",
     "cascade_rcnn": "9492f048d2a7e3110917a226a4ec23f8e0c13afb4f928098c49ca0500690dfac",
+    "solo": "1de6f95abfb479d292c119c4d129285188c62418cd3c7a69e2f6adac65d83d62",
 }
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
