@@ -694,7 +694,7 @@ def lost_to_rivals(n):
     return (alone & rival).sum(dim=(1, 2)) / alone.sum(dim=(1, 2)).clamp(min=1)
 
 
-# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out; the mask of its class under sigmoids, bright nearly everywhere; the same class under a softmax, nearly dark; and its strongest rival, bright in parts."
+# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out; the mask of its class under sigmoids, bright over the whole object; the same class under a softmax, nearly dark; and its strongest rival, bright in the middle."
 lost = [(float(x), n, g) for n in range(held_out) for g, x in enumerate(lost_to_rivals(n))]
 print(f"{sum(share for share, *_ in lost) / len(lost):.0%} of a mask goes to rivals, on average")
 _, n, g = max(lost)
@@ -706,7 +706,7 @@ x0, y0, x1, y1 = truths[n].boxes[g].round().int().tolist()
 pictures = [samples[n][0][:, y0:y1, x0:x1], before[label], after[label], after[strongest]]
 named, rival = names[label], names[strongest]
 titles = ["the box", f"{named}, sigmoid", f"{named}, softmax", f"{rival}, softmax"]
-plotting.show_images(pictures, titles, panel=1.9)
+plotting.show_images(pictures, titles, panel=2.3)
 
 # %% [markdown] id="competition-read"
 # The head was told where the object is and what it is called, and yet its doubts about the class
