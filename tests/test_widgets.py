@@ -21,6 +21,7 @@ from seglib.widgets import (
     ReceptiveField,
     SkipMixer,
 )
+from seglib.widgets.explorer import picture_tag
 from tests.explorers import check_every_control
 
 CATEGORIES = Categories([Category(1, 16, "bird"), Category(2, 18, "dog")])
@@ -131,12 +132,23 @@ def test_mixing_both_maps_beats_each_alone() -> None:
 def test_the_saved_state_holds_the_picture_for_a_page_without_kernel() -> None:
     explorer = IoUExplorer()
     state = embed.dependency_state([explorer.panel])
-    pictures = [s for s in state.values() if s["model_name"] == "ImageModel"]
-    assert len(pictures) == 1
-    assert pictures[0]["buffers"][0]["path"] == ["value"]
+    texts = [s["state"]["value"] for s in state.values() if s["model_name"] == "HTMLModel"]
+    (picture,) = [text for text in texts if "<img" in text]
+    assert 'alt="IoUExplorer: IoU = ' in picture
+    assert 'src="data:image/png;base64,' in picture
     bundle = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "IoU = " in bundle["text/plain"]
+
+
+def test_alternative_text_is_words_alone() -> None:
+    tag = picture_tag(b"PNG", 'two <b>big</b> &amp; "small" ones')
+    assert 'alt="two  big  &amp; &quot;small&quot; ones"' in tag
+
+
+def test_controls_have_names_for_screen_readers() -> None:
+    for name, control in IoUExplorer().controls.items():
+        assert control.tooltip == control.description == name
 
 
 # --- quiz ----------------------------------------------------------------------------------

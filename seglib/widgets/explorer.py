@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import re
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -15,7 +18,7 @@ class Explorer(ABC):
     """A panel of controls above a picture; each change recomputes `values` and redraws it.
 
     The picture is a PNG in the widget's state, so that a saved notebook and the book show the
-    last one without a kernel.
+    last one without a kernel. It stands in HTML, which has room for alternative text.
 
     Attributes:
         controls: name → widget.
@@ -26,9 +29,7 @@ class Explorer(ABC):
     def __init__(self, controls: dict[str, Any]) -> None:
         self.controls = controls
         self.values: dict[str, Any] = {}
-        self._picture = widgets.Image(
-            format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start")
-        )
+        self._picture = widgets.HTML()
         self._words = widgets.HTML()
         rows = widgets.VBox(list(controls.values()))
         self.panel = widgets.VBox([rows, self._picture, self._words])
@@ -63,12 +64,20 @@ class Explorer(ABC):
 
     def _refresh(self, _: Any = None) -> None:
         self.values = self.compute()
-        self._picture.value = self.figure().png()
-        self._words.value = f"<div>{self.summary()}</div>"
+        words = self.summary()
+        self._picture.value = picture_tag(self.figure().png(), f"{type(self).__name__}: {words}")
+        self._words.value = f"<div>{words}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self.panel._repr_mimebundle_()
         return {**bundle, "text/plain": f"{type(self).__name__}: {self.summary()}"}
+
+
+def picture_tag(png: bytes, words: str) -> str:
+    """A picture for an HTML widget, with words for those who cannot see it; tags are left out."""
+    alt = html.escape(html.unescape(re.sub("<[^>]*>", " ", words)), quote=True)
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> Any:
@@ -91,4 +100,4 @@ def choice(name: str, options: list[Any], value: Any) -> Any:
 
 def _control(kind: Any, name: str, **settings: Any) -> Any:
     style, layout = {"description_width": "9em"}, widgets.Layout(width="28em")
-    return kind(description=name, style=style, layout=layout, **settings)
+    return kind(description=name, tooltip=name, style=style, layout=layout, **settings)
