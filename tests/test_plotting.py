@@ -563,7 +563,7 @@ def test_convolution_step_marks_the_cells_and_writes_the_sum() -> None:
     output = conv2d(image[None, None], kernel[None, None], padding=1)[0, 0]
     fig = plotting.convolution_step(image, kernel, output, (0, 0), padding=1)
     assert fig.get_supxlabel().replace("\n", " ") == "0·1 + 0·1 + 1·(-1)  =  -1"
-    shown = [t.get_text() for t in fig.axes[2].texts if t.get_text() not in ("", "=")]
+    shown = [t.get_text() for t in fig.axes[2].texts if t.get_text() not in ("", "→")]
     assert shown == ["-1"]
     with pytest.raises(SeglibError, match="outside"):
         plotting.convolution_step(image, kernel, output, (5, 0), padding=1)

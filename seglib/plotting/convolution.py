@@ -74,19 +74,18 @@ def convolution_step(
     done = np.full(result.shape, np.nan)
     last = position[0] * result.shape[1] + position[1] + 1
     done.flat[:last] = result.flat[:last]
-    draw_grid(grid[0, 2], done, "Output", cmap="Blues", limits=(result.min(), result.max() + 1e-9))
+    draw_grid(grid[0, 2], done, "Output", cmap=DIVERGING, limits=_centred(result))
     mark_block(grid[0, 2], position, (1, 1))
-    for axes, sign in ((grid[0, 1], "×"), (grid[0, 2], "=")):
-        axes.text(
-            -0.01,
-            0.5,
-            sign,
-            transform=axes.transAxes,
-            ha="right",
-            va="center",
-            fontsize=16,
-            color=GREY,
-        )
+    grid[0, 2].text(
+        -0.01,
+        0.5,
+        "→",  # no × and = between the grids: that would read as a matrix product
+        transform=grid[0, 2].transAxes,
+        ha="right",
+        va="center",
+        fontsize=16,
+        color=GREY,
+    )
     return fig
 
 

@@ -187,7 +187,21 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 # %% id="im2col-checks" nbgrader="checks" points=2
 nine = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
-got = im2col(nine, (2, 2), dilation=2)
+
+
+
+def columns_of(*arguments, **settings):
+    """What im2col returns, or advice on the error that it stops with."""
+    try:
+        return im2col(*arguments, **settings)
+    except RuntimeError as error:
+        raise AssertionError(
+            f"im2col stops with: {error}. Does every view have OH × OW places? A slice from a to "
+            "a + s·(n − 1) + 1 in steps of s has exactly n"
+        ) from error
+
+
+got = columns_of(nine, (2, 2), dilation=2)
 assert got is not None, "im2col returned None: is the `return` missing?"
 assert got.shape == (1, 4, 1), (
     "the example has one place, so it gives one column of four cells, [1, 4, 1]; yours is "
@@ -197,7 +211,7 @@ assert got.flatten().tolist() == [1, 3, 7, 9], (
     f"the example's column is [1, 3, 7, 9], yours is {got.flatten().tolist()}: shift cell (i, j) "
     "by dilation·i, dilation·j, and go through the kernel row by row"
 )
-plain = im2col(nine, (2, 2))
+plain = columns_of(nine, (2, 2))
 assert plain.shape == (1, 4, 4), (
     f"four windows of four cells give [1, 4, 4], yours is {list(plain.shape)}"
 )
@@ -205,16 +219,16 @@ assert plain[0, :, 0].tolist() == [1, 2, 4, 5], (
     f"the first window is [1, 2, 4, 5], yours is {plain[0, :, 0].tolist()}: each window is a "
     "column, and its cells go row by row"
 )
-two = im2col(torch.cat([nine, nine * 10], dim=1), (2, 2))
+two = columns_of(torch.cat([nine, nine * 10], dim=1), (2, 2))
 assert two[0, :, 0].tolist() == [1, 2, 4, 5, 10, 20, 40, 50], (
     "two channels: the first window's column is [1, 2, 4, 5, 10, 20, 40, 50], yours is "
     f"{two[0, :, 0].tolist()}: first all cells of channel 0, then those of channel 1"
 )
-pair = im2col(torch.cat([nine, nine]), (2, 2))
+pair = columns_of(torch.cat([nine, nine]), (2, 2))
 assert pair.shape == (2, 4, 4), (
     f"a batch of two images gives [2, 4, 4], yours is {list(pair.shape)}"
 )
-wide = im2col(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
+wide = columns_of(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
 assert wide.shape == (1, 4, 4), (
     f"5 × 5, stride 3: two places in each direction, [1, 4, 4]; yours is {list(wide.shape)}"
 )
@@ -222,7 +236,7 @@ assert wide[0, :, 3].tolist() == [18, 19, 23, 24], (
     f"the last window begins at row 3, column 3: [18, 19, 23, 24], yours is "
     f"{wide[0, :, 3].tolist()}"
 )
-flat = im2col(torch.arange(1.0, 13).reshape(1, 1, 3, 4), (1, 3), padding=1)
+flat = columns_of(torch.arange(1.0, 13).reshape(1, 1, 3, 4), (1, 3), padding=1)
 assert flat.shape == (1, 3, 20), (
     "3 × 4 with padding 1 and a kernel of 1 × 3: 5 · 4 places of 3 cells, [1, 3, 20]; yours is "
     f"{list(flat.shape)}"
@@ -252,12 +266,19 @@ from seglib.structures import Categories
 
 torch.manual_seed(0)
 x, w, b = torch.randn(2, 4, 8, 9), torch.randn(6, 2, 3, 3), torch.randn(6)
-got = conv2d(x, w, b, padding=1, groups=2)
+got = conv2d(x, w, None, padding=1, groups=2)
 assert got is not None, "conv2d returned None: is the `return` missing?"
 assert got.shape == (2, 6, 8, 9), (
     f"padding 1 keeps 8 × 9, and 6 kernels give [2, 6, 8, 9]; yours is {list(got.shape)}"
 )
 assert got.dtype == x.dtype, f"the output has the dtype of x, {x.dtype}; yours is {got.dtype}"
+try:
+    got = conv2d(x, w, b, padding=1, groups=2)
+except RuntimeError as error:
+    raise AssertionError(
+        f"without a bias your conv2d runs, with one it stops with: {error}. Shape the bias as "
+        "[O, 1, 1], so that each output channel gets its own number"
+    ) from error
 for channel, seen in ((1, slice(0, 2)), (4, slice(2, 4))):
     product = (x[0, seen, :3, :3] * w[channel]).sum()
     found = float(got[0, channel, 1, 1])
@@ -320,6 +341,9 @@ print("✓ 2 of 2 points: groups, bias, stride, padding and dilation, and an FCN
 # are `[1, 2]` and `[3, 4]`, so `dw = 1·[1, 2] + 5·[3, 4] = [16, 22]`, and the stamps `1·[10, 20]`
 # and `5·[10, 20]` give `dx = [10, 20, 50, 100]`.
 #
+# You may loop over the outputs, or over the kernel's cells as the lesson does. For the latter, the
+# slice of task 2 helps again: `a : a + s * (n - 1) + 1 : s` has exactly `n` elements.
+#
 # <details><summary>First hint</summary>
 # Loop over the outputs: the one at (r, c) read <code>x[s*r : s*r + kh, s*c : s*c + kw]</code>. What
 # does it add to dw, and what to that part of dx?
@@ -349,7 +373,19 @@ def conv2d_backward(x, w, g, stride=1):
     ### END SOLUTION
 
 # %% id="backward-checks" nbgrader="checks" points=3
-answer = conv2d_backward(
+def gradients_of(*arguments, **settings):
+    """What conv2d_backward returns, or advice on the error that it stops with."""
+    try:
+        return conv2d_backward(*arguments, **settings)
+    except RuntimeError as error:
+        raise AssertionError(
+            f"conv2d_backward stops with: {error}. A window is kh × kw; if you loop over the "
+            "kernel's cells, each slice must have as many elements as g: from i to "
+            "i + stride·(OH − 1) + 1 in steps of the stride"
+        ) from error
+
+
+answer = gradients_of(
     torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[10.0, 20]]), torch.tensor([[1.0, 5]]), stride=2
 )
 assert isinstance(answer, tuple) and len(answer) == 2, (
@@ -366,14 +402,14 @@ assert dx.tolist() == [[10, 20, 50, 100]], (
     f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: does each stamp begin at "
     "stride·c, and is it the kernel as it is, not turned?"
 )
-rows, _ = conv2d_backward(
+rows, _ = gradients_of(
     torch.zeros(5, 2), torch.ones(2, 2), torch.tensor([[1.0], [3.0]]), stride=2
 )
 assert rows[:, 0].tolist() == [1, 1, 3, 3, 0], (
     "stride 2 counts for rows too, and the last row is never read: expected [1, 1, 3, 3, 0], "
     f"yours is {rows[:, 0].tolist()}"
 )
-overlap, twice = conv2d_backward(torch.ones(1, 3), torch.tensor([[1.0, 1]]), torch.ones(1, 2))
+overlap, twice = gradients_of(torch.ones(1, 3), torch.tensor([[1.0, 1]]), torch.ones(1, 2))
 assert overlap.tolist() == [[1, 2, 1]], (
     f"overlapping stamps add up: expected [[1, 2, 1]], yours is {overlap.tolist()}"
 )
@@ -381,7 +417,7 @@ assert twice.tolist() == [[2, 2]], (
     f"both outputs add to each weight: expected dw = [[2, 2]], yours is {twice.tolist()}"
 )
 x, wide = torch.arange(12.0).reshape(3, 4), torch.tensor([[1.0, 2, 3], [4, 5, 6]])
-stamp, cut = conv2d_backward(x, wide, torch.tensor([[0.0, 0], [0, 1]]))
+stamp, cut = gradients_of(x, wide, torch.tensor([[0.0, 0], [0, 1]]))
 assert stamp.tolist() == [[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6]], (
     "one output at (1, 1), kernel 2 × 3: dx is the kernel with its corner at (1, 1), "
     f"[[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6]]; yours is {stamp.tolist()}"

@@ -69,6 +69,8 @@ WRONG = {
             "stride * (ow - 1) + 1, stride)",
             "ow, 1)",
         ),
+        "slices end a step early": ("stride * (oh - 1) + 1, stride)", "stride * (oh - 1), stride)"),
+        "slices as long as the output, in steps": ("stride * (ow - 1) + 1, stride)", "ow, stride)"),
         "stride and dilation swapped": (
             "x = F.pad",
             "stride, dilation = dilation, stride\n    x = F.pad",
@@ -83,6 +85,7 @@ WRONG = {
     "conv2d": {
         "forgets the bias": (BIASED, "y"),
         "adds the bias along the width": (BIASED, "y if bias is None else y + bias.sum()"),
+        "adds the bias as it is": (BIASED, "y if bias is None else y + bias"),
         "fails without a bias": (BIASED, "y + bias[:, None, None]"),
         "ignores groups: every output sees all inputs": (
             CHUNKED,
@@ -120,6 +123,14 @@ WRONG = {
         "ignores the stride in the rows": (
             "slice(i, i + stride * (oh - 1) + 1, stride)",
             "slice(i, i + oh)",
+        ),
+        "rows of the slices as long as g, in steps": (
+            "slice(i, i + stride * (oh - 1) + 1, stride)",
+            "slice(i, i + oh, stride)",
+        ),
+        "columns of the slices as long as g, in steps": (
+            "slice(j, j + stride * (ow - 1) + 1, stride)",
+            "slice(j, j + ow, stride)",
         ),
         "kernel as a square": (
             "(kh, kw) = g.shape, w.shape",
