@@ -102,8 +102,8 @@ for name, layer in layers.items():
 # $$ y_{r,c} = \sum_{i}\sum_{j} w_{i,j}\; x_{r+i,\;c+j} $$
 #
 # Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the place in the output. The
-# figure shows a tiny image with a stripe of large numbers (9, shaded) among small ones (0), a kernel
-# that subtracts left from right, and the output as far as it is computed.
+# figure shows a tiny image with a stripe of large numbers (9, shaded) among small ones (0), a
+# kernel that subtracts left from right, and the output as far as it is computed.
 
 # %% id="one-step" alt="A 5 by 6 grid of numbers with a shaded stripe of nines, a 3 by 3 kernel, and the output grid with its first row and part of its second filled; the nine input cells under the kernel are marked, and under the grids their weighted sum is written out: 27."
 x = torch.tensor([[0.0, 0, 9, 9, 0, 0]] * 5)
@@ -118,8 +118,8 @@ plotting.convolution_step(x, w, y, position=(1, 1))
 # and the sum turns negative. With large numbers for bright pixels, the kernel asks one question
 # everywhere: *is it brighter on my right than on my left?*
 #
-# **Predict before you run:** the drawn output is 3 × 4. How large is the output of the 5 × 5 blur on
-# the image of 128 × 128?
+# **Predict before you run:** the drawn output is 3 × 4. How large is the output of the 5 × 5 blur
+# on the image of 128 × 128?
 
 # %% id="loops"
 def conv2d_loops(x, w):
@@ -184,9 +184,9 @@ for name, parameter in colour_layer.named_parameters():
     print(f"{name:6s} {list(parameter.shape)} = {parameter.numel()}")
 
 # %% [markdown] id="misconception-channels"
-# 448 numbers: $16 \cdot 3 \cdot 9 = 432$ weights and 16 biases. **A "3 × 3 kernel" is not flat**: it reaches through all input
-# channels (unless you ask for groups, below). The familiar picture of one sheet sliding over
-# another hides the third dimension.
+# 448 numbers: $16 \cdot 3 \cdot 9 = 432$ weights and 16 biases. **A "3 × 3 kernel" is not flat**:
+# it reaches through all input channels (unless you ask for groups, below). The familiar picture of
+# one sheet sliding over another hides the third dimension.
 
 # %% id="colour-opponent" alt="The image and two maps: one bright where red outweighs blue, the other bright at vertical borders between reddish and bluish areas, and dark at borders of brightness alone."
 opponent = torch.zeros(1, 3, 1, 1)
@@ -212,8 +212,8 @@ plotting.show_images(
 # - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
 #   dilation 2 spans 5 × 5 pixels and still has nine weights.
 #
-# The kernel spans $d\,(k-1)+1$ of the $n + 2p$ pixels. One place always fits, and one more for every
-# $s$ pixels that are left. That is the formula that all libraries use:
+# The kernel spans $d\,(k-1)+1$ of the $n + 2p$ pixels. One place always fits, and one more for
+# every $s$ pixels that are left. That is the formula that all libraries use:
 #
 # $$ n_\text{out} = \left\lfloor \frac{n + 2p - d\,(k-1) - 1}{s} \right\rfloor + 1 $$
 
@@ -554,9 +554,9 @@ plotting.training_curve(losses, title="One batch, over and over")
 
 # %% [markdown] id="overfit-read"
 # The loss keeps falling, far below the 0.8 of a constant answer: the network can learn four crops
-# nearly by heart, so its parts are connected rightly. Now train on random crops of many images. (They are images of the validation
-# split, which is small and at hand; the pictures drawn below are kept out of it.) **Predict before
-# you run:** will the loss get as low?
+# nearly by heart, so its parts are connected rightly. Now train on random crops of many images.
+# (They are images of the validation split, which is small and at hand; the pictures drawn below are
+# kept out of it.) **Predict before you run:** will the loss get as low?
 
 # %% id="train" alt="Training loss over 300 steps: a noisy fall from 0.9, with a bump before step 50, then slower and slower, to about 0.6."
 network = make_network()
@@ -570,10 +570,10 @@ with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
         live.update(i, loss=train_step(network, optimizer, pixels[crop], wanted[crop]))
 
 # %% [markdown] id="train-read"
-# It does not. After a bump before step 50 the curve falls ever more slowly. It ends near 0.6, better
-# than a constant answer but far above the 0.2 of a single batch. A run of 1,000 steps reached about
-# 0.55: patience alone does not close the gap. Look at the results on new images, and keep the
-# question *why* for "Look inside".
+# It does not. After a bump before step 50 the curve falls ever more slowly. It ends near 0.6,
+# better than a constant answer but far above the 0.2 of a single batch. A run of 1,000 steps
+# reached about 0.55: patience alone does not close the gap. Look at the results on new images, and
+# keep the question *why* for "Look inside".
 
 # %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, eyes, clock hands and the lines of the road."
 with torch.no_grad():  # on images that it was not trained on
@@ -598,8 +598,9 @@ plotting.show_kernels(network[0].weight.detach(), title="After training")
 # Some kernels have two sides in different colours, such as the fifth of the upper row (red above,
 # blue below): edge detectors, relatives of the kernel that you saw at the start. Others have a
 # centre in one colour and a rim in another, such as the third of the lower row: they find spots and
-# changes of colour. Nobody chose these kernels; the targets shaped them. In networks trained for long on photographs, the first layer usually ends up with such edges and
-# blobs of colour (Krizhevsky et al. 2012, figure 3).
+# changes of colour. Nobody chose these kernels; the targets shaped them. In networks trained for
+# long on photographs, the first layer usually ends up with such edges and blobs of colour
+# (Krizhevsky et al. 2012, figure 3).
 #
 # The shipped FCN was trained for much longer, on classes instead of outlines. Its first kernels are
 # only 3 × 3, so look at what they *respond to* rather than at their nine cells. (`prepare` centres
@@ -770,8 +771,8 @@ backward = Question(
 
 # %% id="quiz-flip" tags=["quiz", "hide-input"]
 copied = Question(
-    "You copy an edge kernel from a textbook on signal processing into conv2d. Away from the border, "
-    "your map has the opposite sign of the book's. Why?",
+    "You copy an edge kernel from a textbook on signal processing into conv2d. Away from the "
+    "border, your map has the opposite sign of the book's. Why?",
     [
         Option("conv2d pads the picture with zeros", feedback="That only affects the border."),
         Option(
