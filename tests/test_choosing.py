@@ -1,6 +1,6 @@
 """Images are chosen by what they contain; objects of one class that touch are found."""
 
-from seglib.data import find_image, touching_pairs
+from seglib.data import easy_to_follow, find_image, touching_pairs
 from seglib.structures import Target
 from tests.modelling import boxes_target
 from tests.toy_dataset import ToyDataset
@@ -36,3 +36,13 @@ def test_the_best_image_is_found_and_ties_go_to_the_first():
     assert largest == max(range(5), key=areas.__getitem__)
     assert find_image(toy, lambda target: 1.0) == 0
     assert find_image(toy, lambda target: float(target.masks.sum()), limit=1) == 0
+
+
+def test_an_image_is_easy_with_large_objects_of_one_class_apart():
+    apart = squares((0, 0), (4, 4), labels=[1, 1])
+    assert easy_to_follow(apart, small=2) == 2 + 0.5 * 2  # two objects of 4 pixels, both of class 1
+    assert easy_to_follow(apart, small=4) == -0.5 * 2 + 0.5 * 2  # now both are small
+    overlapping = squares((0, 0), (0, 0), labels=[1, 1])
+    assert easy_to_follow(overlapping, small=2) == 3 - 4  # each is covered by the other
+    assert easy_to_follow(squares(labels=[]), small=2) == 0
+    assert easy_to_follow(squares((0, 0), labels=[1], crowd=(0,)), small=2) == 0

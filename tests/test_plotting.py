@@ -348,6 +348,16 @@ def test_a_shape_that_is_not_an_image_is_refused() -> None:
         plotting.show_images([])
 
 
+def test_instances_are_coloured_one_by_one_or_by_class() -> None:
+    image, target = scene()
+    plain = {"names": False, "boxes": False, "side": 60}
+    for by_class, alike in ((False, False), (True, True)):
+        painted = plotting.overlay(image * 0, target, CATEGORIES, by_class=by_class, **plain)
+        first, second, bird = painted[27, 12], painted[27, 30], painted[6, 47]
+        assert (first == second).all() == alike  # two dogs
+        assert (first != bird).any()
+
+
 # --- label maps ----------------------------------------------------------------------------
 
 

@@ -73,6 +73,17 @@ def test_a_roi_reading_shows_the_box_the_rounded_box_and_the_samples():
     dots = [line for line in aligned.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in dots] == [8.5, 13.5, 18.5, 23.5]
     assert list(dots[0].get_ydata()) == [8, 12, 16, 20]
+    legend = {text.get_text() for text in fig.legends[0].get_texts()}
+    assert legend == {"box", "what RoIPool reads", "sample point"}
+
+
+def test_the_lines_between_cells_end_with_the_image():
+    fig = show_roi_reading(IMAGE, [6.0, 6, 26, 22], stride=8)
+    height, width = IMAGE.shape[1:]
+    ends = [path.vertices for lines in fig.axes[0].collections for path in lines.get_paths()]
+    every = np.concatenate(ends)
+    assert every.min() == 0
+    assert every.max(axis=0).tolist() == [width, height]
 
 
 def test_reading_curve_draws_each_line_and_refuses_lines_of_another_length():
@@ -84,5 +95,7 @@ def test_reading_curve_draws_each_line_and_refuses_lines_of_another_length():
         "align",
     ]
     assert np.array_equal(axes.lines[2].get_ydata(), x)
+    exact, *methods = axes.lines
+    assert all(exact.get_zorder() > line.get_zorder() for line in methods)
     with pytest.raises(SeglibError, match="'pool' has"):
         reading_curve(x, {"pool": torch.zeros(3)})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seglib.data.assets import asset, cache_dir, checkout_root
-    from seglib.data.choosing import find_image, touching_pairs
+    from seglib.data.choosing import easy_to_follow, find_image, touching_pairs
     from seglib.data.coco import CocoFolder
     from seglib.data.datasets import load_dataset
     from seglib.data.loading import Batch, SeededSampler, batches, collate
@@ -23,6 +23,7 @@ __all__ = [
     "cache_dir",
     "checkout_root",
     "collate",
+    "easy_to_follow",
     "find_image",
     "load_dataset",
     "touching_pairs",
@@ -30,7 +31,7 @@ __all__ = [
 
 _HOMES = {
     "seglib.data.assets": ("asset", "cache_dir", "checkout_root"),
-    "seglib.data.choosing": ("find_image", "touching_pairs"),
+    "seglib.data.choosing": ("easy_to_follow", "find_image", "touching_pairs"),
     "seglib.data.coco": ("CocoFolder",),
     "seglib.data.datasets": ("load_dataset",),
     "seglib.data.loading": ("Batch", "SeededSampler", "batches", "collate"),

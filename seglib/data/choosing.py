@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.data.coco import CocoFolder
+from seglib.ops.boxes import box_iou
 from seglib.structures import Target
 
 
@@ -44,3 +45,17 @@ def touching_pairs(target: Target) -> Tensor:
     same_class = target.labels[:, None] == target.labels  # [N, N]
     no_crowd = ~target.iscrowd[:, None] & ~target.iscrowd  # [N, N]
     return (touching & same_class & no_crowd).triu(1).nonzero()
+
+
+def easy_to_follow(target: Target, small: float) -> float:
+    """High for a few objects of some size, several of one class, that hardly cover one another.
+
+    Args:
+        small: area in pixels below which an object counts as small.
+    """
+    found = target[~target.iscrowd]
+    large = int((found.area >= 2 * small).sum())
+    overlaps = box_iou(found.boxes, found.boxes).fill_diagonal_(0)
+    alike = int(found.labels.bincount().max()) if len(found) else 0
+    crowding = float(overlaps.sum()) / max(len(found), 1)
+    return min(large, 4) - 0.5 * (len(found) - large) - 4 * crowding + 0.5 * alike

@@ -111,6 +111,7 @@ def compare(
     title: str = "",
     caption: str = "",
     panel: float = 3.3,
+    by_class: bool = False,
 ) -> Figure:
     """An image, and beside it each of several results painted over the image.
 
@@ -120,6 +121,7 @@ def compare(
         categories: the meaning of the labels; a Prediction has its own.
         layer: the field to paint; by default the first that is filled.
         min_score: instances with a lower score are left out.
+        by_class: give each instance the colour of its class, the same in all panels.
     """
     count = len(results) + 1
     columns = count if count <= 4 else 3
@@ -127,11 +129,10 @@ def compare(
         image, count, columns=columns, panel=panel, title=title, caption=caption
     )
     show_pixels(panels[0], image, "Image")
-    side = panel_pixels(columns, panel)
+    shared: Any = {"layer": layer, "min_score": min_score, "by_class": by_class}
+    shared |= {"side": panel_pixels(columns, panel), "shrink": True}
     for axes, (name, result) in zip(panels[1:], results.items(), strict=True):
-        painted = overlay(
-            image, result, categories, layer=layer, min_score=min_score, side=side, shrink=True
-        )
+        painted = overlay(image, result, categories, **shared)
         show_pixels(axes, painted, name)
     return fig
 

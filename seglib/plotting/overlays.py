@@ -36,6 +36,7 @@ def overlay(
     side: int = 512,
     shrink: bool = False,
     shades: Mapping[int, RGB] | None = None,
+    by_class: bool = False,
 ) -> Bytes:
     """Paint masks with outlines, boxes and names over an image.
 
@@ -54,6 +55,7 @@ def overlay(
         shrink: also reduce a larger image to that size, as a panel of a figure needs.
         shades: colours that replace the usual ones, by the index of an instance or a panoptic
             segment, or by the label of a class.
+        by_class: give each instance the colour of its class instead of its own.
 
     Returns:
         uint8 [H', W', 3]; H' = H unless resized.
@@ -71,6 +73,8 @@ def overlay(
             content, categories = content[slice(0, 10)], None
         elif isinstance(content, Instances):
             content = content[content.scores >= min_score]
+        if by_class:
+            shades = dict(enumerate(map(class_color, content.labels.tolist())))
         _paint_instances(canvas, content, categories, boxes, names, shades or {})
     return canvas.pixels
 

@@ -216,11 +216,18 @@ def legend_beside(fig: Figure, axes: Axes, *entries: Any) -> None:
 
 
 def legend_below(
-    fig: Figure, shades: Mapping[str, str], *, dashed: tuple[str, ...] = (), columns: int = 4
+    fig: Figure,
+    shades: Mapping[str, str],
+    *,
+    dashed: tuple[str, ...] = (),
+    dotted: tuple[str, ...] = (),
+    columns: int = 4,
 ) -> None:
-    """A legend of line colours, name → colour, below the panels; `dashed` names are dashed."""
+    """A legend of colours, name → colour, below the panels: lines, dashed lines, single dots."""
+    styles: dict[str, Any] = dict.fromkeys(dashed, {"linestyle": "--"})
+    styles |= dict.fromkeys(dotted, {"linestyle": "", "marker": "o"})
     handles = [
-        Line2D([], [], color=shade, linestyle="--" if name in dashed else "-", label=name)
+        Line2D([], [], color=shade, label=name, **styles.get(name, {}))
         for name, shade in shades.items()
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)))

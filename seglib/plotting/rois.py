@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.detection import HALO, picture_under
-from seglib.plotting.panels import Figure, figure, rectangle
-from seglib.plotting.style import BLUE, GREY, INK, ORANGE, VERMILION, color, styled
+from seglib.plotting.panels import Figure, figure, legend_below, rectangle
+from seglib.plotting.style import BLUE, INK, ORANGE, VERMILION, color, styled
 
 
 def pooled_bins(span: tuple[float, float], stride: float, bins: int) -> tuple[list[int], list[int]]:
@@ -77,6 +77,8 @@ def show_roi_reading(
         _cell_lines(axes, stride)
         _frame(axes, corners, BLUE)
         _zoom(axes, [corners, rounded], stride)
+    names = {"box": BLUE, "what RoIPool reads": ORANGE, "sample point": VERMILION}
+    legend_below(fig, names, dashed=("what RoIPool reads",), dotted=("sample point",))
     return fig
 
 
@@ -111,11 +113,11 @@ def _bin_lines(axes: Axes, corners: list[float], bins: int) -> None:
 
 
 def _cell_lines(axes: Axes, stride: int) -> None:
+    """Lines between the cells, as far as the image goes; the axes still show all of it."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    for x in np.arange(left, right + 1, stride):
-        axes.axvline(x, color=INK, linewidth=0.6, alpha=0.55)
-    for y in np.arange(top, bottom + 1, stride):
-        axes.axhline(y, color=INK, linewidth=0.6, alpha=0.55)
+    style: Any = {"color": INK, "linewidth": 0.6, "alpha": 0.55}
+    axes.vlines(np.arange(left, right + 1, stride), top, bottom, **style)
+    axes.hlines(np.arange(top, bottom + 1, stride), left, right, **style)
 
 
 def _frame(axes: Axes, corners: Sequence[float], shade: str, **style: Any) -> None:
@@ -157,7 +159,7 @@ def reading_curve(
     x = to_numpy(positions)
     fig, grid = figure(panel=(6.2, 3.4), caption=caption)
     axes = grid[0, 0]
-    axes.plot(x, x, color=GREY, linestyle=":", label="exact position")
+    axes.plot(x, x, color=INK, linestyle=":", zorder=3, label="exact position")  # on top
     for number, (name, values) in enumerate(read.items()):
         y = to_numpy(torch.as_tensor(values))
         if y.shape != x.shape:

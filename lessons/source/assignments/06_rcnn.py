@@ -2,16 +2,16 @@
 # # Assignment 06: From R-CNN to RoIAlign
 #
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need for the first three is in [lesson 06](../06_rcnn.ipynb); the fourth goes
-# beyond it. Replace the line `raise NotImplementedError` and run the checks below it. All
-# floating-point tensors that the checks pass in, the hidden ones too, are float32; you may compute
-# with more digits.
+# The first two practise what [lesson 06](../06_rcnn.ipynb) shows: close it and write them from
+# memory. The third asks for more than the lesson's function, and the fourth goes beyond it. Replace
+# the line `raise NotImplementedError` and run the checks below it. All floating-point tensors that
+# the checks pass in, the hidden ones too, are float32; you may compute with more digits.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
 # | 1. A box as a correction of another | 3 | 2/5 | 5/5 | 15 |
-# | 2. Suppression, inside a real detector | 4 | 3/5 | 5/5 | 20 |
-# | 3. RoIAlign for one box, wherever it lies | 4 | 4/5 | 5/5 | 35 |
+# | 2. Suppression, inside a real detector | 4 | 2/5 | 5/5 | 15 |
+# | 3. RoIAlign for one box, wherever it lies | 4 | 4/5 | 5/5 | 30 |
 # | 4. Suppression that only lowers scores | 4 | 4/5 | 3/5 | 25 |
 
 # %% id="imports" nbgrader="locked"
@@ -142,7 +142,7 @@ print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no 
 # %% [markdown] id="task-nms"
 # ## Task 2: suppression, inside a real detector
 #
-# *4 points · difficulty 3/5 · importance 5/5 · 20 minutes*
+# *4 points · difficulty 2/5 · importance 5/5 · 15 minutes*
 #
 # Greedy non-maximum suppression. Go down the ranking; a box stays unless a box that *stays* and
 # ranks above it overlaps it by **more than** the threshold. Equal scores keep their order in the
@@ -239,13 +239,19 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # %% [markdown] id="task-align"
 # ## Task 3: RoIAlign for one box, wherever it lies
 #
-# *4 points · difficulty 4/5 · importance 5/5 · 35 minutes*
+# *4 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
 # Read a feature map inside a box without rounding. Cell (r, c) of a map of stride $s$ has its
 # middle at pixel $x = (c + 0.5)\,s$, $y = (r + 0.5)\,s$, so in cells the box is
-# `box / stride - 0.5`. Cut it into `bins` × `bins` equal bins; place `samples` × `samples` points
-# evenly in each, the first at half a step from the bin's edge. A point's value is bilinear between
-# the four cells around it. A bin is the mean of its points. Loops are fine, and so are matrices.
+# `box / stride - 0.5`. Cut it into `bins` = (rows, columns) equal bins, not always as many down as
+# across; place points evenly in each, the first at half a step from the bin's edge. A point's value
+# is bilinear between the four cells around it. A bin is the mean of its points. Loops are fine, and
+# so are matrices.
+#
+# How many points? With a number for `samples`, that many along each side of a bin. With `None` the
+# number *adapts* to the bin, separately for each side, as it does by default in torchvision: as many
+# points as the side is cells long, rounded up. A bin 2.5 cells high and 0.8 cells wide has 3 points
+# from top to bottom and 1 from left to right.
 #
 # A point beyond the middles of the outermost cells reads the border's value: move it to the nearest
 # place between the middles first. A point more than one cell beyond them is 0, that is, where
@@ -256,27 +262,30 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # the box (0, 0, 0.4, 0.4) the point is (−0.3, −0.3); it moves to (0, 0), and the value is 0.
 
 # %% id="align" nbgrader="solution"
-def roi_align_one(feature, box, stride, bins, samples):
+def roi_align_one(feature, box, stride, bins, samples=None):
     """feature: float [C, H, W]; box: float [4] (x0, y0, x1, y1) in pixels, anywhere.
 
-    Returns [C, bins, bins], rows first.
+    bins: (rows, columns); samples: along each side of a bin, or None to adapt.
+    Returns [C, rows, columns].
     """
     ### BEGIN SOLUTION
-    def weights(start, end, length):
-        steps = (torch.arange(bins * samples) + 0.5) / (bins * samples)
+    def weights(start, end, length, bins):
+        count = samples or math.ceil((end - start) / bins)
+        steps = (torch.arange(bins * count) + 0.5) / (bins * count)
         places = start + (end - start) * steps
         counted = (places >= -1) & (places <= length)
         places = places.clamp(0, length - 1)
         tents = (1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)
-        return (tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1).to(feature)
+        return (tents * counted[:, None]).reshape(bins, count, length).mean(dim=1).to(feature)
 
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
-    return weights(y0, y1, feature.shape[1]) @ feature @ weights(x0, x1, feature.shape[2]).T
+    rows = weights(y0, y1, feature.shape[1], bins[0])
+    return rows @ feature @ weights(x0, x1, feature.shape[2], bins[1]).T
     ### END SOLUTION
 
 # %% id="align-checks" nbgrader="checks" points=4
 tiny = torch.tensor([[[0.0, 4], [8, 12]]])
-got = roi_align_one(tiny, torch.tensor([0.5, 0.5, 1.5, 1.5]), 1, 1, 1)
+got = roi_align_one(tiny, torch.tensor([0.5, 0.5, 1.5, 1.5]), 1, (1, 1), 1)
 assert got is not None, "roi_align_one returned None: is the `return` missing?"
 assert got.shape == (1, 1, 1), f"one channel, one bin are [1, 1, 1], yours is {list(got.shape)}"
 assert abs(got.item() - 6) < 1e-4, (
@@ -285,7 +294,7 @@ assert abs(got.item() - 6) < 1e-4, (
 )
 row = torch.arange(8.0)[:, None].expand(8, 12)  # each cell contains its row
 rows = torch.stack([row, 10 * row])
-got = roi_align_one(rows, torch.tensor([24.0, 12, 88, 44]), 8, 2, 2)  # a box 64 wide, 32 high
+got = roi_align_one(rows, torch.tensor([24.0, 12, 88, 44]), 8, (2, 2), 2)  # 64 wide, 32 high
 assert got.shape == (2, 2, 2), (
     f"two channels and two bins each way are [2, 2, 2], yours is {list(got.shape)}"
 )
@@ -303,20 +312,41 @@ assert near(got[:, 0], [2.0, 4.0]), (
     "of its samples"
 )
 columns = torch.arange(12.0).expand(1, 8, 12)  # each cell contains its column
-got = roi_align_one(columns, torch.tensor([24.0, 12, 88, 44]), 8, 4, 1)[0, 0]
+got = roi_align_one(columns, torch.tensor([24.0, 12, 88, 44]), 8, (2, 4), 1)
+assert got.shape == (1, 2, 4), (
+    f"bins = (2, 4) are 2 rows and 4 columns, [1, 2, 4]; yours is {list(got.shape)}"
+)
+got = got[0, 0]
 assert near(got, [3.5, 5.5, 7.5, 9.5]), (
     "four bins across x = 24 to 88 have their middles at columns 3.5, 5.5, 7.5 and 9.5; yours "
     f"reads {numbers(got)}: are the box's width and height mixed up?"
 )
 ridge = torch.tensor([0.0, 0, 0, 9, 0, 0, 0])[None, None].expand(1, 7, 7)  # in column 3
 for samples, wanted in ((1, 9.0), (2, 4.5), (4, 4.5)):
-    got = roi_align_one(ridge, torch.tensor([2.5, 2.5, 4.5, 4.5]), 1, 1, samples).item()
+    got = roi_align_one(ridge, torch.tensor([2.5, 2.5, 4.5, 4.5]), 1, (1, 1), samples).item()
     assert abs(got - wanted) < 1e-4, (
         f"over the ridge, with {samples} sample(s) along each side, the mean is {wanted}, yours is "
         f"{got:.2f}: samples are evenly spaced, the first half a step from the edge"
     )
+for width, wanted in ((2.0, 4.5), (2.4, 4.2), (0.8, 9.0)):
+    box = torch.tensor([3.5 - width / 2, 2, 3.5 + width / 2, 5])  # its middle is the ridge's
+    got = roi_align_one(ridge, box, 1, (1, 1)).item()
+    assert abs(got - wanted) < 1e-3, (
+        f"samples=None, a bin {width} cells wide over the ridge: {math.ceil(width)} point(s) across "
+        f"have the mean {wanted}, yours is {got:.2f}: round the side of a bin up, in cells"
+    )
+got = roi_align_one(ridge, torch.tensor([1.4, 2, 5.6, 5]), 1, (2, 3))[0, 0]
+assert near(got, [0.0, 5.85, 0.0], 1e-3), (
+    "samples=None, three bins of 1.4 × 1.5 cells: 2 points each way in every bin, so the first row "
+    f"reads 0, 5.85, 0; yours {numbers(got)}: count the cells of a *bin*, not of the box"
+)
+tall = roi_align_one(ridge, torch.tensor([3.0, 1, 4, 6]), 1, (1, 1)).item()
+assert abs(tall - 9) < 1e-3, (
+    f"samples=None, a bin 5 cells high and 1 wide needs 5 points down and 1 across, right on the "
+    f"ridge: 9, yours is {tall:.2f}: each side has its own number"
+)
 edge = torch.tensor([[[10.0, 30], [10, 30]]])
-got = roi_align_one(edge, torch.tensor([0.0, 0.5, 0.4, 1.5]), 1, 1, 1).item()
+got = roi_align_one(edge, torch.tensor([0.0, 0.5, 0.4, 1.5]), 1, (1, 1), 1).item()
 assert abs(got - 4) > 1e-3, (
     "a point 0.3 cells left of the first middle reads 10, yours 4: the line through 10 and 30 does "
     "not go on beyond the border"
@@ -328,13 +358,13 @@ assert abs(got - 7) > 1e-3, (
 assert abs(got - 10) < 1e-4, (
     f"a point 0.3 cells left of the first middle reads the border's value, 10; yours is {got:.3f}"
 )
-got = roi_align_one(edge, torch.tensor([1.6, 0.5, 2.0, 1.5]), 1, 1, 1).item()
+got = roi_align_one(edge, torch.tensor([1.6, 0.5, 2.0, 1.5]), 1, (1, 1), 1).item()
 assert abs(got - 30) < 1e-4, (
     f"a point 0.3 cells right of the last middle reads the border's value, 30; yours is {got:.3f}"
 )
-got = roi_align_one(edge, torch.tensor([-3.0, 0.5, -1.0, 1.5]), 1, 1, 1).item()
+got = roi_align_one(edge, torch.tensor([-3.0, 0.5, -1.0, 1.5]), 1, (1, 1), 1).item()
 assert abs(got) < 1e-4, f"a point 2.5 cells left of the first middle is 0, yours is {got:.3f}"
-got = roi_align_one(edge, torch.tensor([-2.0, 0.5, 1.0, 1.5]), 1, 1, 2).item()
+got = roi_align_one(edge, torch.tensor([-2.0, 0.5, 1.0, 1.5]), 1, (1, 1), 2).item()
 assert abs(got - 5) < 1e-4, (
     "of two samples across, at −1.75 and −0.25 cells, the first is 0 and the second 10: the mean "
     f"is 5, yours is {got:.3f}: a sample outside still counts in the mean"
@@ -354,20 +384,27 @@ def one_point(feature, y, x):
 
 inside, upper_left = [1.3, 0.9, 9.1, 7.7], [-2.2, -1.4, 5.3, 6.1]
 lower_right, all_around = [6.2, 3.3, 13.9, 12.6], [-3.1, -2.7, 14.3, 11.9]
-cases = [(7, 2, 4, inside), (14, 1, 8, upper_left), (3, 3, 16, lower_right), (2, 4, 4, all_around)]
+cases = [
+    ((7, 5), 2, 4, inside),
+    ((14, 14), 1, 8, upper_left),
+    ((3, 4), None, 16, lower_right),
+    ((2, 3), None, 4, all_around),
+]
 for seed, (bins, samples, stride, cells) in enumerate(cases):
     torch.manual_seed(seed)
     feature = torch.randn(5, 9, 11)
     box = torch.tensor(cells) * stride
-    wanted = torch.zeros(5, bins, bins)
+    wanted = torch.zeros(5, *bins)
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
-    for r in range(bins):
-        for c in range(bins):
-            for i in range(samples):
-                for j in range(samples):
-                    y = y0 + (y1 - y0) * (r + (i + 0.5) / samples) / bins
-                    x = x0 + (x1 - x0) * (c + (j + 0.5) / samples) / bins
-                    wanted[:, r, c] += one_point(feature, y, x) / samples**2
+    down = samples or math.ceil((y1 - y0) / bins[0])
+    across = samples or math.ceil((x1 - x0) / bins[1])
+    for r in range(bins[0]):
+        for c in range(bins[1]):
+            for i in range(down):
+                for j in range(across):
+                    y = y0 + (y1 - y0) * (r + (i + 0.5) / down) / bins[0]
+                    x = x0 + (x1 - x0) * (c + (j + 0.5) / across) / bins[1]
+                    wanted[:, r, c] += one_point(feature, y, x) / (down * across)
     got = roi_align_one(feature, box, stride, bins, samples)
     case = f"{bins} bins, {samples} samples, stride {stride}, box {numbers(box)}"
     assert got.shape == wanted.shape, (
@@ -375,7 +412,7 @@ for seed, (bins, samples, stride, cells) in enumerate(cases):
     )
     assert near(got, wanted, 1e-3), f"{case}: values differ"
 ### END HIDDEN TESTS
-print("✓ 4 of 4 points: the example, rows and columns, the place of the samples, the border")
+print("✓ 4 of 4 points: the example, rows and columns, the samples' places and number, the border")
 
 # %% [markdown] id="task-soft"
 # ## Task 4: suppression that only lowers scores
@@ -405,7 +442,8 @@ print("✓ 4 of 4 points: the example, rows and columns, the place of the sample
 # </details>
 # <details><summary>Second hint</summary>
 # Work on a copy of the scores, and in each round use <code>argmax</code> instead of a sorted list.
-# A box that was taken must not be found again: set its score in the copy to minus infinity.
+# A box that was taken must not be found again: mark it in a mask of booleans, and search among the
+# others only. (Minus infinity as its score is a trap: times a factor that has sunk to 0 it is NaN.)
 # </details>
 
 # %% id="soft" nbgrader="solution"
@@ -416,12 +454,13 @@ def soft_nms(boxes, scores, sigma=0.5, lowest=0.05):
     """
     ### BEGIN SOLUTION
     left, order, taken = scores.clone(), [], []
-    while len(left) and left.max() >= lowest:
-        best = int(left.argmax())
+    free = torch.ones(len(scores), dtype=torch.bool)
+    while free.any() and left[free].max() >= lowest:
+        best = int(left.where(free, -1).argmax())
         order.append(best)
         taken.append(left[best].item())
         left = left * (-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()
-        left[best] = -math.inf
+        free[best] = False
     return torch.tensor(order, dtype=torch.int64), torch.tensor(taken, dtype=scores.dtype)
     ### END SOLUTION
 
@@ -477,6 +516,12 @@ assert near(twins[1], [0.9, 0.6 * math.exp(-2)], 1e-3), (
     f"a copy of a taken box is lowered by exp(−1 / 0.5) = 0.135: expected [0.9, 0.081], yours is "
     f"{numbers(twins[1])}"
 )
+order, taken = soft_nms(three[[0, 0, 0]], points, sigma=0.005, lowest=0)
+assert order.tolist() == [0, 1, 2], (
+    "three equal boxes, sigma = 0.005, lowest = 0: exp(−1 / 0.005) is 0, and each box is still taken "
+    f"once, [0, 1, 2]; yours takes {order.tolist()}: mark the boxes that were taken in a mask"
+)
+assert near(taken, [0.9, 0, 0]), f"their scores are 0.9, 0 and 0, yours are {numbers(taken)}"
 order, taken = soft_nms(three[:0], torch.zeros(0))
 shapes = [list(order.shape), list(taken.shape)]
 assert shapes == [[0], [0]], f"no boxes give two empty tensors, [0] and [0]; yours are {shapes}"

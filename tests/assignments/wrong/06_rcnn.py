@@ -6,11 +6,14 @@ DIVIDED = "deltas = deltas / torch.tensor(weights)"
 GROWN = "deltas[:, 2:].exp()"
 CORNERS = "torch.cat([centres - sides / 2, centres + sides / 2], dim=1)"
 KEPT = "return order[alive]"
-PRODUCT = "return weights(y0, y1, feature.shape[1]) @ feature @ weights(x0, x1, feature.shape[2]).T"
-STEPS = "(torch.arange(bins * samples) + 0.5) / (bins * samples)"
+PRODUCT = "return rows @ feature @ weights(x0, x1, feature.shape[2], bins[1]).T"
+ROWS = "rows = weights(y0, y1, feature.shape[1], bins[0])"
+COUNT = "math.ceil((end - start) / bins)"
+STEPS = "(torch.arange(bins * count) + 0.5) / (bins * count)"
 CLAMPED = "places = places.clamp(0, length - 1)"
 COUNTED = "(places >= -1) & (places <= length)"
 LOWERED = "left = left * (-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()"
+FREED = "free[best] = False"
 SOFT = "return torch.tensor(order, dtype=torch.int64), torch.tensor(taken, dtype=scores.dtype)"
 TENTS = "(1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)"
 
@@ -62,18 +65,18 @@ WRONG = {
     "align": {
         "cell 0 begins at coordinate 0": ("box / stride - 0.5", "box / stride"),
         "swaps x and y": (
-            PRODUCT,
-            f"(x0, x1), (y0, y1) = (y0, y1), (x0, x1)\n    {PRODUCT}",
+            ROWS,
+            f"(x0, x1), (y0, y1) = (y0, y1), (x0, x1)\n    {ROWS}",
         ),
         "returns columns first": (PRODUCT, f"return ({PRODUCT[7:]}).transpose(1, 2)"),
         "takes the nearest cell": (
             TENTS,
             "((places[:, None] - torch.arange(length)).abs() <= 0.5).float()",
         ),
-        "samples from edge to edge": (STEPS, "torch.linspace(0, 1, bins * samples + 2)[1:-1]"),
+        "samples from edge to edge": (STEPS, "torch.linspace(0, 1, bins * count + 2)[1:-1]"),
         "the first sample lies on the edge": (
-            "(torch.arange(bins * samples) + 0.5)",
-            "torch.arange(bins * samples)",
+            "(torch.arange(bins * count) + 0.5)",
+            "torch.arange(bins * count)",
         ),
         "the largest sample of each bin": (".mean(dim=1)", ".amax(dim=1)"),
         "rounds the box to whole cells": (
@@ -85,7 +88,7 @@ WRONG = {
             "weights(x0, x0 + y1 - y0, feature",
         ),
         "adds the samples up": (".mean(dim=1)", ".sum(dim=1)"),
-        "one channel only": ("feature @", "feature[:1].expand_as(feature) @"),
+        "one channel only": ("rows @ feature @", "rows @ feature[:1].expand_as(feature) @"),
         "takes the map for square": ("feature.shape[2]", "feature.shape[1]"),
         "fades beyond the border": (CLAMPED, "pass"),
         "clips the box to the middles": (
@@ -95,15 +98,25 @@ WRONG = {
         "reads the border however far outside": (COUNTED, "places == places"),
         "0 for every point beyond the middles": (COUNTED, "(places >= 0) & (places <= length - 1)"),
         "leaves samples outside out of the mean": (
-            "(tents * counted[:, None]).reshape(bins, samples, length).mean(dim=1)",
-            "(tents * counted[:, None]).reshape(bins, samples, length).sum(dim=1)"
-            " / counted.reshape(bins, samples).sum(dim=1, keepdim=True).clamp(min=1)",
+            "(tents * counted[:, None]).reshape(bins, count, length).mean(dim=1)",
+            "(tents * counted[:, None]).reshape(bins, count, length).sum(dim=1)"
+            " / counted.reshape(bins, count).sum(dim=1, keepdim=True).clamp(min=1)",
+        ),
+        "as many columns as rows": ("feature.shape[2], bins[1]", "feature.shape[2], bins[0]"),
+        "swaps rows and columns of bins": (ROWS, f"bins = bins[::-1]\n    {ROWS}"),
+        "two samples instead of adapting": (COUNT, "2"),
+        "rounds the number of samples": (COUNT, "max(1, round((end - start) / bins))"),
+        "rounds the number of samples down": (COUNT, "max(1, int((end - start) / bins))"),
+        "counts the cells of the box": (COUNT, "math.ceil(end - start)"),
+        "the larger number of samples both ways": (
+            COUNT,
+            "math.ceil(max((y1 - y0) / bins, (x1 - x0) / bins))",
         ),
     },
     "soft": {
         "sorts once, by the first scores": (
-            "left.argmax()",
-            "scores.where(left > -1, -1).argmax()",
+            "left.where(free, -1).argmax()",
+            "scores.where(free, -1).argmax()",
         ),
         "the IoU, not its square": ("[0] ** 2)", "[0])"),
         "ignores sigma": (" / sigma).exp()", " / 0.5).exp()"),
@@ -113,17 +126,18 @@ WRONG = {
             "taken.append(left[best].item())",
             "taken.append(scores[best].item())",
         ),
-        "ignores lowest": ("left.max() >= lowest", "left.max() > 0"),
+        "ignores lowest": ("left[free].max() >= lowest", "left[free].max() > 0"),
         "a score of exactly lowest is too small": (">= lowest", "> lowest"),
         "compares lowest with the first score": (
-            "left.max() >= lowest",
-            "scores[left > 0].sum() and scores[left.argmax()] >= lowest and left.max() > 0",
+            "left[free].max() >= lowest",
+            "scores[left.where(free, -1).argmax()] >= lowest",
         ),
         "lowers the first scores, not the lowered ones": (
             LOWERED,
-            LOWERED.replace("left * (", "scores.where(left > 0, left) * ("),
+            LOWERED.replace("left * (", "scores * ("),
         ),
-        "changes its input": ("left[best] = -math.inf", "left[best] = scores[best] = 0"),
+        "changes its input": (FREED, FREED + "\n        scores[best] = 0"),
+        "marks a taken box by minus infinity": (FREED, "left[best] = -math.inf"),
         "indices in the order of the input": (
             SOFT,
             "order, taken = zip(*sorted(zip(order, taken))) if order else ([], [])\n    " + SOFT,
@@ -136,12 +150,12 @@ WRONG = {
             LOWERED,
             "left = left * (ops.box_iou(boxes[best, None], boxes)[0] <= sigma)",
         ),
-        "fails without boxes": ("while len(left) and ", "while "),
+        "fails without boxes": ("free = torch", "best = scores[0]\n    free = torch"),
         "returns lists": (SOFT, "return order, taken"),
         "the last of equal scores first": (
-            "int(left.argmax())",
-            "len(left) - 1 - int(left.flip(0).argmax())",
+            "int(left.where(free, -1).argmax())",
+            "len(left) - 1 - int(left.where(free, -1).flip(0).argmax())",
         ),
-        "takes the best box only": ("left[best] = -math.inf", "left[:] = -math.inf"),
+        "takes the best box only": (FREED, "free[:] = False"),
     },
 }
