@@ -387,6 +387,17 @@ def test_score_maps_take_scores_or_labels() -> None:
     assert tuple(drawn[0, 0]) == plotting.class_color(2)
 
 
+def test_score_maps_name_a_small_patch_of_one_map_but_no_speck() -> None:
+    truth = torch.ones(100, 100, dtype=torch.long)
+    patch, speck = truth.clone(), truth.clone()
+    patch[:4, :4], speck[0, :2] = 2, 3
+    maps = {"32s": truth, "16s": patch, "8s": speck}
+    fig = plotting.score_maps(torch.zeros(3, 100, 100), maps, truth, CATEGORIES)
+    legend = next(axes.get_legend() for axes in fig.axes if axes.get_legend())
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [CATEGORIES.by_label(label).name for label in (1, 2)]
+
+
 def test_tasks_without_panoptic_truth_show_three_pictures() -> None:
     image, target = scene()
     assert len(plotting.task_comparison(image, target, CATEGORIES).axes) == 4
@@ -560,6 +571,8 @@ def test_confusion_leaves_out_empty_classes_and_normalises_rows() -> None:
     fig = plotting.confusion_heatmap(counts, ["sky", "dog", "boat"])
     np.testing.assert_allclose(fig.axes[0].get_images()[0].get_array(), [[0.75, 0.25], [0, 1]])
     assert "boat" not in words(fig)
+    fig.canvas.draw()
+    assert fig.axes[1].get_yticklabels()[-1].get_text() == "100"  # per cent, as in the cells
     with pytest.raises(SeglibError, match="2 names"):
         plotting.confusion_heatmap(counts, ["a", "b"])
 
@@ -692,6 +705,12 @@ def test_fcn_diagrams_have_the_skips_of_their_variant() -> None:
     assert "score8" in words(plotting.fcn_diagram("8s"))
     assert "score8" not in words(plotting.fcn_diagram("16s"))
     assert "score16" not in words(plotting.fcn_diagram("32s"))
+
+
+@pytest.mark.parametrize(("variant", "sums"), [("32s", 0), ("16s", 1), ("8s", 2)])
+def test_fcn_diagrams_draw_one_sum_per_skip(variant: str, sums: int) -> None:
+    texts = [text.get_text() for text in plotting.fcn_diagram(variant).axes[0].texts]
+    assert texts.count("+") == sums
 
 
 def test_text_stays_inside_the_boxes_of_diagrams() -> None:

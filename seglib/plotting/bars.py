@@ -31,8 +31,9 @@ def bars(
         values: name → length of its bar; NaN is written as "absent".
         title: above the axes.
         xlabel: what the bars measure.
-        ceiling: name → the best possible value, marked in red. Values are then written inside the
-            bars, so that none is mistaken for a ceiling.
+        ceiling: name → a value to read the bar against, such as what the form of the output allows,
+            marked in red. Values are then written inside the bars, so that none is mistaken for
+            a ceiling.
         limit: end of the axis; None for the longest bar.
         ranked: sort by length; False keeps the order of the names, such as sizes or thresholds.
     """

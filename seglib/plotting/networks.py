@@ -94,7 +94,9 @@ def fcn_diagram(
     for column, (name, stride) in enumerate((("pool3", 8), ("pool4", 16), ("pool5", 32)), 1):
         blocks.append(Block(name, f"{size // stride} × {size // stride}", "layer", (column, 0)))
     blocks.append(Block("conv6, conv7", f"{size // 32} × {size // 32}", "layer", (4, 0)))
-    blocks.append(Block("score32", f"{classes} × {size // 32}²", "head", (4, 1.15)))
+    skips = len(steps[variant]) > 1
+    way_up = 2.2 if skips else 1.15  # the row in which the scores are enlarged and added
+    blocks.append(Block("score32", f"{classes} × {size // 32}²", "head", (4, way_up)))
     arrows: list[Arrow] = [
         ("image", "pool3"),
         ("pool3", "pool4"),
@@ -106,11 +108,13 @@ def fcn_diagram(
     for stride, column, source in ((16, 2, "pool4"), (8, 1, "pool3")):
         if stride in steps[variant]:
             name = f"score{stride}"
+            total = f"sum {stride}"  # drawn as a plus
             blocks.append(Block(name, f"{classes} × {size // stride}²", "head", (column, 1.15)))
-            arrows += [(source, name, "1×1, +"), (last, name, "×2")]
-            last = name
+            blocks.append(Block(total, "", "sum", (column, way_up)))
+            arrows += [(source, name, "1×1"), (name, total), (last, total, "×2")]
+            last = total
     stride = steps[variant][-1]
-    blocks.append(Block("labels", f"{size} × {size}", "output", (0, 1.15)))
+    blocks.append(Block("labels", f"{size} × {size}", "output", (0, way_up)))
     arrows.append((last, "labels", f"×{stride}"))
     return flow_diagram(
         blocks,

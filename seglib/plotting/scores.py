@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -136,9 +137,9 @@ def confusion_heatmap(
     names: Sequence[str],
     *,
     title: str = "Which class is taken for which",
-    caption: str = "",
+    caption: str = "Per cent of the true class's pixels; cells below 0.5 are left empty.",
 ) -> Figure:
-    """A confusion matrix with each row normalised to shares of the true class.
+    """A confusion matrix with each row normalised to per cent of the true class.
 
     Args:
         confusion: [K, K] counts, rows true, columns predicted; classes without any are left out.
@@ -165,5 +166,6 @@ def confusion_heatmap(
         axes.text(
             column, row, f"{100 * share:.0f}", ha="center", va="center", color=shade, fontsize=8
         )
-    fig.colorbar(picture, ax=axes, shrink=0.8, label="share of the true class's pixels")
+    bar = fig.colorbar(picture, ax=axes, shrink=0.8, label="per cent of the true class's pixels")
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     return fig

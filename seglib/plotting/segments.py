@@ -43,12 +43,20 @@ def paint_labels(labels: Any) -> Bytes:
 
 
 def legend_of_labels(
-    axes: Axes, labels: Any, categories: Categories, limit: int = 12, left: float = 1.01
+    axes: Axes,
+    labels: Any,
+    categories: Categories,
+    limit: int = 12,
+    left: float = 1.01,
+    speck: float = 0.002,
 ) -> None:
-    """A legend of the classes in a label map, the largest first; specks are left out."""
+    """A legend of the classes in a label map, the largest first.
+
+    At most `limit` classes are named, and none below a share of `speck` of the pixels.
+    """
     numbers, counts = np.unique(to_numpy(labels), return_counts=True)
     ranked = np.argsort(-counts, kind="stable")[:limit]
-    order = [int(numbers[i]) for i in ranked if counts[i] >= 0.002 * counts.sum()]
+    order = [int(numbers[i]) for i in ranked if counts[i] >= speck * counts.sum()]
     handles = []
     for label in order:
         if label == 0:
@@ -147,10 +155,11 @@ def score_maps(
     for axes, (name, labels) in zip(panels[1:], maps.items(), strict=True):
         show_pixels(axes, paint_labels(labels), name)
     everywhere = np.stack([_enlarged(labels, maps["Truth"].shape) for labels in maps.values()])
+    speck = 0.001 / len(maps)  # of all maps: a patch that can be seen in one of them is named
     if full:
-        legend_of_labels(fig.axes[columns - 1], everywhere, categories, limit=11)
+        legend_of_labels(fig.axes[columns - 1], everywhere, categories, limit=11, speck=speck)
     else:  # there is a spare panel, with room for more lines
-        legend_of_labels(fig.axes[count], everywhere, categories, limit=16, left=0.0)
+        legend_of_labels(fig.axes[count], everywhere, categories, 18, left=0.0, speck=speck)
     return fig
 
 
