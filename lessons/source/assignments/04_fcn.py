@@ -8,10 +8,10 @@
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
-# | 1. A fully connected layer as a convolution | 2 | 1/5 | 5/5 | 10 |
+# | 1. A fully connected layer as a convolution | 2 | 1/5 | 5/5 | 5 |
 # | 2. Transposed convolution, inside a real network | 5 | 4/5 | 5/5 | 30 |
-# | 3. Mean IoU, with ignored pixels | 3 | 2/5 | 5/5 | 15 |
-# | 4. The way up of an FCN-8s | 4 | 5/5 | 3/5 | 30 |
+# | 3. Mean IoU, with ignored labels | 3 | 2/5 | 5/5 | 10 |
+# | 4. The way up of an FCN-8s | 4 | 3/5 | 3/5 | 15 |
 
 # %% id="imports" nbgrader="locked"
 import torch
@@ -24,13 +24,14 @@ from seglib.structures import Categories
 # %% [markdown] id="task-dense"
 # ## Task 1: a fully connected layer as a convolution
 #
-# *2 points · difficulty 1/5 · importance 5/5 · 10 minutes*
+# *2 points · difficulty 1/5 · importance 5/5 · 5 minutes*
 #
 # A linear layer was trained on feature maps of `C` × `k` × `k` cells, flattened in that order.
 # Run it at every place of a larger map, without a loop.
 #
 # Example by hand: `features = [[[1, 2, 3]]]` (one channel, one row), `weight = [[10]]`, `k = 1`,
 # `bias = [5]`: the layer looks at one cell at a time and gives `[[[15, 25, 35]]]`.
+
 
 # %% id="dense-scores" nbgrader="solution"
 def dense_scores(features, weight, bias, k):
@@ -43,6 +44,7 @@ def dense_scores(features, weight, bias, k):
     channels = features.shape[1]
     return F.conv2d(features, weight.reshape(len(weight), channels, k, k), bias)
     ### END SOLUTION
+
 
 # %% id="dense-scores-checks" nbgrader="checks" points=2
 row, ten, five = torch.tensor([[[[1.0, 2, 3]]]]), torch.tensor([[10.0]]), torch.tensor([5.0])
@@ -108,6 +110,7 @@ print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of 
 # [G, C/G, O/G, kh, kw], and give the einsum a letter for the group.
 # </details>
 
+
 # %% id="conv-transpose" nbgrader="solution"
 def conv_transpose2d(
     x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
@@ -115,7 +118,8 @@ def conv_transpose2d(
     """Stamp kernels.
 
     x: [B, C, H, W]; weight: [C, O/groups, kh, kw], kh and kw may differ; bias: [O] or None.
-    stride, padding: an int, or a pair (v, v); output_padding is always 0 and dilation 1 here.
+    stride, padding: an int, or a pair (v, v).
+    output_padding is always 0 and dilation 1; they are here because seglib's layer passes them.
     Returns [B, O, (H - 1)·stride - 2·padding + kh, (W - 1)·stride - 2·padding + kw].
     Do not call a convolution of torch, transposed or not. A loop over the kernel's cells is fine.
     """
@@ -134,18 +138,24 @@ def conv_transpose2d(
     return y if bias is None else y + bias[:, None, None]
     ### END SOLUTION
 
+
 # %% [markdown] id="task-bilinear"
-# Then the kernel to start from: a tent of width $2s$ in each direction, the two multiplied.
-# Example by hand: for stride 1 the tent is `[0.5, 0.5]` and the kernel
-# `[[0.25, 0.25], [0.25, 0.25]]`.
+# Then the kernel to start from: a tent of width $2s$ in each direction, the two multiplied. The
+# lesson enlarged by the same factor both ways; here each direction has its own.
+# Example by hand: for stride 1 the tent is `[0.5, 0.5]`, for stride 2 `[0.25, 0.75, 0.75, 0.25]`.
+# The kernel that enlarges by 1 downwards and 2 across is
+# `[[0.125, 0.375, 0.375, 0.125], [0.125, 0.375, 0.375, 0.125]]`.
+# (`seglib.ops.bilinear_kernel` is called with the *size* 2s, your function with strides.)
+
 
 # %% id="bilinear-kernel" nbgrader="solution"
-def bilinear_kernel(stride):
-    """float32 [2·stride, 2·stride]: the kernel that enlarges by `stride`, bilinearly."""
+def bilinear_kernel(down, across):
+    """float32 [2·down, 2·across]: enlarges by `down` vertically and `across` horizontally."""
     ### BEGIN SOLUTION
-    tent = 1 - (torch.arange(2 * stride) - (stride - 0.5)).abs() / stride
-    return torch.outer(tent, tent)
+    rows, columns = (1 - (torch.arange(2 * s) - (s - 0.5)).abs() / s for s in (down, across))
+    return torch.outer(rows, columns)
     ### END SOLUTION
+
 
 # %% id="conv-transpose-checks" nbgrader="checks" points=3
 got = conv_transpose2d(torch.tensor([[[[1.0, 3]]]]), torch.tensor([[[[1.0, 2, 1]]]]), stride=2)
@@ -200,18 +210,26 @@ for seed in range(4):
 print("✓ 3 of 3 points: the example, then each of", ", ".join(cases))
 
 # %% id="bilinear-checks" nbgrader="checks" points=2
-got = bilinear_kernel(1)
+got = bilinear_kernel(1, 1)
 assert got is not None, "bilinear_kernel returned None: is the `return` missing?"
-assert got.shape == (2, 2), f"stride 1 has a 2 × 2 kernel, yours is {list(got.shape)}"
+assert got.shape == (2, 2), f"strides 1 and 1 have a 2 × 2 kernel, yours is {list(got.shape)}"
 assert got.dtype == torch.float32, f"the kernel is float32, yours is {got.dtype}"
 assert torch.allclose(got, torch.full((2, 2), 0.25)), (
-    f"for stride 1 all four are 0.25, yours is {got.tolist()}: the tent is [0.5, 0.5], since its "
+    f"for strides 1 and 1 all four are 0.25, yours is {got.tolist()}: the tent is [0.5, 0.5], since its "
     "tip lies between the two cells, at stride − 1/2, and the kernel is tent times tent"
 )
-second = bilinear_kernel(2)[1]
+second = bilinear_kernel(2, 2)[1]
 assert torch.allclose(second, torch.tensor([0.1875, 0.5625, 0.5625, 0.1875])), (
-    f"for stride 2 the second row is [0.1875, 0.5625, 0.5625, 0.1875], yours is {second.tolist()}: "
-    "the tent is [0.25, 0.75, 0.75, 0.25]"
+    "for strides 2 and 2 the second row is [0.1875, 0.5625, 0.5625, 0.1875], yours is "
+    f"{second.tolist()}: the tent is [0.25, 0.75, 0.75, 0.25]"
+)
+got = bilinear_kernel(1, 2)
+assert got.shape == (2, 4), (
+    f"strides 1 down and 2 across have a 2 × 4 kernel, yours is {list(got.shape)}: the first "
+    "stride belongs to the rows"
+)
+assert torch.allclose(got, torch.tensor([[0.125, 0.375, 0.375, 0.125]] * 2)), (
+    f"for strides 1 and 2 both rows are [0.125, 0.375, 0.375, 0.125], yours are {got.tolist()}"
 )
 categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = build_model("fcn", categories).eval()
@@ -229,12 +247,12 @@ assert apart < 1e-3, (
     "do all checks of conv_transpose2d above still pass?"
 )
 ### BEGIN HIDDEN TESTS
-for stride in (1, 2, 3, 8, 16):
-    got = bilinear_kernel(stride)
-    tent = [1 - abs(i - (stride - 0.5)) / stride for i in range(2 * stride)]
-    wanted = torch.tensor([[a * b for b in tent] for a in tent])
-    assert got.shape == wanted.shape, f"stride {stride}: got shape {list(got.shape)}"
-    assert torch.allclose(got, wanted, atol=1e-6), f"stride {stride}: the kernel differs"
+for pair in ((1, 1), (2, 2), (3, 2), (8, 8), (4, 16)):
+    got = bilinear_kernel(*pair)
+    tall, wide = ([1 - abs(i - (s - 0.5)) / s for i in range(2 * s)] for s in pair)
+    wanted = torch.tensor([[a * b for b in wide] for a in tall])
+    assert got.shape == wanted.shape, f"strides {pair}: got shape {list(got.shape)}"
+    assert torch.allclose(got, wanted, atol=1e-6), f"strides {pair}: the kernel differs"
 smaller = picture[:, :50, :70]
 with torch.no_grad(), seglib.use(conv_transpose2d=conv_transpose2d):
     again = network([smaller]).logits
@@ -243,7 +261,7 @@ with torch.no_grad():
         "on another image size the FCN-8s differs"
     )
 ### END HIDDEN TESTS
-print("✓ 2 of 2 points: the kernels of strides 1 and 2, and a whole FCN-8s on your layer")
+print("✓ 2 of 2 points: kernels of three pairs of strides, and a whole FCN-8s on your layer")
 
 # %% [markdown] id="see-it"
 # Now see it at work: the shipped FCN-8s, with your layer on the way up. (Nothing is graded here.)
@@ -261,23 +279,30 @@ answers = {"on PyTorch's layer": fcn.predict([image])[0], "on yours": yours}
 plotting.compare(image, answers, fcn.categories)
 
 # %% [markdown] id="task-iou"
-# ## Task 3: mean IoU, with ignored pixels
+# ## Task 3: mean IoU, with ignored labels
 #
-# *3 points · difficulty 2/5 · importance 5/5 · 15 minutes*
+# *3 points · difficulty 2/5 · importance 5/5 · 10 minutes*
 #
-# Count pixels into a table whose rows are the true classes and whose columns the predicted ones,
-# and leave out pixels whose true label is 255. Then compute the mean IoU over the classes that
-# occur in the truth *or* in the prediction.
+# Count pixels into a table whose rows are the true classes and whose columns the predicted ones.
+# The lesson left out the true label 255; here the caller says which true labels are left out, so
+# that a class that nobody taught the network can be ignored as well. Then compute the mean IoU
+# over the classes that occur in the table, in the truth *or* in the prediction.
 #
-# Example by hand: `true = [0, 0, 1, 255]`, `predicted = [0, 1, 1, 0]`, three classes. The table is
+# Example by hand: `true = [0, 0, 1, 255]`, `predicted = [0, 1, 1, 0]`, three classes, 255 ignored.
+# The table is
 # `[[1, 1, 0], [0, 1, 0], [0, 0, 0]]`; the IoUs of classes 0 and 1 are 1/2 and 1/2; class 2 never
 # occurs and does not count; the mean IoU is 0.5.
 
+
 # %% id="mean-iou" nbgrader="solution"
-def confusion(predicted, true, classes):
-    """predicted, true: int64 of one shape, true may hold 255. Returns int64 [classes, classes]."""
+def confusion(predicted, true, classes, ignored):
+    """Count pixels by true (row) and predicted (column) class.
+
+    predicted, true: int64 of one shape; ignored: a list of true labels to leave out. Every other
+    label is in 0 … classes - 1. Returns int64 [classes, classes].
+    """
     ### BEGIN SOLUTION
-    counted = true != 255
+    counted = ~torch.isin(true, torch.tensor(ignored))
     pairs = true[counted] * classes + predicted[counted]
     return pairs.bincount(minlength=classes**2).reshape(classes, classes)
     ### END SOLUTION
@@ -291,8 +316,20 @@ def mean_iou(table):
     return float((true_positives[union > 0] / union[union > 0]).mean())
     ### END SOLUTION
 
+
 # %% id="mean-iou-checks" nbgrader="checks" points=3
-table = confusion(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 255]), 3)
+def checked(case, *arguments):
+    """The table; an error on the way says which labels were not left out."""
+    try:
+        return confusion(*arguments)
+    except (RuntimeError, IndexError) as error:
+        raise AssertionError(
+            f"{case}: {error}. Leave out the pixels whose true label is in {arguments[-1]}, and "
+            "make a table of classes × classes even if a class is absent"
+        ) from error
+
+
+table = checked("the example", torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 255]), 3, [255])
 assert table is not None, "confusion returned None: is the `return` missing?"
 assert table.shape == (3, 3), f"three classes make a 3 × 3 table, yours is {list(table.shape)}"
 assert table.sum() == 3, f"three pixels count, the one with 255 does not; yours has {table.sum()}"
@@ -303,10 +340,15 @@ assert table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]], (
     f"the example's table is [[1, 1, 0], [0, 1, 0], [0, 0, 0]], yours is {table.tolist()}"
 )
 maps = torch.tensor([[0, 0, 2], [2, 2, 1]]), torch.tensor([[0, 0, 2], [2, 0, 255]])
-table = confusion(*maps, 3)
+table = checked("two rows", *maps, 3, [255])
 assert table.tolist() == [[2, 0, 1], [0, 0, 0], [0, 0, 2]], (
     "for predicted [[0, 0, 2], [2, 2, 1]] and true [[0, 0, 2], [2, 0, 255]] the table is "
     f"[[2, 0, 1], [0, 0, 0], [0, 0, 2]], yours is {table.tolist()}"
+)
+table = checked("class 0 ignored as well", *maps, 3, [0, 255])
+assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 2]], (
+    "with [0, 255] ignored, two pixels remain, both of class 2: the table is "
+    f"[[0, 0, 0], [0, 0, 0], [0, 0, 2]], yours is {table.tolist()}"
 )
 got = mean_iou(torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 0]]))
 assert got is not None, "mean_iou returned None: is the `return` missing?"
@@ -337,11 +379,12 @@ for seed in range(5):
     true, predicted = torch.randint(classes, (9, 11)), torch.randint(classes - 1, (9, 11))
     true[torch.rand(9, 11) < 0.2] = 255
     true[true == 1] = 0
+    ignored = [[255], [255, 2], [0, 255]][seed % 3]
     wanted = torch.zeros(classes, classes, dtype=torch.long)
     for t, p in zip(true.flatten().tolist(), predicted.flatten().tolist(), strict=True):
-        if t != 255:
+        if t not in ignored:
             wanted[t, p] += 1
-    got = confusion(predicted, true, classes)
+    got = confusion(predicted, true, classes, ignored)
     assert torch.equal(got, wanted), f"seed {seed}: the table differs"
     values = []
     for c in range(classes):
@@ -352,12 +395,12 @@ for seed in range(5):
         f"seed {seed}: the mean IoU differs"
     )
 ### END HIDDEN TESTS
-print("✓ 3 of 3 points: two tables with ignored pixels, absent classes, and false alarms")
+print("✓ 3 of 3 points: three tables with ignored labels, absent classes, and false alarms")
 
 # %% [markdown] id="task-fuse"
 # ## Task 4: the way up of an FCN-8s
 #
-# *4 points · difficulty 5/5 · importance 3/5 · 30 minutes*
+# *4 points · difficulty 3/5 · importance 3/5 · 15 minutes*
 #
 # **Transfer.** The lesson built the way up of a 16s; no cell of it builds that of an 8s, for images
 # whose sides are not multiples of 32. The maps are those of the pocket network and lie over the
@@ -368,8 +411,8 @@ print("✓ 3 of 3 points: two tables with ignored pixels, absent classes, and fa
 # 2. Enlarge the sum by 2 and cut it so that it lies on `score8`; add.
 # 3. Enlarge by 8 and cut it so that it lies on the image.
 #
-# Sides need not be multiples of 32: the number of cells is then rounded *up* (a side of 100 has 4,
-# 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2, or write the
+# Sides need not be multiples of 32: the network's poolings round the number of cells *up* (a side
+# of 100 has 4, 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2, or write the
 # enlarging anew.
 #
 # <details><summary>First hint</summary>
@@ -382,13 +425,15 @@ print("✓ 3 of 3 points: two tables with ignored pixels, absent classes, and fa
 # kernel expanded to [K, 1, 2s, 2s], enlarges K classes, each by itself.
 # </details>
 
+
 # %% id="fuse" nbgrader="solution"
 def fuse_8s(score32, score16, score8, size):
     """Score maps [K, h, w] of strides 32, 16 and 8 and the image's (H, W) -> logits [K, H, W]."""
+
     ### BEGIN SOLUTION
     def enlarge(scores, stride):
         classes = len(scores)
-        kernel = bilinear_kernel(stride).to(scores).expand(classes, 1, -1, -1)
+        kernel = bilinear_kernel(stride, stride).to(scores).expand(classes, 1, -1, -1)
         return conv_transpose2d(scores[None], kernel, stride=stride, groups=classes)[0]
 
     def cut(scores, front, like):
@@ -398,6 +443,7 @@ def fuse_8s(score32, score16, score8, size):
     total = score8 + cut(enlarge(total, 2), 1, score8.shape[1:])
     return cut(enlarge(total, 8), 4, size)
     ### END SOLUTION
+
 
 # %% id="fuse-checks" nbgrader="checks" points=4
 def empty_scores(height, width):
@@ -428,6 +474,14 @@ for stride, (r, c) in {8: (4, 9), 16: (3, 4), 32: (1, 2)}.items():
     assert logits[0].abs().max() == 0 and logits[2].abs().max() == 0, (
         "a score of class 1 reaches the other classes: enlarge each class by itself"
     )
+    if stride == 8:  # one enlarging only: is its kernel right?
+        rows = logits[1].sum(1)
+        tent = 8 - (torch.arange(16) - 7.5).abs()
+        assert len(rows[rows > 0]) == 16 and torch.allclose(rows[rows > 0], tent, atol=1e-3), (
+            "a score of 1 in one cell of stride 8 must leave the bilinear kernel of 16 × 16 in the "
+            "logits, whose rows add up to 0.5, 1.5, … 7.5, 7.5, … 0.5; yours add up to "
+            f"{[round(v, 2) for v in rows[rows > 0].tolist()]}: check the kernel first"
+        )
     wanted = stride * r + stride / 2 - 0.5, stride * c + stride / 2 - 0.5
     found = centre(logits)
     assert max(abs(a - b) for a, b in zip(wanted, found, strict=True)) < 0.1, (

@@ -4,7 +4,8 @@ RESHAPED = "weight.reshape(len(weight), channels, k, k)"
 CONVOLVED = "return F.conv2d(features, weight.reshape(len(weight), channels, k, k), bias)"
 PADDING_CUT = "y[:, :, padding : y.shape[2] - padding, padding : y.shape[3] - padding]"
 REACHES = "reach_r, reach_c = stride * (height - 1) + 1, stride * (width - 1) + 1"
-COUNTED = "counted = true != 255"
+COUNTED = "counted = ~torch.isin(true, torch.tensor(ignored))"
+OUTER = "torch.outer(rows, columns)"
 TABLE = "bincount(minlength=classes**2).reshape(classes, classes)"
 UNION = "table.sum(0) + table.sum(1) - table.diagonal()"
 MEAN = "float((true_positives[union > 0] / union[union > 0]).mean())"
@@ -81,23 +82,16 @@ WRONG = {
         "works for one output channel only": ("per_group, reach_r", "1, reach_r"),
     },
     "bilinear-kernel": {
-        "the tip lies on a cell, at the stride": ("stride - 0.5", "stride"),
-        "the kernel sums to 1": (
-            "torch.outer(tent, tent)",
-            "torch.outer(tent, tent) / tent.sum() ** 2",
-        ),
-        "returns float64": (
-            "torch.arange(2 * stride)",
-            "torch.arange(2 * stride, dtype=torch.float64)",
-        ),
-        "has a side of 2s - 1": ("torch.arange(2 * stride)", "torch.arange(2 * stride - 1)"),
-        "a tent wider by one cell": (".abs() / stride", ".abs() / (stride + 1)"),
-        "adds the two tents": ("torch.outer(tent, tent)", "(tent[:, None] + tent) / 2"),
-        "returns the tent of one direction": ("torch.outer(tent, tent)", "tent"),
-        "a tent in one direction only": (
-            "torch.outer(tent, tent)",
-            "tent.expand(len(tent), len(tent)).clone()",
-        ),
+        "the tip lies on a cell, at the stride": ("s - 0.5", "s"),
+        "the kernel sums to 1": (OUTER, OUTER + " / (rows.sum() * columns.sum())"),
+        "returns float64": ("torch.arange(2 * s)", "torch.arange(2 * s, dtype=torch.float64)"),
+        "has a side of 2s - 1": ("torch.arange(2 * s)", "torch.arange(2 * s - 1)"),
+        "a tent wider by one cell": (".abs() / s ", ".abs() / (s + 1) "),
+        "adds the two tents": (OUTER, "(rows[:, None] + columns) / 2"),
+        "returns the tent of one direction": (OUTER, "columns"),
+        "a tent in one direction only": (OUTER, "columns.expand(len(rows), -1).clone()"),
+        "swaps down and across": (OUTER, "torch.outer(columns, rows)"),
+        "enlarges by the first stride both ways": (OUTER, "torch.outer(rows, rows)"),
     },
     "mean-iou": {
         "rows are the prediction": (
@@ -108,13 +102,15 @@ WRONG = {
             COUNTED,
             "true = torch.where(true == 255, 0, true)\n    counted = true != 255",
         ),
-        "ignores where the prediction is 255": (COUNTED, "counted = predicted != 255"),
+        "ignores by the predicted label": (COUNTED, COUNTED.replace("true", "predicted")),
+        "ignores 255 only": (COUNTED, "counted = true != 255"),
+        "ignores the first label of the list only": (COUNTED, "counted = true != ignored[0]"),
         "the table is too small if the last class is absent": (
             TABLE,
             "bincount().reshape(classes, classes)",
         ),
         "counts ignored pixels as class 255": (COUNTED, "counted = torch.ones_like(true).bool()"),
-        "counts right pixels only": (COUNTED, "counted = (true != 255) & (true == predicted)"),
+        "counts right pixels only": (COUNTED, COUNTED + " & (true == predicted)"),
         "divides by all classes": (MEAN, "float((true_positives / union.clamp(min=1)).mean())"),
         "0 / 0 for absent classes": (MEAN, "float((true_positives / union).mean())"),
         "leaves out classes that are never true": (
@@ -170,9 +166,9 @@ WRONG = {
             "enlarge(total, 8)[:, 4:-4, 4:-4]",
         ),
         "mixes the classes": (
-            "kernel = bilinear_kernel(stride).to(scores).expand(classes, 1, -1, -1)\n"
+            "kernel = bilinear_kernel(stride, stride).to(scores).expand(classes, 1, -1, -1)\n"
             "        " + ENLARGED,
-            "kernel = bilinear_kernel(stride).to(scores).expand(classes, classes, -1, -1)\n"
+            "kernel = bilinear_kernel(stride, stride).to(scores).expand(classes, classes, -1, -1)\n"
             "        return conv_transpose2d(scores[None], kernel, stride=stride)[0]",
         ),
         "repeats cells instead of blending them": (
