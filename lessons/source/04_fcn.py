@@ -37,9 +37,9 @@ samples = [dataset[i] for i in range(held_out)]
 print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
 
 # %% [markdown] id="load-text"
-# Three trained networks come with the course. With Pocket COCO, the next cell only loads them. With
-# other data it also translates their labels into those of your data set, by class name, and ignores
-# classes that they have never seen. (Expect wild guesses there; what you build works all the same.)
+# Three trained networks come with the course. With Pocket COCO, the next cell only loads them;
+# with other data it also translates their labels, by class name, and ignores classes that they
+# have never seen. (Expect wild guesses there; what you build works all the same.)
 
 # %% id="load-models"
 models = {name: load(f"fcn-{name}") for name in ("32s", "16s", "8s")}
@@ -60,7 +60,6 @@ def truth_of(target):
     """The true labels [H, W]; classes that the models do not know are ignored (255)."""
     return torch.where(torch.isin(target.semantic, known), target.semantic, 255)
 
-
 # %% id="first-picture" alt="An image, the label maps of FCN-32s, FCN-16s and FCN-8s, and the true map. The first is made of large blobs; each of the next two follows the outlines more closely, and only the thinnest parts are missing from the last."
 truths = [truth_of(truth) for _, truth in samples]
 label_maps = {"8s": [answer(models["8s"], x) for x, _ in samples]}
@@ -78,9 +77,8 @@ answers = {f"FCN-{name}": answer(model, image) for name, model in models.items()
 plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# Three networks with the same backbone. They differ only in how they get from coarse scores back to
-# pixels: the number is the stride, in pixels, of the finest score map that takes part. Watch the
-# outlines. You will build each of the steps between them.
+# Three networks with the same backbone. They differ only in how they get from coarse scores back
+# to pixels: the number is the stride, in pixels, of the finest score map that takes part.
 
 # %% [markdown] id="problem"
 # ## The problem: one word for a whole picture
@@ -90,7 +88,7 @@ plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 # *Where* things are is lost.
 #
 # A plain way out is the **sliding window**: for every pixel, classify the patch around it. Ciresan
-# and others (2012) segmented brain tissue that way and won a competition with it.
+# and others (2012) segmented brain tissue that way.
 #
 # **Predict before you run:** patches of 38 × 38 pixels, one at every place where a patch fits into
 # an image of 128 × 128. How often does the network read an average pixel? About 7 times, 70 times,
@@ -103,10 +101,10 @@ print(f"{windows:,} patches of {patch * patch:,} pixels for an image of {side * 
 print(f"each pixel is read {windows * patch**2 / side**2:.0f} times on average")
 
 # %% [markdown] id="history"
-# Neighbouring patches share nearly all of their pixels, and the network computes the same edges
-# in them again and again. Long, Shelhamer and Darrell (2015) removed the waste: their network takes
-# the whole image at once. Nearly every later method on the timeline has such a **fully
-# convolutional network** inside.
+# Neighbouring patches share nearly all of their pixels, and the same edges are computed in them
+# again and again. Long, Shelhamer and Darrell (2015) removed the waste: their network takes the
+# whole image at once. Nearly every later method on the timeline has such a **fully convolutional
+# network** inside.
 
 # %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; FCN is marked in 2015, in the same year as VGG and DeepMask, two years before Mask R-CNN."
 plotting.timeline(highlight="FCN")
@@ -134,7 +132,6 @@ crop = image[None, :, :38, :38]
 print(f"patch    {list(crop.shape)}")
 print(f"backbone {list(backbone(crop).shape)}")
 print(f"head     {list(classifier(crop).shape)}")
-
 
 # %% id="patches"
 def random_patches(count, images, seed):
@@ -173,7 +170,6 @@ print(f"always giving the same answer:  {max(share, 1 - share):.2f} right")
 # It is no genius, but it is a classifier. Now the naive way to a map: slide its window in steps of
 # 8 pixels.
 
-
 # %% id="slide" tags=["nbval-check-output"]
 def slide(classify, picture, window=38, stride=8):
     """Scores [K, rows, columns], one patch at a time."""
@@ -200,16 +196,15 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown] id="misconception-size"
-# The backbone gave a larger map, and the first linear layer refused: it has weights for exactly
-# $32 \cdot 3 \cdot 3 = 288$ numbers. From this, people conclude that **a network with a fully
-# connected head works at one size only, and must be retrained for others**. Look at what the layer
-# does. Output $o$ is
+# The first linear layer refused: it has weights for exactly $32 \cdot 3 \cdot 3 = 288$ numbers.
+# From this, people conclude that **a network with a fully connected head works at one size only,
+# and must be retrained for others**. Look at what the layer does. Output $o$ is
 #
 # $$ y_o = b_o + \sum_{ch}\sum_{i=0}^{2}\sum_{j=0}^{2} w_{o,(ch,i,j)}\; x_{ch,i,j} $$
 #
-# This is a convolution, with a 3 × 3 kernel over 32 channels, at the only place where it fits. The
-# 288 weights of each output are read as a block of 32 × 3 × 3; nothing has to be learned anew.
-# The second linear layer becomes a 1 × 1 convolution.
+# This is a convolution, with a 3 × 3 kernel over 32 channels, at the only place where it fits: the
+# 288 weights of each output are read as a block of 32 × 3 × 3. The second linear layer becomes a 1
+# × 1 convolution.
 
 # %% id="convolutionalise"
 fc1, fc2 = head[1], head[3]
@@ -239,10 +234,10 @@ for function, arguments in ((slide, (classifier, image)), (dense, (image[None],)
 print(f"patch by patch costs {flops[0] / flops[1]:.0f} times the work")
 
 # %% [markdown] id="convolutionalise-read"
-# One pass over the image gives the scores of all patches, equal up to rounding, with neither a new
-# weight nor a training step. The **stride** of the map, 8, comes from the three poolings: move one
+# One pass over the image gives the scores of all patches, equal up to rounding, without a new
+# weight. The **stride** of the map, 8, comes from the three poolings: move one
 # cell, and the patch underneath moves by $2 \cdot 2 \cdot 2$ pixels. (At this stride the patches
-# read a pixel about a dozen times instead of 730, hence only 9 times the work.)
+# read a pixel 13 times, not 730. The convolutions save a factor of nearly 10, the head nothing.)
 
 # %% id="heat-map" alt="The image, a coarse map of 12 by 12 cells that is brightest on and around the objects and dark beside them, and the true mask of all objects."
 heat = at_once.softmax(dim=0)[1]  # [rows, columns], probability of "object"
@@ -255,17 +250,17 @@ plotting.show_images(
 )
 
 # %% [markdown] id="padding-note"
-# Two details return later. The map has fewer cells than an eighth of the image's side, because a
+# Two details matter later. The map has fewer cells than an eighth of the image's side, because a
 # patch must fit inside. The paper pads the image to make up for that; the course's FCN pads each
-# convolution, so that its 128 pixels become 16, 8 and 4 cells. And this equality needed convolutions
-# *without* padding: a padded layer sees zeros at the border of each patch, but the neighbouring
-# pixels in the whole image.
+# convolution, so that 128 pixels become 16, 8 and 4 cells. And the equality needed convolutions
+# *without* padding: a padded layer sees zeros around each patch, in the whole image its
+# neighbours.
 
 # %% [markdown] id="transposed"
 # ### Two: going up by stamping
 #
-# Twelve by twelve scores are not yet a label for each pixel. You need a layer that makes maps
-# *larger*. You have met one: in lesson 02 each gradient stamped the kernel onto its window. As a
+# Twelve by twelve scores are not yet a label for each pixel. A layer must make maps *larger*. You
+# have met one: in lesson 02 each gradient stamped the kernel onto its window. As a
 # layer it is called a **transposed convolution**. Each input number stamps the kernel, multiplied
 # by its value; the stamps are `stride` apart; where they overlap, they add up.
 
@@ -278,7 +273,6 @@ plotting.show_transposed_convolution(small, kernel, stride=2)
 # Find the two frames: the stamps of 1 and 2. They overlap in one column, and the first number in
 # it is $1 \cdot 1 + 2 \cdot 1 = 3$. **Predict before you run:** how large is the output for an
 # input of 4 × 4, kernel 4, stride 2?
-
 
 # %% id="stamping" tags=["nbval-check-output"]
 def stamp(x, w, stride):
@@ -300,9 +294,8 @@ print(stamp(small, kernel, stride=2).int())
 #
 # $$ n_\text{out} = (n-1)\,s - 2p + k $$
 #
-# The tensor form swaps the loops, as `im2col` did: for each cell of the kernel, all inputs at
-# once land on one strided view of the output.
-
+# The tensor form swaps the loops: for each cell of the kernel, all inputs at once land on one
+# strided view of the output.
 
 # %% id="stamping-fast" tags=["nbval-check-output"]
 def stamp_fast(x, w, stride):
@@ -347,9 +340,9 @@ plotting.show_images(list(stages.values()), titles)
 #
 # $$ W = \begin{pmatrix} a & b & c & 0 & 0 \\ 0 & 0 & a & b & c \end{pmatrix}, $$
 #
-# and $W^\top y$ adds up its rows, each multiplied by its $y$: the stamps. Hence the name. No kernel
-# could repair it: after the way down a quarter of the numbers remain. Going up, the network cannot
-# *recover* detail. It has to get it from somewhere else.
+# and $W^\top y$ adds up its rows, each multiplied by its $y$: the stamps. Hence the name. No
+# kernel could repair it: after the way down a quarter of the numbers remain. Going up, the network
+# cannot *recover* detail; it has to get it from elsewhere.
 
 # %% [markdown] id="bilinear"
 # #### The kernel to start from
@@ -357,17 +350,16 @@ plotting.show_images(list(stages.values()), titles)
 # FCN's kernels are twice as wide as their stride, $k = 2s$, so that every inner cell gets the same
 # number of stamps. Kernel 3 with stride 2 gives some cells four and others one: a checkerboard
 # (Odena et al. 2016), unless its weights happen to balance, as in the figure above. Which numbers
-# should be in the stamp? Halfway between a 2 and a 4 the map should be 3: the influence of
-# a cell falls off linearly and reaches zero at the next cell. In one dimension that is a tent,
+# belong in the stamp? Halfway between a 2 and a 4 the map should be 3: the influence of a cell
+# falls off linearly and reaches zero at the next cell. In one dimension that is a tent,
 #
 # $$ w_i = 1 - \frac{|i - c|}{s}, \qquad c = s - \tfrac12, \quad i = 0 \dots 2s-1, $$
 #
-# and in two dimensions the product of two tents: the **bilinear kernel**, here for $s = 4$, of size 8. No
-# cell lies at the very tip, so the largest weight is $0.875^2 \approx 0.77$.
+# and in two dimensions the product of two tents: the **bilinear kernel**, here for $s = 4$, of
+# size 8. No cell lies at the very tip, so the largest weight is $0.875^2 \approx 0.77$.
 
 # %% id="bilinear-figure" alt="The 8 by 8 bilinear kernel of stride 4 as a grid of numbers, small in the corners and largest in the middle, and beside it the one-dimensional tent: eight bars whose tops lie on two straight lines, from 0.125 up to 0.875 and down again."
 plotting.show_bilinear_kernel(size=8)
-
 
 # %% id="bilinear-code" tags=["nbval-check-output"]
 def bilinear(stride):
@@ -383,8 +375,8 @@ print(f"equals interpolation inside: {equal[4:-4, 4:-4].all()}, at the border: {
 
 # %% [markdown] id="bilinear-read"
 # At the border it fades, because nothing beyond it sends a stamp; interpolation repeats the last
-# cell there. The kernel of a transposed convolution can also be learned. But compare what it does
-# before any learning (white = object, as above) with random numbers, a flat kernel, and the tent.
+# cell there. The kernel can also be learned. But compare what it does before any learning (white =
+# object, as above): random numbers, a flat kernel, and the tent.
 
 # %% id="three-starts" alt="The coarse map enlarged three times: with a random kernel it is covered by a repeated noise pattern, with a flat kernel it has blocks, with the bilinear kernel it is smooth."
 torch.manual_seed(0)
@@ -397,38 +389,36 @@ enlargements = [stamp_fast(heat, w, stride=8)[4:-4, 4:-4] for w in starts.values
 plotting.show_images([m / m.max() for m in enlargements], list(starts))
 
 # %% [markdown] id="start-why"
-# That is why FCN starts from the tent. A random kernel gives noise that has to be tamed first. A flat
-# one repeats the nearest cell: blocks, with steps at their borders. With the tent, a good coarse map
-# gives a reasonable fine one from the first step on. In the paper the × 2 steps
-# go on learning from there; the last step stays fixed.
+# That is why FCN starts from the tent. Noise has to be tamed first; the flat kernel repeats the
+# nearest cell, in blocks; with the tent, a good coarse map gives a reasonable fine one at once. In
+# the paper the × 2 steps go on learning from there; the last step stays fixed.
 
 # %% [markdown] id="skips"
 # ### Three: what a coarse map cannot say, and skips
 #
 # VGG and its kin pool five times: stride 32. **Predict before you run:** how many cells has the
-# score map of a 128 × 128 image? And what is left of the *truth* if you put it through such a grid?
-# On the way down, each cell keeps the share of its pixels that each class has; on the way up, these
-# shares are interpolated, and at each pixel the largest wins.
+# score map of a 128 × 128 image? And what is left of the *truth* if you put it through such a
+# grid? On the way down, each cell keeps the share of its pixels that each class has; on the way
+# up, these shares are interpolated, and at each pixel the largest wins.
 
 # %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain, at 16 shapes appear, at 8 only thin parts, corners and notches are lost."
 from seglib.metrics.ceilings import labels_at_stride
 
-through = {f"truth at stride {s}": labels_at_stride(truths[chosen], s) for s in (32, 16, 8)}
+limits = {s: [labels_at_stride(t, s) for t in truths] for s in (32, 16, 8)}
+through = {f"truth at stride {s}": maps[chosen] for s, maps in limits.items()}
 plotting.score_maps(image, through, truths[chosen], dataset.categories)
 
 # %% [markdown] id="ceilings-read"
-# Four by four cells. At stride 32 blobs remain, and what fills the larger part of no cell drowns:
-# kite, road and sea. The score of such a map is called the **ceiling** of its stride: how far honest
-# shares get, which is not a strict bound. A network may exaggerate its scores: the FCN-32s of the
-# first figure, with the same grid, shows a kite and a road.
+# Four by four cells. At stride 32 kite, road and sea drown. The score of such a map is called the
+# **ceiling** of its stride: how far honest shares get. It is not a strict bound, since a network
+# may exaggerate: the FCN-32s of the first figure, with the same grid, shows a kite and a road.
 #
-# Where would finer detail come from? Not from the upsampling, as you have seen. But on its way
-# down the backbone *had* finer maps: `pool3` at stride 8 and `pool4` at stride 16. They know less
-# about classes, since their receptive field is smaller, but they know well where things are. So
-# give each of them a 1 × 1 convolution to class scores, and **add** the scores on the way up.
-# These shortcuts are called **skips**. FCN-32s has none and goes up by 32 in one step; FCN-16s
-# adds the scores of `pool4`, FCN-8s those of `pool3` as well. (`conv6` and `conv7` are VGG's fully
-# connected layers as convolutions.)
+# Where would finer detail come from? On its way down the backbone *had* finer maps: `pool3` at
+# stride 8 and `pool4` at stride 16. They know less about classes, since their receptive field is
+# smaller, but they know well where things are. So give each of them a 1 × 1 convolution to class
+# scores, and **add** the scores on the way up. These shortcuts are called **skips**. FCN-32s has
+# none and goes up by 32 in one step; FCN-16s adds the scores of `pool4`, FCN-8s those of `pool3`
+# as well. (`conv6` and `conv7` are VGG's fully connected layers as convolutions.)
 
 # %% id="fcn-diagram" alt="A diagram of FCN-8s: image, pool3, pool4, pool5, conv6 and conv7 in a row; below, score8 from pool3 and score16 from pool4. In the last row score32 is enlarged by 2 and added to score16, the sum is enlarged by 2 and added to score8, and that sum is enlarged by 8 to labels."
 plotting.fcn_diagram("8s", size=128, classes=str(len(models["8s"].categories) + 1))
@@ -455,8 +445,7 @@ plotting.score_maps(image, alone, truths[chosen], dataset.categories)
 #
 # To add two maps, their cells must lie over the same pixels. Kernel $2s$ and stride $s$ make
 # $(n-1)\,s + 2s = (n+1)\,s$ cells out of $n$, an overhang of $s/2$ at each end: for × 2, **one
-# cell too many on each side**. A `Grid` knows where in the image the cells of a map are centred,
-# and `grid.transposed(kernel, stride)` is the grid of the map after a transposed convolution.
+# cell too many on each side**. A `Grid` knows where in the image the cells of a map are centred.
 
 # %% id="alignment" alt="Four rows of cells over a ruler of pixels: score32 has four cells, its doubled version ten, of which the first and the last lie outside the image and are hatched; score16 has eight; their sum enlarged by 16 has 144, eight too many at each end."
 grids = fcn8.network.grids
@@ -473,7 +462,6 @@ plotting.show_alignment(cells_of, size=128)
 # end, then add. The last step overhangs by 8 pixels at each end; cut those. (The paper pads the
 # image by 100 pixels, so the crops of its FCN-8s are 5 for `pool4`, 9 for `pool3` and 31 for the
 # image.) That is all that an FCN-16s does after its backbone:
-
 
 # %% id="fuse" tags=["nbval-check-output"]
 def enlarge(scores, stride, overhang):
@@ -494,9 +482,7 @@ print(list(fuse_16s(torch.zeros(3, 4, 4), torch.zeros(3, 8, 8), size=(128, 128))
 #
 # Training needs nothing new: every pixel is a small classification problem, and the loss is the
 # **mean of the cross-entropies** of all pixels. One more rule: pixels with the label 255 are
-# ignored. Nobody could or would annotate them: crowds in COCO, and everything outside the image
-# where a batch is padded.
-
+# ignored: crowds in COCO, and everything outside the image where a batch is padded.
 
 # %% id="pixel-loss" tags=["nbval-check-output"]
 def pixel_loss(logits, labels):
@@ -519,15 +505,13 @@ print("largest gradient in the ignored rows:", gradient[:, :2].abs().max().item(
 print("non-zero everywhere else:            ", bool((gradient[:, 2:] != 0).all()))
 
 # %% [markdown] id="ignored-read"
-# Ignored means no gradient at all: the network may answer whatever it likes there. That is not
-# the same as "background", which is an answer that can be wrong.
+# Ignored means no gradient at all. "Background", in contrast, is an answer that can be wrong.
 
 # %% [markdown] id="confusion"
 # #### One table, two very different scores
 #
-# Count every pixel once, in the row of its true class and the column of the predicted one. All
-# scores of this lesson are read from this table, the **confusion matrix**.
-
+# Count every pixel once, in the row of its true class and the column of the predicted one: the
+# **confusion matrix**.
 
 # %% id="confusion-loops" tags=["nbval-check-output"]
 def confusion_loops(predicted, true, classes):
@@ -565,7 +549,6 @@ print("fast form agrees:", torch.equal(confusion(tiny_predicted, tiny_true, 3), 
 #
 # **Predict before you run**, by hand: the three IoUs of this table, and their mean.
 
-
 # %% id="iou-code" tags=["nbval-check-output"]
 def accuracy(table):
     return table.trace() / table.sum()
@@ -581,10 +564,10 @@ print("IoU per class ", [round(v, 3) for v in class_iou(tiny_table).tolist()])
 print("mean IoU      ", round(class_iou(tiny_table).nanmean().item(), 3))
 
 # %% [markdown] id="blind"
-# Is a pixel accuracy of 90 % good? Meet two lazy networks. The first must find only the rarest class
-# and never predicts it. The second is *blind to objects*: it knows scenery perfectly (sky, grass,
-# or "background" where a data set has no scenery), and on an object it gives the commonest scenery
-# of the picture. **Predict before you run:** what will their accuracies be?
+# Is a pixel accuracy of 90 % good? Meet two lazy networks. The first must find only the rarest
+# class and never predicts it. The second is *blind to objects*: it knows scenery (sky, grass)
+# perfectly, and on an object it gives the commonest scenery of the picture. **Predict before you
+# run:** what will their accuracies be?
 
 # %% id="blind-test" tags=["nbval-check-output"]
 classes = len(dataset.categories) + 1
@@ -607,16 +590,15 @@ print(f"blind to every object: accuracy {accuracy(blind):.1%}", end=", ")
 print(f"mean IoU {class_iou(blind).nanmean():.2f}")
 
 # %% [markdown] id="misconception-accuracy"
-# The first network is useless, yet its accuracy is nearly perfect; the second finds not a single object and still
-# has more than half of the pixels of Pocket COCO right. **Pixel accuracy flatters**, because
-# large classes count more. Mean IoU gives each class the same weight and punishes false alarms.
+# The first network is useless, yet its accuracy is nearly perfect; the second finds not a single
+# object and still has more than half of the pixels of Pocket COCO right. **Pixel accuracy
+# flatters**, because large classes count more. Mean IoU gives each class the same weight.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# Piece by piece: `seglib.nn.vgg.convolutionalize` turns a linear layer into a convolution,
-# `bilinear_kernel` is the tent, and `seglib.ops.conv_transpose2d` is a primitive whose body
-# `native` is PyTorch's own layer, the reference.
+# Piece by piece. (`seglib.ops.conv_transpose2d` is a primitive whose body `native` is PyTorch's
+# own layer, the reference; the library's `bilinear_kernel` is called with the size, $2s$.)
 
 # %% id="equality-parts" tags=["nbval-check-output"]
 from seglib.nn.vgg import convolutionalize
@@ -630,9 +612,9 @@ yours = sum(stamp_fast(x[0, c], w[c, 0], 2) for c in range(3))[1:-1, 1:-1]
 print("stamping:        ", torch.allclose(yours, native[0, 0]))
 
 # %% [markdown] id="equality-fuse-text"
-# Now the whole way up: your `fuse_16s` on the scores of an FCN-16s against that network's own
-# logits. (The shipped one has *learned* its × 2 step, so build a fresh one, with random scores.)
-# Then the whole network on the course's own tensor code.
+# Now your whole way up against an FCN-16s's own logits. (The shipped one has *learned* its × 2
+# step, so build a fresh one, with random scores.) Then the network on the course's own tensor
+# code.
 
 # %% id="equality-fuse" tags=["nbval-check-output"]
 from seglib.models import build_model
@@ -651,12 +633,11 @@ print("FCN-16s on scratch code:", torch.allclose(by_scratch, raw.logits, atol=1e
 
 # %% [markdown] id="wrong-crop-text"
 # How much does one wrong crop matter? **Predict before you run:** forget to cut the first cell
-# (`cell=0`), and add maps that are 16 pixels apart. (`fuse_16s` keeps the bilinear kernel; the
-# shipped FCN-16s has learned its × 2 step, and scores slightly more in the table further down.)
-
+# (`cell=0`), and add maps that are 16 pixels apart. (`fuse_16s` keeps the bilinear kernel; with
+# its learned × 2 step the shipped FCN-16s scores slightly more, further down.)
 
 # %% id="wrong-crop" tolerance=0.02
-def measure(maps):
+def measure(maps, truths=truths):
     """The confusion matrix of label maps, one for each image to measure on."""
     return sum(confusion(p, t, classes) for p, t in zip(maps, truths, strict=True))
 
@@ -675,13 +656,12 @@ for cell in (1, 0):
 
 # %% [markdown] id="wrong-crop-read"
 # In Pocket COCO one cell costs most of what the skip had brought, and no error message tells you.
-# `seglib`'s tests compare its crops and kernels with values recorded from the authors' own code.
 
 # %% [markdown] id="learns"
 # ## It learns
 #
-# First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (its score layers
-# start at zero) gets the same four images again and again.
+# First the habit of lesson 03: **overfit one batch**. A fresh pocket-sized FCN-8s (its score
+# layers start at zero) gets the same four images again and again.
 
 # %% id="overfit" alt="One of the four images, the network's label map and the true one: alike but for the outlines and the thinnest parts." tolerance=0.15
 from seglib.training import TrainConfig, overfit, train
@@ -689,19 +669,14 @@ from seglib.training import TrainConfig, overfit, train
 torch.manual_seed(0)
 by_heart, few = build_model("fcn", dataset.categories, dropout=0.0), samples[:4]
 losses = overfit(by_heart, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
-print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
 recited = [by_heart.predict([x])[0].semantic for x, _ in few]
-through_grid = [labels_at_stride(t.semantic, 8) for _, t in few]
-for name, maps in (("network", recited), ("truth at stride 8", through_grid)):
-    wrong = sum(((m != t.semantic) & (t.semantic != 255)).sum() for m, (_, t) in zip(maps, few))
-    print(f"{name}: {wrong:,} of {sum(m.numel() for m in maps):,} pixels wrong")
-picture, its_target = few[0]
-learned = {"learned by heart": recited[0]}
-plotting.score_maps(picture, learned, its_target.semantic, dataset.categories)
+own, grid = (1 - accuracy(measure(maps, truths[:4])) for maps in (recited, limits[8][:4]))
+print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}, wrong {own:.1%}; truth at stride 8: wrong {grid:.1%}")
+plotting.score_maps(few[0][0], {"learned by heart": recited[0]}, truths[0], dataset.categories)
 
 # %% [markdown] id="overfit-read"
-# It can. In Pocket COCO it errs on few pixels more than the truth put through its grid: most of what
-# is left, outlines and thin parts, is the grid's loss and not a bug. For the rest, 40 steps are few.
+# It can. In Pocket COCO hardly more of its pixels are wrong than of the truth put through the grid
+# of stride 8: most of what is left is the grid's loss, not a bug. For the rest, 40 steps are few.
 #
 # ### Half a minute: teaching a 32s to be an 8s
 #
@@ -711,7 +686,7 @@ plotting.score_maps(picture, learned, its_target.semantic, dataset.categories)
 # the 32s has not seen either. **Predict before you run:** the backbone of a 32s never had to say
 # anything about single pixels. Will the new score layers find outlines in it?
 
-# %% id="live" alt="The training loss over 100 steps: noisy, falling quickly in the first forty steps and then slowly."
+# %% id="live" alt="The training loss over 100 steps: noisy, rising a little at first, then falling to about two thirds of where it began."
 coarse = load("fcn-32s", dataset.categories)
 torch.manual_seed(0)
 model = build_model("fcn", dataset.categories, variant="8s")
@@ -732,15 +707,15 @@ plotting.score_maps(image, compared, truths[chosen], dataset.categories)
 
 # %% [markdown] id="live-read"
 # In Pocket COCO a hundred steps go more than a third of the way to the FCN-8s below: the finer
-# layers of a network that only ever learned blobs do contain outlines. Outlines and whole strips of
-# scenery are right now, but an *object* that the 32s misses mostly stays missed: of those that it got
-# mostly wrong, fewer than a quarter are mostly right now. The loss (thin: each step; thick: a running
-# mean) rises at first because new layers with a high learning rate overshoot. (On other data the classes are new to
-# the backbone too, and 100 steps are far too few.)
+# layers of a network that only ever learned blobs do contain outlines. Outlines and whole strips
+# of scenery are right now, but of the *objects* that the 32s had mostly wrong, fewer than a
+# quarter are mostly right. The loss (thin: each step; thick: a moving average) rises before it
+# falls: the first steps disturb scores that were good already. (On other data, 100 steps are far
+# too few.)
 #
 # ### The shipped networks
 #
-# The three checkpoints were trained in the same stages, for longer, backbone included. Here are the
+# The three checkpoints were trained in the same stages, for longer, backbone included. The
 # last one's command and curves:
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped FCN-8s falling over its 2,200 steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling."
@@ -754,26 +729,25 @@ curves = History.from_dict(shipped["history"])
 plotting.history_curve(curves, ceiling=limit, title="The shipped FCN-8s")
 
 # %% [markdown] id="shipped-table-text"
-# Now measure them on the images of this lesson, each beside the ceiling of its stride: the truth
-# put through the grid. The column `above` counts the images on which the network scores more than
-# that. The last line compares your functions with the library's `evaluate`.
+# Now measure them on the images of this lesson, each beside the ceiling of its stride. The column
+# `above` counts the images on which the network scores more than its ceiling. The last line
+# compares your functions with the library's `evaluate`.
 
 # %% id="shipped-table" tolerance=0.02
 from seglib.metrics import evaluate
 
 label_maps["16s"] = [answer(models["16s"], x) for x, _ in samples]
 tables = {name: measure(label_maps[name]) for name in ("32s", "16s", "8s")}
-limits = {s: [labels_at_stride(t, int(s[:-1])) for t in truths] for s in tables}
 
 
 def image_scores(maps):
-    return [class_iou(confusion(p, t, classes)).nanmean() for p, t in zip(maps, truths)]
+    return [class_iou(confusion(p, t, classes)).nanmean() for p, t in zip(maps, truths, strict=True)]
 
 
 print(f"{held_out} images at 128 px  mean IoU  ceiling  above  accuracy")
-for name, table in tables.items():
-    iou, ceiling = (class_iou(t).nanmean().item() for t in (table, measure(limits[name])))
-    above = sum(a > b for a, b in zip(*map(image_scores, (label_maps[name], limits[name]))))
+for (name, table), maps in zip(tables.items(), limits.values(), strict=True):
+    iou, ceiling = (class_iou(t).nanmean().item() for t in (table, measure(maps)))
+    above = sum(a > b for a, b in zip(*map(image_scores, (label_maps[name], maps)), strict=True))
     print(f"FCN-{name:14s} {iou:13.3f} {ceiling:8.3f} {above:6d} {accuracy(table):9.3f}")
 judged, maps = (models["8s"], label_maps["8s"]) if shared else (model, trained)
 figures = evaluate(judged, dataset, limit=held_out).figures
@@ -782,9 +756,8 @@ print("as evaluate:", {key: abs(figures[key] - v.item()) < 1e-6 for key, v in ow
 
 # %% [markdown] id="shipped-table-read"
 # The ceiling rises with each skip, because a finer grid can say more, and in Pocket COCO mean IoU
-# rises with it. On some images a network is above its ceiling, the FCN-32s most often, so read it as
-# a mark and not as a bound. Pixel accuracy is far kinder, most of all to the FCN-32s, which lives on large
-# regions.
+# rises with it. On some images a network is above its ceiling, the FCN-32s most often: it is a
+# mark, not a bound. Pixel accuracy is far kinder, most of all to the FCN-32s.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -800,21 +773,21 @@ plotting.confusion_heatmap(tables["8s"], names)
 
 # %% id="class-bars" alt="One bar per class, sorted by IoU, each with an orange mark for the ceiling of stride 8: sky and grass at the top, kite, person and cat at the bottom. Every bar ends short of its mark."
 by_class = dict(zip(names, class_iou(tables["8s"]).tolist(), strict=True))
-marks = dict(zip(names, class_iou(measure(limits["8s"])).tolist(), strict=True))
+marks = dict(zip(names, class_iou(measure(limits[8])).tolist(), strict=True))
 occurring = {name: value for name, value in by_class.items() if value == value}  # nan: never there
 plotting.bars(occurring, ceiling=marks, xlabel="IoU", title="FCN-8s, IoU per class")
 
 # %% [markdown] id="class-read"
-# Two things pull a class down. From 1 to the orange mark is what honest shares on this grid lose, at
-# outlines and thin parts: much the same for all classes of Pocket COCO. From the mark to the end of
-# the bar is what this network loses besides, where it *confuses* classes: in the matrix, a row tells
-# what the pixels of a class were taken for, and a column what was taken for it.
+# Two things pull a class down. From 1 to the orange mark is what honest shares on this grid lose,
+# at outlines and thin parts. From the mark to the bar is what this network loses besides, where it
+# *confuses* classes: a row of the matrix tells what the pixels of a class were taken for, a column
+# what was taken for it.
 #
 # ### Size and distance
 #
 # **Predict before you run:** what share of a small object's pixels gets the right class, and of
 # a large one's? Where do the wrong pixels lie? (In Pocket COCO *small* is an area below 16 × 16
-# pixels, four cells of stride 8, and *large* begins at 40 × 40.)
+# pixels, and *large* begins at 40 × 40.)
 
 # %% id="by-size" tolerance=0.02
 from scipy.ndimage import distance_transform_edt
@@ -839,33 +812,26 @@ for name, values in found.items():
 for name, values in wrong.items():
     print(f"{name:10s} from a border: {torch.cat(values).float().mean():5.1%} of the pixels wrong")
 
-
 # %% id="worst-image" alt="The image on which FCN-8s has the lowest accuracy, its label map and the truth, with a legend of the classes: outlines are blunt, thin strings have run together or vanished, and a large part of one object has the colour of another class."
-def right_share(index):
-    counted = truths[index] != 255
-    return (label_maps["8s"][index] == truths[index])[counted].float().mean().nan_to_num(1.0)
-
-
-worst = min(range(held_out), key=right_share)
+each = [accuracy(measure([p], [t])) for p, t in zip(label_maps["8s"], truths, strict=True)]
+worst = min(range(held_out), key=lambda i: each[i].nan_to_num(1.0))
 worst_map, worst_truth = label_maps["8s"][worst], truths[worst]
-mistaken = confusion(worst_map, worst_truth, classes).fill_diagonal_(0)
+mistaken = measure([worst_map], [worst_truth]).fill_diagonal_(0)
 true_class, taken_for = divmod(int(mistaken.argmax()), classes)
-count, total = mistaken.max(), (worst_truth == true_class).sum()
-print(f"{names[true_class]} taken for {names[taken_for]}: {count:,} of {total:,} pixels")
+print(f"{names[true_class]} taken for {names[taken_for]}: {mistaken.max():,} pixels")
 shown = samples[worst][0], {"FCN-8s": worst_map}, worst_truth, dataset.categories
 plotting.score_maps(*shown, title="The hardest image")
 
 # %% [markdown] id="inside-read"
-# Most errors hug the outlines, as the shares above say: a cell of 8 pixels, enlarged, cannot follow a corner or a thin
-# pole. Others are whole objects, mostly small ones: an object of one cell or less leaves too little
-# in the scores of its class to win against its surroundings. And now and then, as in the hardest
-# image, a large object is taken for another class.
+# Most errors hug the outlines: a cell of 8 pixels, enlarged, cannot follow a corner or a thin
+# pole. Others are whole objects, mostly small ones, which fill too little of a cell to win against
+# their surroundings. And now and then, as here, a large object is taken for another class.
 #
 # ### Touching objects become one
 #
-# The next failure is of another kind. Suppose the network were perfect. How many objects are in
-# its label map? The only way to count them is by **connected regions** of one class. **Predict
-# before you run:** in the *true* label map, are there as many regions as objects?
+# Suppose the network were perfect. How would you count the objects in its label map? All you have
+# are **connected regions** of one class. **Predict before you run:** in the *true* label map, are
+# there as many regions as objects?
 
 # %% id="touching-figure" alt="The image with the most touching objects of one class: the objects outlined in different colours, all pixels of their class in one colour, and the connected regions, of which there are fewer than objects."
 from scipy.ndimage import label as connected
@@ -892,7 +858,6 @@ index, their_class = max(pairs, key=lambda pair: lost(*pair))
 shown = samples[index][0], objects_of(index), truths[index], dataset.categories
 plotting.touching_instances(*shown, their_class)
 
-
 # %% id="touching-count" tags=["nbval-check-output"]
 def merged(target, labels):
     """For each object: does its region, in this label map, hold another object as well?"""
@@ -911,17 +876,17 @@ for name, maps in (("the true label map", truths), ("FCN-8s's answer", label_map
 
 # %% [markdown] id="misconception-count"
 # The figure and the first share come from the *truth*, not from a network. **Better semantic
-# segmentation does not become instance segmentation**: the output has no place to say "this
-# boat, not that one". More training, more skips, more data: nothing helps. The question itself has
-# to change, from "which class is this pixel?" to "which pixels belong to this object?".
+# segmentation does not become instance segmentation**: the output has no place to say "this boat,
+# not that one", and no training changes that. The question itself has to change, from "which class
+# is this pixel?" to "which pixels belong to this object?".
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # Mix the three streams of an FCN-8s with weights of your own. The mixer enlarges each by fixed
-# interpolation, so that 1, 1, 1 gives less than the network with its learned × 2 steps. Can you beat
-# it? Guess first, then turn off one stream at a time: which of the three is missed most, and where in
-# the picture? (On data other than Pocket COCO this is the network that you have just trained.)
+# interpolation, so that 1, 1, 1 gives less than the network with its learned × 2 steps. Can you
+# beat it? Guess first, then turn off one stream at a time: which is missed most, and where in the
+# picture?
 
 # %% id="mixer" alt="Three sliders, one for each stream's weight, above the image, the mixed label map and the truth, with the mean IoU of the mix."
 from seglib.widgets import Option, Question, Quiz, SkipMixer
@@ -939,19 +904,12 @@ SkipMixer(image, maps_to_mix, target.semantic, dataset.categories)
 head_size = Question(
     "A classifier ends in Linear(512·7·7, 4096). As a convolution this layer is",
     [
-        Option(
-            "4096 kernels of 7×7 over 512 channels, which keep the trained weights",
-            True,
-            "Each row of the matrix, reshaped to [512, 7, 7].",
-        ),
-        Option(
-            "4096 kernels of 1×1 over 25,088 channels, with the same weights",
-            feedback="That needs the 7×7 cells stacked as channels; then it could not slide.",
-        ),
-        Option(
-            "4096 kernels of 7×7 over 512 channels, which must be trained again",
-            feedback="Nothing is trained: the sums are the same numbers.",
-        ),
+        Option("4096 kernels of 7×7 over 512 channels, which keep the trained weights", True,
+               "Each row of the matrix, reshaped to [512, 7, 7]."),
+        Option("4096 kernels of 1×1 over 25,088 channels, with the same weights",
+               feedback="That needs the 7×7 cells stacked as channels; then it could not slide."),
+        Option("4096 kernels of 7×7 over 512 channels, which must be trained again",
+               feedback="Nothing is trained: the sums are the same numbers."),
     ],
     objective="convolutionalise",
 )
@@ -959,10 +917,8 @@ map_size = Question(
     "Trained on 38×38 patches, stride 8, no padding. A 70×54 image gives a map of",
     [
         Option("8 × 6 cells", feedback="70/8 and 54/8, but a cell needs a whole patch inside."),
-        Option(
-            "1 × 1 cell, because the head is fully connected",
-            feedback="As a convolution the head slides to every place where it fits.",
-        ),
+        Option("1 × 1 cell, because the head is fully connected",
+               feedback="As a convolution the head slides to every place where it fits."),
         Option("5 × 3 cells", True, "(70 − 38)/8 + 1 and (54 − 38)/8 + 1."),
     ],
     objective="convolutionalise",
@@ -973,15 +929,10 @@ Quiz([head_size, map_size], title="Heads as convolutions")
 stamping = Question(
     "Row [1, 3], kernel [1, 2, 1], stride 2, no padding. The transposed convolution gives",
     [
-        Option(
-            "[1, 2, 1, 3, 6, 3]",
-            feedback="The two stamps side by side: but they start 2 apart, so they overlap.",
-        ),
-        Option(
-            "[1, 2, 4, 6, 3]",
-            True,
-            "Stamps [1, 2, 1] at 0 and [3, 6, 3] at 2; where they meet, 1 + 3.",
-        ),
+        Option("[1, 2, 1, 3, 6, 3]",
+               feedback="The two stamps side by side: but they start 2 apart, so they overlap."),
+        Option("[1, 2, 4, 6, 3]", True,
+               "Stamps [1, 2, 1] at 0 and [3, 6, 3] at 2; where they meet, 1 + 3."),
         Option("[1, 0, 3]", feedback="That only spreads the inputs; no kernel was stamped yet."),
     ],
     objective="stamping",
@@ -989,19 +940,12 @@ stamping = Question(
 inverse = Question(
     "After conv2d with stride 2, conv_transpose2d with the same kernel restores",
     [
-        Option(
-            "the size, but not the values",
-            True,
-            "It multiplies by the transposed matrix, not by the inverse.",
-        ),
-        Option(
-            "the size and the values",
-            feedback="A quarter of the numbers remain; they cannot hold what was thrown away.",
-        ),
-        Option(
-            "the values, if the kernel is bilinear",
-            feedback="Then it interpolates smoothly: detail stays lost.",
-        ),
+        Option("the size, but not the values", True,
+               "It multiplies by the transposed matrix, not by the inverse."),
+        Option("the size and the values",
+               feedback="A quarter of the numbers remain; they cannot hold what was thrown away."),
+        Option("the values, if the kernel is bilinear",
+               feedback="Then it interpolates smoothly: detail stays lost."),
     ],
     objective="no inverse",
 )
@@ -1011,29 +955,20 @@ Quiz([stamping, inverse], title="Going up")
 tent = Question(
     "Why does FCN start its upsampling from bilinear kernels?",
     [
-        Option(
-            "They make the layer an inverse of pooling, so that no detail is lost",
-            feedback="Nothing brings back what pooling dropped.",
-        ),
-        Option(
-            "Other kernels cannot be learned by gradient descent",
-            feedback="They can; the start only spares the network from having to.",
-        ),
-        Option(
-            "They interpolate from the first step, so that learning can go into the scores",
-            True,
-            "Random kernels would have to be tamed first.",
-        ),
+        Option("They make the layer an inverse of pooling, so that no detail is lost",
+               feedback="Nothing brings back what pooling dropped."),
+        Option("Other kernels cannot be learned by gradient descent",
+               feedback="They can; the start only spares the network from having to."),
+        Option("They interpolate from the first step, so that learning can go into the scores",
+               True, "Random kernels would have to be tamed first."),
     ],
     objective="bilinear",
 )
 crops = Question(
     "6 cells are enlarged (kernel 4, stride 2) and added to a skip of 12 cells. Crop",
     [
-        Option(
-            "two cells at the end",
-            feedback="One of them juts out at the front; the sum would be shifted by it.",
-        ),
+        Option("two cells at the end",
+               feedback="One of them juts out at the front; the sum would be shifted by it."),
         Option("one cell at each end", True, "(6 − 1)·2 + 4 = 14: one too many on either side."),
         Option("nothing, because 6·2 = 12", feedback="(n − 1)·s + k = 14, not 12."),
     ],
@@ -1055,15 +990,10 @@ counting = Question(
     "Five sheep stand side by side and touch. A perfect semantic label map shows",
     [
         Option("five regions", feedback="Their pixels all say 'sheep' and are connected."),
-        Option(
-            "one region, but an 8s with finer skips would separate them",
-            feedback="Finer pixels still say the same class on both sides of the border.",
-        ),
-        Option(
-            "one region, and no training changes that",
-            True,
-            "The output has no place for 'which sheep'.",
-        ),
+        Option("one region, but an 8s with finer skips would separate them",
+               feedback="Finer pixels still say the same class on both sides of the border."),
+        Option("one region, and no training changes that", True,
+               "The output has no place for 'which sheep'."),
     ],
     objective="instances",
 )
@@ -1072,18 +1002,17 @@ Quiz([two_scores, counting], title="Reading the result")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/04_fcn.ipynb) has four tasks: a fully connected layer as a
-# convolution; a transposed convolution with strides, padding and groups that must carry a real
-# FCN; mean IoU with ignored pixels; and the whole way up of an FCN-8s, crops included.
+# The [assignment](assignments/04_fcn.ipynb): a fully connected layer as a convolution; a
+# transposed convolution with groups, in a real FCN; mean IoU with ignored labels; the way up of an
+# FCN-8s.
 
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - A fully connected head is a convolution with the same weights. So a classifier runs on any
-#   image and gives a map of scores in one pass.
-# - A transposed convolution stamps its kernel: $n_\text{out} = (n-1)s - 2p + k$. It is the
-#   transpose of a convolution, not its inverse. With the bilinear kernel ($k = 2s$) it
-#   interpolates, which is a good start.
+# - A fully connected head is a convolution with the same weights: one pass over an image of any
+#   size gives a map of scores.
+# - A transposed convolution stamps its kernel: $n_\text{out} = (n-1)s - 2p + k$. It is not
+#   the inverse of a convolution. With the bilinear kernel ($k = 2s$) it interpolates.
 # - Coarse maps see more of the picture, fine ones know better where things end. Skips add their
 #   scores, cell on cell: with $k = 2s$ the overhang is $s/2$ at each end.
 # - The loss is the mean cross-entropy over pixels, 255 left out. Read mean IoU, and beside it the
@@ -1091,9 +1020,9 @@ Quiz([two_scores, counting], title="Reading the result")
 # - Touching objects of one class merge: a class for every pixel does not count them.
 #
 # **The published numbers beside ours.** `repository` are the networks that the authors released
-# later, `paper` is the table of 2015; ours are the shipped networks on the 300 validation images of
-# Pocket COCO. Only the *order* can be compared: each skip helps. The last one brings 11 points here
-# and 0.3 to 0.5 there: in our small pictures, a cell of 16 px is a good part of an object.
+# later, `paper` is the table of 2015; ours are the shipped networks on Pocket COCO. Only the
+# *order* can be compared: each skip helps. The last one brings 11 points here and 0.3 to 0.5
+# there: a cell of 16 px is a good part of our objects.
 
 # %% id="published" tolerance=0.02
 published = {"32s": (63.6, 59.4), "16s": (65.0, 62.4), "8s": (65.5, 62.7)}

@@ -32,7 +32,6 @@ from seglib.structures import Categories
 # Example by hand: `features = [[[1, 2, 3]]]` (one channel, one row), `weight = [[10]]`, `k = 1`,
 # `bias = [5]`: the layer looks at one cell at a time and gives `[[[15, 25, 35]]]`.
 
-
 # %% id="dense-scores" nbgrader="solution"
 def dense_scores(features, weight, bias, k):
     """Run a linear layer at every place of a map.
@@ -44,7 +43,6 @@ def dense_scores(features, weight, bias, k):
     channels = features.shape[1]
     return F.conv2d(features, weight.reshape(len(weight), channels, k, k), bias)
     ### END SOLUTION
-
 
 # %% id="dense-scores-checks" nbgrader="checks" points=2
 row, ten, five = torch.tensor([[[[1.0, 2, 3]]]]), torch.tensor([[10.0]]), torch.tensor([5.0])
@@ -110,7 +108,6 @@ print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of 
 # [G, C/G, O/G, kh, kw], and give the einsum a letter for the group.
 # </details>
 
-
 # %% id="conv-transpose" nbgrader="solution"
 def conv_transpose2d(
     x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
@@ -138,7 +135,6 @@ def conv_transpose2d(
     return y if bias is None else y + bias[:, None, None]
     ### END SOLUTION
 
-
 # %% [markdown] id="task-bilinear"
 # Then the kernel to start from: a tent of width $2s$ in each direction, the two multiplied. The
 # lesson enlarged by the same factor both ways; here each direction has its own.
@@ -147,7 +143,6 @@ def conv_transpose2d(
 # `[[0.125, 0.375, 0.375, 0.125], [0.125, 0.375, 0.375, 0.125]]`.
 # (`seglib.ops.bilinear_kernel` is called with the *size* 2s, your function with strides.)
 
-
 # %% id="bilinear-kernel" nbgrader="solution"
 def bilinear_kernel(down, across):
     """float32 [2·down, 2·across]: enlarges by `down` vertically and `across` horizontally."""
@@ -155,7 +150,6 @@ def bilinear_kernel(down, across):
     rows, columns = (1 - (torch.arange(2 * s) - (s - 0.5)).abs() / s for s in (down, across))
     return torch.outer(rows, columns)
     ### END SOLUTION
-
 
 # %% id="conv-transpose-checks" nbgrader="checks" points=3
 got = conv_transpose2d(torch.tensor([[[[1.0, 3]]]]), torch.tensor([[[[1.0, 2, 1]]]]), stride=2)
@@ -293,7 +287,6 @@ plotting.compare(image, answers, fcn.categories)
 # `[[1, 1, 0], [0, 1, 0], [0, 0, 0]]`; the IoUs of classes 0 and 1 are 1/2 and 1/2; class 2 never
 # occurs and does not count; the mean IoU is 0.5.
 
-
 # %% id="mean-iou" nbgrader="solution"
 def confusion(predicted, true, classes, ignored):
     """Count pixels by true (row) and predicted (column) class.
@@ -315,7 +308,6 @@ def mean_iou(table):
     union = table.sum(0) + table.sum(1) - table.diagonal()
     return float((true_positives[union > 0] / union[union > 0]).mean())
     ### END SOLUTION
-
 
 # %% id="mean-iou-checks" nbgrader="checks" points=3
 def checked(case, *arguments):
@@ -425,11 +417,9 @@ print("✓ 3 of 3 points: three tables with ignored labels, absent classes, and 
 # kernel expanded to [K, 1, 2s, 2s], enlarges K classes, each by itself.
 # </details>
 
-
 # %% id="fuse" nbgrader="solution"
 def fuse_8s(score32, score16, score8, size):
     """Score maps [K, h, w] of strides 32, 16 and 8 and the image's (H, W) -> logits [K, H, W]."""
-
     ### BEGIN SOLUTION
     def enlarge(scores, stride):
         classes = len(scores)
@@ -443,7 +433,6 @@ def fuse_8s(score32, score16, score8, size):
     total = score8 + cut(enlarge(total, 2), 1, score8.shape[1:])
     return cut(enlarge(total, 8), 4, size)
     ### END SOLUTION
-
 
 # %% id="fuse-checks" nbgrader="checks" points=4
 def empty_scores(height, width):
