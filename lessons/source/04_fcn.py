@@ -671,7 +671,7 @@ by_heart, few = build_model("fcn", dataset.categories, dropout=0.0), samples[:4]
 losses = overfit(by_heart, [x for x, _ in few], [t for _, t in few], steps=40, lr=4e-3)
 recited = [by_heart.predict([x])[0].semantic for x, _ in few]
 own, grid = (1 - accuracy(measure(maps, truths[:4])) for maps in (recited, limits[8][:4]))
-print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}, wrong {own:.1%}; truth at stride 8: wrong {grid:.1%}")
+print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}, wrong {own:.1%}; stride 8: wrong {grid:.1%}")
 plotting.score_maps(few[0][0], {"learned by heart": recited[0]}, truths[0], dataset.categories)
 
 # %% [markdown] id="overfit-read"
@@ -741,7 +741,7 @@ tables = {name: measure(label_maps[name]) for name in ("32s", "16s", "8s")}
 
 
 def image_scores(maps):
-    return [class_iou(confusion(p, t, classes)).nanmean() for p, t in zip(maps, truths, strict=True)]
+    return [class_iou(measure([p], [t])).nanmean() for p, t in zip(maps, truths, strict=True)]
 
 
 print(f"{held_out} images at 128 px  mean IoU  ceiling  above  accuracy")
