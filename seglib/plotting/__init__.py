@@ -23,6 +23,7 @@ from seglib.plotting.images import (
 )
 from seglib.plotting.iou import show_iou
 from seglib.plotting.live import LiveCurve
+from seglib.plotting.location_grid import show_location_grid
 from seglib.plotting.masks import outlined, show_mask_pixels, show_polygon, show_rle
 from seglib.plotting.networks import (
     fcn_diagram,
@@ -105,6 +106,7 @@ __all__ = [
     "show_iou",
     "show_iou_histograms",
     "show_kernels",
+    "show_location_grid",
     "show_mask_pixels",
     "show_output_sizes",
     "show_panoptic",

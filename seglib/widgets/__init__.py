@@ -2,6 +2,7 @@
 
 from seglib.widgets.anchors import AnchorExplorer
 from seglib.widgets.cascade_stages import CascadeStages, StagedImage
+from seglib.widgets.cell_masks import CellMasks
 from seglib.widgets.explorer import Explorer
 from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.overlap import IoUExplorer
@@ -14,6 +15,7 @@ from seglib.widgets.suppression import NMSStepper
 __all__ = [
     "AnchorExplorer",
     "CascadeStages",
+    "CellMasks",
     "ConvolutionStepper",
     "Explorer",
     "IoUExplorer",
