@@ -111,10 +111,10 @@ for truth in truths + [truth[~truth.iscrowd] for truth in further]:
 print(f"{count} pairs: {near} have their centres within one cell, {alike} of them a similar size")
 
 # %% [markdown] id="pairs-read"
-# Hardly any pair, and place decides nearly always. (In COCO, the authors report, the centres of
-# 98.3 % of all pairs are more than 30 pixels apart.) So lay a grid of $S \times S$ cells over the
-# image. **The cell in which the centre of an object lies is responsible for it**: it says what the
-# object is, and it draws the whole mask, also far outside the cell.
+# Hardly any pair shares a place; where one does, size seldom helps. (In COCO, the authors report,
+# the centres of 98.3 % of all pairs are more than 30 pixels apart.) So lay a grid of $S \times S$
+# cells over the image. **The cell in which the centre of an object lies is responsible for it**: it
+# says what the object is, and it draws the whole mask, also far outside the cell.
 
 # %% id="grid" alt="The image under a grid of 12 by 12 cells: a cross marks the centre of each object, and the cell around it is tinted."
 from seglib.models.solo.targets import mass_centres
