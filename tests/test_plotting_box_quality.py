@@ -78,6 +78,11 @@ def test_corrections_are_averaged_over_boxes_of_similar_iou():
     unchanged, head = fig.axes[0].lines
     assert unchanged.get_xdata().tolist() == unchanged.get_ydata().tolist()
     assert head.get_ydata().tolist() == pytest.approx([0.62, 0.82])
+    unchanged, head = (
+        correction_curve(before, {"head": before + 0.1}, least=2, change=True).axes[0].lines
+    )
+    assert unchanged.get_ydata().tolist() == [0, 0]
+    assert head.get_ydata().tolist() == pytest.approx([0.1, 0.1])
     with pytest.raises(SeglibError, match="'head' has 1 boxes"):
         correction_curve(before, {"head": [0.5]})
 

@@ -22,12 +22,13 @@ from seglib.plotting.panels import (
 )
 from seglib.plotting.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, SKY, VERMILION, styled
 
+NAVY = "#08306B"  # darker than BLUE: thin lines of BLUE and SKY are hard to tell apart
 # Lowest IoU of each band and its colour, from worst to best.
 BANDS: dict[str, tuple[float, str]] = {
     "IoU below 0.5": (0.0, GREY),
     "0.5 to 0.7": (0.5, ORANGE),
     "0.7 to 0.85": (0.7, SKY),
-    "0.85 or more": (0.85, BLUE),
+    "0.85 or more": (0.85, NAVY),
 }
 
 

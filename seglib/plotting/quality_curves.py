@@ -33,6 +33,7 @@ def correction_curve(
     *,
     low: float = 0.3,
     least: int = 5,
+    change: bool = False,
     title: str = "",
     caption: str = "",
 ) -> Figure:
@@ -43,20 +44,25 @@ def correction_curve(
         after: name → [N] IoU of the corrected boxes with the same objects.
         low: lowest IoU shown.
         least: bins with fewer boxes are left out.
+        change: show IoU after minus IoU before, so that small differences can be seen.
 
     Raises:
         SeglibError: a line with another number of boxes.
     """
     fig, grid = figure(panel=(5.2, 3.2), caption=caption)
     axes = grid[0, 0]
-    axes.plot([low, 1], [low, 1], color=GREY, linestyle=":", label="unchanged")
+    axes.plot(
+        [low, 1], [0, 0] if change else [low, 1], color=GREY, linestyle=":", label="unchanged"
+    )
     for number, (name, values) in enumerate(after.items()):
         if len(values) != len(before):
             raise SeglibError(f"{name!r} has {len(values)} boxes, expected {len(before)}")
         x, y = binned_means(before, values, np.arange(low, 1.001, 0.05), least)
+        y = y - x if change else y
         shade, marker = PALETTE[number % len(PALETTE)], "osD^v"[number % 5]
         axes.plot(x, y, color=shade, marker=marker, markersize=4, label=name)
-    axes.set(title=title, xlabel="IoU of the box", ylabel="IoU of the corrected box")
+    ylabel = "change of IoU by the correction" if change else "IoU of the corrected box"
+    axes.set(title=title, xlabel="IoU of the box", ylabel=ylabel)
     axes.set(xlim=(low, 1))
     axes.grid()
     axes.legend()

@@ -137,6 +137,6 @@ class CascadeStages(Explorer):
             for name, count, share in zip(self.names, v["positives"], v["shares"], strict=True)
         )
         return (
-            f"Positives at {self.setting('IoU threshold'):.2f}: {counts}. On this image they reach "
-            f"{v['reached']} of {v['objects']} objects."
+            f"Positives at {self.setting('IoU threshold'):.2f}: {counts}. "
+            f"The boxes shown lie on {v['reached']} of {v['objects']} objects."
         )

@@ -8,9 +8,9 @@
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
-# | 1. The positives that a threshold leaves | 3 | 2/5 | 5/5 | 15 |
-# | 2. The cascade at test time, inside a real network | 4 | 3/5 | 5/5 | 25 |
-# | 3. Resampling: what each stage learns | 4 | 4/5 | 4/5 | 30 |
+# | 1. The positives that a threshold leaves | 3 | 2/5 | 5/5 | 10 |
+# | 2. The cascade at test time, inside a real network | 4 | 3/5 | 5/5 | 20 |
+# | 3. Resampling: what each stage learns | 4 | 4/5 | 4/5 | 20 |
 #
 # You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]),
 # `ops.encode_deltas(boxes, objects, weights)` and `ops.decode_deltas(boxes, deltas, weights)`
@@ -27,7 +27,7 @@ from seglib.structures import Categories
 # %% [markdown] id="task-label"
 # ## Task 1: the positives that a threshold leaves
 #
-# *3 points · difficulty 2/5 · importance 5/5 · 15 minutes*
+# *3 points · difficulty 2/5 · importance 5/5 · 10 minutes*
 #
 # Label boxes at a threshold $u$: a box whose largest IoU with any object is **at least** $u$ gets
 # the class of that object; every other box is background, 0. Then compute, for a series of
@@ -117,7 +117,7 @@ print("✓ 3 of 3 points: labels at two thresholds, an IoU of exactly 0.5, no ob
 # %% [markdown] id="task-test"
 # ## Task 2: the cascade at test time, inside a real network
 #
-# *4 points · difficulty 3/5 · importance 5/5 · 25 minutes*
+# *4 points · difficulty 3/5 · importance 5/5 · 20 minutes*
 #
 # Send boxes through the stages. A head is a function here: it takes boxes [n, 4] and returns class
 # logits [n, K] and corrections [n, 4], which are multiplied by *its* weights. The boxes of each
@@ -301,7 +301,7 @@ plotting.show_box_quality(image, panels, target.boxes)
 # %% [markdown] id="task-targets"
 # ## Task 3: resampling: what each stage learns
 #
-# *4 points · difficulty 4/5 · importance 4/5 · 30 minutes*
+# *4 points · difficulty 4/5 · importance 4/5 · 20 minutes*
 #
 # In training each stage gets the boxes that the stage before has corrected, labels them anew at its
 # own threshold, and learns for each positive the correction to its object, times its own
@@ -420,6 +420,14 @@ assert len(got[1][0]) != 2, (
 assert near(got[1][0], 30, 0, 40, 10), (
     f"stage 2 gets one box, (30, 0, 40, 10), yours gets {got[1][0].tolist()}"
 )
+flat = torch.tensor([[5.0, 0, 5, 10], [9, 0, 19, 10]])  # the first has no width from the start
+got = stage_targets([still, still], scales, (0.5, 0.6), flat, goal, kind, size)
+counts = [len(entry[0]) for entry in got]
+assert counts == [2, 1], (
+    "stage 1 gets its boxes as they are, an empty one too; stage 2 gets what is left: expected "
+    f"[2, 1] boxes, yours are {counts}"
+)
+assert got[0][1].tolist() == [0, 7], f"an empty box is background: {got[0][1].tolist()}"
 two, kinds = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 20]]), torch.tensor([3, 5])
 pair = torch.tensor([[21.0, 0, 31, 20], [1, 0, 11, 10]])
 got = stage_targets([still, still], scales, (0.5, 0.6), pair, two, kinds, size)

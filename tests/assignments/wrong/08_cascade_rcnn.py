@@ -84,6 +84,7 @@ WRONG = {
         ),
         "does not clip": (RESAMPLED, "ops.decode_deltas(boxes, deltas.detach(), scale)"),
         "keeps emptied boxes": ("if stage > 0:", "if False:"),
+        "removes empty boxes before stage 1 too": ("if stage > 0:", "if True:"),
         "removes a box only if both sides are empty": (".all(dim=1)]", ".any(dim=1)]"),
         "encodes with the first weights": (ENCODED, ENCODED.replace("scale", "weights[0]")),
         "encodes without weights": (ENCODED, ENCODED.replace("scale", "(1, 1, 1, 1)")),
