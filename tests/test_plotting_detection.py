@@ -49,6 +49,8 @@ def test_corrections_point_from_centre_to_centre():
     assert arrow.xy == (25, 19)
     assert arrow.xyann == (12, 15)
     assert {"truth", "anchor", "corrected"} <= set(words(fig))
+    lines = {line.get_label(): line.get_linestyle() for line in fig.legends[0].get_lines()}
+    assert lines == {"truth": "-", "anchor": "--", "corrected": "-"}
 
 
 @pytest.mark.parametrize("stride", [4, 8])

@@ -68,6 +68,7 @@ def test_anchors_equal_those_of_the_network_and_their_labels_add_up() -> None:
 def test_an_object_without_a_good_anchor_keeps_its_best_one() -> None:
     explorer = AnchorExplorer(IMAGE, torch.tensor([[3.0, 3, 9, 9]]), stride=32, size=40)
     assert explorer.values["reached"] == 0
+    assert "0 of 1 objects are reached, by an IoU of at least 0.70" in explorer.summary()
     assert explorer.values["positive"] >= 1
     assert explorer.set(keep_best_anchor="no")["positive"] == 0
 

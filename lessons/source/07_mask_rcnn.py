@@ -40,8 +40,8 @@ print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for
 
 # %% [markdown] id="load-text"
 # The trained network knows the classes of Pocket COCO. Asked for other classes, it keeps the
-# weights of those that it knows, by name, and starts the rest at random. (So on photographs expect
-# wild guesses from it. What you build works there all the same.)
+# weights of those that it knows, by name, and starts the rest at random: on images of your own
+# expect wild guesses. (What the text says of pictures and results holds for Pocket COCO.)
 
 # %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: nearly all objects are found, and objects that touch have masks of their own."
 predictions = [model.predict([picture])[0].instances for picture, _ in samples]
@@ -64,17 +64,16 @@ answer = model.predict([image])[0]
 plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categories, panel=2.9)
 
 # %% [markdown] id="first-picture-read"
-# This is the image on which the network does best, chosen for that; its failures come later. In
-# Pocket COCO look at the three cups: they touch, they have one class, and each has a mask of its
-# own. No label map can express that (lesson 04). The network does not ask "which class is this
-# pixel?". It asks "where may an object be?", then for each such place "what is it?" and "which of
-# these pixels belong to it?".
+# This is the image on which the network does best; its failures come later. Look at the three cups:
+# they touch, they have one class, and each has a mask of its own. No label map can express that
+# (lesson 04). The network asks "where may an object be?", then for each such place "what is it?"
+# and "which of these pixels belong to it?".
 
 # %% [markdown] id="problem"
 # ## The problem: the slowest part does not learn
 #
 # Once Fast R-CNN shared its features, the grouping that proposes regions took most of the time, and
-# no gradient ever reached it. What it misses is lost. Faster R-CNN (Ren and others 2015) lets a
+# no gradient ever reached it. Faster R-CNN (Ren and others 2015) lets a
 # network propose, from the features that are there anyway. Mask R-CNN (He and others 2017) adds
 # RoIAlign and a third branch, the mask. Instance segmentation was measured against it for years.
 
@@ -87,9 +86,9 @@ plotting.timeline(highlight=["Faster R-CNN", "FPN", "Mask R-CNN"])
 # ### One: anchors, a ruler for boxes
 #
 # A convolution gives numbers at every cell, not boxes. So lay fixed boxes over the image, the
-# **anchors**: at every cell three shapes of the same area, one size for each level of the pyramid.
-# The network will answer two questions for each anchor: is there an object here, and what
-# correction would make the anchor fit it?
+# **anchors**: at every cell (around its upper left corner, as detectron2 does) three shapes of the
+# same area, one size for each level of the pyramid. The network will answer two questions for each
+# anchor: is there an object here, and what correction would make the anchor fit it?
 
 # %% id="lay-anchors"
 from itertools import pairwise, product
@@ -113,21 +112,24 @@ for level, stride, (size,), theirs in zip(levels, strides, model.config.anchor_s
     same = torch.allclose(mine, theirs)
     print(f"stride {stride:2d}: {len(mine):4d} anchors of {size:2d} px, as in the library: {same}")
 
-# %% id="anchors" alt="Left, the twelve anchors around one place: four sizes, each in three shapes, wide, square and tall. Right, the square anchors of the coarsest level: overlapping boxes, of which those at the edge reach beyond the image."
-anchors = torch.cat(rpn.anchors)  # [N, 4], of all levels
-per_cell = len(model.config.anchor_ratios)  # A
+# %% id="anchors" alt="Left, the twelve anchors around one place: four sizes, each in three shapes, wide, square and tall. Right, the square anchors of the coarsest level: overlapping boxes, many of which reach beyond the image; one of them is emphasised."
+anchors, per_cell = torch.cat(rpn.anchors), len(model.config.anchor_ratios)  # [N, 4], A
 one_place = {}
 for level, stride, of_level in zip(levels, strides, rpn.anchors, strict=True):
     grid = of_level.reshape(*level.shape[-2:], per_cell, 4)  # [H·W·A, 4] -> [H, W, A, 4]
     one_place[f"stride {stride}"] = grid[grid.shape[0] // 2, grid.shape[1] // 2]
 squares = {f"stride {stride}": grid[:, :, 1].flatten(0, 1)}  # of the last level
+squares[""] = one_place[f"stride {stride}"][1:2]  # one of them, in another colour
 plotting.show_boxes(image, {"around one place": one_place, "the coarsest squares": squares})
 
 # %% [markdown] id="rpn-text"
+# The squares at the right, one of them in pink, are 80 pixels wide and lie 32 apart. Most reach
+# beyond the image, so that only some of their edges are seen.
+#
 # The network that answers is tiny. The **region proposal network** (RPN) slides one 3 × 3
 # convolution over a level, and from what it finds there two 1 × 1 convolutions read, for each of
-# the $A$ anchors of a cell, one logit and four numbers. The same weights serve all levels. Build
-# it, give it the trained weights, and compare.
+# the $A$ anchors of a cell, one logit and four numbers. The same weights serve all levels, since a
+# correction is relative to the anchor's size. Build it, give it the trained weights, and compare.
 
 # %% id="rpn-head" tags=["nbval-check-output"]
 class SmallRPNHead(nn.Module):
@@ -159,8 +161,8 @@ print("corrections", all(torch.allclose(a, b, atol=1e-5) for (_, a), b in zip(an
 #
 # Compare every anchor with the true boxes. An IoU of 0.7 or more with some object makes it
 # **positive**, below 0.3 with all of them **negative**; those in between get no loss. Then a rescue
-# rule, so that no object is left without an anchor: the best anchor of each object is positive in
-# any case.
+# rule, so that no object is left without an anchor: the best anchor of each object (all of them, if
+# several tie) is positive in any case.
 #
 # **Predict before you run:** of the thousands of anchors on this image, how many are positive?
 # About half, about a tenth, or fewer than one in fifty?
@@ -185,9 +187,9 @@ print({word: int((labels == n).sum()) for word, n in words.items()})
 print("loop and tensor form agree:", torch.equal(labels, fast))
 
 # %% [markdown] id="rescue-bet"
-# Far fewer than one in fifty. **Predict before you run:** the rescue rule sounds like a rule for
-# odd cases. For how many of the objects is it the only reason that they have a positive anchor at
-# all: none, one or two, or more than half?
+# Far fewer than one in fifty: nine for six objects, since four tie for one cup. **Predict before
+# you run:** the rescue rule sounds like a rule for odd cases. For how many of the objects is it the
+# only reason that they have a positive anchor at all: none, one or two, or more than half?
 
 # %% id="rescue" tags=["nbval-check-output"]
 best_anchor = iou.amax(dim=1)  # [G]
@@ -196,31 +198,32 @@ print(f"rescued here: {int((best_anchor < 0.7).sum())} of {len(objects)}")
 everywhere = torch.cat([ops.box_iou(t.boxes, anchors).amax(dim=1) for t in truths if len(t)])
 print(f"rescued in all {held_out} images: {int((everywhere < 0.7).sum())} of {len(everywhere)}")
 
-# %% id="targets" alt="Three pictures: the objects with their positive anchors, which fit only roughly; eight of the anchors without loss, around the objects; and eight of the negative anchors, most of them small."
-def some(candidates, count=8):
+# %% id="targets" alt="Three pictures: the objects with all positive anchors, which fit only roughly; eight of the anchors without loss, around the objects; and eight of the negative anchors, most of them small."
+def some(candidates, count):
     """A few of many boxes, the same in every run."""
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(0))
     return candidates[order[:count]]
 
 
-groups = {"positive": 1, "without loss, some": -1, "negative, some": 0}
-few = {name: some(anchors[labels == n]) for name, n in groups.items()}
+groups = {"positive": (1, None), "without loss, some": (-1, 8), "negative, some": (0, 8)}
+few = {name: some(anchors[labels == n], count) for name, (n, count) in groups.items()}
 panels = {name: {"object": objects.boxes, "anchor": found} for name, found in few.items()}
 plotting.show_boxes(image, panels)
 
 # %% [markdown] id="losses-text"
-# In Pocket COCO all objects of this image live on the rescue rule, and more than four in five of
-# all objects. There is one size per level, twice that of the level before, and our smallest
-# anchors, 10 pixels wide, lie 4 pixels apart: few of them reach 0.7 by chance. (The published
-# network's smallest anchors have 32 pixels, on the same grid.)
+# All objects of this image live on the rescue rule, and more than four in five of all images. There
+# is one size per level, twice that of the level before, and our smallest anchors, 10 pixels wide,
+# lie 4 pixels apart, nearly half their width: shift such a square by 2 pixels each way, and the IoU
+# with its old place is only 0.47. (The published network's smallest anchors are 32 pixels wide, on
+# the same grid.)
 #
-# Learning from all anchors, the network would hear "nothing here" hundreds of times for each "here
-# it is", and learn to say nothing. So each step **samples** $N$ anchors, here 128 per image, at
-# most half of them positive. With $p_i$ the probability of anchor $i$ (the sigmoid of its logit),
-# $p_i^*$ its label, $t_i$ its predicted correction and $t_i^*$ the true one, the losses are
+# Learning from all $N$ anchors, the network would hear "nothing here" hundreds of times for each
+# "here it is", and learn to say nothing. So each step **samples** $M$ of them, here 128 per image,
+# at most half of them positive. With $p_i$ the probability of anchor $i$ (the sigmoid of its
+# logit), $p_i^*$ its label, $t_i$ its predicted correction and $t_i^*$ the true one, the losses are
 #
-# $$ L_{cls} = -\frac1N \sum_i \big[ p_i^* \log p_i + (1 - p_i^*) \log (1 - p_i) \big] , \qquad
-# L_{reg} = \frac1N \sum_i p_i^* \, |t_i - t_i^*|_1 . $$
+# $$ L_{cls} = -\frac1M \sum_i \big[ p_i^* \log p_i + (1 - p_i^*) \log (1 - p_i) \big] , \qquad
+# L_{reg} = \frac1M \sum_i p_i^* \, |t_i - t_i^*|_1 . $$
 #
 # Only positive anchors have a correction to learn, hence the $p_i^*$. (The paper rounds the tip of
 # the absolute value, "smooth L1", and weights its two sums separately; detectron2, which we follow,
@@ -231,7 +234,7 @@ logits, deltas = torch.cat(rpn.logits, dim=1)[0], torch.cat(rpn.deltas, dim=1)[0
 rules, p = model.config.rpn, logits.sigmoid()
 sampler = torch.Generator().manual_seed(0)
 positive, negative = ops.balanced_sample(labels, rules.sampled, rules.positive_fraction, sampler)
-count = len(positive) + len(negative)
+count = len(positive) + len(negative)  # M
 class_part = -(p[positive].log().sum() + (1 - p[negative]).log().sum()) / count
 true_deltas = ops.encode_deltas(anchors[positive], objects.boxes[of_object[positive]])
 box_part = (deltas[positive] - true_deltas).abs().sum() / count
@@ -252,9 +255,10 @@ titles = [f"stride {stride}" for stride in strides]
 plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
-# Each level answers for objects of its own size: in Pocket COCO the umbrella at stride 4, the donut
-# at stride 8, the cups and the car at strides 16 and 32. There is no class here; "something is
-# centred here, about this large" is all.
+# Each level answers mostly for objects of its own size: the umbrella at stride 4, the donut at
+# stride 8, the cups and the car at strides 16 and 32. (At stride 8 the umbrella's place is bright
+# too, and the lone cell in mid-image lies on what can be seen of the middle cup.) There is no class
+# here; "something is centred here, about this large" is all.
 #
 # Then the corrections. For each object, take the anchor with the best score among its positive
 # ones, before and after. (The figure shows three objects that overlap others least.)
@@ -271,7 +275,8 @@ for word, candidates in (("before", anchors), ("after", moved)):
     print(f"{word}: mean IoU with the object {fit:.2f}")
 free = ops.box_iou(own_boxes, own_boxes).sum(dim=1).argsort()[:3]
 shown = torch.tensor(leading)[free]
-plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free])
+heading = "Arrows: how the centres move"
+plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free], title=heading)
 
 # %% [markdown] id="select-text"
 # Better, not perfect; the second stage will correct once more.
@@ -282,6 +287,7 @@ plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free])
 
 # %% id="select" tags=["nbval-check-output"]
 starts = torch.tensor([0, *(len(a) for a in rpn.anchors)]).cumsum(0).tolist()
+# before_nms and after_nms are pairs: for training, for prediction.
 survivors, entered = [], []
 for start, end in pairwise(starts):
     best = start + logits[start:end].argsort(descending=True)[: rules.before_nms[1]]
@@ -295,20 +301,21 @@ proposals = ops.clip_boxes(moved[final], batch.sizes[0])
 print(f"{len(anchors)} anchors, {len(entered)} enter suppression, {len(survivors)} survive")
 print(f"the best {len(final)} of them are the proposals")
 
-# %% id="stages" alt="Three pictures: the ten anchors with the best scores, the same after correction, bunched on a few objects, and the best ten after suppression, spread over more objects."
-top = logits.argsort(descending=True)[:10]
-panels = {
-    "10 best-scored anchors": anchors[top],
-    "the same, corrected": moved[top],
-    "the best 10 after NMS": proposals[:10],
-}
+# %% id="stages" alt="Three pictures: the ten anchors with the best scores, the same after correction, bunched on a few objects, and the best ten after suppression, spread over more objects; colours name the object that each box overlaps most."
+nearest = ops.box_iou(objects.boxes, moved).argmax(dim=0)  # [N], which object
+top, kept = logits.argsort(descending=True)[:10], torch.tensor(final[:10])
+panels = {"10 best-scored anchors": (anchors, top), "the same, corrected": (moved, top)}
+panels["the best 10 after NMS"] = (moved, kept)
+for title, (boxes, rows) in panels.items():
+    of = {g: boxes[rows[nearest[rows] == g]] for g in range(len(objects))}
+    panels[title] = {f"{names[objects.labels[g]]} {g + 1}": found for g, found in of.items()}
 plotting.show_boxes(image, panels)
 
 # %% [markdown] id="stages-read"
 # Corrected, the boxes bunch on the objects; suppression then removes near-copies only. At 0.3 the
 # first of two overlapping objects would suppress the second, before anyone has asked what they are,
-# and what is not proposed can never be found. The duplicates that remain cost a little work, and a
-# second suppression, after the classes, will deal with them.
+# and what is not proposed can never be found. A second suppression, after the classes, will deal
+# with the duplicates that remain.
 #
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
 # the best of thousands of anchors fit an object, and how well the best of a hundred proposals?
@@ -325,28 +332,28 @@ for name, best in (("of all anchors", by_anchor), ("of the 100 proposals", by_pr
 
 # %% [markdown] id="anchors-read"
 # **Anchors are not proposals.** Anchors are a ruler: the same on every image, known before it is
-# seen. Proposals are an answer. In Pocket COCO a fortieth as many boxes fit better, because each
-# has been moved and stretched onto what is there. (In lesson 06, two hundred proposals by grouping
-# missed most of the small objects.)
+# seen. Proposals are an answer. A fortieth as many boxes fit better, because each has been moved
+# and stretched onto what is there.
 #
 # ### Two: which level reads a box?
 #
 # The second stage reads each proposal with RoIAlign, from *one* level of the pyramid: a small box
 # from fine cells, a large one from coarse cells. The FPN paper (Lin and others 2017) chooses level
 #
-# $$ k = \left\lfloor k_0 + \log_2 \frac{\sqrt{wh}}{224} \right\rfloor , \qquad k_0 = 4 , $$
+# $$ k = \left\lfloor k_0 + \log_2 \frac{\sqrt{wh}}{s_0} \right\rfloor , \qquad
+# k_0 = 4 , \quad s_0 = 224 , $$
 #
-# where level $k$ has the stride $2^k$: a box of 224 pixels, the size that classifiers of its time
-# were trained on, reads stride 16. **Predict before you run:** which stride reads a box of 112 ×
-# 112 pixels, and which a narrow one of 448 × 28, whose area is the same?
+# where level $k$ has the stride $2^k$: a box of 224 pixels reads stride 16. **Predict before you
+# run:** which stride reads a box of 112 × 112 pixels, and which a narrow one of 448 × 28, whose
+# area is the same?
 
 # %% id="levels" tags=["nbval-check-output"]
 import math
 
 
-def level_of(w, h, canonical=224, finest=2, coarsest=5):
+def level_of(w, h, s0=224, k0=4, finest=2, coarsest=5):
     """The level k, within the pyramid."""
-    k = math.floor(4 + math.log2(math.sqrt(w * h) / canonical))
+    k = math.floor(k0 + math.log2(math.sqrt(w * h) / s0))
     return min(max(k, finest), coarsest)
 
 
@@ -358,22 +365,31 @@ from seglib.models.mask_rcnn.pooler import assign_levels
 
 every_box = torch.cat([truth.boxes for truth in truths])  # of all objects
 sides = (every_box[:, 2:] - every_box[:, :2]).tolist()
-ours = [level_of(w, h, model.config.canonical_size, finest=1, coarsest=4) for w, h in sides]
+s0 = model.config.canonical_size  # 256; level 5, of stride 32, is the RPN's alone
+ours = [level_of(w, h, s0, finest=1, coarsest=4) for w, h in sides]
 print("our objects:", {f"stride {2**k}": ours.count(k) for k in sorted(set(ours))})
-library = assign_levels(every_box, 1, 4, model.config.canonical_size)  # counts from the finest
+library = assign_levels(every_box, 1, 4, s0)  # counts from the finest
 print("library:    ", (library + 1).tolist() == ours)
 
 # %% [markdown] id="levels-read"
-# Both read stride 8: the rule knows only the area.
+# Both read stride 8: the rule knows only the area. Our network, in which $s_0 = 256$:
 #
-# Our images are small, and 256 takes the place of 224: boxes of less than 64 pixels, most of the
-# objects here, read the finest level, with cells of 2 pixels. That is why this level exists
-# although it has no anchors: an outline needs finer cells than a proposal.
+# | level $k$ | stride | anchors | read by boxes with $\sqrt{wh}$ |
+# | --- | --- | --- | --- |
+# | 1 | 2 | none | below 64 px |
+# | 2 | 4 | 10 px | from 64 px |
+# | 3 | 8 | 20 px | from 128 px |
+# | 4 | 16 | 40 px | from 256 px |
+# | 5 | 32 | 80 px | no box |
+#
+# In images of 128 pixels only strides 2 and 4 are read. Level 1 is there because an outline needs
+# finer cells than a proposal, level 5 for the largest anchors.
 #
 # ### Three: name it, and correct it again
 #
 # The **box head** is Fast R-CNN's from lesson 06: 7 × 7 cells, fully connected layers, one logit
-# for each class and one for background, and four numbers, here *for each class*. Then come the
+# for each class and one for background, and four numbers, here *for each class*: a correction
+# multiplied by (10, 10, 5, 5), the `box_weights`, so that small errors still count. Then come the
 # scores, the second correction, and NMS inside each class: a person on a horse must not suppress
 # the horse.
 
@@ -400,16 +416,16 @@ print(f"{len(proposals)} proposals, {len(detections)} detections, {sure} with a 
 
 # %% [markdown] id="box-losses-text"
 # In training a proposal is **foreground** if it overlaps an object with an IoU of at least 0.5: it
-# learns that object's class $u$, correction $v$ and mask. All others learn "background", $u = 0$,
-# and nothing else. Of the proposals, with the true boxes added, $R$ are sampled, here 64, at most a
-# quarter of them foreground. With the probabilities $p$ and the correction $t^u$ of class $u$, the
+# learns that object's class $u$, correction $v$ (multiplied as above) and mask. All others learn
+# "background", $u = 0$, and nothing else. The true boxes join the proposals, since those of an
+# untrained RPN contain hardly any foreground; of all, $R$ are sampled, here 64, at most a quarter
+# of them foreground. With the probabilities $p$ and the correction $t^u$ of class $u$, the
 # losses are means over these $R$ boxes:
 #
 # $$ L_{cls} = \frac1R \sum -\log p_u , \qquad
 # L_{loc} = \frac1R \sum\, [u \ge 1]\; |t^u - v|_1 . $$
 #
-# The bracket is 1 for foreground and 0 otherwise. The corrections are multiplied by (10, 10, 5, 5)
-# before they are compared, so that small errors still count.
+# The bracket is 1 for foreground and 0 otherwise.
 
 # %% id="box-losses" tags=["nbval-check-output"]
 from seglib.models.mask_rcnn.box_targets import label_boxes, sample_boxes
@@ -434,12 +450,12 @@ print("box loss  ", torch.allclose(box_part, theirs["box_loss"], atol=1e-4))
 # Only the detections get masks. The **mask head** reads 14 × 14 cells, keeps them as a map through
 # four convolutions, doubles the map with a transposed convolution, and ends in one map of 28 × 28
 # logits *for each class*. It is a small FCN inside a box. The class that the box head has named
-# selects the map; a sigmoid makes it probabilities; and it is stretched into the box, where one
-# half decides. Build it, and give it the trained weights.
+# selects the map; a sigmoid makes it probabilities; and it is stretched into the box and
+# thresholded at one half. Build it, and give it the trained weights.
 
 # %% id="mask-head-built" tags=["nbval-check-output"]
 class SmallMaskHead(nn.Module):
-    """[P, F, 14, 14] -> logits [P, K, 28, 28], one map for each class."""
+    """[P, F, 14, 14] -> logits [P, K, 28, 28]: map k is class k's; map 0 (background) is unused."""
 
     def __init__(self, channels, width, classes):
         super().__init__()
@@ -468,20 +484,20 @@ print("[d, K, 28, 28] =", list(mask_logits.shape), torch.allclose(mask_logits, t
 _, label, box = detections[0]
 soft = mask_logits[0].sigmoid()  # [K, 28, 28]
 others = [n for n in objects.labels.unique().tolist() if n != label][:2]
-x0, y0, x1, y1 = box.round().int().tolist()
+cut_out = ops.roi_align(image[None], torch.cat([torch.zeros(1), box])[None], 56)[0]  # as a square
 pasted = ops.paste_masks(soft[label][None], box[None], tuple(image.shape[1:]))
-pictures = [image[:, y0:y1, x0:x1], soft[label], *soft[others], image * (0.25 + 0.75 * pasted)]
+pictures = [cut_out, soft[label], *soft[others], image * (0.25 + 0.75 * pasted)]
 titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in others), "pasted"]
 plotting.show_images(pictures, titles, columns=5, panel=1.75)
 
 # %% [markdown] id="mask-head-read"
 # The maps of the other classes contain numbers, too, faint here and full of holes. Nobody asks
-# them, and in training nobody told them anything about this kind of object.
+# them.
 #
-# What a mask should be is the truth cut out in the same way, so what the form itself loses can be
+# The target is the true mask, cut out in the same way. So what the form itself loses can be
 # measured: take the true masks down to 28 × 28 and back. **Predict before you run:** 28 × 28 cells
-# for an object, however large. A stride-8 FCN has 16 × 16 cells for this whole image. Which form
-# can express more about an object?
+# for an object, or 16 × 16 for the whole image, those of a stride-8 FCN: which form can express
+# more about an object?
 
 # %% id="mask-ceiling" tolerance=0.02
 from seglib.metrics.ceilings import mask_ceiling
@@ -531,18 +547,16 @@ for name, loss in (("sigmoid", mask_loss), ("softmax", softmax_mask_loss)):
 
 # %% [markdown] id="mask-loss-read"
 # With a softmax every pixel would have to decide between cat and dog all over again, though the box
-# head has decided for the whole object, with more information. With sigmoids the mask head may
-# answer a simpler question: *if* this is a cat, which pixels belong to it? Whether that pays we
-# measure below.
+# head has decided, with more information. With sigmoids the mask head may answer a simpler
+# question: *if* this is a cat, which pixels belong to it?
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# The heads and losses were compared as you built them. Now the whole: your proposals, your
-# detections and your masks of the chosen image, against `model.predict`; and the network on the
-# course's own tensor code alone. The library is compared with the reference in the same way: with
-# torchvision's weights copied, `seglib`'s paper-sized Mask R-CNN gives torchvision's losses,
-# gradients and detections (`tests/test_mask_rcnn_parity.py`).
+# The heads and losses were compared as you built them. Now the whole: your proposals, detections
+# and masks of the chosen image, against `model.predict`; and the network on the course's own tensor
+# code alone. The library in turn, with torchvision's weights, gives torchvision's losses, gradients
+# and detections (`tests/test_mask_rcnn_parity.py`).
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 print("proposals:", torch.allclose(proposals, outputs[chosen].proposals[0], atol=1e-3))
@@ -558,8 +572,8 @@ print("scratch:  ", torch.allclose(again.boxes, expected.boxes, atol=1e-2))
 # %% [markdown] id="learns"
 # ## It learns
 #
-# First, as always, **overfit one batch**. A fresh network, one image, again and again. The five
-# losses that you have computed are simply added.
+# First, as always, **overfit one batch**: a fresh network, one image, again and again. The five
+# losses are simply added.
 
 # %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then falls slowly, with noise." tolerance=0.3
 from seglib.models import build_model
@@ -572,8 +586,9 @@ losses = overfit(fresh, [image], [target], steps=40, lr=2e-3)
 plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="overfit-read"
-# The parts fit together. (The loss stays noisy because each step samples other anchors and other
-# boxes.)
+# The parts fit together. An objectness loss of 0.69 = log 2 is that of saying "one half"
+# everywhere. The last layer of the mask head starts with larger weights, so with opinions, many of
+# them wrong: 1.18. (The loss stays noisy because each step samples other anchors and boxes.)
 #
 # ### A mask head learns
 #
@@ -616,23 +631,41 @@ def train_head(loss_of, steps, start=None, on_step=None):
 
 # %% id="live" alt="The mask loss of the new head over sixty steps: it falls steeply in the first thirty steps, and then more slowly, with noise."
 with plotting.LiveCurve(steps=60, title="A new mask head, as published") as live:
-    train_head(mask_loss, 60, on_step=live)
+    taught = train_head(mask_loss, 60, on_step=live)
+
+# %% id="live-masks" alt="A row of pictures of one cup: its cut-out, the new head's mask before the first step, uniformly grey, after 20 steps, a soft blot, after 60 steps, closer to the cup's outline, and the finished head's mask, sharp."
+stages = {n: train_head(mask_loss, n) for n in (0, 20)} | {60: taught}
+with torch.no_grad():
+    cells = model.mask_branch.pooler(pyramid, [found_boxes[:1]])  # [1, F, 14, 14]
+    grown = [head(cells)[0, found_labels[0]].sigmoid() for head in stages.values()]
+finished = mask_logits[0, found_labels[0]].sigmoid()
+titles = ["the box", *(f"step {n}" for n in stages), "the finished head"]
+plotting.show_images([cut_out, *grown, finished], titles, columns=5, panel=1.75)
 
 # %% [markdown] id="ablation-bet"
+# In sixty steps, plain grey becomes a rough cup without sharp edges.
+#
 # ### Sigmoid or softmax?
 #
 # A comparison of two heads from scratch would measure who learns faster. So both start from the
 # *finished* head: one continues as published, the other learns to live with a softmax, in which the
-# maps of all classes and "not the object" share each pixel. Then comes a trick that separates
-# competition from everything else: take the *same* softmax head, and remove all classes but the
-# named one from its softmax. What comes back was lost to other classes.
+# maps of all classes and "not the object" share each pixel. (That is map 0, which the sigmoids
+# never trained. It starts at zero: before the first step, the named class against it alone is the
+# finished head's sigmoid.) Then comes a trick that separates competition from everything else: take
+# the *same* softmax head, and remove all classes but the named one from its softmax. What comes
+# back was lost to other classes.
 #
 # **Predict before you run:** will removing the rivals change anything, although the box head has
 # named the class in both cases?
 
 # %% id="ablation-code"
-heads = {"sigmoid": train_head(mask_loss, 100, my_masks)}
-heads["softmax"] = train_head(softmax_mask_loss, 100, my_masks)
+from copy import deepcopy
+
+silent = deepcopy(my_masks)
+with torch.no_grad():
+    silent.maps.weight[0], silent.maps.bias[0] = 0, 0  # map 0: "not the object"
+heads = {"finished": my_masks, "sigmoid": train_head(mask_loss, 100, my_masks)}
+heads["softmax"] = train_head(softmax_mask_loss, 100, silent)
 with torch.no_grad():
     seen = [model.detect(output)[0] for output in outputs]
     cells_seen = [
@@ -647,7 +680,7 @@ from seglib.structures import Instances
 
 def own(maps, found):
     """Of maps [d, K, 28, 28] those of the named classes: [d, 28, 28]."""
-    return maps[torch.arange(len(maps)), found.classes + 1]
+    return maps[torch.arange(len(maps)), found.classes + 1]  # classes count from 0, labels from 1
 
 
 def without_rivals(maps, found):
@@ -656,6 +689,7 @@ def without_rivals(maps, found):
 
 
 readings = {
+    "finished head": ("finished", lambda maps, found: own(maps, found).sigmoid()),
     "sigmoid": ("sigmoid", lambda maps, found: own(maps, found).sigmoid()),
     "softmax": ("softmax", lambda maps, found: own(maps.softmax(dim=1), found)),
     "softmax, rivals removed": ("softmax", without_rivals),
@@ -672,11 +706,13 @@ for title, (name, choose) in readings.items():
     print(f"{title:24s}", *(f"{name} {stats[name]:.3f}" for name in ("AP", "AP50", "AP75")))
 
 # %% [markdown] id="ablation-read"
-# The last two lines come from one head, with the same weights. Removing its rivals costs no
-# training and changes no box, and yet the masks become much better in Pocket COCO: more than a
-# third of what the softmax lost was lost to other classes, pixel by pixel. (The rest has other
-# reasons; this head has had a hundred steps to learn a harder task.) How much of an object goes to
-# rivals, when the head is given the true box and the true class? And which object loses most?
+# A hundred large steps on boxes of forty images do not improve a finished head: with sigmoids, too,
+# it loses about 0.02. The last two lines come from one head. Removing its rivals costs no training
+# and changes no box, and yet the masks become much better: more than a third of what the softmax
+# lost was lost to other classes, pixel by pixel. (The rest has other reasons: "not the object" had
+# to be learned from nothing, in a hundred steps.) How much of an
+# object goes to rivals, when the head is given the true box and the true class? And which object
+# loses most?
 
 # %% id="competition-code"
 def masks_of(n, name):
@@ -686,37 +722,41 @@ def masks_of(n, name):
 
 
 def lost_to_rivals(n):
-    """[G]: the share of each object's mask that another class takes under the softmax."""
+    """For each object [G] its cells under sigmoids, and those that the softmax gives to rivals."""
     labels = truths[n].labels
     alone = masks_of(n, "sigmoid")[torch.arange(len(labels)), labels] > 0  # [G, 28, 28]
     winner = masks_of(n, "softmax").argmax(dim=1)  # [G, 28, 28]
     rival = (winner != 0) & (winner != labels[:, None, None])
-    return (alone & rival).sum(dim=(1, 2)) / alone.sum(dim=(1, 2)).clamp(min=1)
+    return alone.sum(dim=(1, 2)).tolist(), (alone & rival).sum(dim=(1, 2)).tolist()
 
 
-# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out; the mask of its class under sigmoids, bright over the whole object; the same class under a softmax, nearly dark; and its strongest rival, bright in the middle."
-lost = [(float(x), n, g) for n in range(held_out) for g, x in enumerate(lost_to_rivals(n))]
-print(f"{sum(share for share, *_ in lost) / len(lost):.0%} of a mask goes to rivals, on average")
-_, n, g = max(lost)
+# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out, dark but for the true mask; the mask of its class under sigmoids, bright over the whole object; the same class under a softmax, dark over most of it; and its strongest rival, bright where the class is dark."
+pairs = [(n, g, *pair) for n in range(held_out) for g, pair in enumerate(zip(*lost_to_rivals(n)))]
+whole, part = (sum(column) for column in list(zip(*pairs))[2:])
+print(f"{part / max(whole, 1):.0%} of the masks' cells go to rivals")
+n, g, *_ = max(pairs, key=lambda pair: pair[3])
 before, after = masks_of(n, "sigmoid")[g].sigmoid(), masks_of(n, "softmax")[g].softmax(dim=0)
 label = int(truths[n].labels[g])
 rivals = [k for k in range(1, len(names)) if k != label]
 strongest = max(rivals, key=lambda k: float(after[k].sum()))
-x0, y0, x1, y1 = truths[n].boxes[g].round().int().tolist()
-pictures = [samples[n][0][:, y0:y1, x0:x1], before[label], after[label], after[strongest]]
+lit = samples[n][0] * (0.35 + 0.65 * truths[n].masks[g])  # dark but for the object
+seen_box = torch.cat([torch.zeros(1), truths[n].boxes[g]])[None]
+seen_object = ops.roi_align(lit[None], seen_box, 56)[0]
+pictures = [seen_object, before[label], after[label], after[strongest]]
 named, rival = names[label], names[strongest]
-titles = ["the box", f"{named}, sigmoid", f"{named}, softmax", f"{rival}, softmax"]
+titles = ["the object", f"{named}, sigmoid", f"{named}, softmax", f"{rival}, softmax"]
 plotting.show_images(pictures, titles, panel=2.3)
 
 # %% [markdown] id="competition-read"
-# The head was told where the object is and what it is called, and yet its doubts about the class
-# became holes in the mask. In each small patch it sees less than the box head saw in the whole box.
-# The paper, trained to the end, found that the competition costs 5.5 points.
+# Seen patch by patch, the pot of a plant may be a cup, and the map of *cup* takes it away. The head
+# was told where the object is and what it is called; yet its doubts about the class became holes in
+# the mask, since a patch shows less than the whole box. The paper, trained to the end, found that
+# the competition costs 5.5 points.
 #
 # ### The shipped network
 #
-# All parts were trained together, for longer. Its training, and its figures on all validation
-# images:
+# All parts were trained together, for longer. Its training, with figures on the first 60 validation
+# images along the way (`--eval-limit`), and at the end on all 300:
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its box AP and, lower, its mask AP on validation images, both levelling off far below the dashed ceiling of 28 by 28 masks."
 from seglib.pretrained import record
@@ -746,10 +786,10 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 
 # %% [markdown] id="shipped-read"
 # The ceiling is near one in every row: the form of the output takes hardly anything. What is
-# missing is lost before the last layer, and most of it where objects are small. An object of 12
-# pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these contain no more
-# than the 36 did. An earlier run of the course, with cells of 4 pixels as its finest map and a
-# little more training, bears this out:
+# missing is lost before the last layer: more than half for small objects, a good third for large
+# ones. An object of 12 pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from
+# these contain no more than the 36 did. If so, coarser cells should harm small objects most. An
+# earlier run of the course had cells of 4 pixels as its finest map, and a little more training:
 
 # %% id="finer-cells"
 from seglib.data.assets import asset
@@ -758,21 +798,21 @@ from seglib.pretrained.results import read_results
 rows = read_results(asset("results.jsonl"))
 runs = [row["figures"] for row in rows if row["name"] == "mask_rcnn"]
 for cell, run in (("4 px", runs[0]), ("2 px", runs[-1])):
-    shown = [f"{name} {run[name]:.3f}" for name in ("box_AP", "mask_AP", "mask_AP75")]
+    keys = ("box_AP", "mask_AP", "mask_AP75", "mask_APs", "mask_APl")
+    shown = [f"{name} {run[name]:.3f}" for name in keys]
     print(f"cells of {cell}:", *shown)
 
 # %% [markdown] id="finer-cells-read"
-# Coarser cells cost the boxes something and the masks more, most of all where masks must be precise
-# (AP75). A bird's wing or a kite's tail is two pixels thin: it disappears in a cell of four. (One
-# run each.)
+# So it is: small objects lose twice as much as large ones. Coarser cells cost the boxes something
+# and the masks more, most of all where these must be precise (AP75). A bird's wing or a kite's tail
+# is two pixels thin: it disappears in a cell of four. (One run each.)
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# A wrong mask can have many causes, and the stages let you tell them apart. Take every true object
-# and the detections with a score of at least 0.3, and ask in order: has any detection of its class
-# a mask with IoU 0.5? If not, is at least the box right? Is there a good box of *another* class? A
-# badly placed one? Or nothing at all?
+# The stages let you tell causes apart. Take every true object and the detections with a score of at
+# least 0.3, and ask in order: has any detection of its class a mask with IoU 0.5? If not, is at
+# least the box right? Is there a good box of *another* class? A badly placed one? Or nothing?
 
 # %% id="causes-code"
 def cause(found, truth, n):
@@ -789,7 +829,7 @@ def cause(found, truth, n):
     return "badly placed" if (same & (boxes >= 0.2)).any() else "missed"
 
 
-# %% id="causes" alt="Bars for the causes of failure, small objects against larger ones: of the small ones a larger share is missed or badly placed."
+# %% id="causes" alt="Bars for the causes of failure, first of small objects, then of larger ones: small ones are mostly missed or taken for another class, larger ones mostly have a right box and a wrong mask."
 from collections import Counter
 
 small = dataset.area_ranges["small"][1]  # an area in pixels below which an object counts as small
@@ -801,34 +841,33 @@ for found, truth in zip(predictions, truths, strict=True):
     for reason, area in zip(reasons[-1], truth.area.tolist(), strict=True):
         counted["small" if area < small else "larger"][reason] += 1
 shares = {
-    f"{size}: {reason}": count / counts.total()
+    f"{count} of {counts.total()} {size}: {reason}": count / counts.total()
     for size, counts in counted.items()
-    for reason, count in counts.items()
+    for reason, count in counts.most_common()
     if reason != "found"
 }
-heading = "Objects that are not found, by cause"
-plotting.bars(shares, xlabel="share of the objects of that size", title=heading, limit=None)
+heading, axis = "Objects that are not found, by cause", "share of the objects of that size"
+plotting.bars(shares, xlabel=axis, title=heading, limit=None, ranked=False)
 
 # %% [markdown] id="causes-read"
-# In Pocket COCO the two sizes fail differently. A small object that is not found is most often
-# missed outright: a few cells contain too little to say what it is. A larger one is most often in a
-# correct box, with a *mask* that is wrong.
+# A small object that is not found is most often missed outright: a few cells contain too little to
+# say what it is. A larger one is most often in a correct box, with a *mask* that is wrong.
 
-# %% id="hardest" alt="The image with the most failures, the answer of the network, and the truth: some small or hidden objects are missing, and some masks run over a neighbour."
-def failures(index):
-    """How many objects of an image are not found."""
-    return sum(reason != "found" for reason in reasons[index])
-
-
-hardest = max(range(held_out), key=failures)
-picture, truth = samples[hardest]
-result = {"Mask R-CNN": model.predict([picture])[0], "truth": truth}
-plotting.compare(picture, result, dataset.categories, min_score=0.3, panel=2.7)
+# %% id="hardest" tolerance=0.05 alt="The image with the most failures; all masks that the network found; and the objects that it did not find, named."
+hardest = max(range(held_out), key=lambda n: sum(reason != "found" for reason in reasons[n]))
+picture, truth = samples[hardest][0], truths[hardest]
+lost = [n for n, reason in enumerate(reasons[hardest]) if reason != "found"]
+print(*(f"{names[truth.labels[n]]}: {reasons[hardest][n]}" for n in lost), sep="\n")
+looks = {"min_score": 0.3, "side": 260, "boxes": False}
+answered = plotting.overlay(picture, predictions[hardest], names=False, **looks)
+remaining = plotting.overlay(picture, truth[torch.tensor(lost).long()], dataset.categories, **looks)
+plotting.show_images([picture, answered, remaining], ["image", "answer", "not found"], panel=2.7)
 
 # %% [markdown] id="hardest-read"
-# Look for objects that others cover. Their box shows more of the neighbour than of themselves, and
-# the mask head must guess whose pixels are meant: that the box is centred on *this* one is all that
-# it is told.
+# All five are partly covered. Of the boat and the clock little is left to see. The person's true
+# box reaches down to the feet, below the car; the network saw the upper half. The kite's box
+# contains more of its neighbours than of itself, and which pixels are meant the mask head can only
+# tell from their place in the box.
 
 # %% [markdown] id="crowd-text"
 # ### What suppression cannot know
@@ -851,29 +890,28 @@ for threshold in (0.3, 0.5, 0.7):
     lost_here = total - sum(map(len, kept))
     print(f"from perfect boxes, NMS at {threshold} loses {lost_here} of {total} objects")
 crowded = max(range(held_out), key=lambda n: closest_pair(truths[n])[0] if len(truths[n]) else 0)
-_, i, j = closest_pair(truths[crowded])
+overlap, i, j = closest_pair(truths[crowded])
 pair = truths[crowded][[i, j]]
 drawn = plotting.overlay(samples[crowded][0], pair, dataset.categories, layer="instances", side=240)
-plotting.show_images([drawn], ["the closest pair"])
+plotting.show_images([drawn], [f"the closest pair, IoU {overlap:.2f}"])
 
 # %% [markdown] id="crowd-read"
 # A low threshold loses true neighbours, a high one keeps duplicates. At the usual 0.5 the loss is
-# small in Pocket COCO, one object; in a flock of sheep it is not. And no training changes it:
-# suppression is a rule, written by hand. Lesson 12, on DETR, does without it: that network answers
-# once for each object.
+# small here, one of these two; in a flock of sheep it is not. And no training changes it:
+# suppression is a rule, written by hand. DETR (lesson 12) does without it.
 #
-# One more thing is left to chance here: every proposal with an IoU of at least 0.5 is foreground,
-# so a box that misses half of its object counts as right. What happens if you ask for 0.7? More
-# precise boxes? Lesson 08 begins with that question, and the answer is not the obvious one.
+# And every proposal with an IoU of at least 0.5 is foreground, so a box that misses half of its
+# object counts as right. What if you ask for 0.7? More precise boxes? Lesson 08 begins with that
+# question, and the answer is not the obvious one.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Anchors.** Which stride and size reach most objects of this image? Turn off "every object its
-# best anchor" and see which objects lose theirs. Lower the upper threshold: what do you gain, and
-# what would the network then learn to call an object? And make the anchors much smaller than a
-# large object: all that lie inside it tie for the best overlap, and the rule that was meant to help
-# it floods the image with "positives".
+# **Anchors.** Which stride and size *reach* most objects, with an IoU of at least the upper
+# threshold? (All others live on the rescue rule.) Turn off "keep best anchor" and see which objects
+# lose theirs. Lower the upper threshold: what would the network then learn to call an object? And
+# make the anchors much smaller than a large object: all that lie inside it tie for the best
+# overlap, and the rescue rule floods the image with "positives".
 
 # %% id="anchor-explorer" alt="Six controls for stride, size, shapes and thresholds above the image with its true boxes and the positive anchors; a line below counts them."
 from seglib.widgets import AnchorExplorer
@@ -970,16 +1008,14 @@ Quiz([competition, stage_question], title="Masks")
 #   negative one "nothing here". Most objects get their positive anchor by the rescue rule.
 # - The RPN is three small convolutions over shared features. Its best corrected anchors, thinned
 #   out, are the proposals. Anchors are a ruler, proposals an answer.
-# - A box reads one level, chosen by its area; then it is named, corrected again, and suppressed
-#   within its class.
+# - A box reads one level, chosen by its area; it is named, corrected again, and suppressed within
+#   its class.
 # - The mask head is a small FCN in a box, with a map for each class, of which only the named one
 #   counts. In a softmax, other classes take pixels from it.
 # - NMS cannot tell a duplicate from a neighbour.
 #
-# **The published numbers beside ours.** Theirs are on photographs of COCO: the paper's ablation of
-# sigmoid and softmax, its ResNet-101 with a pyramid, and detectron2's ResNet-50 after its long
-# schedule. Ours is the small network on 300 drawn images of 128 px. Only the *order* inside a line
-# can be compared.
+# **The published numbers beside ours.** Theirs are on photographs of COCO, ours on 300 drawn images
+# of 128 px: only the *order* inside a line can be compared.
 
 # %% id="published" tolerance=0.03
 print("paper: softmax 24.8, sigmoid 30.3 mask AP")

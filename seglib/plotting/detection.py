@@ -156,7 +156,7 @@ def show_corrections(
             arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 1.6},
             zorder=5,
         )
-    legend_below(fig, shades)
+    legend_below(fig, shades, dashed=names[:1])
     return fig
 
 

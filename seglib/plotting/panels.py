@@ -230,4 +230,5 @@ def legend_below(
         Line2D([], [], color=shade, label=name, **styles.get(name, {}))
         for name, shade in shades.items()
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)))
+    rows = -(-len(handles) // columns)  # as even as possible
+    fig.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows))

@@ -101,6 +101,7 @@ class AnchorExplorer(Explorer):
         v = self.values
         return (
             f"{v['anchors']} anchors: {v['positive']} positive, {v['between']} without loss, "
-            f"{v['negative']} negative. {v['reached']} of {len(self.objects)} objects are reached; "
-            f"the best anchor of an object has an IoU of {v['best']:.2f} on average."
+            f"{v['negative']} negative. {v['reached']} of {len(self.objects)} objects are reached, "
+            f"by an IoU of at least {self.setting('positive IoU'):.2f}; the best anchor of an "
+            f"object has an IoU of {v['best']:.2f} on average."
         )

@@ -9,8 +9,8 @@
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
-# | 1. What each anchor learns | 3 | 3/5 | 4/5 | 20 |
-# | 2. The two losses of an RPN, inside a real network | 4 | 3/5 | 5/5 | 25 |
+# | 1. What each anchor learns | 3 | 2/5 | 4/5 | 10 |
+# | 2. The two losses of an RPN, inside a real network | 4 | 2/5 | 5/5 | 15 |
 # | 3. A mask pasted into the image | 4 | 4/5 | 4/5 | 30 |
 
 # %% id="imports" nbgrader="locked"
@@ -28,7 +28,7 @@ def numbers(tensor):
 # %% [markdown] id="task-labels"
 # ## Task 1: what each anchor learns
 #
-# *3 points · difficulty 3/5 · importance 4/5 · 20 minutes*
+# *3 points · difficulty 2/5 · importance 4/5 · 10 minutes*
 #
 # Label the anchors of an image: 1 (object) if the best IoU with any object is at least `high`; 0
 # (nothing) if it is below `low`; −1 (no loss) otherwise. Then the rescue rule: every anchor that
@@ -110,13 +110,13 @@ print("✓ 3 of 3 points: the example, the rescue rule with a tie and below `low
 # %% [markdown] id="task-losses"
 # ## Task 2: the two losses of an RPN, inside a real network
 #
-# *4 points · difficulty 3/5 · importance 5/5 · 25 minutes*
+# *4 points · difficulty 2/5 · importance 5/5 · 15 minutes*
 #
 # Anchors carry labels: 1 (sampled, object), 0 (sampled, nothing) and −1 (not sampled: no loss). Let
-# $N$ be the number of *sampled* anchors. The objectness loss is the sum of the binary
-# cross-entropies of the sampled anchors, divided by $N$. The box loss is the sum of the absolute
+# $M$ be the number of *sampled* anchors. The objectness loss is the sum of the binary
+# cross-entropies of the sampled anchors, divided by $M$. The box loss is the sum of the absolute
 # differences between the predicted and the true corrections of the *positive* anchors (four numbers
-# each), divided by the same $N$.
+# each), divided by the same $M$.
 #
 # Example by hand: logits 0, 0 and 5 with labels 1, 0 and −1. Both probabilities that count are one
 # half, so the objectness loss is (log 2 + log 2)/2 = 0.693. The positive anchor predicts
@@ -159,6 +159,13 @@ assert abs(objectness - 0.693) < 1e-3, (
 assert abs(box - 1) > 1e-3, (
     "1 is the box loss divided by the number of positives: divide by the number of sampled anchors"
 )
+assert abs(box - 0.125) > 1e-3, (
+    "0.125 is the box loss divided by 4 too, or smooth L1: sum the four absolute values"
+)
+assert abs(box - 0.25) > 1e-3, (
+    "0.25 is the mean of the four differences, or the sum of their squares divided by 2: sum the "
+    "absolute values, then divide by the number of sampled anchors"
+)
 assert abs(box - 0.5) < 1e-3, (
     f"the example's box loss is 0.5, yours is {box:.3f}: absolute differences of the four numbers "
     "of positive anchors, summed, divided by the number of sampled anchors"
@@ -188,7 +195,7 @@ assert loss.requires_grad, "no gradient reaches the logits: compute with tensors
 (gradient,) = torch.autograd.grad(loss, learned, allow_unused=True)
 assert gradient is not None, "no gradient reaches the logits: do not detach them"
 assert torch.allclose(gradient.float(), torch.tensor([-0.25, 0.25, 0]), atol=1e-4), (
-    "the gradient of the objectness loss is (p − label)/N for sampled anchors and 0 for others, "
+    "the gradient of the objectness loss is (p − label)/M for sampled anchors and 0 for others, "
     f"here (−0.25, 0.25, 0); yours is {numbers(gradient)}"
 )
 ### BEGIN HIDDEN TESTS
@@ -300,14 +307,25 @@ assert isinstance(got, torch.Tensor), f"paste_mask returns a tensor, not a {type
 assert got.shape == (4, 4), f"the image has 4 × 4 pixels, yours is {list(got.shape)}"
 assert got.dtype == torch.bool, f"a pixel belongs or does not: bool, yours is {got.dtype}"
 assert drawn(got) != ["##..", "##..", "##..", "##.."], "rows and columns are swapped"
-assert drawn(got) != [".##.", ".##.", "....", "...."], (
-    "the pixels at the left have 0.5625 or more: do you look up the *middles* of pixels and cells?"
+shifted = (
+    ["###.", "....", "....", "...."],  # by half a cell
+    [".###", "####", ".###", "...."],  # by half a pixel
+    ["####", "###.", "....", "...."],  # by both
+    [".##.", ".##.", "....", "...."],
+)
+assert drawn(got) not in shifted, (
+    f"yours is shifted: {drawn(got)}. Middles count on both sides: pixel n has its middle at "
+    "n + 0.5, and a place half a cell inside the square has the coordinate 0, not 0.5"
 )
 assert drawn(got) == ["####", "####", "....", "...."], (
     f"the example gives ####, ####, ...., ....; yours gives {drawn(got)}"
 )
 got = paste_mask(torch.ones(1, 1), torch.tensor([1.0, 1, 5, 3]), (5, 7))
 assert got.shape == (5, 7), f"size is (H, W), so (5, 7) gives [5, 7]; yours is {list(got.shape)}"
+assert drawn(got) != ["#######"] * 5, (
+    "the whole image belongs to the object: do you clamp places to the square, as RoIAlign does? "
+    "Outside the square all cells are 0, and a place beyond its middles must fade"
+)
 # One cell, 4 wide and 2 high: the tent falls to 0.5 at the edge in each direction.
 assert drawn(got) != [".......", ".####..", ".####..", ".......", "......."], (
     "a square of one cell fades towards its border, so the corners of the box fall below 0.5: the "
@@ -317,6 +335,14 @@ assert drawn(got) != [".......", ".####..", ".####..", ".......", "......."], (
 assert drawn(got) == [".......", "..##...", "..##...", ".......", "......."], (
     "one cell in the box (1, 1, 5, 3): ......., ..##..., ..##..., ......., .......; yours gives "
     f"{drawn(got)}"
+)
+got = paste_mask(torch.ones(2, 2), torch.tensor([0.7, 0.3, 3.7, 3.3]), (5, 6))
+assert drawn(got) != [".###..", ".###..", ".###..", "......", "......"], (
+    "the box (0.7, 0.3, 3.7, 3.3) is not (1, 0, 4, 3): do not round boxes to whole pixels"
+)
+assert drawn(got) == [".##...", ".###..", ".###..", "......", "......"], (
+    "a square of ones in the box (0.7, 0.3, 3.7, 3.3), of an image of 5 × 6: .##..., .###.., "
+    f".###.., then two empty rows; yours gives {drawn(got)}"
 )
 left = torch.tensor([[1.0, 0], [1, 0]])
 got = paste_mask(left, torch.tensor([-4.0, 0, 4, 4]), (4, 4), threshold=0.3)
@@ -365,7 +391,7 @@ for box in ([5.0, 9, 8, 9], [8.0, 2, 5, 6]):
     got = paste_mask(torch.ones(3, 3), torch.tensor(box), (12, 12))
     assert not got.any(), f"the box {box} is empty, and so is its mask"
 ### END HIDDEN TESTS
-print("✓ 3 of 3 points: middles of pixels, wide boxes, beyond the image, thresholds, empty boxes")
+print("✓ 3 of 3 points: middles, all sorts of boxes, beyond the image, thresholds, empty boxes")
 
 # %% [markdown] id="detector-text"
 # Now the masks of a real detector: its squares, in its boxes, pasted by you, must be the masks that

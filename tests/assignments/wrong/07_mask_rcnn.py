@@ -50,6 +50,7 @@ WRONG = {
             BOX.replace("count", "positive.sum().clamp(min=1)"),
         ),
         "box loss fails without positives": (BOX, BOX.replace(".sum() / count", ".mean()")),
+        "mean over positives and numbers": (BOX, BOX.replace(".sum() / count", ".sum() / 4")),
         "mean of the four numbers": (BOX, BOX.replace("/ count", "/ count / 4")),
         "box loss of the signed differences": (".abs().sum() / count", ".sum().abs() / count"),
         "smooth L1": (
@@ -95,6 +96,7 @@ WRONG = {
         "the threshold is always 0.5": (">= threshold", ">= 0.5"),
         "returns probabilities": (" >= threshold", ""),
         "rounds the box": (CORNERS, CORNERS.replace("box", "box.round()")),
+        "cuts the box to whole pixels": (CORNERS, CORNERS.replace("box", "box.floor()")),
         "clips the box to the image": (
             CORNERS,
             "x0, y0, x1, y1 = box.clamp(min=0).tolist()\n"
