@@ -18,7 +18,7 @@
 # **You need first** [lesson 03](03_backbones.ipynb) (strides, the feature pyramid), [lesson
 # 04](04_fcn.ipynb) (the tent, sharing the work of windows), IoU from [lesson
 # 01](01_images_masks_coco.ipynb).
-# **Time** about 70 minutes to read, about a minute to run.
+# **Time** about 75 minutes to read, about a minute to run.
 
 # %% id="imports"
 import math
@@ -92,10 +92,9 @@ plotting.compare(image, results, dataset.categories, panel=2.9, by_class=True)
 # has about 68 million boxes whose corners lie on whole pixels.
 #
 # R-CNN (Girshick and others 2014) let an older method propose some two thousand regions and ran the
-# network on each. It was by far the best detector of its day, and painfully slow. Fast R-CNN
-# (Girshick 2015) ran the network once and read the regions from its features. Mask R-CNN (He and
-# others 2017) read them without rounding. This lesson follows these three steps; what else the line
-# brought, learned proposals and masks, comes in lesson 07.
+# network on each: by far the best detector of its day, and painfully slow. Fast R-CNN (Girshick
+# 2015) ran the network once and read the regions from its features. Mask R-CNN (He and others 2017)
+# read them without rounding. Learned proposals and masks come in lesson 07.
 
 # %% id="timeline" alt="A timeline of papers; R-CNN 2014, Fast R-CNN 2015 and Mask R-CNN 2017 are marked, in the lane of methods that first find regions and then look."
 plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Mask R-CNN"])
@@ -138,8 +137,7 @@ for count in (10, 50, 200):
     print(f"the first {count:3d} proposals cover {int(covered.sum())} of {len(objects)} objects")
 
 # %% [markdown] id="propose-read"
-# The order is hardly a ranking: the method knows nothing about objects, so it takes *many*
-# proposals to be safe. That number will come back as a bill.
+# The order is hardly a ranking: the method knows nothing about objects, so it needs *many*.
 #
 # **Step 2, warp.** The network wants squares of one size. So every box is cut out, with a little
 # context around it, and squeezed into shape, whatever that does to the picture. Beyond the image it
@@ -357,10 +355,9 @@ pixels = 2000 * 227**2 / (500 * 375)
 print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {pixels:.0f} times its pixels")
 
 # %% [markdown] id="bill-read"
-# Neighbouring crops show the same pixels, and the network finds the same edges in them over and
-# over. You know this waste from lesson 04: a window that slides patch by patch. You also know the
-# way out: run the convolutions once, on the whole picture. What a convolution computes at a place
-# depends on the surroundings of that place, and hardly on where somebody cuts.
+# You know this waste from lesson 04, where a window slid patch by patch, and you know the way out:
+# run the convolutions once, on the whole picture. What a convolution computes at a place depends on
+# the surroundings of that place, and hardly on where somebody cuts.
 #
 # Speed is not the only bill. R-CNN is three parts fitted one after the other: network, classifiers,
 # regressors. The classifier cannot tell the backbone which features it lacks, because no gradient
@@ -428,10 +425,10 @@ example = max(candidates if len(candidates) else objects.boxes, key=misplaced)
 plotting.show_roi_reading(image, example, stride=8, bins=2, samples=2)
 
 # %% [markdown] id="reading-read"
-# On the left, the dashed orange frame is what RoIPool reads instead of the blue box (the coloured
-# quarters are its bins). For a *word* about the object this hardly matters. For its exact place it
-# does, and for a mask, which must say yes or no at every pixel, it is a disaster. The right side
-# shows where we are going.
+# On the left, RoIPool reads the dashed frame instead of the blue box (the coloured quarters are its
+# bins). For a *word* about the object this hardly matters. For its exact place it does, and for a
+# mask, which must say yes or no at every pixel, it is a disaster. The right side shows where we are
+# going.
 #
 # **Predict before you run:** take a map in which each cell contains its own x coordinate, so that
 # reading it tells you *where* you read. Slide a box slowly to the right. Does what RoIPool reads
@@ -552,8 +549,7 @@ def align_fast(feature, box, stride, bins, samples=2):
 
 
 # %% [markdown] id="align-test-text"
-# A claim of equality needs boxes that could refute it. So: three hundred random boxes, many of
-# which cross the border, and some of which lie wholly outside.
+# A test must be able to fail. So: three hundred random boxes, many across the border, some outside.
 
 # %% id="align-test" tags=["nbval-check-output"]
 generator = torch.Generator().manual_seed(0)
@@ -603,10 +599,9 @@ for stride in (4, 8):
 
 # %% [markdown] id="pixels-read"
 # RoIPool has read more than the box, to the right and below, so in its picture the object comes out
-# smaller and too far to the upper left. In numbers: coarse cells cost something in any case, and on
-# top of that RoIPool's reading takes a quarter of the IoU or more in Pocket COCO. (A trained network
-# does better: with many channels, cells say more than "half covered", and a head can learn that its
-# bins are shifted on average. It cannot learn *by how much* this one is.)
+# smaller and too far to the upper left. Coarse cells cost something in any case, and on top of that
+# RoIPool's reading takes a quarter of the IoU or more in Pocket COCO. (A trained head can learn that
+# its bins are shifted on average. It cannot learn *by how much* this one is.)
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -786,17 +781,18 @@ plotting.show_boxes(samples[worst][0], panels, panel=2.9)
 # proposed can never be found, however good the network behind it is. More proposals would help, and
 # cost.
 #
-# So this is what is still missing. The proposals do not learn. They are slow, too: once the
-# features are shared, the grouping takes most of the time (in the papers 2 seconds per photograph,
-# against 0.3 for everything else). And at the end there are boxes and names, but no masks. Lesson
-# 07 lets the network propose, from the same features, and adds a mask to each box.
+# So the proposals do not learn. They are slow, too: once the features are shared, the grouping takes
+# most of the time (in the papers 2 seconds per photograph, against 0.3 for everything else). And
+# there are no masks yet. Lesson 07 lets the network propose, from the same features, and adds a mask
+# to each box.
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # **Suppression, step by step.** These are R-CNN's boxes before NMS. Step through them, and find a
-# threshold at which a duplicate survives. Then let boxes *suppress* one another *across classes*:
-# at which threshold does an object that was found lose all its boxes, and which box took them?
+# threshold at which a duplicate survives. In Pocket COCO, raise it until a box around the whole cup
+# survives: what survives with it? (With *suppress* set to *across classes* hardly anything changes:
+# boxes of different classes hardly overlap here.)
 
 # %% id="nms-stepper" alt="Controls for the step, the IoU threshold, the lowest score and suppression by class above the image with the detections: red the box kept now, green those kept before, blue those waiting, dashed those suppressed."
 from seglib.widgets import NMSStepper

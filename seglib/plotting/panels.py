@@ -224,8 +224,8 @@ def legend_below(
     columns: int = 4,
 ) -> None:
     """A legend of colours, name → colour, below the panels: lines, dashed lines, single dots."""
-    styles: dict[str, Any] = dict.fromkeys(dashed, {"linestyle": "--"})
-    styles |= dict.fromkeys(dotted, {"linestyle": "", "marker": "o"})
+    styles: dict[str, Any] = {name: {"linestyle": "--"} for name in dashed}
+    styles |= {name: {"linestyle": "", "marker": "o"} for name in dotted}
     handles = [
         Line2D([], [], color=shade, label=name, **styles.get(name, {}))
         for name, shade in shades.items()
