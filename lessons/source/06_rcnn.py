@@ -107,7 +107,8 @@ plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Mask R-CNN"])
 # **Step 1, propose.** No learning here. Split the picture into small regions of similar colour,
 # then merge the two neighbours that are most alike, again and again, until one region is left.
 # Every region on the way may be an object, so its box becomes a **proposal**. (R-CNN used selective
-# search, Uijlings and others 2013; `propose_regions` is a small relative of it. Its `scales` say how
+# search, Uijlings and others 2013; `propose_regions` is a small relative of it. Its `scales` say
+# how
 # coarse the first split is, its `strategies` what counts as alike: colour, texture, small size, and
 # how well two regions fill the box around both.)
 
@@ -141,7 +142,8 @@ for count in (10, 50, 200):
 #
 # **Step 2, warp.** The network wants squares of one size. So every box is cut out, with a little
 # context around it, and squeezed into shape, whatever that does to the picture. Beyond the image it
-# is filled with grey. (`crop_size` and `context` in the cell that built R-CNN: squares of 48 pixels,
+# is filled with grey. (`crop_size` and `context` in the cell that built R-CNN: squares of 48
+# pixels,
 # with the paper's share of context.)
 
 # %% id="warp" alt="Eight square cut-outs, blurred and squeezed to 48 by 48 pixels: the proposals nearest to objects, and some others that show parts of objects or background."
@@ -313,7 +315,9 @@ plotting.show_boxes(image, panels)
 
 # %% id="kept-fit" tolerance=0.1
 for n in stay:
-    before, after = (float(ops.box_iou(b[n, None], objects.boxes).max()) for b in (boxes, corrected))
+    before, after = (
+        float(ops.box_iou(b[n, None], objects.boxes).max()) for b in (boxes, corrected)
+    )
     mine = yes[chosen_class[yes] == chosen_class[n]]
     best = float(ops.box_iou(corrected[mine], objects.boxes).max())
     print(f"{names[chosen_class[n] + 1]:10s} IoU {before:.2f} → {after:.2f}, best box {best:.2f}")
@@ -321,7 +325,8 @@ for n in stay:
 # %% [markdown] id="waste"
 # That is the answer of the first picture. In Pocket COCO three of five objects are found, each with
 # one box left, and the correction improved two of them. The cup's box is visibly cut, although a
-# much better one was there: **the best score is not the best fit**, and NMS looks at the score only.
+# much better one was there: **the best score is not the best fit**, and NMS looks at the score
+# only.
 #
 # ### Two: the bill
 #
@@ -367,7 +372,8 @@ print(f"2014: 2000 crops of 227² from a photograph of 500 × 375: {pixels:.0f} 
 #
 # **Fast R-CNN** (Girshick 2015) sends the image through the network once. A **region of interest**
 # (RoI) is then read from the feature map: the box divided by the stride gives its cells. From here
-# on we read the feature pyramid of a trained detector, the one that lesson 07 builds, and always its
+# on we read the feature pyramid of a trained detector, the one that lesson 07 builds, and always
+# its
 # level of stride 8. (Lesson 07 chooses the level by the size of the box.)
 
 # %% id="pyramid" tags=["nbval-check-output"]
@@ -600,14 +606,16 @@ for stride in (4, 8):
 # %% [markdown] id="pixels-read"
 # RoIPool has read more than the box, to the right and below, so in its picture the object comes out
 # smaller and too far to the upper left. Coarse cells cost something in any case, and on top of that
-# RoIPool's reading takes a quarter of the IoU or more in Pocket COCO. (A trained head can learn that
+# RoIPool's reading takes a quarter of the IoU or more in Pocket COCO. (A trained head can learn
+# that
 # its bins are shifted on average. It cannot learn *by how much* this one is.)
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # Piece by piece. `box_iou`, `nms`, `roi_align` and `roi_pool` are primitives of `seglib` with three
-# implementations each; the naive one is a loop like yours. In the tests they are compared with torchvision.
+# implementations each; the naive one is a loop like yours. In the tests they are compared with
+# torchvision.
 # Last comes the whole pipeline: your boxes, and those of `rcnn.predict`.
 
 # %% id="equality-parts" tags=["nbval-check-output"]
@@ -744,9 +752,11 @@ for name, head in heads.items():
 
 # %% [markdown] id="reading-test-read"
 # In Pocket COCO both numbers fall by about six points, but the boxes suffer more, measured by what
-# reading had gained: the share that fits well rose from 12 to 31 % with RoIAlign, and RoIPool loses a
+# reading had gained: the share that fits well rose from 12 to 31 % with RoIAlign, and RoIPool
+# loses a
 # third of that. Of the right classes it loses a tenth. A head cannot correct what it cannot see.
-# (One seed, and small heads after seconds of training: read the direction, not the size. The paper's
+# (One seed, and small heads after seconds of training: read the direction, not the size. The
+# paper's
 # own comparison, for fully trained networks, stands at the end.)
 
 # %% [markdown] id="inside"
@@ -776,14 +786,17 @@ plotting.show_boxes(samples[worst][0], panels, panel=2.9)
 
 # %% [markdown] id="missed-read"
 # In Pocket COCO nearly all larger objects are covered, and most of the small ones are not: the
-# grouping makes no region of its own out of so few pixels. The car behind the doughnut is not small,
+# grouping makes no region of its own out of so few pixels. The car behind the doughnut is not
+# small,
 # but we see it in pieces, and no merging of neighbours joins them without the doughnut. What is not
 # proposed can never be found, however good the network behind it is. More proposals would help, and
 # cost.
 #
-# So the proposals do not learn. They are slow, too: once the features are shared, the grouping takes
+# So the proposals do not learn. They are slow, too: once the features are shared, the grouping
+# takes
 # most of the time (in the papers 2 seconds per photograph, against 0.3 for everything else). And
-# there are no masks yet. Lesson 07 lets the network propose, from the same features, and adds a mask
+# there are no masks yet. Lesson 07 lets the network propose, from the same features, and adds a
+# mask
 # to each box.
 
 # %% [markdown] id="try"

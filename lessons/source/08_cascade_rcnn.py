@@ -594,7 +594,8 @@ for name, probabilities in choices.items():
 # When you compare two programs, know which one you have. The library does both
 # (`CascadeRCNNConfig.variant`). The shipped network learned in detectron2's way, and `predict`
 # reads it so: each head scores the boxes that it was given. You will see an AP of 0.596 then, and
-# not the mean's 0.586 as here: each head is asked about the kind of boxes it learned from. Masks are not cascaded: one mask head draws in the final boxes. (Published masks
+# not the mean's 0.586 as here: each head is asked about the kind of boxes it learned from. Masks
+# are not cascaded: one mask head draws in the final boxes. (Published masks
 # gain much less than boxes: a mask suffers little from a somewhat loose box.)
 
 # %% [markdown] id="equality"

@@ -209,7 +209,8 @@ assert got is not None, "bilinear_kernel returned None: is the `return` missing?
 assert got.shape == (2, 2), f"strides 1 and 1 have a 2 × 2 kernel, yours is {list(got.shape)}"
 assert got.dtype == torch.float32, f"the kernel is float32, yours is {got.dtype}"
 assert torch.allclose(got, torch.full((2, 2), 0.25)), (
-    f"for strides 1 and 1 all four are 0.25, yours is {got.tolist()}: the tent is [0.5, 0.5], since its "
+    f"for strides 1 and 1 all four are 0.25, yours is {got.tolist()}: the tent is "
+    "[0.5, 0.5], since its "
     "tip lies between the two cells, at stride − 1/2, and the kernel is tent times tent"
 )
 second = bilinear_kernel(2, 2)[1]
@@ -404,7 +405,8 @@ print("✓ 3 of 3 points: three tables with ignored labels, absent classes, and 
 # 3. Enlarge by 8 and cut it so that it lies on the image.
 #
 # Sides need not be multiples of 32: the network's poolings round the number of cells *up* (a side
-# of 100 has 4, 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2, or write the
+# of 100 has 4, 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2,
+# or write the
 # enlarging anew.
 #
 # <details><summary>First hint</summary>

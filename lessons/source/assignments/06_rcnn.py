@@ -249,7 +249,8 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # so are matrices.
 #
 # How many points? With a number for `samples`, that many along each side of a bin. With `None` the
-# number *adapts* to the bin, separately for each side, as it does by default in torchvision: as many
+# number *adapts* to the bin, separately for each side, as it does by default in torchvision: as
+# many
 # points as the side is cells long, rounded up. A bin 2.5 cells high and 0.8 cells wide has 3 points
 # from top to bottom and 1 from left to right.
 #
@@ -332,7 +333,8 @@ for width, wanted in ((2.0, 4.5), (2.4, 4.2), (0.8, 9.0)):
     box = torch.tensor([3.5 - width / 2, 2, 3.5 + width / 2, 5])  # its middle is the ridge's
     got = roi_align_one(ridge, box, 1, (1, 1)).item()
     assert abs(got - wanted) < 1e-3, (
-        f"samples=None, a bin {width} cells wide over the ridge: {math.ceil(width)} point(s) across "
+        f"samples=None, a bin {width} cells wide over the ridge: "
+        f"{math.ceil(width)} point(s) across "
         f"have the mean {wanted}, yours is {got:.2f}: round the side of a bin up, in cells"
     )
 got = roi_align_one(ridge, torch.tensor([1.4, 2, 5.6, 5]), 1, (2, 3))[0, 0]
@@ -518,7 +520,8 @@ assert near(twins[1], [0.9, 0.6 * math.exp(-2)], 1e-3), (
 )
 order, taken = soft_nms(three[[0, 0, 0]], points, sigma=0.005, lowest=0)
 assert order.tolist() == [0, 1, 2], (
-    "three equal boxes, sigma = 0.005, lowest = 0: exp(−1 / 0.005) is 0, and each box is still taken "
+    "three equal boxes, sigma = 0.005, lowest = 0: exp(−1 / 0.005) is 0, and each box is "
+    "still taken "
     f"once, [0, 1, 2]; yours takes {order.tolist()}: mark the boxes that were taken in a mask"
 )
 assert near(taken, [0.9, 0, 0]), f"their scores are 0.9, 0 and 0, yours are {numbers(taken)}"
