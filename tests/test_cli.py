@@ -62,7 +62,7 @@ def test_help_does_not_import_torch():
 
 
 def test_completion_knows_models_checkpoints_and_files(tmp_path):
-    assert options._complete_model("ma") == ["mask_rcnn"]
+    assert options._complete_model("ma") == ["mask_rcnn", "maskformer"]
     assert options._complete_checkpoint("fcn-") == ["fcn-16s", "fcn-32s", "fcn-8s"]
     (tmp_path / "fcn-run").mkdir()
     assert options._complete_checkpoint(f"{tmp_path}/fcn") == [f"{tmp_path}/fcn-run"]

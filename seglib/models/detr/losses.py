@@ -82,7 +82,7 @@ def mask_losses(logits: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
 
 
 def named(losses: Tensor | list[Tensor], name: str, weight: float) -> dict[str, Tensor]:
-    """Weighted losses by name: the last layer's as `name`, those before it as `name`_1, …"""
+    """Weighted losses by name: the last layer's as `name`, the others with _1, _2, … appended."""
     *auxiliary, last = losses
     numbered = {f"{name}_{layer}": weight * loss for layer, loss in enumerate(auxiliary, start=1)}
     return {name: weight * last, **numbered}

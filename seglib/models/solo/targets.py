@@ -1,10 +1,9 @@
 """Which cells learn which object (SOLO, section 3.3.1).
 
-1. An object's size, √(w · h) of its box, chooses the levels: ranges overlap, so often two.
-2. On each of them, the cell of its mass centre is positive, and those neighbours that a region
-   of a fifth of the box around the centre touches: 1 to 9 cells.
-3. All positive cells learn the class and the whole mask of the object. In a cell that two
-   objects claim, the later one wins; SOLOv2 learns both masks there.
+An object's size, √(w · h) of its box, chooses the levels: ranges overlap, so often two. On each of
+them, the cell of its mass centre is positive, and those neighbours that a region of a fifth of the
+box around the centre touches: 1 to 9 cells. All positive cells learn the class and the whole mask
+of the object. In a cell that two objects claim, the later one wins; SOLOv2 learns both masks there.
 """
 
 from __future__ import annotations
