@@ -1,10 +1,12 @@
 """The pixel-level module's decoder: an FPN that ends in one feature vector per pixel.
 
-c5 --3x3, norm, ReLU----------------------> p5
-                                            | x2 nearest
-c4 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p4
-                                              …
-c2 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p2 --conv--> mask features
+    c5 --3x3, norm, ReLU----------------------> p5
+                                                | x2 nearest
+    c4 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p4
+                                                  …
+    c2 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p2 --conv--> mask features
+
+The backbone's maps c2 to c5 come in from the left; each has half the stride of the one above it.
 """
 
 from __future__ import annotations
