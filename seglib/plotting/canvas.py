@@ -161,10 +161,6 @@ class Canvas:
         draw.text((rect[0] + pad - left, rect[1] + pad - top), text, fill=fill, font=self.font)
         return True
 
-    def tag_region(self, text: str, bits: Bits, color: RGB) -> bool:
-        """A name at the widest part of a canvas mask; False if there was no room for it."""
-        return self.tag_place(text, self.widest_place(bits), color)
-
     def widest_place(self, bits: Bits) -> tuple[int, int]:
         """The row and column of a canvas mask that are farthest from its edge.
 
