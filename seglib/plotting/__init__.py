@@ -6,6 +6,7 @@ panel in inches.
 """
 
 from seglib.plotting.alignment import show_alignment
+from seglib.plotting.attention import show_attention
 from seglib.plotting.bars import bars, histogram
 from seglib.plotting.box_quality import show_box_quality, show_iou_histograms
 from seglib.plotting.convolution import convolution_step, feature_maps, show_kernels
@@ -46,6 +47,7 @@ from seglib.plotting.segments import (
     show_semantic,
     touching_instances,
 )
+from seglib.plotting.set_prediction import show_costs, show_matching, show_query_boxes
 from seglib.plotting.sizes import show_output_sizes
 from seglib.plotting.style import PALETTE, color, styled
 from seglib.plotting.tasks import five_tasks, task_comparison
@@ -92,11 +94,13 @@ __all__ = [
     "resnet_diagram",
     "score_maps",
     "show_alignment",
+    "show_attention",
     "show_average_recall",
     "show_bilinear_kernel",
     "show_box_quality",
     "show_boxes",
     "show_corrections",
+    "show_costs",
     "show_coverage",
     "show_differences",
     "show_field_growth",
@@ -108,11 +112,13 @@ __all__ = [
     "show_kernels",
     "show_location_grid",
     "show_mask_pixels",
+    "show_matching",
     "show_output_sizes",
     "show_panoptic",
     "show_patches",
     "show_polygon",
     "show_prediction",
+    "show_query_boxes",
     "show_receptive_field",
     "show_rle",
     "show_roi_reading",

@@ -1,0 +1,64 @@
+"""Who read what: the attention weights of a DETR for one image.
+
+The model itself does not keep them, since the fast attention never forms them. For one pass,
+`ops.attention` is replaced by the form that does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seglib.models.detr.model import DETR, DETROutput
+from seglib.primitives import use
+
+
+@dataclass(eq=False)
+class AttentionMaps:
+    """The weights of every layer, which sum to 1 over what is read; h w are the features' places.
+
+    Attributes:
+        encoder: [L, heads, h, w, h, w], what each place reads from all places.
+        among_queries: [L, heads, Q, Q], what each query reads from all queries.
+        decoder: [L, heads, Q, h, w], what each query reads from all places.
+    """
+
+    encoder: Tensor
+    among_queries: Tensor
+    decoder: Tensor
+
+
+def attention_maps(model: DETR, image: Tensor) -> tuple[DETROutput, AttentionMaps]:
+    """The outputs for one image, float [3, H, W] in 0…1, and the attention that led to them."""
+    recorded: list[Tensor] = []
+
+    def recording(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        blocked: Tensor | None = None,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        weights = scores.softmax(dim=-1)  # one image has no padding, so nothing is blocked
+        recorded.append(weights[0])
+        return weights @ value
+
+    with torch.no_grad(), use(attention=recording):
+        output = model([image])
+    config, size = model.config, output.memory.shape[-2:]
+    encoder = recorded[: config.encoder_layers]  # [heads, h w, h w] each
+    # Each decoder layer attends twice: the queries to one another, then to the image.
+    among, decoder = recorded[config.encoder_layers :: 2], recorded[config.encoder_layers + 1 :: 2]
+    places = config.heads, *size, *size
+    maps = AttentionMaps(
+        torch.stack(encoder).unflatten(-1, size).unflatten(2, size)
+        if encoder
+        else output.memory.new_zeros(0, *places),
+        torch.stack(among),  # [L, heads, Q, Q]
+        torch.stack(decoder).unflatten(-1, size),  # [L, heads, Q, h, w]
+    )
+    return output, maps
