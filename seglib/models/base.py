@@ -74,7 +74,7 @@ class Segmenter(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    tasks: ClassVar[tuple[Task, ...]]
+    tasks: tuple[Task, ...]
     config_class: ClassVar[type[ModelConfig]]
     config: ModelConfig
     categories: Categories
@@ -86,9 +86,9 @@ class Segmenter(nn.Module, ABC):
             SeglibError: more categories than a label map can tell apart, for a semantic task.
         """
         super().__init__()
-        if "semantic" in self.tasks and not categories.fit_label_maps:
+        if {"semantic", "panoptic"} & set(self.tasks) and not categories.fit_label_maps:
             raise SeglibError(
-                f"{self.name} predicts label maps, which tell at most {IGNORE - 1} categories "
+                f"{self.name} learns from label maps, which tell at most {IGNORE - 1} categories "
                 f"apart: it cannot learn {len(categories)}; choose a detector, or fewer categories"
             )
         self.config = config
@@ -125,7 +125,7 @@ class Segmenter(nn.Module, ABC):
 
     def can_learn_from(self, target: Target) -> bool:
         """Whether a target has anything that `loss` learns from besides background."""
-        if "semantic" in self.tasks and target.semantic is not None:
+        if {"semantic", "panoptic"} & set(self.tasks) and target.semantic is not None:
             labels = target.semantic
             if ((labels != BACKGROUND) & (labels != IGNORE)).any():
                 return True

@@ -60,7 +60,7 @@ class MemorySource:
         needed = target if self._tasks & {"instances", "proposals", "panoptic"} else target[:0]
         slim = replace(
             needed,
-            semantic=target.semantic if "semantic" in self._tasks else None,
+            semantic=target.semantic if self._tasks & {"semantic", "panoptic"} else None,
             panoptic=target.panoptic if "panoptic" in self._tasks else None,
             truth=None,  # for evaluations alone
         )

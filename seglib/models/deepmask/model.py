@@ -74,7 +74,7 @@ class DeepMask(Segmenter):
     """
 
     name: ClassVar[str] = "deepmask"
-    tasks: ClassVar[tuple[Task, ...]] = ("proposals",)
+    tasks: tuple[Task, ...] = ("proposals",)
     config_class: ClassVar[type[ModelConfig]] = DeepMaskConfig
     config: DeepMaskConfig
     mean_mask: Tensor

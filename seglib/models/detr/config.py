@@ -11,7 +11,7 @@ from seglib.models.config import ModelConfig, check_range
 from seglib.nn.norm import Norm
 from seglib.nn.resnet import Stem
 
-Variant = Literal["boxes", "masks"]
+Variant = Literal["boxes", "masks", "panoptic"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class DETRConfig(ModelConfig):
     """How a DETR is built.
 
     Attributes:
-        variant: "boxes" alone, or also "masks" from the mask head.
+        variant: "boxes" alone, also "masks" from the mask head, or "panoptic": masks of stuff as
+            well as of things, and a panoptic map.
         min_size: shorter side in pixels that images are resized to; None: by `image_size`.
         max_size: limit of the longer side, where min_size is given.
         blocks: residual blocks of the backbone's four stages.
@@ -42,6 +43,7 @@ class DETRConfig(ModelConfig):
         class_weight, box_weight, giou_weight: of cost and loss.
         mask_weight, dice_weight: of the two losses of masks.
         no_object_weight: of queries without an object in the class loss.
+        segment_threshold: class probability that a query must exceed to enter a panoptic map.
     """
 
     variant: Variant = "boxes"
@@ -69,6 +71,7 @@ class DETRConfig(ModelConfig):
     mask_weight: float = 1.0
     dice_weight: float = 1.0
     no_object_weight: float = 0.1
+    segment_threshold: float = 0.85
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +79,7 @@ class DETRConfig(ModelConfig):
         check_range(self, 1, inf, "hidden", "decoder_layers", "queries")
         check_range(self, 0, inf, "encoder_layers", "class_weight", "box_weight", "giou_weight")
         check_range(self, 0, inf, "mask_weight", "dice_weight", "no_object_weight")
-        check_range(self, 0, 1, "dropout")
+        check_range(self, 0, 1, "dropout", "segment_threshold")
         if self.channels % self.heads or self.channels % 4:
             raise SeglibError(
                 f"DETRConfig has channels={self.channels} and heads={self.heads}: the channels "
@@ -113,5 +116,5 @@ class DETRConfig(ModelConfig):
 
     @classmethod
     def paper(cls, variant: Variant = "boxes") -> DETRConfig:
-        """The published DETR with ResNet-50; "masks" is the one for panoptic segmentation."""
+        """The published DETR with ResNet-50; its masks come from "panoptic"."""
         return cls(variant=variant, backbone_lr_scale=0.1)

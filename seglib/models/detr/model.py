@@ -13,6 +13,7 @@ decides which query learns which object.
       linear         class logits [L, B, Q, K], K = C + 1: class 0 is "no object"
       MLP, sigmoid   boxes [L, B, Q, 4]: centre, width, height over the image's size
       mask head      masks [B, Q, H/s, W/s] of the last layer's queries          (mask_head.py)
+      arg-max        a panoptic map [H, W], if stuff was learned as well          (panoptic.py)
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from seglib.models.detr.losses import box_losses, class_losses, mask_losses, nam
 from seglib.models.detr.mask_head import AttentionMap, MaskHead
 from seglib.models.detr.matching import Matching, box_costs, class_cost, match
 from seglib.models.detr.objects import ObjectBatch, object_batch
+from seglib.models.detr.panoptic import panoptic_from_shares, panoptic_map, segment_shares
 from seglib.models.detr.postprocess import best_classes, boxes_in_pixels, masks_in_pixels
-from seglib.models.targets import check_targets
+from seglib.models.detr.segments import segment_batch, with_stuff
+from seglib.models.targets import SizedTarget, check_targets, semantic_labels
 from seglib.nn.layers import Conv2d
 from seglib.nn.mlp import MLP
 from seglib.nn.position import LearnedPosition, SinePosition
@@ -44,7 +47,16 @@ from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.output_forms import masks_seen_at_stride
 from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
+from seglib.structures import (
+    Categories,
+    ImageBatch,
+    Instances,
+    Panoptic,
+    Prediction,
+    Target,
+)
+
+Size = tuple[int, int]
 
 
 @dataclass(eq=False)
@@ -73,7 +85,7 @@ class DETROutput:
 
 
 class DETR(Segmenter):
-    """Detection as set prediction, with masks if the variant has them.
+    """Detection as set prediction, with masks and a panoptic map if the variant has them.
 
     Attributes:
         backbone, input_proj, position: image to features and their places.
@@ -83,11 +95,14 @@ class DETR(Segmenter):
     """
 
     name: ClassVar[str] = "detr"
-    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    tasks: tuple[Task, ...] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = DETRConfig
     config: DETRConfig
 
     def __init__(self, config: DETRConfig, categories: Categories) -> None:
+        self.panoptic = config.variant == "panoptic"
+        if self.panoptic:
+            self.tasks = ("instances", "panoptic")
         super().__init__(config, categories)
         channels = config.channels
         self.backbone = ResNet(
@@ -115,7 +130,7 @@ class DETR(Segmenter):
         self.bbox_embed = MLP(channels, channels, 4, layers=3)
         self.bbox_attention: AttentionMap | None = None
         self.mask_head: MaskHead | None = None
-        if config.variant == "masks":
+        if config.variant != "boxes":
             finer = self.backbone.channels[2::-1]  # of c4, c3, c2
             self.bbox_attention = AttentionMap(channels, config.heads, config.mask_softmax)
             self.mask_head = MaskHead(channels + config.heads, channels, finer)
@@ -161,11 +176,11 @@ class DETR(Segmenter):
             there are masks. All are weighted.
 
         Raises:
-            SeglibError: a target whose masks do not have its image's size, or a label that the
-                model does not know.
+            SeglibError: a target whose masks do not have its image's size, a label that the model
+                does not know, or for "panoptic" a target without label map.
         """
         output, config = self(images), self.config
-        objects = object_batch(images, targets, output.batch, len(self.categories))
+        objects = self.objects(images, targets, output.batch)
         matching = self.match(output, objects)
         wanted = matching.labels_of_queries(objects.labels, config.queries)  # [L, B, Q]
         count = object_count(objects.counts, output.logits)
@@ -182,6 +197,14 @@ class DETR(Segmenter):
             **named(giou_loss, "giou_loss", config.giou_weight),
         }
         return losses | self._mask_losses(output, objects, matching, count)
+
+    def objects(
+        self, images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch
+    ) -> ObjectBatch:
+        """What the queries learn: things, and for a panoptic map each kind of stuff as well."""
+        if self.panoptic:
+            return segment_batch(images, targets, batch, self.categories)
+        return object_batch(images, targets, batch, len(self.categories))
 
     def match(self, output: DETROutput, objects: ObjectBatch) -> Matching:
         """The cheapest pairing of queries and objects in every layer."""
@@ -212,7 +235,10 @@ class DETR(Segmenter):
         }
 
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """One detection per query, best first, at each image's own size."""
+        """One detection per query, best first, at each image's own size.
+
+        For "panoptic", the queries that found stuff are left out of these, and are in the map.
+        """
         output = self(images)
         size = (images[0].shape[-2], images[0].shape[-1])
         scores, labels = best_classes(output.logits[-1])  # [B, Q] each
@@ -220,15 +246,32 @@ class DETR(Segmenter):
         order = scores.argsort(dim=1, descending=True, stable=True)  # [B, Q]
         predictions = []
         for image, rows in enumerate(order):
-            masks = None
+            masks, panoptic = None, None
             if self.mask_head is not None:
                 states = output.states[-1, image, rows]  # [Q, D]
                 logits = self.masks(output, states, torch.full_like(rows, image))  # [Q, H/s, W/s]
                 seen, canvas = output.batch.sizes[image], output.batch.canvas
                 masks = masks_in_pixels(logits, canvas, seen, size)  # [Q, H, W]
+                if self.panoptic:
+                    panoptic = self._panoptic(output.logits[-1, image], logits, rows, seen, size)
             found = Instances(boxes[image, rows], scores[image, rows], labels[image, rows], masks)
-            predictions.append(Prediction(size, self.categories, found))
+            if self.panoptic:
+                found = found[self._are_things(found.labels)]
+            predictions.append(Prediction(size, self.categories, found, panoptic=panoptic))
         return predictions
+
+    def _panoptic(
+        self, logits: Tensor, masks: Tensor, rows: Tensor, seen: Size, size: Size
+    ) -> Panoptic:
+        """The map of one image: class logits [Q, K], and mask logits [Q, h, w] of `rows`."""
+        in_order = masks[rows.argsort()]  # that of the queries, as stuff is merged
+        threshold = self.config.segment_threshold
+        return panoptic_map(logits, in_order, self.categories, seen, size, threshold)
+
+    def _are_things(self, labels: Tensor) -> Tensor:
+        """bool [N]: which of these labels are things'."""
+        things = torch.tensor([c.label for c in self.categories.things], device=labels.device)
+        return torch.isin(labels, things)
 
     @property
     def mask_stride(self) -> int:
@@ -247,7 +290,10 @@ class DETR(Segmenter):
         )
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true boxes of the largest Q objects, with their masks at the mask head's stride."""
+        """The true boxes of the largest Q objects, with their masks at the mask head's stride.
+
+        The panoptic map has all objects and all stuff.
+        """
         check_targets([image], [target], len(self.categories))
         objects = target[~target.iscrowd]
         kept = objects[objects.area.argsort(descending=True)[: self.config.queries]]
@@ -255,7 +301,19 @@ class DETR(Segmenter):
         if self.mask_head is not None:
             masks = masks_seen_at_stride(kept.masks, self.resize, self.mask_stride)  # [G, H, W]
         found = Instances(kept.boxes, torch.ones_like(kept.area), kept.labels, masks)
-        return Prediction(target.size, self.categories, found)
+        panoptic = self._perfect_map(image, target) if self.panoptic else None
+        return Prediction(target.size, self.categories, found, panoptic=panoptic)
+
+    def _perfect_map(self, image: Tensor, target: Target) -> Panoptic:
+        """The true segments on the grid of the mask logits."""
+        labels = semantic_labels(
+            [image], [target], [target.size], target.size, len(self.categories)
+        )[0]  # [H, W]
+        objects = target[~target.iscrowd]
+        things = SizedTarget(objects.boxes, objects.labels, objects.masks)
+        segments = with_stuff(things, labels, self.categories)
+        shares = segment_shares(segments.masks, self.resize, self.mask_stride)  # [S, H, W]
+        return panoptic_from_shares(shares, segments.labels)
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """The last layer of the classes."""

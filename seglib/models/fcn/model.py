@@ -49,7 +49,7 @@ class FCN(Segmenter):
     """
 
     name: ClassVar[str] = "fcn"
-    tasks: ClassVar[tuple[Task, ...]] = ("semantic",)
+    tasks: tuple[Task, ...] = ("semantic",)
     config_class: ClassVar[type[ModelConfig]] = FCNConfig
     config: FCNConfig
 

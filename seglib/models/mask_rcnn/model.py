@@ -77,7 +77,7 @@ class MaskRCNN(Segmenter):
     """
 
     name: ClassVar[str] = "mask_rcnn"
-    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    tasks: tuple[Task, ...] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = MaskRCNNConfig
     box_heads_class: ClassVar[type[BoxHeads]] = SingleBoxHead
     config: MaskRCNNConfig

@@ -72,7 +72,7 @@ class MaskFormer(Segmenter):
     """
 
     name: ClassVar[str] = "maskformer"
-    tasks: ClassVar[tuple[Task, ...]] = ("panoptic", "instances", "semantic")
+    tasks: tuple[Task, ...] = ("panoptic", "instances", "semantic")
     config_class: ClassVar[type[ModelConfig]] = MaskFormerConfig
     config: MaskFormerConfig
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from seglib.models.detr.panoptic import panoptic_from_shares, segment_shares
 from seglib.models.maskformer.segments import with_stuff
 from seglib.models.targets import SizedTarget, semantic_labels
 from seglib.ops.masks import masks_to_boxes
-from seglib.ops.output_forms import masks_at_stride_softly
-from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, Instances, Panoptic, Prediction, Target
+from seglib.structures import Categories, Instances, Prediction, Target
 
 
 def perfect_prediction(
@@ -37,23 +36,11 @@ def perfect_prediction(
     segments = with_stuff(
         SizedTarget(objects.boxes, objects.labels, objects.masks), semantic, categories
     )
-    shares, labels = _shares(segments.masks, resize, stride), segments.labels  # [S, H, W], [S]
+    labels = segments.labels  # [S]
+    shares = segment_shares(segments.masks, resize, stride)  # [S, H, W]
     masks = shares[: len(objects)] >= 0.5
     found = Instances(masks_to_boxes(masks), torch.ones_like(objects.area), objects.labels, masks)
-    # A place that no segment covers to one half has none.
-    nothing = shares.new_full((1, *size), 0.5)
-    best = torch.cat([nothing, shares]).argmax(dim=0)  # [H, W], 0 where no segment is
-    ids = torch.arange(1, len(labels) + 1, device=labels.device)
-    here = (best == ids[:, None, None]).flatten(1).any(1)  # [S]
-    panoptic = Panoptic(best, ids[here], labels[here], torch.zeros_like(here[here]))
+    panoptic = panoptic_from_shares(shares, labels)
     map_of = torch.cat([labels.new_zeros(1), labels])  # from 0…S to labels
-    return Prediction(size, categories, found, semantic=map_of[best], panoptic=panoptic)
-
-
-def _shares(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:
-    """Each segment's share of the cells, back at the image's size: [S, H, W] in 0…1."""
-    if len(masks) == 0:
-        return masks.float()
-    shares = masks_at_stride_softly(resize(masks.float()), stride)  # [S, h, w]
-    size = (masks.shape[-2], masks.shape[-1])
-    return shares if shares.shape == masks.shape else interpolate(shares[None], size)[0]
+    semantic = map_of[panoptic.segment_map]
+    return Prediction(size, categories, found, semantic=semantic, panoptic=panoptic)

@@ -94,7 +94,7 @@ class PolarMask(Segmenter):
     """
 
     name: ClassVar[str] = "polarmask"
-    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    tasks: tuple[Task, ...] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = PolarMaskConfig
     config: PolarMaskConfig
 

@@ -85,7 +85,7 @@ class SOLO(Segmenter):
     """
 
     name: ClassVar[str] = "solo"
-    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    tasks: tuple[Task, ...] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = SOLOConfig
     config: SOLOConfig
 

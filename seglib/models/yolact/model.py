@@ -96,7 +96,7 @@ class YOLACT(Segmenter):
     """
 
     name: ClassVar[str] = "yolact"
-    tasks: ClassVar[tuple[Task, ...]] = ("instances",)
+    tasks: tuple[Task, ...] = ("instances",)
     config_class: ClassVar[type[ModelConfig]] = YOLACTConfig
     config: YOLACTConfig
 

@@ -1,0 +1,115 @@
+"""From a set of masks to a panoptic map: each pixel goes to one segment (DETR, section 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglib.ops.output_forms import masks_at_stride_softly
+from seglib.ops.upsampling import interpolate
+from seglib.structures import Categories, Panoptic
+
+Size = tuple[int, int]
+
+SEGMENT_THRESHOLD = 0.85  # the class probability that a query must exceed
+LARGEST_DROPPED = 4  # pixels: segments up to this size are dropped
+
+
+def panoptic_map(
+    logits: Tensor,
+    masks: Tensor,
+    categories: Categories,
+    seen: Size,
+    size: Size,
+    threshold: float = SEGMENT_THRESHOLD,
+) -> Panoptic:
+    """Each pixel goes to the query whose mask logit is the largest there.
+
+    Queries of one kind of stuff are merged into the first of them. Segments of a few pixels are
+    then dropped and their pixels given to the others, until none is left; as in the authors' code,
+    a query that was merged into another has no pixel of its own and is dropped here, too.
+
+    Args:
+        logits: [Q, K], class 0 is "no object".
+        masks: [Q, h, w] logits.
+        categories: tell things from stuff.
+        seen: (H, W) of the image inside the network, where the masks are compared.
+        size: (H, W) of the image itself.
+        threshold: class probability that a query must exceed.
+
+    Returns:
+        segments with ids from 1.
+    """
+    scores, labels = logits.softmax(dim=-1).max(dim=-1)  # [Q] each
+    kept = (labels > 0) & (scores > threshold)
+    labels, large = labels[kept], masks[kept]  # [S], [S, h, w]
+    if len(labels):
+        large = interpolate(large[None], seen, "bilinear")[0]  # [S, H, W]
+    best = _largest(large, _first_of_its_stuff(labels, categories), size)  # [*size]
+    while len(labels):
+        area = best.flatten().bincount(minlength=len(labels))  # [S]
+        enough = area > LARGEST_DROPPED
+        if enough.all():
+            break
+        labels, large = labels[enough], large[enough]
+        best = _largest(large, torch.arange(len(labels), device=labels.device), size)
+    ids = torch.arange(1, len(labels) + 1, device=labels.device)
+    segment_map = best + 1 if len(labels) else best
+    return Panoptic(segment_map, ids, labels, torch.zeros_like(ids, dtype=torch.bool))
+
+
+def _largest(masks: Tensor, instead: Tensor, size: Size) -> Tensor:
+    """The mask with the largest logit at each pixel, replaced by `instead` [S]: int64 [*size]."""
+    if len(masks) == 0:
+        return torch.zeros(size, dtype=torch.int64, device=masks.device)
+    best = instead[masks.argmax(dim=0)]  # [H, W]
+    # The pixel whose centre is nearest, as an image library enlarges a picture.
+    resized = F.interpolate(best[None, None].double(), size=size, mode="nearest-exact")
+    return resized[0, 0].long()
+
+
+def _first_of_its_stuff(labels: Tensor, categories: Categories) -> Tensor:
+    """For each of S segments, its own number, or that of the first of the same kind of stuff."""
+    same = labels[:, None] == labels  # [S, S]
+    stuff = torch.tensor([c.label for c in categories.stuff], device=labels.device)
+    is_stuff = torch.isin(labels, stuff)
+    own = torch.arange(len(labels), device=labels.device)
+    return torch.where(is_stuff, same.int().argmax(dim=1), own) if len(labels) else own
+
+
+def panoptic_from_shares(shares: Tensor, labels: Tensor) -> Panoptic:
+    """The map of segments known exactly: each pixel goes to the one that covers most of it.
+
+    Args:
+        shares: [S, H, W] in 0…1; a pixel of which no segment covers one half has none.
+        labels: int64 [S].
+
+    Returns:
+        the segments that have a pixel, with ids 1…S.
+    """
+    nothing = shares.new_full((1, *shares.shape[1:]), 0.5)
+    best = torch.cat([nothing, shares]).argmax(dim=0)  # [H, W], 0 where no segment is
+    ids = torch.arange(1, len(labels) + 1, device=labels.device)
+    here = (best == ids[:, None, None]).flatten(1).any(1)  # [S]
+    return Panoptic(best, ids[here], labels[here], torch.zeros_like(here[here]))
+
+
+def segment_shares(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:
+    """Each segment's share of the cells that mask logits have, at the image's size.
+
+    Args:
+        masks: bool [S, H, W].
+        resize: from float [C, H, W] to what the network sees.
+        stride: of the mask logits, in pixels of what the network sees.
+
+    Returns:
+        [S, H, W] in 0…1.
+    """
+    if len(masks) == 0:
+        return masks.float()
+    shares = masks_at_stride_softly(resize(masks.float()), stride)  # [S, h, w]
+    size = (masks.shape[-2], masks.shape[-1])
+    return shares if shares.shape == masks.shape else interpolate(shares[None], size)[0]
