@@ -36,6 +36,7 @@ from seglib.plotting.networks import (
 from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.panels import Figure, figure
 from seglib.plotting.proposals import show_average_recall, show_coverage
+from seglib.plotting.prototypes import show_mixture, show_prototypes
 from seglib.plotting.quality_curves import ap_by_iou, correction_curve, show_differences
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.rois import reading_curve, show_roi_reading
@@ -113,11 +114,13 @@ __all__ = [
     "show_location_grid",
     "show_mask_pixels",
     "show_matching",
+    "show_mixture",
     "show_output_sizes",
     "show_panoptic",
     "show_patches",
     "show_polygon",
     "show_prediction",
+    "show_prototypes",
     "show_query_boxes",
     "show_receptive_field",
     "show_rle",

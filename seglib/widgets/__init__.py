@@ -7,6 +7,7 @@ from seglib.widgets.cell_masks import CellMasks
 from seglib.widgets.explorer import Explorer
 from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.matching import MatchingViewer
+from seglib.widgets.mixing_desk import MixingDesk
 from seglib.widgets.overlap import IoUExplorer
 from seglib.widgets.quiz import Option, Question, Quiz
 from seglib.widgets.skips import SkipMixer
@@ -23,6 +24,7 @@ __all__ = [
     "Explorer",
     "IoUExplorer",
     "MatchingViewer",
+    "MixingDesk",
     "NMSStepper",
     "Option",
     "Question",
