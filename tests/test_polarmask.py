@@ -226,7 +226,7 @@ def test_rays_that_do_not_divide_the_circle_are_refused():
         ray_distances(torch.zeros(1, 1, 2), torch.tensor([1]), torch.zeros(1, 2), 7)
     with pytest.raises(SeglibError, match="rays=7"):
         replace(PolarMaskConfig.pocket(), rays=7)
-    with pytest.raises(SeglibError, match="one for each of the 4 levels"):
+    with pytest.raises(SeglibError, match="one for each of the 3 levels"):
         replace(PolarMaskConfig.pocket(), ranges=(16.0, 32.0))
 
 

@@ -96,6 +96,7 @@ class MaskFormerConfig(ModelConfig):
         """
         masked = variant == "mask2former"
         return cls(
+            augmentation="flip",
             variant=variant,
             backbone_lr_scale=0.2,
             blocks=(2, 2, 2, 1),

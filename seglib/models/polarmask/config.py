@@ -93,9 +93,10 @@ class PolarMaskConfig(ModelConfig):
         """About 2.5 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
         The backbone is that of Mask R-CNN's pocket preset, so `--init mask_rcnn` starts from its
-        weights. Four levels of strides 4 to 32 share the objects, 6 to 120 px.
+        weights. Three levels of strides 4, 8 and 16 share the objects, 6 to 120 px.
         """
         return cls(
+            augmentation="flip",
             published=False,
             blocks=(2, 2, 2, 1),
             bottleneck=False,
@@ -105,10 +106,10 @@ class PolarMaskConfig(ModelConfig):
             stride_in_1x1=False,
             frozen_stages=0,
             fpn_width=64,
-            coarser_levels=1,
+            coarser_levels=0,
             head_width=64,
             head_convolutions=3,
-            ranges=(16, 32, 64, 1e8),
+            ranges=(32, 64, 1e8),
             before_nms=200,
         )
 
