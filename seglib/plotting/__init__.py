@@ -25,6 +25,7 @@ from seglib.plotting.images import (
 from seglib.plotting.iou import show_iou
 from seglib.plotting.live import LiveCurve
 from seglib.plotting.location_grid import show_location_grid
+from seglib.plotting.locations import show_locations
 from seglib.plotting.masks import outlined, show_mask_pixels, show_polygon, show_rle
 from seglib.plotting.networks import (
     fcn_diagram,
@@ -35,6 +36,7 @@ from seglib.plotting.networks import (
 )
 from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.panels import Figure, figure
+from seglib.plotting.polar import show_mask_errors, show_ray_profile, show_rays
 from seglib.plotting.proposals import show_average_recall, show_coverage
 from seglib.plotting.prototypes import show_mixture, show_prototypes
 from seglib.plotting.quality_curves import ap_by_iou, correction_curve, show_differences
@@ -112,6 +114,8 @@ __all__ = [
     "show_iou_histograms",
     "show_kernels",
     "show_location_grid",
+    "show_locations",
+    "show_mask_errors",
     "show_mask_pixels",
     "show_matching",
     "show_mixture",
@@ -122,6 +126,8 @@ __all__ = [
     "show_prediction",
     "show_prototypes",
     "show_query_boxes",
+    "show_ray_profile",
+    "show_rays",
     "show_receptive_field",
     "show_rle",
     "show_roi_reading",

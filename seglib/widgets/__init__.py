@@ -9,6 +9,7 @@ from seglib.widgets.fields import ReceptiveField
 from seglib.widgets.matching import MatchingViewer
 from seglib.widgets.mixing_desk import MixingDesk
 from seglib.widgets.overlap import IoUExplorer
+from seglib.widgets.polar_explorer import PolarExplorer
 from seglib.widgets.quiz import Option, Question, Quiz
 from seglib.widgets.skips import SkipMixer
 from seglib.widgets.sliding_window import SlidingWindow
@@ -27,6 +28,7 @@ __all__ = [
     "MixingDesk",
     "NMSStepper",
     "Option",
+    "PolarExplorer",
     "Question",
     "Quiz",
     "ReceptiveField",
