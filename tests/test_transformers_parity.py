@@ -1,4 +1,4 @@
-"""DETR and MaskFormer equal those of the `transformers` package with copied random weights."""
+"""DETR, MaskFormer and Mask2Former equal those of `transformers` with copied random weights."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from seglib.models.maskformer import MaskFormer, MaskFormerConfig
 from seglib.models.maskformer.segments import segment_batch
 from seglib.pretrained.transformers_names import (
     detr_state_from_transformers,
+    mask2former_state_from_transformers,
     maskformer_state_from_transformers,
 )
 from seglib.structures import Target
@@ -200,3 +201,129 @@ def test_maskformer_learns_as_transformers_do(maskformer_pair) -> None:
     found = model.loss(images(), known)
     last = [found[name] for name in ("class_loss", "mask_loss", "dice_loss")]
     assert_same(torch.stack(last).sum(), expected.loss.squeeze())
+
+
+class WithEncoder(nn.Module):
+    """MaskFormer with a transformer encoder on c5, put together from `transformers`' modules.
+
+    They have all parts of it, but no model: the order is that of the authors' pixel decoder.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = transformers.models.maskformer.modeling_maskformer
+        options = {**detr_options(), "attn_implementation": "eager"}
+        config = transformers.MaskFormerConfig(
+            backbone_config=resnet("stage1", "stage2", "stage3", "stage4"),
+            decoder_config=transformers.DetrConfig(**options),
+            fpn_feature_size=CHANNELS,
+            mask_feature_size=CHANNELS,
+            num_labels=CLASSES,
+        )
+        self.model = transformers.MaskFormerForInstanceSegmentation(config)
+        inner = self.model.model
+        sizes = {"feature_size": CHANNELS, "mask_feature_size": CHANNELS}
+        widths = [256, 512, 1024]
+        inner.pixel_level_module.decoder = parts.MaskFormerPixelDecoder(
+            in_features=CHANNELS, lateral_widths=widths, **sizes
+        )
+        inner.transformer_module = parts.MaskFormerTransformerModule(CHANNELS, config)
+        self.input_proj = nn.Conv2d(2048, CHANNELS, 1)
+        self.encoder = transformers.models.detr.modeling_detr.DetrEncoder(config.decoder_config)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits and mask logits of the last layer."""
+        inner = self.model.model
+        *finer, c5 = inner.pixel_level_module.encoder(pixels).feature_maps
+        x = self.input_proj(c5)
+        place = inner.transformer_module.position_embedder(x.shape, x.device, x.dtype)
+        encoded = self.encoder(
+            inputs_embeds=x.flatten(2).transpose(1, 2),
+            spatial_position_embeddings=place.flatten(2).transpose(1, 2),
+        ).last_hidden_state
+        encoded = encoded.transpose(1, 2).reshape(x.shape)
+        features = inner.pixel_level_module.decoder([*finer, encoded]).last_hidden_state
+        states = inner.transformer_module(encoded).last_hidden_state
+        masks = torch.einsum("bqc,bchw->bqhw", self.model.mask_embedder(states), features)
+        return self.model.class_predictor(states), masks
+
+    def our_state(self) -> dict[str, Tensor]:
+        """Its weights by our names."""
+        state = self.model.state_dict()
+        for part in ("input_proj", "encoder"):
+            for name, value in getattr(self, part).state_dict().items():
+                state[f"pixel_encoder.{part}.{name}"] = value
+        return maskformer_state_from_transformers(state)
+
+
+def test_maskformer_with_an_encoder_is_that_of_transformers_modules() -> None:
+    torch.manual_seed(0)
+    theirs = spread(randomize_statistics(WithEncoder())).double().eval()
+    sizes = {"pixel_channels": CHANNELS, "mask_channels": CHANNELS}
+    config = replace(MaskFormerConfig.paper(), pixel_layers=2, pixel_hidden=48, **SMALL, **sizes)
+    model = MaskFormer(config, some_categories(CLASSES)).double().eval()
+    model.load_state_dict(theirs.our_state())
+    found = model(images())
+    logits, masks = theirs(found.batch.tensor)
+    assert masks.std() > 0.01
+    assert_same(found.logits[-1], ours(logits))
+    assert_same(found.masks[-1], masks)
+
+
+@pytest.fixture(scope="module")
+def mask2former_pair() -> tuple[nn.Module, MaskFormer]:
+    torch.manual_seed(0)
+    config = transformers.Mask2FormerConfig(
+        backbone_config=resnet("stage1", "stage2", "stage3", "stage4"),
+        feature_size=CHANNELS,
+        mask_feature_size=CHANNELS,
+        hidden_dim=CHANNELS,
+        encoder_feedforward_dim=40,
+        dim_feedforward=48,
+        encoder_layers=2,
+        decoder_layers=5,
+        num_queries=QUERIES,
+        num_labels=CLASSES,
+    )
+    theirs = transformers.Mask2FormerForUniversalSegmentation(config)
+    theirs = spread(randomize_statistics(theirs))
+    for name, value in theirs.state_dict().items():  # these start at zero: all points alike
+        if "sampling_offsets.weight" in name or "attention_weights.weight" in name:
+            value.copy_(torch.randn_like(value) / 4)
+    small = {**SMALL, "decoder_layers": 4, "pixel_layers": 2, "pixel_hidden": 40}
+    small |= {"pixel_channels": CHANNELS, "mask_channels": CHANNELS}
+    config = replace(MaskFormerConfig.paper("mask2former"), **small)
+    model = MaskFormer(config, some_categories(CLASSES)).double().eval()
+    theirs = theirs.double().eval()
+    model.load_state_dict(mask2former_state_from_transformers(theirs.state_dict()))
+    return theirs, model
+
+
+def test_mask2former_predicts_what_transformers_predict(mask2former_pair) -> None:
+    """With a ResNet, which `transformers` accept through their backbones' interface."""
+    theirs, model = mask2former_pair
+    found = model(images())
+    expected = theirs(found.batch.tensor, output_auxiliary_logits=True)
+    assert expected.masks_queries_logits.std() > 0.01
+    assert_same(found.logits[-1], ours(expected.class_queries_logits))
+    assert_same(found.masks[-1], expected.masks_queries_logits)
+    earlier = expected.auxiliary_logits
+    assert len(earlier) == len(found.logits) - 1 == 4
+    for layer, outputs in enumerate(earlier):
+        assert_same(found.logits[layer], ours(outputs["class_queries_logits"]))
+        assert_same(found.masks[layer], outputs["masks_queries_logits"])
+
+
+def test_pixel_decoder_of_mask2former_is_that_of_transformers_in_float32(mask2former_pair) -> None:
+    theirs, model = mask2former_pair
+    sizes = [(256, 24, 32), (512, 12, 16), (1024, 6, 8), (2048, 3, 4)]
+    features = [torch.randn(2, *size) for size in sizes]
+    module = theirs.model.pixel_level_module.decoder
+    try:
+        expected = module.float()(features)
+        pyramid, pixels = model.pixel_decoder.float()(features)
+    finally:
+        module.double(), model.pixel_decoder.double()
+    assert_same(pixels, expected.mask_features, 1e-4)
+    for found, level in zip(pyramid[::-1], expected.multi_scale_features, strict=False):
+        assert_same(found, level, 1e-4)

@@ -80,6 +80,33 @@ MASKFORMER: Rules = (
     (r"^class_predictor", "class_embed"),
     (r"^mask_embedder\.(\d)\.0", r"mask_embed.layers.\1"),
 )
+MASK2FORMER: Rules = (
+    (r"^model\.pixel_level_module\.encoder\.", "backbone."),
+    (r"^model\.pixel_level_module\.decoder\.input_projections", "pixel_decoder.input_proj"),
+    (r"^model\.pixel_level_module\.decoder\.adapter_1", "pixel_decoder.lateral"),
+    (r"^model\.pixel_level_module\.decoder\.layer_1", "pixel_decoder.output"),
+    (r"^model\.pixel_level_module\.decoder\.mask_projection", "pixel_decoder.mask_features"),
+    (r"^model\.pixel_level_module\.decoder\.", "pixel_decoder."),
+    (r"^model\.transformer_module\.queries_embedder", "decoder.query_embed"),
+    (r"^model\.transformer_module\.queries_features", "decoder.query_feat"),
+    (r"^model\.transformer_module\.input_projections", "decoder.input_proj"),
+    (r"^model\.transformer_module\.level_embed", "decoder.level_embed"),
+    (
+        r"^model\.transformer_module\.decoder\.mask_predictor\.mask_embedder\.(\d)\.0",
+        r"mask_embed.layers.\1",
+    ),
+    # Here cross-attention comes first.
+    (
+        r"^model\.transformer_module\.decoder\.(layers\.\d+)\.cross_attn_layer_norm",
+        r"decoder.\1.norm1",
+    ),
+    (
+        r"^model\.transformer_module\.decoder\.(layers\.\d+)\.self_attn_layer_norm",
+        r"decoder.\1.norm2",
+    ),
+    (r"^model\.transformer_module\.decoder\.", "decoder."),
+    (r"^class_predictor", "class_embed"),
+)
 CLASS_EMBED = ("class_embed.weight", "class_embed.bias")
 
 
@@ -92,6 +119,12 @@ def maskformer_state_from_transformers(state: Mapping[str, Tensor]) -> dict[str,
     """The state of `MaskFormerForInstanceSegmentation` by the names of `MaskFormer`."""
     known = {name: value for name, value in state.items() if not name.startswith("criterion.")}
     return _renamed(known, MASKFORMER)
+
+
+def mask2former_state_from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of `Mask2FormerForUniversalSegmentation` by the names of `MaskFormer`."""
+    known = {name: value for name, value in state.items() if not name.startswith("criterion.")}
+    return _renamed(known, MASK2FORMER)
 
 
 def _renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

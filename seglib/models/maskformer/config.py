@@ -30,6 +30,9 @@ class MaskFormerConfig(ModelConfig):
         frozen_stages: parts of the backbone that do not train.
         pixel_channels: of the pixel decoder.
         mask_channels: of the mask features, and of the mask embeddings of the queries.
+        pixel_layers: transformer layers in the pixel decoder: on c5 (MaskFormer), or deformable on
+            c3 to c5 together (Mask2Former). 0: an FPN alone.
+        pixel_hidden: channels between their two feed-forward layers.
         channels: D of the transformer.
         heads: of every attention.
         hidden: channels between the two feed-forward layers.
@@ -56,6 +59,8 @@ class MaskFormerConfig(ModelConfig):
     frozen_stages: int = 0
     pixel_channels: int = 256
     mask_channels: int = 256
+    pixel_layers: int = 0
+    pixel_hidden: int = 2048
     channels: int = 256
     heads: int = 8
     hidden: int = 2048
@@ -77,7 +82,8 @@ class MaskFormerConfig(ModelConfig):
         super().__post_init__()
         check_range(self, 1, inf, "width", "blocks", "pixel_channels", "mask_channels", "channels")
         check_range(self, 1, inf, "heads", "hidden", "decoder_layers", "queries", "points")
-        check_range(self, 1, inf, "oversampling", "max_detections")
+        check_range(self, 1, inf, "oversampling", "max_detections", "pixel_hidden")
+        check_range(self, 0, inf, "pixel_layers")
         check_range(self, 0, inf, "class_weight", "mask_weight", "dice_weight", "no_object_weight")
         check_range(self, 0, 1, "dropout", "uncertain_share", "segment_threshold")
         check_range(self, 0, 1, "overlap_threshold")
@@ -120,15 +126,17 @@ class MaskFormerConfig(ModelConfig):
 
     @classmethod
     def paper(cls, variant: Variant = "maskformer") -> MaskFormerConfig:
-        """The published network with ResNet-50, without a transformer encoder on c5.
+        """The published network with ResNet-50.
 
-        "mask2former" has the paper's decoder and losses on an FPN.
+        MaskFormer's for COCO panoptic also has `pixel_layers=6`, a transformer encoder on c5.
         """
         if variant == "maskformer":
             return cls(backbone_lr_scale=0.1)
         return cls(
             variant=variant,
             backbone_lr_scale=0.1,
+            pixel_layers=6,
+            pixel_hidden=1024,
             decoder_layers=9,
             dropout=0.0,
             points=12544,

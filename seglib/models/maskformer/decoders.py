@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglib.models.maskformer.pixel_decoder import whole_places, xavier
 from seglib.nn.attention import MultiheadAttention
 from seglib.nn.layers import Conv2d
 from seglib.nn.position import SinePosition
@@ -24,7 +25,7 @@ MasksOf = Callable[[Tensor], Tensor]
 
 
 class PlainDecoder(nn.Module):
-    """MaskFormer's: every query reads all of c5, in every layer."""
+    """MaskFormer's: every query reads all of c5, or of its encoding, in every layer."""
 
     def __init__(
         self,
@@ -37,16 +38,16 @@ class PlainDecoder(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.input_proj = Conv2d(in_channels, channels, 1)
+        self.input_proj = _projection(in_channels, channels)
         self.position = SinePosition(channels)
         self.query_embed = nn.Embedding(queries, channels)
         self.decoder = Decoder(layers, channels, heads, hidden, dropout)
-        _xavier(self.decoder)
+        xavier(self.decoder)
 
     def forward(self, features: Tensor, like: Tensor) -> Tensor:
         """c5 [B, C, h, w] -> queries after every layer [L, B, Q, D]; positions are as `like`."""
         memory = as_sequence(self.input_proj(features))  # [B, h w, D]
-        place = as_sequence(_places(self.position, features, like))  # [B, h w, D]
+        place = as_sequence(whole_places(self.position, features, like))  # [B, h w, D]
         queries = self.query_embed.weight.expand(len(features), -1, -1)  # [B, Q, D]
         states: Tensor = self.decoder(torch.zeros_like(queries), memory, queries, place)
         return states  # [L, B, Q, D]
@@ -78,7 +79,7 @@ class MaskedDecoder(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.input_proj = nn.ModuleList(Conv2d(in_channels, channels, 1) for _ in range(levels))
+        self.input_proj = nn.ModuleList(_projection(in_channels, channels) for _ in range(levels))
         self.level_embed = nn.Embedding(levels, channels)
         self.position = SinePosition(channels)
         self.query_feat = nn.Embedding(queries, channels)
@@ -87,7 +88,7 @@ class MaskedDecoder(nn.Module):
             MaskedLayer(channels, heads, hidden, dropout) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(channels)
-        _xavier(self.layers)
+        xavier(self.layers)
 
     def forward(self, pyramid: Sequence[Tensor], like: Tensor, masks_of: MasksOf) -> Tensor:
         """Queries before and after every layer.
@@ -105,7 +106,7 @@ class MaskedDecoder(nn.Module):
             projected = self.input_proj[level](features)  # [B, D, h, w]
             projected = projected + self.level_embed.weight[level, :, None, None]
             memories.append(as_sequence(projected))  # [B, h w, D]
-            places.append(as_sequence(_places(self.position, features, like)))
+            places.append(as_sequence(whole_places(self.position, features, like)))
         batch = len(pyramid[0])
         place_of_query = self.query_embed.weight.expand(batch, -1, -1)  # [B, Q, D]
         x = self.query_feat.weight.expand(batch, -1, -1)  # [B, Q, D]
@@ -160,14 +161,6 @@ def outside_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return blocked & ~blocked.all(dim=-1, keepdim=True)
 
 
-def _places(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
-    """[B, D, h, w]: as published, the padding counts as image."""
-    batch, _, height, width = features.shape
-    nothing = torch.zeros(batch, height, width, dtype=torch.bool, device=features.device)
-    return position(nothing, like)
-
-
-def _xavier(module: nn.Module) -> None:
-    for parameter in module.parameters():
-        if parameter.ndim > 1:
-            nn.init.xavier_uniform_(parameter)
+def _projection(in_channels: int, channels: int) -> nn.Module:
+    """As published, nothing where the channels fit already."""
+    return nn.Identity() if in_channels == channels else Conv2d(in_channels, channels, 1)

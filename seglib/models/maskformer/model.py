@@ -35,7 +35,7 @@ from seglib.models.maskformer.decoders import MaskedDecoder, PlainDecoder
 from seglib.models.maskformer.inference import instances, panoptic_map, semantic_map
 from seglib.models.maskformer.losses import match_segments, pixel_losses, sampled_losses
 from seglib.models.maskformer.perfect import perfect_prediction
-from seglib.models.maskformer.pixel_decoder import PixelDecoder
+from seglib.models.maskformer.pixel_level import make_pixel_level
 from seglib.models.maskformer.segments import segment_batch
 from seglib.models.targets import check_targets
 from seglib.nn.mlp import MLP
@@ -66,7 +66,8 @@ class MaskFormer(Segmenter):
     """Mask classification for semantic, instance and panoptic segmentation.
 
     Attributes:
-        backbone, pixel_decoder: image to pyramid and mask features.
+        backbone, pixel_encoder, pixel_decoder: image to pyramid and mask features; the encoder is
+            None where c5 is taken as it is.
         decoder: pyramid to queries.
         class_embed, mask_embed: queries to classes and mask embeddings.
     """
@@ -88,12 +89,7 @@ class MaskFormer(Segmenter):
             replace_stride_with_dilation=(False, False, config.dilated),
         )
         self.backbone.freeze(config.frozen_stages)
-        self.pixel_decoder = PixelDecoder(
-            self.backbone.channels,
-            config.pixel_channels,
-            config.mask_channels,
-            kernel=1 if self.masked else 3,
-        )
+        self.pixel_encoder, self.pixel_decoder = make_pixel_level(config, self.backbone.channels)
         transformer = (
             config.channels,
             config.queries,
@@ -105,7 +101,7 @@ class MaskFormer(Segmenter):
         self.decoder: MaskedDecoder | PlainDecoder = (
             MaskedDecoder(config.pixel_channels, MASKED_LEVELS, *transformer)
             if self.masked
-            else PlainDecoder(self.backbone.channels[-1], *transformer)
+            else PlainDecoder(self._deepest_channels, *transformer)
         )
         self.class_embed = nn.Linear(config.channels, len(categories) + 1)
         self.mask_embed = MLP(config.channels, config.channels, config.mask_channels, layers=3)
@@ -114,6 +110,9 @@ class MaskFormer(Segmenter):
         """The predictions of all layers for images of any size, float [3, H, W] in 0…1."""
         batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
         features = self.backbone(batch.tensor)
+        if self.pixel_encoder is not None:
+            encoded = self.pixel_encoder(features.c5, batch.tensor)  # [B, F, h, w]
+            features = features._replace(c5=encoded)
         pyramid, pixels = self.pixel_decoder(features)  # pixels [B, M, H/s, W/s]
         if isinstance(self.decoder, MaskedDecoder):
             levels = pyramid[: -MASKED_LEVELS - 1 : -1]  # coarsest first
@@ -122,6 +121,12 @@ class MaskFormer(Segmenter):
             states = self.decoder(features.c5, batch.tensor)  # [L, B, Q, D]
         logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
         return MaskFormerOutput(logits, self.masks(states, pixels), batch)
+
+    @property
+    def _deepest_channels(self) -> int:
+        """Of what MaskFormer's queries read."""
+        encoded = self.pixel_encoder is not None
+        return self.config.pixel_channels if encoded else self.backbone.channels[-1]
 
     def masks(self, states: Tensor, pixels: Tensor) -> Tensor:
         """Queries [..., B, Q, D] and mask features [B, M, h, w] -> logits [..., B, Q, h, w]."""

@@ -7,16 +7,21 @@
     c2 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p2 --conv--> mask features
 
 The backbone's maps c2 to c5 come in from the left; each has half the stride of the one above it.
+In MaskFormer's models for COCO, c5 has passed a transformer encoder before (`DeepEncoder`);
+Mask2Former's pixel decoder is in deformable_decoder.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from seglib.nn.layers import Conv2d
 from seglib.nn.norm import make_norm
+from seglib.nn.position import SinePosition
+from seglib.nn.transformer import Encoder, as_sequence
 from seglib.ops.upsampling import interpolate
 
 
@@ -35,24 +40,12 @@ class PixelDecoder(nn.Module):
     ) -> None:
         super().__init__()
         *finer, deepest = in_channels
-        self.lateral = nn.ModuleList(
-            nn.Sequential(Conv2d(c, channels, 1, bias=False), make_norm("group", channels))
-            for c in finer
-        )
+        self.lateral = nn.ModuleList(lateral_layer(c, channels) for c in finer)
         self.output = nn.ModuleList(
-            nn.Sequential(
-                Conv2d(c, channels, 3, padding=1, bias=False),
-                make_norm("group", channels),
-                nn.ReLU(inplace=True),
-            )
-            for c in (*[channels] * len(finer), deepest)
+            output_layer(c, channels) for c in (*[channels] * len(finer), deepest)
         )
         self.mask_features = Conv2d(channels, mask_channels, kernel, padding=kernel // 2)
-        for module in self.modules():
-            if isinstance(module, Conv2d):
-                nn.init.kaiming_uniform_(module.weight, a=1)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        start_convolutions(self)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         """Backbone maps, finest first -> pyramid [B, F, H_l, W_l] likewise, [B, M, H_0, W_0]."""
@@ -65,3 +58,70 @@ class PixelDecoder(nn.Module):
             merged = output(lateral(c) + interpolate(merged, size, "nearest"))
             pyramid.insert(0, merged)
         return tuple(pyramid), self.mask_features(merged)
+
+
+class DeepEncoder(nn.Module):
+    """A transformer encoder, as in DETR: every place of c5 reads all others.
+
+    Args:
+        in_channels: of c5.
+        channels: of its output.
+        layers: of the encoder.
+        heads: of its attention.
+        hidden: channels between its two feed-forward layers.
+        dropout: in training.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, layers: int, heads: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.input_proj = Conv2d(in_channels, channels, 1)
+        self.position = SinePosition(channels)
+        self.encoder = Encoder(layers, channels, heads, hidden, dropout)
+        xavier(self.encoder)
+        start_convolutions(self)
+
+    def forward(self, c5: Tensor, like: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, F, h, w]; positions have the type of `like`."""
+        x = self.input_proj(c5)  # [B, F, h, w]
+        place = as_sequence(whole_places(self.position, c5, like))  # [B, h w, F]
+        encoded: Tensor = self.encoder(as_sequence(x), place)  # [B, h w, F]
+        return encoded.transpose(1, 2).unflatten(2, x.shape[-2:])  # [B, F, h, w]
+
+
+def whole_places(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
+    """[B, D, h, w]: as published, the padding counts as image."""
+    batch, _, height, width = features.shape
+    nothing = torch.zeros(batch, height, width, dtype=torch.bool, device=features.device)
+    return position(nothing, like)
+
+
+def xavier(module: nn.Module) -> None:
+    """Matrices start Xavier-uniform, as in DETR."""
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+
+
+def lateral_layer(in_channels: int, channels: int) -> nn.Sequential:
+    """From a map of the backbone."""
+    return nn.Sequential(Conv2d(in_channels, channels, 1, bias=False), make_norm("group", channels))
+
+
+def output_layer(in_channels: int, channels: int) -> nn.Sequential:
+    """To a level of the pyramid."""
+    return nn.Sequential(
+        Conv2d(in_channels, channels, 3, padding=1, bias=False),
+        make_norm("group", channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def start_convolutions(module: nn.Module) -> None:
+    """As detectron2's `c2_xavier_fill`."""
+    for layer in module.modules():
+        if isinstance(layer, Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, a=1)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
