@@ -36,10 +36,12 @@ from seglib.plotting.networks import (
 )
 from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.panels import Figure, figure
+from seglib.plotting.paradigms import show_paradigms
 from seglib.plotting.polar import show_mask_errors, show_ray_profile, show_rays
 from seglib.plotting.proposals import show_average_recall, show_coverage
 from seglib.plotting.prototypes import show_mixture, show_prototypes
 from seglib.plotting.quality_curves import ap_by_iou, correction_curve, show_differences
+from seglib.plotting.queries import show_points, show_query, show_query_masks
 from seglib.plotting.receptive import show_field_growth, show_receptive_field
 from seglib.plotting.rois import reading_curve, show_roi_reading
 from seglib.plotting.scores import ap_staircase, confusion_heatmap, precision_recall
@@ -121,11 +123,15 @@ __all__ = [
     "show_mixture",
     "show_output_sizes",
     "show_panoptic",
+    "show_paradigms",
     "show_patches",
+    "show_points",
     "show_polygon",
     "show_prediction",
     "show_prototypes",
+    "show_query",
     "show_query_boxes",
+    "show_query_masks",
     "show_ray_profile",
     "show_rays",
     "show_receptive_field",

@@ -10,6 +10,7 @@ from seglib.widgets.matching import MatchingViewer
 from seglib.widgets.mixing_desk import MixingDesk
 from seglib.widgets.overlap import IoUExplorer
 from seglib.widgets.polar_explorer import PolarExplorer
+from seglib.widgets.query_viewer import QueryViewer
 from seglib.widgets.quiz import Option, Question, Quiz
 from seglib.widgets.skips import SkipMixer
 from seglib.widgets.sliding_window import SlidingWindow
@@ -29,6 +30,7 @@ __all__ = [
     "NMSStepper",
     "Option",
     "PolarExplorer",
+    "QueryViewer",
     "Question",
     "Quiz",
     "ReceptiveField",
