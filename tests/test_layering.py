@@ -21,6 +21,7 @@ LAYERS = (
     ("plotting",),
     ("widgets",),
     ("workshop",),
+    ("grading",),
     ("cli",),
 )
 LEVEL = {package: level for level, layer in enumerate(LAYERS) for package in layer}

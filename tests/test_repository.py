@@ -27,7 +27,7 @@ TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb", ".cfg", ".loc
 VENDORED = "book/_static/vendor/"
 # Modules that were renamed or moved, by the package they used to be in.
 FORMER_MODULES = {
-    "seglib": "lessons grading",
+    "seglib": "lessons",
     "seglib.data": "atomic",
     "seglib.metrics": "window_proposals",
     "seglib.models": "config_checks deepmask_config fcn_config fcn_networks instance_targets "

@@ -1,0 +1,63 @@
+"""The first program in the sandbox: set the limits, then run the notebook under pytest and nbval.
+
+It is started by its path, imports no torch, and prints one JSON line for each cell that fails:
+{"cell": id, "message": text}. Whatever it prints is only a hint for the student: marks come from
+what the functions return (see `serve`).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from typing import Any
+
+import pytest
+
+from seglib.workshop.nbval_plugin import FIRST_FAILURE
+
+MAX_MESSAGE = 600  # characters
+
+
+class EachCell:
+    """Runs every cell, also after one that failed, each with a time of its own."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """Forget an earlier failure, and set this cell's time."""
+        if FIRST_FAILURE in item.parent.stash:
+            del item.parent.stash[FIRST_FAILURE]
+        item.config.option.nbval_cell_timeout = item.cell.metadata["seconds"]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Print a line for a cell that failed."""
+        if report.failed:
+            cell = report.user_properties[0][1] if report.user_properties else ""
+            text = str(report.longrepr)[-4 * MAX_MESSAGE :]
+            print(json.dumps({"cell": cell, "message": text}), flush=True)
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Note each cell's name."""
+        for item in items:
+            item.user_properties.append(("cell", item.cell.metadata["name"]))
+
+
+def set_limits(limits: dict[str, int]) -> None:
+    """Set the limits of this process and its children; they cannot be raised again."""
+    for name, value in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def main() -> int:
+    """Run the notebook that the command line names, after limits in JSON."""
+    set_limits(json.loads(sys.argv[1]))
+    options = ["-s", "-q", "-p", "no:cacheprovider", "-p", "seglib.workshop.nbval_plugin"]
+    options += ["--nbval-lax", "--nbval-current-env", "--color=no", "-o", "addopts="]
+    return int(pytest.main([*options, "--tb=short", sys.argv[2]], plugins=[EachCell()]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
