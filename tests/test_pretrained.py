@@ -109,7 +109,7 @@ def test_foreign_and_mismatched_files_are_refused_by_name(tmp_path):
     tensors = load_file(path)
 
     save_file(tensors, path)
-    with pytest.raises(SeglibError, match="was not written by seglib"):
+    with pytest.raises(SeglibError, match="was not written by seglib and contains no network"):
         pretrained.load(path)
 
     def rewrite(tensors=tensors, **changes):

@@ -11,7 +11,7 @@ import torch
 from seglib.devices import find_device
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
-from seglib.pretrained.files import Header, build, read, save
+from seglib.pretrained.files import Header, build, is_foreign, read, save
 from seglib.pretrained.rehead import adopt, rehead
 from seglib.pretrained.shipped import (
     shipped_file,
@@ -47,8 +47,8 @@ def load(
 
     Args:
         name_or_path: a shipped checkpoint ("fcn", "fcn-16s", …), the folder of a training run, a
-            .safetensors file, or a .pth or .pkl file of torchvision's or detectron2's published
-            weights (see `load_official`).
+            .safetensors file, or a .pth, .pkl or .safetensors file of weights that others
+            published (see `load_official`).
         categories: give the model these classes instead (see `rehead`).
         device: where the model computes: "cpu", "cuda", "mps", or "auto", which prefers a
             GPU.
@@ -62,10 +62,15 @@ def load(
     """
     place = find_device(device)
     path = find(name_or_path)
-    model = _official(path) if path.suffix in OFFICIAL else _own(path)
+    model = _official(path) if is_official(path) else _own(path)
     if categories is not None:
         model = rehead(model, categories)
     return model.to(place).eval()
+
+
+def is_official(path: Path) -> bool:
+    """Whether a file is not one that seglib wrote, by its ending or its header."""
+    return path.suffix in OFFICIAL or (path.suffix == ".safetensors" and is_foreign(path))
 
 
 def _official(path: Path) -> Segmenter:

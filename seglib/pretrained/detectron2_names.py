@@ -25,9 +25,11 @@ _RPN_LAYERS = {"conv": "conv.0.0", "objectness_logits": "cls_logits", "anchor_de
 
 def our_name(name: str) -> str:
     """Our name of a parameter; an unknown name is returned unchanged."""
-    name = re.sub(r"^backbone\.bottom_up\.stem\.", "backbone.", name)
+    name = re.sub(r"^backbone\.(bottom_up\.)?stem\.", "backbone.", name)
     name = re.sub(
-        r"^backbone\.bottom_up\.res(\d+)\.", lambda m: f"backbone.layer{int(m[1]) - 1}.", name
+        r"^backbone\.(bottom_up\.)?res(\d+)\.",
+        lambda m: f"backbone.layer{int(m[2]) - 1}.",
+        name,
     )
     if name.startswith(("backbone.conv", "backbone.layer")):
         name = re.sub(r"\bconv(\d)\.norm\.", r"bn\1.", name)

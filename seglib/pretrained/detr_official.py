@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from seglib.data.coco_categories import coco_categories
+from seglib.data.coco_categories import coco_categories, coco_panoptic_categories
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.models.detr import DETR, DETRConfig
@@ -20,7 +20,7 @@ from seglib.pretrained.official_weights import OfficialWeights, filled, resnet_l
 
 CLASS_EMBED = ("class_embed.weight", "class_embed.bias")
 # Rows of the class layer: COCO's ids 0…90, or 0…249 with stuff, and "no object".
-CLASS_ROWS = (92, 251)
+THING_ROWS, PANOPTIC_ROWS = 92, 251
 
 
 def is_detr(state: dict[str, Tensor]) -> bool:
@@ -33,11 +33,18 @@ def our_name(name: str) -> str:
     return re.sub(r"^backbone\.0\.body\.", "backbone.", name.removeprefix("detr."))
 
 
-def detr_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
-    """The network with these weights, for COCO's 80 things.
+def detr_from_official(
+    state: dict[str, Tensor], path: Path, dilated: bool | None = None
+) -> Segmenter:
+    """The network with these weights, for COCO's 80 things, or for these and 53 kinds of stuff.
 
-    Sizes are read off the shapes. Dilation changes none of them, so it is read off the file's
-    name: the authors' dilated models have "dc5" in theirs.
+    Sizes are read off the shapes. Dilation changes none of them, so it is read off the names of
+    file and folder: the authors' dilated models have "dc5" in theirs.
+
+    Args:
+        state: weights by the authors' names, or by ours; "no object" is the last class.
+        path: their file.
+        dilated: whether the last stage is, if that is known.
 
     Raises:
         SeglibError: another number of classes than the published models have, or weights that do
@@ -45,19 +52,24 @@ def detr_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
     """
     weights = OfficialWeights.renamed(path, state, our_name)
     rows, _ = weights.shape("class_embed.weight", 2)
-    if rows not in CLASS_ROWS:
+    if rows not in (THING_ROWS, PANOPTIC_ROWS):
         raise SeglibError(
-            f"{path} has {rows} rows of classes, not the {CLASS_ROWS[0]} or {CLASS_ROWS[1]} of the "
+            f"{path} has {rows} rows of classes, not the {THING_ROWS} or {PANOPTIC_ROWS} of the "
             "published models: load it by hand with the categories it was trained on"
         )
-    categories = coco_categories()
+    has_masks = "mask_head.lay1.weight" in weights.values
+    panoptic = has_masks and rows == PANOPTIC_ROWS
+    categories = coco_panoptic_categories() if panoptic else coco_categories()
     kept = [rows - 1, *(category.coco_id for category in categories)]
     for name in CLASS_EMBED:
         if len(weights.values.get(name, ())) != rows:
             raise SeglibError(f"{path}: {name} does not have {rows} rows")
         weights.values[name] = weights.values[name][kept]
-    config = DETRConfig.paper("masks" if "mask_head.lay1.weight" in weights.values else "boxes")
-    return filled(DETR, config, _layout(weights), categories, weights)
+    config = DETRConfig.paper("panoptic" if panoptic else "masks" if has_masks else "boxes")
+    if dilated is None:
+        dilated = "dc5" in f"{path.parent.name}/{path.name}".lower()
+    layout = {**_layout(weights), "dilated": dilated}
+    return filled(DETR, config, layout, categories, weights)
 
 
 def _layout(weights: OfficialWeights) -> dict[str, Any]:
@@ -65,7 +77,6 @@ def _layout(weights: OfficialWeights) -> dict[str, Any]:
     queries, channels = weights.shape("query_embed.weight", 2)
     return {
         **resnet_layout(weights),
-        "dilated": "dc5" in weights.path.name.lower(),
         "channels": channels,
         "queries": queries,
         "hidden": weights.shape("transformer.decoder.layers.0.linear1.weight", 2)[0],

@@ -140,6 +140,15 @@ def read(path: Path | str) -> tuple[Header, dict[str, Tensor]]:
     return described, with_present_names(described.model, tensors)
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether this is a safetensors file that others wrote; False for anything unreadable."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return KEY not in (stored.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def _categories(records: list[dict[str, Any]]) -> Categories:
     """Categories from COCO records in label order, which may differ from id order."""
     return Categories(

@@ -1,11 +1,13 @@
-"""Published weights of torchvision, detectron2 and YOLACT's authors, on seglib's own networks.
+"""Published weights of other libraries and of the papers' authors, on seglib's own networks.
 
     torchvision, .pth         maskrcnn_resnet50_fpn on COCO, fcn_resnet50
     detectron2, .pkl or .pth  Mask R-CNN and Cascade Mask R-CNN with a ResNet and FPN
     dbolya/yolact, .pth       YOLACT at 550 px with a ResNet (MIT licence, as its code)
     WXinlong/SOLO, mmdetection, .pth    SOLO, Decoupled SOLO and SOLOv2
     xieenze/PolarMask, .pth    PolarMask with a ResNet
-    facebookresearch/detr, .pth    DETR, and its panoptic models for their things
+    facebookresearch/detr, .pth    DETR, and its panoptic models
+    facebookresearch/MaskFormer and Mask2Former, .pkl    with a ResNet, for COCO
+    Hugging Face hub, .safetensors    DETR, MaskFormer and Mask2Former, likewise
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are read off the shapes, and every weight must find its place.
@@ -32,6 +34,13 @@ from seglib.pretrained import detectron2_names as detectron2
 from seglib.pretrained import torchvision_names as torchvision
 from seglib.pretrained import yolact_names as yolact
 from seglib.pretrained.detr_official import detr_from_official, is_detr
+from seglib.pretrained.hub import (
+    detr_from_hub,
+    is_hub_detr,
+    is_hub_maskformer,
+    maskformer_from_hub,
+)
+from seglib.pretrained.maskformer_official import is_maskformer, maskformer_from_official
 from seglib.pretrained.official_weights import (
     OfficialWeights,
     coco_things,
@@ -46,7 +55,15 @@ from seglib.pretrained.solo_official import is_solo, solo_from_official
 from seglib.pretrained.weight_files import read_weights
 
 OfficialModel = Literal[
-    "auto", "fcn", "mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask", "detr"
+    "auto",
+    "fcn",
+    "mask_rcnn",
+    "cascade_rcnn",
+    "yolact",
+    "solo",
+    "polarmask",
+    "detr",
+    "maskformer",
 ]
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
@@ -54,10 +71,10 @@ OUR_EPS = 1e-5  # our frozen norms add it to the variance
 def load_official(
     path: Path | str, model: OfficialModel = "auto", norm_eps: float | None = None
 ) -> Segmenter:
-    """Build a network from a file of torchvision, detectron2 or YOLACT's authors.
+    """Build a network from a file that others published; the module's head lists them.
 
     Args:
-        path: .pth or .pkl. No code in it is run.
+        path: .pth, .pkl or .safetensors. No code in it is run.
         model: the network that it must contain; "auto" accepts any.
         norm_eps: what torchvision's frozen norms added to their variances when these weights were
             trained. None: 0 as for its published detectors (torchvision sets it on loading them),
@@ -65,7 +82,8 @@ def load_official(
             yourself with frozen norms: 1e-5.
 
     Returns:
-        the model with COCO's 80 things (FCN: VOC's 20), in evaluation mode.
+        the model with COCO's 80 things (FCN: VOC's 20; panoptic models: stuff as well), in
+        evaluation mode.
 
     Raises:
         SeglibError: the file is missing, damaged or untrustworthy, or its network is unknown or
@@ -83,21 +101,36 @@ def load_official(
         built = solo_from_official(state, path)
     elif is_polarmask(state):
         built = polarmask_from_official(state, path)
-    elif is_detr(state):
-        built = detr_from_official(state, path)
+    elif (made := _transformer(state, path)) is not None:
+        built = made
     elif "classifier.4.weight" in state and "backbone.layer4.0.conv1.weight" in state:
         built = _fcn_from_torchvision(state, path)
     else:
         first = ", ".join(list(state)[:3])
+        foreign = " was not written by seglib and" if path.suffix == ".safetensors" else ""
         raise SeglibError(
-            f"{path} contains no network that seglib knows (its first weights: {first}): it reads "
-            "torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
-            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT, PolarMask and DETR with a ResNet, "
-            "and SOLO of its authors or of mmdetection"
+            f"{path}{foreign} contains no network that seglib knows (its first weights: {first}): "
+            "it reads torchvision's maskrcnn_resnet50_fpn and fcn_resnet50, detectron2's Mask and "
+            "Cascade Mask R-CNN with a ResNet and FPN, YOLACT and PolarMask with a ResNet, SOLO of "
+            "its authors or of mmdetection, and DETR, MaskFormer and Mask2Former with a ResNet, of "
+            "their authors or of the Hugging Face hub"
         )
     if model not in ("auto", built.name):
         raise SeglibError(f"{path} contains a {built.name}, not a {model}")
     return built.eval()
+
+
+def _transformer(state: dict[str, Tensor], path: Path) -> Segmenter | None:
+    """A network of the DETR family with these weights; None if they are of another family."""
+    for known, build in (
+        (is_detr, detr_from_official),
+        (is_maskformer, maskformer_from_official),
+        (is_hub_detr, detr_from_hub),
+        (is_hub_maskformer, maskformer_from_hub),
+    ):
+        if known(state):
+            return build(state, path)
+    return None
 
 
 def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:

@@ -1,4 +1,4 @@
-"""The names that the `transformers` package gives the weights of DETR and MaskFormer.
+"""The names that the `transformers` package gives the weights of DETR, MaskFormer, Mask2Former.
 
 Version 4 saved other names than version 5 uses in memory (`out_proj` and `fc1` became `o_proj`
 and `mlp.fc1`); both are read.
@@ -107,37 +107,48 @@ MASK2FORMER: Rules = (
     (r"^model\.transformer_module\.decoder\.", "decoder."),
     (r"^class_predictor", "class_embed"),
 )
+LOSS = "criterion."  # what precedes the names of buffers of the loss
 CLASS_EMBED = ("class_embed.weight", "class_embed.bias")
 
 
 def detr_state_from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state of `DetrForObjectDetection` or `DetrForSegmentation` by the names of `DETR`."""
-    return _renamed(state, DETR)
+    return no_object_first(renamed(state, DETR))
 
 
 def maskformer_state_from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state of `MaskFormerForInstanceSegmentation` by the names of `MaskFormer`."""
-    known = {name: value for name, value in state.items() if not name.startswith("criterion.")}
-    return _renamed(known, MASKFORMER)
+    return no_object_first(renamed(state, MASKFORMER))
 
 
 def mask2former_state_from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state of `Mask2FormerForUniversalSegmentation` by the names of `MaskFormer`."""
-    known = {name: value for name, value in state.items() if not name.startswith("criterion.")}
-    return _renamed(known, MASK2FORMER)
+    return no_object_first(renamed(state, MASK2FORMER))
 
 
-def _renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
-    """Weights by our names: attention stacked, and "no object", their last class, first."""
-    renamed = {}
+def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    """Weights by our names, the projections of each attention stacked; "no object" stays last.
+
+    What belongs to the loss is left out.
+    """
+    found = {}
     for name, value in state.items():
+        if name.startswith(LOSS):
+            continue
         for pattern, ours in (*rules, *TRANSFORMER, *RESNET):
             name = re.sub(pattern, ours, name)
-        renamed[name] = value
-    for name in [name for name in renamed if ".q_proj." in name]:
-        parts = [renamed.pop(name.replace(".q_proj.", f".{kind}_proj.")) for kind in "qkv"]
-        renamed[name.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)
+        found[name] = value
+    for name in [name for name in found if ".q_proj." in name]:
+        names = [name.replace(".q_proj.", f".{kind}_proj.") for kind in "qkv"]
+        if all(part in found for part in names):
+            parts = [found.pop(part) for part in names]
+            found[name.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)
+    return found
+
+
+def no_object_first(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights with the row of "no object", their last class, as ours: the first."""
     return {
-        name: value.roll(1, dims=0) if name in CLASS_EMBED else value
-        for name, value in renamed.items()
+        name: value.roll(1, dims=0) if name in CLASS_EMBED and value.ndim else value
+        for name, value in state.items()
     }

@@ -1,4 +1,4 @@
-"""Read the weights in a .pth or .pkl file by name, without running any code in it."""
+"""Read the weights in a .pth, .pkl or .safetensors file by name, without running code in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from seglib.errors import SeglibError, printable
@@ -23,9 +25,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights by name.
 
     Args:
-        path: a .pkl file of arrays or a .pth file of tensors: a dict of weights, or what a
-            training script saved, with the weights under "model", "state_dict" or similar.
-            Prefixes such as "module." are removed from the names.
+        path: a .safetensors file, a .pkl file of arrays or a .pth file of tensors: a dict of
+            weights, or what a training script saved, with the weights under "model", "state_dict"
+            or similar. Prefixes such as "module." are removed from the names.
 
     Returns:
         the weights by name, floats as float32.
@@ -36,6 +38,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise SeglibError(f"no file at {path}")
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
     content, read_tensor = _open(path)
     weights = _find_weights(content, path)
     tensors = {}
@@ -44,6 +48,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             named = printable(str(name))
             tensors[named] = _tensor(path, named, value, read_tensor)
     return _without_wrapper(tensors)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    """The weights of a file that can contain nothing else."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SeglibError(f"{path} is damaged or not a safetensors file ({error})") from error
+    return {
+        printable(name): value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
 
 
 def _open(path: Path) -> tuple[Any, Callable[[Window], Tensor] | None]:

@@ -21,6 +21,8 @@ class MaskFormerConfig(ModelConfig):
     Attributes:
         variant: "maskformer", or "mask2former" with masked attention, several resolutions and
             losses on sampled points.
+        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
+        max_size: limit of the longer side, where min_size is given.
         blocks: residual blocks of the backbone's four stages.
         bottleneck: bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
@@ -50,6 +52,8 @@ class MaskFormerConfig(ModelConfig):
     """
 
     variant: Variant = "maskformer"
+    min_size: int | None = None
+    max_size: int = 1333
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     bottleneck: bool = True
     width: int = 64
@@ -83,6 +87,7 @@ class MaskFormerConfig(ModelConfig):
         check_range(self, 1, inf, "width", "blocks", "pixel_channels", "mask_channels", "channels")
         check_range(self, 1, inf, "heads", "hidden", "decoder_layers", "queries", "points")
         check_range(self, 1, inf, "oversampling", "max_detections", "pixel_hidden")
+        check_range(self, 1, inf, "min_size", "max_size")
         check_range(self, 0, inf, "pixel_layers")
         check_range(self, 0, inf, "class_weight", "mask_weight", "dice_weight", "no_object_weight")
         check_range(self, 0, 1, "dropout", "uncertain_share", "segment_threshold")
@@ -131,9 +136,10 @@ class MaskFormerConfig(ModelConfig):
         MaskFormer's for COCO panoptic also has `pixel_layers=6`, a transformer encoder on c5.
         """
         if variant == "maskformer":
-            return cls(backbone_lr_scale=0.1)
+            return cls(min_size=800, backbone_lr_scale=0.1)
         return cls(
             variant=variant,
+            min_size=800,
             backbone_lr_scale=0.1,
             pixel_layers=6,
             pixel_hidden=1024,

@@ -40,6 +40,7 @@ from seglib.models.maskformer.segments import segment_batch
 from seglib.models.targets import check_targets
 from seglib.nn.mlp import MLP
 from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
+from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.precision import at_least_float32, without_autocast
 from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, ImageBatch, Prediction, Target
@@ -121,6 +122,12 @@ class MaskFormer(Segmenter):
             states = self.decoder(features.c5, batch.tensor)  # [L, B, Q, D]
         logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
         return MaskFormerOutput(logits, self.masks(states, pixels), batch)
+
+    def resize(self, image: Tensor) -> Tensor:
+        """By the shorter side where the config has `min_size`, as published for COCO."""
+        if self.config.min_size is None:
+            return resize_longer(image, self.config.image_size)
+        return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     @property
     def _deepest_channels(self) -> int:
