@@ -1,4 +1,5 @@
-"""The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`.
+"""The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`,
+`grade`, `check`.
 
 Commands import what they need when they run, so that every `--help` answers at once.
 """
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 import seglib
-from seglib.cli import assignments, data, evaluate, lessons, predict, results, ship, train
+from seglib.cli import assignments, data, evaluate, grade, lessons, predict, results, ship, train
 from seglib.cli.errors import ErrorsInOneLine
 
 app = typer.Typer(
@@ -48,6 +49,8 @@ app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("results")(results.results)
 app.command("ship", hidden=True)(ship.ship)
+app.command("grade")(grade.grade)
+app.command("check")(grade.check)
 app.add_typer(data.app, name="data")
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(assignments.app, name="assignments")

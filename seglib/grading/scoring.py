@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
@@ -96,13 +96,9 @@ class Marks:
         """What was earned."""
         return sum(task.earned for task in self.tasks)
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON can express it."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Marks:
-        """From `to_json`.
+        """From `dataclasses.asdict`.
 
         Raises:
             SeglibError: the record is not one.
@@ -170,6 +166,7 @@ def mark(
     *,
     limits: Limits | None = None,
     unsafe: bool = False,
+    fresh: bool = True,
 ) -> Marks:
     """Mark a submission.
 
@@ -180,6 +177,7 @@ def mark(
         marks: student, assignment and seed; the rest is filled in.
         limits: what the submission may use.
         unsafe: run it without a sandbox.
+        fresh: run checks that have no hidden part a second time, with fresh seeds.
 
     Returns:
         `marks`. What is wrong with a submission is in them; it is never raised.
@@ -196,7 +194,7 @@ def mark(
     marks.answers = hashlib.sha256(repr(sorted(answers.sources.items())).encode()).hexdigest()[:16]
     notebook = splice(master, answers, limits.cell_seconds, limits.wall_seconds)
     with Session(notebook, limits, unsafe) as session:
-        _judge(master, marks, answers, session)
+        _judge(master, marks, answers, session, fresh)
         marks.forbidden = sorted(session.forbidden)
     return marks
 
@@ -211,7 +209,9 @@ def empty_tasks(master: NotebookNode) -> Iterator[TaskMark]:
             yield TaskMark(cell.id, title, cell.metadata["nbgrader"]["points"])
 
 
-def _judge(master: NotebookNode, marks: Marks, answers: Answers, session: Session) -> None:
+def _judge(
+    master: NotebookNode, marks: Marks, answers: Answers, session: Session, again: bool
+) -> None:
     """Run the assignment here, with the student's functions called in their own process."""
     names: dict[str, Any] = {"__name__": "checks"}
     written: list[str] = []  # the answer cells since the last checks cell
@@ -224,7 +224,7 @@ def _judge(master: NotebookNode, marks: Marks, answers: Answers, session: Sessio
         elif is_checks(cell):
             session.begin_task()
             task = next(tasks)
-            fill_in(task, list(_cases(cell.source, names, marks.seed)))
+            fill_in(task, list(_cases(cell.source, names, marks.seed, again)))
             if task.earned < task.points:
                 task.reasons[:0] = _broken_cells(written, answers, session.cells)
             written = []
@@ -232,15 +232,15 @@ def _judge(master: NotebookNode, marks: Marks, answers: Answers, session: Sessio
             exec(compile(cell.source, cell.id, "exec"), names)
 
 
-def _cases(source: str, names: dict[str, Any], seed: int) -> Iterator[Case]:
-    """The cases of a checks cell; one without a hidden part runs again with fresh seeds."""
+def _cases(source: str, names: dict[str, Any], seed: int, again: bool) -> Iterator[Case]:
+    """The cases of a checks cell; one without a hidden part can run again with fresh seeds."""
 
     def fresh(value: int) -> int:
         digest = hashlib.sha256(f"{seed}:{value}".encode()).digest()
         return int.from_bytes(digest[:4], "big")
 
     yield from run_cell(source, names, fresh)
-    if "manual_seed" in source and "### BEGIN HIDDEN TESTS" not in source:
+    if again and "manual_seed" in source and "### BEGIN HIDDEN TESTS" not in source:
         yield from run_cell(source, names, fresh, all_hidden=True)
 
 

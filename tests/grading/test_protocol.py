@@ -1,4 +1,4 @@
-"""What travels between grader and student: plain values come back as they were, forgeries do not."""
+"""What travels between grader and student: plain values come back, forgeries are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_plain_values_keep_their_types():
 
 
 def test_other_values_travel_by_name_only():
-    back = travelled((n for n in range(3)))
+    back = travelled(n for n in range(3))
     assert isinstance(back, Other)
     assert type(back).__name__ == "generator"
     assert type(travelled(torch.nn.Linear(1, 1))).__name__ == "Linear"

@@ -1,0 +1,96 @@
+"""`seglib grade` and `seglib check`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Unsafe = Annotated[
+    bool,
+    typer.Option("--unsafe", help="Run submissions without a sandbox: only if you trust them."),
+]
+
+
+def grade(
+    submissions: Annotated[
+        list[Path],
+        typer.Argument(metavar="SUBMISSION…", help="Notebooks, folders of them, or zip files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the marks.")],
+    assignment: Annotated[
+        str | None,
+        typer.Option(
+            "--assignment", "-a", metavar="NN", help="The assignment; recognised by default."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the hidden inputs; the same seed gives the same marks."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 2,
+    unsafe: Unsafe = False,
+) -> None:
+    """Mark a class of notebooks, each in a sandbox.
+
+    Run it again to continue after an interruption. Without --seed, a new run chooses one.
+    """
+    from seglib.cli.progress import Bar
+    from seglib.grading import classroom
+    from seglib.grading.reports import points, write_class
+    from seglib.grading.submissions import find
+
+    found = find(submissions)
+    if seed is None:
+        seed = classroom.saved_seed(out)
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    plan = classroom.Plan(assignment, seed, unsafe)
+    with Bar("grading", "submissions", len(found)) as bar:
+        marks = classroom.grade(
+            found, out, plan, jobs=jobs, on_done=lambda done, _marks: bar.update(done)
+        )
+    write_class(out, found, marks)
+    for each in marks:
+        typer.echo(
+            f"{each.student}: {points(each.earned)} of {each.points} points. {each.line}".strip()
+        )
+    typer.echo(f"{len(marks)} submissions, seed {seed}: see {out / 'summary.md'}")
+
+
+def check(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook of an assignment.")],
+    assignment: Annotated[
+        str | None,
+        typer.Option(
+            "--assignment", "-a", metavar="NN", help="The assignment; recognised by default."
+        ),
+    ] = None,
+) -> None:
+    """Run the visible checks of your notebook as the grader does, and say what each point needs.
+
+    The exit code is 0 if all of them pass, and 1 otherwise. Hidden checks are not run.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from seglib.grading.classroom import check_one
+    from seglib.grading.reports import cases_text, points
+
+    marks = check_one(notebook, assignment)
+    console = Console(soft_wrap=True, highlight=False)
+    for remark in filter(None, [marks.line, *marks.notes, *marks.forbidden]):
+        console.print(escape(remark))
+    for task in marks.tasks:
+        sign = "✓" if task.earned == task.points else "✗"
+        mark = f"{points(task.earned)} of {task.points} points"
+        console.print(escape(f"{sign} {task.title} ({task.cell}): {mark}; {cases_text(task)}"))
+        for reason in task.reasons:
+            console.print(escape(f"    - {reason}"))
+    console.print(
+        f"{points(marks.earned)} of {marks.points} points on the visible checks. The hidden checks "
+        "have not been run: they use other inputs."
+    )
+    raise typer.Exit(0 if marks.tasks and marks.earned == marks.points else 1)
