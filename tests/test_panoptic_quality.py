@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from seglib import SeglibError
+from seglib.data.coco import CocoFolder
 from seglib.metrics import PanopticEvaluator, evaluate
+from seglib.metrics.panoptic_quality import ClassCount
 from seglib.metrics.shared_classes import SharedClasses
 from seglib.structures import Categories, Category, Panoptic, Prediction
 from tests.helpers import golden_tensors
@@ -111,6 +117,109 @@ def test_golden() -> None:
         expected = out[f"{kind}_pq_sq_rq"].tolist()
         assert (quality.pq, quality.sq, quality.rq) == pytest.approx(expected, abs=1e-6)
         assert quality.classes == int(out[f"{kind}_num_classes"])
+
+
+def counts_by_pixels(prediction: Panoptic, truth: Panoptic) -> dict[int, ClassCount]:
+    """The definition, with segments as sets of pixels."""
+
+    def pixels(panoptic: Panoptic) -> list[set[int]]:
+        flat = panoptic.segment_map.flatten()
+        return [set((flat == number).nonzero().flatten().tolist()) for number in panoptic.ids]
+
+    true, found = pixels(truth), pixels(prediction)
+    void = set(range(truth.segment_map.numel())).difference(*true)
+    counts: dict[int, ClassCount] = {1: ClassCount(), 2: ClassCount()}
+    matched_true, matched_found = set(), set()
+    for t, area in enumerate(true):
+        for p, other in enumerate(found):
+            if truth.iscrowd[t] or truth.labels[t] != prediction.labels[p]:
+                continue
+            iou = len(area & other) / len((area | other) - (other & void))
+            if iou > 0.5:
+                label = int(truth.labels[t])
+                counts[label].true_positives += 1
+                counts[label].iou_sum += iou
+                matched_true.add(t)
+                matched_found.add(p)
+    for t in set(range(len(true))) - matched_true:
+        counts[int(truth.labels[t])].false_negatives += not truth.iscrowd[t]
+    for p in set(range(len(found))) - matched_found:
+        label = int(prediction.labels[p])
+        excused = void.union(
+            *(true[t] for t in range(len(true)) if truth.iscrowd[t] and truth.labels[t] == label)
+        )
+        counts[label].false_positives += len(found[p] & excused) <= len(found[p]) / 2
+    return counts
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_maps_are_counted_as_defined(seed: int) -> None:
+    """Blocky maps with void and a crowd; the prediction is moved, and one segment relabelled."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 6, (3, 4), generator=generator)
+    segment_map = blocks.repeat_interleave(4, 0).repeat_interleave(4, 1)
+    moved = segment_map.roll((1, seed % 2), (0, 1))
+    ids = segment_map.unique()
+    ids = ids[ids > 0]
+    labels = torch.randint(1, 3, (len(ids),), generator=generator)
+    crowd = torch.zeros(len(ids), dtype=torch.bool)
+    crowd[-1] = True
+    predicted = labels.clone()
+    predicted[0] = 3 - predicted[0]
+    truth = Panoptic(segment_map, ids, labels, crowd)
+    prediction = Panoptic(moved, ids, predicted, torch.zeros_like(crowd))
+    evaluator = PanopticEvaluator(two_classes())
+    evaluator.update(prediction, truth)
+    for label, expected in counts_by_pixels(prediction, truth).items():
+        found = evaluator.counts[label]
+        assert found.iou_sum == pytest.approx(expected.iou_sum)
+        assert replace(found, iou_sum=0) == replace(expected, iou_sum=0)
+
+
+# What panopticapi's evaluation gives for the maps that `disturbed` makes of its two sample images:
+# mean PQ, SQ and RQ, and the number of classes.
+SAMPLE = {
+    "all": (0.34058080474229685, 0.392421963308419, 0.465564738292011, 11),
+    "things": (0.23774018687144802, 0.3327823109093387, 0.35353535353535354, 6),
+    "stuff": (0.4639895461873154, 0.4639895461873154, 0.6, 5),
+}
+
+
+def disturbed(truth: Panoptic, categories: Categories) -> Panoptic:
+    """The map moved by 3 rows and 5 columns, some segments of the next class, some left out."""
+    rows = torch.arange(len(truth))
+    labels = torch.where(rows % 7 == 3, truth.labels % len(categories) + 1, truth.labels)
+    moved = truth.segment_map.roll((3, 5), (0, 1))
+    kept = rows % 7 != 5
+    moved = moved.where(torch.isin(moved, truth.ids[kept]), 0)
+    return Panoptic(moved, truth.ids[kept], labels[kept], torch.zeros(int(kept.sum())).bool())
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("SEGLIB_REAL_COCO" not in os.environ, reason="SEGLIB_REAL_COCO is not set")
+def test_figures_of_real_maps_are_those_of_panopticapi(tmp_path: Path) -> None:
+    """panopticapi's own sample, in the folder panoptic-sample; it has no instance annotations."""
+    sample = Path(os.environ["SEGLIB_REAL_COCO"]) / "panoptic-sample"
+    panoptic_json = sample / "panoptic_examples.json"
+    content = json.loads(panoptic_json.read_text())
+    instances = {"images": content["images"], "annotations": []}
+    instances["categories"] = [c for c in content["categories"] if c["isthing"]]
+    (tmp_path / "instances.json").write_text(json.dumps(instances))
+    data = CocoFolder(
+        sample / "val2017",
+        tmp_path / "instances.json",
+        (panoptic_json, sample / "panoptic_examples"),
+    )
+    perfect, evaluator = PanopticEvaluator(data.categories), PanopticEvaluator(data.categories)
+    for _, target in data:
+        assert target.panoptic is not None
+        perfect.update(replace(target.panoptic), target.panoptic)
+        evaluator.update(disturbed(target.panoptic, data.categories), target.panoptic)
+    assert len(data) == 2
+    assert perfect.compute()["all"].pq == 1
+    for kind, quality in evaluator.compute().items():
+        found = (quality.pq, quality.sq, quality.rq, quality.classes)
+        assert found == pytest.approx(SAMPLE[kind], abs=1e-12)
 
 
 def test_segments_of_classes_that_are_not_shared_become_void() -> None:
