@@ -1,0 +1,944 @@
+# %% [markdown] id="start"
+# # 09. YOLACT
+#
+# Mask R-CNN cuts a piece of the features out for each object and draws a mask in it, one object
+# after another. YOLACT (Bolya and others 2019: "You Only Look At CoefficienTs") draws for the whole
+# image at once: 32 pictures, the **prototypes**. An object only tells how to mix them. One question
+# carries the lesson: **how can the same few pictures become the mask of every object?**
+#
+# **You will be able to**
+#
+# 1. say what a prototype shows, and what it does not;
+# 2. mix a mask by hand and in one matrix product, and explain why a coefficient must be able to be
+#    negative;
+# 3. explain what cropping repairs, in training and in prediction;
+# 4. work out Fast NMS on paper and write it in one line, and say what it removes that greedy NMS
+#    keeps;
+# 5. say where the speed comes from.
+#
+# **You need first** [lesson 07](07_mask_rcnn.ipynb): anchors, the pyramid, ceilings; suppression
+# from [lesson 06](06_rcnn.ipynb).
+# **Time** about 70 minutes to read, about a minute to run.
+
+# %% id="imports"
+import torch
+import torch.nn.functional as F
+
+import seglib
+from seglib import ops, plotting
+from seglib.data import load_dataset
+from seglib.pretrained import load, record
+
+torch.manual_seed(0)
+dataset = load_dataset(split="val", size=128)
+held_out = min(40, len(dataset) // 2)
+samples = [dataset[i] for i in range(held_out)]
+truths = [truth[~truth.iscrowd] for _, truth in samples]
+yolact, mask_rcnn = (load(name, dataset.categories) for name in ("yolact", "mask_rcnn"))
+print(f"{dataset.name}: {len(samples)} images to look at")
+
+# %% [markdown] id="load-text"
+# Both networks learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
+# build works there all the same.) First, the image on which YOLACT does best.
+
+# %% id="fit"
+models = {"YOLACT": yolact, "Mask R-CNN": mask_rcnn}
+answers = {name: [m.predict([i])[0] for i, _ in samples] for name, m in models.items()}
+
+
+def fit(name, n):
+    """The mean over an image's objects of the best mask IoU with a detection of their class."""
+    truth, found = truths[n], answers[name][n].instances
+    found = found[found.scores > 0.3]
+    overlap = ops.mask_iou(truth.masks, found.masks) * (truth.labels[:, None] == found.labels)
+    return sum(max(row, default=0.0) for row in overlap.tolist()) / max(1, len(truth))
+
+# %% id="first-picture" alt="One image four times: plain, with the masks of YOLACT, with those of Mask R-CNN, and with the true ones. Both networks find the kite, the potted plant and the donut, and both draw their outlines well."
+least = min(3, max(map(len, truths)))
+rich = [n for n in range(held_out) if len(truths[n]) >= least]  # with several objects
+chosen = max(rich, key=lambda n: fit("YOLACT", n))
+image, target = samples[chosen]
+shown = {name: answers[name][chosen] for name in models} | {"truth": target}
+plotting.compare(image, shown, dataset.categories, panel=2.4)
+
+# %% [markdown] id="first-picture-read"
+# YOLACT is at its best with objects that are large and stand apart. Its outlines are as fine on a
+# large object as on a small one, because all masks are drawn on one map with cells of two pixels;
+# Mask R-CNN stretches 28 × 28 cells over each box. And it is fast. How good it is on average, and
+# where it fails, comes later.
+
+# %% [markdown] id="problem"
+# ## The problem: a second look for every object
+#
+# The networks of lessons 06 to 08 look twice. The second look waits for the first, and it costs
+# time for *each* object: cut out, resize, four convolutions. A robot or a car has 30 milliseconds
+# for an image, however many objects are in it. Detectors without a second look existed in 2019
+# (SSD, RetinaNet): they predict a class and a box for every anchor, and that is all. A mask does
+# not fit into such a scheme: 28 × 28 numbers for each of 8,160 anchors are six million, nearly all
+# of them for nothing.
+#
+# YOLACT divides the work. What needs *space*, the shapes, is drawn once by convolutions, for all
+# objects together. What needs *meaning*, which object this is, becomes a handful of numbers per
+# anchor.
+
+# %% id="timeline" alt="A timeline of papers in five lanes; Mask R-CNN 2017 and YOLACT 2019 are marked, the latter as the first in the lane of methods that do all at once."
+plotting.timeline(highlight=["Mask R-CNN", "YOLACT"])
+
+# %% [markdown] id="idea"
+# ## The idea, in seven parts
+#
+# ### One: pictures for the whole image
+#
+# A small network, the **protonet**, reads the finest map of the pyramid and draws $k = 32$
+# prototypes. No target says what a prototype should show. The last layer is a ReLU, so their values
+# are 0 or more.
+
+# %% id="prototypes" alt="Thirty-two small grey pictures of the chosen image. Some show one object brightly, several show two or all three, some show only the background or a part of it, some only edges, and a few are black."
+with torch.no_grad():
+    outputs = [yolact([picture]) for picture, _ in samples]
+output = outputs[chosen]
+prototypes = output.prototypes[0]  # [k, h, w]
+print("image", list(image.shape), "→ prototypes", list(prototypes.shape))
+plotting.show_prototypes(prototypes)
+
+# %% [markdown] id="prototypes-read"
+# Each picture is scaled from black, 0, to white, its own largest value. Some prototypes show a
+# single object, many show several, some the background, or one side of it, some edges. A few are
+# black: they have nothing to contribute to this image. No prototype is a finished set of masks, and
+# hardly one could be used alone.
+#
+# ### Two: a mixing desk, with a pencil
+#
+# Take a strip of six cells with two equal cups, and three prototypes:
+#
+# | | ground | left cup | left cup | ground | right cup | right cup |
+# | --- | --- | --- | --- | --- | --- | --- |
+# | things | 0 | 6 | 6 | 0 | 6 | 6 |
+# | right half | 0 | 0 | 0 | 8 | 8 | 8 |
+# | ground | 9 | 0 | 0 | 9 | 0 | 0 |
+#
+# A mask is a weighted sum; its sigmoid is the probability that a cell belongs to the object. The
+# left cup: add the things, subtract the right half and the ground. Cell 1 gives −9, cell 2 gives 6,
+# cell 5 gives 6 − 8 = −2. Now the **right** cup. The right half is added and the ground is
+# subtracted. **Predict before you run:** what about the things: add them, leave them out, or
+# subtract them?
+
+# %% id="by-hand" tags=["nbval-check-output"]
+strip = torch.tensor([[0.0, 6, 6, 0, 6, 6], [0, 0, 0, 8, 8, 8], [9, 0, 0, 9, 0, 0]])
+mixes = {"left cup": (1, -1, -1), "right cup, things +1/2": (0.5, 1, -1)}
+mixes |= {"right cup, things 0": (0, 1, -1), "right cup, things −1/2": (-0.5, 1, -1)}
+for name, mix in mixes.items():
+    sums = torch.tensor(mix).float() @ strip
+    print(f"{name:22s} {[round(p, 2) for p in sums.sigmoid().tolist()]}")
+
+# %% [markdown] id="by-hand-read"
+# Subtract them. With +1/2 the left cup belongs to the mask as well; left out, it stays undecided at
+# exactly one half. **To draw a thing, the desk has to subtract "things"**, since "right half" alone
+# already lifts the right cup. What a prototype shows and what it is good for are two questions.
+#
+# #### Must a coefficient be able to be negative?
+#
+# YOLACT's coefficients pass through a tanh, so they lie between −1 and 1. Suppose they were only 0
+# to 1. **Predict before you run:** what would the mask of an object be: a little too large, empty,
+# or everything?
+
+# %% id="signs-code"
+from seglib.models.yolact.box_coder import decode_boxes
+
+
+def owners(n):
+    """For each true object of an image, the number of the anchor that predicts it best."""
+    seen, truth = outputs[n].of_anchors, truths[n]
+    boxes = decode_boxes(outputs[n].anchors, seen.deltas[0])  # [N, 4]
+    scores = seen.class_logits[0].softmax(dim=1)[:, truth.labels]  # [N, G]
+    return (ops.box_iou(truth.boxes, boxes) * scores.T).argmax(dim=1)  # [G]
+
+
+by_area = truths[chosen].masks.sum(dim=(1, 2)).argsort(descending=True)
+rows = owners(chosen)[by_area]  # the anchors of the objects, largest object first
+coefficients = output.of_anchors.coefficients[0, rows]  # [G, k]
+
+# %% id="signs" alt="Two maps of the largest object: with all coefficients, bright on the object and dark elsewhere; without the negative ones, bright nearly everywhere and nowhere below one half."
+own = coefficients[0, :, None, None]  # [k, 1, 1]
+with_minus = (own * prototypes).sum(dim=0).sigmoid()
+without_minus = (own.clamp(min=0) * prototypes).sum(dim=0).sigmoid()
+print(f"{(own < 0).float().mean():.0%} of its coefficients are negative")
+lowest = with_minus.min(), without_minus.min()
+print("lowest probability: {:.2f}, and without a minus {:.2f}".format(*lowest))
+titles = ["its coefficients", "the positive ones only"]
+plotting.show_images([with_minus, without_minus], titles, panel=2.6)
+
+# %% [markdown] id="signs-read"
+# Everything. Prototypes are never negative; if coefficients are not either, no sum is below 0, no
+# sigmoid below one half, and no cell is outside. **Only a minus can say "not here".** In our
+# network well over half of all coefficients are negative: excluding is more work than including.
+#
+# The same as an experiment: give an optimiser eight free prototypes and free coefficients, and let
+# it reproduce the true masks of this image, once with −1…1 and once with 0…1.
+
+# %% id="minus" alt="Two losses over 150 steps: with coefficients from minus one to one it falls close to zero, without a minus it stops at 0.69 or a little below." tolerance=0.1
+from seglib.models.yolact.targets import masks_in_cells
+
+wanted = masks_in_cells(truths[chosen].masks, output.batch.canvas, output.cells, binary=False)
+
+
+def mix_freely(squash, count=8, steps=150):
+    """The loss of free prototypes and coefficients that learn the true masks of one image."""
+    torch.manual_seed(0)
+    pictures = torch.rand(count, *output.cells, requires_grad=True)
+    numbers = torch.randn(len(wanted), count, requires_grad=True)
+    optimizer, losses = torch.optim.Adam([pictures, numbers], lr=0.1), []
+    for _ in range(steps):
+        sums = torch.einsum("gk,khw->ghw", squash(numbers), pictures.relu())
+        loss = F.binary_cross_entropy_with_logits(sums, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+curves = {"−1…1": mix_freely(torch.tanh), "0…1": mix_freely(torch.sigmoid)}
+for name, losses in curves.items():
+    print(f"coefficients {name:4s}: last loss {losses[-1]:.3f}")
+plotting.training_curve(curves, title="Eight free prototypes learn the masks of one image")
+
+# %% [markdown] id="minus-read"
+# Without a minus, a cell outside the object costs at least $\log 2 = 0.69$, that of "one half", and
+# most cells are outside. To keep these at one half, the optimiser drives all prototypes to zero.
+#
+# ### Three: all masks in one product
+#
+# Written as a loop over objects and prototypes, then without.
+
+# %% id="assemble-loop"
+def assemble_loop(coefficients, prototypes):
+    """coefficients: [n, k]; prototypes: [k, h, w]. Returns sums [n, h, w]."""
+    sums = torch.zeros(len(coefficients), *prototypes.shape[1:])
+    for n, own in enumerate(coefficients):
+        for k, prototype in enumerate(prototypes):
+            sums[n] += own[k] * prototype
+    return sums
+
+# %% id="assemble" tags=["nbval-check-output"]
+from seglib.models.yolact.masks import assemble_masks
+
+
+def my_assemble(coefficients, prototypes):
+    flat = prototypes.flatten(1)  # [k, h·w]
+    return (coefficients @ flat).unflatten(1, prototypes.shape[1:])  # [n, k] @ [k, h·w]
+
+
+sums = my_assemble(coefficients, prototypes)  # [G, h, w]
+print("loop = product:  ", torch.allclose(assemble_loop(coefficients, prototypes), sums, atol=1e-3))
+print("mine = library's:", torch.equal(sums, assemble_masks(coefficients, prototypes)))
+
+# %% [markdown] id="assemble-read"
+# For $n$ objects that is $M = \sigma(C P)$, with $C$ of shape $n \times k$ and $P$ of shape
+# $k \times hw$: the paper's equation 1, and the last line of YOLACT's mask branch. Here is the
+# mixture of the largest object: the six prototypes that contribute most, all others together, their
+# sum, and the mask.
+
+# %% id="mixture" alt="Six weighted prototypes of the largest object, most of them violet, which means subtracted; the others together; their sum, orange on the object and violet on everything else; and the resulting mask over the grey image."
+own = coefficients[0, :, None, None]  # [k, 1, 1]
+weight = (own * prototypes).abs().mean(dim=(1, 2))
+top = weight.topk(min(6, len(weight))).indices
+terms = (own * prototypes)[top]  # [6, h, w]
+names = [f"{own[k].item():+.2f} × number {k}" for k in top.tolist()]
+rest = sums[0] - terms.sum(dim=0)
+mask = sums[0].sigmoid()
+plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "others"], columns=5)
+
+# %% [markdown] id="mixture-read"
+# Read it as a desk with 32 sliders. What is orange is added, what is violet is taken away, and all
+# panels share one scale. In Pocket COCO the largest object is the donut, and as with the cup, its
+# strongest terms *subtract* it: those prototypes show everything, and whatever they take from the
+# donut, the others give back. The sum is far above zero on the donut and mostly far below
+# elsewhere. Only a blot on the plant's pot remains.
+#
+# #### "Prototypes are class maps"
+#
+# It is tempting to take one prototype for the cats and one for the boats. Test it. Mix the masks of
+# all objects (without cropping, which comes next), and see how much of *another* object of the same
+# image such a mask covers. If a prototype showed a class, the mask of one cup would cover the
+# second cup as well as the first. If the pictures told individuals apart, it would cover another
+# cup no more than a cat. **Predict before you run:** as much as the object itself, as little as an
+# object of another class, or something between?
+
+# %% id="covers-code"
+from seglib.models.yolact.masks import boxes_in_cells, crop_masks, masks_of_image
+
+
+def draw(n, sums, boxes=None):
+    """Masks [G, H, W] of an image from sums [G, h, w], cropped to boxes [G, 4] in pixels."""
+    batch, masks = outputs[n].batch, sums.sigmoid()
+    if boxes is not None:
+        masks = crop_masks(masks, boxes_in_cells(boxes, batch.canvas, outputs[n].cells))
+    return masks_of_image(masks, batch.canvas, batch.sizes[0], truths[n].size)
+
+
+def mixed(n):
+    """The sums [G, h, w] of an image's objects."""
+    own = outputs[n].of_anchors.coefficients[0, owners(n)]
+    return my_assemble(own, outputs[n].prototypes[0])
+
+# %% id="covers" tolerance=0.1
+shares = {"the object itself": [], "another of its class": [], "one of another class": []}
+for n, truth in enumerate(truths):
+    shared = (draw(n, mixed(n))[:, None] & truth.masks).sum(dim=(2, 3))  # [G, G]
+    share = shared / truth.masks.sum(dim=(1, 2)).clamp(min=1)
+    alike, itself = truth.labels[:, None] == truth.labels, torch.eye(len(share)).bool()
+    for name, pairs in zip(shares, (itself, alike & ~itself, ~alike), strict=True):
+        shares[name] += share[pairs].tolist()
+for name, values in shares.items():
+    mean = sum(values) / max(1, len(values))
+    print(f"the uncropped mask covers {mean:.0%} of {name} ({len(values)} pairs)")
+
+# %% [markdown] id="covers-read"
+# Something between. **Prototypes are not class maps**, and not maps of individuals either. Many
+# react to classes, since what looks alike gives like features. But they also react to places:
+# "things, but only on the right", as in the strip. (A convolution can know its place from the zeros
+# of the padding, as the authors point out; lesson 10 returns to this.) So the mixture can leave out
+# much of a second cup, but not all of it. The rest is the work of the next step.
+
+# %% [markdown] id="crop-text"
+# ### Four: crop, in training too
+#
+# Each anchor predicts a box beside its coefficients, and everything outside the box is set to 0.
+# (One cell more on each side is kept, as in the authors' code.) First as a loop, then without.
+
+# %% id="crop-loop"
+def crop_loop(masks, boxes):
+    """masks: [n, h, w]; boxes: [n, 4] in cells. Column x stays if x0 − 1 ≤ x < x1 + 1."""
+    cropped = torch.zeros_like(masks)
+    for n, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        for y, x in torch.cartesian_prod(*map(torch.arange, masks.shape[1:])).tolist():
+            if x0 - 1 <= x < x1 + 1 and y0 - 1 <= y < y1 + 1:
+                cropped[n, y, x] = masks[n, y, x]
+    return cropped
+
+# %% id="crop" tags=["nbval-check-output"]
+def my_crop(masks, boxes):
+    rows, columns = (torch.arange(side) for side in masks.shape[1:])  # [h], [w]
+    x0, y0, x1, y1 = boxes.T[:, :, None]  # [n, 1] each
+    in_columns = (x0 - 1 <= columns) & (columns < x1 + 1)  # [n, w]
+    in_rows = (y0 - 1 <= rows) & (rows < y1 + 1)  # [n, h]
+    return masks * in_rows[:, :, None] * in_columns[:, None]  # [n, h, w]
+
+
+deltas = output.of_anchors.deltas[0, rows]
+boxes = decode_boxes(output.anchors[rows], deltas)  # [G, 4] in pixels
+in_cells = boxes_in_cells(boxes, output.batch.canvas, output.cells)
+masks = sums.sigmoid()
+print("loop = tensors:  ", torch.equal(crop_loop(masks, in_cells), my_crop(masks, in_cells)))
+print("mine = library's:", torch.equal(my_crop(masks, in_cells), crop_masks(masks, in_cells)))
+
+# %% [markdown] id="crop-bet"
+# **Predict before you run:** without the crop, which masks suffer most, those of small or of large
+# objects?
+
+# %% id="crop-gain" tolerance=0.1
+def iou_of(masks, truth):
+    """The IoU of each mask with its object, [G]."""
+    shared = (masks & truth.masks).sum(dim=(1, 2))
+    return shared / (masks | truth.masks).sum(dim=(1, 2)).clamp(min=1)
+
+
+def predicted_boxes(n):
+    return decode_boxes(outputs[n].anchors, outputs[n].of_anchors.deltas[0])[owners(n)]
+
+
+whole = torch.cat([iou_of(draw(n, mixed(n)), t) for n, t in enumerate(truths)])
+boxed = [iou_of(draw(n, mixed(n), predicted_boxes(n)), t) for n, t in enumerate(truths)]
+cropped, areas = torch.cat(boxed), torch.cat([t.masks.sum(dim=(1, 2)) for t in truths])
+for word in ("small", "medium", "large"):
+    low, high = dataset.area_ranges[word]
+    size = (areas >= low) & (areas < high)
+    if size.any():
+        before, after = whole[size].mean(), cropped[size].mean()
+        print(f"{word:6s} IoU {before:.2f} uncropped, {after:.2f} cropped")
+
+# %% [markdown] id="crop-read"
+# The small ones: uncropped, most of what their mask covers lies on other objects. It never learned
+# to be clean there, since **training crops as well**, to the *true* box. The mask loss is the
+# binary cross entropy of the cells in the true box, divided by the box's area:
+
+# %% id="mask-loss" tags=["nbval-check-output"]
+from seglib.models.yolact.losses import mask_loss
+
+
+def my_mask_loss(sums, targets, boxes):
+    """sums, targets: [n, h, w]; boxes: true boxes [n, 4] in cells. A scalar, over n objects."""
+    each = F.binary_cross_entropy_with_logits(sums, targets, reduction="none")
+    return (my_crop(each, boxes).sum(dim=(1, 2)) / ops.box_area(boxes)).sum()
+
+
+true_boxes = boxes_in_cells(truths[chosen].boxes, output.batch.canvas, output.cells)[by_area]
+args = (sums, wanted[by_area], true_boxes)
+print("mine = library's:", torch.allclose(my_mask_loss(*args), mask_loss(*args)))
+
+# %% [markdown] id="mask-loss-read"
+# So the box tells two objects apart that look alike, and the mixture only has to do so *within* the
+# box. This makes the task easy enough for 32 pictures. And without the division by the area, the
+# donut would count a hundred times as much as a bird.
+#
+# ### Five: one head, three answers
+#
+# The rest is a detector of one stage. A small head, shared by all levels, predicts for each anchor
+# $C + 1$ class logits, 4 corrections of the box, and the $k$ coefficients.
+
+# %% id="diagram" alt="A flow diagram: the pyramid leads to the protonet with k pictures and to the head with classes, boxes and coefficients; Fast NMS selects the anchors; pictures and coefficients meet in the product, followed by the crop."
+from seglib.plotting import Block
+
+blocks = [
+    Block("pyramid", "4 levels", at=(0, 0.5)),
+    Block("protonet", "[k, h, w]", "head", at=(1, 0)),
+    Block("head", "[N, C+1 + 4 + k]", "head", at=(1, 1)),
+    Block("Fast NMS", "N → n", at=(2, 1)),
+    Block("product", "[n, h, w]", at=(3, 0.5)),
+    Block("crop", "n masks", "output", at=(4, 0.5)),
+]
+arrows = [("pyramid", "protonet"), ("pyramid", "head"), ("head", "Fast NMS")]
+arrows += [("protonet", "product"), ("Fast NMS", "product"), ("product", "crop")]
+plotting.flow_diagram(blocks, arrows, title="YOLACT")
+
+# %% id="shapes" tags=["nbval-check-output"]
+seen = output.of_anchors
+print("pyramid:     ", [list(level.shape[1:]) for level in output.pyramid])
+print("prototypes:  ", list(prototypes.shape))
+print("class logits:", list(seen.class_logits[0].shape[:1]), "anchors, C + 1 each")
+print("corrections: ", list(seen.deltas[0].shape))
+print("coefficients:", list(seen.coefficients[0].shape))
+
+# %% [markdown] id="head-read"
+# Protonet and head do not wait for each other. Anchors are assigned as in lesson 07 (positive from
+# an IoU of 0.5, background below 0.4), but nothing samples a balanced few of them. **Hard negative
+# mining** (from SSD) takes the three negatives per positive that are most surely mistaken for
+# objects, and the other thousands have no class loss. One more loss exists only in training: a
+# 1 × 1 convolution predicts from the finest map where each class is. Nothing reads its answer
+# later; its gradient improves the features.
+#
+# ### Six: Fast NMS
+#
+# Greedy NMS walks down the ranking, since a suppressed box suppresses nothing (lesson 06): whether
+# a box may act depends on all above it. Fast NMS drops this rule. **A box goes if *any* better box
+# of its class overlaps it too much, whether or not that one is itself suppressed.** On paper, for
+# three boxes A, B and C, best first, rows suppress columns:
+#
+# | | A | B | C |
+# | --- | --- | --- | --- |
+# | **A** (0.9) | – | 0.54 | 0.25 |
+# | **B** (0.8) | | – | 0.54 |
+# | **C** (0.7) | | | – |
+# | largest above | 0 | 0.54 | 0.54 |
+#
+# Only the upper triangle counts: better boxes above worse ones. Take the largest number of each
+# column and compare it with the threshold. These are the three boxes in a row of lesson 06, of
+# which greedy NMS at 0.5 kept A and C. **Predict before you run:** how many stay now?
+
+# %% id="fast-nms" tags=["nbval-check-output"]
+def my_fast_nms(boxes, scores, threshold):
+    """Indices of the boxes that stay, best first."""
+    order = scores.argsort(descending=True, stable=True)
+    iou = ops.box_iou(boxes[order], boxes[order])  # [N, N]
+    return order[iou.triu(diagonal=1).amax(dim=0) <= threshold]
+
+
+three = torch.tensor([[0.0, 0, 20, 20], [6, 0, 26, 20], [12, 0, 32, 20]])
+scores = torch.tensor([0.9, 0.8, 0.7])
+print("greedy NMS:", ops.nms(three, scores, 0.5).tolist())
+print("Fast NMS:  ", my_fast_nms(three, scores, 0.5).tolist())
+print("library:   ", ops.fast_nms(three, scores, 0.5).tolist())
+
+# %% [markdown] id="fast-read"
+# One: B is suppressed by A and takes C with it. The last line of the function is the whole method.
+# The walk is gone, so all columns are decided at once.
+#
+# Can Fast NMS keep a box that greedy NMS removes? No: what it keeps overlaps *no* better box, so
+# nobody could have removed it. It keeps a part of what greedy NMS keeps. How large is the rest? The
+# detector with both, on all our images. **Predict before you run:** of the boxes that only greedy
+# NMS keeps, are most of them right?
+
+# %% id="removed-code"
+def best_box(truth, found):
+    """For each object, the IoU of the best box of its class among the detections, [G]."""
+    iou = ops.box_iou(truth.boxes, found.boxes) * (truth.labels[:, None] == found.classes + 1)
+    return torch.cat([iou, torch.zeros(len(truth), 1)], dim=1).amax(dim=1)
+
+
+fast = [yolact.detect(output)[0] for output in outputs]
+with seglib.use(fast_nms=ops.nms.native):  # greedy NMS inside the same network
+    greedy = [yolact.detect(output)[0] for output in outputs]
+new = [
+    (best_box(truth, g) >= 0.5) & (best_box(truth, f) < 0.5)  # [G] found by greedy NMS only
+    for truth, f, g in zip(truths, fast, greedy, strict=True)
+]
+
+# %% id="removed" tolerance=0.1
+from seglib.metrics import evaluate
+
+counts = [sum(len(found.scores) for found in many) for many in (fast, greedy)]
+print(f"Fast NMS keeps {counts[0]} boxes, greedy NMS {counts[1]}")
+print(f"objects that only greedy NMS finds: {sum(int(one.sum()) for one in new)}")
+for name, body in (("Fast NMS", my_fast_nms), ("greedy NMS", ops.nms.native)):
+    with seglib.use(fast_nms=body):
+        figures = evaluate(yolact, dataset, limit=held_out).figures
+    print(f"{name:10s} box AP {figures['box_AP']:.3f}, mask AP {figures['mask_AP']:.3f}")
+
+# %% id="removed-figure" alt="One image twice, with the boxes of one class: on the left those that Fast NMS keeps, on the right those of greedy NMS, with more boxes, one of which lies on an object that has no box on the left."
+n = max(range(held_out), key=lambda n: int(new[n].sum()))
+label = int(truths[n].labels[new[n]][0]) if new[n].any() else 1
+panels = {}
+for name, found in (("Fast NMS", fast[n]), ("greedy NMS", greedy[n])):
+    groups = {"truth": truths[n].boxes[truths[n].labels == label]}
+    groups["kept"] = found.boxes[found.classes + 1 == label]
+    panels[f"{dataset.categories.by_label(label).name}: {name}"] = groups
+plotting.show_boxes(samples[n][0], panels, panel=3.6)
+
+# %% [markdown] id="removed-read"
+# Mostly they are repetitions: boxes of a poor fit, or between two objects. But some are right, and
+# nobody else finds their objects. In Pocket COCO look at the figure: two umbrellas overlap a third
+# one behind them. Its box is removed by boxes that were themselves on the way out. **What Fast NMS
+# loses are objects in a crowd of their own class**, and it costs our network about as much as the
+# authors report: a few tenths of a point of mask AP on COCO.
+#
+# ### Seven: where the speed comes from
+#
+# Time the two ways to a mask: the product and crop here, and Mask R-CNN's second look (read 14 × 14
+# cells, four convolutions, enlarge). **Predict before you run:** how many times as long does the
+# second look take for ten objects: 2, 10, or more than 20 times?
+
+# %% id="timing"
+from statistics import median
+from time import perf_counter
+
+
+def seconds(function, *args):
+    """The median time of five calls, after one to warm up."""
+    times = []
+    for _ in range(6):
+        start = perf_counter()
+        function(*args)
+        times.append(perf_counter() - start)
+    return median(times[1:])
+
+
+def rounded(ratio):
+    """To one significant figure, since times vary."""
+    return f"{float(f'{ratio:.1g}'):g}"
+
+# %% id="mask-cost"
+def mix_and_crop(mixes, boxes):
+    return my_crop(my_assemble(mixes, prototypes).sigmoid(), boxes / 2)
+
+
+with torch.no_grad():
+    features, box = mask_rcnn([image]).pyramid, torch.tensor([[20.0, 20, 80, 80]])
+    for count in (1, 10, 100):
+        some, mixes = box.expand(count, 4), coefficients[:1].expand(count, -1)
+        second_look = seconds(mask_rcnn.mask_branch, features, [some])
+        ratio = second_look / seconds(mix_and_crop, mixes, some)
+        print(f"{count:3d} masks: the second look takes {rounded(ratio)} times as long")
+
+# %% id="nms-cost"
+for count in (200, 1000):
+    corners = 90 * torch.rand(count, 2)
+    boxes = torch.cat([corners, corners + 5 + 30 * torch.rand(count, 2)], dim=1)
+    call = (boxes, torch.rand(count), 0.5)
+    walk, blocks, mine = (seconds(f, *call) for f in (ops.nms.scratch, ops.nms, my_fast_nms))
+    times = f"{rounded(walk / mine)} (box by box), {rounded(blocks / mine)} (library)"
+    print(f"{count:4d} boxes: time of greedy NMS, in times of Fast NMS: {times}")
+
+# %% id="whole-cost"
+by_count = sorted(range(held_out), key=lambda n: len(answers["Mask R-CNN"][n].instances))
+for n in (by_count[0], by_count[-1]):
+    mask, one = (seconds(m.predict, [samples[n][0]]) for m in (mask_rcnn, yolact))
+    count = len(answers["Mask R-CNN"][n].instances)
+    print(f"an image with {count} detections: Mask R-CNN takes {mask / one:.1f} times as long")
+
+# %% [markdown] id="cost-read"
+# For masks alone: dozens of times as long, for one object as for a hundred. For the whole network
+# the gain is smaller, since both have backbone and pyramid to compute; it grows with the number of
+# detections, each of which costs Mask R-CNN a second look and YOLACT one row of a matrix.
+#
+# The other half of the story is less simple. Fast NMS computes all $N^2$ overlaps. With the 200
+# best boxes of a class, as YOLACT uses it, it beats the walk down the ranking. With 1,000, a greedy
+# NMS that works through the ranking in blocks (ours) is faster. On a GPU the walk hurts more, step
+# after step with hardly any work in each: the authors save 12 of some 40 milliseconds per image.
+
+# %% [markdown] id="equality"
+# ## What you built is what the library runs
+#
+# From the outputs of protonet and head to the detections, in your own code: softmax, a threshold,
+# your Fast NMS within each class, the product, the crop, and one half as the limit.
+
+# %% id="my-predict"
+def my_predict(n):
+    """Scores [d], highest first, and masks [d, H, W] of an image."""
+    seen = outputs[n].of_anchors
+    scores = seen.class_logits[0].softmax(dim=1)[:, 1:]  # [N, C]
+    boxes = decode_boxes(outputs[n].anchors, seen.deltas[0])  # [N, 4]
+    found = []
+    for label in range(scores.shape[1]):
+        candidates = (scores[:, label] > 0.05).nonzero()[:, 0]
+        own = scores[candidates, label]
+        best = candidates[own.argsort(descending=True, stable=True)[:200]]
+        if len(best):
+            kept = best[my_fast_nms(boxes[best], scores[best, label], 0.5)]
+            found += [(scores[row, label].item(), row) for row in kept.tolist()]
+    found = sorted(found, key=lambda pair: -pair[0])[:100]
+    numbers, rows = torch.tensor([s for s, _ in found]), [row for _, row in found]
+    sums = my_assemble(seen.coefficients[0, rows], outputs[n].prototypes[0])
+    return numbers, draw(n, sums, boxes[rows])
+
+# %% id="equality-whole" tags=["nbval-check-output"]
+def same_as_mine():
+    found = yolact.predict([image])[0].instances
+    return torch.allclose(mine[0], found.scores) and torch.equal(mine[1], found.masks)
+
+
+if len(answers["YOLACT"][chosen].instances):
+    mine = my_predict(chosen)
+    print("your detections = predict's:", same_as_mine())
+    with seglib.use(fast_nms=my_fast_nms):
+        print("with your Fast NMS inside:  ", same_as_mine())
+else:
+    print("No anchor scores above 0.05 on this image, so there are no detections to compare.")
+
+# %% [markdown] id="equality-read"
+# The library is tested against numbers recorded from the authors' code: targets, losses, Fast NMS,
+# masks, and whole networks from image to detections (`tests/test_yolact_parity.py` and
+# `tests/test_yolact_whole.py`).
+
+# %% [markdown] id="learns"
+# ## It learns
+#
+# **Overfit one batch** first: a fresh YOLACT and one image.
+
+# %% id="overfit" alt="The loss of a fresh YOLACT on one image falls steeply over thirty steps." tolerance=0.3
+from seglib.models import build_model
+from seglib.training import History, overfit
+
+torch.manual_seed(0)
+fresh = build_model("yolact", dataset.categories)
+print({name: round(loss.item(), 2) for name, loss in fresh.loss([image], [target]).items()})
+losses = overfit(fresh, [image], [target], steps=30, lr=2e-3)
+plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-1]:.1f}")
+
+# %% [markdown] id="overfit-read"
+# Look at the first line. The class loss is large, since it is divided by the positives alone but
+# has three negatives for each. The mask loss is not far from $6.125 \cdot 0.69$: its weight, times
+# the loss of "one half" everywhere.
+#
+# ### New pictures, while you watch
+#
+# Does anything decide what prototype 7 shows? Take the shipped network, forget protonet and
+# coefficients, and teach both anew, while the rest stays frozen. What does not change is computed
+# once: the finest map, the head's hidden layer, and which anchor learns which object.
+
+# %% id="practice"
+from seglib.models.yolact.targets import anchor_targets, batch_truth
+
+practice = []
+for n in range(held_out, min(held_out + 24, len(dataset))):
+    picture, truth = dataset[n]
+    with torch.no_grad():
+        seen = yolact([picture])
+        hidden = [F.relu(yolact.head.shared(level)) for level in seen.pyramid]
+    known = batch_truth([picture], [truth], seen.batch, len(dataset.categories))
+    labels, index = anchor_targets(seen.anchors, known, yolact.config)
+    positive = (labels[0] > 0).nonzero()[:, 0]  # [P]
+    objects, own = known.objects[0], index[0, positive]
+    small = masks_in_cells(objects.masks, seen.batch.canvas, seen.cells, binary=False)
+    cells = boxes_in_cells(objects.boxes, seen.batch.canvas, seen.cells)
+    if len(positive):
+        practice.append((seen.pyramid[0], hidden, positive, small[own], cells[own]))
+
+# %% id="teach"
+from copy import deepcopy
+
+
+def teach(steps, on_step):
+    """A fresh protonet and coefficient layer, taught by the mask loss alone."""
+    torch.manual_seed(0)
+    start = build_model("yolact", dataset.categories)
+    new = deepcopy(yolact)
+    new.protonet, new.head.coefficients = start.protonet, start.head.coefficients
+    learned = [*new.protonet.parameters(), *new.head.coefficients.parameters()]
+    optimizer = torch.optim.Adam(learned, lr=2e-3)
+    for step in range(steps):
+        loss = 0
+        for number in torch.randint(len(practice), (2,)).tolist():
+            finest, hidden, positive, targets, boxes = practice[number]
+            maps = [new.head.coefficients(level) for level in hidden]  # [1, A·k, h, w] each
+            rows = [m.unflatten(1, (new.head.anchors, -1)).permute(0, 3, 4, 1, 2) for m in maps]
+            own = torch.cat([r.flatten(0, 3) for r in rows])[positive].tanh()  # [P, k]
+            sums = my_assemble(own, new.protonet(finest)[0])
+            loss = loss + my_mask_loss(sums, targets, boxes) / len(own)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        on_step.update(step, loss=loss.item() / 2)
+    return new
+
+# %% id="live" alt="The mask loss of new prototypes and coefficients over fifty steps: it falls quickly in the first ten steps and then slowly, with noise."
+with plotting.LiveCurve(steps=50, title="New prototypes, taught by masks alone") as live:
+    taught = teach(50, live)
+
+# %% id="live-prototypes" alt="Eight prototypes after fifty steps: most show either the objects together, or the background around them."
+with torch.no_grad():
+    drawn = taught.protonet(output.pyramid[0])[0]  # [k, h, w]
+strongest = drawn.mean(dim=(1, 2)).topk(min(8, len(drawn))).indices.sort().values
+plotting.show_prototypes(drawn[strongest], [str(k) for k in strongest.tolist()])
+
+# %% [markdown] id="live-read"
+# After fifty steps the strongest prototypes show "all things" or "all the ground": the first
+# question that pays is object or not. Telling objects apart comes later, as in the shipped network.
+# And compare the numbers with those of the shipped network: each shows something else now.
+# **Nothing but chance decides what a number shows.**
+#
+# ### The shipped network
+#
+# It began with the backbone of lesson 07's Mask R-CNN, and learned all the rest.
+
+# %% id="shipped-curve" alt="The four losses of the shipped YOLACT over its training, all falling: steeply at first and then slowly."
+shipped = record("yolact")
+print(shipped["command"])
+parts = History.from_dict(shipped["history"]).parts
+plotting.training_curve(parts, title="The shipped YOLACT learns")
+
+# %% id="shipped-figures"
+print(f"{shipped['evaluated']}  mask AP  ceiling  share  Mask R-CNN")
+for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large")):
+    ours, theirs = (known["figures"][f"mask_AP{size}"] for known in (shipped, record("mask_rcnn")))
+    limit = shipped["ceilings"][f"mask_AP{size}"]["ceiling"]
+    print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
+
+# %% [markdown] id="shipped-read"
+# The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes. YOLACT
+# stays behind Mask R-CNN in every row, and least on large objects. (One run each, and not a fair
+# contest: YOLACT began with the backbone that Mask R-CNN had trained.) The paper reports the same
+# trade: speed for a few points.
+
+# %% [markdown] id="inside"
+# ## Look inside: the pictures, or the mixing?
+#
+# When a mask is poor, three parts may be at fault: the box that cuts it, the coefficients, or the
+# prototypes, if no mixture of them would do. Replace one after another by the best there could be:
+# the true box; then also the best coefficients between −1 and 1, found by gradient descent on the
+# true mask; then perfect masks with the same cells. **Predict before you run:** which of the three
+# steps gains most?
+
+# %% id="best-mix"
+def best_mix(n, steps=60):
+    """The sums [G, h, w] of the coefficients that fit the true masks of an image best."""
+    maps, batch, truth = outputs[n].prototypes[0], outputs[n].batch, truths[n]
+    targets = masks_in_cells(truth.masks, batch.canvas, outputs[n].cells, binary=False)
+    boxes = boxes_in_cells(truth.boxes, batch.canvas, outputs[n].cells)
+    numbers = torch.zeros(len(truth), len(maps), requires_grad=True)
+    optimizer = torch.optim.Adam([numbers], lr=0.2)
+    for _ in range(steps):
+        loss = my_mask_loss(my_assemble(numbers.tanh(), maps), targets, boxes)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return my_assemble(numbers.tanh(), maps).detach()
+
+# %% id="by-size" tolerance=0.1
+def perfect(n):
+    """Sums [G, h, w] whose sigmoid is the share of each cell that the object covers."""
+    masks = truths[n].masks
+    return masks_in_cells(masks, outputs[n].batch.canvas, outputs[n].cells, False).logit(eps=1e-6)
+
+
+steps = {"as predicted": cropped}
+for name, sums_of in (("true box", mixed), ("best mix", best_mix), ("perfect", perfect)):
+    drawn = [iou_of(draw(n, sums_of(n), t.boxes), t) for n, t in enumerate(truths)]
+    steps[name] = torch.cat(drawn)
+print("IoU     ", *(f"{name:>13s}" for name in steps))
+for word in ("small", "medium", "large"):
+    low, high = dataset.area_ranges[word]
+    size = (areas >= low) & (areas < high)
+    if size.any():
+        print(f"{word:8s}", *(f"{values[size].mean():13.2f}" for values in steps.values()))
+
+# %% [markdown] id="by-size-read"
+# The box gains little, the mixing more, and the pictures most of all: **even the best mixture of
+# these 32 prototypes does not give the true masks.** They are shared, and 32 pictures cannot keep
+# every edge between any two objects. (For a small object the third column flatters: 32 numbers for
+# a few dozen cells fit nearly anything.) Here is the image on which YOLACT falls furthest behind
+# Mask R-CNN:
+
+# %% id="worst" alt="An image with the masks of YOLACT, those of Mask R-CNN and the true ones: YOLACT finds the two cups, the umbrella and the plant, whose mask fills a corner of its box, but neither of two umbrellas half hidden by the cup; Mask R-CNN finds one of these."
+worst = min(rich, key=lambda n: fit("YOLACT", n) - fit("Mask R-CNN", n))
+shown = {name: answers[name][worst] for name in models} | {"truth": samples[worst][1]}
+plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
+
+# %% [markdown] id="worst-read"
+# In Pocket COCO it misses the umbrellas half hidden by the cup. And look at the potted plant: its
+# mask is cut straight along the box. The paper calls this **leakage**: where the mixture is not
+# clean, everything inside the box comes along.
+
+# %% [markdown] id="try"
+# ## Try it
+#
+# **Your own mixing desk.** Sliders for the six prototypes that matter most in this image; choosing
+# an object sets them to its predicted coefficients. Which single slider destroys the mask fastest?
+# Can you turn the desk from one object to another by hand? Switch the crop off: what does the mask
+# cover outside its box? And let the other prototypes be silent: are six enough?
+
+# %% id="mixing-desk" alt="Controls for the object, six coefficients, the other prototypes and the crop, above nine pictures: six weighted prototypes, the others together, their sum, and the mask over the image with the object's box."
+from seglib.widgets import MixingDesk, Option, Question, Quiz
+
+names = [dataset.categories.by_label(int(k)).name for k in truths[chosen].labels[by_area]]
+objects = {f"{n + 1}: {name}": int(rows[n]) for n, name in enumerate(names)}
+MixingDesk(yolact, image, objects)
+
+# %% [markdown] id="quiz-text"
+# ### Check yourself
+
+# %% id="quiz-one" tags=["quiz", "hide-input"]
+pictures = Question(
+    "Prototype 7 is bright on the only boat of an image. What follows for other images?",
+    [
+        Option("It will be bright on boats, since it has become the prototype of that class",
+               feedback="No target gives it a class; many react to several, and to places."),
+        Option("Nothing certain: it may react to other classes or to a place", True,
+               "Only the sums are trained, not a single prototype."),
+        Option("It will be bright on whatever object has the highest score",
+               feedback="The protonet does not know the scores."),
+    ],
+    objective="prototypes",
+)
+signs = Question(
+    "What would happen if the coefficients had a sigmoid instead of the tanh?",
+    [
+        Option("Masks would be a little larger than they should be",
+               feedback="No sum could be below 0: no cell at all would be outside."),
+        Option("Nothing, since the prototypes could become negative",
+               feedback="They end with a ReLU."),
+        Option("No cell could have a probability below one half", True,
+               "Sums of products that are 0 or more are 0 or more."),
+    ],
+    objective="mixing",
+)
+Quiz([pictures, signs], title="Pictures and signs")
+
+# %% id="quiz-two" tags=["quiz", "hide-input"]
+shapes = Question(
+    "k = 32 prototypes of 64 × 64 cells, 10 detections. Which product gives the masks?",
+    [
+        Option("[10, 32] times [32, 4096]", True, "One row of coefficients per object."),
+        Option("[10, 4096] times [4096, 32]",
+               feedback="Objects have coefficients; only prototypes have cells."),
+        Option("[32, 10] times [10, 4096]",
+               feedback="The sum runs over the 32 prototypes, not over the objects."),
+    ],
+    objective="mixing",
+)
+crop = Question(
+    "Why do small objects have such bad masks without the crop?",
+    [
+        Option("The prototypes are too coarse to show something so small",
+               feedback="Cropped, the same masks are far better."),
+        Option("Their coefficients are smaller than those of large objects",
+               feedback="They are between −1 and 1 like all the others."),
+        Option("Outside the true box, the mask loss never asked for anything", True,
+               "And nearly all of the image lies outside."),
+    ],
+    objective="cropping",
+)
+Quiz([shapes, crop], title="Product and crop")
+
+# %% id="quiz-three" tags=["quiz", "hide-input"]
+fast_question = Question(
+    "A suppresses B, B overlaps C too much, A does not touch C. Which boxes stay?",
+    [
+        Option("Greedy NMS: A and C. Fast NMS: A", True,
+               "In Fast NMS a suppressed box still suppresses."),
+        Option("Greedy NMS: A. Fast NMS: A and C",
+               feedback="The other way round: Fast NMS never keeps more."),
+        Option("Both: A and C",
+               feedback="C's column contains its overlap with B, which is above the threshold."),
+    ],
+    objective="Fast NMS",
+)
+speed = Question(
+    "An image has 50 objects rather than 5. What grows most?",
+    [
+        Option("YOLACT's time, because it needs 50 instead of 5 prototypes",
+               feedback="Their number is fixed; only the rows of one small product grow."),
+        Option("Mask R-CNN's time, because it looks again into each box", True,
+               "Its mask head runs once per detection."),
+        Option("Both alike, since both predict from anchors",
+               feedback="The anchors do not depend on the number of objects."),
+    ],
+    objective="speed",
+)
+Quiz([fast_question, speed], title="Suppression and speed")
+
+# %% [markdown] id="assignment"
+# ### Your turn
+#
+# The [assignment](assignments/09_yolact.ipynb) has three tasks: Fast NMS from the corners of boxes;
+# the way from prototypes to masks of the image's size; and hard negative mining, which no cell
+# above contains. Each of them must give what a whole network gives.
+
+# %% [markdown] id="summary"
+# ## In one minute
+#
+# - The protonet draws k pictures for the whole image, once. No target says what they show: they are
+#   neither class maps nor masks of single objects.
+# - An object is k numbers between −1 and 1. All masks are one product, $M = \sigma(C P)$.
+# - Without a minus no cell could be outside: prototypes are 0 or more, and so would be every sum.
+# - The crop separates what the mixture cannot: loss and prediction only look inside the box.
+# - Fast NMS compares every box with all better ones at once, whether suppressed or not; it keeps a
+#   part of what greedy NMS keeps.
+# - A further object costs one row of a small matrix. YOLACT is best at speed, and with objects that
+#   are large and stand apart; it is weak where neighbours share a box.
+#
+# **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (test-dev), from
+# the authors' repository, and images per second on a Titan Xp; ours is mask AP on 300 drawn images
+# of 128 px. They cannot be compared with one another.
+
+# %% id="published" tolerance=0.03
+print("YOLACT, 550 px, ResNet-50      28.2   42.5 images/s")
+print("YOLACT, 550 px, ResNet-101     29.8   33.5 images/s")
+print("YOLACT++, 550 px, ResNet-50    34.1   33.5 images/s")
+print(f"ours, on Pocket COCO           {100 * shipped['figures']['mask_AP']:.1f}")
+
+# %% [markdown] id="table-text"
+# **All networks so far.** One row per network that finds instances with classes; the table grows
+# from lesson to lesson. Mask AP and its parts are measured on the 300 validation images. Time is
+# that of one image, relative to Mask R-CNN's, measured on your machine just now.
+
+# %% id="all-networks" tolerance=0.5
+files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "YOLACT": "yolact"}
+networks = {name: load(file, dataset.categories) for name, file in files.items()}
+runs = [{name: seconds(m.predict, [image]) for name, m in networks.items()} for _ in range(3)]
+ratio = {name: median(run[name] / run["Mask R-CNN"] for run in runs) for name in files}
+
+print("                  AP   AP50  small medium large   parameters  time  training")
+for name, file in files.items():
+    known = record(file)
+    ap = [known["figures"][f"mask_AP{part}"] for part in ("", "50", "s", "m", "l")]
+    where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
+    print(f"{name:14s}", *(f"{value:6.3f}" for value in ap), f"{known['parameters']:12,}", end="")
+    print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
+
+# %% [markdown] id="references"
+# (The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded, see
+# lesson 08.) Published, YOLACT is several times as fast as Mask R-CNN and a few points below it.
+#
+# **Next**: YOLACT still needs boxes, to find objects and to cut their masks apart. In
+# [lesson 10](10_solo.ipynb), SOLO does without them.
+#
+# **References**
+#
+# - D. Bolya, C. Zhou, F. Xiao, Y. J. Lee. YOLACT: real-time instance segmentation. *ICCV* 2019.
+#   arXiv 1904.02689.
+# - D. Bolya, C. Zhou, F. Xiao, Y. J. Lee. YOLACT++: better real-time instance segmentation. *IEEE
+#   TPAMI* 2020. arXiv 1912.06218.
+# - W. Liu, D. Anguelov, D. Erhan, C. Szegedy, S. Reed, C.-Y. Fu, A. C. Berg. SSD: single shot
+#   multibox detector. *ECCV* 2016. arXiv 1512.02325.
+# - K. He, G. Gkioxari, P. Dollár, R. Girshick. Mask R-CNN. *ICCV* 2017. arXiv 1703.06870.
