@@ -1017,8 +1017,8 @@ print("ours, on Pocket COCO       ", means("mask"), "   ", means("cascade"))
 # the second number of each pair: published boxes gain three to four points, masks half of that or
 # less. Ours gain more, and the masks again less than half as much as the boxes.
 #
-# **Next**: all of these look twice, first for regions, then inside each. The next lesson's networks
-# look once, and still tell the objects apart.
+# **Next**: all of these look twice, first for regions, then inside each. In
+# [lesson 09](09_yolact.ipynb) a network looks once, and still tells the objects apart.
 #
 # **References**
 #

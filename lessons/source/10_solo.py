@@ -17,7 +17,6 @@
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): the pyramid, ceilings, scores by size;
 # suppression from [lesson 06](06_rcnn.ipynb), convolution from [lesson 02](02_convolution.ipynb).
-# (Lesson 09, on YOLACT, is still to come. You do not need it here.)
 # **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
@@ -930,7 +929,8 @@ for name, file in files.items():
 
 # %% [markdown] id="references"
 # The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded
-# (lesson 08). YOLACT and PolarMask will join the table in lessons of their own.
+# (lesson 08). YOLACT's row is in [lesson 09](09_yolact.ipynb), and PolarMask will join the table in
+# a lesson of its own.
 #
 # **Next**: SOLO draws a whole mask of thousands of numbers for each cell. Does a shape need so
 # many?
