@@ -17,6 +17,7 @@ from seglib.plotting.panels import (
     image_panels,
     legend_below,
     panel_grid,
+    rectangle,
     switch_off,
 )
 from seglib.plotting.style import BLUE, GREEN, GREY, PALE, SEQUENTIAL, VERMILION, styled
@@ -110,7 +111,8 @@ def draw_matching(
     pairs = list(pairs)
     matched = [query for query, _ in pairs]
     others = [query for query in range(len(found)) if query not in matched]
-    draw_boxes(axes, found[others], GREY, dashed=True, linewidth=0.7)
+    for box in found[others].tolist():  # many of them, so they stay thin
+        axes.add_patch(rectangle(box, fill=False, edgecolor=GREY, linestyle="--", linewidth=0.7))
     draw_boxes(axes, wanted, GREEN, linewidth=1.4)
     texts = [names[query] for query in matched] if names else ()
     draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.4)
