@@ -34,6 +34,7 @@ def detr(preset: str, variant: str) -> DETR:
     nn.init.normal_(model.query_embed.weight, std=2.0)
     for layer in model.transformer.decoder.layers:
         nn.init.normal_(layer.multihead_attn.in_proj_weight, std=0.3)
+    nn.init.normal_(model.class_embed.weight, std=0.5)
     return model
 
 
