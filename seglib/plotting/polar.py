@@ -141,9 +141,14 @@ def show_mask_errors(
     words = titles or [""] * len(pictures)
     for axes, (image, truth, found), text in zip(grid.flat, pictures, words, strict=False):
         draw_mask_error(axes, image, truth, found, text)
+    name_parts(fig)
+    return fig
+
+
+def name_parts(fig: Figure) -> None:
+    """The legend of `show_mask_errors`, below the panels."""
     handles = [Patch(color=shade, label=name) for name, shade in PARTS.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    return fig
 
 
 def draw_mask_error(axes: Axes, image: Any, truth: Any, found: Any, title: str = "") -> None:

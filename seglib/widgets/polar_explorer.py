@@ -13,7 +13,7 @@ from seglib.models.polarmask.rays import polar_masks
 from seglib.models.polarmask.targets import rays_from
 from seglib.ops.masks import mask_iou
 from seglib.plotting.panels import Figure, image_panels
-from seglib.plotting.polar import draw_mask_error, draw_rays
+from seglib.plotting.polar import draw_mask_error, draw_rays, name_parts
 from seglib.plotting.style import styled
 from seglib.widgets.explorer import Explorer, choice, slider
 
@@ -70,7 +70,8 @@ class PolarExplorer(Explorer):
         mask, v = self.masks[self._object()], self.values
         fan = (torch.tensor(v["center"]), v["distances"])
         draw_rays(left, self.image, [fan], mask[None], f"{self.setting('rays')} rays")
-        draw_mask_error(right, self.image, mask, v["mask"], "green: both · blue: only the truth")
+        draw_mask_error(right, self.image, mask, v["mask"])
+        name_parts(fig)
         return fig
 
     def summary(self) -> str:
