@@ -929,11 +929,11 @@ for name, file in files.items():
 
 # %% [markdown] id="references"
 # The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded
-# (lesson 08). YOLACT's row is in [lesson 09](09_yolact.ipynb), and PolarMask will join the table in
-# a lesson of its own.
+# (lesson 08). YOLACT's row is in [lesson 09](09_yolact.ipynb), and PolarMask joins the table in
+# lesson 11.
 #
 # **Next**: SOLO draws a whole mask of thousands of numbers for each cell. Does a shape need so
-# many?
+# many? [Lesson 11](11_polarmask.ipynb) makes do with 36.
 #
 # **References**
 #

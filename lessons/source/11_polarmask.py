@@ -278,8 +278,8 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # **"The middle of the box is the natural centre" is true for boxes.** A ray needs a start from
 # which it can *see* the outline. In Pocket COCO the middle of the box lies outside of one object in
 # four, such as a bent, thin or partly covered one; the mass centre seldom does, and its exact rays
-# lose less. (The figure shows a large object for which the difference is large, too. From outside, many rays meet
-# no outline at all; the library gives them the length 0.)
+# lose less. (The figure shows a large object for which the difference is large, too. From outside,
+# many rays meet no outline at all; the library gives them the length 0.)
 
 # %% [markdown] id="locations-text"
 # ### Four: which places learn an object
@@ -408,9 +408,9 @@ plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", 
 #
 # How wrong are predicted rays $d$, if the true ones are $d^*$? A regression loss such as **smooth
 # L1** (half the square of an error below 1 px, the error minus one half above) looks at each ray
-# alone. But 36 rays make *one* mask, and what counts is its IoU.
-# In polar coordinates the area of a thin sector is $\frac12 d^2\,\Delta\theta$, and two shapes
-# share the shorter ray of each direction:
+# alone. But 36 rays make *one* mask, and what counts is its IoU. In polar coordinates the area of a
+# thin sector is $\frac12 d^2\,\Delta\theta$, and two shapes share the shorter ray of each
+# direction:
 #
 # $$\text{IoU} = \frac{\sum_k \min(d_k, d_k^*)^2}{\sum_k \max(d_k, d_k^*)^2}, \qquad
 # \text{Polar IoU} = \frac{\sum_k \min(d_k, d_k^*)}{\sum_k \max(d_k, d_k^*)}.$$
@@ -933,8 +933,8 @@ for name, file in files.items():
 # (Trainings differ in length and images, and each network was trained once. Differences of a few
 # points say little about the methods.)
 #
-# **Next**: every network so far finds an object many times and then removes the repetitions. Lesson
-# 12 (on DETR) asks whether a network can learn to say each object exactly once.
+# **Next**: every network so far finds an object many times and then removes the repetitions. Can a
+# network learn to say each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
 #
 # **References**
 #
