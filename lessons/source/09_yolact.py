@@ -1,10 +1,10 @@
 # %% [markdown] id="start"
 # # 09. YOLACT
 #
-# Mask R-CNN cuts a piece of the features out for each object and draws a mask in it, one object
-# after another. YOLACT (Bolya and others 2019: "You Only Look At CoefficienTs") draws for the whole
-# image at once: 32 pictures, the **prototypes**. An object only tells how to mix them. One question
-# carries the lesson: **how can the same few pictures become the mask of every object?**
+# Mask R-CNN cuts a piece of the features out for each object and draws a mask in it. YOLACT (Bolya
+# and others 2019: "You Only Look At CoefficienTs") draws once for the whole image: 32 pictures, the
+# **prototypes**. For each object it only predicts how to mix them. One question carries the lesson:
+# **how can the same few pictures become the mask of every object?**
 #
 # **You will be able to**
 #
@@ -71,11 +71,11 @@ plotting.compare(image, shown, dataset.categories, panel=2.4)
 # ## The problem: a second look for every object
 #
 # The networks of lessons 06 to 08 look twice. The second look waits for the first, and it costs
-# time for *each* object: cut out, resize, four convolutions. A robot or a car has 30 milliseconds
-# for an image, however many objects are in it. Detectors without a second look existed in 2019
-# (SSD, RetinaNet): they predict a class and a box for every anchor, and that is all. A mask does
-# not fit into such a scheme: 28 × 28 numbers for each of 8,160 anchors are six million, nearly all
-# of them for nothing.
+# time for *each* object: cut out, resize, four convolutions. A video has 30 images per second,
+# which leaves 33 milliseconds for each, however many objects are in it. Detectors without a second
+# look existed in 2019 (SSD, RetinaNet): they predict a class and a box for every anchor, and that
+# is all. A mask does not fit into such a scheme: 28 × 28 numbers for each of thousands of anchors
+# are millions, nearly all of them for nothing.
 #
 # YOLACT divides the work. What needs *space*, the shapes, is drawn once by convolutions, for all
 # objects together. What needs *meaning*, which object this is, becomes a handful of numbers per
@@ -141,6 +141,9 @@ for name, mix in mixes.items():
 # YOLACT's coefficients pass through a tanh, so they lie between −1 and 1. Suppose they were only 0
 # to 1. **Predict before you run:** what would the mask of an object be: a little too large, empty,
 # or everything?
+#
+# To try it, take for each true object the anchor that predicts it best, by the overlap of its box
+# and the score of the class. (`decode_boxes` applies the predicted corrections to the anchors.)
 
 # %% id="signs-code"
 from seglib.models.yolact.box_coder import decode_boxes
@@ -171,7 +174,7 @@ plotting.show_images([with_minus, without_minus], titles, panel=2.6)
 # %% [markdown] id="signs-read"
 # Everything. Prototypes are never negative; if coefficients are not either, no sum is below 0, no
 # sigmoid below one half, and no cell is outside. **Only a minus can say "not here".** In our
-# network well over half of all coefficients are negative: excluding is more work than including.
+# network well over half of an object's coefficients are negative.
 #
 # The same as an experiment: give an optimiser eight free prototypes and free coefficients, and let
 # it reproduce the true masks of this image, once with −1…1 and once with 0…1.
@@ -205,7 +208,7 @@ plotting.training_curve(curves, title="Eight free prototypes learn the masks of 
 
 # %% [markdown] id="minus-read"
 # Without a minus, a cell outside the object costs at least $\log 2 = 0.69$, that of "one half", and
-# most cells are outside. To keep these at one half, the optimiser drives all prototypes to zero.
+# most cells are outside. To keep these near one half, the optimiser drives prototypes to zero.
 #
 # ### Three: all masks in one product
 #
@@ -252,7 +255,7 @@ plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "oth
 # %% [markdown] id="mixture-read"
 # Read it as a desk with 32 sliders. What is orange is added, what is violet is taken away, and all
 # panels share one scale. In Pocket COCO the largest object is the donut, and as with the cup, its
-# strongest terms *subtract* it: those prototypes show everything, and whatever they take from the
+# strongest terms *subtract* it: those prototypes show the whole scene, and what they take from the
 # donut, the others give back. The sum is far above zero on the donut and mostly far below
 # elsewhere. Only a blot on the plant's pot remains.
 #
@@ -295,11 +298,11 @@ for name, values in shares.items():
     print(f"the uncropped mask covers {mean:.0%} of {name} ({len(values)} pairs)")
 
 # %% [markdown] id="covers-read"
-# Something between. **Prototypes are not class maps**, and not maps of individuals either. Many
-# react to classes, since what looks alike gives like features. But they also react to places:
-# "things, but only on the right", as in the strip. (A convolution can know its place from the zeros
-# of the padding, as the authors point out; lesson 10 returns to this.) So the mixture can leave out
-# much of a second cup, but not all of it. The rest is the work of the next step.
+# Something between. **Prototypes are not class maps**, and not maps of individuals either. They
+# react to what things look like, and two cups look much alike, but seldom quite. They also react to
+# places, as "right half" did in the strip. (A convolution can know its place from the zeros of the
+# padding, as the authors point out; lesson 10 returns to this.) So the mixture leaves out much of a
+# second cup, but not all of it. The rest is the work of the next step.
 
 # %% [markdown] id="crop-text"
 # ### Four: crop, in training too
@@ -359,9 +362,9 @@ for word in ("small", "medium", "large"):
         print(f"{word:6s} IoU {before:.2f} uncropped, {after:.2f} cropped")
 
 # %% [markdown] id="crop-read"
-# The small ones: uncropped, most of what their mask covers lies on other objects. It never learned
-# to be clean there, since **training crops as well**, to the *true* box. The mask loss is the
-# binary cross entropy of the cells in the true box, divided by the box's area:
+# The small ones: their masks cover far more than the object. They never learned to be clean outside
+# the box, since **training crops as well**, to the *true* box. The mask loss is the binary cross
+# entropy of the cells in the true box, divided by the box's area:
 
 # %% id="mask-loss" tags=["nbval-check-output"]
 from seglib.models.yolact.losses import mask_loss
@@ -379,8 +382,8 @@ print("mine = library's:", torch.allclose(my_mask_loss(*args), mask_loss(*args))
 
 # %% [markdown] id="mask-loss-read"
 # So the box tells two objects apart that look alike, and the mixture only has to do so *within* the
-# box. This makes the task easy enough for 32 pictures. And without the division by the area, the
-# donut would count a hundred times as much as a bird.
+# box. This makes the task easy enough for 32 pictures. Without the division by the area, an object
+# of 64 × 64 pixels would count a hundred times as much as one of 6 × 6.
 #
 # ### Five: one head, three answers
 #
@@ -411,12 +414,12 @@ print("corrections: ", list(seen.deltas[0].shape))
 print("coefficients:", list(seen.coefficients[0].shape))
 
 # %% [markdown] id="head-read"
-# Protonet and head do not wait for each other. Anchors are assigned as in lesson 07 (positive from
-# an IoU of 0.5, background below 0.4), but nothing samples a balanced few of them. **Hard negative
-# mining** (from SSD) takes the three negatives per positive that are most surely mistaken for
-# objects, and the other thousands have no class loss. One more loss exists only in training: a
-# 1 × 1 convolution predicts from the finest map where each class is. Nothing reads its answer
-# later; its gradient improves the features.
+# Protonet and head do not wait for each other. Anchors are assigned as in lesson 07, with
+# thresholds of 0.5 and 0.4, but nothing samples a balanced few of them. **Hard negative mining**
+# (from SSD) takes the three negatives per positive that are most surely mistaken for objects, and
+# the other thousands have no class loss. One more loss exists only in training: a 1 × 1 convolution
+# predicts from the finest map where each class is. Nothing reads its answer later; its gradient
+# improves the features.
 #
 # ### Six: Fast NMS
 #
@@ -496,11 +499,11 @@ for name, found in (("Fast NMS", fast[n]), ("greedy NMS", greedy[n])):
 plotting.show_boxes(samples[n][0], panels, panel=3.6)
 
 # %% [markdown] id="removed-read"
-# Mostly they are repetitions: boxes of a poor fit, or between two objects. But some are right, and
-# nobody else finds their objects. In Pocket COCO look at the figure: two umbrellas overlap a third
-# one behind them. Its box is removed by boxes that were themselves on the way out. **What Fast NMS
-# loses are objects in a crowd of their own class**, and it costs our network about as much as the
-# authors report: a few tenths of a point of mask AP on COCO.
+# No: most are repetitions, or lie between two objects. But a few find an object that has no other
+# box, as in the figure. Greedy NMS keeps this box, so no box that is *kept* overlaps it too much:
+# what removes it on the left was removed itself. **What Fast NMS loses are objects in a crowd of
+# their own class.** In mask AP that is a few tenths of a point here, and 0.1 to 0.3 points in the
+# authors' experiments on COCO.
 #
 # ### Seven: where the speed comes from
 #
@@ -546,8 +549,8 @@ for count in (200, 1000):
     boxes = torch.cat([corners, corners + 5 + 30 * torch.rand(count, 2)], dim=1)
     call = (boxes, torch.rand(count), 0.5)
     walk, blocks, mine = (seconds(f, *call) for f in (ops.nms.scratch, ops.nms, my_fast_nms))
-    times = f"{rounded(walk / mine)} (box by box), {rounded(blocks / mine)} (library)"
-    print(f"{count:4d} boxes: time of greedy NMS, in times of Fast NMS: {times}")
+    print(f"{count} boxes: greedy NMS takes {rounded(walk / mine)} times as long as Fast NMS,")
+    print(f"     or, by the library's blocks, {rounded(blocks / mine)} times as long")
 
 # %% id="whole-cost"
 by_count = sorted(range(held_out), key=lambda n: len(answers["Mask R-CNN"][n].instances))
@@ -561,10 +564,10 @@ for n in (by_count[0], by_count[-1]):
 # the gain is smaller, since both have backbone and pyramid to compute; it grows with the number of
 # detections, each of which costs Mask R-CNN a second look and YOLACT one row of a matrix.
 #
-# The other half of the story is less simple. Fast NMS computes all $N^2$ overlaps. With the 200
-# best boxes of a class, as YOLACT uses it, it beats the walk down the ranking. With 1,000, a greedy
-# NMS that works through the ranking in blocks (ours) is faster. On a GPU the walk hurts more, step
-# after step with hardly any work in each: the authors save 12 of some 40 milliseconds per image.
+# For NMS it is less simple. Fast NMS computes all $N^2$ overlaps. With the 200 best boxes of a
+# class, as YOLACT uses it, it beats the walk down the ranking. With 1,000, a greedy NMS that works
+# through the ranking in blocks (the library's) is faster. The authors compared with a walk in
+# compiled code, beside a network on a GPU, and saved 12 of some 40 milliseconds per image.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -694,8 +697,8 @@ plotting.show_prototypes(drawn[strongest], [str(k) for k in strongest.tolist()])
 # %% [markdown] id="live-read"
 # After fifty steps the strongest prototypes show "all things" or "all the ground": the first
 # question that pays is object or not. Telling objects apart comes later, as in the shipped network.
-# And compare the numbers with those of the shipped network: each shows something else now.
-# **Nothing but chance decides what a number shows.**
+# And compare the numbers with those of the shipped network: most show something else now. **Nothing
+# but chance decides what a number shows.**
 #
 # ### The shipped network
 #
@@ -764,10 +767,9 @@ for word in ("small", "medium", "large"):
 
 # %% [markdown] id="by-size-read"
 # The box gains little, the mixing more, and the pictures most of all: **even the best mixture of
-# these 32 prototypes does not give the true masks.** They are shared, and 32 pictures cannot keep
-# every edge between any two objects. (For a small object the third column flatters: 32 numbers for
-# a few dozen cells fit nearly anything.) Here is the image on which YOLACT falls furthest behind
-# Mask R-CNN:
+# these 32 prototypes does not give the true masks.** They have to serve all objects of an image at
+# once. (For a small object the third column flatters: 32 numbers for a few dozen cells fit nearly
+# anything.) Here is the image on which YOLACT falls furthest behind Mask R-CNN:
 
 # %% id="worst" alt="An image with the masks of YOLACT, those of Mask R-CNN and the true ones: YOLACT finds the two cups, the umbrella and the plant, whose mask fills a corner of its box, but neither of two umbrellas half hidden by the cup; Mask R-CNN finds one of these."
 worst = min(rich, key=lambda n: fit("YOLACT", n) - fit("Mask R-CNN", n))
