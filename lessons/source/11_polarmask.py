@@ -124,10 +124,10 @@ tiny[2:5, 1:6] = True
 print(len(my_outline(tiny)), "of", int(tiny.sum()), "pixels are on the outline")
 
 # %% [markdown] id="rays-text"
-# With eight rays, by hand: down 1, right 2, up 1, left 2, and on the diagonals $\sqrt{1^2 + 1^2} =
-# 1.41$, where the ray meets the middle of an outline pixel. With more rays, most of them pass
-# between two pixels. So we note the distance for every degree that has a pixel, and interpolate
-# between the nearest two.
+# With eight rays, by hand: down 1, right 2, up 1, left 2, and on the diagonals
+# $\sqrt{1^2 + 1^2} = 1.41$, where the ray meets the middle of an outline pixel. With more rays,
+# most of them pass between two pixels. So we note the distance for every degree that has a pixel,
+# and interpolate between the nearest two.
 #
 # **Predict before you run:** a ray may cross the outline of a crooked shape several times. Which
 # distance should count: the nearest crossing, the farthest, or their mean?
@@ -285,8 +285,8 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # ### Four: which places learn an object
 #
 # The network reads a pyramid, and *every cell of every level* answers: class, centerness, box and
-# rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for the place $(i s +
-# \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
+# rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for the place
+# $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
 #
 # - it lies inside the object's box, and less than 1.5 strides from its mass centre, in $x$ and $y$;
 # - the *farthest* side of the box is within the range of distances of its level;
@@ -415,8 +415,8 @@ plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", 
 # $$\text{IoU} = \frac{\sum_k \min(d_k, d_k^*)^2}{\sum_k \max(d_k, d_k^*)^2}, \qquad
 # \text{Polar IoU} = \frac{\sum_k \min(d_k, d_k^*)}{\sum_k \max(d_k, d_k^*)}.$$
 #
-# The paper leaves the squares out, since the result trains better. The loss is $-\ln(\text{Polar
-# IoU})$.
+# The paper leaves the squares out, since the result trains better. The loss is
+# $-\ln(\text{Polar IoU})$.
 #
 # By hand, four rays: true (4, 4, 4, 4), predicted (2, 4, 4, 6). Shared $2 + 4 + 4 + 4 = 14$, joint
 # $4 + 4 + 4 + 6 = 18$: Polar IoU $= 14/18 = 0.78$.
