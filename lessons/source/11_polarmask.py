@@ -9,14 +9,14 @@
 # **You will be able to**
 #
 # 1. turn a mask into a centre and distances along rays, and distances back into a mask;
-# 2. say which places of which maps learn an object, and why they lie around its mass centre;
+# 2. say which locations of which level learn an object, and why they lie around its mass centre;
 # 3. compute the polar centerness, and say what it does in the loss and in the score;
 # 4. compute Polar IoU by hand, and compare it with smooth L1;
 # 5. say which shapes rays cannot describe, and read the ceiling for any number of rays.
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): the pyramid, ceilings, scores by size; [lesson
-# 10](10_solo.ipynb): mass centres, and networks that answer at every place; suppression from
-# [lesson 06](06_rcnn.ipynb). **Time** about 65 minutes to read, about a minute to run.
+# 10](10_solo.ipynb): mass centres, and networks that answer everywhere; suppression from [lesson
+# 06](06_rcnn.ipynb). **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import math
@@ -84,16 +84,16 @@ panels = {"the image": [], "what PolarMask answers": fans}
 plotting.show_rays(image, panels, panel=4.2)
 
 # %% [markdown] id="first-picture-read"
-# Each cross is a place of the network's maps; the rays from it and the line through their ends are
-# all that it says about a shape. A round or star-shaped object fits well into this form. Later you
-# will see which ones do not.
+# Each cross is a location of the network's maps; the rays from it and the line through their ends
+# are all that it says about a shape. A round or star-shaped object fits well into this form. Later
+# you will see which ones do not.
 
 # %% [markdown] id="problem"
 # ## The problem: between a box and a drawing
 #
 # A mask of 64 × 64 cells has 4,096 numbers, each decided nearly on its own. Most of them are easy,
 # deep inside the object or far outside; what matters is the **outline** between. A box has 4
-# numbers, and a detector learns them well: each place of a map says how far it is to the left,
+# numbers, and a detector learns them well: each location of a map says how far it is to the left,
 # upper, right and lower side of the object around it. (That detector, without anchors, is **FCOS**,
 # Tian and others 2019.) PolarMask asks the same kind of question in more directions. Segmentation
 # becomes what a detector does anyway: regression of a few distances.
@@ -175,11 +175,11 @@ def my_rays(points, centre, n):
 
 
 _, contours = contours_of(objects.masks)  # of each object: outline points and mass centre
-for contour in contours:
-    mine = my_rays(contour.points, contour.center, 36)
-    looped = torch.tensor(rays_loop(contour.points, contour.center, 36)).float()
-    theirs = rays_from([contour], contour.center[None], 36, "interpolated")[0]
-    print(torch.allclose(mine, looped, atol=1e-3), torch.allclose(mine, theirs, atol=1e-3))
+mine = torch.stack([my_rays(c.points, c.center, 36) for c in contours])  # [G, 36]
+looped = torch.tensor(np.array([rays_loop(c.points, c.center, 36) for c in contours])).float()
+theirs = rays_from(contours, torch.stack([c.center for c in contours]), 36, "interpolated")
+print("loop = tensors:   ", torch.allclose(mine, looped, atol=1e-3))
+print("mine = library's: ", torch.allclose(mine, theirs, atol=1e-3))
 
 # %% id="profile" alt="Distance against angle for the largest object of the image: with 72 rays a line with several peaks, with 12 rays a coarse line that cuts some of the peaks off."
 largest = int(objects.masks.sum(dim=(1, 2)).argmax())
@@ -237,7 +237,7 @@ plotting.show_rays(image, panels, panel=2.5)
 #
 # ### Three: which centre?
 #
-# FCOS measures boxes from places around the *middle of the box*. For rays PolarMask takes the
+# In FCOS the best locations are those around the *middle of the box*. For rays PolarMask takes the
 # **mass centre** (lesson 10). **Predict before you run:** for how many of 100 objects does the
 # middle of the box lie outside the object itself: 5, 15, or 25? And the mass centre?
 
@@ -261,7 +261,7 @@ for name in ("mass", "box"):
     inside, overlap = (np.mean([found[name][k] for *_, found in rows]) for k in (0, 1))
     print(f"{name:4s} centre: {inside:.0%} inside the object, IoU of 36 exact rays {overlap:.3f}")
 
-# %% id="centres-figure" alt="One object with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows it; from the middle of the box, outside, the contour misses parts of it."
+# %% id="centres-figure" alt="One object with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of it; from the middle of the box, which lies outside, the contour bulges over a large region beside the object."
 def gain(row):
     """By how many of its pixels, roughly, the mass centre serves an object better."""
     index, g, _, found = row
@@ -278,27 +278,28 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # **"The middle of the box is the natural centre" is true for boxes.** A ray needs a start from
 # which it can *see* the outline. In Pocket COCO the middle of the box lies outside of one object in
 # four, such as a bent, thin or partly covered one; the mass centre seldom does, and its exact rays
-# lose less. (The figure shows a large object for which the difference is large, too. From outside,
-# many rays meet no outline at all; the library gives them the length 0.)
+# lose less. The figure shows a large object for which the difference is large, too. From outside,
+# many rays meet no outline, and interpolation invents an arc there. (Where the outline fills less
+# than half of the circle, the library gives up: length 0.)
 
 # %% [markdown] id="locations-text"
-# ### Four: which places learn an object
+# ### Four: which locations learn an object
 #
 # The network reads a pyramid, and *every cell of every level* answers: class, centerness, box and
-# rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for the place
-# $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
+# rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for a **location** of the
+# image, $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
 #
 # - it lies inside the object's box, and less than 1.5 strides from its mass centre, in $x$ and $y$;
 # - the *farthest* side of the box is within the range of distances of its level;
 # - of several such objects, it learns the one with the smallest box.
 
 # %% id="owner-loop"
-def owner(place, stride, low, high, corners, centres):
-    """The index of the object that a place learns, or -1; all in (x, y), px."""
+def owner(point, stride, low, high, corners, centres):
+    """The index of the object that a location learns, or -1; all in (x, y), px."""
     best, smallest = -1, math.inf
     for g, (box, centre) in enumerate(zip(corners.tolist(), centres.tolist(), strict=True)):
-        sides = [place[0] - box[0], place[1] - box[1], box[2] - place[0], box[3] - place[1]]
-        near = all(abs(place[k] - centre[k]) < config.radius * stride for k in (0, 1))
+        sides = [point[0] - box[0], point[1] - box[1], box[2] - point[0], box[3] - point[1]]
+        near = all(abs(point[k] - centre[k]) < config.radius * stride for k in (0, 1))
         area = (box[2] - box[0]) * (box[3] - box[1])
         if min(sides) > 0 and near and low <= max(sides) <= high and area < smallest:
             best, smallest = g, area
@@ -315,30 +316,32 @@ def owners_of(index):
     corners = truth.boxes[drawn].float() - 0.5  # the centre of the first pixel is at 0
     centres = torch.stack([c.center for c in contours]) if contours else torch.zeros(0, 2)
     with torch.no_grad():
-        places = polar([samples[index][0]]).locations
+        locations = polar([samples[index][0]]).locations
     areas = (corners[:, 2:] - corners[:, :2]).prod(dim=1)
-    owners = assign_locations(places, corners, centres, areas, config.radius)
-    return places, owners, corners, centres
+    owners = assign_locations(locations, corners, centres, areas, config.radius)
+    return locations, owners, corners, centres
 
 
-places, theirs, corners, centres = owners_of(chosen)
-columns = zip(places.points.tolist(), places.strides.tolist(), places.ranges.tolist(), strict=True)
+locations, theirs, corners, centres = owners_of(chosen)
+points, ranges = locations.points.tolist(), locations.ranges.tolist()
+columns = zip(points, locations.strides.tolist(), ranges, strict=True)
 mine = [owner(point, stride, *limits, corners, centres) for point, stride, limits in columns]
-print(f"{len(mine)} places; as in the library: {mine == theirs.tolist()}")
+print(f"{len(mine)} locations; as in the library: {mine == theirs.tolist()}")
 
 # %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones."
-panels, limits = {}, places.ranges.unique(dim=0).tolist()
+panels, limits = {}, locations.ranges.unique(dim=0).tolist()
 for stride, (low, high) in zip(polar.strides, limits, strict=True):
-    here = places.strides == stride
-    groups = {f"object {g + 1}": places.points[here & (theirs == g)] for g in range(len(centres))}
+    here = locations.strides == stride
+    groups = {f"object {g + 1}": here & (theirs == g) for g in range(len(centres))}
+    groups = {name: locations.points[own] for name, own in groups.items()}
     reach = f"{max(0, low):.0f} to {high:.0f} px" if high < 1e4 else f"from {low:.0f} px"
-    panels[f"stride {stride:.0f}, {reach}"] = (places.points[here], groups)
+    panels[f"stride {stride:.0f}, {reach}"] = (locations.points[here], groups)
 plotting.show_locations(image, panels, centres, panel=2.6)
 
 # %% [markdown] id="positives-bet"
-# Each coloured place learns the rays *from itself* to the outline, not those from the mass centre.
-# **Predict before you run:** how many places does an object get: always one, always nine, or does
-# it vary?
+# Each coloured location learns the rays *from itself* to the outline, not those from the mass
+# centre. **Predict before you run:** how many locations does an object get: always one, always
+# nine, or does it vary?
 
 # %% id="positive-counts" tolerance=0.1
 counts = []
@@ -346,19 +349,20 @@ for index in range(held_out):
     _, owners, _, centres = owners_of(index)
     counts += [int((owners == g).sum()) for g in range(len(centres))]
 few = sorted(counts)
-print(f"places per object: {few[0]} to {few[-1]}, median {few[len(few) // 2]}")
-print(f"objects without any place: {counts.count(0)} of {len(counts)}")
+print(f"locations per object: {few[0]} to {few[-1]}, median {few[len(few) // 2]}")
+print(f"objects without any location: {counts.count(0)} of {len(counts)}")
 
 # %% [markdown] id="positive-read"
-# Three strides hold three places in a row, so nine on a level are the rule. An object whose
+# Three strides hold three locations in a row, so nine on a level are the rule. An object whose
 # distances fit two ranges gets more; a thin or small one loses those outside its box, and those
-# that a smaller object takes. Several answers for one object are welcome in training. Afterwards
-# they are repetitions, which suppression removes.
+# that a smaller object takes. The rare object without any location is not learned at all. Several
+# answers for one object are welcome in training. Afterwards they are repetitions, which suppression
+# removes.
 
 # %% [markdown] id="centerness-text"
 # ### Five: centerness
 #
-# Not all of these places are equally good. Near the border of an object some rays are short and
+# Not all of these locations are equally good. Near the border of an object some rays are short and
 # others long, and long distances are hard to regress. **Polar centerness** measures this:
 #
 # $$c = \sqrt{\frac{\min(d_1, \ldots, d_n)}{\max(d_1, \ldots, d_n)}}$$
@@ -398,10 +402,10 @@ plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", 
 # outline.
 #
 # The network predicts the centerness beside the class, and it acts twice. In the *loss*, rays and
-# boxes count by the centerness of their place. In the *score*, class probability is multiplied by
-# centerness, so that of several answers for one object the most central one wins. The price: scores
-# of long objects are low, and all scores are lower than you are used to. (The authors therefore
-# multiply by centerness + 0.5. Our score is the plain product, as in FCOS.)
+# boxes count by the centerness of their location. In the *score*, class probability is multiplied
+# by centerness, so that of several answers for one object the most central one wins. The price:
+# scores of long objects are low, and all scores are lower than you are used to. (The authors
+# therefore multiply by centerness + 0.5. Our score is the plain product, as in FCOS.)
 
 # %% [markdown] id="iou-text"
 # ### Six: Polar IoU
@@ -503,7 +507,7 @@ plotting.flow_diagram(blocks, arrows, title="PolarMask, one level of the pyramid
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# From the best places of each level (`candidates`: place, box, rays, class probabilities, and
+# From the best locations of each level (`candidates`: location, box, rays, class probabilities, and
 # centerness as `factors`) to scores, labels and masks, in your own code:
 
 # %% id="my-predict"
@@ -596,7 +600,7 @@ def prepared(indices, at_once=4):
 
 # %% id="live-train"
 def rays_of(head, pyramid):
-    """[B, L, n] distances at all places."""
+    """[B, L, n] distances at all locations."""
     levels = zip(pyramid, head.ray_scales, strict=True)
     maps = [head.to_rays(head.ray_tower(features)) * scale for features, scale in levels]
     return torch.cat([level.flatten(2).mT for level in maps], dim=1).exp()
@@ -637,12 +641,12 @@ for name, (head, _, _) in learned.items():
 curves = {f"trained with {name}": curve for name, (_, curve, _) in learned.items()}
 plotting.training_curve(curves, title="−ln(Polar IoU) while learning")
 
-# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a place of the largest object: before training the contour is a star with random tips, after 10 steps a closed shape with some tips, after 60 steps a rounded outline that roughly follows the object."
+# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps a closed shape with some tips, after 60 steps a rounded outline that roughly follows the object."
 _, owners, _, centres = owners_of(chosen)
-apart = (places.points - centres[largest]).norm(dim=1)
-spot = int(apart.where(owners == largest, torch.inf).argmin())  # its most central place
+apart = (locations.points - centres[largest]).norm(dim=1)
+spot = int(apart.where(owners == largest, torch.inf).argmin())  # its most central location
 _, _, seen = learned["Polar IoU"]
-panels = {name: [(places.points[spot], rays[spot])] for name, rays in seen.items()}
+panels = {name: [(locations.points[spot], rays[spot])] for name, rays in seen.items()}
 plotting.show_rays(image, panels, panel=2.9)
 
 # %% [markdown] id="live-read"
@@ -729,10 +733,10 @@ def crop(index, g):
     return samples[index][0][:, rows, columns], *(m[rows, columns] for m in layers)
 
 
-places_of = [(i, g) for i, truth in enumerate(truths) for g in range(len(truth))]
-order = sorted(range(len(places_of)), key=lambda k: steps["36 rays"][k])
-names = [dataset.categories.by_label(int(truths[i].labels[g])).name for i, g in places_of]
-worst = [crop(*places_of[k]) for k in order[:4]]
+numbered = [(i, g) for i, truth in enumerate(truths) for g in range(len(truth))]
+order = sorted(range(len(numbered)), key=lambda k: steps["36 rays"][k])
+names = [dataset.categories.by_label(int(truths[i].labels[g])).name for i, g in numbered]
+worst = [crop(*numbered[k]) for k in order[:4]]
 plotting.show_mask_errors(worst, [names[k] for k in order[:4]], columns=4)
 
 # %% [markdown] id="lost-read"
@@ -766,7 +770,7 @@ shown = {"PolarMask": polar.predict([samples[worst][0]])[0], "truth": samples[wo
 plotting.compare(samples[worst][0], shown, dataset.categories, min_score=0.3, panel=3.2)
 
 # %% [markdown] id="worst-read"
-# Small objects and objects that cover one another are missing altogether: a place between two of
+# Small objects and objects that cover one another are missing altogether: a location between two of
 # them learns the smaller one, and what a network cannot see clearly it gives a low class
 # probability, a low centerness, and so a score below every threshold.
 
@@ -874,17 +878,16 @@ Quiz([scale, ceiling], title="Sizes and ceilings")
 #
 # - A mask is its outline, and an outline is a centre and $n$ distances: 36 numbers instead of
 #   thousands.
-# - Every place of a pyramid answers. Those around the mass centre of an object learn it, each with
-#   the rays from itself.
+# - Every location of a pyramid answers. Those around the mass centre of an object learn it, each
+#   with the rays from itself.
 # - The mass centre lies in the object more often than the middle of the box.
 # - Centerness compares the shortest ray with the longest. It weights the loss and lowers the score
-#   of places near the border, and of long objects everywhere.
+#   of locations near the border, and of long objects everywhere.
 # - Polar IoU judges all rays of a shape together, and relative to its size.
 # - What rays cannot say: holes, further parts, and what lies behind a bay. That costs more than the
 #   number of rays.
-# - It is at its best where shapes are compact and a rough outline will do, with a head hardly
-#   larger than a detector's. It is weak where outlines must be exact or objects are cut up by
-#   others.
+# - It is at its best where shapes are compact and a rough outline will do, in a detector with one
+#   tower more. It is weak where outlines must be exact or objects are cut up by others.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (val2017), from
 # the authors' repository; ours are on 300 drawn images of 128 px. They cannot be compared with one

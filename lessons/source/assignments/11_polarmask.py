@@ -35,9 +35,9 @@ from seglib.structures import Categories, Target
 #
 # $$\frac{\sum_k \min(d_k, d_k^*)^p}{\sum_k \max(d_k, d_k^*)^p}$$
 #
-# **Then** the loss of N places: the mean of $-\ln(\text{Polar IoU})$, in which each place counts by
-# the polar centerness of its *true* rays, $c = \sqrt{\min_k d_k^* / \max_k d_k^*}$. A weighted mean
-# is $\sum c\,l / \sum c$. Without any place the loss is 0.
+# **Then** the loss of N locations: the mean of $-\ln(\text{Polar IoU})$, in which each location
+# counts by the polar centerness of its *true* rays, $c = \sqrt{\min_k d_k^* / \max_k d_k^*}$. A
+# weighted mean is $\sum c\,l / \sum c$. Without any location the loss is 0.
 #
 # Example by hand: true rays (4, 4) and (1, 4), predicted (2, 4) and (1, 4). Polar IoU with p = 1:
 # $6/8 = 0.75$ and 1; with p = 2: $20/32 = 0.625$ and 1. Centerness: 1 and 0.5. The loss with p = 1:
@@ -96,7 +96,7 @@ assert isinstance(got, torch.Tensor) and got.shape == (), (
 )
 assert got.dtype == torch.float32, f"the loss is float32, yours is {got.dtype}"
 assert float(got) > 0, f"the loss is -ln of a number below 1, so positive; yours is {got:.3f}"
-assert not near(got, 0.144), "that is the plain mean: each place counts by its centerness"
+assert not near(got, 0.144), "that is the plain mean: each location counts by its centerness"
 assert not near(got, 0.288), "divide by the sum of the centerness, 1.5, not by 1"
 assert near(got, 0.192), (
     f"the example gives 0.192, yours {got:.3f}: the natural logarithm, weighted with the square "
@@ -112,7 +112,7 @@ assert near(got, 0.305), (
     f"0.5, so the loss is 0.5 · 0.916 / 1.5 = 0.305; yours {got:.3f}"
 )
 got = ray_loss(torch.rand(0, 36), torch.rand(0, 36))
-assert float(got) == 0, f"without places the loss is 0, yours is {got}"
+assert float(got) == 0, f"without locations the loss is 0, yours is {got}"
 rays = torch.tensor([[2.0, 4]], requires_grad=True)
 got = ray_loss(rays, torch.full((1, 2), 4.0))
 assert got.requires_grad, (
@@ -147,7 +147,7 @@ for seed in range(6):
     same = torch.equal(true, kept[0]) and torch.equal(predicted, kept[1])
     assert same, f"seed {seed}: the arguments were changed; leave them as they are"
 ### END HIDDEN TESTS
-print("✓ 3 of 3 points: the example, exponents, weights, gradients, no places")
+print("✓ 3 of 3 points: the example, exponents, weights, gradients, no locations")
 
 # %% [markdown] id="real-loss-text"
 # Now a real network: a fresh PolarMask, and an image with two objects. With your `polar_iou`
