@@ -8,6 +8,7 @@ what the functions return (see `serve`).
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from typing import Any
@@ -16,7 +17,8 @@ import pytest
 
 from seglib.workshop.nbval_plugin import FIRST_FAILURE
 
-MAX_MESSAGE = 600  # characters
+MAX_MESSAGE = 300  # characters
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class EachCell:
@@ -33,13 +35,20 @@ class EachCell:
         """Print a line for a cell that failed."""
         if report.failed:
             cell = report.user_properties[0][1] if report.user_properties else ""
-            text = str(report.longrepr)[-4 * MAX_MESSAGE :]
-            print(json.dumps({"cell": cell, "message": text}), flush=True)
+            print(f"\n{json.dumps({'cell': cell, 'message': last_line(report)})}", flush=True)
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Note each cell's name."""
         for item in items:
             item.user_properties.append(("cell", item.cell.metadata["name"]))
+
+
+def last_line(report: Any) -> str:
+    """The error with which a cell ended, and the line of the cell if it is known."""
+    text = COLOURS.sub("", str(report.longrepr))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed"]
+    place = re.findall(r"^\s*Cell In\[\d+\], (line \d+)$", text, re.MULTILINE)
+    return (f"{place[-1]}: " if place else "") + lines[-1][:MAX_MESSAGE]
 
 
 def set_limits(limits: dict[str, int]) -> None:

@@ -20,8 +20,9 @@ from nbformat import NotebookNode
 from seglib.errors import SeglibError
 from seglib.grading.cases import NOT_REACHED, Case, run_cell
 from seglib.grading.remote import GoneError, RemoteFunction, Student
-from seglib.grading.sandbox import Limits, running
+from seglib.grading.sandbox import Limits, Run, running
 from seglib.grading.splice import (
+    OPENING,
     Answers,
     functions_of,
     is_answer,
@@ -117,12 +118,12 @@ class Session:
     """The student's process, started again when it is gone."""
 
     def __init__(self, notebook: str, limits: Limits, unsafe: bool) -> None:
-        self.cells: dict[str, str] = {}
         self.forbidden: set[str] = set()
         self._notebook, self._limits, self._unsafe = notebook, limits, unsafe
         self._runs = contextlib.ExitStack()
+        self._run: Run | None = None
         self._student: Student | None = None
-        self._started, self._reason = 0, ""
+        self._started = 0
 
     def __enter__(self) -> Session:
         return self
@@ -130,21 +131,32 @@ class Session:
     def __exit__(self, *error: object) -> None:
         self._runs.close()
 
+    @property
+    def cells(self) -> dict[str, str]:
+        """The cells that failed, and why."""
+        return self._run.cells() if self._run else {}
+
     def begin_task(self) -> None:
-        """Start the process if there is none, or if the last one is gone."""
-        gone = self._student is None or self._student.gone
-        if not gone or self._started == MAX_RUNS or (self._student is None and self._reason):
+        """Start the process if there is none, or again if a function has ended it.
+
+        Raises:
+            SeglibError: the grader's own first cell failed.
+        """
+        never_ready = self._run is not None and self._student is None
+        alive = self._student is not None and not self._student.gone
+        if alive or never_ready or self._started == MAX_RUNS:
             return
         self._runs.close()
         self._started += 1
-        run = self._runs.enter_context(running(self._notebook, self._limits, unsafe=self._unsafe))
-        if run.connection is None:
-            self._reason, self._student = run.reason, None
-        else:
-            self._student = Student(run.connection, self._limits.call_seconds)
+        self._run = self._runs.enter_context(
+            running(self._notebook, self._limits, unsafe=self._unsafe)
+        )
+        self._student = None
+        if self._run.connection is not None:
+            self._student = Student(self._run.connection, self._limits.call_seconds)
             self._student.forbidden = self.forbidden
-            self._run = run
-        self.cells |= run.cells()
+        if OPENING in self.cells:
+            raise SeglibError(f"the grader's first cell failed: {self.cells[OPENING]}")
 
     def student(self) -> Student:
         """The process to call.
@@ -152,10 +164,9 @@ class Session:
         Raises:
             GoneError: there is none.
         """
-        if self._student is None:
-            raise GoneError(self._reason)
-        if self._student.gone and self._run.reason:
-            raise GoneError(self._run.reason)
+        reason = self._run.reason if self._run else ""
+        if self._student is None or (self._student.gone and reason):
+            raise GoneError(reason)
         return self._student
 
 
@@ -194,7 +205,10 @@ def mark(
     marks.answers = hashlib.sha256(repr(sorted(answers.sources.items())).encode()).hexdigest()[:16]
     notebook = splice(master, answers, limits.cell_seconds, limits.wall_seconds)
     with Session(notebook, limits, unsafe) as session:
-        _judge(master, marks, answers, session, fresh)
+        try:
+            _judge(master, marks, answers, session, fresh)
+        except SeglibError as error:
+            marks.line = f"Not marked completely: {error}."
         marks.forbidden = sorted(session.forbidden)
     return marks
 

@@ -11,72 +11,20 @@ solutions are never sent.
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves
 
-from seglib import ops, primitives
+from seglib.grading.forbidden import refused
 from seglib.grading.protocol import MAX_TEXT, Channel, Packer, ProtocolError, Unpacker
 
 Names = dict[str, Any]
 CHANNEL = "SEGLIB_CHANNEL"  # the environment variable with the path of the grader's socket
-FORBIDDEN: dict[str, list[str]] = {}  # function of the student: what it must not call
-_running: list[str] = []  # the student's functions that are being called now
-
-
-class ForbiddenError(RuntimeError):
-    """An answer called the very thing that it is to be."""
-
-
-def forbid(table: dict[str, list[str]]) -> None:
-    """Refuse functions while certain answers run.
-
-    Args:
-        table: name of the student's function -> dotted names, such as "torch.conv2d", or names of
-            seglib's primitives, such as "nms".
-    """
-    FORBIDDEN.update(table)
-    for name in sorted({name for names in table.values() for name in names}):
-        module, _, attribute = name.rpartition(".")
-        if module:
-            owner = importlib.import_module(module)
-            setattr(owner, attribute, _refusing(name, getattr(owner, attribute)))
-        else:
-            for style in primitives.STYLES:
-                body = getattr(getattr(ops, name), style)
-                setattr(getattr(ops, name), style, _refusing(name, body))
-
-
-def _refusing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def refuse(*arguments: Any, **named: Any) -> Any:
-        if _running and name in FORBIDDEN.get(_running[-1], ()):
-            raise ForbiddenError(f"{_running[-1]} must not call {name}: write it yourself")
-        return function(*arguments, **named)
-
-    return refuse
-
-
-@contextmanager
-def _refused(function: str) -> Iterator[None]:
-    """Refuse the primitives that this function must not call."""
-    names = [name for name in FORBIDDEN.get(function, ()) if "." not in name]
-
-    def refuse(name: str) -> Callable[..., Any]:
-        return _refusing(name, lambda *_arguments, **_named: None)
-
-    _running.append(function)
-    try:
-        with primitives.use(**{name: refuse(name) for name in names}):
-            yield
-    finally:
-        _running.pop()
 
 
 def serve(names: Names) -> None:
@@ -125,7 +73,7 @@ class Server:
         inputs = [value for value in inputs if value.requires_grad]
         before = _snapshot((arguments, named))
         torch.manual_seed(body["seed"])
-        with _refused(name), torch.set_grad_enabled(body["grad"]):
+        with refused(name), torch.set_grad_enabled(body["grad"]):
             value = self._names[name](*arguments, **named)
         reply = {"value": packer.pack(value)}
         if _snapshot((arguments, named)) != before:

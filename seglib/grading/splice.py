@@ -22,6 +22,7 @@ from seglib.errors import SeglibError
 
 MAX_BYTES = 20 * 2**20  # of a notebook
 MAX_CELLS = 2_000
+OPENING = "opening"  # the first cell, which must not fail
 SHOW = "see-it"  # cells whose ids begin so show pictures, and nothing depends on them
 HIDDEN = re.compile(
     r"^### BEGIN HIDDEN TESTS$.*?^### END HIDDEN TESTS$\n?", re.DOTALL | re.MULTILINE
@@ -150,13 +151,13 @@ def _text(source: Any) -> str:
     return text.encode("utf-8", "replace").decode()  # no halves of surrogate pairs
 
 
-def forbidden_calls(master: NotebookNode) -> dict[str, list[str]]:
+def forbidden_calls(master: NotebookNode) -> dict[str, str]:
     """What each function of the students must not call, from `forbidden="…"` on its cell."""
-    table: dict[str, list[str]] = {}
+    table: dict[str, str] = {}
     for cell in master.cells:
         if is_answer(cell) and cell.metadata.get("forbidden"):
             for function in functions_of(cell.source):
-                table[function] = cell.metadata["forbidden"].split()
+                table[function] = cell.metadata["forbidden"]
     return table
 
 
@@ -166,20 +167,18 @@ def splice(master: NotebookNode, answers: Answers, cell_seconds: float, seconds:
     Args:
         master: the assignment, from `read_master`.
         answers: from `read_answers`; a missing answer is left out.
-        cell_seconds: the time for each cell.
-        seconds: the time for the last one, which answers the grader's calls.
+        cell_seconds: the time for each answer.
+        seconds: the time for each other cell; the last one answers the grader's calls.
     """
-    opening = (
-        f"from seglib.grading import serve as _serve\n_serve.forbid({forbidden_calls(master)})"
-    )
-    cells = [("opening", opening, cell_seconds)]
+    opening = f"from seglib.grading.forbidden import forbid\nforbid({forbidden_calls(master)})"
+    cells = [(OPENING, opening, seconds)]
     for cell in master.cells:
         if is_answer(cell) and cell.id in answers.sources:
             cells.append((cell.id, answers.sources[cell.id], cell_seconds))
         elif is_checks(cell):
-            cells.append((f"{cell.id}-tools", tools_of(cell.source), cell_seconds))
+            cells.append((f"{cell.id}-tools", tools_of(cell.source), seconds))
         elif is_setup(cell):
-            cells.append((cell.id, cell.source, cell_seconds))
+            cells.append((cell.id, cell.source, seconds))
     cells.append(("serve", "from seglib.grading.serve import serve\nserve(globals())", seconds))
     notebook = nbformat.v4.new_notebook(metadata=master.metadata)
     for count, (name, source, limit) in enumerate(cells, 1):

@@ -34,7 +34,7 @@ from seglib.structures import Categories, Instances, Target
 #
 # The lesson does this too. Write yours with the lesson closed, then compare.
 
-# %% id="encode" nbgrader="solution"
+# %% id="encode" nbgrader="solution" forbidden="pycocotools.mask.encode"
 def encode(mask):
     """The run lengths of a mask.
 
@@ -53,7 +53,7 @@ def encode(mask):
     ### END SOLUTION
 
 
-# %% id="decode" nbgrader="solution"
+# %% id="decode" nbgrader="solution" forbidden="pycocotools.mask.decode"
 def decode(counts, size):
     """The mask that run lengths describe.
 
@@ -149,7 +149,7 @@ print("✓ 3 of 3 points: the example, an empty and a full mask, and a random on
 # divisor. Where a divisor is 0, the intersection is 0 too, so any other divisor gives 0.
 # </details>
 
-# %% id="box-iou" nbgrader="solution"
+# %% id="box-iou" nbgrader="solution" forbidden="box_iou"
 def box_iou(a, b):
     """a [N, 4] and b [M, 4], float corners (x0, y0, x1, y1), half-open -> IoU [N, M].
 
@@ -165,7 +165,7 @@ def box_iou(a, b):
     ### END SOLUTION
 
 
-# %% id="mask-iou" nbgrader="solution"
+# %% id="mask-iou" nbgrader="solution" forbidden="mask_iou pycocotools.mask.iou"
 def mask_iou(a, b, iscrowd=None):
     """a bool [N, H, W], the detections, and b bool [M, H, W], the objects -> float [N, M].
 

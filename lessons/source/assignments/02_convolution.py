@@ -29,7 +29,7 @@ import seglib
 # image is 4 × 4 with zeros all around; the window visits its four corner blocks, each with one
 # number inside: the output is `[[1, 2], [3, 4]]`.
 
-# %% id="conv2d-stride" nbgrader="solution"
+# %% id="conv2d-stride" nbgrader="solution" forbidden="convolution"
 def conv2d_one(x, w, stride=1, padding=0):
     """Cross-correlate one channel with one kernel.
 
@@ -132,7 +132,7 @@ print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 
 # <code>torch.stack(views, dim=2)</code> is [B, C, kh·kw, OH, OW]; a reshape does the rest.
 # </details>
 
-# %% id="im2col" nbgrader="solution"
+# %% id="im2col" nbgrader="solution" forbidden="convolution"
 def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
     """Lay out every window as a column.
 
@@ -162,7 +162,7 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
 # of the kernels, and join the results. The function must take all the arguments below, because
 # `seglib` will call it in place of its own.
 
-# %% id="conv2d" nbgrader="solution"
+# %% id="conv2d" nbgrader="solution" forbidden="convolution"
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] or None -> [B, O, OH, OW].
 
@@ -353,7 +353,7 @@ print("✓ 2 of 2 points: groups, bias, stride, padding and dilation, and an FCN
 # +=, since windows overlap.
 # </details>
 
-# %% id="backward" nbgrader="solution"
+# %% id="backward" nbgrader="solution" forbidden="autograd convolution"
 def conv2d_backward(x, w, g, stride=1):
     """Gradients of a convolution without padding.
 

@@ -136,7 +136,7 @@ print("✓ 3 of 3 points: no layer, one, two of a kind, and a pooling before a d
 # statistics carry no gradients.
 # </details>
 
-# %% id="norm" nbgrader="solution"
+# %% id="norm" nbgrader="solution" forbidden="normalisation"
 def batch_norm(
     x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -302,7 +302,7 @@ def basic_block(x, conv1, norm1, conv2, norm2, downsample=None):
 # Example by hand: two maps with one channel, `[[1, 2], [3, 4]]` and, above it, `[[10]]`. With
 # convolutions that change nothing, the results are `[[11, 12], [13, 14]]` and `[[10]]`.
 
-# %% id="pyramid" nbgrader="solution"
+# %% id="pyramid" nbgrader="solution" forbidden="interpolation"
 def pyramid(features, lateral, output):
     """features: list of [B, C_k, H_k, W_k], finest first; lateral, output: lists of callables.
 

@@ -108,7 +108,7 @@ print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of 
 # [G, C/G, O/G, kh, kw], and give the einsum a letter for the group.
 # </details>
 
-# %% id="conv-transpose" nbgrader="solution"
+# %% id="conv-transpose" nbgrader="solution" forbidden="convolution"
 def conv_transpose2d(
     x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):
@@ -143,7 +143,7 @@ def conv_transpose2d(
 # `[[0.125, 0.375, 0.375, 0.125], [0.125, 0.375, 0.375, 0.125]]`.
 # (`seglib.ops.bilinear_kernel` is called with the *size* 2s, your function with strides.)
 
-# %% id="bilinear-kernel" nbgrader="solution"
+# %% id="bilinear-kernel" nbgrader="solution" forbidden="bilinear_kernel"
 def bilinear_kernel(down, across):
     """float32 [2·down, 2·across]: enlarges by `down` vertically and `across` horizontally."""
     ### BEGIN SOLUTION

@@ -52,7 +52,7 @@ def near(tensor, wanted, atol=1e-4):
 # Example by hand: the box (0, 0, 10, 20) has its centre at (5, 10). The object (5, 0, 15, 40) has
 # its centre at (10, 20). So dx = 5/10, dy = 10/20, dw = log(10/10) = 0, dh = log(40/20) = 0.693.
 
-# %% id="deltas" nbgrader="solution"
+# %% id="deltas" nbgrader="solution" forbidden="seglib.ops.encode_deltas seglib.ops.decode_deltas"
 def encode(boxes, objects, weights=(1, 1, 1, 1)):
     """boxes, objects: float [N, 4], row n of one belongs to row n of the other.
 
@@ -152,7 +152,7 @@ print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no 
 # Example by hand: boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20), scores 0.7, 0.9, 0.8,
 # threshold 0.5. The middle one is best; both others overlap it by 0.54. So `[1]` stays alone.
 
-# %% id="nms" nbgrader="solution"
+# %% id="nms" nbgrader="solution" forbidden="nms"
 def nms(boxes, scores, iou_threshold):
     """boxes: float [N, 4], scores: float [N]; N may be 0.
 
@@ -262,7 +262,7 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6. For
 # the box (0, 0, 0.4, 0.4) the point is (−0.3, −0.3); it moves to (0, 0), and the value is 0.
 
-# %% id="align" nbgrader="solution"
+# %% id="align" nbgrader="solution" forbidden="roi_align"
 def roi_align_one(feature, box, stride, bins, samples=None):
     """feature: float [C, H, W]; box: float [4] (x0, y0, x1, y1) in pixels, anywhere.
 

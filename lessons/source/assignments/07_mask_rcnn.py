@@ -275,7 +275,7 @@ print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 # itself.
 # </details>
 
-# %% id="paste" nbgrader="solution"
+# %% id="paste" nbgrader="solution" forbidden="seglib.ops.paste_masks"
 def paste_mask(mask, box, size, threshold=0.5):
     """mask: float [S, S] in 0…1; box: float [4] (x0, y0, x1, y1) in pixels; size: (H, W).
 

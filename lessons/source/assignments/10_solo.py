@@ -179,7 +179,7 @@ print("✓ 4 of 4 points: the example, mass centres, borders, shared cells, no o
 # 0.8. B is better, so A is lowered. IoU = 3/4, and A gets
 # $0.4 \cdot e^{-2 \cdot 0.5625} = 0.4 \cdot 0.325 = 0.130$.
 
-# %% id="matrix" nbgrader="solution"
+# %% id="matrix" nbgrader="solution" forbidden="matrix_nms"
 def matrix_nms_on_masks(masks, scores, labels, sigma=2.0):
     """masks: bool [N, H, W], none empty; scores: float [N], in any order; labels: int64 [N].
 

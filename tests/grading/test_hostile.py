@@ -1,0 +1,104 @@
+"""No hostile or broken notebook earns, breaks, delays or learns anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+
+import nbformat
+import pytest
+
+from seglib.grading import reports
+from seglib.grading.sandbox import Limits, bubblewrap
+from seglib.grading.scoring import Marks, mark
+from seglib.workshop.assignments import read_master
+from tests.grading import hostile
+from tests.grading.hostile.broken import NOTEBOOKS
+from tests.helpers import ROOT
+
+MASTER = read_master(ROOT / "tests" / "assignments_example" / "90_example.py")
+LIMITS = Limits(
+    wall_seconds=90, cpu_seconds=60, cell_seconds=4, call_seconds=4, memory=1500 * 2**20
+)
+QUICK = {  # in `make test`; all others in `make test-all`
+    "patching: allclose always true",
+    "channel: true before anyone asks",
+    "searching: masters on the disk",
+    "processes: os._exit",
+}
+HIDDEN_TEXT = ("torch.Generator", "expected tensor", "(-2, 0, 2, 1)")
+needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="bubblewrap does not work here")
+
+
+def reference():
+    return json.loads(nbformat.writes(MASTER))
+
+
+def marked(data: bytes) -> Marks:
+    return mark(data, MASTER, Marks("eve", "90_example", 7), limits=LIMITS)
+
+
+def texts(marks: Marks) -> str:
+    feedback = [reports.feedback_markdown(marks), reports.feedback_html(marks)]
+    return "\n".join([*feedback, json.dumps(reports.gradescope(marks)), reports.junit([marks])])
+
+
+def answer(source: str) -> bytes:
+    notebook = reference()
+    for cell in notebook["cells"]:
+        if cell["id"] == "area":
+            cell["source"] = source
+    return json.dumps(notebook).encode("utf-8", "surrogatepass")
+
+
+def with_speed(name: str):
+    return pytest.param(name, id=name, marks=[] if name in QUICK else pytest.mark.slow)
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", [with_speed(n) for n in hostile.answers()])
+def test_a_hostile_answer_earns_nothing(name, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("SEGLIB_CANARY", "SECRET-5512")
+    folder = tmp_path_factory.mktemp("s")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    environment = dict(os.environ)
+    start = time.monotonic()
+    marks = marked(answer(hostile.answers()[name]))
+    seconds = time.monotonic() - start
+    area, centre = marks.tasks
+    assert area.earned == 0, f"{name}: {area}"
+    assert centre.earned in (0, 1)
+    assert area.reasons, f"{name}: no reason is given"
+    assert seconds < 4 * LIMITS.wall_seconds
+    text = texts(marks)
+    assert not any(word in text for word in (*HIDDEN_TEXT, "SECRET-5512", "<script", "<img"))
+    for detail in area.details:
+        _, _, found = detail.partition("ValueError: ")
+        assert not name.startswith("searching") or found in ("", "[]", "{}"), f"{name}: {found}"
+    assert list(folder.iterdir()) == []
+    assert dict(os.environ) == environment
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_broken_notebook_gets_a_clear_line(name):
+    make, said = NOTEBOOKS[name]
+    marks = marked(make(reference()))
+    assert marks.tasks[0].earned == 0, f"{name}: {marks}"
+    assert sum(task.points for task in marks.tasks) == 3
+    assert said in "\n".join([marks.line, *marks.notes]), f"{name}: {marks.line} {marks.notes}"
+    assert "\n" not in marks.line
+
+
+@needs_sandbox
+def test_the_reference_earns_everything():
+    marks = marked(json.dumps(reference()).encode())
+    assert (marks.earned, marks.points, marks.line, marks.notes) == (3, 3, "", [])
+
+
+def test_the_corpus_is_large_enough():
+    assert len(hostile.answers()) + len(NOTEBOOKS) >= 80
+    assert set(hostile.answers()) >= QUICK
