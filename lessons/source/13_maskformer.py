@@ -39,8 +39,8 @@ print(f"{dataset.name}: {len(samples)} images to look at; the model is a {model.
 
 # %% [markdown] id="load-text"
 # The network learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
-# build works there all the same.) We look at the image on which its masks fit best among those
-# with at least two objects that have a twin of the same class.
+# build works there all the same.) Of the images in which classes repeat, we look at the one on
+# which its masks fit best.
 
 # %% id="choose"
 def fit(index):
@@ -107,10 +107,10 @@ plotting.touching_instances(image, target, target.semantic, dataset.categories, 
 # pixels of the one object end with: 1, 0, or 1/2?
 
 # %% id="numbering"
-def train_numbers(matched, steps=400):
+def train_numbers(matched, steps=1000):
     """Free scores for 100 pixels, the first 50 on one object, the others on a second one."""
     scores = torch.zeros(100, 2, requires_grad=True)  # "object 1" or "object 2"
-    optimizer, losses = torch.optim.Adam([scores], lr=0.01), []
+    optimizer, losses = torch.optim.SGD([scores], lr=1), []
     numbers = torch.arange(100) // 50  # 0 for the one object, 1 for the other
     for _ in range(steps):
         either = [F.cross_entropy(scores, numbers), F.cross_entropy(scores, 1 - numbers)]
@@ -309,8 +309,9 @@ print("pixels:  ", list(pixels.shape[1:]))
 print("masks:   ", list(raw.masks.shape), "(predictions, images, queries, height, width)")
 
 # %% [markdown] id="shapes-read"
-# Five predictions: one before the first of the four transformer layers, and one after each. Every
-# one of them has a loss of its own, as in DETR; only the last one counts when the network is used.
+# Five predictions: one after each of the four transformer layers, and one before the first, which
+# Mask2Former needs and MaskFormer does not have. Every one of them has a loss of its own, as in
+# DETR; only the last one counts when the network is used.
 # Now the masks of our image by hand: $m_q(y, x) = \sigma\big(\sum_k E_{qk}\,F_{kyx}\big)$.
 
 # %% id="dot" tags=["nbval-check-output"]
@@ -825,6 +826,21 @@ empty = Question(
     objective="masked attention",
 )
 Quiz([duplicates, empty], title="Duplicates and empty masks")
+
+# %% id="quiz-four" tags=["quiz", "hide-input"]
+first_choice = Question(
+    "Your photographs are full of tiny objects, and nothing else counts. What do you try first?",
+    [
+        Option("MaskFormer, since one network can do all tasks",
+               feedback="It can, but small objects are where it is weakest."),
+        Option("PolarMask, since small shapes are simple",
+               feedback="Simple shapes, but each must be found first, in a single look."),
+        Option("Mask R-CNN, which looks at each region again", True,
+               "Anchors on fine levels, and a second look at a fine map."),
+    ],
+    objective="paradigms",
+)
+Quiz([first_choice], title="Which one?")
 
 # %% [markdown] id="assignment"
 # ### Your turn

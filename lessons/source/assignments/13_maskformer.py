@@ -76,18 +76,29 @@ assert got.item() == 1, (
     f"the example gives label 1, yours {got.item()}: add the votes of all queries, and take the "
     "softmax over the classes of each query"
 )
-assert one_pixel(0.9, 0.6).item() == 0, "0.55 is below least = 0.6: the label is 0"
-assert one_pixel(0.9, 0.5).item() == 1, "0.55 is not below least = 0.5: the label stays 1"
-assert one_pixel(0.7, 0.0).item() == 2, "with 0.7 it is 0.45 against 0.475: the label is 2"
-shy = torch.tensor([[[0.1, 0.2, 0.7]]]).log()
+shy = torch.tensor([[[0.2, 0.1, 0.7]]]).log()
 got = label_maps(shy, torch.full((1, 1, 1, 1), 9.0), (1, 1)).item()
-assert got == 2, (
-    f"probabilities 0.1, 0.2 and 0.7 for no object: class 2 wins, yours is {got}. The last logit "
-    "belongs to no class of the map, but it counts in the softmax"
+assert got != 3, 'the last logit is "no object": it counts in the softmax, but no pixel gets it'
+assert got == 1, (
+    f'probabilities 0.2, 0.1, and 0.7 for "no object": label 1, yours {got}. "No object" is the last '
+    "logit, not the first"
 )
+probabilities = (
+    "Classes are probabilities, a softmax over all K logits of a query; masks are probabilities, a "
+    "sigmoid each; the score is the sum over the queries"
+)
+assert one_pixel(0.9, 0.6).item() == 0, (
+    f"the score is 0.55, below least = 0.6: label 0. {probabilities}"
+)
+assert one_pixel(0.9, 0.5).item() == 1, (
+    f"the score is 0.55, not below least = 0.5: the label stays 1. {probabilities}"
+)
+assert one_pixel(0.7, 0.0).item() == 2, "with 0.7 it is 0.45 against 0.475: the label is 2"
 sure = torch.tensor([[[9.0, 0, 0], [0, 9.0, 0]]])
 edge = torch.tensor([[[-8.0, 4.0]], [[8.0, -4.0]]])[None]  # [1, 2, 1, 2]
-got = label_maps(sure, edge, (1, 8))[0, 0].tolist()
+got = label_maps(sure, edge, (1, 8))
+assert got.shape == (1, 1, 8), f"size (1, 8) is one row of eight pixels, yours {list(got.shape)}"
+got = got[0, 0].tolist()
 assert got == [2, 2, 2, 2, 1, 1, 1, 1] or got == [2, 2, 2, 2, 2, 1, 1, 1], (
     f"a row of two cells enlarged to eight pixels: 2 on the left and 1 on the right, yours {got}"
 )
@@ -205,6 +216,12 @@ def merge(scores, labels, rows, **settings):
 rows = [[0.9, 0.9, 0.2, 0.1], [0.1, 0.2, 0.6, 0.4]]
 got = merge([0.9, 1.0], [3, 3], rows)
 assert got[0] != [1, 1, 2, 2], "the last pixel lies outside the mask of query 1: paint only inside"
+assert got != ([1, 1, 1, 0], [3]), "two cats are two segments: only stuff is joined"
+assert got[0] != [0, 0, 1, 0], "segments are numbered from 1: 0 means that there is none"
+assert got != ([1, 1, 0, 0], [3]), (
+    "query 1 wins two pixels and has one of its own: 2 / 1 is not below 0.8, so it stays. Divide by "
+    "the size of the own mask"
+)
 assert got == ([1, 1, 2, 0], [3, 3]), f"the example gives 1, 1, 2, 0 with two cats, yours {got}"
 got = merge([0.9, 0.8], [3, 3], rows)
 assert got == ([1, 1, 0, 0], [3]), f"a score of 0.8 is not above 0.8: 1, 1, 0, 0, yours {got}"
@@ -216,8 +233,13 @@ assert got == ([1] * 4, [3]), (
     "before you look for the winner"
 )
 got = merge([0.9, 1.0], [3, 4], [[0.7] * 4, [0.6] * 4])
+assert got != ([1] * 4, [3, 4]), "a query that is dropped has no label in the list"
 assert got == ([1] * 4, [3]), (
     f"0.9 · 0.7 is more than 1.0 · 0.6: query 0 wins all, yours {got}; the product decides"
+)
+got = merge([0.85, 1.0], [3, 4], [[0.7] * 4, [0.65] * 4])
+assert got == ([1] * 4, [4]), (
+    f"0.85 · 0.7 is less than 1.0 · 0.65: query 1 wins all, yours {got}; the product decides"
 )
 got = merge([0.95, 0.9], [3, 4], [[0.9] * 5 + [0.1], [0.8] * 6])
 assert got == ([1] * 5 + [0], [3]), (
@@ -225,7 +247,7 @@ assert got == ([1] * 5 + [0], [3]), (
 )
 got = merge([0.95, 0.9], [3, 4], [[0.9] * 5 + [0.1], [0.8] * 6], overlap_threshold=0.1)
 assert got == ([1] * 5 + [2], [3, 4]), (
-    f"with overlap_threshold = 0.1 query 1 keeps its one pixel of six, yours {got}"
+    f"with overlap_threshold = 0.1 query 1 keeps the one pixel that it won of its six, yours {got}"
 )
 got = merge([1.0, 0.9], [3, 4], [[0.9] + [0.1] * 4, [0.6] * 5])
 assert got == ([1, 2, 2, 2, 2], [3, 4]), (
@@ -243,7 +265,10 @@ assert got == ([0, 0, 1], [4]), (
 )
 got = merge([1.0], [3], [[0.5, 0.4]])
 assert got == ([1, 0], [3]), f"a probability of exactly 0.5 lies in the own mask; yours {got}"
-got = merge([0.3, 0.9], [3, 0], [[0.9] * 3, [0.9] * 3])
+try:
+    got = merge([0.3, 0.9], [3, 0], [[0.9] * 3, [0.9] * 3])
+except (IndexError, RuntimeError) as fault:
+    got = f"an error ({fault})"
 assert got == ([0, 0, 0], []), f"nothing enters: a map of zeros and no labels, yours {got}"
 ### BEGIN HIDDEN TESTS
 names = Categories.from_coco(
@@ -380,7 +405,10 @@ got = quality("1111222200", two, "1111122222", two)
 assert set(got) == {5}, f"the example has one class, 5; yours has {sorted(got)}"
 assert len(got[5]) == 3, "three numbers for each class: PQ, SQ and RQ"
 assert got[5] != (0.65, 0.65, 1.0), "segment 2 has an IoU of exactly 1/2, which is not a match"
-assert got == {5: (0.4, 0.8, 0.5)}, f"the example gives (0.4, 0.8, 0.5), yours {got[5]}"
+assert got == {5: (0.4, 0.8, 0.5)}, (
+    f"the example gives (0.4, 0.8, 0.5), yours {got[5]}. Segment 1 has IoU 4 / 5 and matches, "
+    "segment 2 does not: SQ is the mean IoU of the matches, 0.8, and RQ = 1 / (1 + 1/2 + 1/2)"
+)
 got = quality("1111", {1: 5}, "1111", {1: 6})
 assert got == {5: (0, 0, 0), 6: (0, 0, 0)}, (
     f"segments of different labels do not match: both classes have 0, 0, 0; yours {got}"
