@@ -17,6 +17,10 @@ SHIPPED = {
     "mask_rcnn": "87db8a5864a8dc08276ed1358baa56b0b7dbab721edd80a94954494203f83a7a",
     "cascade_rcnn": "9492f048d2a7e3110917a226a4ec23f8e0c13afb4f928098c49ca0500690dfac",
     "solo": "1de6f95abfb479d292c119c4d129285188c62418cd3c7a69e2f6adac65d83d62",
+    "yolact": "b84ccb8af05aebe9ce500ec436c08041f2d609aa33c20ca45c4525c6a35c3d62",
+    "polarmask": "d2c7544d458b69cb5df42421ce711b09e53f0a6b694ce07c3f500d9ed1039f92",
+    "detr": "939cea19161a9c40f17e8685ab66be439e5fd340d0aa10b8766c4382f4b6de86",
+    "maskformer": "5a71c408c7bfe27d51cc0182798682c9100073fc791fbe3a44445cdbbee6086c",
 }
 # A paradigm's bare name means its best checkpoint.
 ALIASES = {"fcn": "fcn-8s"}
