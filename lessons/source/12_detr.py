@@ -798,13 +798,13 @@ for kind in ("box", "mask"):
         key = f"{kind}_AP{size_name}"
         ours, theirs = shipped["figures"][key], rival["figures"][key]
         limit = shipped["ceilings"][key]["ceiling"]
-        words = f"{kind} {word}"
-        print(f"{words:21s} {ours:6.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
+        print(f"{kind:4s} {word:16s} {ours:6.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
 
 # %% [markdown] id="shipped-read"
 # The ceiling of boxes is 1: thirty free boxes can be a perfect answer. What is missing is learning.
-# The masks of large objects are ahead of Mask R-CNN's; small ones are far behind. And the price: the
-# number of images that each network saw (without the training of a backbone that it began with).
+# The masks of large objects are ahead of Mask R-CNN's; small ones are far behind. And the price:
+# the number of images that each network saw (without the training of a backbone that it began
+# with).
 
 # %% id="images-seen"
 for name in ("mask_rcnn", "solo", "detr"):
@@ -816,9 +816,10 @@ for name in ("mask_rcnn", "solo", "detr"):
 # %% [markdown] id="price-read"
 # Why? An anchor starts near its object and corrects a little; a query starts anywhere, and an
 # untrained attention reads about the mean of the whole image. Meanwhile the pairing changes: a
-# query that was pulled towards one object is pulled towards another. The authors trained for **500 epochs**; the Faster R-CNN that they compare with got 109.
-# Deformable DETR (Zhu and others 2021) needs 50, since a query reads a few places only. The next
-# lesson takes another way, masked attention.
+# query that was pulled towards one object is pulled towards another. The authors trained for **500
+# epochs**; the Faster R-CNN that they compare with got 109. Deformable DETR (Zhu and others 2021)
+# needs 50, since a query reads a few places only. The next lesson takes another way, masked
+# attention.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -834,9 +835,9 @@ shown = {name: shown_of(name, worst) for name in models} | {"truth": samples[wor
 plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="worst-read"
-# In Pocket COCO it misses the plant and all umbrellas, which are small or covered, and gives one cup
-# twice, with scores of which one must be wrong. And one limit is particular to sets: thirty queries
-# cannot answer an image with more than thirty objects.
+# In Pocket COCO it misses the plant and all umbrellas, which are small or covered, and gives one
+# cup twice, with scores of which one must be wrong. And one limit is particular to sets: thirty
+# queries cannot answer an image with more than thirty objects.
 
 # %% [markdown] id="try"
 # ## Try it
