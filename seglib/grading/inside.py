@@ -13,9 +13,13 @@ import resource
 import sys
 from typing import Any
 
-import pytest
+# jsonschema uses this package for formats that notebooks do not have, and loading it takes longer
+# than all the rest.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
-from seglib.workshop.nbval_plugin import FIRST_FAILURE
+import pytest  # noqa: E402
+
+from seglib.workshop.nbval_plugin import FIRST_FAILURE  # noqa: E402
 
 MAX_MESSAGE = 300  # characters
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -35,7 +35,7 @@ from seglib.structures import Categories, Target
 # others at a threshold of 0.5. With scores 0.9, 0.8 and 0.7 only the first stays: the middle one is
 # removed, and still removes the last.
 
-# %% id="fast" nbgrader="solution"
+# %% id="fast" nbgrader="solution" forbidden="fast_nms"
 def fast_nms(boxes, scores, iou_threshold):
     """boxes: float [N, 4], (x0, y0, x1, y1) in px; scores: float [N], in any order.
 

@@ -43,7 +43,7 @@ from seglib.structures import Categories, Target
 # $6/8 = 0.75$ and 1; with p = 2: $20/32 = 0.625$ and 1. Centerness: 1 and 0.5. The loss with p = 1:
 # $(1 \cdot 0.288 + 0.5 \cdot 0) / 1.5 = 0.192$.
 
-# %% id="loss" nbgrader="solution"
+# %% id="loss" nbgrader="solution" forbidden="polar_iou"
 def polar_iou(predicted, true, power=1.0):
     """predicted, true: distances float [N, n], above 0; power: p. Returns [N]."""
     ### BEGIN SOLUTION

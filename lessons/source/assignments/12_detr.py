@@ -44,7 +44,7 @@ from seglib.structures import Categories
 # If the first key is blocked, the output is 8.
 
 
-# %% id="attention" nbgrader="solution"
+# %% id="attention" nbgrader="solution" forbidden="attention"
 def multi_head(
     query, key, value, in_weight, in_bias, out_weight, out_bias, heads, blocked=None, dropout=0.0
 ):
