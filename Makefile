@@ -70,11 +70,12 @@ lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)
 	env -u SEGLIB_DATASET $(BIN)/seglib lessons run $(ARGS)
 	$(BIN)/seglib assignments build
 
-bench: ## time the primitives' bodies, and Mask R-CNN beside torchvision's
+bench: ## time the primitives' bodies, and models beside torchvision and transformers
 	@$(ENVIRONMENT) test
 	$(BIN)/python tests/benchmarks/primitives.py $(ARGS)
 	$(BIN)/python -m tests.benchmarks.bench_nms
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_two_stage
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_transformers
 
 lock: ## write requirements.lock from what is installed (for maintainers)
 	@$(ENVIRONMENT) lab book grade test

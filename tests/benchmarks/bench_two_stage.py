@@ -129,10 +129,10 @@ def prepared(side: str, case: Case, channels_last: bool) -> Callable[[], None]:
     return step
 
 
-def seconds(step: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(step: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     step()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def best_format(side: str, case: Case, trials: int) -> bool:
@@ -175,10 +175,13 @@ def memory_of(side: str, case: Case, channels_last: bool) -> float:
 
 
 def in_turns(
-    ours: Callable[[], object], theirs: Callable[[], object], rounds: int
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float, list[float]]:
     """Median seconds of both, and the sorted ratios of neighbours; the first round warms up."""
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
+    pairs = [(seconds(ours, clock), seconds(theirs, clock)) for _ in range(rounds + 1)][1:]
     ratios = sorted(a / b for a, b in pairs)
     return (
         statistics.median(a for a, _ in pairs),
