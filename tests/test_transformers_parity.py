@@ -17,7 +17,7 @@ from seglib.pretrained.transformers_names import (
     mask2former_state_from_transformers,
     maskformer_state_from_transformers,
 )
-from seglib.structures import Target
+from seglib.structures import Categories, Target
 from tests.modelling import boxes_target, randomize_statistics, some_categories
 from tests.parity import assert_same
 from tests.set_prediction import ours
@@ -99,14 +99,49 @@ def test_detr_learns_as_transformers_do(detr_pair) -> None:
         assert_same(found[name], weights[name] * expected.loss_dict[their])
 
 
-def test_masks_of_detr_are_those_of_transformers() -> None:
+@pytest.fixture(scope="module")
+def panoptic_pair() -> tuple[nn.Module, DETR]:
     torch.manual_seed(0)
     stages = ("stage1", "stage2", "stage3", "stage4")
     config = transformers.DetrConfig(backbone_config=resnet(*stages), **detr_options())
     theirs = spread(transformers.DetrForSegmentation(config)).double().eval()
-    paper = replace(DETRConfig.paper("masks"), encoder_layers=2, **SMALL)
-    model = DETR(paper, some_categories(CLASSES)).double().eval()
+    paper = replace(DETRConfig.paper("panoptic"), encoder_layers=2, **SMALL)
+    kinds = (replace(c, is_thing=c.label < CLASSES) for c in some_categories(CLASSES))
+    model = DETR(paper, Categories(kinds)).double().eval()
     model.load_state_dict(detr_state_from_transformers(theirs.state_dict()))
+    return theirs, model
+
+
+@pytest.mark.usefixtures("double_by_default")
+def test_detr_learns_things_and_stuff_as_transformers_do(panoptic_pair) -> None:
+    theirs, model = panoptic_pair
+    known = targets()
+    for target in known:
+        target.semantic = torch.zeros(target.size, dtype=torch.int64)
+        target.semantic[-20:] = CLASSES
+    known[0] = known[0][[0, 2]]  # the other is of the class that is stuff here
+    batch = model.prepare(images())
+    objects = model.objects(images(), known, batch)
+    assert objects.counts == [3, 2]
+    labels = [
+        {
+            "class_labels": objects.labels[i, :count] - 1,
+            "boxes": objects.boxes[i, :count],
+            "masks": objects.masks[i, :count],
+        }
+        for i, count in enumerate(objects.counts)
+    ]
+    expected = theirs(batch.tensor, (~batch.padding_mask).long(), labels=labels)
+    found = model.loss(images(), known)
+    names = {"class_loss": "loss_ce", "box_loss": "loss_bbox", "giou_loss": "loss_giou"}
+    names |= {"mask_loss": "loss_mask", "dice_loss": "loss_dice"}
+    weights = {"box_loss": 5, "giou_loss": 2}
+    for name, their in names.items():
+        assert_same(found[name], weights.get(name, 1) * expected.loss_dict[their])
+
+
+def test_masks_of_detr_are_those_of_transformers(panoptic_pair) -> None:
+    theirs, model = panoptic_pair
     output = model(images()[:1])
     expected = theirs(output.batch.tensor, (~output.batch.padding_mask).long())
     found = model.masks(output, output.states[-1, 0], torch.zeros(QUERIES).long())
