@@ -3,10 +3,10 @@
 #
 # Every network so far gives thousands of answers, one for each anchor, cell or place, and then
 # removes the repetitions. DETR (Carion and others 2020) gives thirty answers, and each object is to
-# be among them once, without anchors, grid or non-maximum suppression. One question
-# carries the lesson: **how can a network answer with a set: each object once, in no order?** Two
-# things are new: *attention*, by which the answers read the image and one another, and *matching*,
-# which decides in training which answer learns which object.
+# be among them once, without anchors, grid or non-maximum suppression. One question carries the
+# lesson: **how can a network answer with a set: each object once, in no order?** Two things are
+# new: *attention*, by which the answers read the image and one another, and *matching*, which
+# decides in training which answer learns which object.
 #
 # **You will be able to**
 #
@@ -66,7 +66,7 @@ def fit(name, index):
     best = [max(row, default=0.0) for row in overlap.tolist()]
     return sum(best) / max(1, len(best))
 
-# %% id="first-picture" alt="One image four times: plain, with the masks of DETR, with those of Mask R-CNN, and with the true ones."
+# %% id="first-picture" alt="One image four times: plain, with the masks of DETR, with those of Mask R-CNN, and with the true ones. DETR finds all five objects, also a kite behind two birds; Mask R-CNN finds only a part of the kite."
 least = min(4, max(map(len, truths)))
 rich = [i for i in range(held_out) if len(truths[i]) >= least]  # with several objects
 chosen = max(rich, key=lambda i: 2 * fit("DETR", i) - fit("Mask R-CNN", i))
@@ -249,8 +249,8 @@ plotting.show_heatmap(similar, "How the position in row 5, column 10 fits the ot
 #
 # A backbone gives one feature map. The **encoder** lets every place read every other place. The
 # **decoder** starts with $Q$ learned vectors, the **queries**; in each of its layers they read one
-# another, then the image. Small heads turn each query into a class (or "no object"), a box (centre,
-# width and height as parts of the image), and a mask.
+# another (*self-attention*), then the image (*cross-attention*). Small heads turn each query into a
+# class (or "no object"), a box (centre, width and height as parts of the image), and a mask.
 
 # %% id="diagram" alt="A flow diagram: backbone, encoder with positions, and decoder with the learned queries, from which classes, boxes and masks are read."
 from seglib.plotting import Block
@@ -723,7 +723,8 @@ plotting.show_attention(image, panels)
 #
 # A layer of the library's decoder with the weights of PyTorch's, your attention in the whole
 # network, and `predict`, which is hardly more than a maximum: the best class of each query,
-# whatever the probability of "no object". **No answer is removed.**
+# whatever the probability of "no object". **No answer is removed, and none is matched**: matching
+# belongs to training.
 
 # %% id="equality-layer" tags=["nbval-check-output"]
 from seglib.nn.transformer import DecoderLayer
