@@ -560,7 +560,7 @@ for n in (by_count[0], by_count[-1]):
     print(f"an image with {count} detections: Mask R-CNN takes {mask / one:.1f} times as long")
 
 # %% [markdown] id="cost-read"
-# For masks alone: dozens of times as long, for one object as for a hundred. For the whole network
+# For masks alone: many dozens of times as long, for one object as for a hundred. For whole networks
 # the gain is smaller, since both have backbone and pyramid to compute; it grows with the number of
 # detections, each of which costs Mask R-CNN a second look and YOLACT one row of a matrix.
 #
