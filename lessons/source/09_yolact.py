@@ -174,7 +174,7 @@ plotting.show_images([with_minus, without_minus], titles, panel=2.6)
 # %% [markdown] id="signs-read"
 # Everything. Prototypes are never negative; if coefficients are not either, no sum is below 0, no
 # sigmoid below one half, and no cell is outside. **Only a minus can say "not here".** In our
-# network well over half of an object's coefficients are negative.
+# network more than half of an object's coefficients are negative.
 #
 # The same as an experiment: give an optimiser eight free prototypes and free coefficients, and let
 # it reproduce the true masks of this image, once with −1…1 and once with 0…1.
@@ -242,7 +242,7 @@ print("mine = library's:", torch.equal(sums, assemble_masks(coefficients, protot
 # mixture of the largest object: the six prototypes that contribute most, all others together, their
 # sum, and the mask.
 
-# %% id="mixture" alt="Six weighted prototypes of the largest object, most of them violet, which means subtracted; the others together; their sum, orange on the object and violet on everything else; and the resulting mask over the grey image."
+# %% id="mixture" alt="Six weighted prototypes of the largest object, two of them violet, which means subtracted, and four orange; the others together; their sum, orange on the object and violet on everything else; and the resulting mask over the grey image."
 own = coefficients[0, :, None, None]  # [k, 1, 1]
 weight = (own * prototypes).abs().mean(dim=(1, 2))
 top = weight.topk(min(6, len(weight))).indices
@@ -255,9 +255,9 @@ plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "oth
 # %% [markdown] id="mixture-read"
 # Read it as a desk with 32 sliders. What is orange is added, what is violet is taken away, and all
 # panels share one scale. In Pocket COCO the largest object is the donut, and as with the cup, its
-# strongest terms *subtract* it: those prototypes show the whole scene, and what they take from the
-# donut, the others give back. The sum is far above zero on the donut and mostly far below
-# elsewhere. Only a blot on the plant's pot remains.
+# two strongest terms *subtract* it, and the plant with it; the next ones give more back to the donut
+# than to the plant. In the end the sum is far above zero on the donut, far below on the kite, and
+# close to zero on the plant, where a few spots remain.
 #
 # #### "Prototypes are class maps"
 #
@@ -488,7 +488,7 @@ for name, body in (("Fast NMS", my_fast_nms), ("greedy NMS", ops.nms.native)):
         figures = evaluate(yolact, dataset, limit=held_out).figures
     print(f"{name:10s} box AP {figures['box_AP']:.3f}, mask AP {figures['mask_AP']:.3f}")
 
-# %% id="removed-figure" alt="One image twice, with the boxes of one class: on the left those that Fast NMS keeps, on the right those of greedy NMS, with more boxes, one of which lies on an object that has no box on the left."
+# %% id="removed-figure" alt="One image twice, with the boxes of one class: on the left those that Fast NMS keeps, on the right those of greedy NMS, with more boxes, one of which fits an object that no box on the left fits."
 n = max(range(held_out), key=lambda n: int(new[n].sum()))
 label = int(truths[n].labels[new[n]][0]) if new[n].any() else 1
 panels = {}
@@ -499,11 +499,11 @@ for name, found in (("Fast NMS", fast[n]), ("greedy NMS", greedy[n])):
 plotting.show_boxes(samples[n][0], panels, panel=3.6)
 
 # %% [markdown] id="removed-read"
-# No: most are repetitions, or lie between two objects. But a few find an object that has no other
-# box, as in the figure. Greedy NMS keeps this box, so no box that is *kept* overlaps it too much:
+# No: most are repetitions, or lie between two objects. But a few find an object that no other box
+# fits, as in the figure. Greedy NMS keeps this box, so no box that is *kept* overlaps it too much:
 # what removes it on the left was removed itself. **What Fast NMS loses are objects in a crowd of
-# their own class.** In mask AP that is a few tenths of a point here, and 0.1 to 0.3 points in the
-# authors' experiments on COCO.
+# their own class.** That costs hardly any mask AP here, and 0.1 to 0.3 points in the authors'
+# experiments on COCO.
 #
 # ### Seven: where the speed comes from
 #
@@ -718,10 +718,11 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
     print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
 
 # %% [markdown] id="shipped-read"
-# The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes. YOLACT
-# stays behind Mask R-CNN in every row, and least on large objects. (One run each, and not a fair
-# contest: YOLACT began with the backbone that Mask R-CNN had trained.) The paper reports the same
-# trade: speed for a few points.
+# The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes. YOLACT is
+# ahead of Mask R-CNN on large objects, level on medium ones, and far behind on small ones. That
+# fits the maps: 28 × 28 cells are coarser than two pixels in a box of more than 56 px, and finer in
+# a smaller one. (One run each, and not a fair contest: YOLACT began with the backbone that Mask
+# R-CNN had trained, and then saw 131,000 more images.)
 
 # %% [markdown] id="inside"
 # ## Look inside: the pictures, or the mixing?
@@ -771,15 +772,16 @@ for word in ("small", "medium", "large"):
 # once. (For a small object the third column flatters: 32 numbers for a few dozen cells fit nearly
 # anything.) Here is the image on which YOLACT falls furthest behind Mask R-CNN:
 
-# %% id="worst" alt="An image with the masks of YOLACT, those of Mask R-CNN and the true ones: YOLACT finds the two cups, the umbrella and the plant, whose mask fills a corner of its box, but neither of two umbrellas half hidden by the cup; Mask R-CNN finds one of these."
+# %% id="worst" alt="An image with the masks of YOLACT, those of Mask R-CNN and the true ones: both find the umbrella, the kite and two plants, and neither finds the person behind the umbrella nor the bird at the border. Where two small cats are, YOLACT has a boat, a car, a person and a plant; Mask R-CNN finds one cat. YOLACT's umbrella includes a shoe of the person."
 worst = min(rich, key=lambda n: fit("YOLACT", n) - fit("Mask R-CNN", n))
 shown = {name: answers[name][worst] for name in models} | {"truth": samples[worst][1]}
 plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="worst-read"
-# In Pocket COCO it misses the umbrellas half hidden by the cup. And look at the potted plant: its
-# mask is cut straight along the box. The paper calls this **leakage**: where the mixture is not
-# clean, everything inside the box comes along.
+# In Pocket COCO it takes two small cats for four other things; neither network finds the person
+# behind the umbrella or the bird at the border. And look at YOLACT's umbrella: a shoe of the person
+# belongs to it. The paper calls this **leakage**: what lies in the box and was not subtracted comes
+# along, however far it is from the object.
 
 # %% [markdown] id="try"
 # ## Try it
@@ -897,7 +899,7 @@ Quiz([fast_question, speed], title="Suppression and speed")
 # - Fast NMS compares every box with all better ones at once, whether suppressed or not; it keeps a
 #   part of what greedy NMS keeps.
 # - A further object costs one row of a small matrix. YOLACT is best at speed, and with objects that
-#   are large and stand apart; it is weak where neighbours share a box.
+#   are large and stand apart; it is weak on small ones, and where neighbours share a box.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (test-dev), from
 # the authors' repository, and images per second on a Titan Xp; ours is mask AP on 300 drawn images
