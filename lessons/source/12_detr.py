@@ -373,8 +373,8 @@ def my_cost(probabilities, boxes, labels, truth):
 
 
 predicted = torch.tensor([[0.6, 0.5, 0.4, 0.4], [0.1, 0.5, 0.2, 0.4]])
-sayings = torch.tensor([[0.2, 0.8], [0.7, 0.3]])
-by_hand = my_cost(sayings, predicted, torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.4, 0.4]]))
+answered = torch.tensor([[0.2, 0.8], [0.7, 0.3]])
+by_hand = my_cost(answered, predicted, torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.4, 0.4]]))
 print("by hand -1.5 and 2.99, in tensors", [round(c, 2) for c in by_hand.flatten().tolist()])
 
 # %% [markdown] id="real-cost-text"
@@ -429,7 +429,7 @@ plotting.show_matching(image, panel, labels, panel=4.2)
 # place and a logit. The library's decoder with two layers, and two rules:
 #
 # - **nearest**: every query learns the object nearest to its answer, as anchors do;
-# - **matched**: the cheapest pairing; who has no partner learns "nothing".
+# - **matched**: the cheapest pairing; a query without a partner learns "nothing".
 
 # %% id="tiny-world"
 from seglib.nn.transformer import Decoder
@@ -505,10 +505,10 @@ for rule in ("nearest", "matched"):
 # repetitions have gone. The network is the same; only the question "who learns what?" was answered
 # differently.
 #
-# Does the real network keep the promise? The authors' test: suppress all the same (lesson 06, at an
-# IoU of 0.5), after each layer of the decoder. If answers repeat one another, that helps. To be
-# silent, a query must know of the others: in each layer the queries first read one another. But in
-# the first layer they have not read the image yet. **Predict before you run:** after which layers
+# Does the real network keep the promise? The authors' test: suppress anyway (lesson 06, at an IoU of
+# 0.5), after each layer of the decoder. If answers repeat one another, that helps. To be silent, a
+# query must know of the others: in each layer the queries first read one another. But in the first
+# layer they have not read the image yet. **Predict before you run:** after which layers
 # does suppression help?
 
 # %% id="suppress-anyway" tolerance=0.1
@@ -534,8 +534,7 @@ for layer in range(detr.config.decoder_layers):
 
 # %% [markdown] id="suppress-read"
 # After the first layer it helps, later less and less, and after the last layer hardly at all: the
-# queries have made out among themselves who speaks. (In the paper the picture is the same, over six
-# layers.)
+# queries have settled among themselves who answers. (The paper shows the same over six layers.)
 
 # %% [markdown] id="no-object-text"
 # ### Eight: "no object" is not background
@@ -827,7 +826,7 @@ for name in ("mask_rcnn", "solo", "detr"):
 #
 # The table above shows it: small objects. One reason is the map that everything is read from. Its
 # cells have a side of 8 pixels, so that a bird of ten pixels is one or two of 256 features. A finer
-# map is dear, since attention compares every place with every other: **half the cell size means
+# map is expensive, since attention compares every place with every other: **half the cell size means
 # four times the places and sixteen times the weights.** Here is the image on which DETR does worst:
 
 # %% id="worst" alt="An image with the masks of DETR, those of Mask R-CNN and the true ones: DETR finds two large cups, one of them twice, and misses three umbrellas and a plant."

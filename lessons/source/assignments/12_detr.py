@@ -173,7 +173,7 @@ print("✓ 3 of 3 points: the example, the look-up, heads, projections, blocked 
 
 # %% [markdown] id="attention-real-text"
 # Now a whole DETR runs on your function: all its nine attentions, on two images of different size,
-# so that the smaller one has padding that nobody may read. (One of the four points.)
+# so that the smaller one has padding, which must not be read. (One of the four points.)
 
 # %% id="attention-real" nbgrader="checks" points=1
 torch.manual_seed(0)
