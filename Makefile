@@ -60,6 +60,7 @@ lint:
 browser:
 	@$(ENVIRONMENT) test book
 	@$(BIN)/python tools/chromium.py
+	@$(BIN)/python tools/bubblewrap.py
 
 book: ## build the site, from the lessons' committed outputs, into book/_build/html
 	@$(ENVIRONMENT) book
