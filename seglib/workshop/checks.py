@@ -30,7 +30,8 @@ class CheckResult:
 def run_checks(notebook: NotebookNode, folder: Path | None = None) -> list[CheckResult]:
     """Execute every cell, also after an error, and report the graded ones.
 
-    Only for notebooks you trust (masters and stubs): a submission could defeat its own checks.
+    Only for notebooks you trust (masters and stubs): a submission could defeat its own checks, so
+    `seglib.grading` runs those.
 
     Args:
         notebook: from `read_master` or `student_version`; it is not changed.

@@ -109,13 +109,4 @@ for folder in ("/run", "/var/run", "/tmp"):
             if name.endswith((".sock", "bus_socket")): found.append(name)
 """
     + TELL,
-    "the seed by guessing": """
-import hashlib
-def area(box):
-    for guess in range(1000):
-        digest = hashlib.sha256(f"{guess}:0".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
-        if torch.equal(torch.rand(2, generator=generator), box[2:]): raise ValueError(str(guess))
-    return 0
-""",
 }
