@@ -1,4 +1,4 @@
-"""Padding: predictions are those of the image alone, and what the published networks do instead."""
+"""Predictions are those of the image alone, on any device; and the published exceptions."""
 
 from __future__ import annotations
 
@@ -86,6 +86,19 @@ def test_a_prediction_is_that_of_the_image_alone(
     for batch in ([larger, image], [image, same], [same, larger, image]):
         index = next(i for i, other in enumerate(batch) if other is image)
         assert_alike(model.predict(batch)[index], alone)
+
+
+@pytest.mark.parametrize(("make", "variant"), CASES)
+def test_predictions_elsewhere_are_those_of_the_cpu(
+    elsewhere: torch.device, make: Callable[[str, str], Segmenter], variant: str
+) -> None:
+    torch.manual_seed(0)
+    model = randomize_zeros(randomize_statistics(make("paper", variant))).double()
+    image = torch.rand(3, 50, 70)
+    expected = model.predict([image])[0]
+    found = model.to(elsewhere).predict([image])[0]
+    assert found.instances.boxes.device.type == elsewhere.type
+    assert_alike(found.to("cpu"), expected)
 
 
 def padded(features: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -117,5 +117,5 @@ class DETRConfig(ModelConfig):
 
     @classmethod
     def paper(cls, variant: Variant = "boxes") -> DETRConfig:
-        """The published DETR with ResNet-50; its masks come from "panoptic"."""
+        """The published DETR with ResNet-50; "panoptic" is the one for panoptic segmentation."""
         return cls(variant=variant, backbone_lr_scale=0.1)

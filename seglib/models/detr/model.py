@@ -33,10 +33,10 @@ from seglib.models.detr.losses import box_losses, class_losses, mask_losses, nam
 from seglib.models.detr.mask_head import AttentionMap, MaskHead
 from seglib.models.detr.matching import Matching, box_costs, class_cost, match
 from seglib.models.detr.objects import ObjectBatch, object_batch
-from seglib.models.detr.panoptic import panoptic_from_shares, panoptic_map, segment_shares
+from seglib.models.detr.panoptic import panoptic_map, perfect_map
 from seglib.models.detr.postprocess import best_classes, boxes_in_pixels, masks_in_pixels
-from seglib.models.detr.segments import segment_batch, with_stuff
-from seglib.models.targets import SizedTarget, check_targets, semantic_labels
+from seglib.models.detr.segments import segment_batch
+from seglib.models.targets import check_targets
 from seglib.nn.layers import Conv2d
 from seglib.nn.mlp import MLP
 from seglib.nn.position import LearnedPosition, SinePosition
@@ -301,19 +301,10 @@ class DETR(Segmenter):
         if self.mask_head is not None:
             masks = masks_seen_at_stride(kept.masks, self.resize, self.mask_stride)  # [G, H, W]
         found = Instances(kept.boxes, torch.ones_like(kept.area), kept.labels, masks)
-        panoptic = self._perfect_map(image, target) if self.panoptic else None
+        panoptic = None
+        if self.panoptic:
+            panoptic = perfect_map(image, target, self.categories, self.resize, self.mask_stride)
         return Prediction(target.size, self.categories, found, panoptic=panoptic)
-
-    def _perfect_map(self, image: Tensor, target: Target) -> Panoptic:
-        """The true segments on the grid of the mask logits."""
-        labels = semantic_labels(
-            [image], [target], [target.size], target.size, len(self.categories)
-        )[0]  # [H, W]
-        objects = target[~target.iscrowd]
-        things = SizedTarget(objects.boxes, objects.labels, objects.masks)
-        segments = with_stuff(things, labels, self.categories)
-        shares = segment_shares(segments.masks, self.resize, self.mask_stride)  # [S, H, W]
-        return panoptic_from_shares(shares, segments.labels)
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
         """The last layer of the classes."""

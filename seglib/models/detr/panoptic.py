@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seglib.models.detr.segments import with_stuff
+from seglib.models.targets import SizedTarget, semantic_labels
 from seglib.ops.output_forms import masks_at_stride_softly
 from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, Panoptic
+from seglib.structures import Categories, Panoptic, Target
 
 Size = tuple[int, int]
 
@@ -78,6 +80,21 @@ def _first_of_its_stuff(labels: Tensor, categories: Categories) -> Tensor:
     is_stuff = torch.isin(labels, stuff)
     own = torch.arange(len(labels), device=labels.device)
     return torch.where(is_stuff, same.int().argmax(dim=1), own) if len(labels) else own
+
+
+def perfect_map(
+    image: Tensor,
+    target: Target,
+    categories: Categories,
+    resize: Callable[[Tensor], Tensor],
+    stride: int,
+) -> Panoptic:
+    """The true segments on the grid of the mask logits; see `segment_shares`."""
+    labels = semantic_labels([image], [target], [target.size], target.size, len(categories))[0]
+    objects = target[~target.iscrowd]
+    things = SizedTarget(objects.boxes, objects.labels, objects.masks)
+    segments = with_stuff(things, labels, categories)
+    return panoptic_from_shares(segment_shares(segments.masks, resize, stride), segments.labels)
 
 
 def panoptic_from_shares(shares: Tensor, labels: Tensor) -> Panoptic:
