@@ -255,9 +255,9 @@ plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "oth
 # %% [markdown] id="mixture-read"
 # Read it as a desk with 32 sliders. What is orange is added, what is violet is taken away, and all
 # panels share one scale. In Pocket COCO the largest object is the donut, and as with the cup, its
-# two strongest terms *subtract* it, and the plant with it; the next ones give more back to the donut
-# than to the plant. In the end the sum is far above zero on the donut, far below on the kite, and
-# close to zero on the plant, where a few spots remain.
+# two strongest terms *subtract* it, and the plant with it; the next ones give more back to the
+# donut than to the plant. In the end the sum is far above zero on the donut, far below on the kite,
+# and close to zero on the plant, where a few spots remain.
 #
 # #### "Prototypes are class maps"
 #
