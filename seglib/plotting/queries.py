@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from seglib.plotting.canvas import as_rgb, to_numpy
 from seglib.plotting.location_grid import draw_probabilities
 from seglib.plotting.panels import (
+    LIGHT,
     Figure,
     bare,
     check_some,
@@ -45,6 +46,7 @@ def show_query_masks(
     fig, grid = image_panels(
         image, count, columns=columns, panel=panel, title=title, caption=caption
     )
+    fig.heavy = LIGHT
     for number, axes in enumerate(grid):
         words = titles[number] if number < len(titles) else ""
         draw_probabilities(axes, image, masks[number], words)
@@ -75,6 +77,7 @@ def show_query(
     check_some(len(classes), "class")
     size = (3.1, panel_height(image, 3.1))
     fig, grid = figure(3, panel=size, title=title, caption=caption)
+    fig.heavy = LIGHT
     left, middle, right = grid[0]
     draw_probabilities(left, image, mask, "its mask")
     _draw_classes(middle, classes)
@@ -113,6 +116,7 @@ def show_points(
         SeglibError: no panel.
     """
     fig, grid = image_panels(image, len(panels), panel=panel, title=title, caption=caption)
+    fig.heavy = LIGHT
     height, width = as_rgb(image).shape[:2]
     for axes, (words, points) in zip(grid, panels.items(), strict=True):
         draw_probabilities(axes, image, mask, words)
