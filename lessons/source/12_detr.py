@@ -505,13 +505,13 @@ for rule in ("nearest", "matched"):
 # repetitions have gone. The network is the same; only the question "who learns what?" was answered
 # differently.
 #
-# Does the real network keep the promise? The authors' test: suppress anyway (lesson 06, at an IoU of
-# 0.5), after each layer of the decoder. If answers repeat one another, that helps. To be silent, a
-# query must know of the others: in each layer the queries first read one another. But in the first
-# layer they have not read the image yet. **Predict before you run:** after which layers
+# Does the real network keep the promise? The authors' test: suppress anyway (lesson 06, at an IoU
+# of 0.5), after each layer of the decoder. If answers repeat one another, that helps. To be silent,
+# a query must know of the others: in each layer the queries first read one another. But in the
+# first layer they have not read the image yet. **Predict before you run:** after which layers
 # does suppression help?
 
-# %% id="suppress-anyway" tolerance=0.1
+# %% id="suppress-anyway" tolerance=0.02
 from seglib.metrics import CocoEvaluator
 from seglib.structures import Instances
 
@@ -564,7 +564,7 @@ print(f"{silent} queries say 'no object'; the boxes of {on_object} of them lie o
 # 0.91 stands for an even chance. Is that so? Count, for answers of each score, how many are matched
 # to an object:
 
-# %% id="calibration" tolerance=0.2
+# %% id="calibration" tolerance=0.05
 scores, classes = best_classes(torch.cat([seen.logits[-1] for seen in outputs]))  # [n, Q] each
 true = torch.zeros_like(scores, dtype=torch.bool)
 for i in range(held_out):
@@ -826,8 +826,9 @@ for name in ("mask_rcnn", "solo", "detr"):
 #
 # The table above shows it: small objects. One reason is the map that everything is read from. Its
 # cells have a side of 8 pixels, so that a bird of ten pixels is one or two of 256 features. A finer
-# map is expensive, since attention compares every place with every other: **half the cell size means
-# four times the places and sixteen times the weights.** Here is the image on which DETR does worst:
+# map is expensive, since attention compares every place with every other: **half the cell size
+# means four times the places and sixteen times the weights.** Here is the image on which DETR does
+# worst:
 
 # %% id="worst" alt="An image with the masks of DETR, those of Mask R-CNN and the true ones: DETR finds two large cups, one of them twice, and misses three umbrellas and a plant."
 worst = min(rich, key=lambda i: fit("DETR", i))
