@@ -77,7 +77,7 @@ found = [str(p) for p in pathlib.Path("/").rglob("*.ipynb")
     "home folders": """
 import pathlib
 found = []
-for place in ("/root/.ssh", "/home", "/etc/shadow", "/etc/passwd", "/var", "/work/main/lessons"):
+for place in ("/root/.ssh", "/home", "/etc/shadow", "/etc/passwd", "/var", "/srv"):
     if pathlib.Path(place).exists(): found.append(place)
 """
     + TELL,
