@@ -99,7 +99,7 @@ plotting.touching_instances(image, target, target.semantic, dataset.categories, 
 # %% [markdown] id="touching-read"
 # Where two objects of a class touch, their pixels form one region; where something covers the
 # middle of an object, it falls into two. So even a perfect label map does not say which object a
-# pixel belongs to: the argmax over classes throws it away, and no processing brings it back.
+# pixel belongs to, and no later processing can know it.
 #
 # So let the network classify pixels into *object 1*, *object 2* and so on? Two objects, and the
 # data set may call either of them number 1. **Predict before you run:** we let a network choose a
@@ -403,7 +403,8 @@ shown |= {"truth": target.panoptic or target}
 plotting.compare(image, shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="instances-text"
-# The patches that vanish were won by queries that another one has beaten on most of their mask.
+# The patches that vanish were won by queries that another one has beaten on most of their mask, or
+# they lie outside the mask of the query that won them.
 #
 # **Instances.** Each pair of a query and a class is a candidate. Its score is the probability of
 # the class times the mean probability inside its mask (the maskness of lesson 10); its mask is
@@ -445,9 +446,9 @@ print(f"PQ       MaskFormer {shipped['figures']['PQ']:.3f}   neither of them has
 # As a label map, the masks *beat* the network that was made for label maps, by several points of
 # mean IoU. As instances, they keep up with Mask R-CNN, or nearly. So **the sentence is wrong:
 # the tasks differ in how segments are read, not in what a network must learn.** (One run of each,
-# with different amounts of training. The paper takes the same backbone on ADE20K: a per-pixel
-# network reaches 39.2 mean IoU, with the same transformer 41.9, and MaskFormer 44.5. So half of
-# what it gains comes from classifying masks.)
+# with different amounts of training. In the paper, with one backbone on ADE20K, a per-pixel network
+# reaches a mean IoU of 39.2, the same with MaskFormer's transformer 41.9, and MaskFormer 44.5: half
+# of the gain comes from classifying masks.)
 
 # %% [markdown] id="masked-text"
 # ### Seven: Mask2Former, and looking only inside
@@ -479,9 +480,9 @@ for inside in ([True] * 4, covers.tolist(), [False] * 4):
 print("library, inside the mask:", float(theirs))
 
 # %% [markdown] id="masked-rule"
-# The last line of the loop matters: a softmax over nothing is 0/0, so **a query with an empty mask
-# may look everywhere**. Mask2Former's layers read three levels of the pyramid in turn, coarse to
-# fine, so the mask is resized to the level's size first. No gradient flows through it.
+# The first line of the function matters: a softmax over nothing is 0/0, so **a query with an empty
+# mask may look everywhere**. Mask2Former's layers read three levels of the pyramid in turn, coarse
+# to fine, so the mask is resized to the level's size first. No gradient flows through it.
 
 # %% id="outside" tags=["nbval-check-output"]
 from seglib.models.maskformer.decoders import outside_masks
@@ -512,8 +513,8 @@ steps = ["before", *(f"after layer {n}" for n in range(1, len(inside)))]
 plotting.show_query_masks(image, output.masks[:, 0, mover].sigmoid(), steps, columns=5, panel=2)
 
 # %% [markdown] id="other-changes"
-# The first layer decides which object it is; the others tidy up. (So it is in Pocket COCO; other
-# queries wander for longer, as you can see in the viewer below.)
+# In Pocket COCO the first layer decides which object it is, and the others tidy up. Does every
+# query settle so early? You can ask others in the viewer below.
 #
 # Two more changes. The levels **in turn** make the fine ones affordable, and help small objects.
 # And the loss looks at **sampled points** (as in PointRend, Kirillov and others 2020): of three
