@@ -75,6 +75,7 @@ bench: ## time the primitives' bodies, and models beside torchvision and transfo
 	@$(ENVIRONMENT) test
 	$(BIN)/python tests/benchmarks/primitives.py $(ARGS)
 	$(BIN)/python -m tests.benchmarks.bench_nms
+	$(BIN)/python -m tests.benchmarks.bench_paradigms
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_two_stage
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_transformers
 

@@ -57,6 +57,7 @@ from seglib.plotting.sizes import show_output_sizes
 from seglib.plotting.style import PALETTE, color, styled
 from seglib.plotting.tasks import five_tasks, task_comparison
 from seglib.plotting.timeline import timeline
+from seglib.plotting.tradeoffs import tradeoff
 from seglib.plotting.transposed import (
     show_bilinear_kernel,
     show_im2col,
@@ -147,6 +148,7 @@ __all__ = [
     "task_comparison",
     "timeline",
     "touching_instances",
+    "tradeoff",
     "training_curve",
     "vgg_diagram",
 ]

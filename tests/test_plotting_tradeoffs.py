@@ -1,0 +1,20 @@
+"""Accuracy against cost: each point where its numbers say, and the best joined."""
+
+from __future__ import annotations
+
+from seglib import plotting
+from seglib.plotting.tradeoffs import frontier
+
+
+def test_the_frontier_leaves_out_what_a_cheaper_one_reaches():
+    points = [(3.0, 0.5), (1.0, 0.2), (2.0, 0.6), (4.0, 0.6), (2.0, 0.1)]
+    assert frontier(points) == [(1.0, 0.2), (2.0, 0.6)]
+
+
+def test_each_name_stands_at_its_point():
+    fig = plotting.tradeoff({"slow": (40.0, 0.5), "fast": (10.0, 0.4), "worse": (40.0, 0.3)})
+    axes = fig.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["slow", "fast", "worse"]
+    assert [tuple(text.xy) for text in axes.texts] == [(40.0, 0.5), (10.0, 0.4), (40.0, 0.3)]
+    assert axes.lines[0].get_xydata().tolist() == [[10.0, 0.4], [40.0, 0.5]]
+    assert axes.get_xscale() == "log"
