@@ -323,7 +323,7 @@ print("✓ 1 of 1 point: the masks of a whole network")
 #
 # Nearly all of the thousands of anchors of an image are background. YOLACT's class loss learns from
 # all positives, and from three times as many negatives, the hardest: those with the **largest cross
-# entropy**, which look most like objects to the network. If there are fewer negatives, it takes all.
+# entropy**, which look most like objects to the network. If there are fewer, it takes all.
 # Anchors with label −1 have no loss and never count as negatives. The losses of all chosen anchors
 # are added, and the sum is divided by the number of **positives** (without positives: 0).
 #
