@@ -7,10 +7,12 @@ OUT/feedback/NAME/       what the student may see (see `reports`)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,11 +25,13 @@ from nbformat import NotebookNode
 from seglib.atomic import write_atomic
 from seglib.errors import SeglibError, printable
 from seglib.grading.sandbox import Limits, bubblewrap, require_bubblewrap
-from seglib.grading.scoring import Marks, empty_tasks, mark
+from seglib.grading.scoring import MAX_RUNS, Marks, empty_tasks, mark
 from seglib.grading.splice import is_answer
 from seglib.grading.submissions import Submission
 from seglib.workshop.assignments import assignment_names, read_master, student_version
 from seglib.workshop.build import lessons_folder
+
+FAILED = "the grader failed"  # in the line of a submission that is tried again by the next run
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,30 @@ def grade(
             marks[submission.file_name] = saved
         else:
             missing.append(submission)
+    for name in sorted({_name_of(submission, plan) for submission in missing} - {""}):
+        prove(name, plan)
     for submission, found in _marked(missing, plan, jobs):
         marks[submission.file_name] = found
         _save(out, submission, found)
         on_done(len(marks), found)
     return [marks[submission.file_name] for submission in submissions]
+
+
+def prove(name: str, plan: Plan) -> None:
+    """Make sure that the reference earns full marks here and now, before anybody loses any.
+
+    Raises:
+        SeglibError: it does not, so that the sandbox or the assignment is at fault.
+    """
+    master = _master(name)
+    marks = Marks("reference", name, plan.seed)
+    mark(nbformat.writes(master).encode(), master, marks, limits=plan.limits, unsafe=plan.unsafe)
+    if marks.line or marks.earned < marks.points:
+        lost = [f"{task.cell}: {reason}" for task in marks.tasks for reason in task.reasons]
+        raise SeglibError(
+            f"nothing was marked, since the reference of {name} earns {marks.earned:g} of "
+            f"{marks.points} points here: {marks.line or '; '.join(lost[:2])}"
+        )
 
 
 def _marked(missing: list[Submission], plan: Plan, jobs: int) -> Iterator[tuple[Submission, Marks]]:
@@ -100,7 +123,7 @@ def _marked(missing: list[Submission], plan: Plan, jobs: int) -> Iterator[tuple[
             try:
                 yield from _in_pool([submission], plan, 1)
             except BrokenProcessPool:
-                yield submission, _refused(submission, plan, "the grader's process ended")
+                yield submission, _refused(submission, plan, f"{FAILED} (its process ended)")
 
 
 def _in_pool(
@@ -122,6 +145,10 @@ def _in_pool(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+class OutOfTimeError(BaseException):
+    """The checks of a submission take too long: it returned something that is slow to judge."""
+
+
 def mark_one(submission: Submission, plan: Plan) -> Marks:
     """The marks of one submission; whatever is wrong with it is said in them."""
     import torch
@@ -131,11 +158,30 @@ def mark_one(submission: Submission, plan: Plan) -> Marks:
         data = submission.read()
         name, master = _master_of(data, plan)
         marks = Marks(submission.student, name, plan.seed)
-        return mark(data, master, marks, limits=plan.limits, unsafe=plan.unsafe)
+        with _time_limit(MAX_RUNS * plan.limits.wall_seconds + 60):
+            return mark(data, master, marks, limits=plan.limits, unsafe=plan.unsafe)
+    except OutOfTimeError:
+        return _refused(submission, plan, "what it returned took too long to judge")
     except SeglibError as error:
         return _refused(submission, plan, str(error))
     except Exception as error:  # a mistake of the grader's must not cost the class its marks
-        return _refused(submission, plan, f"the grader failed ({type(error).__name__}: {error})")
+        return _refused(submission, plan, f"{FAILED} ({type(error).__name__}: {error})")
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise an `OutOfTimeError` in the block after so many seconds."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise OutOfTimeError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _refused(submission: Submission, plan: Plan, reason: str) -> Marks:
@@ -151,6 +197,14 @@ def _refused(submission: Submission, plan: Plan, reason: str) -> Marks:
 @functools.cache
 def _master(name: str) -> NotebookNode:
     return read_master(lessons_folder() / "source" / "assignments" / f"{name}.py")
+
+
+def _name_of(submission: Submission, plan: Plan) -> str:
+    """The assignment of a submission, or "" if it has none."""
+    try:
+        return _master_of(submission.read(), plan)[0]
+    except SeglibError:
+        return ""
 
 
 def _master_of(data: bytes, plan: Plan) -> tuple[str, NotebookNode]:
@@ -211,8 +265,9 @@ def _saved(out: Path, submission: Submission) -> Marks | None:
     """The marks of an earlier run, if they are of the same notebook."""
     try:
         record = json.loads(_marks_file(out, submission).read_text("utf-8"))
-        if record["content"] == _digest(submission):
-            return Marks.from_json(record["marks"])
+        marks = Marks.from_json(record["marks"])
+        if record["content"] == _digest(submission) and FAILED not in marks.line:
+            return marks
     except (OSError, ValueError, KeyError, TypeError, SeglibError):
         pass
     return None

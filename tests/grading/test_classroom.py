@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -47,8 +48,6 @@ def marked(monkeypatch):
     done = []
 
     def fake(data, master, marks, **_options):
-        if b"break the process" in data:
-            raise BrokenProcessPool
         done.append(marks.student)
         marks.tasks = [TaskMark("assign-checks", "Task 1", 4, len(data) % 4)]
         return marks
@@ -58,6 +57,7 @@ def marked(monkeypatch):
             yield submission, classroom.mark_one(submission, plan)
 
     monkeypatch.setattr(classroom, "mark", fake)
+    monkeypatch.setattr(classroom, "prove", lambda name, plan: None)
     monkeypatch.setattr(classroom, "_in_pool", in_turn)
     return done
 
@@ -97,7 +97,7 @@ def test_one_broken_submission_does_not_stop_the_class(folder, tmp_path, marked,
     monkeypatch.setattr(classroom, "mark_one", mark_one)
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     assert [m.student for m in found] == ["ada", "ben", "bob", "cy", "dan"]
-    assert found[1].line == "Not marked: the grader's process ended."
+    assert found[1].line == "Not marked: the grader failed (its process ended)."
     assert sum(task.points for task in found[1].tasks) == 12
     assert sorted(marked) == ["ada", "bob", "cy", "dan"]
 
@@ -106,6 +106,39 @@ def test_a_mistake_of_the_grader_is_one_line(folder, tmp_path, marked, monkeypat
     monkeypatch.setattr(classroom, "mark", lambda *_a, **_k: 1 / 0)
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     assert all("the grader failed (ZeroDivisionError" in m.line for m in found)
+
+
+def test_what_the_grader_failed_on_is_tried_again(folder, tmp_path, marked, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(classroom, "mark", lambda *_a, **_k: 1 / 0)
+        grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
+    found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
+    assert [m.line for m in found] == [""] * 4
+
+
+def test_what_takes_too_long_to_judge_is_stopped(folder, tmp_path, marked, monkeypatch):
+    def slow(*_arguments, **_options):
+        with contextlib.suppress(Exception):  # as a check might
+            time.sleep(60)
+
+    monkeypatch.setattr(classroom, "mark", slow)
+    monkeypatch.setattr(classroom, "MAX_RUNS", -0.5)
+    limits = sandbox.Limits(wall_seconds=119.9)
+    found = grade(find([folder]), tmp_path / "out", Plan("10", 3, True, limits))
+    assert all("took too long to judge" in m.line for m in found)
+
+
+def test_nothing_is_marked_if_the_reference_loses_points(folder, tmp_path, marked, monkeypatch):
+    monkeypatch.undo()
+
+    def zero(data, master, marks, **_options):
+        marks.tasks = [TaskMark("assign-checks", "Task 1", 4, reasons=["no sandbox"])]
+        return marks
+
+    monkeypatch.setattr(classroom, "mark", zero)
+    with pytest.raises(SeglibError, match="earns 0 of 4 points here: assign-checks: no sandbox"):
+        grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
+    assert not (tmp_path / "out" / "marks").exists()
 
 
 def test_the_assignment_is_recognised(folder, tmp_path, marked):
