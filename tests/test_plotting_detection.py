@@ -53,6 +53,17 @@ def test_corrections_point_from_centre_to_centre():
     assert lines == {"truth": "-", "anchor": "--", "corrected": "-"}
 
 
+def test_a_window_shows_a_part_of_the_image_and_shades_replace_colours():
+    window = (8, 4, 40, 28)
+    shades = {"object": "#ff0000"}
+    (axes,) = show_boxes(IMAGE, {"a": {"object": BOXES}}, shades=shades, window=window).axes
+    assert (axes.get_xlim(), axes.get_ylim()) == ((8, 40), (28, 4))
+    assert corners(axes) == BOXES.tolist()
+    assert axes.patches[0].get_edgecolor() == (1, 0, 0, 1)
+    (axes,) = show_corrections(IMAGE, BOXES[:1], BOXES[1:], window=window).axes
+    assert (axes.get_xlim(), axes.get_ylim()) == ((8, 40), (28, 4))
+
+
 @pytest.mark.parametrize("stride", [4, 8])
 @pytest.mark.parametrize("span", [(6.0, 26.0), (5.9, 21.0), (1.0, 30.5)])
 def test_the_drawn_bins_are_those_that_roi_pool_reads(stride, span):

@@ -16,7 +16,7 @@
 #
 # **You need first** [lesson 06](06_rcnn.ipynb): corrections, suppression, RoIAlign; the ceiling
 # from [lesson 04](04_fcn.ipynb), AP from [lesson 01](01_images_masks_coco.ipynb).
-# **Time** about 70 minutes to read, about a minute to run.
+# **Time** about 64 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -25,6 +25,9 @@ from torch import nn
 import seglib
 from seglib import ops, plotting
 from seglib.data import load_dataset
+from seglib.metrics.ceilings import mask_ceiling
+from seglib.models.mask_rcnn.box_targets import label_boxes, sample_boxes
+from seglib.models.mask_rcnn.losses import mask_loss, softmax_mask_loss
 from seglib.plotting.overlays import short_name
 from seglib.pretrained import load
 
@@ -39,9 +42,8 @@ model = load("mask_rcnn", dataset.categories)
 print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for practice")
 
 # %% [markdown] id="load-text"
-# The trained network knows the classes of Pocket COCO. Asked for other classes, it keeps the
-# weights of those that it knows, by name, and starts the rest at random: on images of your own
-# expect wild guesses. (What the text says of pictures and results holds for Pocket COCO.)
+# The trained network knows the classes of Pocket COCO: on images of your own expect wild guesses.
+# (What the text says of pictures and results holds for Pocket COCO.)
 
 # %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: nearly all objects are found, and objects that touch have masks of their own."
 predictions = [model.predict([picture])[0].instances for picture, _ in samples]
@@ -61,21 +63,24 @@ def success(index):
 chosen = max(range(held_out), key=success)
 (image, target), objects = samples[chosen], truths[chosen]
 answer = model.predict([image])[0]
-plotting.compare(image, {"Mask R-CNN": answer, "truth": target}, dataset.categories, panel=2.9)
+sure_ones = answer.instances[answer.instances.scores > 0.5]
+match = ops.mask_iou(sure_ones.masks, objects.masks).argmax(dim=1).tolist()
+same_order = list(dict.fromkeys([*match, *range(len(objects))]))  # so that colours agree
+views = {"Mask R-CNN": sure_ones, "truth": objects[same_order]}
+plotting.compare(image, views, dataset.categories, panel=3.3)
 
 # %% [markdown] id="first-picture-read"
 # This is the image on which the network does best; its failures come later. Look at the three cups:
-# they touch, they have one class, and each has a mask of its own. No label map can express that
-# (lesson 04). The network asks "where may an object be?", then for each such place "what is it?"
-# and "which of these pixels belong to it?".
+# they touch or overlap, they have one class, and each has a mask of its own. No label map can
+# express that (lesson 04).
 
 # %% [markdown] id="problem"
 # ## The problem: the slowest part does not learn
 #
 # Once Fast R-CNN shared its features, the grouping that proposes regions took most of the time, and
-# no gradient ever reached it. Faster R-CNN (Ren and others 2015) lets a
-# network propose, from the features that are there anyway. Mask R-CNN (He and others 2017) adds
-# RoIAlign and a third branch, the mask. Instance segmentation was measured against it for years.
+# no gradient ever reached it. Faster R-CNN (Ren and others 2015) lets a network propose, from the
+# features that are there anyway. Mask R-CNN (He and others 2017) adds RoIAlign and a third branch,
+# the mask.
 
 # %% id="timeline" alt="A timeline of papers; Faster R-CNN 2015, FPN 2017 and Mask R-CNN 2017 are marked; the R-CNN line lies in the lane of methods that first find regions and then look."
 plotting.timeline(highlight=["Faster R-CNN", "FPN", "Mask R-CNN"])
@@ -124,12 +129,12 @@ plotting.show_boxes(image, {"around one place": one_place, "the coarsest squares
 
 # %% [markdown] id="rpn-text"
 # The squares at the right, one of them in pink, are 80 pixels wide and lie 32 apart. Most reach
-# beyond the image, so that only some of their edges are seen.
+# beyond the image.
 #
 # The network that answers is tiny. The **region proposal network** (RPN) slides one 3 × 3
-# convolution over a level, and from what it finds there two 1 × 1 convolutions read, for each of
-# the $A$ anchors of a cell, one logit and four numbers. The same weights serve all levels, since a
-# correction is relative to the anchor's size. Build it, give it the trained weights, and compare.
+# convolution over a level; from its result two 1 × 1 convolutions read, for each of the $A$ anchors
+# of a cell, one logit and four numbers. All levels share the weights, since a correction is
+# relative to the anchor's size. Build it, give it the trained weights, and compare.
 
 # %% id="rpn-head" tags=["nbval-check-output"]
 class SmallRPNHead(nn.Module):
@@ -164,8 +169,8 @@ print("corrections", all(torch.allclose(a, b, atol=1e-5) for (_, a), b in zip(an
 # rule, so that no object is left without an anchor: the best anchor of each object (all of them, if
 # several tie) is positive in any case.
 #
-# **Predict before you run:** of the thousands of anchors on this image, how many are positive?
-# About half, about a tenth, or fewer than one in fifty?
+# **Predict before you run:** how many of the anchors on this image are positive? About half, about
+# a tenth, or fewer than one in fifty?
 
 # %% id="label-loop" tags=["nbval-check-output"]
 def label_loop(anchors, truth, high=0.7, low=0.3):
@@ -198,24 +203,43 @@ print(f"rescued here: {int((best_anchor < 0.7).sum())} of {len(objects)}")
 everywhere = torch.cat([ops.box_iou(t.boxes, anchors).amax(dim=1) for t in truths if len(t)])
 print(f"rescued in all {held_out} images: {int((everywhere < 0.7).sum())} of {len(everywhere)}")
 
-# %% id="targets" alt="Three pictures: the objects with all positive anchors, which fit only roughly; eight of the anchors without loss, around the objects; and eight of the negative anchors, most of them small."
-def some(candidates, count):
+# %% id="targets" alt="Three enlarged parts of the image: the left cup in a green box with its four positive anchors, narrow and upright, in blue; the other five objects with one positive anchor each, which fits only roughly; and four anchors without loss beside four negative ones, most of them small."
+from seglib.plotting.style import BLUE, GREEN, ORANGE, VERMILION
+
+
+def around(boxes, margin=30):
+    """The part of the image around some boxes, (x0, y0, x1, y1)."""
+    low = (boxes[:, :2].amin(dim=0) - margin).clamp(min=0)
+    high = torch.minimum(boxes[:, 2:].amax(dim=0) + margin, torch.tensor(image.shape[:0:-1]))
+    return tuple(torch.cat([low, high]).int().tolist())
+
+
+def some(candidates, count=4):
     """A few of many boxes, the same in every run."""
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(0))
     return candidates[order[:count]]
 
 
-groups = {"positive": (1, None), "without loss, some": (-1, 8), "negative, some": (0, 8)}
-few = {name: some(anchors[labels == n], count) for name, (n, count) in groups.items()}
-panels = {name: {"object": objects.boxes, "anchor": found} for name, found in few.items()}
-plotting.show_boxes(image, panels)
+richest = of_object[labels == 1].mode().values  # the object with most positive anchors
+of_it, it = of_object == richest, torch.arange(len(objects)) == richest
+panels = {
+    "one object": {"object": objects.boxes[it], "positive": anchors[(labels == 1) & of_it]},
+    "the others": {"object": objects.boxes[~it], "positive": anchors[(labels == 1) & ~of_it]},
+}
+low, high = torch.tensor(around(objects.boxes)).split(2)
+inside = ((anchors[:, :2] >= low) & (anchors[:, 2:] <= high)).all(dim=1)  # of the panel
+groups = {"without loss": -1, "negative": 0}
+few = {word: some(anchors[inside & (labels == n)]) for word, n in groups.items()}
+panels["some other anchors"] = few
+shades = {"object": GREEN, "positive": BLUE, "without loss": ORANGE, "negative": VERMILION}
+enlarged = {"window": around(objects.boxes), "panel": 3.2}
+plotting.show_boxes(image, panels, shades=shades, **enlarged)
 
 # %% [markdown] id="losses-text"
 # All objects of this image live on the rescue rule, and more than four in five of all images. There
 # is one size per level, twice that of the level before, and our smallest anchors, 10 pixels wide,
-# lie 4 pixels apart, nearly half their width: shift such a square by 2 pixels each way, and the IoU
-# with its old place is only 0.47. (The published network's smallest anchors are 32 pixels wide, on
-# the same grid.)
+# lie 4 pixels apart: shift such a square by 2 pixels each way, and the IoU with its old place is
+# only 0.47. (At the left of the figure the four that tie, two beside and two above each other.)
 #
 # Learning from all $N$ anchors, the network would hear "nothing here" hundreds of times for each
 # "here it is", and learn to say nothing. So each step **samples** $M$ of them, here 128 per image,
@@ -227,7 +251,7 @@ plotting.show_boxes(image, panels)
 #
 # Only positive anchors have a correction to learn, hence the $p_i^*$. (The paper rounds the tip of
 # the absolute value, "smooth L1", and weights its two sums separately; detectron2, which we follow,
-# does neither.) Compute them, and compare with the library.
+# does neither.)
 
 # %% id="rpn-losses" tags=["nbval-check-output"]
 logits, deltas = torch.cat(rpn.logits, dim=1)[0], torch.cat(rpn.deltas, dim=1)[0]  # [N], [N, 4]
@@ -244,7 +268,8 @@ print("objectness loss", torch.allclose(class_part, theirs[0], atol=1e-4))
 print("box loss       ", torch.allclose(box_part, theirs[1], atol=1e-4))
 
 # %% [markdown] id="objectness-text"
-# Now what the trained RPN answers. First its scores: for each cell the best of its three anchors.
+# Now what the trained RPN answers. First its scores: for each cell the best of its three anchors,
+# from 0 (black) to 1 (white).
 
 # %% id="objectness" alt="The image and four maps of objectness: at stride 4 only the place of the small umbrella is bright, at stride 8 that of the donut, at stride 16 those of the cups and the car, at stride 32 the lower right quarter."
 maps = []
@@ -256,14 +281,14 @@ plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.
 
 # %% [markdown] id="objectness-read"
 # Each level answers mostly for objects of its own size: the umbrella at stride 4, the donut at
-# stride 8, the cups and the car at strides 16 and 32. (At stride 8 the umbrella's place is bright
-# too, and the lone cell in mid-image lies on what can be seen of the middle cup.) There is no class
-# here; "something is centred here, about this large" is all.
+# stride 8, the cups and the car at strides 16 and 32. (The lone cell at stride 8 lies on what can
+# be seen of the middle cup.) There is no class here; "something is centred here, about this large"
+# is all.
 #
 # Then the corrections. For each object, take the anchor with the best score among its positive
-# ones, before and after. (The figure shows three objects that overlap others least.)
+# ones, before and after. (The figure shows the three objects that overlap others least.)
 
-# %% id="deltas" tolerance=0.02 alt="Three true boxes in green, an anchor near each of them, dashed, and the same anchors after their correction, which fit more closely; arrows show how the centres moved."
+# %% id="deltas" tolerance=0.02 alt="Three true boxes as wide green lines, an anchor near each of them, dashed, and the same anchors after their correction, which fit more closely; arrows show how the centres moved."
 moved = ops.decode_deltas(anchors, deltas)  # every anchor, corrected
 leading = []
 for g in range(len(objects)):
@@ -275,8 +300,8 @@ for word, candidates in (("before", anchors), ("after", moved)):
     print(f"{word}: mean IoU with the object {fit:.2f}")
 free = ops.box_iou(own_boxes, own_boxes).sum(dim=1).argsort()[:3]
 shown = torch.tensor(leading)[free]
-heading = "Arrows: how the centres move"
-plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free], title=heading)
+look = {"title": "Arrows: how the centres move", "window": around(own_boxes[free])}
+plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free], **look)
 
 # %% [markdown] id="select-text"
 # Better, not perfect; the second stage will correct once more.
@@ -308,14 +333,16 @@ panels = {"10 best-scored anchors": (anchors, top), "the same, corrected": (move
 panels["the best 10 after NMS"] = (moved, kept)
 for title, (boxes, rows) in panels.items():
     of = {g: boxes[rows[nearest[rows] == g]] for g in range(len(objects))}
-    panels[title] = {f"{names[objects.labels[g]]} {g + 1}": found for g, found in of.items()}
-plotting.show_boxes(image, panels)
+    of = {g: mine for g, mine in of.items() if len(mine)}
+    panels[title] = {f"{names[objects.labels[g]]} {g + 1}": mine for g, mine in of.items()}
+plotting.show_boxes(image, panels, **enlarged)
 
 # %% [markdown] id="stages-read"
-# Corrected, the boxes bunch on the objects; suppression then removes near-copies only. At 0.3 the
-# first of two overlapping objects would suppress the second, before anyone has asked what they are,
-# and what is not proposed can never be found. A second suppression, after the classes, will deal
-# with the duplicates that remain.
+# A colour tells which object a box overlaps most after its correction; cup 2, in the middle, has
+# none among these ten. Corrected, the boxes bunch on the objects; suppression then removes only
+# near-copies. At 0.3 the first of two overlapping objects would suppress the second before anyone
+# has asked what they are, and what is not proposed can never be found. A second suppression, after
+# the classes, will deal with the duplicates that remain.
 #
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
 # the best of thousands of anchors fit an object, and how well the best of a hundred proposals?
@@ -332,8 +359,8 @@ for name, best in (("of all anchors", by_anchor), ("of the 100 proposals", by_pr
 
 # %% [markdown] id="anchors-read"
 # **Anchors are not proposals.** Anchors are a ruler: the same on every image, known before it is
-# seen. Proposals are an answer. A fortieth as many boxes fit better, because each has been moved
-# and stretched onto what is there.
+# seen. Proposals are an answer. One fortieth of the number of boxes fits better, because each has
+# been moved and stretched onto what is there.
 #
 # ### Two: which level reads a box?
 #
@@ -344,11 +371,12 @@ for name, best in (("of all anchors", by_anchor), ("of the 100 proposals", by_pr
 # k_0 = 4 , \quad s_0 = 224 , $$
 #
 # where level $k$ has the stride $2^k$: a box of 224 pixels reads stride 16. **Predict before you
-# run:** which stride reads a box of 112 × 112 pixels, and which a narrow one of 448 × 28, whose
-# area is the same?
+# run:** which stride reads a box of 112 × 112 pixels, and which a narrow one of 448 × 28?
 
 # %% id="levels" tags=["nbval-check-output"]
 import math
+
+from seglib.models.mask_rcnn.pooler import assign_levels
 
 
 def level_of(w, h, s0=224, k0=4, finest=2, coarsest=5):
@@ -360,16 +388,11 @@ def level_of(w, h, s0=224, k0=4, finest=2, coarsest=5):
 for w, h in ((224, 224), (112, 112), (448, 28), (20, 20)):
     print(f"{w} × {h} px: stride {2 ** level_of(w, h)}")
 
-# %% id="levels-ours" tags=["nbval-check-output"]
-from seglib.models.mask_rcnn.pooler import assign_levels
-
-every_box = torch.cat([truth.boxes for truth in truths])  # of all objects
+every_box, s0 = torch.cat([truth.boxes for truth in truths]), model.config.canonical_size
 sides = (every_box[:, 2:] - every_box[:, :2]).tolist()
-s0 = model.config.canonical_size  # 256; level 5, of stride 32, is the RPN's alone
-ours = [level_of(w, h, s0, finest=1, coarsest=4) for w, h in sides]
-print("our objects:", {f"stride {2**k}": ours.count(k) for k in sorted(set(ours))})
-library = assign_levels(every_box, 1, 4, s0)  # counts from the finest
-print("library:    ", (library + 1).tolist() == ours)
+ours = [level_of(w, h, s0, finest=1, coarsest=4) for w, h in sides]  # level 5 is the RPN's alone
+library = assign_levels(every_box, 1, 4, s0) + 1  # it counts from 0
+print("our objects, as in the library:", library.tolist() == ours)
 
 # %% [markdown] id="levels-read"
 # Both read stride 8: the rule knows only the area. Our network, in which $s_0 = 256$:
@@ -377,21 +400,21 @@ print("library:    ", (library + 1).tolist() == ours)
 # | level $k$ | stride | anchors | read by boxes with $\sqrt{wh}$ |
 # | --- | --- | --- | --- |
 # | 1 | 2 | none | below 64 px |
-# | 2 | 4 | 10 px | from 64 px |
-# | 3 | 8 | 20 px | from 128 px |
+# | 2 | 4 | 10 px | 64 to below 128 px |
+# | 3 | 8 | 20 px | 128 to below 256 px |
 # | 4 | 16 | 40 px | from 256 px |
 # | 5 | 32 | 80 px | no box |
 #
-# In images of 128 pixels only strides 2 and 4 are read. Level 1 is there because an outline needs
-# finer cells than a proposal, level 5 for the largest anchors.
+# In images of 128 pixels only a box that fills the whole image would read stride 8. Level 1 is
+# there because an outline needs finer cells than a proposal, level 5 for the largest anchors.
 #
 # ### Three: name it, and correct it again
 #
 # The **box head** is Fast R-CNN's from lesson 06: 7 × 7 cells, fully connected layers, one logit
 # for each class and one for background, and four numbers, here *for each class*: a correction
-# multiplied by (10, 10, 5, 5), the `box_weights`, so that small errors still count. Then come the
-# scores, the second correction, and NMS inside each class: a person on a horse must not suppress
-# the horse.
+# multiplied by (10, 10, 5, 5), the `box_weights`, so that small errors still count. Of the scores,
+# those above 0.05 are kept; then come the second correction and NMS at 0.5 inside each class: a
+# person on a horse must not suppress the horse.
 
 # %% id="box-head" tags=["nbval-check-output"]
 with torch.no_grad():
@@ -417,9 +440,9 @@ print(f"{len(proposals)} proposals, {len(detections)} detections, {sure} with a 
 # %% [markdown] id="box-losses-text"
 # In training a proposal is **foreground** if it overlaps an object with an IoU of at least 0.5: it
 # learns that object's class $u$, correction $v$ (multiplied as above) and mask. All others learn
-# "background", $u = 0$, and nothing else. The true boxes join the proposals, since those of an
-# untrained RPN contain hardly any foreground; of all, $R$ are sampled, here 64, at most a quarter
-# of them foreground. With the probabilities $p$ and the correction $t^u$ of class $u$, the
+# "background", $u = 0$, and nothing else. The true boxes join the proposals, since the proposals of
+# an untrained RPN contain hardly any foreground; of all, $R$ are sampled, here 64, at most a
+# quarter of them foreground. With the probabilities $p$ and the correction $t^u$ of class $u$, the
 # losses are means over these $R$ boxes:
 #
 # $$ L_{cls} = \frac1R \sum -\log p_u , \qquad
@@ -428,8 +451,6 @@ print(f"{len(proposals)} proposals, {len(detections)} detections, {sure} with a 
 # The bracket is 1 for foreground and 0 otherwise.
 
 # %% id="box-losses" tags=["nbval-check-output"]
-from seglib.models.mask_rcnn.box_targets import label_boxes, sample_boxes
-
 candidates = label_boxes(torch.cat([proposals, objects.boxes]), objects, iou=0.5)
 sampler = torch.Generator().manual_seed(0)
 sampled = sample_boxes(candidates, model.config.rois, model.config.positive_fraction, sampler)
@@ -449,9 +470,9 @@ print("box loss  ", torch.allclose(box_part, theirs["box_loss"], atol=1e-4))
 #
 # Only the detections get masks. The **mask head** reads 14 × 14 cells, keeps them as a map through
 # four convolutions, doubles the map with a transposed convolution, and ends in one map of 28 × 28
-# logits *for each class*. It is a small FCN inside a box. The class that the box head has named
-# selects the map; a sigmoid makes it probabilities; and it is stretched into the box and
-# thresholded at one half. Build it, and give it the trained weights.
+# logits *for each class*: a small FCN inside a box. The class that the box head has named selects
+# the map; a sigmoid makes it probabilities; and it is stretched into the box and thresholded at one
+# half.
 
 # %% id="mask-head-built" tags=["nbval-check-output"]
 class SmallMaskHead(nn.Module):
@@ -491,8 +512,9 @@ titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in othe
 plotting.show_images(pictures, titles, columns=5, panel=1.75)
 
 # %% [markdown] id="mask-head-read"
-# The maps of the other classes contain numbers, too, faint here and full of holes. Nobody asks
-# them.
+# The maps of other classes contain numbers, too: that of the car is bright in places, even outside
+# the car, and full of holes. Nobody asks it. (The chessboard comes from the transposed convolution,
+# each of whose four weights writes every second pixel.)
 #
 # The target is the true mask, cut out in the same way. So what the form itself loses can be
 # measured: take the true masks down to 28 × 28 and back. **Predict before you run:** 28 × 28 cells
@@ -500,8 +522,6 @@ plotting.show_images(pictures, titles, columns=5, panel=1.75)
 # more about an object?
 
 # %% id="mask-ceiling" tolerance=0.02
-from seglib.metrics.ceilings import mask_ceiling
-
 ceiling = mask_ceiling(dataset, roi_size=28, limit=held_out)
 print(f"28 × 28 in every box:    a perfect network reaches a mask AP of {ceiling:.2f}")
 for stride in (4, 8):
@@ -510,19 +530,21 @@ for stride in (4, 8):
 
 # %% [markdown] id="misconception-28"
 # **28 × 28 is not coarse.** The grid lies over the *box*, so a small object gets cells smaller than
-# a pixel. Only on objects much larger than 28 pixels do the cells show, and the most visible errors
-# of Mask R-CNN on large photographs, rounded corners and swallowed fingers, come from there.
+# a pixel. Only on objects much larger than 28 pixels do the cells show, as rounded corners.
 #
 # #### Why the classes do not compete
 #
-# The paper makes an unusual choice here: a sigmoid for each class, not a softmax over classes. The
-# loss is the binary cross-entropy of the true class's map, the mean over its pixels; all other maps
-# are left alone:
+# The paper makes an unusual choice here: a sigmoid for each class, not a softmax over classes. With
+# $z^k$ the map of class $k$, the loss is the binary cross-entropy of the true class's map, the mean
+# over its pixels; all other maps are left alone. A softmax would have all maps share each pixel:
+# with $c_{ij} = u$ where $y_{ij} = 1$, and $0$, "not the object", elsewhere,
 #
-# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \hat y^{u}_{ij} +
-# (1 - y_{ij}) \log (1 - \hat y^{u}_{ij}) \big] . $$
+# $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \sigma(z^u_{ij}) +
+# (1 - y_{ij}) \log (1 - \sigma(z^u_{ij})) \big] , $$
+#
+# $$ L_{softmax} = -\frac{1}{28^2} \sum_{i,j} \log \frac{e^{z^{c_{ij}}_{ij}}}{\sum_k e^{z^k_{ij}}} . $$
 
-# %% id="mask-loss-loop"
+# %% id="mask-loss" tags=["nbval-check-output"]
 def mask_loss_loop(logits, labels, squares):
     """[P, K, S, S], [P], [P, S, S] -> the mean over all pixels of the true class's maps."""
     losses = []
@@ -532,31 +554,22 @@ def mask_loss_loop(logits, labels, squares):
     return torch.stack(losses).mean()
 
 
-# %% id="mask-loss" tags=["nbval-check-output"]
-from seglib.models.mask_rcnn.losses import mask_loss, softmax_mask_loss
-
 torch.manual_seed(0)
 random = torch.randn(3, 5, 28, 28, requires_grad=True)
 wanted, squares = torch.tensor([2, 4, 2]), torch.rand(3, 28, 28) > 0.5
-expected = mask_loss(random, wanted, squares, 3)
+expected = mask_loss(random, wanted, squares, 3)  # 3: the number of boxes to divide by
 print("loop = library:", torch.allclose(mask_loss_loop(random, wanted, squares), expected))
 for name, loss in (("sigmoid", mask_loss), ("softmax", softmax_mask_loss)):
     (gradient,) = torch.autograd.grad(loss(random, wanted, squares, 3), random)
     learning = gradient.abs().sum(dim=(2, 3)).gt(0).sum(dim=1)[0]
     print(f"{name}: {int(learning)} of 5 maps of a box learn from it")
 
-# %% [markdown] id="mask-loss-read"
-# With a softmax every pixel would have to decide between cat and dog all over again, though the box
-# head has decided, with more information. With sigmoids the mask head may answer a simpler
-# question: *if* this is a cat, which pixels belong to it?
-
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
 # The heads and losses were compared as you built them. Now the whole: your proposals, detections
 # and masks of the chosen image, against `model.predict`; and the network on the course's own tensor
-# code alone. The library in turn, with torchvision's weights, gives torchvision's losses, gradients
-# and detections (`tests/test_mask_rcnn_parity.py`).
+# code alone. (The library equals torchvision, see `tests/test_mask_rcnn_parity.py`.)
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 print("proposals:", torch.allclose(proposals, outputs[chosen].proposals[0], atol=1e-3))
@@ -577,7 +590,7 @@ print("scratch:  ", torch.allclose(again.boxes, expected.boxes, atol=1e-2))
 
 # %% id="overfit" alt="The summed loss on one image falls steeply from about five within the first twenty steps and then falls slowly, with noise." tolerance=0.3
 from seglib.models import build_model
-from seglib.training import History, overfit
+from seglib.training import overfit
 
 torch.manual_seed(0)
 fresh = build_model("mask_rcnn", dataset.categories)
@@ -586,16 +599,17 @@ losses = overfit(fresh, [image], [target], steps=40, lr=2e-3)
 plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="overfit-read"
-# The parts fit together. An objectness loss of 0.69 = log 2 is that of saying "one half"
-# everywhere. The last layer of the mask head starts with larger weights, so with opinions, many of
-# them wrong: 1.18. (The loss stays noisy because each step samples other anchors and boxes.)
+# The parts fit together. At the start an objectness loss of 0.69 = log 2 says "one half"
+# everywhere, and a class loss of 2.75 is nearly log 17, the same for 16 classes and background.
+# (The loss stays noisy because each step samples other anchors and boxes.)
 #
-# ### A mask head learns
+# ### What would a softmax take away?
 #
-# A whole Mask R-CNN takes most of an hour. But its mask head is a small network of its own. Keep
-# the rest frozen, and teach a new head while you watch. The features in each box do not change
-# then, so read them once: from the practice images, all proposals that overlap an object by at
-# least a half.
+# Take the *finished* mask head, and let it learn the softmax instead, while you watch. The sigmoids
+# never trained map 0, so we set it to zero: since $e^z / (e^z + e^0) = \sigma(z)$, the named class
+# against map 0 alone begins as exactly the finished head's answer. Everything before the head stays
+# frozen, so read its input only once: from the practice images, all proposals that overlap an
+# object by at least a half. (These cells are the slowest of the lesson.)
 
 # %% id="collect" tags=["nbval-check-output"]
 features, classes, squares_seen = [], [], []
@@ -610,169 +624,115 @@ with torch.no_grad():
 features, classes, squares_seen = map(torch.cat, (features, classes, squares_seen))
 print("read:", list(features.shape), " to be learned:", list(squares_seen.shape))
 
-# %% id="train-head"
-def train_head(loss_of, steps, start=None, on_step=None):
-    """Teach a mask head on random boxes, a new one or a copy of `start`."""
-    torch.manual_seed(0)
-    head = SmallMaskHead(features.shape[1], model.config.mask_width, len(names))
-    if start is not None:
-        head.load_state_dict(start.state_dict())
-    optimizer = torch.optim.Adam(head.parameters(), lr=2e-3 if start is None else 1e-3)
-    for step in range(steps):
+# %% id="live" alt="The loss of the mask head over a hundred steps of learning the softmax: it falls steeply in the first twenty steps, and then more slowly, with noise."
+from copy import deepcopy
+
+torch.manual_seed(0)
+softmax_head = deepcopy(my_masks)
+with torch.no_grad():
+    softmax_head.maps.weight[0], softmax_head.maps.bias[0] = 0, 0  # map 0: "not the object"
+optimizer = torch.optim.Adam(softmax_head.parameters(), lr=1e-3)
+with plotting.LiveCurve(steps=100, title="The finished head learns a softmax") as live:
+    for step in range(100):
         rows = torch.randint(len(features), (32,))
-        loss = loss_of(head(features[rows]), classes[rows], squares_seen[rows], len(rows))
+        answered = softmax_head(features[rows])  # [32, K, 28, 28]
+        loss = softmax_mask_loss(answered, classes[rows], squares_seen[rows], len(rows))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if on_step:
-            on_step.update(step, loss=loss.item())
-    return head.eval()
-
-
-# %% id="live" alt="The mask loss of the new head over sixty steps: it falls steeply in the first thirty steps, and then more slowly, with noise."
-with plotting.LiveCurve(steps=60, title="A new mask head, as published") as live:
-    taught = train_head(mask_loss, 60, on_step=live)
-
-# %% id="live-masks" alt="A row of pictures of one cup: its cut-out, the new head's mask before the first step, uniformly grey, after 20 steps, a soft blot, after 60 steps, closer to the cup's outline, and the finished head's mask, sharp."
-stages = {n: train_head(mask_loss, n) for n in (0, 20)} | {60: taught}
-with torch.no_grad():
-    cells = model.mask_branch.pooler(pyramid, [found_boxes[:1]])  # [1, F, 14, 14]
-    grown = [head(cells)[0, found_labels[0]].sigmoid() for head in stages.values()]
-finished = mask_logits[0, found_labels[0]].sigmoid()
-titles = ["the box", *(f"step {n}" for n in stages), "the finished head"]
-plotting.show_images([cut_out, *grown, finished], titles, columns=5, panel=1.75)
+        live.update(step, loss=loss.item())
 
 # %% [markdown] id="ablation-bet"
-# In sixty steps, plain grey becomes a rough cup without sharp edges.
+# The loss begins high because nobody ever told the maps of other classes to be silent.
 #
-# ### Sigmoid or softmax?
+# Now a trick that separates competition from everything else: take the *same* softmax head, and
+# remove all classes but the named one from its softmax. What comes back was lost to other classes.
 #
-# A comparison of two heads from scratch would measure who learns faster. So both start from the
-# *finished* head: one continues as published, the other learns to live with a softmax, in which the
-# maps of all classes and "not the object" share each pixel. (That is map 0, which the sigmoids
-# never trained. It starts at zero: before the first step, the named class against it alone is the
-# finished head's sigmoid.) Then comes a trick that separates competition from everything else: take
-# the *same* softmax head, and remove all classes but the named one from its softmax. What comes
-# back was lost to other classes.
-#
-# **Predict before you run:** will removing the rivals change anything, although the box head has
-# named the class in both cases?
+# **Predict before you run:** the box head names the class in any case. Will removing the rivals
+# change nothing, a little at the edges, or bring back a good part of what the softmax lost?
 
-# %% id="ablation-code"
-from copy import deepcopy
-
-silent = deepcopy(my_masks)
-with torch.no_grad():
-    silent.maps.weight[0], silent.maps.bias[0] = 0, 0  # map 0: "not the object"
-heads = {"finished": my_masks, "sigmoid": train_head(mask_loss, 100, my_masks)}
-heads["softmax"] = train_head(softmax_mask_loss, 100, silent)
-with torch.no_grad():
-    seen = [model.detect(output)[0] for output in outputs]
-    cells_seen = [
-        model.mask_branch.pooler(output.pyramid, [found.boxes])
-        for output, found in zip(outputs, seen, strict=True)
-    ]
-
-# %% id="ablation-readings"
+# %% id="ablation" tolerance=0.05
 from seglib.metrics import CocoEvaluator
 from seglib.structures import Instances
 
-
-def own(maps, found):
-    """Of maps [d, K, 28, 28] those of the named classes: [d, 28, 28]."""
-    return maps[torch.arange(len(maps)), found.classes + 1]  # classes count from 0, labels from 1
-
-
-def without_rivals(maps, found):
-    """The softmax over two maps only, the named class and 'not the object'."""
-    return (own(maps, found) - maps[:, 0]).sigmoid()
-
-
-readings = {
-    "finished head": ("finished", lambda maps, found: own(maps, found).sigmoid()),
-    "sigmoid": ("sigmoid", lambda maps, found: own(maps, found).sigmoid()),
-    "softmax": ("softmax", lambda maps, found: own(maps.softmax(dim=1), found)),
-    "softmax, rivals removed": ("softmax", without_rivals),
+readings = {  # of maps [d, K, 28, 28] the probabilities of the named classes: [d, 28, 28]
+    "sigmoid, finished": (my_masks, lambda maps, own: maps[own].sigmoid()),
+    "softmax": (softmax_head, lambda maps, own: maps.softmax(dim=1)[own]),
+    "softmax, rivals removed": (softmax_head, lambda maps, own: (maps[own] - maps[:, 0]).sigmoid()),
 }
-
-# %% id="ablation" tolerance=0.05
-for title, (name, choose) in readings.items():
+for title, (head, read_maps) in readings.items():
     evaluator = CocoEvaluator(dataset.categories, "segm", dataset.area_ranges)
-    for cells, found, truth in zip(cells_seen, seen, (t for _, t in samples), strict=True):
+    for output, found, (_, truth) in zip(outputs, predictions, samples, strict=True):
+        own = (torch.arange(len(found)), found.labels)
         with torch.no_grad():
-            masks = ops.paste_masks(choose(heads[name](cells), found), found.boxes, truth.size)
-        evaluator.update(Instances(found.boxes, found.scores, found.classes + 1, masks), truth)
+            maps = head(model.mask_branch.pooler(output.pyramid, [found.boxes]))
+        masks = ops.paste_masks(read_maps(maps, own), found.boxes, truth.size)
+        evaluator.update(Instances(found.boxes, found.scores, found.labels, masks), truth)
     stats = evaluator.compute().stats
     print(f"{title:24s}", *(f"{name} {stats[name]:.3f}" for name in ("AP", "AP50", "AP75")))
 
 # %% [markdown] id="ablation-read"
-# A hundred large steps on boxes of forty images do not improve a finished head: with sigmoids, too,
-# it loses about 0.02. The last two lines come from one head. Removing its rivals costs no training
-# and changes no box, and yet the masks become much better: more than a third of what the softmax
-# lost was lost to other classes, pixel by pixel. (The rest has other reasons: "not the object" had
-# to be learned from nothing, in a hundred steps.) How much of an
-# object goes to rivals, when the head is given the true box and the true class? And which object
-# loses most?
+# The last two lines come from one head. Removing its rivals costs no training and changes no box,
+# and yet the masks become much better: more than a third of what the softmax lost was lost to other
+# classes, pixel by pixel. (The rest has other reasons: in a hundred steps with a large learning
+# rate, 0.001, map 0 had to be learned from nothing.)
+#
+# How much of an object goes to rivals when the box is the true one and the true class selects the
+# map? And which object loses most?
 
 # %% id="competition-code"
-def masks_of(n, name):
-    """One head's maps [G, K, 28, 28] for the true boxes of an image."""
-    with torch.no_grad():
-        return heads[name](model.mask_branch.pooler(outputs[n].pyramid, [truths[n].boxes]))
-
-
 def lost_to_rivals(n):
     """For each object [G] its cells under sigmoids, and those that the softmax gives to rivals."""
     labels = truths[n].labels
-    alone = masks_of(n, "sigmoid")[torch.arange(len(labels)), labels] > 0  # [G, 28, 28]
-    winner = masks_of(n, "softmax").argmax(dim=1)  # [G, 28, 28]
+    with torch.no_grad():
+        cells = model.mask_branch.pooler(outputs[n].pyramid, [truths[n].boxes])  # [G, F, 14, 14]
+        before, after = my_masks(cells), softmax_head(cells).softmax(dim=1)  # [G, K, 28, 28]
+    own = before[torch.arange(len(labels)), labels] > 0  # [G, 28, 28]
+    winner = after.argmax(dim=1)  # [G, 28, 28]
     rival = (winner != 0) & (winner != labels[:, None, None])
-    return alone.sum(dim=(1, 2)).tolist(), (alone & rival).sum(dim=(1, 2)).tolist()
+    return list(zip(own.sum(dim=(1, 2)), (own & rival).sum(dim=(1, 2)), before.sigmoid(), after))
 
-
-# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out, dark but for the true mask; the mask of its class under sigmoids, bright over the whole object; the same class under a softmax, dark over most of it; and its strongest rival, bright where the class is dark."
-pairs = [(n, g, *pair) for n in range(held_out) for g, pair in enumerate(zip(*lost_to_rivals(n)))]
-whole, part = (sum(column) for column in list(zip(*pairs))[2:])
-print(f"{part / max(whole, 1):.0%} of the masks' cells go to rivals")
-n, g, *_ = max(pairs, key=lambda pair: pair[3])
-before, after = masks_of(n, "sigmoid")[g].sigmoid(), masks_of(n, "softmax")[g].softmax(dim=0)
+# %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out, dark but for the true mask; the map of its class under sigmoids, bright over the whole object; the same map under a softmax, dark nearly everywhere; and the maps of all rivals together, bright where its own is dark."
+every = [(n, g, *one) for n in range(held_out) for g, one in enumerate(lost_to_rivals(n))]
+in_masks, to_rivals = (int(sum(one[k] for one in every)) for k in (2, 3))
+print(f"{to_rivals / max(in_masks, 1):.0%} of the masks' cells go to rivals")
+n, g, _, _, before, after = max(every, key=lambda one: one[3])
 label = int(truths[n].labels[g])
 rivals = [k for k in range(1, len(names)) if k != label]
 strongest = max(rivals, key=lambda k: float(after[k].sum()))
 lit = samples[n][0] * (0.35 + 0.65 * truths[n].masks[g])  # dark but for the object
 seen_box = torch.cat([torch.zeros(1), truths[n].boxes[g]])[None]
 seen_object = ops.roi_align(lit[None], seen_box, 56)[0]
-pictures = [seen_object, before[label], after[label], after[strongest]]
+pictures = [seen_object, before[label], after[label], after[rivals].sum(dim=0)]
 named, rival = names[label], names[strongest]
-titles = ["the object", f"{named}, sigmoid", f"{named}, softmax", f"{rival}, softmax"]
+titles = ["the object", f"{named}, sigmoid", f"{named}, softmax", f"rivals, {rival} first"]
 plotting.show_images(pictures, titles, panel=2.3)
 
 # %% [markdown] id="competition-read"
-# Seen patch by patch, the pot of a plant may be a cup, and the map of *cup* takes it away. The head
-# was told where the object is and what it is called; yet its doubts about the class became holes in
-# the mask, since a patch shows less than the whole box. The paper, trained to the end, found that
-# the competition costs 5.5 points.
+# The rivals take the whole pot: patch by patch, it may be part of something else. The true class
+# selects the map, but it cannot silence the other maps: the head itself only sees the cells, and
+# its doubts about the class became holes in the mask. With sigmoids it answers a simpler question:
+# *if* this is a plant, which pixels belong to it? The paper, trained to the end, found that the
+# competition costs 5.5 points.
 #
 # ### The shipped network
 #
-# All parts were trained together, for longer. Its training, with figures on the first 60 validation
-# images along the way (`--eval-limit`), and at the end on all 300:
+# All parts were trained together, for longer. The curve shows it: its first three points are
+# measured on 60 validation images, the last on all 300.
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its box AP and, lower, its mask AP on validation images, both levelling off far below the dashed ceiling of 28 by 28 masks."
 from seglib.pretrained import record
+from seglib.training import History
 
 course = record("mask_rcnn")
 limit = course["ceilings"]["mask_AP"]["ceiling"]
 history = History.from_dict(course["history"])
+keys = ("mask_AP", "mask_AP50", "mask_AP75", "box_AP")
+print(course["command"])
+print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
+print(course["evaluated"] + ":", {name: round(course["figures"][name], 3) for name in keys})
 title = "The shipped Mask R-CNN"
 plotting.history_curve(history, ("mask_AP", "box_AP"), ceiling=limit, title=title)
-
-# %% id="shipped-record"
-print(course["command"])
-keys = ("mask_AP", "mask_AP50", "mask_AP75", "box_AP")
-figures = {name: round(course["figures"][name], 3) for name in keys}
-print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
-print(f"{course['evaluated']}: {figures}")
 
 # %% id="shipped-table" tolerance=0.03
 from seglib.metrics import evaluate
@@ -788,86 +748,70 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 # The ceiling is near one in every row: the form of the output takes hardly anything. What is
 # missing is lost before the last layer: more than half for small objects, a good third for large
 # ones. An object of 12 pixels covers 6 × 6 cells of the finest map, and 14 × 14 cells read from
-# these contain no more than the 36 did. If so, coarser cells should harm small objects most. An
-# earlier run of the course had cells of 4 pixels as its finest map, and a little more training:
-
-# %% id="finer-cells"
-from seglib.data.assets import asset
-from seglib.pretrained.results import read_results
-
-rows = read_results(asset("results.jsonl"))
-runs = [row["figures"] for row in rows if row["name"] == "mask_rcnn"]
-for cell, run in (("4 px", runs[0]), ("2 px", runs[-1])):
-    keys = ("box_AP", "mask_AP", "mask_AP75", "mask_APs", "mask_APl")
-    shown = [f"{name} {run[name]:.3f}" for name in keys]
-    print(f"cells of {cell}:", *shown)
-
-# %% [markdown] id="finer-cells-read"
-# So it is: small objects lose twice as much as large ones. Coarser cells cost the boxes something
-# and the masks more, most of all where these must be precise (AP75). A bird's wing or a kite's tail
-# is two pixels thin: it disappears in a cell of four. (One run each.)
+# these contain no more than the 36 did.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
 # The stages let you tell causes apart. Take every true object and the detections with a score of at
-# least 0.3, and ask in order: has any detection of its class a mask with IoU 0.5? If not, is at
-# least the box right? Is there a good box of *another* class? A badly placed one? Or nothing?
+# least 0.3 that are not right for another object, and ask in order: has any of its class a mask
+# with IoU 0.5? If not, is at least a box of its class right? Is there a good box of *another*
+# class? A box of its own class, badly placed (IoU 0.2 to 0.5)? Or nothing?
 
-# %% id="causes-code"
-def cause(found, truth, n):
-    """Why the n-th object of an image is found or not."""
-    boxes = ops.box_iou(truth.boxes[n : n + 1], found.boxes)[0]  # [d]
-    masks = ops.mask_iou(truth.masks[n : n + 1], found.masks)[0]
-    same = found.labels == truth.labels[n]
-    if (same & (masks >= 0.5)).any():
-        return "found"
-    if (same & (boxes >= 0.5)).any():
-        return "box right, mask wrong"
-    if (boxes >= 0.5).any():
-        return "taken for another class"
-    return "badly placed" if (same & (boxes >= 0.2)).any() else "missed"
-
-
-# %% id="causes" alt="Bars for the causes of failure, first of small objects, then of larger ones: small ones are mostly missed or taken for another class, larger ones mostly have a right box and a wrong mask."
+# %% id="causes" tolerance=0.05
 from collections import Counter
 
-small = dataset.area_ranges["small"][1]  # an area in pixels below which an object counts as small
-counted = {"small": Counter(), "larger": Counter()}
-reasons = []
-for found, truth in zip(predictions, truths, strict=True):
-    found = found[found.scores >= 0.3]
-    reasons.append([cause(found, truth, n) for n in range(len(truth))])
-    for reason, area in zip(reasons[-1], truth.area.tolist(), strict=True):
-        counted["small" if area < small else "larger"][reason] += 1
-shares = {
-    f"{count} of {counts.total()} {size}: {reason}": count / counts.total()
-    for size, counts in counted.items()
-    for reason, count in counts.most_common()
-    if reason != "found"
-}
-heading, axis = "Objects that are not found, by cause", "share of the objects of that size"
-plotting.bars(shares, xlabel=axis, title=heading, limit=None, ranked=False)
+
+def causes_of(found, truth):
+    """Why each object of an image is found or not; the last line that applies counts."""
+    boxes, same = ops.box_iou(truth.boxes, found.boxes), truth.labels[:, None] == found.labels
+    fits = same & (ops.mask_iou(truth.masks, found.masks) >= 0.5)  # [G, d]
+    free = ~fits.any(dim=0)  # [d]: not right for any object
+    causes = {"badly placed": free & same & (boxes >= 0.2)}
+    causes["taken for another class"] = free & ~same & (boxes >= 0.5)
+    causes["box right, mask wrong"] = free & same & (boxes >= 0.5)
+    causes["found"] = fits
+    of_each = ["missed"] * len(truth)
+    for cause, applies in causes.items():
+        for n in applies.any(dim=1).nonzero().flatten().tolist():
+            of_each[n] = cause
+    return of_each
+
+
+reasons = [causes_of(f[f.scores >= 0.3], t) for f, t in zip(predictions, truths, strict=True)]
+small = dataset.area_ranges["small"][1]
+areas = torch.cat([truth.area for truth in truths]).tolist()
+for word, is_small in ((f"smaller than {small:g} px²", True), ("larger", False)):
+    counts = Counter(r for r, area in zip(sum(reasons, []), areas) if (area < small) == is_small)
+    print(f"{word}, {counts.total()} objects:", dict(counts.most_common()))
 
 # %% [markdown] id="causes-read"
 # A small object that is not found is most often missed outright: a few cells contain too little to
 # say what it is. A larger one is most often in a correct box, with a *mask* that is wrong.
 
-# %% id="hardest" tolerance=0.05 alt="The image with the most failures; all masks that the network found; and the objects that it did not find, named."
+# %% id="hardest" tolerance=0.05 alt="The image with the most failures; the five objects that the network did not find, named: a kite, a hidden umbrella, a person, a clock and a boat; and in the same colours the answers of the same class that lie closest: a kite that covers a part of the true one and of its neighbour, one umbrella over both, and a person of hair and shirt only."
+from seglib.plotting.style import rgb
+
 hardest = max(range(held_out), key=lambda n: sum(reason != "found" for reason in reasons[n]))
-picture, truth = samples[hardest][0], truths[hardest]
+picture, truth, found = samples[hardest][0], truths[hardest], predictions[hardest]
 lost = [n for n, reason in enumerate(reasons[hardest]) if reason != "found"]
 print(*(f"{names[truth.labels[n]]}: {reasons[hardest][n]}" for n in lost), sep="\n")
-looks = {"min_score": 0.3, "side": 260, "boxes": False}
-answered = plotting.overlay(picture, predictions[hardest], names=False, **looks)
-remaining = plotting.overlay(picture, truth[torch.tensor(lost).long()], dataset.categories, **looks)
-plotting.show_images([picture, answered, remaining], ["image", "answer", "not found"], panel=2.7)
+same = (truth.labels[:, None] == found.labels) & (found.scores >= 0.3)
+fit = ops.box_iou(truth.boxes, found.boxes) * same  # [G, d]
+closest = {k: int(fit[n].argmax()) for k, n in enumerate(lost) if (fit[n] >= 0.2).any()}
+colours = {i: rgb(k) for i, k in enumerate(closest)}  # those of the objects
+looks = {"categories": dataset.categories, "side": 400, "boxes": False, "min_score": 0.3}
+unfound = plotting.overlay(picture, truth[torch.tensor(lost).long()], **looks)
+nearby = found[torch.tensor(list(closest.values())).long()]
+nearby = plotting.overlay(picture, nearby, shades=colours, **looks)
+titles = ["image", "not found", "the closest answers"]
+plotting.show_images([picture, unfound, nearby], titles, panel=3.3)
 
 # %% [markdown] id="hardest-read"
-# All five are partly covered. Of the boat and the clock little is left to see. The person's true
-# box reaches down to the feet, below the car; the network saw the upper half. The kite's box
-# contains more of its neighbours than of itself, and which pixels are meant the mask head can only
-# tell from their place in the box.
+# All five are partly covered. Of the boat and the clock little is left to see. The hidden umbrella
+# is merged with the one in front. The person's true box reaches down to the feet, below the car;
+# the answer's ends at the car. The kite's box contains more of its neighbours than of itself, and
+# which pixels are meant the mask head can only tell from their place in the box.
 
 # %% [markdown] id="crowd-text"
 # ### What suppression cannot know
@@ -896,22 +840,21 @@ drawn = plotting.overlay(samples[crowded][0], pair, dataset.categories, layer="i
 plotting.show_images([drawn], [f"the closest pair, IoU {overlap:.2f}"])
 
 # %% [markdown] id="crowd-read"
-# A low threshold loses true neighbours, a high one keeps duplicates. At the usual 0.5 the loss is
-# small here, one of these two; in a flock of sheep it is not. And no training changes it:
+# A low threshold loses true neighbours, a high one keeps duplicates. At the 0.5 of our network the
+# loss is small here, one of these two; in a flock of sheep it is not. And no training changes it:
 # suppression is a rule, written by hand. DETR (lesson 12) does without it.
 #
 # And every proposal with an IoU of at least 0.5 is foreground, so a box that misses half of its
-# object counts as right. What if you ask for 0.7? More precise boxes? Lesson 08 begins with that
-# question, and the answer is not the obvious one.
+# object counts as right. What if you ask for 0.7? Lesson 08 begins with that question, and the
+# answer is not the obvious one.
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # **Anchors.** Which stride and size *reach* most objects, with an IoU of at least the upper
-# threshold? (All others live on the rescue rule.) Turn off "keep best anchor" and see which objects
-# lose theirs. Lower the upper threshold: what would the network then learn to call an object? And
-# make the anchors much smaller than a large object: all that lie inside it tie for the best
-# overlap, and the rescue rule floods the image with "positives".
+# threshold? Turn off "keep best anchor" and see which objects lose theirs. Then make the anchors
+# much smaller than a large object: all that lie inside it tie for the best overlap, and the rescue
+# rule floods the image with "positives".
 
 # %% id="anchor-explorer" alt="Six controls for stride, size, shapes and thresholds above the image with its true boxes and the positive anchors; a line below counts them."
 from seglib.widgets import AnchorExplorer
@@ -929,8 +872,8 @@ anchor_question = Question(
     [
         Option("'object', with the correction to that one",
                feedback="Positive begins at 0.7, or with being some object's best."),
-        Option("nothing at all: it has no loss", True, "Either answer would teach nonsense."),
         Option("'nothing here'", feedback="Negative is below 0.3."),
+        Option("nothing at all: it has no loss", True, "Either answer would teach nonsense."),
     ],
     objective="anchors",
 )
@@ -951,8 +894,8 @@ Quiz([anchor_question, loss_question], title="The first stage")
 level_question = Question(
     "k₀ = 4 and s₀ = 224. Which level, of which stride, reads a box of 56 × 56 pixels?",
     [
-        Option("level 3, stride 8", feedback="That is the box of 112 × 112: one halving."),
         Option("level 2, stride 4", True, "log₂(56/224) = −2, and 4 − 2 = 2."),
+        Option("level 3, stride 8", feedback="That is the box of 112 × 112: one halving."),
         Option("level 5, stride 32", feedback="Small boxes read fine cells, not coarse ones."),
     ],
     objective="proposals",
@@ -974,11 +917,11 @@ Quiz([level_question, threshold], title="Levels and suppression")
 competition = Question(
     "A box contains a dog. Which maps of the mask head get a gradient (as published)?",
     [
+        Option("the dog's alone", True, "The box head decides on the class; masks need not."),
         Option("all of them: the dog's up, the others down",
                feedback="That is the softmax of the ablation."),
         Option("the dog's and background's",
                feedback="Background is the other side of the dog's own sigmoid."),
-        Option("the dog's alone", True, "The box head decides on the class; masks need not."),
     ],
     objective="masks",
 )
@@ -1007,15 +950,15 @@ Quiz([competition, stage_question], title="Masks")
 # - Anchors are fixed boxes at every cell. A positive one learns "object" and its correction, a
 #   negative one "nothing here". Most objects get their positive anchor by the rescue rule.
 # - The RPN is three small convolutions over shared features. Its best corrected anchors, thinned
-#   out, are the proposals. Anchors are a ruler, proposals an answer.
+#   out, are the proposals.
 # - A box reads one level, chosen by its area; it is named, corrected again, and suppressed within
 #   its class.
 # - The mask head is a small FCN in a box, with a map for each class, of which only the named one
 #   counts. In a softmax, other classes take pixels from it.
 # - NMS cannot tell a duplicate from a neighbour.
 #
-# **The published numbers beside ours.** Theirs are on photographs of COCO, ours on 300 drawn images
-# of 128 px: only the *order* inside a line can be compared.
+# **The published numbers beside ours**, theirs on photographs of COCO, ours on 300 drawn images of
+# 128 px: only the *order* inside a line can be compared.
 
 # %% id="published" tolerance=0.03
 print("paper: softmax 24.8, sigmoid 30.3 mask AP")

@@ -15,6 +15,7 @@ from seglib.plotting.panels import Figure, bare, image_panels, legend_below, rec
 from seglib.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, styled
 
 Boxes = Any  # [N, 4] corners in pixels
+Window = tuple[int, int, int, int]  # (x0, y0, x1, y1) in pixels, within the image
 SHADES = (VERMILION, SKY, ORANGE, GREEN, PURPLE, BLUE)
 HALO = [withStroke(linewidth=3.0, foreground="white")]
 
@@ -25,6 +26,8 @@ def show_boxes(
     panels: Mapping[str, Boxes | Mapping[str, Boxes]],
     *,
     names: Mapping[str, Sequence[str]] | None = None,
+    shades: Mapping[str, str] | None = None,
+    window: Window | None = None,
     columns: int | None = None,
     title: str = "",
     caption: str = "",
@@ -37,6 +40,8 @@ def show_boxes(
         panels: panel title → boxes [N, 4], or → group → boxes. A group has one colour in all
             panels, named in a legend; a group whose name begins with "no" is drawn dashed.
         names: group → a text for each of its boxes, written at the box's upper left corner.
+        shades: group → a colour that replaces the usual one.
+        window: the part of the image to show.
 
     Raises:
         SeglibError: no panel, or boxes that are not [N, 4].
@@ -47,11 +52,17 @@ def show_boxes(
     }
     every = dict.fromkeys(group for found in groups.values() for group in found)
     shade = dict(zip(every, SHADES * (1 + len(every) // len(SHADES)), strict=False))
+    shade |= shades or {}
     fig, grid = image_panels(
-        image, len(panels), columns=columns, panel=panel, title=title, caption=caption
+        _part(image, window),
+        len(panels),
+        columns=columns,
+        panel=panel,
+        title=title,
+        caption=caption,
     )
     for axes, (name, found) in zip(grid, groups.items(), strict=True):
-        picture_under(axes, image, name)
+        picture_under(axes, image, name, window)
         for group, boxes in found.items():
             texts = (names or {}).get(group, ())
             draw_boxes(axes, boxes, shade[group], texts, dashed=_is_dashed(group))
@@ -65,13 +76,19 @@ def _is_dashed(group: str) -> bool:
     return group.startswith("no")
 
 
-def picture_under(axes: Axes, image: Any, title: str = "") -> Axes:
+def _part(image: Any, window: Window | None) -> Any:
+    x0, y0, x1, y1 = window or (None, None, None, None)
+    return as_rgb(image)[y0:y1, x0:x1]
+
+
+def picture_under(axes: Axes, image: Any, title: str = "", window: Window | None = None) -> Axes:
     """A pale image under boxes, with the corners of its pixels at integer coordinates."""
     # Under boxes, 32 shades per channel are enough, and they halve the size of the file.
     pixels = as_rgb(image) // 8 * 8 + 4
     height, width = pixels.shape[:2]
     bare(axes).imshow(pixels, extent=(0, width, height, 0), interpolation="nearest", alpha=0.8)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    x0, y0, x1, y1 = window or (0, 0, width, height)
+    axes.set(xlim=(x0, x1), ylim=(y1, y0), aspect="equal")
     axes.set_title(title)
     return axes
 
@@ -118,6 +135,7 @@ def show_corrections(
     truth: Boxes | None = None,
     *,
     names: tuple[str, str] = ("anchor", "corrected"),
+    window: Window | None = None,
     title: str = "",
     caption: str = "",
 ) -> Figure:
@@ -127,8 +145,9 @@ def show_corrections(
         image: float [3, H, W] in 0…1.
         boxes: [N, 4].
         corrected: [N, 4].
-        truth: [G, 4] true boxes, drawn with thin lines.
+        truth: [G, 4] true boxes, drawn with wide lines, so that corrected boxes lie on them.
         names: the legend's names of the boxes and the corrected boxes.
+        window: the part of the image to show.
 
     Raises:
         SeglibError: the numbers of boxes differ.
@@ -137,12 +156,12 @@ def show_corrections(
         raise SeglibError(
             f"{len(boxes)} boxes, but {len(corrected)} corrected boxes: give one for each"
         )
-    fig, (axes,) = image_panels(image, 1, panel=3.8, caption=caption)
-    picture_under(axes, image, title)
+    fig, (axes,) = image_panels(_part(image, window), 1, panel=3.8, caption=caption)
+    picture_under(axes, image, title, window)
     shades = {}
     if truth is not None:
         shades["truth"] = GREEN
-        draw_boxes(axes, truth, GREEN, linewidth=1.2)
+        draw_boxes(axes, truth, GREEN, linewidth=5.0)
     shades |= dict(zip(names, (SKY, VERMILION), strict=True))
     draw_boxes(axes, boxes, SKY, dashed=True)
     draw_boxes(axes, corrected, VERMILION)

@@ -267,12 +267,13 @@ print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 #
 # <details><summary>First hint</summary>
 # Which direction do you read in? Do not ask where a cell of the square goes; ask for each pixel of
-# the image from where in the square it takes its value.
+# the image from where in the square it takes its value. Rows and columns can be treated one after
+# the other, as in RoIAlign.
 # </details>
 # <details><summary>Second hint</summary>
-# One small matrix of weights for the rows, [H, S], and one for the columns, [W, S], as in RoIAlign:
-# <code>rows @ mask @ columns.T</code>. The tent gives the weights, and it is 0 beyond the square by
-# itself.
+# Make one small matrix of weights for the rows, [H, S], and one for the columns, [W, S], and multiply
+# the square by both. The weights are the tent of lesson 06, <code>max(0, 1 - |distance|)</code>,
+# which is 0 beyond the square by itself.
 # </details>
 
 # %% id="paste" nbgrader="solution" forbidden="seglib.ops.paste_masks"
