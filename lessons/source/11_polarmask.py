@@ -964,8 +964,9 @@ for name, file in files.items():
     print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
 
 # %% [markdown] id="references"
-# (Trainings differ in length and images, and each network was trained once. Differences of a few
-# points say little about the methods.)
+# Compare AP50 with AP: at an IoU of 0.5 PolarMask finds as much as Mask R-CNN, and loses where
+# outlines must be exact. (Trainings differ in length and images, and each network was trained once.
+# Differences of a few points say little about the methods.)
 #
 # **Next**: every network so far finds an object many times and then removes the repetitions. Can a
 # network learn to say each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
