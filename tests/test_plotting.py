@@ -458,6 +458,15 @@ def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
     assert "ceiling" in words(fig)
 
 
+def test_a_training_curve_says_which_line_is_smoothed() -> None:
+    raw, smoothed = (axes := plotting.training_curve([4.0, 2, 0], window=3).axes[0]).lines
+    np.testing.assert_allclose(raw.get_ydata(), [4, 2, 0])
+    np.testing.assert_allclose(smoothed.get_ydata(), [3, 2, 1])
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["each step", "smoothed"]
+    assert [h.get_alpha() for h in axes.get_legend().get_lines()] == [raw.get_alpha(), None]
+
+
 def test_legends_of_curves_lie_beside_them_and_name_what_is_drawn() -> None:
     losses = {"right": [2.0, 0.1], "labels shuffled": [2.0, 2.0]}
     metrics = {"mask AP": [(1, 0.2), (2, 0.9)], "box AP": [(1, 0.9), (2, 0.1)]}

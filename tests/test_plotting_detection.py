@@ -82,6 +82,9 @@ def test_a_roi_reading_shows_the_box_the_rounded_box_and_the_samples():
     # 6/8 → 1, 26/8 → 3, 22/8 → 3: cells 1…3, 24 pixels from pixel 8.
     assert [8, 8, 32, 32] in corners(pooled)
     assert [6, 6, 26, 22] in corners(pooled)
+    # 1.5 cells per bin, rounded outwards to 2: neighbouring bins share a cell.
+    assert [8, 8, 24, 24] in corners(pooled)
+    assert [16, 16, 32, 32] in corners(pooled)
     assert corners(aligned) == [[6, 6, 26, 22]]
     dots = [line for line in aligned.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in dots] == [8.5, 13.5, 18.5, 23.5]

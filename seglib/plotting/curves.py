@@ -57,6 +57,8 @@ def training_curve(
     axes.grid(axis="y")
     if len(series) > 1:
         legend_beside(fig, axes)
+    elif len(axes.lines) > 1:
+        axes.legend(axes.lines, ["each step", "smoothed"], loc="upper right")
     if metrics:
         _metric_lines(grid[0, 1], metrics, ceiling)
         if len(metrics) > 1 or ceiling is not None:

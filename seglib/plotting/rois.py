@@ -14,7 +14,7 @@ from seglib.errors import SeglibError
 from seglib.plotting.canvas import to_numpy
 from seglib.plotting.detection import HALO, picture_under
 from seglib.plotting.panels import Figure, figure, legend_below, rectangle
-from seglib.plotting.style import BLUE, INK, ORANGE, VERMILION, color, styled
+from seglib.plotting.style import BLUE, INK, ORANGE, VERMILION, styled
 
 
 def pooled_bins(span: tuple[float, float], stride: float, bins: int) -> tuple[list[int], list[int]]:
@@ -93,8 +93,7 @@ def _draw_pooled(
         for column in range(bins):
             edges = [x_first[column], y_first[row], x_end[column], y_end[row]]
             read = [edge * stride for edge in edges]
-            shade = color(1 + (row + column) % 2)
-            axes.add_patch(rectangle(read, facecolor=shade, alpha=0.28, linewidth=0, zorder=2))
+            axes.add_patch(rectangle(read, fill=False, edgecolor=ORANGE, linewidth=1.4, zorder=3))
     whole = [stride * float(e) for e in (x_first[0], y_first[0], x_end[-1], y_end[-1])]
     _frame(axes, whole, ORANGE, linestyle="--")
     return whole

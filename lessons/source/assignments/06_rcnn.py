@@ -146,8 +146,8 @@ print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no 
 #
 # Greedy non-maximum suppression. Go down the ranking; a box stays unless a box that *stays* and
 # ranks above it overlaps it by **more than** the threshold. Equal scores keep their order in the
-# input. You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]); `ops.nms` would
-# call itself here, because your function takes its place.
+# input. You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]). Do not call
+# `ops.nms`: inside the detector your function replaces it, so it would call itself.
 #
 # Example by hand: boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20), scores 0.7, 0.9, 0.8,
 # threshold 0.5. The middle one is best; both others overlap it by 0.54. So `[1]` stays alone.
@@ -250,9 +250,9 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 #
 # How many points? With a number for `samples`, that many along each side of a bin. With `None` the
 # number *adapts* to the bin, separately for each side, as it does by default in torchvision: as
-# many
-# points as the side is cells long, rounded up. A bin 2.5 cells high and 0.8 cells wide has 3 points
-# from top to bottom and 1 from left to right.
+# many points as the side is cells long, rounded up. A bin 2.5 cells high and 0.8 cells wide has 3
+# points from top to bottom and 1 from left to right. A box without width or height then has no
+# points at all, and its bins are 0, as in torchvision.
 #
 # A point beyond the middles of the outermost cells reads the border's value: move it to the nearest
 # place between the middles first. A point more than one cell beyond them is 0, that is, where
@@ -260,7 +260,7 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 #
 # Example by hand: map [[0, 4], [8, 12]], stride 1, box (0.5, 0.5, 1.5, 1.5), one bin, one sample.
 # In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6. For
-# the box (0, 0, 0.4, 0.4) the point is (−0.3, −0.3); it moves to (0, 0), and the value is 0.
+# the box (1.6, 0, 2, 0.4) the point is x = 1.3, y = −0.3; it moves to (1, 0), and the value is 4.
 
 # %% id="align" nbgrader="solution" forbidden="roi_align"
 def roi_align_one(feature, box, stride, bins, samples=None):
@@ -277,7 +277,8 @@ def roi_align_one(feature, box, stride, bins, samples=None):
         counted = (places >= -1) & (places <= length)
         places = places.clamp(0, length - 1)
         tents = (1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)
-        return (tents * counted[:, None]).reshape(bins, count, length).mean(dim=1).to(feature)
+        summed = (tents * counted[:, None]).reshape(bins, count, length).sum(dim=1)
+        return (summed / max(count, 1)).to(feature)
 
     x0, y0, x1, y1 = (box / stride - 0.5).tolist()
     rows = weights(y0, y1, feature.shape[1], bins[0])
@@ -347,6 +348,11 @@ assert abs(tall - 9) < 1e-3, (
     f"samples=None, a bin 5 cells high and 1 wide needs 5 points down and 1 across, right on the "
     f"ridge: 9, yours is {tall:.2f}: each side has its own number"
 )
+flat = roi_align_one(ridge, torch.tensor([3.5, 2, 3.5, 5]), 1, (2, 2))
+assert near(flat, torch.zeros(1, 2, 2)), (
+    "samples=None, a box without width has no points, so that its bins are 0; yours are "
+    f"{numbers(flat)}: rounding 0 up gives 0, and a mean of nothing needs care"
+)
 edge = torch.tensor([[[10.0, 30], [10, 30]]])
 got = roi_align_one(edge, torch.tensor([0.0, 0.5, 0.4, 1.5]), 1, (1, 1), 1).item()
 assert abs(got - 4) > 1e-3, (
@@ -364,8 +370,17 @@ got = roi_align_one(edge, torch.tensor([1.6, 0.5, 2.0, 1.5]), 1, (1, 1), 1).item
 assert abs(got - 30) < 1e-4, (
     f"a point 0.3 cells right of the last middle reads the border's value, 30; yours is {got:.3f}"
 )
+got = roi_align_one(tiny, torch.tensor([1.6, 0, 2, 0.4]), 1, (1, 1), 1).item()
+assert abs(got - 4) < 1e-4, (
+    f"the example's second point, x = 1.3, y = −0.3, reads the corner: 4, yours is {got:.3f}"
+)
 got = roi_align_one(edge, torch.tensor([-3.0, 0.5, -1.0, 1.5]), 1, (1, 1), 1).item()
 assert abs(got) < 1e-4, f"a point 2.5 cells left of the first middle is 0, yours is {got:.3f}"
+for side, beyond in (("right", [2.6, 0.5, 3, 1.5]), ("lower", [0.5, 2.6, 1.5, 3])):
+    got = roi_align_one(edge, torch.tensor(beyond), 1, (1, 1), 1).item()
+    assert abs(got) < 1e-4, (
+        f"a point 1.3 cells beyond the last middle on the {side} side is 0, yours is {got:.3f}"
+    )
 got = roi_align_one(edge, torch.tensor([-2.0, 0.5, 1.0, 1.5]), 1, (1, 1), 2).item()
 assert abs(got - 5) < 1e-4, (
     "of two samples across, at −1.75 and −0.25 cells, the first is 0 and the second 10: the mean "

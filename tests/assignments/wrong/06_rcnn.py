@@ -15,6 +15,8 @@ COUNTED = "(places >= -1) & (places <= length)"
 LOWERED = "left = left * (-(ops.box_iou(boxes[best, None], boxes)[0] ** 2) / sigma).exp()"
 FREED = "free[best] = False"
 SOFT = "return torch.tensor(order, dtype=torch.int64), torch.tensor(taken, dtype=scores.dtype)"
+SUM = "(tents * counted[:, None]).reshape(bins, count, length)"
+MEAN = "summed / max(count, 1)"
 TENTS = "(1 - (places[:, None] - torch.arange(length)).abs()).clamp(min=0)"
 
 WRONG = {
@@ -78,7 +80,7 @@ WRONG = {
             "(torch.arange(bins * count) + 0.5)",
             "torch.arange(bins * count)",
         ),
-        "the largest sample of each bin": (".mean(dim=1)", ".amax(dim=1)"),
+        "the largest sample of each bin": (f"{SUM}.sum(dim=1)", f"{SUM}.amax(dim=1) * count"),
         "rounds the box to whole cells": (
             "(box / stride - 0.5).tolist()",
             "(box / stride).round().sub(0.5).tolist()",
@@ -87,7 +89,7 @@ WRONG = {
             "weights(x0, x1, feature",
             "weights(x0, x0 + y1 - y0, feature",
         ),
-        "adds the samples up": (".mean(dim=1)", ".sum(dim=1)"),
+        "adds the samples up": (MEAN, "summed"),
         "one channel only": ("rows @ feature @", "rows @ feature[:1].expand_as(feature) @"),
         "takes the map for square": ("feature.shape[2]", "feature.shape[1]"),
         "fades beyond the border": (CLAMPED, "pass"),
@@ -96,11 +98,12 @@ WRONG = {
             "(box / stride - 0.5).clamp(min=0).tolist()",
         ),
         "reads the border however far outside": (COUNTED, "places == places"),
+        "reads the border however far to the right": (COUNTED, "places >= -1"),
+        "reads the border however far to the left": (COUNTED, "places <= length"),
         "0 for every point beyond the middles": (COUNTED, "(places >= 0) & (places <= length - 1)"),
         "leaves samples outside out of the mean": (
-            "(tents * counted[:, None]).reshape(bins, count, length).mean(dim=1)",
-            "(tents * counted[:, None]).reshape(bins, count, length).sum(dim=1)"
-            " / counted.reshape(bins, count).sum(dim=1, keepdim=True).clamp(min=1)",
+            MEAN,
+            "summed / counted.reshape(bins, count).sum(dim=1, keepdim=True).clamp(min=1)",
         ),
         "as many columns as rows": ("feature.shape[2], bins[1]", "feature.shape[2], bins[0]"),
         "swaps rows and columns of bins": (ROWS, f"bins = bins[::-1]\n    {ROWS}"),
@@ -108,6 +111,8 @@ WRONG = {
         "rounds the number of samples": (COUNT, "max(1, round((end - start) / bins))"),
         "rounds the number of samples down": (COUNT, "max(1, int((end - start) / bins))"),
         "counts the cells of the box": (COUNT, "math.ceil(end - start)"),
+        "divides by no samples": (MEAN, "summed / count"),
+        "a sample even in a bin without width": (COUNT, f"max(1, {COUNT})"),
         "the larger number of samples both ways": (
             COUNT,
             "math.ceil(max((y1 - y0) / bins, (x1 - x0) / bins))",
