@@ -333,7 +333,7 @@ probability, label = logits.softmax(dim=-1).max(dim=-1)  # [Q] each
 surest = (probability * (label > 0)).argsort(descending=True)[:8].tolist()
 known = ["no object", *dataset.categories.names]
 titles = [f"query {q}: {known[label[q]].split('-')[0]} {probability[q]:.2f}" for q in surest]
-plotting.show_query_masks(image, drawn[surest].sigmoid(), titles, columns=4, panel=2.2)
+plotting.show_query_masks(image, drawn[surest].sigmoid(), titles, columns=4, panel=2)
 
 # %% [markdown] id="query-masks-read"
 # Each mask covers one object or one kind of stuff, whole, though it may lie in several pieces. The
@@ -529,7 +529,7 @@ candidates, some = torch.rand(1, 1536, 2), torch.rand(1, 128, 2)  # (x, y) in 0â
 rows = uncertain_points(drawn[mover][None], candidates, 384)[0]
 chosen_points = torch.cat([candidates[0, rows], some[0]])  # [512, 2]
 panels = {"512 random points": candidates[0, :512], "512 points of the loss": chosen_points}
-plotting.show_points(image, drawn[mover].sigmoid(), panels)
+plotting.show_points(image, drawn[mover].sigmoid(), panels, panel=2.5)
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -742,7 +742,7 @@ crowded = [i for i in range(held_out) if len(truths[i]) >= several]
 worst = min(crowded, key=fit)
 shown = {"MaskFormer": answers[worst].panoptic}
 shown |= {"truth": samples[worst][1].panoptic or samples[worst][1]}
-plotting.compare(samples[worst][0], shown, dataset.categories, panel=3.1)
+plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.7)
 
 # %% [markdown] id="try"
 # ## Try it
