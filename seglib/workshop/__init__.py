@@ -4,6 +4,7 @@
     execute       lessons are run, and the committed notebooks kept up to date
     normalise     what differs between two runs is removed from a notebook
     assignments   masters become student notebooks (needs the `grade` extra)
+    release       notebooks are handed out, to students or with solutions
     checks        an assignment is run, and each of its checks passes or fails
     nbval_plugin  nbval compares numbers within a tolerance and fails clearly
 

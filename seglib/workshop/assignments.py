@@ -197,3 +197,9 @@ def student_version(master: NotebookNode, *, keep_hidden: bool = False) -> Noteb
     except (RuntimeError, ValidationError) as error:
         raise SeglibError(f"the assignment master is malformed: {error}") from error
     return notebook
+
+
+def without_hidden_checks(master: NotebookNode) -> NotebookNode:
+    """The notebook with its solutions, but without hidden checks."""
+    notebook, _ = preprocessors.ClearHiddenTests().preprocess(copy.deepcopy(master), {})
+    return notebook
