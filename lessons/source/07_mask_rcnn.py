@@ -16,7 +16,7 @@
 #
 # **You need first** [lesson 06](06_rcnn.ipynb): corrections, suppression, RoIAlign; the ceiling
 # from [lesson 04](04_fcn.ipynb), AP from [lesson 01](01_images_masks_coco.ipynb).
-# **Time** about 64 minutes to read, about a minute to run.
+# **Time** about 67 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
@@ -214,12 +214,6 @@ def around(boxes, margin=30):
     return tuple(torch.cat([low, high]).int().tolist())
 
 
-def some(candidates, count=4):
-    """A few of many boxes, the same in every run."""
-    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(0))
-    return candidates[order[:count]]
-
-
 richest = of_object[labels == 1].mode().values  # the object with most positive anchors
 of_it, it = of_object == richest, torch.arange(len(objects)) == richest
 panels = {
@@ -229,7 +223,8 @@ panels = {
 low, high = torch.tensor(around(objects.boxes)).split(2)
 inside = ((anchors[:, :2] >= low) & (anchors[:, 2:] <= high)).all(dim=1)  # of the panel
 groups = {"without loss": -1, "negative": 0}
-few = {word: some(anchors[inside & (labels == n)]) for word, n in groups.items()}
+few = {word: anchors[inside & (labels == n)] for word, n in groups.items()}
+few = {word: many[:: len(many) // 4 + 1] for word, many in few.items()}
 panels["some other anchors"] = few
 shades = {"object": GREEN, "positive": BLUE, "without loss": ORANGE, "negative": VERMILION}
 enlarged = {"window": around(objects.boxes), "panel": 3.2}
@@ -329,11 +324,10 @@ print(f"the best {len(final)} of them are the proposals")
 # %% id="stages" alt="Three pictures: the ten anchors with the best scores, the same after correction, bunched on a few objects, and the best ten after suppression, spread over more objects; colours name the object that each box overlaps most."
 nearest = ops.box_iou(objects.boxes, moved).argmax(dim=0)  # [N], which object
 top, kept = logits.argsort(descending=True)[:10], torch.tensor(final[:10])
-panels = {"10 best-scored anchors": (anchors, top), "the same, corrected": (moved, top)}
-panels["the best 10 after NMS"] = (moved, kept)
-for title, (boxes, rows) in panels.items():
-    of = {g: boxes[rows[nearest[rows] == g]] for g in range(len(objects))}
-    of = {g: mine for g, mine in of.items() if len(mine)}
+views = {"10 best-scored anchors": (anchors, top), "the same, corrected": (moved, top)}
+views["the best 10 after NMS"], panels = (moved, kept), {}
+for title, (boxes, rows) in views.items():
+    of = {g: boxes[rows[nearest[rows] == g]] for g in nearest[rows].unique().tolist()}
     panels[title] = {f"{names[objects.labels[g]]} {g + 1}": mine for g, mine in of.items()}
 plotting.show_boxes(image, panels, **enlarged)
 
@@ -376,8 +370,6 @@ for name, best in (("of all anchors", by_anchor), ("of the 100 proposals", by_pr
 # %% id="levels" tags=["nbval-check-output"]
 import math
 
-from seglib.models.mask_rcnn.pooler import assign_levels
-
 
 def level_of(w, h, s0=224, k0=4, finest=2, coarsest=5):
     """The level k, within the pyramid."""
@@ -387,6 +379,9 @@ def level_of(w, h, s0=224, k0=4, finest=2, coarsest=5):
 
 for w, h in ((224, 224), (112, 112), (448, 28), (20, 20)):
     print(f"{w} × {h} px: stride {2 ** level_of(w, h)}")
+
+# %% id="levels-ours" tags=["nbval-check-output"]
+from seglib.models.mask_rcnn.pooler import assign_levels
 
 every_box, s0 = torch.cat([truth.boxes for truth in truths]), model.config.canonical_size
 sides = (every_box[:, 2:] - every_box[:, :2]).tolist()
@@ -542,9 +537,10 @@ for stride in (4, 8):
 # $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \sigma(z^u_{ij}) +
 # (1 - y_{ij}) \log (1 - \sigma(z^u_{ij})) \big] , $$
 #
-# $$ L_{softmax} = -\frac{1}{28^2} \sum_{i,j} \log \frac{e^{z^{c_{ij}}_{ij}}}{\sum_k e^{z^k_{ij}}} . $$
+# $$ L_{softmax} = -\frac{1}{28^2} \sum_{i,j}
+# \log \frac{e^{z^{c_{ij}}_{ij}}}{\sum_k e^{z^k_{ij}}} . $$
 
-# %% id="mask-loss" tags=["nbval-check-output"]
+# %% id="mask-loss-loop"
 def mask_loss_loop(logits, labels, squares):
     """[P, K, S, S], [P], [P, S, S] -> the mean over all pixels of the true class's maps."""
     losses = []
@@ -554,7 +550,7 @@ def mask_loss_loop(logits, labels, squares):
     return torch.stack(losses).mean()
 
 
-torch.manual_seed(0)
+# %% id="mask-loss" tags=["nbval-check-output"]
 random = torch.randn(3, 5, 28, 28, requires_grad=True)
 wanted, squares = torch.tensor([2, 4, 2]), torch.rand(3, 28, 28) > 0.5
 expected = mask_loss(random, wanted, squares, 3)  # 3: the number of boxes to divide by
@@ -684,16 +680,16 @@ for title, (head, read_maps) in readings.items():
 def lost_to_rivals(n):
     """For each object [G] its cells under sigmoids, and those that the softmax gives to rivals."""
     labels = truths[n].labels
-    with torch.no_grad():
-        cells = model.mask_branch.pooler(outputs[n].pyramid, [truths[n].boxes])  # [G, F, 14, 14]
-        before, after = my_masks(cells), softmax_head(cells).softmax(dim=1)  # [G, K, 28, 28]
-    own = before[torch.arange(len(labels)), labels] > 0  # [G, 28, 28]
-    winner = after.argmax(dim=1)  # [G, 28, 28]
-    rival = (winner != 0) & (winner != labels[:, None, None])
-    return list(zip(own.sum(dim=(1, 2)), (own & rival).sum(dim=(1, 2)), before.sigmoid(), after))
+    cells = model.mask_branch.pooler(outputs[n].pyramid, [truths[n].boxes])  # [G, F, 14, 14]
+    before, after = my_masks(cells).sigmoid(), softmax_head(cells).softmax(dim=1)  # [G, K, 28, 28]
+    own, winner = before[torch.arange(len(labels)), labels] > 0.5, after.argmax(dim=1)
+    rival = own & (winner != 0) & (winner != labels[:, None, None])  # [G, 28, 28]
+    return list(zip(own.sum(dim=(1, 2)), rival.sum(dim=(1, 2)), before, after, strict=True))
+
 
 # %% id="competition" tolerance=0.05 alt="Four squares for one object: its cut-out, dark but for the true mask; the map of its class under sigmoids, bright over the whole object; the same map under a softmax, dark nearly everywhere; and the maps of all rivals together, bright where its own is dark."
-every = [(n, g, *one) for n in range(held_out) for g, one in enumerate(lost_to_rivals(n))]
+with torch.no_grad():
+    every = [(n, g, *o) for n in range(held_out) for g, o in enumerate(lost_to_rivals(n))]
 in_masks, to_rivals = (int(sum(one[k] for one in every)) for k in (2, 3))
 print(f"{to_rivals / max(in_masks, 1):.0%} of the masks' cells go to rivals")
 n, g, _, _, before, after = max(every, key=lambda one: one[3])
@@ -727,12 +723,14 @@ from seglib.training import History
 course = record("mask_rcnn")
 limit = course["ceilings"]["mask_AP"]["ceiling"]
 history = History.from_dict(course["history"])
-keys = ("mask_AP", "mask_AP50", "mask_AP75", "box_AP")
-print(course["command"])
-print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
-print(course["evaluated"] + ":", {name: round(course["figures"][name], 3) for name in keys})
 title = "The shipped Mask R-CNN"
 plotting.history_curve(history, ("mask_AP", "box_AP"), ceiling=limit, title=title)
+
+# %% id="shipped-record"
+print(course["command"])
+print(f"{course['minutes']} minutes, {course['parameters']:,} parameters")
+keys = ("mask_AP", "mask_AP50", "mask_AP75", "box_AP")
+print(course["evaluated"] + ":", {name: round(course["figures"][name], 3) for name in keys})
 
 # %% id="shipped-table" tolerance=0.03
 from seglib.metrics import evaluate
@@ -753,59 +751,43 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# The stages let you tell causes apart. Take every true object and the detections with a score of at
-# least 0.3 that are not right for another object, and ask in order: has any of its class a mask
-# with IoU 0.5? If not, is at least a box of its class right? Is there a good box of *another*
-# class? A box of its own class, badly placed (IoU 0.2 to 0.5)? Or nothing?
+# The stages let you tell causes apart. For every true object take the detections of its class with
+# a score of at least 0.3. If none has a mask with IoU 0.5, the object is not found; then look at
+# the one with the best box. Is the box right, but not the mask? Is it badly placed? Or is there
+# none?
 
-# %% id="causes" tolerance=0.05
-from collections import Counter
-
-
-def causes_of(found, truth):
-    """Why each object of an image is found or not; the last line that applies counts."""
-    boxes, same = ops.box_iou(truth.boxes, found.boxes), truth.labels[:, None] == found.labels
-    fits = same & (ops.mask_iou(truth.masks, found.masks) >= 0.5)  # [G, d]
-    free = ~fits.any(dim=0)  # [d]: not right for any object
-    causes = {"badly placed": free & same & (boxes >= 0.2)}
-    causes["taken for another class"] = free & ~same & (boxes >= 0.5)
-    causes["box right, mask wrong"] = free & same & (boxes >= 0.5)
-    causes["found"] = fits
-    of_each = ["missed"] * len(truth)
-    for cause, applies in causes.items():
-        for n in applies.any(dim=1).nonzero().flatten().tolist():
-            of_each[n] = cause
-    return of_each
+# %% id="causes"
+def fits(n):
+    """IoU of boxes and of masks in image n, objects by detections, 0 where classes differ."""
+    found, truth = predictions[n], truths[n]
+    same = (truth.labels[:, None] == found.labels) & (found.scores >= 0.3)  # [G, d]
+    masks = ops.mask_iou(truth.masks, found.masks)
+    return ops.box_iou(truth.boxes, found.boxes) * same, masks * same
 
 
-reasons = [causes_of(f[f.scores >= 0.3], t) for f, t in zip(predictions, truths, strict=True)]
-small = dataset.area_ranges["small"][1]
-areas = torch.cat([truth.area for truth in truths]).tolist()
-for word, is_small in ((f"smaller than {small:g} px²", True), ("larger", False)):
-    counts = Counter(r for r, area in zip(sum(reasons, []), areas) if (area < small) == is_small)
-    print(f"{word}, {counts.total()} objects:", dict(counts.most_common()))
-
-# %% [markdown] id="causes-read"
-# A small object that is not found is most often missed outright: a few cells contain too little to
-# say what it is. A larger one is most often in a correct box, with a *mask* that is wrong.
+lost = [(fits(n)[1] < 0.5).all(dim=1).nonzero().flatten() for n in range(held_out)]
 
 # %% id="hardest" tolerance=0.05 alt="The image with the most failures; the five objects that the network did not find, named: a kite, a hidden umbrella, a person, a clock and a boat; and in the same colours the answers of the same class that lie closest: a kite that covers a part of the true one and of its neighbour, one umbrella over both, and a person of hair and shirt only."
 from seglib.plotting.style import rgb
 
-hardest = max(range(held_out), key=lambda n: sum(reason != "found" for reason in reasons[n]))
-picture, truth, found = samples[hardest][0], truths[hardest], predictions[hardest]
-lost = [n for n, reason in enumerate(reasons[hardest]) if reason != "found"]
-print(*(f"{names[truth.labels[n]]}: {reasons[hardest][n]}" for n in lost), sep="\n")
-same = (truth.labels[:, None] == found.labels) & (found.scores >= 0.3)
-fit = ops.box_iou(truth.boxes, found.boxes) * same  # [G, d]
-closest = {k: int(fit[n].argmax()) for k, n in enumerate(lost) if (fit[n] >= 0.2).any()}
+hardest = max(range(held_out), key=lambda n: len(lost[n]))
+picture, found, truth = samples[hardest][0], predictions[hardest], truths[hardest][lost[hardest]]
+by_box, by_mask = (iou[lost[hardest]] for iou in fits(hardest))  # [objects not found, d]
+closest = {}  # object -> detection
+for k, label in enumerate(truth.labels.tolist()):
+    best = int(by_box[k].argmax()) if len(found) else None
+    if best is not None and by_box[k, best] > 0:
+        closest[k] = best
+        print(f"{names[label]}: box {by_box[k, best]:.2f}, mask {by_mask[k, best]:.2f}")
+    else:
+        print(f"{names[label]}: no detection")
+looks = {"categories": dataset.categories, "side": 400, "boxes": False, "min_score": 0}
 colours = {i: rgb(k) for i, k in enumerate(closest)}  # those of the objects
-looks = {"categories": dataset.categories, "side": 400, "boxes": False, "min_score": 0.3}
-unfound = plotting.overlay(picture, truth[torch.tensor(lost).long()], **looks)
 nearby = found[torch.tensor(list(closest.values())).long()]
-nearby = plotting.overlay(picture, nearby, shades=colours, **looks)
+drawn = [plotting.overlay(picture, truth, **looks)]
+drawn.append(plotting.overlay(picture, nearby, shades=colours, **looks))
 titles = ["image", "not found", "the closest answers"]
-plotting.show_images([picture, unfound, nearby], titles, panel=3.3)
+plotting.show_images([picture, *drawn], titles, panel=3.3)
 
 # %% [markdown] id="hardest-read"
 # All five are partly covered. Of the boat and the clock little is left to see. The hidden umbrella

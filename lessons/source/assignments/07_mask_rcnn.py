@@ -271,9 +271,9 @@ print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 # the other, as in RoIAlign.
 # </details>
 # <details><summary>Second hint</summary>
-# Make one small matrix of weights for the rows, [H, S], and one for the columns, [W, S], and multiply
-# the square by both. The weights are the tent of lesson 06, <code>max(0, 1 - |distance|)</code>,
-# which is 0 beyond the square by itself.
+# Make one small matrix of weights for the rows, [H, S], and one for the columns, [W, S], and
+# multiply the square by both. The weights are the tent of lesson 06,
+# <code>max(0, 1 - |distance|)</code>, which is 0 beyond the square by itself.
 # </details>
 
 # %% id="paste" nbgrader="solution" forbidden="seglib.ops.paste_masks"
