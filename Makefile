@@ -63,7 +63,7 @@ browser:
 	@$(BIN)/python tools/bubblewrap.py
 
 book: ## build the site, from the lessons' committed outputs, into book/_build/html
-	@$(ENVIRONMENT) book
+	@$(ENVIRONMENT) lab book grade
 	$(BIN)/python tools/book.py
 
 lessons: ## execute all lessons again and refresh their outputs (one: ARGS=02)

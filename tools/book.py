@@ -30,6 +30,7 @@ PACKAGES = {
     "plotting": "Plotting",
     "widgets": "Widgets",
     "workshop": "The workshop",
+    "grading": "Grading",
 }
 
 
