@@ -1,5 +1,5 @@
 """The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`,
-`grade`, `check`.
+`grade`, `check`, `progress`.
 
 Commands import what they need when they run, so that every `--help` answers at once.
 """
@@ -51,6 +51,7 @@ app.command("results")(results.results)
 app.command("ship", hidden=True)(ship.ship)
 app.command("grade")(grade.grade)
 app.command("check")(grade.check)
+app.command("progress")(grade.progress)
 app.add_typer(data.app, name="data")
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(assignments.app, name="assignments")

@@ -1,4 +1,4 @@
-"""`seglib grade` and `seglib check`."""
+"""`seglib grade`, `seglib check` and `seglib progress`."""
 
 from __future__ import annotations
 
@@ -73,13 +73,18 @@ def check(
 
     The exit code is 0 if all of them pass, and 1 otherwise. Hidden checks are not run.
     """
+    from datetime import date
+
     from rich.console import Console
     from rich.markup import escape
 
+    from seglib.grading import progress as record
     from seglib.grading.classroom import check_one
     from seglib.grading.reports import cases_text, points
 
     marks = check_one(notebook, assignment)
+    if not marks.line:
+        record.add(record.record_file(), marks, date.today())
     console = Console(soft_wrap=True, highlight=False)
     for remark in filter(None, [marks.line, *marks.notes, *marks.forbidden]):
         console.print(escape(remark))
@@ -94,3 +99,12 @@ def check(
         "have not been run: they use other inputs."
     )
     raise typer.Exit(0 if marks.tasks and marks.earned == marks.points else 1)
+
+
+def progress() -> None:
+    """Show what `seglib check` has seen solved on this machine, and when."""
+    from seglib.grading import progress as record
+
+    lines = record.picture(record.read(record.record_file()))
+    for line in lines or ["nothing yet: run `seglib check NOTEBOOK`"]:
+        typer.echo(line)

@@ -13,6 +13,8 @@ expected values. The grader calls the student's functions there and judges what 
     cases        runs the checks, case by case
     scoring      the marks of one submission
     classroom    marks a class: several at a time, saved one by one
+    progress     a student's own record of solved tasks
+    gradescope   packs an assignment for Gradescope
     reports      what students and instructors read
 
 This package imports nothing by itself, since the student's process imports it too.

@@ -194,16 +194,18 @@ def test_a_killed_run_resumes_and_the_same_seed_gives_the_same_marks(folder, tmp
 @needs_sandbox
 @pytest.mark.slow
 def test_check_runs_the_visible_checks(folder):
-    process = run_cli("check", folder / "ada.ipynb", env={**os.environ, "COLUMNS": "200"})
+    home = {**os.environ, "XDG_DATA_HOME": str(folder)}
+    process = run_cli("check", folder / "ada.ipynb", env=home)
     text = process.communicate(timeout=200)[0]
     assert process.returncode == 0, text
     assert "12 of 12 points on the visible checks" in text
     assert "hidden checks have not been run" in " ".join(text.split())
-    process = run_cli("check", folder / "bob.ipynb")
+    process = run_cli("check", folder / "bob.ipynb", env=home)
     text = process.communicate(timeout=200)[0]
     assert process.returncode == 1
     assert "it is not written yet: replace `raise NotImplementedError`" in text
     assert "Traceback" not in text
+    assert "12 of 12 points" in run_cli("progress", env=home).communicate(timeout=60)[0]
 
 
 def test_marks_are_saved_as_json(folder, tmp_path, marked):

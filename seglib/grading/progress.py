@@ -1,0 +1,77 @@
+"""A student's own record of solved tasks: kept on this machine, for nobody else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import platformdirs
+
+from seglib.atomic import write_atomic
+from seglib.grading.scoring import Marks
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The best that was reached in one checks cell.
+
+    Attributes:
+        earned, points: on the visible checks.
+        day: when this was reached first, as 2026-11-27.
+    """
+
+    earned: float
+    points: int
+    day: str
+
+
+Record = dict[str, dict[str, Solved]]  # assignment -> checks cell -> the best so far
+
+
+def record_file() -> Path:
+    """Where the record is kept."""
+    return platformdirs.user_data_path("seglib") / "progress.json"
+
+
+def read(path: Path) -> Record:
+    """The record; an empty one if there is none, or if it cannot be read."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return {
+            str(name): {str(cell): Solved(**solved) for cell, solved in cells.items()}
+            for name, cells in content.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def add(path: Path, marks: Marks, today: date) -> Record:
+    """Add a run of the visible checks to the record; a worse result does not replace a better."""
+    record = read(path)
+    cells = record.setdefault(marks.assignment, {})
+    for task in marks.tasks:
+        before = cells.get(task.cell)
+        if before is None or task.earned > before.earned or task.points != before.points:
+            cells[task.cell] = Solved(task.earned, task.points, today.isoformat())
+    content = {
+        name: {cell: vars(solved) for cell, solved in cells.items()}
+        for name, cells in sorted(record.items())
+    }
+    write_atomic(path, lambda stream: stream.write(json.dumps(content, indent=1).encode()))
+    return record
+
+
+def picture(record: Record, width: int = 24) -> list[str]:
+    """A bar per assignment with its points, and the day on which the last task was solved."""
+    lines = []
+    for name, cells in sorted(record.items()):
+        earned = sum(solved.earned for solved in cells.values())
+        points = sum(solved.points for solved in cells.values())
+        full = round(width * earned / points) if points else 0
+        days = [solved.day for solved in cells.values() if solved.earned == solved.points]
+        last = f"  last solved {max(days)}" if days else ""
+        bar = "█" * full + "░" * (width - full)
+        lines.append(f"{name:24} {bar} {earned:g} of {points} points{last}")
+    return lines
