@@ -14,8 +14,9 @@
 #
 # You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]),
 # `ops.encode_deltas(boxes, objects, weights)` and `ops.decode_deltas(boxes, deltas, weights)`
-# (corrections times weights, and back, as in lesson 06), and `ops.clip_boxes(boxes, size)` (cut at
-# the border of an image of size (H, W)).
+# (corrections times weights, and back, as in lesson 06; lesson 08 called the first through
+# `.deltas(weights)`), and `ops.clip_boxes(boxes, size)` (cut at the border of an image of size
+# (H, W)).
 
 # %% id="imports" nbgrader="locked"
 import torch
@@ -36,6 +37,15 @@ from seglib.structures import Categories
 # Example by hand: objects (0, 0, 10, 10) of class 3 and (0, 0, 10, 5) of class 1. The box
 # (0, 0, 10, 6) overlaps the first by 60/100 and the second by 50/60 = 0.83. It belongs to the
 # second: label 1 at u = 0.5 as well as at 0.8, label 0 at 0.9.
+#
+# <details><summary>First hint</summary>
+# The largest value of a row of the IoU table says whether the box is positive, its place in the row
+# says which object it is. `max(dim=1)` returns both.
+# </details>
+# <details><summary>Second hint</summary>
+# Without objects there is no largest value: deal with that case first. A share is the mean of a
+# yes-or-no tensor.
+# </details>
 
 # %% id="label" nbgrader="solution"
 def label_at(boxes, objects, classes, u):
@@ -126,12 +136,21 @@ print("✓ 3 of 3 points: labels at two thresholds, an IoU of exactly 0.5, no ob
 # logits is something else).
 #
 # For which boxes does each head give its scores? `variant="detectron2"`: for its own input.
-# `variant="official"`: every head for the *input of the last stage*. The boxes are the same in
-# both.
+# `variant="official"` (the authors' program): every head for the *input of the last stage*. The
+# boxes are the same in both.
 #
 # Example by hand: one box (0, 0, 10, 10), two heads that both return the correction (1, 0, 0, 0).
 # The first has weights (10, 10, 5, 5), so it moves the box by 1/10 of its width, to x = 1; the
 # second has (20, 20, 10, 10) and moves it by 1/20, to 1.5. The result is (1.5, 0, 11.5, 10).
+#
+# <details><summary>First hint</summary>
+# One pass of the loop: ask the head, keep its logits, move the boxes, clip them. The next pass
+# starts from the moved boxes.
+# </details>
+# <details><summary>Second hint</summary>
+# For the second variant you need the boxes that the last head was *given*, not those that it
+# returned. Keep them, and ask all heads again after the loop.
+# </details>
 
 # %% id="at-test" nbgrader="solution"
 def cascade_at_test(heads, weights, boxes, size, variant="detectron2"):
@@ -341,7 +360,7 @@ def stage_targets(heads, weights, thresholds, boxes, objects, classes, size):
 
     Returns for each stage (boxes [n, 4], labels int64 [n], targets [n, 4]): the boxes that it is
     given, their labels at its threshold, and the corrections to the nearest object times its
-    weights (those of background rows do not matter).
+    weights (those of background rows may be anything, even NaN or infinite).
     """
     ### BEGIN SOLUTION
     result = []
