@@ -20,7 +20,7 @@
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): proposals, the two stages; corrections and
 # RoIAlign from [lesson 06](06_rcnn.ipynb); AP at several thresholds from [lesson
 # 01](01_images_masks_coco.ipynb).
-# **Time** about 75 minutes to read, about a minute to run.
+# **Time** about 75 minutes to read, one or two minutes to run.
 
 # %% id="imports"
 from typing import NamedTuple
@@ -312,7 +312,8 @@ plotting.ap_by_iou({"Three heads on their proposals": lines(alone)}, asked)
 # gaps. The step to 0.6 pays from 0.8 on. The step from 0.6 to 0.7 loses four to nine points at
 # every threshold up to 0.8, and at 0.9, where it should shine, the two are level. **Strict training
 # alone does not make strict boxes.** (Only the comparison among the three counts. The head that
-# came with the network beats them all: it saw 4,000 images, ours see 120, for 200 steps.)
+# came with the network, with an AP of 0.59 on all 300 validation images, beats them all: it learned
+# from 4,000 images, ours from 120, for 200 steps.)
 #
 # ### Three: the second reason
 #
@@ -320,7 +321,7 @@ plotting.ap_by_iou({"Three heads on their proposals": lines(alone)}, asked)
 # with classes. Give every head the same proposals and compare the IoU of the box given with that of
 # the box returned.
 
-# %% id="corrections" alt="Change of IoU by a correction against IoU before it, for three heads: CHECK"
+# %% id="corrections" alt="Change of IoU by a correction against IoU before it, for three heads: all gain on poor boxes, the 0.5 head most and the 0.7 head least; the lines cross between 0.7 and 0.85; beyond, the 0.7 head is highest and the 0.5 head falls fastest, and at the right edge all three are below zero."
 def overlaps(scenes, before, found):
     """IoU [R] with the nearest object, before and after a correction; the object stays the same."""
     pairs = []
