@@ -32,11 +32,24 @@ def test_rays_end_on_the_contour() -> None:
         show_rays(IMAGE, {})
 
 
+def test_an_object_is_tinted_and_outlined_also_at_the_border() -> None:
+    mask = torch.zeros(2, 20, 30, dtype=torch.bool)
+    mask[0, :4, :6] = True  # the second mask is empty
+    fig = show_rays(IMAGE, {"one": []}, mask)
+    (outline,) = fig.axes[0].collections
+    (path,) = outline.get_paths()
+    low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
+    assert (low.tolist(), high.tolist()) == ([-0.5, -0.5], [5.5, 3.5])
+    picture = np.asarray(fig.axes[0].images[0].get_array())
+    assert picture[0, 0].tolist() == pytest.approx((IMAGE[:, 0, 0] * 0.6 + 0.4).tolist(), abs=0.01)
+    assert picture[9, 9].tolist() == pytest.approx(IMAGE[:, 9, 9].tolist(), abs=0.01)
+
+
 def test_a_profile_closes_the_circle() -> None:
     fig = show_ray_profile({"four": [4.0, 3, 2, 1], "three": torch.ones(3)})
     assert lines(fig)[0] == [[0, 4], [90, 3], [180, 2], [270, 1], [360, 4]]
     assert lines(fig)[1] == [[0, 1], [120, 1], [240, 1], [360, 1]]
-    assert {"four", "three"} <= set(words(fig))
+    assert {"four", "three", "0°\ndown", "270°\nleft"} <= set(words(fig))
     with pytest.raises(SeglibError, match="at least one shape"):
         show_ray_profile({})
 

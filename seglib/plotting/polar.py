@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from seglib.errors import SeglibError
 from seglib.models.polarmask.rays import contour_points
@@ -51,7 +52,7 @@ def show_rays(
     Args:
         image: float [3, H, W] or [H, W] in 0…1.
         panels: panel title → its shapes, each (centre [2], distances [n]) in pixels.
-        masks: bool [G, H, W], tinted in all panels.
+        masks: bool [G, H, W], tinted and outlined in all panels.
 
     Raises:
         SeglibError: no panel.
@@ -69,10 +70,13 @@ def draw_rays(
 ) -> None:
     """`show_rays` on the given axes."""
     picture = as_rgb(image) / 255.0
-    for mask in to_numpy(masks) if len(masks) else ():
+    shapes = to_numpy(masks).astype(bool) if len(masks) else ()
+    for mask in shapes:
         picture[mask] = 0.6 * picture[mask] + 0.4
     bare(axes).imshow(picture, interpolation="nearest")
     height, width = picture.shape[:2]
+    for mask in shapes:
+        draw_outline(axes, mask)
     for number, (centre, distances) in enumerate(fans):
         start = torch.as_tensor(centre, dtype=torch.float32)
         ends = to_numpy(contour_points(start, torch.as_tensor(distances).float()))  # [n, 2]
@@ -85,6 +89,15 @@ def draw_rays(
         mark_point(axes, x, y, INK, 5)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_title(title)
+
+
+def draw_outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
+    """A dark line around a mask [H, W], closed where the mask meets the image's border."""
+    if mask.any():
+        height, width = mask.shape
+        columns, rows = np.arange(-1, width + 1), np.arange(-1, height + 1)
+        padded = np.pad(mask, 1).astype(float)
+        axes.contour(columns, rows, padded, levels=[0.5], colors=[INK], linewidths=1.2)
 
 
 @styled
@@ -106,7 +119,8 @@ def show_ray_profile(
         closed = np.append(lengths, lengths[0])
         axes.plot(angles, closed, color=shade, marker="o", markersize=2.5, label=name)
     axes.set(title=title, xlabel="angle of the ray", ylabel="distance (px)", xlim=(-3, 363))
-    axes.set_xticks(range(0, 361, 90), ["0° (down)", "90° (right)", "180° (up)", "270°", "360°"])
+    sides = ("down", "right", "up", "left", "down")
+    axes.set_xticks(range(0, 361, 90), [f"{90 * k}°\n{side}" for k, side in enumerate(sides)])
     axes.set_ylim(bottom=0)
     axes.grid(axis="y")
     if len(profiles) > 1:

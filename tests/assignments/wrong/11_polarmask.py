@@ -107,6 +107,7 @@ WRONG = {
             f"return {FARTHEST}",
             "return start.norm(dim=1).amax().expand(n)",
         ),
+        "multiplies infinity by 0": (FARTHEST, "(cross(start, edge) / steep * meets).amax(dim=1)"),
         "returns the crossings of all edges": (FARTHEST, "torch.where(meets, t, 0.0)"),
         "returns float64": (f"return {FARTHEST}", f"return {FARTHEST}.double()"),
     },
