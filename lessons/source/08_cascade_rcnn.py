@@ -600,8 +600,8 @@ with plotting.LiveCurve(steps=200, title="Stage 3 learns from the boxes of stage
     three_heads, _ = add_stage(two_heads, moved_once, 0.7, third_weights, on_step=live)
 
 # %% [markdown] id="own-bet"
-# **Predict before you run:** the 0.7 head alone was not worth its strictness. Now a new 0.7 head
-# comes last in a row. Will the row be ahead of every single head, and where by most?
+# **Predict before you run:** alone, the strict head gained nothing. Now a new 0.7 head comes last
+# in a row. Will the row be ahead of every single head, and where by most?
 
 # %% id="own-cascade"
 def run_in_a_row(scene, row):
