@@ -913,7 +913,8 @@ def seconds(model):
     return perf_counter() - start
 
 
-files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "SOLO": "solo"}
+files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "YOLACT": "yolact"}
+files |= {"SOLO": "solo"}
 networks = {name: load(file, dataset.categories) for name, file in files.items()}
 runs = [{name: seconds(network) for name, network in networks.items()} for _ in range(6)]
 ratio = {name: median(run[name] / run["Mask R-CNN"] for run in runs[1:]) for name in files}
@@ -929,8 +930,8 @@ for name, file in files.items():
 
 # %% [markdown] id="references"
 # The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded
-# (lesson 08). YOLACT's row is in [lesson 09](09_yolact.ipynb), and PolarMask joins the table in
-# lesson 11.
+# (lesson 08); YOLACT began with the backbone that Mask R-CNN had trained (lesson 09). PolarMask
+# joins the table in lesson 11.
 #
 # **Next**: SOLO draws a whole mask of thousands of numbers for each cell. Does a shape need so
 # many? [Lesson 11](11_polarmask.ipynb) makes do with 36.

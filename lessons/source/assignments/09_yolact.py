@@ -2,9 +2,10 @@
 # # Assignment 09: YOLACT
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 09](../09_yolact.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32; return float32 as well.
+# What you need is in [lesson 09](../09_yolact.ipynb), and for the enlargement of Task 2 in
+# [lesson 04](../04_fcn.ipynb). Unlike the lesson's cells, your functions must also work without
+# boxes. Replace the line `raise NotImplementedError` and run the checks below it. All floating-point
+# tensors that the checks pass in, the hidden ones too, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -146,12 +147,12 @@ torch.nn.init.normal_(network.head.class_logits.weight, std=0.05)  # so that sco
 picture = torch.rand(3, 64, 96)
 with torch.no_grad():
     output = network([picture])
-theirs = network.detect(output)[0]
+detected = network.detect(output)[0]
 with seglib.use(fast_nms=fast_nms):
     mine = network.detect(output)[0]
-assert mine.rows.tolist() == theirs.rows.tolist(), (
+assert mine.rows.tolist() == detected.rows.tolist(), (
     f"with your function the network keeps {len(mine.rows)} boxes, with the library's "
-    f"{len(theirs.rows)}, or others: do all checks above still pass?"
+    f"{len(detected.rows)}, or others: do all checks above still pass?"
 )
 print(f"✓ 1 of 1 point: the {len(mine.rows)} detections of a whole network")
 
@@ -166,7 +167,9 @@ print(f"✓ 1 of 1 point: the {len(mine.rows)} detections of a whole network")
 # 2. the boxes in cells of the prototypes: x is scaled by w / W and y by h / H;
 # 3. the crop: cell (row y, column x) keeps its value if x0 − 1 ≤ x < x1 + 1 and
 #    y0 − 1 ≤ y < y1 + 1, and becomes 0 otherwise;
-# 4. bilinear enlargement of the *cropped probabilities* to (H, W); then true where above 0.5.
+# 4. bilinear enlargement of the *cropped probabilities* to (H, W), by
+#    `F.interpolate(…, size, mode="bilinear")` with its other settings unchanged; then true where
+#    above 0.5.
 #
 # Example by hand: prototypes of 1 × 4 cells, P0 = (9, 9, 9, 9) and P1 = (0, 0, 20, 0), coefficients
 # (1, −1): sums (9, 9, −11, 9). The image is 1 × 4 pixels, the box (0, 0, 1, 1): columns −1 ≤ x < 2
@@ -304,8 +307,8 @@ print("✓ 3 of 3 points: the example, the crop, other sizes, enlargement, sever
 
 # %% id="masks-network-checks" nbgrader="checks" points=1
 found = network.predict([picture])[0].instances
-own = output.of_anchors.coefficients[0, theirs.rows]
-mine = masks_of(output.prototypes[0], own, theirs.boxes, (64, 96))
+own = output.of_anchors.coefficients[0, detected.rows]
+mine = masks_of(output.prototypes[0], own, detected.boxes, (64, 96))
 assert mine is not None, "masks_of returned None: is the `return` missing?"
 assert mine.shape == found.masks.shape, (
     f"the network has masks {list(found.masks.shape)}, yours are {list(mine.shape)}"
@@ -453,9 +456,9 @@ labels, _ = anchor_targets(output.anchors, truth, network.config)
 mine = mined_class_loss(output.of_anchors.class_logits[0], labels[0])
 assert mine is not None, "mined_class_loss returned None: is the `return` missing?"
 with torch.no_grad():
-    theirs = network.loss([picture], [target])["class_loss"]
-assert abs(float(mine) - float(theirs)) < 1e-3 * float(theirs), (
-    f"the network's class loss is {float(theirs):.4f}, yours {float(mine):.4f}: do all checks "
+    wanted = network.loss([picture], [target])["class_loss"]
+assert abs(float(mine) - float(wanted)) < 1e-3 * float(wanted), (
+    f"the network's class loss is {float(wanted):.4f}, yours {float(mine):.4f}: do all checks "
     "above still pass?"
 )
 print("✓ 1 of 1 point: the class loss of a whole network")
