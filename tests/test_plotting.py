@@ -18,7 +18,9 @@ import seglib.plotting as plotting
 from seglib.errors import SeglibError
 from seglib.ops.convolution import conv2d
 from seglib.plotting import style
+from seglib.plotting.overlays import short_name
 from seglib.plotting.png import encode_png
+from seglib.plotting.segments import map_color
 from seglib.structures import Categories, Category, Instances, Panoptic, Prediction, Target
 from seglib.training import History, Progress
 from tests.figures import words
@@ -384,7 +386,21 @@ def test_score_maps_take_scores_or_labels() -> None:
     fig = plotting.score_maps(image, {"8s": scores}, target.semantic, CATEGORIES)
     drawn = fig.axes[1].get_images()[0].get_array()
     assert drawn.shape == (5, 8, 3)
-    assert tuple(drawn[0, 0]) == plotting.class_color(2)
+    assert tuple(drawn[0, 0]) == map_color(2)
+
+
+def test_score_maps_list_the_classes_by_label_and_outline_a_region() -> None:
+    truth = torch.full((20, 20), 3)
+    truth[:4], truth[4:10] = 2, 1  # by size: 3, 1, 2
+    mark = torch.zeros(20, 20, dtype=torch.bool)
+    mark[5:9, 5:9] = True
+    image, coarse = torch.zeros(3, 20, 20), truth[::5, ::5]
+    fig = plotting.score_maps(image, {"8s": truth, "32s": coarse}, truth, CATEGORIES, mark=mark)
+    legend = next(axes.get_legend() for axes in fig.axes if axes.get_legend())
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [short_name(CATEGORIES.by_label(label).name) for label in (1, 2, 3)]
+    outlined = [any(len(c.get_paths()) for c in axes.collections) for axes in fig.axes[:4]]
+    assert outlined == [True, True, False, True]  # the coarse map has another resolution
 
 
 def test_score_maps_name_a_small_patch_of_one_map_but_no_speck() -> None:

@@ -111,14 +111,16 @@ def fcn_diagram(
             total = f"sum {stride}"  # drawn as a plus
             blocks.append(Block(name, f"{classes} × {size // stride}²", "head", (column, 1.15)))
             blocks.append(Block(total, "", "sum", (column, way_up)))
-            arrows += [(source, name, "1×1"), (name, total), (last, total, "×2")]
+            arrows += [(source, name, "1×1"), (name, total), (last, total, "×2, crop")]
             last = total
     stride = steps[variant][-1]
-    blocks.append(Block("labels", f"{size} × {size}", "output", (0, way_up)))
-    arrows.append((last, "labels", f"×{stride}"))
+    beside = 1.15 if skips else 2.2  # the row of the labels, next to that of the logits
+    blocks.append(Block("logits", f"{classes} × {size}²", "head", (0, way_up)))
+    blocks.append(Block("labels", f"{size} × {size}", "output", (0, beside)))
+    arrows += [(last, "logits", f"×{stride}, crop"), ("logits", "labels", "arg-max")]
     return flow_diagram(
         blocks,
         arrows,
         title=f"FCN-{variant}",
-        caption=f"Scores of {classes} classes; ×2 and ×{stride} are transposed convolutions.",
+        caption=f"Scores of {classes} classes; each × is a transposed convolution.",
     )

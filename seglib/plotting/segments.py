@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 from scipy import ndimage
 
-from seglib.plotting.canvas import Bytes, to_numpy
+from seglib.plotting.canvas import RGB, Bytes, to_numpy
 from seglib.plotting.images import compare
 from seglib.plotting.overlays import class_color, overlay, short_name
 from seglib.plotting.panels import (
@@ -22,21 +22,26 @@ from seglib.plotting.panels import (
     panel_pixels,
     show_pixels,
 )
-from seglib.plotting.style import GREY, rgb, styled
+from seglib.plotting.style import GREY, INK, MAP_PALETTE, as_bytes, rgb, styled
 from seglib.structures import IGNORE, Categories, Panoptic, Prediction, Target
 
 BACKGROUND_SHADE = (235, 235, 235)
 IGNORED_SHADE = (120, 120, 120)
 
 
-def paint_labels(labels: Any) -> Bytes:
+def map_color(label: int) -> RGB:
+    """The colour of class `label` where several flat maps are compared: one hue for each class."""
+    return as_bytes(MAP_PALETTE[label - 1]) if label <= len(MAP_PALETTE) else class_color(label)
+
+
+def paint_labels(labels: Any, shade: Callable[[int], RGB] = class_color) -> Bytes:
     """A label map [H, W] as flat colours, uint8 [H, W, 3]; ignored pixels are striped."""
     numbers = to_numpy(labels)
     painted = np.empty((*numbers.shape, 3), np.uint8)
     painted[:] = BACKGROUND_SHADE
     for label in np.unique(numbers):
         if label not in (0, IGNORE):
-            painted[numbers == label] = class_color(int(label))
+            painted[numbers == label] = shade(int(label))
     rows, columns = np.indices(numbers.shape)
     painted[(numbers == IGNORE) & ((rows + columns) % 4 < 2)] = IGNORED_SHADE
     return painted
@@ -49,14 +54,17 @@ def legend_of_labels(
     limit: int = 12,
     left: float = 1.01,
     speck: float = 0.002,
+    class_shade: Callable[[int], RGB] = class_color,
+    by_label: bool = False,
 ) -> None:
-    """A legend of the classes in a label map, the largest first.
+    """A legend of the classes in a label map, the largest first, or in the order of their labels.
 
     At most `limit` classes are named, and none below a share of `speck` of the pixels.
     """
     numbers, counts = np.unique(to_numpy(labels), return_counts=True)
     ranked = np.argsort(-counts, kind="stable")[:limit]
     order = [int(numbers[i]) for i in ranked if counts[i] >= speck * counts.sum()]
+    order = sorted(order) if by_label else order
     handles = []
     for label in order:
         if label == 0:
@@ -64,7 +72,7 @@ def legend_of_labels(
         elif label == IGNORE:
             shade, name = IGNORED_SHADE, "ignored"
         else:
-            shade, name = class_color(label), short_name(categories.by_label(label).name)
+            shade, name = class_shade(label), short_name(categories.by_label(label).name)
         handles.append(
             Patch(
                 facecolor=to_hex(cast(Any, [c / 255 for c in shade])),
@@ -129,10 +137,13 @@ def score_maps(
     truth: Any,
     categories: Categories,
     *,
+    mark: Any = None,
     title: str = "",
     caption: str = "",
 ) -> Figure:
     """The label maps of several networks between the image and the truth, with one legend.
+
+    Colours and the order of the legend depend on the classes' labels alone.
 
     Args:
         image: float [3, H, W] in 0…1.
@@ -140,6 +151,7 @@ def score_maps(
             shown at its own resolution.
         truth: labels [H, W].
         categories: the meaning of the labels.
+        mark: bool [H, W], a region to outline in every panel of that resolution.
     """
     maps = {name: to_numpy(values) for name, values in predictions.items()}
     maps = {name: v.argmax(0) if v.ndim == 3 else v for name, v in maps.items()}
@@ -153,14 +165,24 @@ def score_maps(
     )
     show_pixels(panels[0], image, "Image")
     for axes, (name, labels) in zip(panels[1:], maps.items(), strict=True):
-        show_pixels(axes, paint_labels(labels), name)
+        show_pixels(axes, paint_labels(labels, map_color), name)
+    for axes in panels if mark is not None else []:
+        _outline(axes, to_numpy(mark))
     everywhere = np.stack([_enlarged(labels, maps["Truth"].shape) for labels in maps.values()])
     speck = 0.001 / len(maps)  # of all maps: a patch that can be seen in one of them is named
     if full:
-        legend_of_labels(fig.axes[columns - 1], everywhere, categories, limit=11, speck=speck)
+        place, limit, left = fig.axes[columns - 1], 11, 1.01
     else:  # there is a spare panel, with room for more lines
-        legend_of_labels(fig.axes[count], everywhere, categories, 18, left=0.0, speck=speck)
+        place, limit, left = fig.axes[count], 18, 0.0
+    legend_of_labels(place, everywhere, categories, limit, left, speck, map_color, by_label=True)
     return fig
+
+
+def _outline(axes: Axes, mark: Any) -> None:
+    """A dark line with a light edge around the region, if the panel has its resolution."""
+    if axes.get_images()[0].get_size() == mark.shape and mark.any() and not mark.all():
+        for shade, width in (("white", 3.0), (INK, 1.4)):
+            axes.contour(mark, levels=[0.5], colors=shade, linewidths=width)
 
 
 def _enlarged(labels: Any, size: tuple[int, ...]) -> Any:

@@ -22,6 +22,12 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#262626"
 PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, YELLOW, SKY, INK)
 GREY, PALE = "#6B6B6B", "#D9D9D9"
+# For flat label maps of up to 16 classes: after Trubetskoy, "List of 20 simple, distinct colors"
+# (2017), in an order in which the scenery of Pocket COCO, the last four, has natural hues.
+MAP_PALETTE: tuple[str, ...] = (
+    "#F032E6", "#F58231", "#469990", "#800000", "#FABED4", "#FFE119", "#911EB4", "#E6194B",
+    "#9A6324", "#FFD8B1", "#808000", "#262626", "#A9A9A9", "#3A62C4", "#A8DCF5", "#6DC067",
+)  # fmt: skip
 
 SEQUENTIAL = "cividis"  # perceptually uniform, and looks much the same to colour-blind readers
 DIVERGING = "PuOr_r"

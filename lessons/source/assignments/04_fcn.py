@@ -172,7 +172,10 @@ cases = {
     "padding": (1, (1, 1, 4, 5), {"padding": 1}, "cut `padding` rows and columns at all 4 sides"),
     "pairs": (1, (1, 1, 4, 4), {"padding": (1, 1), "stride": (2, 2)}, "(v, v) means v both ways"),
     "groups": (4, (4, 3, 2, 3), {"groups": 2}, "part g of the inputs meets part g of the outputs"),
-}
+    "groups and a bias": (
+        4, (4, 2, 2, 3), {"groups": 2, "bias": torch.tensor([1.0, 2, 3, 4])}, "add bias[o] here too"
+    ),
+}  # fmt: skip
 for name, (channels, shape, arguments, advice) in cases.items():
     torch.manual_seed(0)
     x, w = torch.randn(2, channels, 3, 5), torch.randn(shape)
@@ -324,6 +327,7 @@ def checked(case, *arguments):
 
 table = checked("the example", torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 255]), 3, [255])
 assert table is not None, "confusion returned None: is the `return` missing?"
+assert table.dtype == torch.int64, f"a table of counts is int64, yours is {table.dtype}"
 assert table.shape == (3, 3), f"three classes make a 3 × 3 table, yours is {list(table.shape)}"
 assert table.sum() == 3, f"three pixels count, the one with 255 does not; yours has {table.sum()}"
 assert table.tolist() != [[1, 0, 0], [1, 1, 0], [0, 0, 0]], (
@@ -345,6 +349,7 @@ assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 2]], (
 )
 got = mean_iou(torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 0]]))
 assert got is not None, "mean_iou returned None: is the `return` missing?"
+assert isinstance(got, float), f"mean_iou returns a Python float, yours is a {type(got).__name__}"
 assert got == got, "your mean is nan: leave out classes that occur in neither truth nor prediction"
 assert abs(got - 1 / 3) > 1e-6, (
     "the example's mean IoU is 0.5, yours is 1/3: do you divide by 3 (class 2 occurs nowhere and "

@@ -54,6 +54,10 @@ WRONG = {
         "adds the bias twice": ("y + bias[:, None, None]", "y + 2 * bias[:, None, None]"),
         "adds the sum of all biases everywhere": ("y + bias[:, None, None]", "y + bias.sum()"),
         "forgets the bias": ("y if bias is None else y + bias[:, None, None]", "y"),
+        "forgets the bias if there are groups": (
+            "y if bias is None",
+            "y if bias is None or groups > 1",
+        ),
         "a stamp overwrites what lies below it": ("] += stamps", "] = stamps"),
         "ignores the stride": ("    (batch, _, height", "    stride = 1\n    (batch, _, height"),
         "every part of the inputs stamps onto all outputs": (
@@ -94,6 +98,8 @@ WRONG = {
         "enlarges by the first stride both ways": (OUTER, "torch.outer(rows, rows)"),
     },
     "mean-iou": {
+        "the table is float32": (TABLE, TABLE + ".float()"),
+        "the mean is a tensor": (MEAN, MEAN.removeprefix("float")),
         "rows are the prediction": (
             "true[counted] * classes + predicted[counted]",
             "predicted[counted] * classes + true[counted]",
