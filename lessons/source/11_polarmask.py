@@ -1,10 +1,10 @@
 # %% [markdown] id="start"
 # # 11. PolarMask
 #
-# SOLO (lesson 10) draws thousands of pixels for each object that it finds. A detector says four
-# numbers, the sides of a box. PolarMask (Xie and others 2020) lies in between: it says a centre and
-# 36 distances to the outline, in 36 fixed directions. One question carries the lesson: **how few
-# numbers can describe a mask, and what can they not say?**
+# SOLO (lesson 10) draws thousands of pixels for each object. A detector says four numbers, the
+# sides of a box. PolarMask (Xie and others 2020) lies in between: a centre, and the distances to
+# the outline in 36 fixed directions. One question carries the lesson: **how few numbers can
+# describe a mask, and what can they not say?**
 #
 # **You will be able to**
 #
@@ -37,13 +37,14 @@ held_out = min(40, len(dataset) // 2)
 polar = load("polarmask", dataset.categories)
 config = polar.config
 samples = [dataset[i] for i in range(held_out)]
-truths = [truth[polar.learnable_objects(truth)] for _, truth in samples]  # single, with pixels
+truths = [truth[polar.learnable_objects(truth)] for _, truth in samples]  # no crowds
 print(f"{dataset.name}: {len(samples)} images to look at; {config.rays} rays")
 
 # %% [markdown] id="load-text"
-# The network learned the classes of Pocket COCO. (On photographs expect wild guesses. What you
+# The network learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
 # build works there all the same.) First its raw answers: for each detection, a centre and the
-# lengths of the rays. You build every step of this function below.
+# lengths of the rays. You build every step of this function below. The cell after it only chooses
+# an image; skip it.
 
 # %% id="detect"
 def detect(image, least=0.3):
@@ -59,23 +60,18 @@ def detect(image, least=0.3):
 from seglib.models.polarmask.rays import polar_masks
 
 
-def best_overlaps(index):
-    """For each object of an image, the best mask IoU with a detection of its class."""
+def fit(index):
+    """The mean, over an image's objects, of the best mask IoU with a detection of its class."""
     (image, _), truth = samples[index], truths[index]
     centres, rays, labels, _ = detect(image)
     overlap = ops.mask_iou(truth.masks, polar_masks(centres, rays, truth.size))
     overlap = overlap * (truth.labels[:, None] == labels)
-    return [max(row, default=0.0) for row in overlap.tolist()]
-
-
-def fit(index):
-    """Their mean."""
-    values = best_overlaps(index)
-    return sum(values) / max(1, len(values))
+    best = [max(row, default=0.0) for row in overlap.tolist()]
+    return sum(best) / max(1, len(best))
 
 
 def suits(index):
-    """The IoU that exact rays reach on the largest object."""
+    """The IoU that exact rays, `polar.perfect`, reach on the largest object."""
     masks = truths[index].masks
     largest = masks.sum(dim=(1, 2)).argmax()
     drawn = polar.perfect(*samples[index]).instances.masks
@@ -92,19 +88,18 @@ panels = {"the image": [], "what PolarMask answers": fans}
 plotting.show_rays(image, panels, panel=4.2)
 
 # %% [markdown] id="first-picture-read"
-# This is an image that suits the method. Each cross is a location of the network's maps; the rays
-# from it and the line through their ends are all that it says about a shape. A round or star-shaped
-# object fits well into this form. Later you will see which ones do not.
+# Each cross is a location of the network's maps; the rays from it and the line through their ends
+# are all that it says about a shape. The plant's contour is rough at the tips of the leaves, but
+# nearly all of its outline can be seen from the middle, and such shapes suit this form.
 
 # %% [markdown] id="problem"
 # ## The problem: between a box and a drawing
 #
-# A mask of 64 × 64 cells has 4,096 numbers, each decided nearly on its own. Most of them are easy,
-# deep inside the object or far outside; what matters is the **outline** between. A box has 4
-# numbers, and a detector learns them well: each location of a map says how far it is to the left,
-# upper, right and lower side of the object around it. (That detector, without anchors, is **FCOS**,
-# Tian and others 2019.) PolarMask asks the same kind of question in more directions. Segmentation
-# becomes what a detector does anyway: regression of a few distances.
+# A mask of 64 × 64 pixels has 4,096 numbers. Most of them are easy, deep inside the object or far
+# outside; what matters is the **outline** between. A box has 4 numbers, and a detector learns them
+# well: each location of a map says how far it is to the left, upper, right and lower side of its
+# object's box. (That detector, without anchors, is **FCOS**, Tian and others 2019.) PolarMask asks
+# the same kind of question in more directions. Segmentation becomes regression of a few distances.
 
 # %% id="timeline" alt="A timeline of papers; Mask R-CNN 2017, SOLO 2020 and PolarMask 2020 are marked, the last two in the lane of methods that do all at once."
 plotting.timeline(highlight=["Mask R-CNN", "SOLO", "PolarMask"])
@@ -161,10 +156,14 @@ panels = {f"{n} rays": [(middle, lengths)] for n, lengths in shapes.items()}
 plotting.show_rays(1 - 0.4 * tiny.float(), panels, panel=2.6)
 
 # %% [markdown] id="rays-read"
-# The *farthest*, says the paper: what lies before it then belongs to the mask, also where there is
-# a gap. Remember this choice; it returns in the ceiling. Now without the loop, and for real
-# objects. An object may consist of several parts and have holes; only the outline of its largest
-# part counts.
+# The line runs through the middles of the outline's pixels, half a pixel inside the rectangle; part
+# Two takes care of that. With 24 rays it waves, since distances between two pixels are
+# interpolated, and it is lopsided, since only whole degrees are noted.
+#
+# And crooked shapes? The *farthest* crossing counts, says the paper: what lies before it then
+# belongs to the mask, even a gap. Remember this choice; it returns in the ceiling. Now without the
+# loop, and for real objects. Of an object with several parts or holes, only the outline of its
+# largest part counts.
 
 # %% id="rays-tensor" tags=["nbval-check-output"]
 from seglib.models.polarmask.contours import contours_of
@@ -216,6 +215,11 @@ def my_mask(centre, distances, size):
     return ops.rasterize([ends.numpy() + 0.5], size)
 
 
+def iou(a, b):
+    """Of two masks [H, W]."""
+    return float((a & b).sum() / (a | b).sum())
+
+
 lengths = my_rays(contour.points, contour.center, 36)
 mine = my_mask(contour.center, lengths, objects.size)
 theirs = polar_masks(contour.center[None], lengths[None], objects.size)[0]
@@ -224,11 +228,6 @@ print("mine = library's:", torch.equal(mine, theirs))
 # %% [markdown] id="number-bet"
 # **Predict before you run:** how many rays does the largest object of the image need for a mask IoU
 # of 0.9: 12, 36, or 72?
-
-# %% id="iou"
-def iou(a, b):
-    """Of two masks [H, W]."""
-    return float((a & b).sum() / (a | b).sum())
 
 # %% id="number-of-rays" alt="The largest object with 6, 12, 36 and 72 rays: with 6 the contour is a hexagon far from the outline, with 36 it follows the outline but for its tips."
 panels = {}
@@ -239,9 +238,9 @@ for n in (6, 12, 36, 72):
 plotting.show_rays(image, panels, panel=2.5)
 
 # %% [markdown] id="number-read"
-# From 36 to 72 rays little is gained, and the paper settles on 36. More rays cost the network
-# hardly anything (a few channels of its last layer), but they also help little. What keeps the IoU
-# below 1 you will find out in "Look inside".
+# 36 are the first of these to pass 0.9. Doubling them to 72 costs the network hardly anything and
+# gains 3 points more; the paper settles on 36. What keeps the IoU below 1 you will find out in
+# "Look inside".
 #
 # ### Three: which centre?
 #
@@ -269,7 +268,7 @@ for name in ("mass", "box"):
     inside, overlap = (np.mean([found[name][k] for *_, found in rows]) for k in (0, 1))
     print(f"{name:4s} centre: {inside:.0%} inside the object, IoU of 36 exact rays {overlap:.3f}")
 
-# %% id="centres-figure" alt="One object with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of it; from the middle of the box, which lies outside, the contour bulges over a large region beside the object."
+# %% id="centres-figure" alt="One object, outlined, with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of it; from the middle of the box, which lies outside, the contour bulges over a large region beside the object."
 def gain(row):
     """By how many of its pixels, roughly, the mass centre serves an object better."""
     index, g, _, found = row
@@ -284,10 +283,10 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # %% [markdown] id="centres-read"
 # **"The middle of the box is the natural centre" is true for boxes.** A ray needs a start from
 # which it can *see* the outline. In Pocket COCO the middle of the box lies outside of one object in
-# four, such as a bent, thin or partly covered one; the mass centre seldom does, and its exact rays
-# lose less. The figure shows a large object for which the difference is large, too. From outside,
-# many rays meet no outline, and interpolation invents an arc there. (Where the outline fills less
-# than half of the circle, the library gives up: length 0.)
+# four; the mass centre seldom does, and its exact rays lose less. The figure shows a large object
+# (dark outline) for which they lose much less. From outside, many rays meet no outline, and
+# interpolation invents an arc. (Where more than half of the circle has no outline, the library sets
+# length 0, while `my_rays` interpolates: the one difference between them.)
 
 # %% [markdown] id="locations-text"
 # ### Four: which locations learn an object
@@ -297,7 +296,8 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # image, $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
 #
 # - it lies inside the object's box, and less than 1.5 strides from its mass centre, in $x$ and $y$;
-# - the *farthest* side of the box is within the range of distances of its level;
+# - the *farthest* side of the box is within the range of its level: up to 32 px, 32 to 64 px, or
+#   from 64 px;
 # - of several such objects, it learns the one with the smallest box.
 
 # %% id="owner-loop"
@@ -313,27 +313,30 @@ def owner(point, stride, low, high, corners, centres):
     return best
 
 # %% id="owner-check" tags=["nbval-check-output"]
-from seglib.models.polarmask.targets import assign_locations
+from seglib.models.polarmask.targets import assign_locations, mass_centers
 
 
-def owners_of(index):
-    """The locations of an image, and the object that each of them learns, by the library."""
-    truth = truths[index]
-    drawn, contours = contours_of(truth.masks)
-    corners = truth.boxes[drawn].float() - 0.5  # the centre of the first pixel is at 0
-    centres = torch.stack([c.center for c in contours]) if contours else torch.zeros(0, 2)
+def owners_of(image, truth):
+    """Locations and the object that each learns, by the library; boxes and mass centres."""
     with torch.no_grad():
-        locations = polar([samples[index][0]]).locations
+        locations = polar([image]).locations  # L of them
+    corners = truth.boxes.float() - 0.5  # [G, 4]; the centre of the first pixel is at 0
+    centres = mass_centers(contours_of(truth.masks)[1], published=False)  # [G, 2]
     areas = (corners[:, 2:] - corners[:, :2]).prod(dim=1)
-    owners = assign_locations(locations, corners, centres, areas, config.radius)
+    owners = assign_locations(locations, corners, centres, areas, config.radius)  # [L]
     return locations, owners, corners, centres
 
 
-locations, theirs, corners, centres = owners_of(chosen)
+locations, theirs, corners, centres = owners_of(image, objects)
 points, ranges = locations.points.tolist(), locations.ranges.tolist()
-columns = zip(points, locations.strides.tolist(), ranges, strict=True)
-mine = [owner(point, stride, *limits, corners, centres) for point, stride, limits in columns]
+each = zip(points, locations.strides.tolist(), ranges, strict=True)
+mine = [owner(point, stride, *limits, corners, centres) for point, stride, limits in each]
 print(f"{len(mine)} locations; as in the library: {mine == theirs.tolist()}")
+
+# %% [markdown] id="positives-bet"
+# Each location learns the rays *from itself* to the outline, not those from the mass centre.
+# **Predict before you run:** how many locations does an object get: always one, always nine, or
+# does it vary?
 
 # %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones."
 panels, limits = {}, locations.ranges.unique(dim=0).tolist()
@@ -345,26 +348,22 @@ for stride, (low, high) in zip(polar.strides, limits, strict=True):
     panels[f"stride {stride:.0f}, {reach}"] = (locations.points[here], groups)
 plotting.show_locations(image, panels, centres, panel=2.6)
 
-# %% [markdown] id="positives-bet"
-# Each coloured location learns the rays *from itself* to the outline, not those from the mass
-# centre. **Predict before you run:** how many locations does an object get: always one, always
-# nine, or does it vary?
-
 # %% id="positive-counts" tolerance=0.1
 counts = []
-for index in range(held_out):
-    _, owners, _, centres = owners_of(index)
-    counts += [int((owners == g).sum()) for g in range(len(centres))]
+for (picture, _), truth in zip(samples, truths, strict=True):
+    owners = owners_of(picture, truth)[1]
+    counts += [int((owners == g).sum()) for g in range(len(truth))]
 few = sorted(counts)
 print(f"locations per object: {few[0]} to {few[-1]}, median {few[len(few) // 2]}")
 print(f"objects without any location: {counts.count(0)} of {len(counts)}")
 
 # %% [markdown] id="positive-read"
 # Three strides hold three locations in a row, so nine on a level are the rule. An object whose
-# distances fit two ranges gets more; a thin or small one loses those outside its box, and those
-# that a smaller object takes. The rare object without any location is not learned at all. Several
-# answers for one object are welcome in training. Afterwards they are repetitions, which suppression
-# removes.
+# distances fit two ranges gets more. The plant has nine at stride 8 and three at stride 16, a row
+# below its mass centre: from the nearer rows no side of its box is 64 px away. A thin or small
+# object loses the locations outside its box and those that a smaller object takes. One without any
+# is not learned at all. Several answers for one object are welcome in training; afterwards
+# suppression removes them.
 
 # %% [markdown] id="centerness-text"
 # ### Five: centerness
@@ -404,15 +403,16 @@ x0, y0, x1, y1 = objects.boxes[largest].int().tolist()
 plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", label="centerness")
 
 # %% [markdown] id="centerness-read"
-# **"Centerness is 1 in the middle of every object" is wrong**: that holds for discs. In the middle
-# of the long bar it is $\sqrt{2/20}$, less than a third. In the heat map it falls towards the
-# outline.
+# **"Centerness is 1 in the middle of every object" is wrong**: that holds for discs (0.98 here, as
+# they consist of pixels). In the middle of the long bar it is $\sqrt{2/20}$, less than a third; at
+# its other places the shortest ray is no longer, and the longest ray is longer. In the heat map it
+# falls towards the outline.
 #
 # The network predicts the centerness beside the class, and it acts twice. In the *loss*, rays and
-# boxes count by the centerness of their location. In the *score*, class probability is multiplied
-# by centerness, so that of several answers for one object the most central one wins. The price:
-# scores of long objects are low, and all scores are lower than you are used to. (The authors
-# therefore multiply by centerness + 0.5. Our score is the plain product, as in FCOS.)
+# boxes count by the centerness of their location. The *score* is class probability times
+# centerness, so that of several answers for one object the most central one wins. The price: scores
+# of long objects are low, and all are lower than you are used to. (The authors multiply by
+# centerness + 0.5; we take the plain product, as in FCOS.)
 
 # %% [markdown] id="iou-text"
 # ### Six: Polar IoU
@@ -420,8 +420,8 @@ plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", 
 # How wrong are predicted rays $d$, if the true ones are $d^*$? A regression loss such as **smooth
 # L1** (half the square of an error below 1 px, the error minus one half above) looks at each ray
 # alone. But 36 rays make *one* mask, and what counts is its IoU. In polar coordinates the area of a
-# thin sector is $\frac12 d^2\,\Delta\theta$, and two shapes share the shorter ray of each
-# direction:
+# thin sector is $\frac12 d^2\,\Delta\theta$, and in each direction the two shapes share the shorter
+# of their rays:
 #
 # $$\text{IoU} = \frac{\sum_k \min(d_k, d_k^*)^2}{\sum_k \max(d_k, d_k^*)^2}, \qquad
 # \text{Polar IoU} = \frac{\sum_k \min(d_k, d_k^*)}{\sum_k \max(d_k, d_k^*)}.$$
@@ -466,50 +466,44 @@ for radius in (4.0, 10.0, 40.0):
     print(row)
 
 # %% [markdown] id="discs-read"
-# Smooth L1 sees no difference; two pixels are two pixels. But they ruin the small disc and hardly
-# hurt the large one. Polar IoU is a *ratio*: it knows how large the object is. (And it is **not**
-# the IoU of the masks, as the last column shows: without the squares it is milder.)
+# Smooth L1 sees no difference. But two pixels ruin the small disc and hardly hurt the large one.
+# Polar IoU is a *ratio*: it knows how large the object is. (And it is **not** the IoU of the masks,
+# as the last column shows: without the squares it is milder.)
 #
-# It also ties the rays together. The gradient of $-\ln$ is $-1/\sum\min$ for a ray that is too
-# short and $1/\sum\max$ for one that is too long: the same for all rays, and scaled by the whole
-# shape. Now in the real model: the loss that it computes with your function.
-
-# %% id="swap" tags=["nbval-check-output"]
-_, target = samples[chosen]
-with torch.no_grad():
-    usual = polar.loss([image], [target])
-    with seglib.use(polar_iou=my_polar_iou):
-        mine = polar.loss([image], [target])
-print(", ".join(usual))
-print("the same with your polar_iou:", all(torch.allclose(mine[k], usual[k]) for k in usual))
+# It also ties the rays together. The gradient of $-\ln$ is $-1/\sum\min$ for every ray that is too
+# short and $1/\sum\max$ for every ray that is too long: the whole shape sets its scale.
 
 # %% [markdown] id="predict-text"
 # ### Seven: from answers to masks
 #
 # Three towers of convolutions read each level: one for class and centerness, one for the box, one
-# for the rays. The same towers serve all levels; only a factor $s$ of the distances, $d = e^{s x}$,
-# is learned for each level. The exponential keeps every distance positive.
+# for the rays. The same towers serve all levels; only a factor $\beta$ in the exponent, $d =
+# e^{\beta x}$, is learned for each level. The exponential keeps every distance positive.
 
-# %% id="diagram" alt="A flow diagram: a level of the pyramid leads to class, centerness, box and rays; class and centerness are multiplied to a score, score and box meet in NMS, and the rays of the survivors become masks."
+# %% id="diagram" alt="A flow diagram: a level of the pyramid leads to three towers, the first of which leads to class and centerness, the others to box and rays; class and centerness are multiplied to a score, score and box meet in NMS, and the rays of the survivors become masks."
 from seglib.plotting import Block
 
-blocks = [Block("level", "[F, h, w]", at=(0, 1.5))]
+towers = {"tower 1": 0.5, "tower 2": 2, "tower 3": 3}
+blocks = [Block("level", "[F, h, w]", at=(0, 2))]
+blocks += [Block(name, "convolutions", at=(1, row)) for name, row in towers.items()]
 heads = {"class": "C", "centerness": "1", "box": "4", "rays": f"{config.rays}"}
 for row, (name, width) in enumerate(heads.items()):
-    blocks.append(Block(name, f"[{width}, h, w]", "head", at=(1, row)))
+    blocks.append(Block(name, f"[{width}, h, w]", "head", at=(2, row)))
 blocks += [
-    Block("score", "their product", at=(2, 0.5)),
-    Block("NMS", "on boxes", at=(3, 2)),
-    Block("masks", "filled contours", "output", at=(4, 3)),
+    Block("score", "their product", at=(3, 0.5)),
+    Block("NMS", "on boxes", at=(4, 2)),
+    Block("masks", "filled contours", "output", at=(5, 3)),
 ]
-arrows = [("level", name) for name in heads] + [("class", "score"), ("centerness", "score")]
-arrows += [("score", "NMS"), ("box", "NMS"), ("NMS", "masks"), ("rays", "masks")]
+arrows = [("level", name) for name in towers]
+arrows += [(f"tower {t}", name) for t, name in zip((1, 1, 2, 3), heads, strict=True)]
+arrows += [("class", "score"), ("centerness", "score"), ("score", "NMS"), ("box", "NMS")]
+arrows += [("NMS", "masks"), ("rays", "masks")]
 plotting.flow_diagram(blocks, arrows, title="PolarMask, one level of the pyramid")
 
 # %% [markdown] id="predict-read"
-# Why boxes, where rays would do? Suppression compares each detection with many others. Overlaps of
-# boxes are quick, and only the rays of the survivors are filled. (One may drop the box tower and
-# take the box around each contour; by the authors' figures the accuracy is the same.)
+# Why boxes, where rays would do? Overlaps of boxes are quick to compute, and only the rays of the
+# survivors are filled. (By the authors' figures one may drop the box tower and take the box around
+# each contour: the accuracy is the same.)
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -562,10 +556,11 @@ else:
 
 # %% id="overfit" alt="The loss of a fresh PolarMask on one image falls steeply over 40 steps." tolerance=0.3
 from seglib.models.polarmask import PolarMask, PolarMaskConfig
-from seglib.training import History, overfit
+from seglib.training import overfit
 
 torch.manual_seed(0)
 fresh = PolarMask(PolarMaskConfig.pocket(), dataset.categories)
+target = samples[chosen][1]
 with torch.no_grad():
     start = fresh.loss([image], [target])
 print(", ".join(f"{name} {value:.2f}" for name, value in start.items()))
@@ -579,80 +574,68 @@ plotting.training_curve(losses, title="One image, over and over")
 #
 # ### Live: two losses, the same start
 #
-# Does Polar IoU train better than smooth L1? Keep the trained backbone and pyramid, throw the ray
-# tower away, and learn a new one twice, from the same random start, on the same further images.
-# **Predict before you run:** which tower will do better where rays are short, and which where they
-# are long? And what does a fresh tower draw before its first step: nothing, a circle, or a star
-# with random tips?
+# Does Polar IoU train better than smooth L1? Put a new ray tower into the trained network, and let
+# only this tower learn, twice, from the same random start, on 60 further validation images. The
+# model takes $-\ln$ of whatever `polar_iou` returns; so to train with smooth L1, it is handed
+# $e^{-\text{smooth L1}}$. **Predict before you run:** which tower will do better where rays are
+# short, and which where they are long? And what does a fresh tower draw before its first step:
+# nothing, a circle, or a star with random tips?
 
-# %% id="live-data"
-from seglib.models.polarmask.head import PolarHead
-from seglib.models.polarmask.targets import make_locations, polar_targets
-from seglib.models.targets import sized_targets
+# %% id="live-judged"
+def judged(network, pairs, as_iou):
+    """The mask loss with `as_iou` for Polar IoU; predicted and true rays [P, n]."""
+    seen = []
 
+    def judge(predicted, true):
+        seen[:] = predicted, true
+        return as_iou(predicted, true)
 
-def prepared(indices, at_once=4):
-    """(pyramid, targets) per batch, computed once, since only the ray tower learns."""
-    batches = []
-    for start in range(0, len(indices), at_once):
-        images, targets = zip(*(dataset[i] for i in indices[start : start + at_once]), strict=True)
-        targets = [target[polar.learnable_objects(target)] for target in targets]
-        with torch.no_grad():
-            batch = polar.prepare(images, divisor=max(polar.backbone.strides))
-            pyramid = polar.features(batch.tensor)
-        sizes = [tuple(level.shape[-2:]) for level in pyramid]
-        here = make_locations(sizes, polar.strides, config.ranges)
-        sized = sized_targets(images, targets, batch, len(dataset.categories), "cpu")
-        batches.append((pyramid, polar_targets(here, sized, config)))
-    return [batch for batch in batches if len(batch[1].location)]
+    with seglib.use(polar_iou=judge):
+        return network.loss(*zip(*pairs, strict=True))["mask_loss"], *seen
 
 # %% id="live-train"
-def rays_of(head, pyramid):
-    """[B, L, n] distances at all locations."""
-    levels = zip(pyramid, head.ray_scales, strict=True)
-    maps = [head.to_rays(head.ray_tower(features)) * scale for features, scale in levels]
-    return torch.cat([level.flatten(2).mT for level in maps], dim=1).exp()
+from copy import deepcopy
+
+from seglib.models.polarmask.head import PolarHead
 
 
-def learn_rays(loss_of, batches, steps=60):
-    """A new ray tower; -ln(Polar IoU) at each step, and the rays of the chosen image at times."""
+def learn_rays(as_iou, pairs, steps=60):
+    """The trained copy, -ln(Polar IoU) at each step, and the chosen image's rays at times."""
     torch.manual_seed(0)
-    head, curve, seen = PolarHead(config, len(dataset.categories)), [], {}
-    learned = [*head.ray_tower.parameters(), *head.to_rays.parameters(), head.ray_scales]
-    optimizer = torch.optim.Adam(learned, lr=3e-3)
+    student, new = deepcopy(polar).requires_grad_(False), PolarHead(config, len(dataset.categories))
+    for part in ("ray_tower", "to_rays", "ray_scales"):
+        setattr(student.head, part, getattr(new, part))
+    learned = [value for value in student.parameters() if value.requires_grad]
+    optimizer, curve, seen = torch.optim.Adam(learned, lr=3e-3), [], {}
     for step in range(steps + 1):
         if step in (0, 10, steps):
-            with torch.no_grad():
-                seen[f"step {step}"] = rays_of(head, shown_pyramid)[0]  # [L, n]
-        pyramid, targets = batches[step % len(batches)]
-        rays = rays_of(head, pyramid)[targets.image, targets.location]  # [P, n]
+            seen[f"step {step}"] = student([image]).head.rays[0].detach()  # [L, n]
+        first = 4 * step % len(pairs)
+        loss, rays, true = judged(student, pairs[first : first + 4], as_iou)
         optimizer.zero_grad()
-        loss_of(rays, targets.rays).backward()
+        loss.backward()
         optimizer.step()
-        curve.append(float(-ops.polar_iou(rays, targets.rays).detach().log().mean()))
-    return head, curve, seen
+        curve.append(float(-my_polar_iou(rays, true).detach().log().mean()))
+    return student, curve, seen
 
-# %% id="live" alt="Minus the logarithm of Polar IoU over 60 steps for two ray towers: both curves fall, and that of the tower trained with Polar IoU lies a little below the other one most of the time." tolerance=0.1
-further = list(range(held_out, min(held_out + 60, len(dataset))))
-batches, tests = prepared(further), prepared(list(range(held_out)))
-shown_pyramid, _ = prepared([chosen])[0]
-losses = {
-    "Polar IoU": lambda rays, true: -ops.polar_iou(rays, true).log().mean(),
-    "smooth L1": F.smooth_l1_loss,
+# %% id="live" alt="Minus the logarithm of Polar IoU over 60 steps for two ray towers: both curves fall, and that of the tower trained with Polar IoU lies a little below the other one until they nearly meet at the end." tolerance=0.1
+further = [dataset[i] for i in range(held_out, min(held_out + 60, len(dataset)))]
+rules = {
+    "Polar IoU": my_polar_iou,
+    "smooth L1": lambda d, true: (-F.smooth_l1_loss(d, true, reduction="none").mean(dim=1)).exp(),
 }
-learned = {name: learn_rays(loss_of, batches) for name, loss_of in losses.items()}
-for name, (head, _, _) in learned.items():
+learned = {name: learn_rays(as_iou, further) for name, as_iou in rules.items()}
+for name, (student, _, _) in learned.items():
     with torch.no_grad():
-        found = torch.cat([rays_of(head, p)[t.image, t.location] for p, t in tests])
-    true = torch.cat([t.rays for _, t in tests])
-    overlap, short = ops.polar_iou(found, true), true.mean(dim=1) < 8
+        _, found, true = judged(student, samples, my_polar_iou)
+    overlap, short = my_polar_iou(found, true), true.mean(dim=1) < 8
     by_length = f"short rays {overlap[short].mean():.3f}, long rays {overlap[~short].mean():.3f}"
     print(f"trained with {name}, Polar IoU on held-out images: {by_length}")
 curves = {f"trained with {name}": curve for name, (_, curve, _) in learned.items()}
 plotting.training_curve(curves, title="−ln(Polar IoU) while learning")
 
 # %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps nearly a circle, after 60 steps a rounded outline that begins to follow the object."
-_, owners, _, centres = owners_of(chosen)
+_, owners, _, centres = owners_of(image, objects)
 apart = (locations.points - centres[largest]).norm(dim=1)
 spot = int(apart.where(owners == largest, torch.inf).argmin())  # its most central location
 _, _, seen = learned["Polar IoU"]
@@ -664,23 +647,19 @@ plotting.show_rays(image, panels, panel=2.9)
 # weights disturb each of them. After ten steps neighbouring rays agree, and the contour is nearly a
 # circle; after 60 it begins to follow the shape.
 #
-# While learning, the tower with Polar IoU is ahead, measured by its own loss. On the held-out
-# images hardly any difference is left: Polar IoU is slightly ahead where rays are short, as its
-# ratio suggests, and smooth L1 where they are long. (The optimiser, Adam, divides every gradient by
-# its usual size, so the scale of a loss does not matter here.) One seed and 60 steps do not settle
-# it; on COCO the paper reports a clear gain with Polar IoU.
+# At first the tower with Polar IoU is ahead, measured by its own loss. In the end the two are
+# nearly equal, and so they are on the held-out images: Polar IoU is slightly ahead where rays are
+# short, as its ratio suggests, and smooth L1 where they are long. (The optimiser, Adam, divides
+# every gradient by its usual size, so the scale of a loss does not matter here.) One seed and 60
+# steps do not settle it; on COCO the paper reports a clear gain with Polar IoU.
 #
 # ### The shipped network
 #
 # It began with the backbone of lesson 07's Mask R-CNN, and learned all the rest.
 
-# %% id="shipped-curve" alt="The four losses of the shipped PolarMask over its training. All fall steeply at first; in the end the centerness loss is by far the largest and nearly flat."
+# %% id="shipped-figures"
 shipped = record("polarmask")
 print(shipped["command"])
-parts = History.from_dict(shipped["history"]).parts
-plotting.training_curve(parts, title="The shipped PolarMask learns")
-
-# %% id="shipped-figures"
 print(f"{shipped['evaluated']}  mask AP  ceiling  share  box AP   SOLO's mask AP")
 for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large")):
     known, solo = (r["figures"] for r in (shipped, record("solo")))
@@ -689,17 +668,16 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
     print(f" {known[f'box_AP{size}']:7.3f} {solo[f'mask_AP{size}']:12.3f}")
 
 # %% [markdown] id="shipped-read"
-# Read the second column first: even a *perfect* network with 36 rays would stay far below 1. Large
-# objects come close to what the form allows, small ones do not. And the boxes are better than the
-# masks: the network finds the objects, but its form and its rays do not follow them closely. SOLO,
-# which draws freely, is ahead.
+# Read the second column first: even a *perfect* network with 36 rays would stay far below 1, above
+# all for medium objects, which consist of several parts most often here. Large objects come closer
+# to what the form allows than small ones. And the boxes are better than the masks: the network
+# finds the objects, but its rays do not follow them closely. SOLO, which draws freely, is ahead.
 
 # %% [markdown] id="inside"
 # ## Look inside: what rays cannot describe
 #
 # What lowers the ceiling? Four things can: holes and further parts; bays, which the farthest
-# crossing fills; too few rays; and our way of measuring them, degree by degree. (Where the outer
-# outline has no pixel in a ray's degree, a pixel of a nearer edge may be taken.) We take them apart
+# crossing fills; too few rays; and our way of measuring them, degree by degree. We take them apart
 # with exact rays, without any network. First fill the holes of the largest part of each object and
 # drop the other parts. Describe that with 360 rays, measured by walking outwards in small steps,
 # then with 36, and at last with the 36 rays that the network learns. **Predict before you run:**
@@ -742,22 +720,23 @@ torn = [ndimage.label(m, np.ones((3, 3)))[1] > 1 for truth in truths for m in tr
 print(f"{sum(torn)} of {len(torn)} objects have several parts")
 
 # %% [markdown] id="reasons-read"
-# In Pocket COCO holes and further parts cost most, about 7 points of IoU: two objects of five are
-# cut into parts by what stands before them. Bays cost about 5 more. Having 36 instead of 360 rays
-# costs less, and measuring them by degrees least. So the form itself loses more than its numbers.
-# Here are the shapes that lose most.
+# In Pocket COCO holes and further parts cost most, about 7 points of IoU: two objects of five
+# consist of several parts, since something stands before them or, as with many kites, since the
+# string between their parts is too thin. Bays cost about 5 more; 36 instead of 360 rays cost less,
+# and measuring by degrees least. So the form itself loses 12 points, the number of rays and their
+# measuring 6. Here are the shapes that lose most.
 
 # %% id="lost-shapes" alt="Four objects with the worst contours: large orange areas show what the contour covers although the object is not there, such as gaps between parts and bays; blue ones show parts of the object that the contour misses."
 def crop(index, g):
-    """The surroundings of an object: image, true mask, and the mask of 36 exact rays."""
-    height, width = truths[index].size
-    x0, y0, x1, y1 = truths[index].boxes[g].int().tolist()
-    rows = slice(max(0, y0 - 12), min(height, y1 + 12))
-    columns = slice(max(0, x0 - 12), min(width, x1 + 12))
+    """A square around an object: image, true mask, and the mask of 36 exact rays."""
+    size, box = truths[index].size, truths[index].boxes[g]
+    side = min(*size, max(64, int((box[2:] - box[:2]).max()) + 16))
+    corner = zip(((box[:2] + box[2:] - side) / 2).int().tolist(), size[::-1], strict=True)
+    x, y = (max(0, min(at, limit - side)) for at, limit in corner)
     contour = contours_of(truths[index].masks)[1][g]
-    drawn = my_mask(contour.center, my_rays(contour.points, contour.center, 36), (height, width))
-    layers = (truths[index].masks[g], drawn)
-    return samples[index][0][:, rows, columns], *(m[rows, columns] for m in layers)
+    drawn = my_mask(contour.center, my_rays(contour.points, contour.center, 36), size)
+    layers = (samples[index][0], truths[index].masks[g], drawn)
+    return [layer[..., y : y + side, x : x + side] for layer in layers]
 
 
 numbered = [(i, g) for i, truth in enumerate(truths) for g in range(len(truth))]
@@ -767,13 +746,12 @@ worst = [crop(*numbered[k]) for k in order[:4]]
 plotting.show_mask_errors(worst, [names[k] for k in order[:4]], columns=4)
 
 # %% [markdown] id="lost-read"
-# Orange: what the contour adds, above all where an object is behind another and only parts of it
-# are seen. Blue: what it misses, such as a second part.
+# Orange: what the contour adds, such as what stands before the object. Blue: what it misses, such
+# as a second part.
 #
-# The score of these exact rays is the **ceiling**: that of a network which has learned its targets
-# perfectly. (It is no strict bound. A network that shortens its rays at a bay, or answers from
-# another location, may come out a little above; but its loss does not ask for that.) For each
-# number of rays:
+# The score of exact rays is the **ceiling**: that of a network which has learned its targets
+# perfectly. (It is no strict bound. A network that shortens its rays at a bay may come out a little
+# above; but its loss does not ask for that.) For each number of rays:
 
 # %% id="ceiling" tolerance=0.02
 from dataclasses import replace
@@ -788,12 +766,13 @@ for n in (12, 18, 24, 36, 72):
     print(f"{n:4d}  {row[0]:18.3f} {row[1]:5.2f} {row[2]:5.2f}")
 
 # %% [markdown] id="ceiling-read"
-# (These are the images at hand; the ceiling in the table further up is that of all validation
-# images.) At an IoU of 0.5 nearly everything can be described, even with 12 rays. What rays lose is
-# precision: look at AP75. So read a low mask AP of PolarMask with care: much of what is missing was
-# never within reach.
+# (These are the images at hand; the table further up is for all validation images.) At an IoU of
+# 0.5 nearly everything can be described, even with 12 rays. What rays lose is precision: look at
+# AP75. Doubling 12 rays gains 12 points of AP, doubling 36 only 3. So read a low mask AP of
+# PolarMask with care: much of what is missing was never within reach.
 #
-# And within reach? The image on which the network does worst:
+# And within reach? Of the images with at least three objects, the one on which the network does
+# worst:
 
 # %% id="worst" alt="An image, the masks of PolarMask, and the true masks: of eight objects it finds a bird and an umbrella, whose mask joins canopy and handle with straight lines; two kites, a person, a plant and small persons are missing."
 worst = min(rich, key=fit)
@@ -801,16 +780,17 @@ shown = {"PolarMask": polar.predict([samples[worst][0]])[0], "truth": samples[wo
 plotting.compare(samples[worst][0], shown, dataset.categories, min_score=0.3, panel=3.2)
 
 # %% [markdown] id="worst-read"
-# In Pocket COCO it finds the bird and the umbrella. It misses the two kites, which others cut into
-# parts, the person and the plant behind the umbrella, and the small ones in the background. The
-# umbrella's contour joins canopy and handle with straight lines: bays are filled.
+# In Pocket COCO it finds the bird and the umbrella, and joins the umbrella's canopy and handle with
+# straight lines: bays are filled. It misses the two kites, which other objects cut into parts, the
+# person and the plant behind the umbrella, and the small ones in the background.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Polar explorer.** Choose an object, move the centre, and change the number of rays. Where is the
-# IoU highest, and where the centerness? Are they the same place? Walk out of the object: what is
-# left of its contour? How few rays are enough for a compact object, and for one with tips?
+# **Polar explorer.** It starts at the largest object's mass centre, rounded to whole pixels. Choose
+# an object, move the centre, and change the number of rays. Where is the IoU highest, and where the
+# centerness? Are they the same place? Walk out of the object: what is left of its contour? How few
+# rays are enough for a compact object, and for one with tips?
 
 # %% id="polar-explorer" alt="Four controls, for the object, the place across and down, and the number of rays, above the image with the rays from that place to the object's outline, and the image in grey in which green marks what mask and object share and other colours where they differ; a line below gives IoU and centerness."
 from seglib.widgets import Option, PolarExplorer, Question, Quiz
@@ -909,20 +889,16 @@ Quiz([scale, ceiling], title="Sizes and ceilings")
 #
 # - A mask is its outline, and an outline is a centre and $n$ distances: 36 numbers instead of
 #   thousands.
-# - Every location of a pyramid answers. Those around the mass centre of an object learn it, each
-#   with the rays from itself.
-# - The mass centre lies in the object more often than the middle of the box.
-# - Centerness compares the shortest ray with the longest. It weights the loss and lowers the score
-#   of locations near the border, and of long objects everywhere.
+# - Locations around the mass centre of an object learn it, each with the rays from itself. The mass
+#   centre lies in the object more often than the middle of the box.
+# - Centerness compares the shortest ray with the longest. It weights the loss, and lowers the score
+#   near the border and of long objects everywhere.
 # - Polar IoU judges all rays of a shape together, and relative to its size.
-# - What rays cannot say: holes, further parts, and what lies behind a bay. That costs more than the
-#   number of rays.
-# - It is at its best where shapes are compact and a rough outline will do, in a detector with one
-#   tower more. It is weak where outlines must be exact or objects are cut up by others.
+# - Rays cannot say holes, further parts and what lies behind a bay. That costs more than the number
+#   of rays. So PolarMask suits compact shapes of which a rough outline will do.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (val2017), from
-# the authors' repository; ours are on 300 drawn images of 128 px. They cannot be compared with one
-# another, only the rows of each within themselves.
+# the authors' repository; ours are on 300 drawn images. Compare only the rows of each.
 
 # %% id="published" tolerance=0.01
 print("PolarMask, ResNet-50, 1x schedule            29.1")
@@ -932,10 +908,8 @@ print(f"ours, PolarMask on Pocket COCO               {100 * shipped['figures']['
 print(f"a perfect PolarMask there      {100 * shipped['ceilings']['mask_AP']['ceiling']:18.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far.** One row per network that finds instances with classes; the table grows
-# from lesson to lesson. Mask AP and its parts are measured on the 300 validation images. Time is
-# that of one image, relative to Mask R-CNN's, measured on your machine just now; call
-# `seconds(polar)` if you want to know it in seconds.
+# **All networks so far.** Mask AP and its parts are measured on the 300 validation images. Time is
+# that of one image, relative to Mask R-CNN's, measured on your machine just now.
 
 # %% id="seconds"
 from statistics import median
@@ -965,8 +939,8 @@ for name, file in files.items():
 
 # %% [markdown] id="references"
 # Compare AP50 with AP: at an IoU of 0.5 PolarMask finds as much as Mask R-CNN, and loses where
-# outlines must be exact. (Trainings differ in length and images, and each network was trained once.
-# Differences of a few points say little about the methods.)
+# outlines must be exact. (Trainings differ in length and images: differences of a few points say
+# little about the methods.)
 #
 # **Next**: every network so far finds an object many times and then removes the repetitions. Can a
 # network learn to say each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
