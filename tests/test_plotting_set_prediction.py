@@ -49,6 +49,7 @@ def test_a_matching_joins_the_centres_of_its_pairs() -> None:
     assert line.get_xydata().tolist() == [[30, 20], [9, 9]]
     assert "second" in words(fig)
     assert "first" not in words(fig)
+    assert "a pair's centres" in words(fig)
     assert [p.get_linestyle() for p in axes.patches] == ["--", "-", "-"]
 
 
@@ -59,6 +60,7 @@ def test_a_query_has_a_dot_for_each_image() -> None:
     assert np.allclose(first.collections[0].get_offsets(), boxes[:, :2])
     assert first.collections[0].get_array().tolist() == pytest.approx([0.2, 0.2])
     assert len(second.collections[0].get_offsets()) == 1
+    assert "side of a square as large" in words(fig)
 
 
 @pytest.mark.parametrize("draw", [show_query_boxes, lambda p: show_costs(p, [], [])])

@@ -91,7 +91,7 @@ def show_matching(
     fig, grid = image_panels(image, len(panels), columns=columns, panel=panel, caption=caption)
     for axes, (name, (boxes, truth, pairs)) in zip(grid, panels.items(), strict=True):
         draw_matching(axes, image, boxes, truth, pairs, names, name)
-    shades = {"truth": GREEN, "matched": VERMILION, "no object": GREY}
+    shades = {"truth": GREEN, "matched": VERMILION, "a pair's centres": BLUE, "no object": GREY}
     legend_below(fig, shades, dashed=("no object",))
     return fig
 
@@ -113,9 +113,9 @@ def draw_matching(
     others = [query for query in range(len(found)) if query not in matched]
     for box in found[others].tolist():  # many of them, so they stay thin
         axes.add_patch(rectangle(box, fill=False, edgecolor=GREY, linestyle="--", linewidth=0.7))
-    draw_boxes(axes, wanted, GREEN, linewidth=1.4)
+    draw_boxes(axes, wanted, GREEN, linewidth=3)  # seen also under a matched box
     texts = [names[query] for query in matched] if names else ()
-    draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.4)
+    draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.2)
     for query, target in pairs:
         (x, y), (to_x, to_y) = ((b[:2] + b[2:]) / 2 for b in (found[query], wanted[target]))
         axes.plot([x, to_x], [y, to_y], "o-", color=BLUE, markersize=3.5, lw=1.2, zorder=5)
@@ -145,9 +145,10 @@ def show_query_boxes(
     for axes, (name, boxes) in zip(grid.flat, queries.items(), strict=False):
         x, y, width, height = to_numpy(boxes).astype(np.float64).reshape(-1, 4).T
         side = np.sqrt(width * height)
-        axes.scatter(x, y, c=side, s=9, cmap=SEQUENTIAL, vmin=0, vmax=0.8, linewidths=0)
+        dots = axes.scatter(x, y, c=side, s=12, cmap=SEQUENTIAL, vmin=0, vmax=0.8, linewidths=0)
         axes.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[], aspect="equal")
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(PALE)
         axes.set_title(name, fontsize=8.5)
+    fig.colorbar(dots, ax=grid, label="side of a square as large", shrink=0.8)
     return fig

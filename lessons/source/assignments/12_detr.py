@@ -8,9 +8,9 @@
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
-# | 1. Attention with heads and blocked keys | 4 | 3/5 | 5/5 | 20 |
+# | 1. Attention with heads and blocked keys | 4 | 3/5 | 5/5 | 15 |
 # | 2. The cost matrix, and what each query learns | 5 | 3/5 | 5/5 | 25 |
-# | 3. From a set of masks to one map | 4 | 3/5 | 3/5 | 25 |
+# | 3. From a set of masks to one map | 4 | 3/5 | 3/5 | 20 |
 
 # %% id="imports" nbgrader="locked"
 import math
@@ -25,14 +25,14 @@ from seglib.structures import Categories
 # %% [markdown] id="task-attention"
 # ## Task 1: attention with heads and blocked keys
 #
-# *4 points · difficulty 3/5 · importance 5/5 · 20 minutes*
+# *4 points · difficulty 3/5 · importance 5/5 · 15 minutes*
 #
 # Write multi-head attention with tensor operations of your own: `matmul` or `@`, `softmax` and the
 # like, but no attention function of PyTorch or of the library.
 #
 # - `in_weight` contains three matrices one above the other: the first D rows project the queries,
 #   the next D the keys, the last D the values; `in_bias` likewise. A projection of x is
-#   $x W^T + b$.
+#   $x W^T + b$, `x @ W.T + b`.
 # - Head h reads channels $h \cdot D / \text{heads}$ up to $(h + 1) \cdot D / \text{heads}$ of each
 #   projection, and divides its dot products by the square root of *its* number of channels.
 # - Where `blocked` is true a query does not read a key: its weight is exactly 0, and the others
@@ -212,8 +212,12 @@ print("✓ 1 of 1 point: a whole DETR runs on your attention")
 #
 # where $p$ is the probability (softmax over all classes and "no object") that the query gives to
 # the object's class. Then find the cheapest pairing, and return the class that each query must
-# learn: that of its object, or 0, "no object". `ops.generalized_box_iou` takes corners [N, 4] and
-# [M, 4]; `ops.hungarian` takes costs [N, M] and returns rows and columns.
+# learn: that of its object, or 0, "no object". `ops.hungarian` takes costs [N, M] and returns
+# rows and columns.
+#
+# Write the generalized IoU yourself, without the library's, for all pairs at once: of the corners
+# of two boxes (`ops.cxcywh_to_xyxy`), the IoU minus the part of the smallest box around both that
+# neither covers, divided by that box's area. Boxes that do not touch share nothing.
 #
 # Example by hand: the class logits of one query are (0, 0, 0), so each class has $p = 1/3$. Its box
 # is (0.5, 0.5, 0.2, 0.2). The object has label 2 and the box (0.5, 0.5, 0.4, 0.4). The L1 distance
@@ -221,7 +225,7 @@ print("✓ 1 of 1 point: a whole DETR runs on your attention")
 # cost is $-0.333 + 2 - 0.5 = 1.167$, and the query learns 2.
 
 
-# %% id="cost" nbgrader="solution"
+# %% id="cost" nbgrader="solution" forbidden="generalized_box_iou"
 def costs_and_targets(logits, boxes, labels, truth):
     """logits: [Q, C + 1], class 0 is "no object"; boxes: [Q, 4] and truth: [G, 4], centre x and y,
     width and height, in parts of the image's sides; labels: int64 [G], 1…C. G is at most Q, and may
@@ -232,7 +236,13 @@ def costs_and_targets(logits, boxes, labels, truth):
     ### BEGIN SOLUTION
     probabilities = logits.softmax(dim=1)
     distance = (boxes[:, None] - truth).abs().sum(dim=-1)
-    overlap = ops.generalized_box_iou(ops.cxcywh_to_xyxy(boxes), ops.cxcywh_to_xyxy(truth))
+    a, b = ops.cxcywh_to_xyxy(boxes)[:, None], ops.cxcywh_to_xyxy(truth)
+    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    union = boxes[:, None, 2:].prod(dim=-1) + truth[:, 2:].prod(dim=-1) - shared
+    low, high = torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])
+    around = (high - low).prod(dim=-1)
+    overlap = shared / union - (around - union) / around
     cost = -probabilities[:, labels] + 5 * distance - 2 * overlap
     rows, columns = ops.hungarian(cost)
     wanted = torch.zeros(len(logits), dtype=torch.int64)
@@ -260,10 +270,11 @@ assert cost.dtype == torch.float32, f"the costs are float32, yours are {cost.dty
 assert wanted.dtype == torch.int64, f"the classes are int64, yours are {wanted.dtype}"
 assert wanted.shape == (1,), f"one class for each query, [1]; yours is {list(wanted.shape)}"
 value = cost.item()
-assert abs(value + 1 - 2 + 0.5) > 1e-3 or value > 0, "p is a probability; is it a logit in yours?"
+assert abs(value - 1.5) > 1e-3, "p is a probability, the softmax of the logits, not a logit"
 assert abs(value - 1.167) < 1e-3, (
     f"the example costs −0.333 + 2 − 0.5 = 1.167, yours {value:.3f}: the three terms are the "
-    "softmax probability, 5 · 0.4 and 2 · 0.25"
+    "softmax probability, 5 · 0.4 and 2 · 0.25. The GIoU needs corners: does yours take centre and "
+    "sides for them?"
 )
 assert wanted.tolist() == [2], f"the query learns its object's label, 2; yours {wanted.tolist()}"
 
@@ -284,10 +295,15 @@ assert abs(cost[1, 0] - 2.986) < 1e-3, (
     f"the lesson's second query costs −0.3 + 3 + 0.286 = 2.986, yours {cost[1, 0]:.3f}: its box "
     "does not touch the object's, and the GIoU is then negative"
 )
-three = torch.zeros(3, 5)
+three = torch.zeros(3, 5)  # each of the five classes has p = 0.2
 places = boxes_of((0.2, 0.2, 0.2, 0.2), (0.5, 0.5, 0.2, 0.2), (0.8, 0.8, 0.2, 0.2))
 cost, wanted = costs_and_targets(three, places, torch.tensor([4, 3]), places[[2, 0]])
 assert cost.shape == (3, 2), f"a row per query, a column per object: [3, 2], yours {cost.shape}"
+assert abs(cost[0, 0] - 7.55) < 1e-3, (
+    "boxes of 0.2 × 0.2 at (0.2, 0.2) and (0.8, 0.8) are apart in both directions, and share "
+    f"nothing: −0.2 + 5 · 1.2 + 2 · 0.56 / 0.64 = 7.55, yours {cost[0, 0]:.3f}: "
+    "two negative sides must not make an area"
+)
 assert wanted.tolist() == [3, 0, 4], (
     "the first object, label 4, lies on query 2, the second, label 3, on query 0; query 1 has "
     f"none. Expected [3, 0, 4], yours {wanted.tolist()}"
@@ -377,7 +393,7 @@ print("✓ 1 of 1 point: the targets of a whole DETR")
 # %% [markdown] id="task-map"
 # ## Task 3: from a set of masks to one map
 #
-# *4 points · difficulty 3/5 · importance 3/5 · 25 minutes*
+# *4 points · difficulty 3/5 · importance 3/5 · 20 minutes*
 #
 # The masks of a set may overlap. A panoptic map gives each pixel to one of them. DETR makes it so:
 #
@@ -437,7 +453,8 @@ assert 2 not in got.tolist()[0], "query 2 has a score of 0.5, below the threshol
 assert got.tolist() == [[0, 1, 0, 1]], f"the example gives [0, 1, 0, 1], yours {got.tolist()[0]}"
 got = panoptic_map(trust, row, smallest=2)
 assert got.tolist() == [[-1] * 4], (
-    "`smallest` = 2: both have 2 pixels, at most 2, and go; all pixels are −1, yours "
+    "`smallest` = 2: both have 2 pixels, at most 2, and go, all at once: if one goes first, the "
+    "other inherits its pixels and stays. All pixels are −1, yours "
     f"{got.tolist()[0]}"
 )
 got = panoptic_map(trust[[2, 0, 1]], row[[2, 0, 1]], smallest=1)
@@ -461,7 +478,7 @@ assert got.tolist() == [[1, 0, 1, 0]], (
     f"yours {got.tolist()[0]}"
 )
 spot = torch.zeros(3, 4, 4)
-spot[0], spot[1, 0, 0], spot[2, 2:] = 1, 5, 4
+spot[0], spot[1, 0, 0], spot[2], spot[2, 2:] = 1, 5, -1, 4
 got = panoptic_map(torch.tensor([0.9, 0.99, 0.9]), spot)
 assert got[0, 0] == 0, (
     "query 1 wins a single pixel, is removed, and the pixel goes to query 0, the next best there; "
@@ -474,12 +491,12 @@ hidden = torch.tensor([[[5.0, 5, 5, 5, 5]], [[1, 1, 1, 1, 1]], [[0, 0, 0, 0, 9]]
 got = panoptic_map(torch.full((3,), 0.9), hidden, smallest=1)
 assert got.tolist() == [[0] * 5], f"query 0 wins everything in the end; yours {got.tolist()[0]}"
 again = torch.tensor(
-    [[[9.0, 9, 0, 0, 0, 0, 0]], [[1, 1, 8, 8, 8, 8, 8]], [[2, 2, 2, 2, 2, 2, 2.5]]]
+    [[[9.0, 9, 0, 0, 0, 2, 2]], [[1, 1, 8, 8, 8, 1, 1]], [[2, 2, 0.5, 0.5, 0.5, 9, 9]]]
 )
 got = panoptic_map(torch.full((3,), 0.9), again, smallest=2)
 assert got.tolist() == [[1] * 7], (
-    "query 0 has two pixels, query 2 none: both are removed at once, and query 1 gets all. If you "
-    f"remove one at a time, query 2 would inherit two pixels. Yours {got.tolist()[0]}"
+    "queries 0 and 2 have two pixels each: both are removed at once, and query 1 gets all. If "
+    f"query 0 is removed first, query 2 inherits two pixels and stays. Yours {got.tolist()[0]}"
 )
 got = panoptic_map(torch.tensor([0.5]), torch.ones(1, 3, 3), threshold=0.5)
 assert got.tolist() == [[-1] * 3] * 3, "a score of exactly the threshold is not above it: all −1"

@@ -10,7 +10,8 @@ CHUNKS = "in_weight.chunk(3), in_bias.chunk(3), strict=True"
 COST = "-probabilities[:, labels] + 5 * distance - 2 * overlap"
 SOFTMAX = "logits.softmax(dim=1)"
 DISTANCE = "(boxes[:, None] - truth).abs().sum(dim=-1)"
-OVERLAP = "ops.generalized_box_iou(ops.cxcywh_to_xyxy(boxes), ops.cxcywh_to_xyxy(truth))"
+CORNERS = "ops.cxcywh_to_xyxy(boxes)[:, None], ops.cxcywh_to_xyxy(truth)"
+GIOU = "shared / union - (around - union) / around"
 PAIRS = "rows, columns = ops.hungarian(cost)"
 WANTED = "wanted[rows] = labels[columns]"
 ALIVE = "alive = (scores > threshold).nonzero()[:, 0]"
@@ -102,8 +103,11 @@ WRONG = {
             DISTANCE,
             "(boxes[:, None] - truth)[..., :2].abs().sum(dim=-1)",
         ),
-        "IoU instead of the generalized IoU": (OVERLAP, OVERLAP.replace("generalized_box", "box")),
-        "centre and sides read as corners": (OVERLAP, "ops.generalized_box_iou(boxes, truth)"),
+        "IoU instead of the generalized IoU": (GIOU, "shared / union"),
+        "centre and sides read as corners": (CORNERS, "boxes[:, None], truth"),
+        "two negative sides make an area": (".clamp(min=0).prod", ".prod"),
+        "the gap divided by the union": (GIOU, GIOU.replace("/ around", "/ union")),
+        "the box around both instead of the gap": (GIOU, "shared / union - union / around"),
         "each query learns its nearest object": (
             PAIRS,
             "rows = torch.arange(len(logits))\n    columns = cost.argmin(dim=1) if len(labels) "
