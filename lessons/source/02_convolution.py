@@ -43,7 +43,8 @@ for k in kernels.values():  # seglib's conv2d takes [B, C, H, W]; you will rebui
 plotting.show_images(
     [image, *(m.abs() / m.abs().max() for m in maps)],
     ["the image", *kernels],
-    caption="One image, three kernels: 9 or 25 numbers decide what each map responds to.",
+    caption="One image, three kernels of 9 or 25 numbers. Brightness: the size of the response,\n"
+    "its sign dropped, each map scaled to its own maximum.",
 )
 
 # %% [markdown] id="problem"
@@ -88,7 +89,7 @@ for name, layer in layers.items():
 # comes from two decisions: an output looks only at a **local** window, and all places **share** the
 # same weights.
 #
-# The idea is older than deep learning. Fukushima's Neocognitron (1980) had shared local windows;
+# The idea is older than deep learning. Fukushima's Neocognitron (1980) had local windows with shared weights;
 # LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet (Krizhevsky,
 # Sutskever and Hinton 2012) made them the standard for photographs. Everything in this course is
 # built on that layer.
@@ -164,7 +165,8 @@ print("same as cross-correlation:   ", torch.allclose(torchs, straight, atol=1e-
 # %% [markdown] id="misconception-flip"
 # It does not. What deep learning calls convolution is **cross-correlation**. For a learned kernel
 # the difference has no effect: training would simply find the turned kernel instead. It matters
-# when you copy a kernel from a textbook, and it comes back in the backward pass below.
+# when you copy a kernel from a textbook: the kernel for vertical edges, turned, is its own negative,
+# so its map would change its sign. And it comes back in the backward pass below.
 
 # %% [markdown] id="channels"
 # ### Channels: a window is a block
@@ -173,7 +175,7 @@ print("same as cross-correlation:   ", torch.allclose(torchs, straight, atol=1e-
 # $C \times k_h \times k_w$ weights, and the sum runs over the channels too. One block makes one
 # output channel; $O$ blocks make $O$ of them:
 #
-# $$ y_{o,r,c} = b_o + \sum_{ch=1}^{C}\sum_{i}\sum_{j} w_{o,ch,i,j}\; x_{ch,\,r+i,\,c+j} $$
+# $$ y_{o,r,c} = b_o + \sum_{ch=0}^{C-1}\sum_{i}\sum_{j} w_{o,ch,i,j}\; x_{ch,\,r+i,\,c+j} $$
 #
 # **Predict before you run:** a layer goes from 3 channels to 16 with 3 × 3 kernels and biases. How
 # many numbers must it learn?
@@ -198,7 +200,8 @@ edges = ops.conv2d(image[None], colour_block, padding=1)[0, 0]
 plotting.show_images(
     [image, red_blue / 2 + 0.5, edges.abs() / edges.abs().max()],
     ["the image", "1×1: red − blue", "3×3×3: edges of red − blue"],
-    caption="A 1×1 kernel mixes the channels at each pixel; a block finds edges of colour.",
+    caption="A 1×1 kernel mixes the channels at each pixel: the orange kite is light, the turquoise\n"
+    "pot dark (zero is mid-grey). A block finds edges of colour (zero is black).",
 )
 
 # %% [markdown] id="geometry"
@@ -207,13 +210,14 @@ plotting.show_images(
 # Three numbers control where the window goes.
 #
 # - **Stride** $s$: how far it jumps. Stride 2 about halves the output in each direction.
-# - **Padding** $p$: zeros added on every side. With an odd kernel, $p = (k-1)/2$ and stride 1, the
-#   size stays the same.
+# - **Padding** $p$: zeros added on every side. With an odd kernel of $k$ pixels,
+#   $p = d\,(k-1)/2$ and stride 1, the size stays the same.
 # - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
 #   dilation 2 spans 5 × 5 pixels and still has nine weights.
 #
-# The kernel spans $d\,(k-1)+1$ of the $n + 2p$ pixels. One place always fits, and one more for
-# every $s$ pixels that are left. That is the formula that all libraries use:
+# Take one direction, with an image of $n$ pixels and a kernel of $k$. The kernel spans $d\,(k-1)+1$
+# of the $n + 2p$ padded pixels. That is the first place; every $s$ pixels that are left give one
+# more. All libraries use this formula:
 #
 # $$ n_\text{out} = \left\lfloor \frac{n + 2p - d\,(k-1) - 1}{s} \right\rfloor + 1 $$
 
@@ -226,7 +230,8 @@ plotting.show_output_sizes(
         {"kernel": 3, "padding": 1, "stride": 2},
         {"kernel": 3, "dilation": 2},
     ],
-    caption="Filled: the cells read at the first place. Dashed: the next place. Dots: all centres.",
+    caption="Filled: the cells read at the first place. Dashed: the next place. Dots: all centres.\n"
+    "Pale dotted cells: padding.",
 )
 
 # %% id="geometry-check" tags=["nbval-check-output"]
@@ -317,16 +322,17 @@ print(f"the matrix form is {slow / fast:,.0f} times faster")
 # %% [markdown] id="im2col-trade"
 # Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. That is
 # the trade: **memory for speed**. Libraries soften it by building the columns piece by piece, or
-# avoid it with other algorithms, but the numbers that come out are these.
+# avoid it with other algorithms, but the results are the same. (How many times faster it is differs
+# from machine to machine.)
 
 # %% [markdown] id="groups"
 # ### Groups
 #
-# Must every output channel look at every input channel? With **groups** $g$ the channels are split
-# into $g$ parts that do not see one another, and the layer has $g$ times fewer weights:
-# $O \cdot (C/g) \cdot k^2$. At the extreme, $g = C = O$, each channel has a flat kernel of its own:
-# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again; the pair is
-# nearly as accurate as a full layer with a fraction of the weights (MobileNet, Howard et al. 2017).
+# Must every output channel look at every input channel? With $G$ **groups** the channels are split
+# into $G$ parts that do not see one another, and the layer has $G$ times fewer weights:
+# $O \cdot (C/G) \cdot k^2$. At the extreme, $G = C = O$, each channel has a flat kernel of its own:
+# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again. With a fraction
+# of a full layer's weights, the pair is nearly as accurate (MobileNet, Howard et al. 2017).
 
 # %% id="groups-count" tags=["nbval-check-output"]
 def count(c_in, c_out, k, groups=1):
@@ -338,7 +344,7 @@ print(f"four groups:              {count(64, 64, 3, groups=4):6,}")
 print(f"depthwise 3×3 + full 1×1: {count(64, 64, 3, groups=64) + count(64, 64, 1):6,}")
 
 # %% id="groups-check" tags=["nbval-check-output"]
-x4, w4 = torch.randn(1, 4, 8, 8), torch.randn(6, 2, 3, 3)  # two groups: 2 channels in, 3 out
+x4, w4 = torch.randn(1, 4, 8, 8), torch.randn(6, 2, 3, 3)  # two groups, each 2 in, 3 out
 halves = torch.cat([F.conv2d(x4[:, :2], w4[:3]), F.conv2d(x4[:, 2:], w4[3:])], dim=1)
 together = ops.conv2d(x4, w4, groups=2)
 same = torch.allclose(halves, together, atol=1e-6)
@@ -369,9 +375,9 @@ print("two groups are two small convolutions:", same)
 # stamps add up. In the figure, look at the 5 inside both frames: $1 \cdot 3 + 2 \cdot 1$.
 #
 # Or stand at one input cell and collect what arrives there: then you read the kernel backwards.
-# There is the minus sign of the textbooks: as PyTorch slides it, a convolution with the **turned**
-# kernel, over $g$ padded with $k - 1$ zeros. (The bias is easy: it is part of every output, so its
-# gradient is the sum of $g$.)
+# That is where the textbooks' minus sign comes back. In PyTorch's terms: pad $g$ with $k - 1$ zeros
+# on every side, and run `conv2d` with the **turned** kernel. (The bias is easy: it is part of every
+# output, so its gradient is the sum of $g$.)
 
 # %% id="stamps" alt="Three grids: the output's gradient with the two numbers 1 and 2 marked, the kernel, and the input's gradient, on which two framed copies of the kernel, times 1 and times 2, overlap in two cells; the upper one is 1 times 3 plus 2 times 1, which is 5."
 gradient = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
@@ -383,6 +389,11 @@ plotting.show_transposed_convolution(
     names=("Output's gradient", "Kernel", "Input's gradient"),
     title="Each gradient stamps the kernel on the window that it came from",
 )
+
+# %% [markdown] id="backward-loop"
+# The code does this for one channel and stride 1. The figure stamps output by output; the loop goes
+# over the kernel's cells instead. Cell $(i, j)$ of *all* stamps at once is $g$ times $w_{i,j}$,
+# shifted by $(i, j)$.
 
 # %% id="backward-code"
 def conv2d_backward(x, w, g):
@@ -505,21 +516,18 @@ plotting.show_images(pairs, ["image", "wanted"] * 2)
 
 # %% [markdown] id="overfit-text"
 # The network has two convolutions with a ReLU (negative numbers become 0) between them; its first
-# layer has 16 kernels of 3 × 7 × 7. For each pixel it says how sure it is of an outline, and the
-# loss is the cross-entropy with the truth; outlines are rare, so they count three times. Two
-# details before it starts. The first layer's kernels begin as **small noise**, so that what is
-# learned is not buried under it. And the pixels are **centred**: brightness 0.5 becomes 0 (then
-# times 4, so that values run from −2 to 2). If all inputs are positive, every window's sum mostly
-# measures brightness, and training stalls. (To see it, set `centre = 0.0` and run the cells from
-# here to the three results again: the loss on many images stays about 0.9.)
+# layer has 16 kernels of 3 × 7 × 7. They begin as **small noise**, so that what is learned is not
+# buried under it.
 #
-# First the habit that will save you days: **overfit one batch**. If a network cannot come close to
-# learning a few images by heart, something is broken, and more data will not mend it.
+# For each pixel the network gives one number, a **logit** $z$: above 0 means "rather an outline",
+# below 0 "rather not". The sigmoid, $1/(1 + e^{-z})$, turns it into a probability. The loss is the
+# cross-entropy of that probability with the truth. Outlines are rare, so `pos_weight` counts their
+# pixels three times.
+#
+# To judge a loss you need one to compare with: how good is the best answer that is the same
+# everywhere? Try a row of logits.
 
 # %% id="model" tolerance=0.01
-centre = 0.5
-
-
 def make_network():
     torch.manual_seed(0)
     first, second = torch.nn.Conv2d(3, 16, 7, padding=3), torch.nn.Conv2d(16, 1, 5, padding=2)
@@ -531,6 +539,23 @@ def outline_loss(logits, y):
     return F.binary_cross_entropy_with_logits(logits, y, pos_weight=torch.tensor(3.0))
 
 
+tried = torch.linspace(-3, 0, 13).tolist()
+constant = min(outline_loss(torch.full_like(wanted, z), wanted).item() for z in tried)
+print(f"loss of the best answer that is the same everywhere: {constant:.2f}")
+
+# %% [markdown] id="centre-text"
+# The pixels are **centred**: brightness 0.5 becomes 0 (then times 4, so that values run from −2 to
+# 2). If all inputs are positive, every window's sum mostly measures brightness, and training
+# stalls. (To see it, set `centre = 0.0` below and run the cells from there to the figure "image,
+# wanted, found" again: the loss on many images stays about 0.9, worse than a constant answer.)
+#
+# First the habit that will save you days: **overfit one batch**. If a network cannot come close to
+# learning a few images by heart, something is broken, and more data will not mend it.
+
+# %% id="overfit" tolerance=0.1 alt="The loss on one batch falls steeply in the first steps and then more and more slowly."
+centre = 0.5
+
+
 def train_step(network, optimizer, x, y):
     loss = outline_loss(network((x - centre) * 4), y)
     optimizer.zero_grad()
@@ -539,12 +564,6 @@ def train_step(network, optimizer, x, y):
     return loss.item()
 
 
-odds = 3 * wanted.mean() / (1 - wanted.mean())  # each outline pixel counts three times
-constant = outline_loss(odds.log().expand_as(wanted), wanted)
-print(f"loss of the best answer that is the same everywhere: {constant:.2f}")
-
-
-# %% id="overfit" tolerance=0.1 alt="The loss on one batch falls steeply in the first steps and then more and more slowly."
 by_heart = make_network()
 its_optimizer = torch.optim.Adam(by_heart.parameters(), lr=1e-2)
 one_batch = pixels[:4, :, :64, 32:96], wanted[:4, :, :64, 32:96]
@@ -581,7 +600,12 @@ with torch.no_grad():  # on images that it was not trained on
 pictures = []
 for i in range(min(3, len(found))):
     pictures += [pixels[trained + i], wanted[trained + i, 0], found[i, 0]]
-plotting.show_images(pictures, ["image", "wanted", "found"] * 3, columns=3)
+plotting.show_images(
+    pictures,
+    ["image", "wanted", "found"] * 3,
+    columns=3,
+    caption="Where two outlines run close together, as along a narrow gap, they fill it.",
+)
 
 # %% [markdown] id="filters-text"
 # **What did it learn to look for?** Draw the 16 kernels of the first layer as small colour
@@ -619,20 +643,23 @@ plotting.feature_maps(
 )
 
 # %% [markdown] id="fcn-maps-read"
-# Channels 2, 5 and 8 are nearly white except along edges. Channels 1, 10 and 11 tell colours apart:
-# channel 10 is positive on the purple leaves and negative on the lime-green belt of the cup, and
-# channel 1 the other way round.
+# Channels 2, 5, 8 and 9 are nearly white except along edges. Channels 1, 10 and 11 tell colours
+# apart: channel 10 is positive on the purple leaves and negative on the lime-green belt of the cup,
+# channel 1 is the other way round, and channel 11 is positive on the orange of the kite and negative
+# on the turquoise handle and pot.
 
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
 #
 # Look at the three results again. The network marks the borders of objects, and it also marks
 # borders *inside* objects and in the background. These are not random errors. Cut out what it sees
-# when it is wrong: its two layers together see a square of 11 × 11 pixels (7 + 5 − 1 = 11).
+# when it is wrong: its two layers together see a square of 11 × 11 pixels (five
+# neighbouring windows of 7 overlap: 7 pixels, and 4 more), and they judge the pixel at its centre.
 
 # %% id="false-alarms"
 near = F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] > 0  # within 3 pixels of an outline
 false_alarm = (found[:, 0] > 0.7) & ~near
+# The 11 × 11 cut around each must fit into the image.
 false_alarm[:, :5], false_alarm[:, -5:] = False, False
 false_alarm[..., :5], false_alarm[..., -5:] = False, False
 places = false_alarm.nonzero()
@@ -668,8 +695,13 @@ plotting.show_heatmap(response, "'Edges' of a flat grey image", label="response"
 # %% [markdown] id="try"
 # ## Try it
 #
-# Move the window, change stride, padding and dilation, and watch the numbers. Set dilation to 2 and
-# padding to 1 on the 7 × 7 image: which output size do you expect?
+# Move the window, change stride, padding and dilation, and watch the numbers. Set stride,
+# padding and dilation all to 2 on the 7 × 7 image: which output size do you expect?
+#
+# <details><summary>Answer</summary>
+# 4 × 4. The 3 × 3 kernel spans 5 of the 7 + 4 = 11 pixels; of the 6 that are left, every second one
+# gives a further place.
+# </details>
 
 # %% id="stepper" alt="A convolution drawn as three grids, input, kernel and output, with sliders for position, stride, padding and dilation."
 from seglib.widgets import ConvolutionStepper
@@ -762,8 +794,8 @@ backward = Question(
             feedback="Or: stamps that add up.",
         ),
         Option(
-            "the output's gradient, divided by the kernel",
-            feedback="Nothing is inverted: gradients flow back through the same weights.",
+            "the output's gradient, padded; conv2d slides the kernel over it",
+            feedback="As it is, the kernel would stamp the wrong way round: turn it first.",
         ),
     ],
     objective="backward",
@@ -771,8 +803,8 @@ backward = Question(
 
 # %% id="quiz-flip" tags=["quiz", "hide-input"]
 copied = Question(
-    "You copy an edge kernel from a textbook on signal processing into conv2d. Away from the "
-    "border, your map has the opposite sign of the book's. Why?",
+    "You copy the kernel for vertical edges from a textbook on signal processing into conv2d. Away "
+    "from the border, your map has the opposite sign of the book's. Why?",
     [
         Option("conv2d pads the picture with zeros", feedback="That only affects the border."),
         Option(
@@ -801,14 +833,13 @@ Quiz([sizes, by_hand, counted, faster, backward, copied])
 #
 # - A convolution is a weighted sum over a local window, with the same weights at every place. That
 #   makes it small, and makes its answer move along with the picture.
-# - A kernel reaches through all input channels: $O \cdot (C/g) \cdot k^2$ weights
-#   (plus $O$ biases).
+# - A kernel reaches through all input channels: $O \cdot (C/G) \cdot k^2$ weights with $G$
+#   groups (plus $O$ biases).
 # - $n_\text{out} = \lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$.
 # - `im2col` turns it into one matrix product: the same work, about $k^2$ times the memory, much
 #   faster.
 # - Backward: the weights' gradient is a convolution of the input with the output's gradient; the
-#   input's gradient is stamping, which is, as PyTorch slides it, a convolution with the turned
-#   kernel.
+#   input's gradient is stamping, or `conv2d` of the padded gradient with the turned kernel.
 # - Learned first kernels become edges and colours. What lies outside the window stays unknown.
 #
 # **Next**, in [lesson 03](03_backbones.ipynb), layers are stacked until the window covers whole

@@ -115,7 +115,7 @@ print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 
 # *4 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
 # **Transfer.** The lesson drew stride and dilation and counted the weights of groups; none of its
-# cells computes columns or products with them. First the columns. Each of the $k_h \cdot k_w$ cells
+# cells puts them into `im2col`. First the columns. Each of the $k_h \cdot k_w$ cells
 # of the kernel sees, over all places, one shifted and strided view of the padded image; with
 # dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered by channel, then
 # kernel row, then kernel column. A slice can take every $s$-th element:
@@ -157,47 +157,24 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
     ### END SOLUTION
 
 
-# %% [markdown] id="task-conv2d"
-# Now the layer: cut the columns into `groups` parts along their rows, multiply each with its part
-# of the kernels, and join the results. The function must take all the arguments below, because
-# `seglib` will call it in place of its own.
-
-# %% id="conv2d" nbgrader="solution" forbidden="convolution"
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] or None -> [B, O, OH, OW].
-
-    stride, padding and dilation arrive as an int or as a pair (v, v) of equal ints.
-    Use your im2col and matrix products, not a convolution of torch.
-    """
-    stride = stride if isinstance(stride, int) else stride[0]
-    padding = padding if isinstance(padding, int) else padding[0]
-    dilation = dilation if isinstance(dilation, int) else dilation[0]
-    ### BEGIN SOLUTION
-    out_channels, _, kh, kw = weight.shape
-    oh = (x.shape[2] + 2 * padding - dilation * (kh - 1) - 1) // stride + 1
-    ow = (x.shape[3] + 2 * padding - dilation * (kw - 1) - 1) // stride + 1
-    columns = im2col(x, (kh, kw), stride, padding, dilation)
-    parts = []
-    for w, c in zip(weight.chunk(groups), columns.chunk(groups, dim=1), strict=True):
-        parts.append(w.flatten(1) @ c)  # [O/G, C/G·kh·kw] @ [B, C/G·kh·kw, OH·OW]
-    y = torch.cat(parts, dim=1).reshape(len(x), out_channels, oh, ow)
-    return y if bias is None else y + bias[:, None, None]
-    ### END SOLUTION
-
-
 # %% id="im2col-checks" nbgrader="checks" points=2
 nine = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
-
 
 
 def columns_of(*arguments, **settings):
     """What im2col returns, or advice on the error that it stops with."""
     try:
         return im2col(*arguments, **settings)
+    except NotImplementedError:
+        raise
     except RuntimeError as error:
         raise AssertionError(
-            f"im2col stops with: {error}. Does every view have OH × OW places? A slice from a to "
-            "a + s·(n − 1) + 1 in steps of s has exactly n"
+            f"im2col stops with: {error}. Are OH and OW counted with the dilation, and does every "
+            "view have OH × OW places? A slice from a to a + s·(n − 1) + 1 in steps of s has n"
+        ) from error
+    except TypeError as error:
+        raise AssertionError(
+            f"im2col stops with: {error}. kernel_size is a pair: kh, kw = kernel_size"
         ) from error
 
 
@@ -230,7 +207,8 @@ assert pair.shape == (2, 4, 4), (
 )
 wide = columns_of(torch.arange(25.0).reshape(1, 1, 5, 5), (2, 2), stride=3)
 assert wide.shape == (1, 4, 4), (
-    f"5 × 5, stride 3: two places in each direction, [1, 4, 4]; yours is {list(wide.shape)}"
+    f"5 × 5, stride 3: two places in each direction, [1, 4, 4]; yours is {list(wide.shape)}: "
+    "check the formula for OH and OW, then the end of each slice"
 )
 assert wide[0, :, 3].tolist() == [18, 19, 23, 24], (
     f"the last window begins at row 3, column 3: [18, 19, 23, 24], yours is "
@@ -260,16 +238,61 @@ for seed in range(4):
 ### END HIDDEN TESTS
 print("✓ 2 of 2 points: the example, order of cells and channels, stride, padding, 1 × 3 kernels")
 
+# %% [markdown] id="task-conv2d"
+# Now the layer: cut the rows of the columns' matrix into `groups` parts, multiply each with its part
+# of the kernels (every group has O/groups of the O kernels), and join the results. `@` takes a whole
+# batch: [O, K] @ [B, K, N] multiplies each image's matrix and gives [B, O, N]. The function must take
+# all the arguments below, because `seglib` will call it in place of its own.
+#
+# <details><summary>Hint</summary>
+# <code>weight.chunk(groups)</code> and <code>columns.chunk(groups, dim=1)</code> cut both into parts
+# that belong together. Flatten each kernel to a row before the product; <code>torch.cat</code> joins
+# the products along the channels, and a reshape makes maps of them.
+# </details>
+
+# %% id="conv2d" nbgrader="solution" forbidden="convolution"
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """x [B, C, H, W], weight [O, C/groups, kh, kw], bias [O] or None -> [B, O, OH, OW].
+
+    stride, padding and dilation arrive as an int or as a pair (v, v) of equal ints.
+    Use your im2col and matrix products, not a convolution of torch.
+    """
+    stride = stride if isinstance(stride, int) else stride[0]
+    padding = padding if isinstance(padding, int) else padding[0]
+    dilation = dilation if isinstance(dilation, int) else dilation[0]
+    ### BEGIN SOLUTION
+    out_channels, _, kh, kw = weight.shape
+    oh = (x.shape[2] + 2 * padding - dilation * (kh - 1) - 1) // stride + 1
+    ow = (x.shape[3] + 2 * padding - dilation * (kw - 1) - 1) // stride + 1
+    columns = im2col(x, (kh, kw), stride, padding, dilation)
+    parts = []
+    for w, c in zip(weight.chunk(groups), columns.chunk(groups, dim=1), strict=True):
+        parts.append(w.flatten(1) @ c)  # [O/G, C/G·kh·kw] @ [B, C/G·kh·kw, OH·OW]
+    y = torch.cat(parts, dim=1).reshape(len(x), out_channels, oh, ow)
+    return y if bias is None else y + bias[:, None, None]
+    ### END SOLUTION
+
+
 # %% id="conv2d-checks" nbgrader="checks" points=2
 from seglib.models import build_model
 from seglib.structures import Categories
 
 torch.manual_seed(0)
 x, w, b = torch.randn(2, 4, 8, 9), torch.randn(6, 2, 3, 3), torch.randn(6)
-got = conv2d(x, w, None, padding=1, groups=2)
+try:
+    got = conv2d(x, w, None, padding=1, groups=2)
+except NotImplementedError:
+    raise
+except RuntimeError as error:
+    raise AssertionError(
+        f"conv2d stops with: {error}. Each group multiplies O/groups kernels, one per row, "
+        "[O/groups, C/groups·kh·kw], with its part of the columns, cut along dimension 1, "
+        "[B, C/groups·kh·kw, OH·OW]"
+    ) from error
 assert got is not None, "conv2d returned None: is the `return` missing?"
 assert got.shape == (2, 6, 8, 9), (
-    f"padding 1 keeps 8 × 9, and 6 kernels give [2, 6, 8, 9]; yours is {list(got.shape)}"
+    f"padding 1 keeps 8 × 9, and 6 kernels give [2, 6, 8, 9]; yours is {list(got.shape)}: "
+    "each group has O/groups of the O kernels, here 3"
 )
 assert got.dtype == x.dtype, f"the output has the dtype of x, {x.dtype}; yours is {got.dtype}"
 try:
@@ -399,8 +422,8 @@ assert dw.tolist() == [[16, 22]], (
     "window that was read; with stride 2 the second window begins at column 2"
 )
 assert dx.tolist() == [[10, 20, 50, 100]], (
-    f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: does each stamp begin at "
-    "stride·c, and is it the kernel as it is, not turned?"
+    f"the example's dx is [[10, 20, 50, 100]], yours is {dx.tolist()}: did dx start from "
+    "zeros, does each stamp begin at stride·c, and is it the kernel as it is, not turned?"
 )
 rows, _ = gradients_of(
     torch.zeros(5, 2), torch.ones(2, 2), torch.tensor([[1.0], [3.0]]), stride=2
