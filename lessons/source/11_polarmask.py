@@ -576,10 +576,10 @@ plotting.training_curve(losses, title="One image, over and over")
 #
 # Does Polar IoU train better than smooth L1? Put a new ray tower into the trained network, and let
 # only this tower learn, twice, from the same random start, on 60 further validation images. The
-# model takes $-\ln$ of whatever `polar_iou` returns; so to train with smooth L1, it is handed
-# $e^{-\text{smooth L1}}$. **Predict before you run:** which tower will do better where rays are
-# short, and which where they are long? And what does a fresh tower draw before its first step:
-# nothing, a circle, or a star with random tips?
+# model takes $-\ln$ of whatever `polar_iou` returns, weighted by centerness; so to train with
+# smooth L1, it is handed $e^{-\text{smooth L1}}$. **Predict before you run:** which tower will do
+# better where rays are short, and which where they are long? And what does a fresh tower draw
+# before its first step: nothing, a circle, or a star with random tips?
 
 # %% id="live-judged"
 def judged(network, pairs, as_iou):
@@ -634,7 +634,7 @@ for name, (student, _, _) in learned.items():
 curves = {f"trained with {name}": curve for name, (_, curve, _) in learned.items()}
 plotting.training_curve(curves, title="−ln(Polar IoU) while learning")
 
-# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps nearly a circle, after 60 steps a rounded outline that begins to follow the object."
+# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps nearly a circle, after 60 steps a rounded outline of about the object's size, without its tips."
 _, owners, _, centres = owners_of(image, objects)
 apart = (locations.points - centres[largest]).norm(dim=1)
 spot = int(apart.where(owners == largest, torch.inf).argmin())  # its most central location
@@ -645,7 +645,7 @@ plotting.show_rays(image, panels, panel=2.9)
 # %% [markdown] id="live-read"
 # A star: the bias of the last layer gives rays of about the right length for the level, and random
 # weights disturb each of them. After ten steps neighbouring rays agree, and the contour is nearly a
-# circle; after 60 it begins to follow the shape.
+# circle. 60 steps are enough for the size of the object, but not yet for its shape.
 #
 # At first the tower with Polar IoU is ahead, measured by its own loss. In the end the two are
 # nearly equal, and so they are on the held-out images: Polar IoU is slightly ahead where rays are
