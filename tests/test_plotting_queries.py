@@ -7,9 +7,15 @@ import pytest
 import torch
 
 from seglib.errors import SeglibError
-from seglib.plotting import show_paradigms, show_points, show_query, show_query_masks
+from seglib.plotting import (
+    compare,
+    show_paradigms,
+    show_points,
+    show_query,
+    show_query_masks,
+)
+from seglib.plotting.matched import matched_shades
 from seglib.plotting.overlays import NEUTRAL
-from seglib.plotting.paradigms import _shades
 from seglib.plotting.style import rgb
 from seglib.structures import Categories, Instances, Panoptic, Prediction, Target
 from tests.figures import words
@@ -75,15 +81,28 @@ def test_what_is_found_has_the_colour_of_the_object_that_it_overlaps() -> None:
     masks = torch.stack([block(16, 32, 22, 40), block(17, 32, 0, 20), block(0, 8, 0, 8)])
     boxes = torch.zeros(3, 4)
     found = Instances(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 1, 1]), masks)
-    assert _shades(found, "instances", target()) == {0: rgb(1), 1: rgb(0), 2: NEUTRAL}
-    assert _shades(found[:0], "instances", target()) == {}
-    assert _shades(found, "instances", target()[:0]) == dict.fromkeys(range(3), NEUTRAL)
+    assert matched_shades(found, target()) == {0: rgb(1), 1: rgb(0), 2: NEUTRAL}
+    assert matched_shades(found[:0], target()) == {}
+    assert matched_shades(found, target()[:0]) == dict.fromkeys(range(3), NEUTRAL)
+
+
+def test_compared_results_share_the_colours_of_the_truth() -> None:
+    truth = target()
+    found = Instances(truth.boxes, torch.tensor([0.9, 0.8]), truth.labels, truth.masks)
+    results = {"found": found, "reversed": found[torch.tensor([1, 0])]}
+    fig = compare(IMAGE, results, NAMES, like=truth)
+    one, other = (np.asarray(axes.images[0].get_array()) for axes in fig.axes[1:3])
+    height, width = one.shape[:2]
+    for mask in truth.masks:
+        row, column = mask.nonzero().float().mean(dim=0).tolist()
+        place = (int(row / 32 * height), int(column / 48 * width))
+        assert (one[place] == other[place]).all()
 
 
 def test_stuff_keeps_the_colour_of_its_class() -> None:
     segments = target().panoptic
     assert segments is not None
-    assert _shades(segments, "panoptic", target()) == {0: rgb(0), 1: rgb(1)}
+    assert matched_shades(segments, target()) == {0: rgb(0), 1: rgb(1)}
 
 
 @pytest.mark.parametrize("panoptic", [True, False])

@@ -3,8 +3,8 @@
 #
 # Since lesson 04 this course has had two kinds of networks: those that ask what each *pixel* is,
 # and those that ask which *object* it belongs to. MaskFormer (Cheng and others 2021) asks neither.
-# It predicts a set of masks, each with one class. One question carries the lesson, the last of
-# those that build a network: **what should a network classify, pixels or masks?**
+# It predicts a set of masks, each with one class. One question carries this lesson, the last one
+# that builds a network: **what should a network classify, pixels or masks?**
 #
 # **You will be able to**
 #
@@ -38,9 +38,8 @@ answers = [model.predict([image])[0] for image, _ in samples]
 print(f"{dataset.name}: {len(samples)} images to look at; the model is a {model.config.variant}")
 
 # %% [markdown] id="load-text"
-# The network learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
-# build works there all the same.) Of the images in which classes repeat, we look at the one on
-# which its masks fit best.
+# The network learned the classes of Pocket COCO. Of the images in which classes repeat, we look at
+# the one on which its masks fit best.
 
 # %% id="choose"
 def fit(index):
@@ -58,27 +57,28 @@ chosen = max(rich, key=lambda i: (fit(i), len(truths[i])))
 image, target = samples[chosen]
 objects, answer = truths[chosen], answers[chosen]
 
-# %% id="first-picture" alt="One image four times: plain; with a class for each pixel; with a mask, a box and a score for each object; and with both, in which each bird and each car has a colour of its own and sky, road and grass have theirs."
+# %% id="first-picture" alt="One image four times: plain; with a class for each pixel; with a mask, a box and a score for each of nine detections; and with both, in which each bird and each car has a colour of its own and sky, road and grass have theirs."
 sure = answer.instances[answer.instances.scores > 0.5]
 tasks = {"semantic": answer.semantic, "instances": sure, "panoptic": answer.panoptic}
-plotting.compare(image, tasks, dataset.categories, panel=2.4)
+plotting.compare(image, tasks, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="first-picture-read"
 # One network, run once, and three tasks: a class for each pixel; the objects; and both together.
-# Nothing was trained for one of the three alone. How can one output answer three questions?
+# (Colours follow the true objects. Nine boxes for five objects: nothing removes duplicates among
+# the instances; in the panoptic map, a rule does.) How can one output answer three questions?
 
 # %% [markdown] id="problem"
 # ## The problem: two kinds of networks
 #
 # FCN (lesson 04) classifies **pixels**: $C$ scores each, and the best wins. It cannot count. All
 # later networks classify **regions**: boxes, windows, grid cells, queries. They count, but leave
-# out sky and grass, which are not objects. Panoptic segmentation (Kirillov and others 2019) wants
-# both, and the first answer was to train two networks, or one with two heads, and to merge what
-# they say by rules. DETR (lesson 12) has one kind of output for all, but it predicts *boxes* and
-# adds masks afterwards; and what is the box of the sky?
+# out sky and grass, which are not objects (*stuff*; what can be counted are *things*). Panoptic
+# segmentation (Kirillov and others 2019) wants both, and the first answer was to train two
+# networks, or one with two heads, and to merge what they say by rules. DETR (lesson 12) has one
+# kind of output for all, but it predicts *boxes* and adds masks afterwards; and what is the box of
+# the sky?
 #
 # So it was taken for granted that **instance and semantic segmentation need different networks**.
-# You will be asked to bet on that sentence.
 
 # %% id="timeline" alt="A timeline of papers from 2012 to 2022: FCN 2015, Mask R-CNN 2017, DETR 2020, MaskFormer 2021 and Mask2Former 2022 are marked, the last three in the lane of methods that ask with queries."
 plotting.timeline(highlight=["FCN", "Mask R-CNN", "DETR", "MaskFormer", "Mask2Former"])
@@ -98,8 +98,8 @@ plotting.touching_instances(image, target, target.semantic, dataset.categories, 
 
 # %% [markdown] id="touching-read"
 # Where two objects of a class touch, their pixels form one region; where something covers the
-# middle of an object, it falls into two. So even a perfect label map does not say which object a
-# pixel belongs to, and no later processing can know it.
+# middle of an object, as a bird and a car cover the kite, it falls apart. So even a perfect label
+# map does not say which object a pixel belongs to, and no later processing can know it.
 #
 # So let the network classify pixels into *object 1*, *object 2* and so on? Two objects, and the
 # data set may call either of them number 1. **Predict before you run:** we let a network choose a
@@ -137,10 +137,10 @@ for name, matched in (("numbers as they come", False), ("the cheaper numbering",
 # %% [markdown] id="mask-text"
 # ### Two: a set of masks, each with one class
 #
-# **Mask classification** predicts $N$ pairs $(p_i, m_i)$: class probabilities
-# $p_i \in \mathbb{R}^{C+1}$, the additional one for "no object", and a mask $m_i$ of a probability
-# for each pixel. The segments to learn are all objects, and each kind of stuff as one segment. The
-# masks have a sigmoid each, and *nothing makes them add up to 1* at a pixel.
+# **Mask classification** predicts $Q$ pairs $(p_q, m_q)$: $K = C + 1$ class probabilities $p_q$,
+# the additional one for "no object", and a mask $m_q$ of a probability for each pixel. The segments
+# to learn are all objects, and each kind of stuff as one segment (named as in COCO). The masks have
+# a sigmoid each, and *nothing makes them add up to 1* at a pixel.
 
 # %% id="segments"
 def my_segments(truth):
@@ -160,17 +160,17 @@ print(f"{len(names)} segments:", ", ".join(names))
 # **By hand.** Four pixels in a row, two segments of the class cat: A = 1100 and B = 0011. Two
 # queries:
 #
-# | | p(cat) | mask |
+# | | p(cat) | mask m |
 # | --- | --- | --- |
 # | query 1 | 0.8 | 0.9, 0.9, 0.1, 0.1 |
 # | query 2 | 0.6 | 0.2, 0.2, 0.8, 0.8 |
 #
 # The cost of a pair is $-p$(class), plus the dice loss
-# $1 - \frac{2\sum p\,t + 1}{\sum p + \sum t + 1}$. Query 1 and A: $\sum p\,t = 1.8$,
-# $\sum p = \sum t = 2$, so the dice loss is $1 - 4.6/5 = 0.08$ and the cost $-0.72$. Query 1 and B:
-# $1 - 1.4/5 = 0.72$, cost $-0.08$. Query 2 and A: $0.64 - 0.6 = 0.04$; query 2 and B:
-# $0.16 - 0.6 = -0.44$. Query 1 takes A and query 2 takes B, for $-1.16$ together; the other way
-# round it would be $-0.04$. (MaskFormer adds 20 times the focal loss of lesson 10.)
+# $1 - \frac{2\sum m\,t + 1}{\sum m + \sum t + 1}$ (the 1 prevents 0/0). Query 1 and A:
+# $\sum m\,t = 1.8$, $\sum m = \sum t = 2$, so the dice loss is $1 - 4.6/5 = 0.08$ and the cost
+# $-0.72$. Query 1 and B: $1 - 1.4/5 = 0.72$, cost $-0.08$. Query 2 and A: $0.64 - 0.6 = 0.04$;
+# query 2 and B: $0.16 - 0.6 = -0.44$. Query 1 takes A and query 2 takes B, for $-1.16$ together;
+# the other way round it would be $-0.04$. (MaskFormer adds 20 times the focal loss of lesson 10.)
 
 # %% id="costs"
 def my_costs(logits, masks, labels, truth, focal=20.0):
@@ -199,14 +199,14 @@ def my_loss(logits, masks, labels, truth):
     """One image: class loss, focal loss and dice loss, weighted as in the paper."""
     size = masks.shape[-2:]
     small = F.interpolate(truth[None].float(), size, mode="nearest")[0]  # [G, h, w]
-    queries, segments = ops.hungarian(my_costs(logits, masks, labels, small))  # [N] each
+    queries, segments = ops.hungarian(my_costs(logits, masks, labels, small))  # [G] each
     wanted = torch.zeros(len(logits), dtype=torch.int64)  # 0 is "no object"
     wanted[queries] = labels[segments]
     weight = torch.ones(logits.shape[1])
     weight[0] = 0.1
     class_loss = F.cross_entropy(logits, wanted, weight=weight)
     full = F.interpolate(masks[queries][None], truth.shape[-2:], mode="bilinear")[0]
-    true = truth[segments].float()  # [N, H, W]
+    true = truth[segments].float()  # [G, H, W]
     focal = ops.sigmoid_focal_loss(full, true, reduction="none").mean()
     return class_loss, 20 * focal, ops.smooth_dice_loss(full, true).mean()
 
@@ -268,7 +268,9 @@ print(f"the smallest object has {areas[smallest] / masks[0].numel():.1%} of the 
 # Exchanging queries costs nothing in either form. **Merging costs nothing per pixel**: the label
 # map is the same, so no training with that loss can ever learn to separate the two objects. The
 # loss of the masks sees a segment without a query. And a lost object costs per pixel what its area
-# is worth, but among the masks it is one of a handful of segments, however small it is.
+# is worth; among the masks its class and dice terms count in full, however small it is. (Merging
+# costs more here: the merged mask fits so badly that the cheapest matching leaves it alone, and
+# *both* objects count as lost.)
 
 # %% [markdown] id="modules"
 # ### Four: three modules
@@ -288,13 +290,13 @@ blocks = [
     Block("queries", "[Q, D], learned", at=(0, 1)),
     Block("transformer", "[Q, D]", "head", at=(1, 1)),
     Block("embeddings", "[Q, M]", at=(2.2, 1)),
-    Block("classes", "[Q, C + 1]", "output", at=(2.2, 2)),
+    Block("classes", "[Q, K]", "output", at=(2.2, 2)),
     Block("masks", "[Q, H/2, W/2]", "output", at=(3.3, 0.5)),
 ]
 arrows = [("backbone", "pixel decoder"), ("pixel decoder", "pixels"), ("pixels", "masks")]
 arrows += [("pixel decoder", "transformer"), ("queries", "transformer")]
 arrows += [("transformer", "embeddings"), ("embeddings", "masks"), ("transformer", "classes")]
-plotting.flow_diagram(blocks, arrows, title="MaskFormer")
+plotting.flow_diagram(blocks, arrows, title="MaskFormer and Mask2Former")
 
 # %% id="shapes" tags=["nbval-check-output"]
 blank = torch.zeros(3, 128, 128)
@@ -310,7 +312,7 @@ print("masks:   ", list(raw.masks.shape), "(predictions, images, queries, height
 
 # %% [markdown] id="shapes-read"
 # Five predictions: one after each of the four transformer layers, and one before the first, which
-# Mask2Former needs and MaskFormer does not have. Every one of them has a loss of its own, as in
+# only Mask2Former has (part seven says why). Every one of them has a loss of its own, as in
 # DETR; only the last one counts when the network is used.
 # Now the masks of our image by hand: $m_q(y, x) = \sigma\big(\sum_k E_{qk}\,F_{kyx}\big)$.
 
@@ -319,7 +321,8 @@ with torch.no_grad():
     output = model([image])
     batch = model.prepare([image], divisor=max(model.backbone.strides))
     pyramid, pixels = model.pixel_decoder(model.backbone(batch.tensor))
-    levels = pyramid[:0:-1]  # the three coarser ones, coarsest first
+    levels = [*reversed(pyramid[1:])]  # the three coarser ones, coarsest first
+    # The image gives only its type; the function says what queries x draw, for masked attention.
     states = model.decoder(levels, batch.tensor, lambda x: model.masks(x, pixels))
     embeddings = model.mask_embed(states[-1])[0]  # [Q, M]
 looped = sum(embeddings[0, k] * pixels[0, k] for k in range(pixels.shape[1]))  # one query
@@ -336,9 +339,10 @@ titles = [f"query {q}: {known[label[q]].split('-')[0]} {probability[q]:.2f}" for
 plotting.show_query_masks(image, drawn[surest].sigmoid(), titles, columns=4, panel=2)
 
 # %% [markdown] id="query-masks-read"
-# Each mask covers one object or one kind of stuff, whole, though it may lie in several pieces. The
-# other queries say "no object". A query has no class and no place of its own that it must keep:
-# both are read from the image.
+# Yellow is the mask, dotted where it is half sure. Each covers one object or one kind of stuff,
+# though it may lie in pieces, and nearly whole: look for the tail of the kite. Four more queries,
+# not shown, name two kites, a bird and a car: duplicates and fragments. The other 18 say "no
+# object". A query has no class and no place of its own: both are read from the image.
 
 # %% [markdown] id="semantic-text"
 # ### Five: three ways to read one set
@@ -360,8 +364,8 @@ for name in ("cat", "sky"):
 
 # %% [markdown] id="one-pixel-read"
 # Cat in the label map (0.79 against 0.70), since two half-sure queries add their votes; sky in the
-# panoptic map, where votes are not added because each segment stands for itself. Both follow from
-# the same numbers. Now as a loop over queries, and as one product.
+# panoptic map, where votes are not added because each segment stands for itself. Now as a loop
+# over queries, and as one product.
 
 # %% id="semantic" tags=["nbval-check-output"]
 from seglib.models.maskformer.inference import semantic_scores
@@ -383,13 +387,14 @@ print("loop = product:  ", torch.allclose(semantic_loop(logits, full), mine, ato
 print("mine = library's:", torch.allclose(mine, semantic_scores(logits, full), atol=1e-4))
 
 # %% [markdown] id="panoptic-text"
-# The panoptic map needs two more rules. Only queries enter whose best class is an object or stuff
-# with a probability above 0.8. And a query that wins less than 80 % of its own mask (where $m_q$ is
-# at least one half) is dropped: the rest of its mask lies under better ones, so it is a duplicate.
-# **This replaces NMS.** Segments of the same stuff are joined. In the
-# [assignment](assignments/13_maskformer.ipynb) you write it yourself.
+# The panoptic map has four rules. (1) Only queries enter whose best class is an object or stuff
+# with a probability above 0.8. (2) They compete for the pixels, as above. (3) A query that wins
+# less than 80 % of its own mask (where $m_q$ is at least one half) is dropped: the rest lies under
+# better ones, so it is usually a duplicate. **This replaces NMS.** (4) The others paint what they
+# won inside their own masks; segments of the same stuff are joined. You write it yourself in the
+# [assignment](assignments/13_maskformer.ipynb).
 
-# %% id="winners" alt="The image, the winning query of each pixel in different colours before and after the two rules, and the true segments: patches on the kite, the bird and the car that further queries had won are gone and stay blank."
+# %% id="winners" alt="The image, the winning query of each pixel in different colours before and after rules 3 and 4, and the true segments: patches on the kite, the bird and the car that further queries had won are gone and stay blank."
 config = model.config
 entered = (label > 0) & (probability > config.segment_threshold)
 numbers = entered.nonzero().flatten()  # the queries that enter
@@ -400,16 +405,18 @@ nothing_crowded = torch.zeros(len(ids), dtype=torch.bool)
 winners = seglib.structures.Panoptic(first + 1, ids, label[entered], nothing_crowded)
 shown = {"the winner of each pixel": winners, "after the rules": answer.panoptic}
 shown |= {"truth": target.panoptic or target}
-plotting.compare(image, shown, dataset.categories, panel=2.4)
+plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="instances-text"
-# The patches that vanish were won by queries that another one has beaten on most of their mask, or
-# they lie outside the mask of the query that won them.
+# The patches that vanish were won by queries that lost more than a fifth of their mask (rule 3), or
+# lie outside the mask of the query that won them (rule 4). Rule 3 has its price: the tail of the
+# kite was right, and is now empty.
 #
 # **Instances.** Each pair of a query and a class is a candidate. Its score is the probability of
 # the class times the mean probability inside its mask (the maskness of lesson 10); its mask is
-# where $m_q > 1/2$. Things are kept, stuff is left out. No box is predicted, and nothing is
-# suppressed: the box printed with a detection is drawn around its mask.
+# where $m_q > 1/2$. Things are kept, stuff is left out. No box is predicted: the one printed with a
+# detection is drawn around its mask. And nothing is suppressed, so duplicates stay; AP punishes
+# them only if they rank high.
 
 # %% id="instances" tags=["nbval-check-output"]
 def my_scores(logits, masks):
@@ -444,11 +451,12 @@ print(f"PQ       MaskFormer {shipped['figures']['PQ']:.3f}   neither of them has
 
 # %% [markdown] id="misconception-networks"
 # As a label map, the masks *beat* the network that was made for label maps, by several points of
-# mean IoU. As instances, they keep up with Mask R-CNN, or nearly. So **the sentence is wrong:
-# the tasks differ in how segments are read, not in what a network must learn.** (One run of each,
-# with different amounts of training. In the paper, with one backbone on ADE20K, a per-pixel network
-# reaches a mean IoU of 39.2, the same with MaskFormer's transformer 41.9, and MaskFormer 44.5: half
-# of the gain comes from classifying masks.)
+# mean IoU. As instances, they keep up with Mask R-CNN, or nearly. So **one network, trained with
+# one loss, can do both: the tasks differ in how its segments are read.** (Not quite a fair bet: one
+# run of each, trained for different times, and ours began with Mask R-CNN's backbone. In the paper,
+# with one backbone on ADE20K, a per-pixel network reaches a mean IoU of 39.2, the same with
+# MaskFormer's transformer 41.9, and MaskFormer 44.5: half of the gain comes from classifying
+# masks.)
 
 # %% [markdown] id="masked-text"
 # ### Seven: Mask2Former, and looking only inside
@@ -482,7 +490,8 @@ print("library, inside the mask:", float(theirs))
 # %% [markdown] id="masked-rule"
 # The first line of the function matters: a softmax over nothing is 0/0, so **a query with an empty
 # mask may look everywhere**. Mask2Former's layers read three levels of the pyramid in turn, coarse
-# to fine, so the mask is resized to the level's size first. No gradient flows through it.
+# to fine (our fourth layer begins again with the coarsest), so the mask is resized to the level's
+# size first. No gradient flows through it.
 
 # %% id="outside" tags=["nbval-check-output"]
 from seglib.models.maskformer.decoders import outside_masks
@@ -513,15 +522,15 @@ steps = ["before", *(f"after layer {n}" for n in range(1, len(inside)))]
 plotting.show_query_masks(image, output.masks[:, 0, mover].sigmoid(), steps, columns=5, panel=2)
 
 # %% [markdown] id="other-changes"
-# In Pocket COCO the first layer decides which object it is, and the others tidy up. Does every
-# query settle so early? You can ask others in the viewer below.
+# In Pocket COCO the first layer decides which object it is, and the others tidy up.
 #
 # Two more changes. The levels **in turn** make the fine ones affordable, and help small objects.
 # And the loss looks at **sampled points** (as in PointRend, Kirillov and others 2020): of three
 # times as many candidates those three quarters where the mask is least decided, and a quarter
-# anywhere. A mask is settled nearly everywhere; only its outline still has something to teach.
+# anywhere. A mask is settled nearly everywhere; what can still teach are its outline and the places
+# where it is unsure.
 
-# %% id="points" alt="A mask over the grey image twice: with points scattered evenly over the whole image, and with most of the points gathered along the outline of the mask."
+# %% id="points" alt="A mask over the grey image twice: with points scattered evenly over the whole image, and with most of the points gathered along the outline of the mask and where it is half sure."
 from seglib.models.maskformer.points import uncertain_points
 
 torch.manual_seed(0)
@@ -552,8 +561,7 @@ for name, loss in zip(("class_loss", "mask_loss", "dice_loss"), mine, strict=Tru
     print(name, "= library's:", torch.allclose(loss, theirs[name], rtol=1e-4))
 
 # %% [markdown] id="equality-text"
-# Then the whole way from queries to pixels, once more with the course's own code in the place of
-# the fast one.
+# Then the whole way, once more with the course's own code in the place of the fast one.
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 def my_label_map(logits, masks):
@@ -638,7 +646,7 @@ def train_transformer(network, steps=50, batch=4):
         losses.append(loss.item())
     return losses
 
-# %% id="live" alt="The losses of two networks over 50 steps: both fall from the same height; the one with masked attention soon lies below the one with open attention and stays there."
+# %% id="live" alt="The losses of two networks over 50 steps: both fall from the same height, side by side for thirty steps; then the one with masked attention mostly lies a little below the one with open attention."
 networks = {"masked": fresh_transformer(MaskedDecoder), "open": fresh_transformer(OpenDecoder)}
 curves = {name: train_transformer(network) for name, network in networks.items()}
 plotting.training_curve(curves, title="Equal steps, equal time")
@@ -659,16 +667,20 @@ for name, network in networks.items():
     print(f"       {right:.0%} of the pixels have the right label")
 
 # %% [markdown] id="live-read"
-# On images that neither has seen, the masked one is far ahead in the *classes*, and with them in
-# the label map. A query that reads the whole image gets a mixture of everything in it; one that
-# reads inside its mask reads one thing. The masks differ less: both read them off the same finished
-# features. (One run of each; change the seed to see how much of it is chance.)
+# The curves, sums of all losses, hide most of it. On images that neither has seen, the masked one
+# is clearly ahead in the *classes*, and with them in the label map. A query that reads the whole
+# image gets a mixture of everything in it; one that reads inside its mask reads one thing. The
+# masks differ less: both read them off the same finished features. (One run of each, 12 images;
+# change the seeds in `fresh_transformer` and of `turns` to see how much of it is chance.)
 #
 # In the paper, after 50 epochs on COCO, open attention in the place of the masked one costs 5.9
 # points of AP (43.7 to 37.8), and reading only the coarsest level costs 2.2. The points of the loss
 # cost nothing, and save two thirds of the memory.
 #
 # ### The shipped network
+#
+# The command that trained it (`--init`: whose backbone it began with), and its curves; the pale
+# ones are single steps.
 
 # %% id="shipped-curve" alt="The three losses of the shipped network's last prediction fall steeply over the first 300 of 3,000 steps and then slowly; the class loss starts highest and ends lowest, the dice loss ends highest."
 print(shipped["command"])
@@ -686,11 +698,11 @@ for figure, word in words.items():
     print(f"{word:18s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%}")
 
 # %% [markdown] id="shipped-read"
-# The class loss starts highest and ends lowest: what is left to learn are the outlines. The ceiling
-# is what perfect masks at stride 2 would reach; it is high, so the form costs little.
-# **Panoptic quality** is the mean IoU of the segments that match a true one (IoU above 1/2), times
-# the share of segments that match. Stuff is nearly solved. What is missing is small objects: their
-# share of the ceiling is by far the lowest.
+# On the training images the classes are nearly settled in the end. The ceiling is what perfect
+# masks at stride 2 would reach; it is high, so the form costs little. **Panoptic quality** is the
+# mean IoU of the segments that match a true one (IoU above 1/2), times the share of predicted and
+# true segments that match (the assignment has the formula). Stuff is nearly solved. What is missing
+# is small objects: their share of the ceiling is by far the lowest.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -727,22 +739,23 @@ for word in ("small", "medium", "large"):
 # %% [markdown] id="by-size-read"
 # Neither. In Pocket COCO about one small object in five is drawn by nobody, and as many are drawn
 # by a query that is not sure of their class; nearly all large ones are drawn and named. The queries
-# begin with coarse levels, and at stride 16 (the coarsest of the pocket network) an object of 10
-# pixels is less than one place: there is nothing to find, or the class is read from a place that is
-# mostly surroundings. Mask R-CNN puts anchors of that size everywhere on a fine level, and then
-# looks again.
+# begin with coarse levels, and at stride 16 (the coarsest of the pocket network) an object 10
+# pixels wide is less than one place: there is nothing to find, or the class is read from a place
+# that is mostly surroundings. Mask R-CNN puts anchors of that size everywhere on a fine level, and
+# then looks again.
 #
 # Here is the image on which the network does worst. In Pocket COCO, the potted plant at the left
-# border is missing, and of the umbrella and the bird only parts are found: what stands before them
-# cuts them into pieces.
+# border is missing, the right half of the umbrella went to the person, and a part of the bird's
+# wing to the cat: what stands before them cuts them into pieces.
 
 # %% id="worst" alt="A person before an umbrella and a cat before a bird, the panoptic map of the network, and the true one: the map lacks the potted plant at the left border, and has only parts of the umbrella and of the bird."
 several = min(5, max(map(len, truths)))
 crowded = [i for i in range(held_out) if len(truths[i]) >= several]
 worst = min(crowded, key=fit)
 shown = {"MaskFormer": answers[worst].panoptic}
-shown |= {"truth": samples[worst][1].panoptic or samples[worst][1]}
-plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.7)
+truth = samples[worst][1]
+shown |= {"truth": truth.panoptic or truth}
+plotting.compare(samples[worst][0], shown, dataset.categories, like=truth)
 
 # %% [markdown] id="try"
 # ## Try it
@@ -860,7 +873,7 @@ Quiz([first_choice], title="Which one?")
 # ### Your turn
 #
 # The [assignment](assignments/13_maskformer.ipynb) has three tasks: the label maps of a whole
-# batch; panoptic merging with both rules; and panoptic quality, by which such maps are judged.
+# batch; panoptic merging with all four rules; and panoptic quality, by which such maps are judged.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -875,8 +888,7 @@ Quiz([first_choice], title="Which one?")
 # - It is strong on stuff and on what is large, and weak where objects are small.
 #
 # **The published numbers beside ours.** Theirs are on photographs of COCO (val2017) with ResNet-50,
-# from the authors' papers; ours are on 300 drawn images of 128 px. They cannot be compared with one
-# another.
+# from the authors' papers; ours are on 300 drawn images of 128 px, so they cannot be compared.
 
 # %% id="published" tolerance=0.02
 figures = shipped["figures"]
@@ -887,10 +899,10 @@ print(f"ours, Pocket COCO:   PQ {100 * figures['PQ']:.1f}, mask AP {100 * figure
 # %% [markdown] id="table-text"
 # ### From a convolution to MaskFormer
 #
-# **All networks.** One row per network that finds instances with classes. Mask AP and its parts are
-# measured on the 300 validation images. Time is that of one image, relative to Mask R-CNN's,
-# measured on your machine just now. Some were trained on a GPU, and some began with the backbone of
-# another one, so the table ranks checkpoints, not ideas.
+# **All networks.** One row per network that finds instances with classes. Mask AP is that of the
+# 300 validation images; time is relative to Mask R-CNN's, measured on your machine just now. Some
+# were trained on a GPU, and some began with the backbone of another one, so the table ranks
+# checkpoints, not ideas.
 
 # %% id="seconds"
 from statistics import median
@@ -920,8 +932,12 @@ for name, file in files.items():
     print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
 
 # %% [markdown] id="paradigms-text"
-# **All paradigms on one image**, the one with which the lesson began. What two panels show in the
-# same colour overlaps the same true object; grey masks overlap none.
+# SOLO leads overall, Mask R-CNN on small objects: the newest network is not the best in every
+# column.
+#
+# **All paradigms on the first image.** What two panels show in the same colour overlaps the same
+# true object; grey masks overlap none. (FCN knows no objects: a class has the colour of its first
+# one.)
 
 # %% id="paradigms" alt="Eleven copies of one image: plain; the label map of FCN, in which objects of a class have one colour; the ten best proposals of DeepMask; the instances of Mask R-CNN, Cascade R-CNN, YOLACT, SOLO, PolarMask and DETR; the panoptic map of MaskFormer; and the truth."
 older = {"FCN": load("fcn", dataset.categories), "DeepMask": load("deepmask", dataset.categories)}

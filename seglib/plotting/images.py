@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seglib.plotting.canvas import to_numpy
+from seglib.plotting.matched import matched_shades
 from seglib.plotting.overlays import Layer, overlay
 from seglib.plotting.panels import (
     Figure,
@@ -112,6 +113,7 @@ def compare(
     caption: str = "",
     panel: float = 3.3,
     by_class: bool = False,
+    like: Target | None = None,
 ) -> Figure:
     """An image, and beside it each of several results painted over the image.
 
@@ -122,6 +124,7 @@ def compare(
         layer: the field to paint; by default the first that is filled.
         min_score: instances with a lower score are left out.
         by_class: give each instance the colour of its class, the same in all panels.
+        like: the truth; what is found has the colour of the true object that it overlaps most.
     """
     count = len(results) + 1
     columns = count if count <= 4 else 3
@@ -132,6 +135,8 @@ def compare(
     shared: Any = {"layer": layer, "min_score": min_score, "by_class": by_class}
     shared |= {"side": panel_pixels(columns, panel), "shrink": True}
     for axes, (name, result) in zip(panels[1:], results.items(), strict=True):
+        if like is not None:
+            shared["shades"] = matched_shades(result, like, layer, min_score)
         painted = overlay(image, result, categories, **shared)
         show_pixels(axes, painted, name)
     return fig

@@ -62,7 +62,7 @@ def overlay(
     """
     if isinstance(result, Prediction):
         categories = categories or result.categories
-    chosen, content = _choose(result, layer)
+    chosen, content = choose_layer(result, layer)
     canvas = Canvas(image, side, shrink, result.size if isinstance(result, Prediction) else None)
     if chosen == "semantic":
         _paint_semantic(canvas, to_numpy(content), categories, names, shades or {})
@@ -79,7 +79,7 @@ def overlay(
     return canvas.pixels
 
 
-def _choose(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
+def choose_layer(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
     """The layer to paint, and its content."""
     if isinstance(result, Instances):
         return "instances", result

@@ -147,8 +147,8 @@ print("✓ 3 of 3 points: the example, least, no object, enlarged logits, a batc
 #    `segment_threshold`. All others are forgotten.
 # 2. Each pixel is **won** by the entered query with the largest product of score and mask
 #    probability.
-# 3. The **own mask** of a query are the pixels at which its mask probability is at least 0.5. A
-#    query is dropped if its own mask is empty, or if the number of pixels that it won, divided by
+# 3. The **own mask** of a query is the set of pixels at which its mask probability is at least 0.5.
+#    A query is dropped if its own mask is empty, or if the number of pixels that it won, divided by
 #    the number of pixels of its own mask, is **below** `overlap_threshold`. Dropped queries leave
 #    their pixels to nobody.
 # 4. A query that stays **paints** the pixels that it won *and* that lie in its own mask. If there
@@ -223,8 +223,8 @@ assert got != ([1, 1, 0, 0], [3]), (
     "the size of the own mask"
 )
 assert got == ([1, 1, 2, 0], [3, 3]), f"the example gives 1, 1, 2, 0 with two cats, yours {got}"
-got = merge([0.9, 0.8], [3, 3], rows)
-assert got == ([1, 1, 0, 0], [3]), f"a score of 0.8 is not above 0.8: 1, 1, 0, 0, yours {got}"
+got = merge([0.9, 0.75], [3, 3], rows, segment_threshold=0.75)
+assert got == ([1, 1, 0, 0], [3]), f"a score of 0.75 is not above 0.75: 1, 1, 0, 0, yours {got}"
 got = merge([0.9, 0.7], [3, 3], rows, segment_threshold=0.6)
 assert got[1] == [3, 3], "with segment_threshold = 0.6 a score of 0.7 enters: use the argument"
 got = merge([0.99, 0.9], [0, 3], [[0.9] * 4, [0.8] * 4])
