@@ -15,7 +15,7 @@
 # 5. read learned filters, and tell convolution from cross-correlation.
 #
 # **You need** lesson 01 (images as tensors `[3, H, W]`), matrix products, the chain rule.
-# **Time** about 65 minutes to read, about a minute to run.
+# **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import torch
