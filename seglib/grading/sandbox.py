@@ -187,7 +187,12 @@ def running(notebook: str, limits: Limits, *, unsafe: bool = False) -> Iterator[
         notebook: its JSON text; the last cell calls `serve`.
         limits: what it may use.
         unsafe: run it without bubblewrap.
+
+    Raises:
+        SeglibError: this system has no sockets of the kind that the two processes need.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise SeglibError("this needs Linux or macOS: on Windows, use its subsystem for Linux")
     with tempfile.TemporaryDirectory(prefix="seglib-") as name, socket.socket(socket.AF_UNIX) as s:
         folder = Path(name)
         (folder / "notebook.ipynb").write_text(notebook, "utf-8")
@@ -269,7 +274,8 @@ def _usage(pid: int) -> tuple[int, int]:
         top = psutil.Process(pid)
         for process in [top, *top.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
-                memory += process.memory_info().rss - process.memory_info().shared
+                used = process.memory_info()
+                memory += used.rss - getattr(used, "shared", 0)
                 processes += 1
     return memory, processes
 
