@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from seglib.grading.protocol import Channel, Packer, ProtocolError, Unpacker
 
-CALL_SECONDS = 20.0  # for one call of a student's function
+CALL_SECONDS = 40.0  # for one call of a student's function
 MAX_BACK = 10_000  # calls of the grader's functions during one call
 
 

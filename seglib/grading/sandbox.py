@@ -57,10 +57,10 @@ class Limits:
         output: bytes that are read of what it prints; the rest is thrown away.
     """
 
-    wall_seconds: float = 180.0
+    wall_seconds: float = 600.0
     cpu_seconds: int = 120
-    cell_seconds: float = 30.0
-    call_seconds: float = 20.0
+    cell_seconds: float = 60.0
+    call_seconds: float = 40.0
     memory: int = 3000 * MIB
     files: int = 256 * MIB
     processes: int = 256
