@@ -163,11 +163,14 @@ class RemoteFunction:
     def __init__(self, name: str, student: Callable[[], Student]) -> None:
         """`student` gives the process to call, which may be a new one after the first has gone."""
         self.__name__ = name
+        self.returned = 0  # calls that did not end with an error
         self._student = student
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call it with these arguments."""
-        return self._student().call(self.__name__, arguments, named)
+        value = self._student().call(self.__name__, arguments, named)
+        self.returned += 1
+        return value
 
 
 class _Backward(torch.autograd.Function):

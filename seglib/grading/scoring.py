@@ -238,12 +238,20 @@ def _judge(
         elif is_checks(cell):
             session.begin_task()
             task = next(tasks)
+            before = _returned(names)
             fill_in(task, list(_cases(cell.source, names, marks.seed, again)))
+            if _returned(names) == before:  # then the answers did not make any case pass
+                task.earned = 0.0
             if task.earned < task.points:
                 task.reasons[:0] = _broken_cells(written, answers, session.cells)
             written = []
         elif is_setup(cell):
             exec(compile(cell.source, cell.id, "exec"), names)
+
+
+def _returned(names: dict[str, Any]) -> int:
+    """How many calls of the student's functions have returned."""
+    return sum(each.returned for each in names.values() if isinstance(each, RemoteFunction))
 
 
 def _cases(source: str, names: dict[str, Any], seed: int, again: bool) -> Iterator[Case]:

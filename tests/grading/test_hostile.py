@@ -13,12 +13,13 @@ import pytest
 from seglib.grading import reports
 from seglib.grading.sandbox import Limits, bubblewrap
 from seglib.grading.scoring import Marks, mark
-from seglib.workshop.assignments import read_master
+from seglib.workshop.assignments import read_master, student_version
 from tests.grading import hostile
 from tests.grading.hostile.broken import NOTEBOOKS
 from tests.helpers import ROOT
 
 MASTER = read_master(ROOT / "tests" / "assignments_example" / "90_example.py")
+MASTERS = ROOT / "lessons" / "source" / "assignments"
 LIMITS = Limits(
     wall_seconds=90, cpu_seconds=60, cell_seconds=4, call_seconds=4, memory=1500 * 2**20
 )
@@ -97,6 +98,17 @@ def test_a_broken_notebook_gets_a_clear_line(name):
 def test_the_reference_earns_everything():
     marks = marked(json.dumps(reference()).encode())
     assert (marks.earned, marks.points, marks.line, marks.notes) == (3, 3, "", [])
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(MASTERS.glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_every_reference_earns_full_marks_and_every_stub_none(path):
+    master = read_master(path)
+    full = mark(nbformat.writes(master).encode(), master, Marks("ada", path.stem, 5))
+    assert full.earned == full.points, [t.details for t in full.tasks if t.earned < t.points]
+    stub = nbformat.writes(student_version(master)).encode()
+    assert mark(stub, master, Marks("bob", path.stem, 5)).earned == 0
 
 
 def test_the_corpus_is_large_enough():

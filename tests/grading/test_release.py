@@ -74,7 +74,7 @@ def test_the_autograder_runs_as_gradescope_runs_it(tmp_path, handed_in):
         nbformat.write(read_master(MASTER), tmp_path / "submission" / "work.ipynb")
     environment = {**os.environ, "AUTOGRADER": str(tmp_path), "PYTHON": sys.executable}
     script = tmp_path / "source" / "run_autograder"
-    subprocess.run(["bash", str(script)], env=environment, timeout=300, check=True)
+    subprocess.run(["bash", str(script)], env=environment, timeout=900, check=True)
     results = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
     assert results["score"] == (12 if handed_in else 0)
     assert handed_in == ("tests" in results)

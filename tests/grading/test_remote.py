@@ -18,7 +18,7 @@ from seglib.grading.serve import Server
 
 
 @contextlib.contextmanager
-def served(call_seconds=5.0, **functions):
+def served(call_seconds=120.0, **functions):
     """A student with these functions, whose process is a thread."""
     here, there = socket.socketpair()
     server = Server(Channel(there), functions)
@@ -123,6 +123,15 @@ def test_a_function_that_hangs_is_left():
 def test_a_result_that_is_too_large_is_refused(value):
     with served(f=lambda: value) as student, pytest.raises((GoneError, StudentError)):
         student.call("f", (), {})
+
+
+def test_calls_that_return_are_counted():
+    with served(f=lambda x: 1 / x) as student:
+        function = RemoteFunction("f", lambda: student)
+        for x in (1, 0, 2):
+            with contextlib.suppress(ZeroDivisionError):
+                function(x)
+    assert function.returned == 2
 
 
 def test_random_numbers_are_the_same_each_time():
