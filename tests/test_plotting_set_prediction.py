@@ -49,7 +49,7 @@ def test_a_matching_joins_the_centres_of_its_pairs() -> None:
     assert line.get_xydata().tolist() == [[30, 20], [9, 9]]
     assert "second" in words(fig)
     assert "first" not in words(fig)
-    assert "a pair's centres" in words(fig)
+    assert "pair" in words(fig)
     assert [p.get_linestyle() for p in axes.patches] == ["--", "-", "-"]
 
 

@@ -91,7 +91,7 @@ def show_matching(
     fig, grid = image_panels(image, len(panels), columns=columns, panel=panel, caption=caption)
     for axes, (name, (boxes, truth, pairs)) in zip(grid, panels.items(), strict=True):
         draw_matching(axes, image, boxes, truth, pairs, names, name)
-    shades = {"truth": GREEN, "matched": VERMILION, "a pair's centres": BLUE, "no object": GREY}
+    shades = {"truth": GREEN, "matched": VERMILION, "pair": BLUE, "no object": GREY}
     legend_below(fig, shades, dashed=("no object",))
     return fig
 
