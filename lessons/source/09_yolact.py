@@ -18,7 +18,7 @@
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): anchors, the pyramid, ceilings; suppression
 # from [lesson 06](06_rcnn.ipynb).
-# **Time** about 70 minutes to read, about a minute to run.
+# **Time** about 65 minutes to read, about two minutes to run.
 
 # %% id="imports"
 import torch
@@ -46,26 +46,26 @@ models = {"YOLACT": yolact, "Mask R-CNN": mask_rcnn}
 answers = {name: [m.predict([i])[0] for i, _ in samples] for name, m in models.items()}
 
 
-def fit(name, n):
-    """The mean over an image's objects of the best mask IoU with a detection of their class."""
+def best_ious(name, n):
+    """For each object of an image, the best mask IoU with a detection of its class, [G]."""
     truth, found = truths[n], answers[name][n].instances
     found = found[found.scores > 0.3]
     overlap = ops.mask_iou(truth.masks, found.masks) * (truth.labels[:, None] == found.labels)
-    return sum(max(row, default=0.0) for row in overlap.tolist()) / max(1, len(truth))
+    return torch.cat([overlap, torch.zeros(len(truth), 1)], dim=1).amax(dim=1)
 
 # %% id="first-picture" alt="One image four times: plain, with the masks of YOLACT, with those of Mask R-CNN, and with the true ones. Both networks find the kite, the potted plant and the donut, and both draw their outlines well."
 least = min(3, max(map(len, truths)))
 rich = [n for n in range(held_out) if len(truths[n]) >= least]  # with several objects
-chosen = max(rich, key=lambda n: fit("YOLACT", n))
+chosen = max(rich, key=lambda n: best_ious("YOLACT", n).mean().item())
 image, target = samples[chosen]
 shown = {name: answers[name][chosen] for name in models} | {"truth": target}
-plotting.compare(image, shown, dataset.categories, panel=2.4)
+plotting.compare(image, shown, dataset.categories, panel=2.4, by_class=True)
 
 # %% [markdown] id="first-picture-read"
-# YOLACT is at its best with objects that are large and stand apart. Its outlines are as fine on a
-# large object as on a small one, because all masks are drawn on one map with cells of two pixels;
-# Mask R-CNN stretches 28 × 28 cells over each box. And it is fast. How good it is on average, and
-# where it fails, comes later.
+# YOLACT is at its best with large objects. Its outlines are as fine on a large object as on a small
+# one, because all masks are drawn on one map with cells of two pixels; Mask R-CNN stretches 28 × 28
+# cells over each box. Where objects touch, it is less sure: the kite loses most of its tail. And it
+# is fast. How good it is on average, and where it fails, comes later.
 
 # %% [markdown] id="problem"
 # ## The problem: a second look for every object
@@ -89,11 +89,11 @@ plotting.timeline(highlight=["Mask R-CNN", "YOLACT"])
 #
 # ### One: pictures for the whole image
 #
-# A small network, the **protonet**, reads the finest map of the pyramid and draws $k = 32$
-# prototypes. No target says what a prototype should show. The last layer is a ReLU, so their values
-# are 0 or more.
+# A small network, the **protonet**, reads the finest map of the pyramid, enlarges it twofold, and
+# draws $k = 32$ prototypes. No target says what a prototype should show. The last layer is a ReLU,
+# so their values are 0 or more.
 
-# %% id="prototypes" alt="Thirty-two small grey pictures of the chosen image. Some show one object brightly, several show two or all three, some show only the background or a part of it, some only edges, and a few are black."
+# %% id="prototypes" alt="Thirty-two small grey pictures of the chosen image. Some show one object brightly, several show two or all three, some show only the background or a part of it, some only edges or a few specks, and one is black."
 with torch.no_grad():
     outputs = [yolact([picture]) for picture, _ in samples]
 output = outputs[chosen]
@@ -102,10 +102,10 @@ print("image", list(image.shape), "→ prototypes", list(prototypes.shape))
 plotting.show_prototypes(prototypes)
 
 # %% [markdown] id="prototypes-read"
-# Each picture is scaled from black, 0, to white, its own largest value. Some prototypes show a
-# single object, many show several, some the background, or one side of it, some edges. A few are
-# black: they have nothing to contribute to this image. No prototype is a finished set of masks, and
-# hardly one could be used alone.
+# Each picture is scaled from black, 0, to white, its own largest value, so brightness cannot be
+# compared between pictures. Some prototypes show a single object, many show several, some the
+# background, or one side of it, some edges. One is black; a few show only specks. No prototype is a
+# finished set of masks, and hardly one could be used alone.
 #
 # ### Two: a mixing desk, with a pencil
 #
@@ -133,8 +133,9 @@ for name, mix in mixes.items():
 
 # %% [markdown] id="by-hand-read"
 # Subtract them. With +1/2 the left cup belongs to the mask as well; left out, it stays undecided at
-# exactly one half. **To draw a thing, the desk has to subtract "things"**, since "right half" alone
-# already lifts the right cup. What a prototype shows and what it is good for are two questions.
+# exactly one half. "Things" is the only prototype that touches the left cup, so only a minus on it
+# brings the left cup below one half: **to draw a thing, the desk has to subtract "things"**. What a
+# prototype shows and what it is good for are two questions.
 #
 # #### Must a coefficient be able to be negative?
 #
@@ -172,9 +173,10 @@ titles = ["its coefficients", "the positive ones only"]
 plotting.show_images([with_minus, without_minus], titles, panel=2.6)
 
 # %% [markdown] id="signs-read"
-# Everything. Prototypes are never negative; if coefficients are not either, no sum is below 0, no
-# sigmoid below one half, and no cell is outside. **Only a minus can say "not here".** In our
-# network more than half of an object's coefficients are negative.
+# (Black is 0 here, white is 1.) Nearly everything. Prototypes are never negative; if coefficients
+# are not either, no sum is below 0 and no sigmoid below one half. A cell that any prototype with a
+# positive coefficient touches is inside; the others stay undecided. **Only a minus can say "not
+# here".** More than half of this object's coefficients are negative.
 #
 # The same as an experiment: give an optimiser eight free prototypes and free coefficients, and let
 # it reproduce the true masks of this image, once with −1…1 and once with 0…1.
@@ -209,12 +211,16 @@ plotting.training_curve(curves, title="Eight free prototypes learn the masks of 
 # %% [markdown] id="minus-read"
 # Without a minus, a cell outside the object costs at least $\log 2 = 0.69$, that of "one half", and
 # most cells are outside. To keep these near one half, the optimiser drives prototypes to zero.
+# (Here and below, the pale line is the loss of each step, the strong one its running mean.)
 #
 # ### Three: all masks in one product
 #
 # Written as a loop over objects and prototypes, then without.
 
-# %% id="assemble-loop"
+# %% id="assemble" tags=["nbval-check-output"]
+from seglib.models.yolact.masks import assemble_masks
+
+
 def assemble_loop(coefficients, prototypes):
     """coefficients: [n, k]; prototypes: [k, h, w]. Returns sums [n, h, w]."""
     sums = torch.zeros(len(coefficients), *prototypes.shape[1:])
@@ -222,9 +228,6 @@ def assemble_loop(coefficients, prototypes):
         for k, prototype in enumerate(prototypes):
             sums[n] += own[k] * prototype
     return sums
-
-# %% id="assemble" tags=["nbval-check-output"]
-from seglib.models.yolact.masks import assemble_masks
 
 
 def my_assemble(coefficients, prototypes):
@@ -237,7 +240,7 @@ print("loop = product:  ", torch.allclose(assemble_loop(coefficients, prototypes
 print("mine = library's:", torch.equal(sums, assemble_masks(coefficients, prototypes)))
 
 # %% [markdown] id="assemble-read"
-# For $n$ objects that is $M = \sigma(C P)$, with $C$ of shape $n \times k$ and $P$ of shape
+# For $G$ objects that is $M = \sigma(C P)$, with $C$ of shape $G \times k$ and $P$ of shape
 # $k \times hw$: the paper's equation 1, and the last line of YOLACT's mask branch. Here is the
 # mixture of the largest object: the six prototypes that contribute most, all others together, their
 # sum, and the mask.
@@ -253,11 +256,12 @@ mask = sums[0].sigmoid()
 plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "others"], columns=5)
 
 # %% [markdown] id="mixture-read"
-# Read it as a desk with 32 sliders. What is orange is added, what is violet is taken away, and all
-# panels share one scale. In Pocket COCO the largest object is the donut, and as with the cup, its
-# two strongest terms *subtract* it, and the plant with it; the next ones give more back to the
-# donut than to the plant. In the end the sum is far above zero on the donut, far below on the kite,
-# and close to zero on the plant, where a few spots remain.
+# Orange is added, violet is taken away, and all panels share one scale. As with the cup, the two
+# strongest terms of our donut *subtract* it, and the plant with it; the next ones give more back to
+# the donut than to the plant. The tanh is saturated: of these 32 sliders the strongest all stand at
+# an end, +1 or −1. Nor do six do the work alone; the 26 others together weigh as much. In the end
+# the sum is far above zero on the donut, far below on the kite, and close to zero on the plant,
+# where a few spots remain.
 #
 # #### "Prototypes are class maps"
 #
@@ -338,7 +342,7 @@ print("mine = library's:", torch.equal(my_crop(masks, in_cells), crop_masks(mask
 
 # %% [markdown] id="crop-bet"
 # **Predict before you run:** without the crop, which masks suffer most, those of small or of large
-# objects?
+# objects? And which spill over more pixels outside the object?
 
 # %% id="crop-gain" tolerance=0.1
 def iou_of(masks, truth):
@@ -351,20 +355,37 @@ def predicted_boxes(n):
     return decode_boxes(outputs[n].anchors, outputs[n].of_anchors.deltas[0])[owners(n)]
 
 
-whole = torch.cat([iou_of(draw(n, mixed(n)), t) for n, t in enumerate(truths)])
-boxed = [iou_of(draw(n, mixed(n), predicted_boxes(n)), t) for n, t in enumerate(truths)]
-cropped, areas = torch.cat(boxed), torch.cat([t.masks.sum(dim=(1, 2)) for t in truths])
+whole = [draw(n, mixed(n)) for n in range(held_out)]
+boxed = [draw(n, mixed(n), predicted_boxes(n)) for n in range(held_out)]
+before, after = (torch.cat([*map(iou_of, masks, truths)]) for masks in (whole, boxed))
+spill = torch.cat([(m & ~t.masks).sum(dim=(1, 2)) for m, t in zip(whole, truths, strict=True)])
+areas = torch.cat([t.masks.sum(dim=(1, 2)) for t in truths])
 for word in ("small", "medium", "large"):
     low, high = dataset.area_ranges[word]
     size = (areas >= low) & (areas < high)
     if size.any():
-        before, after = whole[size].mean(), cropped[size].mean()
-        print(f"{word:6s} IoU {before:.2f} uncropped, {after:.2f} cropped")
+        means = [values[size].float().mean() for values in (before, after, spill)]
+        print("{:6s} IoU {:.2f} uncropped, {:.2f} cropped; spill {:.0f} px".format(word, *means))
+
+# %% [markdown] id="crop-gain-read"
+# The small ones, although they spill over fewer pixels: the spill outweighs a small object. Here is
+# the object that gains most:
+
+# %% id="crop-figure" alt="One image four times: plain; uncropped, the mask of a small donut at the border also covers most of three cups; cropped, it covers the donut alone; and the true mask."
+from seglib.structures import Instances
+
+pairs = [(n, k) for n, truth in enumerate(truths) for k in range(len(truth))]
+n, k = pairs[int((after - before).argmax())]
+box, label = predicted_boxes(n)[[k]], truths[n].labels[[k]]
+masks = {"uncropped": whole[n][[k]], "cropped": boxed[n][[k]]}
+shown = {name: Instances(box, torch.ones(1), label, one) for name, one in masks.items()}
+shown["truth"] = truths[n][[k]]
+plotting.compare(samples[n][0], shown, dataset.categories, panel=2.4, by_class=True)
 
 # %% [markdown] id="crop-read"
-# The small ones: their masks cover far more than the object. They never learned to be clean outside
-# the box, since **training crops as well**, to the *true* box. The mask loss is the binary cross
-# entropy of the cells in the true box, divided by the box's area:
+# Why is there any spill? Because **training crops as well**, to the *true* box: outside it, no mask
+# ever learned to be clean. The mask loss is the binary cross entropy of the cells in the true box
+# and one cell around it, divided by the box's area:
 
 # %% id="mask-loss" tags=["nbval-check-output"]
 from seglib.models.yolact.losses import mask_loss
@@ -388,38 +409,31 @@ print("mine = library's:", torch.allclose(my_mask_loss(*args), mask_loss(*args))
 # ### Five: one head, three answers
 #
 # The rest is a detector of one stage. A small head, shared by all levels, predicts for each anchor
-# $C + 1$ class logits, 4 corrections of the box, and the $k$ coefficients.
+# one logit per class and one for the background, 4 corrections of the box, and $k$ coefficients.
 
-# %% id="diagram" alt="A flow diagram: the pyramid leads to the protonet with k pictures and to the head with classes, boxes and coefficients; Fast NMS selects the anchors; pictures and coefficients meet in the product, followed by the crop."
+# %% id="diagram" alt="A flow diagram: the pyramid leads to the protonet with k pictures and to the head with classes, boxes and coefficients; Fast NMS selects the anchors; their coefficients meet the pictures in the product, and their boxes the masks in the crop."
 from seglib.plotting import Block
 
 blocks = [
-    Block("pyramid", "4 levels", at=(0, 0.5)),
+    Block("pyramid", "4 levels", at=(0, 0.6)),
     Block("protonet", "[k, h, w]", "head", at=(1, 0)),
-    Block("head", "[N, C+1 + 4 + k]", "head", at=(1, 1)),
-    Block("Fast NMS", "N → n", at=(2, 1)),
-    Block("product", "[n, h, w]", at=(3, 0.5)),
-    Block("crop", "n masks", "output", at=(4, 0.5)),
+    Block("head", "class, box, k", "head", at=(1, 1.2)),
+    Block("Fast NMS", "N → n", at=(2, 1.2)),
+    Block("product", "[n, h, w]", at=(3, 0)),
+    Block("crop", "n masks", "output", at=(3, 1.2)),
 ]
 arrows = [("pyramid", "protonet"), ("pyramid", "head"), ("head", "Fast NMS")]
-arrows += [("protonet", "product"), ("Fast NMS", "product"), ("product", "crop")]
+arrows += [("protonet", "product"), ("Fast NMS", "product")]
+arrows += [("Fast NMS", "crop", "boxes"), ("product", "crop")]
 plotting.flow_diagram(blocks, arrows, title="YOLACT")
-
-# %% id="shapes" tags=["nbval-check-output"]
-seen = output.of_anchors
-print("pyramid:     ", [list(level.shape[1:]) for level in output.pyramid])
-print("prototypes:  ", list(prototypes.shape))
-print("class logits:", list(seen.class_logits[0].shape[:1]), "anchors, C + 1 each")
-print("corrections: ", list(seen.deltas[0].shape))
-print("coefficients:", list(seen.coefficients[0].shape))
 
 # %% [markdown] id="head-read"
 # Protonet and head do not wait for each other. Anchors are assigned as in lesson 07, with
 # thresholds of 0.5 and 0.4, but nothing samples a balanced few of them. **Hard negative mining**
-# (from SSD) takes the three negatives per positive that are most surely mistaken for objects, and
-# the other thousands have no class loss. One more loss exists only in training: a 1 × 1 convolution
-# predicts from the finest map where each class is. Nothing reads its answer later; its gradient
-# improves the features.
+# (from SSD) takes the three negatives per positive that the network most wrongly takes for objects,
+# those of the largest class loss; the other thousands have none. The **semantic loss** exists only
+# in training: a 1 × 1 convolution predicts from the finest map where each class is. Nothing reads
+# its answer later; its gradient improves the features.
 #
 # ### Six: Fast NMS
 #
@@ -463,45 +477,66 @@ print("library:   ", ops.fast_nms(three, scores, 0.5).tolist())
 # NMS keeps, are most of them right?
 
 # %% id="removed-code"
-def best_box(truth, found):
-    """For each object, the IoU of the best box of its class among the detections, [G]."""
-    iou = ops.box_iou(truth.boxes, found.boxes) * (truth.labels[:, None] == found.classes + 1)
-    return torch.cat([iou, torch.zeros(len(truth), 1)], dim=1).amax(dim=1)
+def overlaps(truth, found):
+    """The IoU of each object with each detection of its class, [G, d]; 0 for other classes."""
+    alike = truth.labels[:, None] == found.classes + 1
+    return ops.box_iou(truth.boxes, found.boxes) * alike
 
 
 fast = [yolact.detect(output)[0] for output in outputs]
-with seglib.use(fast_nms=ops.nms.native):  # greedy NMS inside the same network
+with seglib.use(fast_nms=ops.nms.native):  # greedy NMS, compiled, inside the same network
     greedy = [yolact.detect(output)[0] for output in outputs]
-new = [
-    (best_box(truth, g) >= 0.5) & (best_box(truth, f) < 0.5)  # [G] found by greedy NMS only
-    for truth, f, g in zip(truths, fast, greedy, strict=True)
-]
+
+extra, new = [], []  # per image: what only greedy NMS keeps, and which objects it finds
+for truth, f, g in zip(truths, fast, greedy, strict=True):
+    kept = set(zip(f.rows.tolist(), f.classes.tolist(), strict=True))
+    theirs = zip(g.rows.tolist(), g.classes.tolist(), strict=True)
+    only = torch.tensor([pair not in kept for pair in theirs], dtype=torch.bool)
+    fits = overlaps(truth, g)[:, only] >= 0.5  # [G, E]
+    found = (overlaps(truth, f) >= 0.5).any(dim=1)  # [G]
+    extra += [(fits.any(dim=0), (fits & ~found[:, None]).any(dim=0))]
+    new.append(fits.any(dim=1) & ~found)
+fitting, first = (int(torch.cat(flags).sum()) for flags in zip(*extra, strict=True))
+counts = [sum(len(found.scores) for found in many) for many in (fast, greedy)]
+none = counts[1] - counts[0] - fitting
 
 # %% id="removed" tolerance=0.1
 from seglib.metrics import evaluate
 
-counts = [sum(len(found.scores) for found in many) for many in (fast, greedy)]
-print(f"Fast NMS keeps {counts[0]} boxes, greedy NMS {counts[1]}")
-print(f"objects that only greedy NMS finds: {sum(int(one.sum()) for one in new)}")
+print(f"kept: {counts[0]} boxes by Fast NMS, {counts[1]} by greedy NMS; of the others,")
+print(f"{first} find an object that Fast NMS misses, {fitting - first} repeat one, {none} fit none")
 for name, body in (("Fast NMS", my_fast_nms), ("greedy NMS", ops.nms.native)):
     with seglib.use(fast_nms=body):
         figures = evaluate(yolact, dataset, limit=held_out).figures
     print(f"{name:10s} box AP {figures['box_AP']:.3f}, mask AP {figures['mask_AP']:.3f}")
 
-# %% id="removed-figure" alt="One image twice, with the boxes of one class: on the left those that Fast NMS keeps, on the right those of greedy NMS, with more boxes, one of which fits an object that no box on the left fits."
-n = max(range(held_out), key=lambda n: int(new[n].sum()))
-label = int(truths[n].labels[new[n]][0]) if new[n].any() else 1
-panels = {}
-for name, found in (("Fast NMS", fast[n]), ("greedy NMS", greedy[n])):
-    groups = {"truth": truths[n].boxes[truths[n].labels == label]}
-    groups["kept"] = found.boxes[found.classes + 1 == label]
-    panels[f"{dataset.categories.by_label(label).name}: {name}"] = groups
-plotting.show_boxes(samples[n][0], panels, panel=3.6)
+# %% id="removed-figure" alt="One image with two birds side by side: two true boxes, the box that greedy NMS keeps on the second bird with score 1.00, and dashed, around both birds, the suppressed box that removes it in Fast NMS."
+def gain(n):
+    """The best score of a greedy box that fits a new object of an image, and the box's number."""
+    fits = (overlaps(truths[n], greedy[n])[new[n]] >= 0.5).any(dim=0)  # [d]
+    return max(((s, d) for d, s in enumerate((greedy[n].scores * fits).tolist())), default=(0, 0))
+
+
+n = max(range(held_out), key=gain)
+score, d = gain(n)
+box, label = greedy[n].boxes[d], int(greedy[n].classes[d]) + 1
+scores = outputs[n].of_anchors.class_logits[0].softmax(dim=1)[:, label]  # [N]
+boxes = decode_boxes(outputs[n].anchors, outputs[n].of_anchors.deltas[0])  # [N, 4]
+better = (scores > score) & (ops.box_iou(boxes, box[None])[:, 0] > 0.5)
+remover = boxes[(scores * better).argmax()]
+groups = {
+    "truth": truths[n].boxes[truths[n].labels == label],
+    "both": fast[n].boxes[fast[n].classes + 1 == label],
+    "greedy only": box[None],
+    "not kept": remover[None],
+}
+title = f"{dataset.categories.by_label(label).name}: {scores[better].max():.3f} removes {score:.3f}"
+plotting.show_boxes(samples[n][0], {title: groups}, panel=4.6)
 
 # %% [markdown] id="removed-read"
-# No: most are repetitions, or lie between two objects. But a few find an object that no other box
-# fits, as in the figure. Greedy NMS keeps this box, so no box that is *kept* overlaps it too much:
-# what removes it on the left was removed itself. **What Fast NMS loses are objects in a crowd of
+# No: most fit no object of their class, or repeat one. But a few find an object that no other box
+# fits, as in the figure. No box that greedy NMS *keeps* overlaps it too much; the dashed one, which
+# removes it in Fast NMS, is suppressed itself. **What Fast NMS loses are objects in a crowd of
 # their own class.** That costs hardly any mask AP here, and 0.1 to 0.3 points in the authors'
 # experiments on COCO.
 #
@@ -513,61 +548,45 @@ plotting.show_boxes(samples[n][0], panels, panel=3.6)
 
 # %% id="timing"
 from statistics import median
-from time import perf_counter
+from timeit import repeat
 
 
 def seconds(function, *args):
     """The median time of five calls, after one to warm up."""
-    times = []
-    for _ in range(6):
-        start = perf_counter()
-        function(*args)
-        times.append(perf_counter() - start)
-    return median(times[1:])
+    return median(repeat(lambda: function(*args), number=1, repeat=6)[1:])
 
 
-def rounded(ratio):
-    """To one significant figure, since times vary."""
-    return f"{float(f'{ratio:.1g}'):g}"
-
-# %% id="mask-cost"
 def mix_and_crop(mixes, boxes):
     return my_crop(my_assemble(mixes, prototypes).sigmoid(), boxes / 2)
 
-
+# %% id="mask-cost"
 with torch.no_grad():
     features, box = mask_rcnn([image]).pyramid, torch.tensor([[20.0, 20, 80, 80]])
     for count in (1, 10, 100):
         some, mixes = box.expand(count, 4), coefficients[:1].expand(count, -1)
-        second_look = seconds(mask_rcnn.mask_branch, features, [some])
-        ratio = second_look / seconds(mix_and_crop, mixes, some)
-        print(f"{count:3d} masks: the second look takes {rounded(ratio)} times as long")
-
-# %% id="nms-cost"
-for count in (200, 1000):
-    corners = 90 * torch.rand(count, 2)
-    boxes = torch.cat([corners, corners + 5 + 30 * torch.rand(count, 2)], dim=1)
-    call = (boxes, torch.rand(count), 0.5)
-    walk, blocks, mine = (seconds(f, *call) for f in (ops.nms.scratch, ops.nms, my_fast_nms))
-    print(f"{count} boxes: greedy NMS takes {rounded(walk / mine)} times as long as Fast NMS,")
-    print(f"     or, by the library's blocks, {rounded(blocks / mine)} times as long")
+        ours = seconds(mix_and_crop, mixes, some)
+        theirs = seconds(mask_rcnn.mask_branch, features, [some])
+        times = float(f"{theirs / ours:.1g}")  # one significant figure, since times vary
+        print(f"{count:3d} masks: the second look takes {times:g} times as long")
 
 # %% id="whole-cost"
 by_count = sorted(range(held_out), key=lambda n: len(answers["Mask R-CNN"][n].instances))
 for n in (by_count[0], by_count[-1]):
-    mask, one = (seconds(m.predict, [samples[n][0]]) for m in (mask_rcnn, yolact))
-    count = len(answers["Mask R-CNN"][n].instances)
-    print(f"an image with {count} detections: Mask R-CNN takes {mask / one:.1f} times as long")
+    picture, found = samples[n][0], answers["Mask R-CNN"][n].instances
+    with torch.no_grad():
+        look = seconds(mask_rcnn.mask_branch, mask_rcnn([picture]).pyramid, [found.boxes])
+    both = [seconds(m.predict, [picture]) for m in (mask_rcnn, yolact)]
+    times = [f"{1000 * time:.0f} ms" for time in (both[0], look, both[1])]
+    print("{} detections: Mask R-CNN {}, its second look {}; YOLACT {}".format(len(found), *times))
 
 # %% [markdown] id="cost-read"
-# For masks alone: many dozens of times as long, for one object as for a hundred. For whole networks
-# the gain is smaller, since both have backbone and pyramid to compute; it grows with the number of
-# detections, each of which costs Mask R-CNN a second look and YOLACT one row of a matrix.
+# For masks alone: dozens to hundreds of times as long (times vary). In whole networks, backbone and
+# pyramid dominate, so the gain is smaller; but the second look grows with the number of detections,
+# while YOLACT adds a row of a matrix.
 #
-# For NMS it is less simple. Fast NMS computes all $N^2$ overlaps. With the 200 best boxes of a
-# class, as YOLACT uses it, it beats the walk down the ranking. With 1,000, a greedy NMS that works
-# through the ranking in blocks (the library's) is faster. The authors compared with a walk in
-# compiled code, beside a network on a GPU, and saved 12 of some 40 milliseconds per image.
+# And Fast NMS? It computes all $N^2$ overlaps at once, which pays where the walk through the
+# ranking holds up everything else: the authors saved 12 of some 40 milliseconds per image, beside a
+# network on a GPU.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -629,33 +648,16 @@ losses = overfit(fresh, [image], [target], steps=30, lr=2e-3)
 plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="overfit-read"
-# Look at the first line. The class loss is large, since it is divided by the positives alone but
-# has three negatives for each. The mask loss is not far from $6.125 \cdot 0.69$: its weight, times
-# the loss of "one half" everywhere.
+# Look at the first line. The class loss is divided by the positives alone, but each brings three
+# negatives, and those are the hardest: four guesses among the background and 16 classes would cost
+# $4 \ln 17 = 11.3$. The semantic loss is large because it asks about every class in every cell. The
+# mask loss is a little above $6.125 \cdot 0.69$: its weight, times the loss of "one half"; the crop
+# keeps one cell more on each side, but the division is by the box alone.
 #
 # ### New pictures, while you watch
 #
-# Does anything decide what prototype 7 shows? Take the shipped network, forget protonet and
-# coefficients, and teach both anew, while the rest stays frozen. What does not change is computed
-# once: the finest map, the head's hidden layer, and which anchor learns which object.
-
-# %% id="practice"
-from seglib.models.yolact.targets import anchor_targets, batch_truth
-
-practice = []
-for n in range(held_out, min(held_out + 24, len(dataset))):
-    picture, truth = dataset[n]
-    with torch.no_grad():
-        seen = yolact([picture])
-        hidden = [F.relu(yolact.head.shared(level)) for level in seen.pyramid]
-    known = batch_truth([picture], [truth], seen.batch, len(dataset.categories))
-    labels, index = anchor_targets(seen.anchors, known, yolact.config)
-    positive = (labels[0] > 0).nonzero()[:, 0]  # [P]
-    objects, own = known.objects[0], index[0, positive]
-    small = masks_in_cells(objects.masks, seen.batch.canvas, seen.cells, binary=False)
-    cells = boxes_in_cells(objects.boxes, seen.batch.canvas, seen.cells)
-    if len(positive):
-        practice.append((seen.pyramid[0], hidden, positive, small[own], cells[own]))
+# Does anything decide that prototype 30 shows the donut? Take the shipped network, forget protonet
+# and coefficients, and teach both anew by the mask loss, while the rest stays frozen.
 
 # %% id="teach"
 from copy import deepcopy
@@ -664,41 +666,35 @@ from copy import deepcopy
 def teach(steps, on_step):
     """A fresh protonet and coefficient layer, taught by the mask loss alone."""
     torch.manual_seed(0)
-    start = build_model("yolact", dataset.categories)
-    new = deepcopy(yolact)
+    start, new = build_model("yolact", dataset.categories), deepcopy(yolact).requires_grad_(False)
     new.protonet, new.head.coefficients = start.protonet, start.head.coefficients
     learned = [*new.protonet.parameters(), *new.head.coefficients.parameters()]
     optimizer = torch.optim.Adam(learned, lr=2e-3)
     for step in range(steps):
-        loss = 0
-        for number in torch.randint(len(practice), (2,)).tolist():
-            finest, hidden, positive, targets, boxes = practice[number]
-            maps = [new.head.coefficients(level) for level in hidden]  # [1, A·k, h, w] each
-            rows = [m.unflatten(1, (new.head.anchors, -1)).permute(0, 3, 4, 1, 2) for m in maps]
-            own = torch.cat([r.flatten(0, 3) for r in rows])[positive].tanh()  # [P, k]
-            sums = my_assemble(own, new.protonet(finest)[0])
-            loss = loss + my_mask_loss(sums, targets, boxes) / len(own)
+        two = [dataset[i] for i in torch.randint(held_out, (2,)).tolist()]
+        loss = new.loss(*zip(*two, strict=True))["mask_loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        on_step.update(step, loss=loss.item() / 2)
+        on_step.update(step, loss=loss.item())
     return new
 
 # %% id="live" alt="The mask loss of new prototypes and coefficients over fifty steps: it falls quickly in the first ten steps and then slowly, with noise."
 with plotting.LiveCurve(steps=50, title="New prototypes, taught by masks alone") as live:
     taught = teach(50, live)
 
-# %% id="live-prototypes" alt="Eight prototypes after fifty steps: most show either the objects together, or the background around them."
+# %% id="live-prototypes" alt="Eight prototypes of the shipped network above those with the same numbers after fifty steps. The new ones show either the objects together or the background around them; some show the same as before, others something else."
 with torch.no_grad():
-    drawn = taught.protonet(output.pyramid[0])[0]  # [k, h, w]
-strongest = drawn.mean(dim=(1, 2)).topk(min(8, len(drawn))).indices.sort().values
-plotting.show_prototypes(drawn[strongest], [str(k) for k in strongest.tolist()])
+    drawn = taught([image]).prototypes[0]  # [k, h, w]
+numbers = drawn.mean(dim=(1, 2)).topk(min(8, len(drawn))).indices.sort().values  # the strongest
+names = [f"{word} {k}" for word in ("shipped", "new") for k in numbers.tolist()]
+plotting.show_prototypes(torch.cat([prototypes[numbers], drawn[numbers]]), names, columns=8)
 
 # %% [markdown] id="live-read"
-# After fifty steps the strongest prototypes show "all things" or "all the ground": the first
-# question that pays is object or not. Telling objects apart comes later, as in the shipped network.
-# And compare the numbers with those of the shipped network: most show something else now. **Nothing
-# but chance decides what a number shows.**
+# After fifty steps most of the strongest prototypes show "all things" or "all the ground": the
+# first distinction that pays is between object and ground. Telling objects apart comes later, as in
+# the shipped network. Compare the rows: numbers 3 and 30 now show the ground, while 21 happens to
+# show the same as before. **Nothing but chance decides what a number shows.**
 #
 # ### The shipped network
 #
@@ -718,11 +714,12 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
     print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
 
 # %% [markdown] id="shipped-read"
-# The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes. YOLACT is
-# ahead of Mask R-CNN on large objects, level on medium ones, and far behind on small ones. That
-# fits the maps: 28 × 28 cells are coarser than two pixels in a box of more than 56 px, and finer in
-# a smaller one. (One run each, and not a fair contest: YOLACT began with the backbone that Mask
-# R-CNN had trained, and then saw 131,000 more images.)
+# The mask loss is the last to fall, and stays the largest: about 1.4, which is $1.4 / 6.125 = 0.23$
+# per cell. The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes.
+# YOLACT is ahead of Mask R-CNN on large objects, level on medium ones, and far behind on small
+# ones. That fits the maps: 28 × 28 cells are coarser than two pixels in a box of more than 56 px,
+# and finer in a smaller one. (Not a fair contest: YOLACT began with the backbone that Mask R-CNN
+# had trained, and then saw 131,000 more images.)
 
 # %% [markdown] id="inside"
 # ## Look inside: the pictures, or the mixing?
@@ -755,7 +752,7 @@ def perfect(n):
     return masks_in_cells(masks, outputs[n].batch.canvas, outputs[n].cells, False).logit(eps=1e-6)
 
 
-steps = {"as predicted": cropped}
+steps = {"as predicted": after}
 for name, sums_of in (("true box", mixed), ("best mix", best_mix), ("perfect", perfect)):
     drawn = [iou_of(draw(n, sums_of(n), t.boxes), t) for n, t in enumerate(truths)]
     steps[name] = torch.cat(drawn)
@@ -767,21 +764,31 @@ for word in ("small", "medium", "large"):
         print(f"{word:8s}", *(f"{values[size].mean():13.2f}" for values in steps.values()))
 
 # %% [markdown] id="by-size-read"
-# The box gains little, the mixing more, and the pictures most of all: **even the best mixture of
-# these 32 prototypes does not give the true masks.** They have to serve all objects of an image at
-# once. (For a small object the third column flatters: 32 numbers for a few dozen cells fit nearly
-# anything.) Here is the image on which YOLACT falls furthest behind Mask R-CNN:
+# The box gains little, the mixing more, and the pictures most of all: **even the best mixture that
+# we found of these 32 prototypes does not give the true masks.** They have to serve all objects of
+# an image at once. (For a small object the third column flatters: 32 numbers for a few dozen cells
+# fit nearly anything.) Of the objects that both networks find, small ones left out, here is the one
+# whose mask in Mask R-CNN is better by most:
 
-# %% id="worst" alt="An image with the masks of YOLACT, those of Mask R-CNN and the true ones: both find the umbrella, the kite and two plants, and neither finds the person behind the umbrella nor the bird at the border. Where two small cats are, YOLACT has a boat, a car, a person and a plant; Mask R-CNN finds one cat. YOLACT's umbrella includes a shoe of the person."
-worst = min(rich, key=lambda n: fit("YOLACT", n) - fit("Mask R-CNN", n))
-shown = {name: answers[name][worst] for name in models} | {"truth": samples[worst][1]}
-plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
+# %% id="worst-code"
+ours, theirs = (torch.cat([best_ious(m, n) for n in range(held_out)]) for m in models)
+both = (torch.minimum(ours, theirs) > 0.4) & (areas >= dataset.area_ranges["medium"][0])
+n, k = pairs[int(((theirs - ours) * both).argmax())]
+
+# %% id="worst" alt="One umbrella, partly hidden by a person, four times: plain, with the mask of YOLACT, with that of Mask R-CNN, and with the true one. Mask R-CNN draws one connected part of the umbrella; the mask of YOLACT lacks a part in the middle and includes half of the face of the person and pieces of the sleeve."
+shown, truth = {}, truths[n][[k]]
+for name in models:
+    found = answers[name][n].instances
+    match = ops.mask_iou(truth.masks, found.masks)[0] * (found.labels == truth.labels)
+    shown[name] = found[[int(match.argmax())]]
+shown["truth"] = truth
+plotting.compare(samples[n][0], shown, dataset.categories, panel=2.4, min_score=0.3, by_class=True)
 
 # %% [markdown] id="worst-read"
-# In Pocket COCO it takes two small cats for four other things; neither network finds the person
-# behind the umbrella or the bird at the border. And look at YOLACT's umbrella: a shoe of the person
-# belongs to it. The paper calls this **leakage**: what lies in the box and was not subtracted comes
-# along, however far it is from the object.
+# In Pocket COCO it is an umbrella behind a person. YOLACT's mask has half of the person's face and
+# pieces of a sleeve, far from the part of the umbrella that it gets right. The paper calls this
+# **leakage**: what lies in the box and was not subtracted comes along, however far it is from the
+# object.
 
 # %% [markdown] id="try"
 # ## Try it
@@ -841,14 +848,14 @@ shapes = Question(
     objective="mixing",
 )
 crop = Question(
-    "Why do small objects have such bad masks without the crop?",
+    "Why do small objects lose most without the crop?",
     [
         Option("The prototypes are too coarse to show something so small",
                feedback="Cropped, the same masks are far better."),
-        Option("Their coefficients are smaller than those of large objects",
-               feedback="They are between −1 and 1 like all the others."),
-        Option("Outside the true box, the mask loss never asked for anything", True,
-               "And nearly all of the image lies outside."),
+        Option("The spill outweighs their own few pixels", True,
+               "All masks spill, since training never looked outside the box."),
+        Option("Their masks spill over more pixels than those of large objects",
+               feedback="Over fewer, but they have far fewer pixels of their own."),
     ],
     objective="cropping",
 )
@@ -868,14 +875,14 @@ fast_question = Question(
     objective="Fast NMS",
 )
 speed = Question(
-    "An image has 50 objects rather than 5. What grows most?",
+    "YOLACT has found 5 objects, then 5 more. What has to be computed for these?",
     [
-        Option("YOLACT's time, because it needs 50 instead of 5 prototypes",
-               feedback="Their number is fixed; only the rows of one small product grow."),
-        Option("Mask R-CNN's time, because it looks again into each box", True,
-               "Its mask head runs once per detection."),
-        Option("Both alike, since both predict from anchors",
-               feedback="The anchors do not depend on the number of objects."),
+        Option("The prototypes, since ten objects need others than five",
+               feedback="They are drawn once, before any object is known."),
+        Option("The head's coefficients, one set per object",
+               feedback="They exist for every anchor already, object or not."),
+        Option("Only 5 more rows of the product, and their crop", True,
+               "Mask R-CNN would run its mask branch on 5 more boxes."),
     ],
     objective="speed",
 )
@@ -894,12 +901,13 @@ Quiz([fast_question, speed], title="Suppression and speed")
 # - The protonet draws k pictures for the whole image, once. No target says what they show: they are
 #   neither class maps nor masks of single objects.
 # - An object is k numbers between −1 and 1. All masks are one product, $M = \sigma(C P)$.
-# - Without a minus no cell could be outside: prototypes are 0 or more, and so would be every sum.
+# - Without a minus no cell could fall below one half: prototypes are 0 or more, and so would be
+#   every sum.
 # - The crop separates what the mixture cannot: loss and prediction only look inside the box.
 # - Fast NMS compares every box with all better ones at once, whether suppressed or not; it keeps a
 #   part of what greedy NMS keeps.
-# - A further object costs one row of a small matrix. YOLACT is best at speed, and with objects that
-#   are large and stand apart; it is weak on small ones, and where neighbours share a box.
+# - A further object costs one row of a small matrix. YOLACT is best at speed and with large
+#   objects; it is weak on small ones, and where neighbours share a box.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (test-dev), from
 # the authors' repository, and images per second on a Titan Xp; ours is mask AP on 300 drawn images
