@@ -18,7 +18,7 @@
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): anchors, the pyramid, ceilings; suppression
 # from [lesson 06](06_rcnn.ipynb).
-# **Time** about 65 minutes to read, about two minutes to run.
+# **Time** about 70 minutes to read, about two minutes to run.
 
 # %% id="imports"
 import torch
@@ -510,7 +510,7 @@ for name, body in (("Fast NMS", my_fast_nms), ("greedy NMS", ops.nms.native)):
         figures = evaluate(yolact, dataset, limit=held_out).figures
     print(f"{name:10s} box AP {figures['box_AP']:.3f}, mask AP {figures['mask_AP']:.3f}")
 
-# %% id="removed-figure" alt="One image with two birds side by side: two true boxes, the box that greedy NMS keeps on the second bird with score 1.00, and dashed, around both birds, the suppressed box that removes it in Fast NMS."
+# %% id="removed-figure" alt="One image with two birds side by side: two true boxes, the box that only greedy NMS keeps, on the second bird, and dashed, around both birds, the suppressed box that removes it in Fast NMS."
 def gain(n):
     """The best score of a greedy box that fits a new object of an image, and the box's number."""
     fits = (overlaps(truths[n], greedy[n])[new[n]] >= 0.5).any(dim=0)  # [d]
