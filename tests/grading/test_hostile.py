@@ -25,9 +25,7 @@ LIMITS = Limits(
 )
 QUICK = {  # in `make test`; all others in `make test-all`
     "patching: allclose always true",
-    "channel: true before anyone asks",
     "searching: masters on the disk",
-    "processes: os._exit",
 }
 HIDDEN_TEXT = ("torch.Generator", "expected tensor", "(-2, 0, 2, 1)")
 needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="bubblewrap does not work here")
@@ -37,8 +35,8 @@ def reference():
     return json.loads(nbformat.writes(MASTER))
 
 
-def marked(data: bytes) -> Marks:
-    return mark(data, MASTER, Marks("eve", "90_example", 7), limits=LIMITS)
+def marked(data: bytes, limits: Limits = LIMITS) -> Marks:
+    return mark(data, MASTER, Marks("eve", "90_example", 7), limits=limits)
 
 
 def texts(marks: Marks) -> str:
@@ -96,7 +94,7 @@ def test_a_broken_notebook_gets_a_clear_line(name):
 
 @needs_sandbox
 def test_the_reference_earns_everything():
-    marks = marked(json.dumps(reference()).encode())
+    marks = marked(json.dumps(reference()).encode(), Limits())
     assert (marks.earned, marks.points, marks.line, marks.notes) == (3, 3, "", [])
 
 
