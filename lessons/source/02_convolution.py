@@ -89,10 +89,10 @@ for name, layer in layers.items():
 # comes from two decisions: an output looks only at a **local** window, and all places **share** the
 # same weights.
 #
-# The idea is older than deep learning. Fukushima's Neocognitron (1980) had local windows with shared weights;
-# LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet (Krizhevsky,
-# Sutskever and Hinton 2012) made them the standard for photographs. Everything in this course is
-# built on that layer.
+# The idea is older than deep learning. Fukushima's Neocognitron (1980) had local windows with
+# shared weights; LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet
+# (Krizhevsky, Sutskever and Hinton 2012) made them the standard for photographs. Everything in this
+# course is built on that layer.
 
 # %% [markdown] id="idea"
 # ## The idea, one number at a time
@@ -129,8 +129,7 @@ def conv2d_loops(x, w):
     y = torch.zeros(height - kh + 1, width - kw + 1)
     for r in range(y.shape[0]):
         for c in range(y.shape[1]):
-            window = x[r : r + kh, c : c + kw]  # [kh, kw]
-            y[r, c] = (window * w).sum()
+            y[r, c] = (x[r : r + kh, c : c + kw] * w).sum()  # the window [kh, kw], times w
     return y
 
 
@@ -165,8 +164,8 @@ print("same as cross-correlation:   ", torch.allclose(torchs, straight, atol=1e-
 # %% [markdown] id="misconception-flip"
 # It does not. What deep learning calls convolution is **cross-correlation**. For a learned kernel
 # the difference has no effect: training would simply find the turned kernel instead. It matters
-# when you copy a kernel from a textbook: the kernel for vertical edges, turned, is its own negative,
-# so its map would change its sign. And it comes back in the backward pass below.
+# when you copy a kernel from a textbook: the kernel for vertical edges, turned, is its own
+# negative, so its map would change its sign. And it comes back in the backward pass below.
 
 # %% [markdown] id="channels"
 # ### Channels: a window is a block
@@ -200,8 +199,8 @@ edges = ops.conv2d(image[None], colour_block, padding=1)[0, 0]
 plotting.show_images(
     [image, red_blue / 2 + 0.5, edges.abs() / edges.abs().max()],
     ["the image", "1×1: red − blue", "3×3×3: edges of red − blue"],
-    caption="A 1×1 kernel mixes the channels at each pixel: the orange kite is light, the turquoise\n"
-    "pot dark (zero is mid-grey). A block finds edges of colour (zero is black).",
+    caption="A 1×1 kernel mixes the channels at each pixel: the orange kite is light, the\n"
+    "turquoise pot dark (zero is mid-grey). A block finds edges of colour (zero is black).",
 )
 
 # %% [markdown] id="geometry"
@@ -230,8 +229,8 @@ plotting.show_output_sizes(
         {"kernel": 3, "padding": 1, "stride": 2},
         {"kernel": 3, "dilation": 2},
     ],
-    caption="Filled: the cells read at the first place. Dashed: the next place. Dots: all centres.\n"
-    "Pale dotted cells: padding.",
+    caption="Filled: the cells read at the first place. Dashed: the next place.\n"
+    "Dots: all centres. Pale dotted cells: padding.",
 )
 
 # %% id="geometry-check" tags=["nbval-check-output"]
@@ -331,8 +330,9 @@ print(f"the matrix form is {slow / fast:,.0f} times faster")
 # Must every output channel look at every input channel? With $G$ **groups** the channels are split
 # into $G$ parts that do not see one another, and the layer has $G$ times fewer weights:
 # $O \cdot (C/G) \cdot k^2$. At the extreme, $G = C = O$, each channel has a flat kernel of its own:
-# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again. With a fraction
-# of a full layer's weights, the pair is nearly as accurate (MobileNet, Howard et al. 2017).
+# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again. With a
+# fraction of a full layer's weights, the pair is nearly as accurate (MobileNet, Howard et al.
+# 2017).
 
 # %% id="groups-count" tags=["nbval-check-output"]
 def count(c_in, c_out, k, groups=1):
@@ -584,9 +584,9 @@ chance = torch.Generator().manual_seed(0)
 with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
     for i in range(300):
         rows = torch.randperm(trained, generator=chance)[:16]
-        top, left = torch.randint(0, 64, (2,), generator=chance).tolist()
-        crop = (rows, slice(None), slice(top, top + 64), slice(left, left + 64))  # same for all
-        live.update(i, loss=train_step(network, optimizer, pixels[crop], wanted[crop]))
+        y, x = torch.randint(0, 64, (2,), generator=chance).tolist()  # the same for all
+        few, goal = (each[rows, :, y : y + 64, x : x + 64] for each in (pixels, wanted))
+        live.update(i, loss=train_step(network, optimizer, few, goal))
 
 # %% [markdown] id="train-read"
 # It does not. After a bump before step 50 the curve falls ever more slowly. It ends near 0.6,
@@ -645,8 +645,8 @@ plotting.feature_maps(
 # %% [markdown] id="fcn-maps-read"
 # Channels 2, 5, 8 and 9 are nearly white except along edges. Channels 1, 10 and 11 tell colours
 # apart: channel 10 is positive on the purple leaves and negative on the lime-green belt of the cup,
-# channel 1 is the other way round, and channel 11 is positive on the orange of the kite and negative
-# on the turquoise handle and pot.
+# channel 1 is the other way round, and channel 11 is positive on the orange of the kite and
+# negative on the turquoise handle and pot.
 
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
@@ -669,12 +669,10 @@ places = places[torch.linspace(0, len(places) - 1, min(6, len(places))).long()]
 spots = places.tolist()
 patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
 sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
-title = "False alarms, as the network sees them"
-(
-    plotting.show_images(patches, sure, columns=6, panel=1.5, caption=title)
-    if spots
-    else print("no false alarm in these images: there is nothing to cut out")
-)
+if spots:
+    plotting.show_images(patches, sure, columns=6, panel=1.5, caption="As the network sees them")
+else:
+    print("no false alarm in these images: there is nothing to cut out")
 
 # %% [markdown] id="inside-read"
 # Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch

@@ -657,8 +657,8 @@ plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-
 # ### New pictures, while you watch
 #
 # Does anything decide that prototype 30 shows the donut? Take the shipped network, forget protonet
-# and coefficients, and teach both anew by the mask loss, while the rest stays frozen. The images are
-# this lesson's own, which is fair here only because no score is measured.
+# and coefficients, and teach both anew by the mask loss, while the rest stays frozen. The images
+# are this lesson's own, which is fair here only because no score is measured.
 
 # %% id="teach"
 from copy import deepcopy

@@ -239,15 +239,15 @@ for seed in range(4):
 print("✓ 2 of 2 points: the example, order of cells and channels, stride, padding, 1 × 3 kernels")
 
 # %% [markdown] id="task-conv2d"
-# Now the layer: cut the rows of the columns' matrix into `groups` parts, multiply each with its part
-# of the kernels (every group has O/groups of the O kernels), and join the results. `@` takes a whole
-# batch: [O, K] @ [B, K, N] multiplies each image's matrix and gives [B, O, N]. The function must take
-# all the arguments below, because `seglib` will call it in place of its own.
+# Now the layer: cut the rows of the columns' matrix into `groups` parts, multiply each with its
+# part of the kernels (every group has O/groups of the O kernels), and join the results. `@` takes a
+# whole batch: [O, K] @ [B, K, N] multiplies each image's matrix and gives [B, O, N]. The function
+# must take all the arguments below, because `seglib` will call it in place of its own.
 #
 # <details><summary>Hint</summary>
-# <code>weight.chunk(groups)</code> and <code>columns.chunk(groups, dim=1)</code> cut both into parts
-# that belong together. Flatten each kernel to a row before the product; <code>torch.cat</code> joins
-# the products along the channels, and a reshape makes maps of them.
+# <code>weight.chunk(groups)</code> and <code>columns.chunk(groups, dim=1)</code> cut both into
+# parts that belong together. Flatten each kernel to a row before the product;
+# <code>torch.cat</code> joins the products along the channels, and a reshape makes maps of them.
 # </details>
 
 # %% id="conv2d" nbgrader="solution" forbidden="convolution"

@@ -4,8 +4,9 @@
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # What you need is in [lesson 09](../09_yolact.ipynb), and for the enlargement of Task 2 in
 # [lesson 04](../04_fcn.ipynb). Unlike the lesson's cells, your functions must also work without
-# boxes. Replace the line `raise NotImplementedError` and run the checks below it. All floating-point
-# tensors that the checks pass in, the hidden ones too, are float32; return float32 as well.
+# boxes. Replace the line `raise NotImplementedError` and run the checks below it. All
+# floating-point tensors that the checks pass in, the hidden ones too, are float32; return float32
+# as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |

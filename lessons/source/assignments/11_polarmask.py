@@ -253,8 +253,8 @@ assert got is not None, "polygon_rays returned None: is the `return` missing?"
 assert got.shape == (8,), f"eight rays have eight lengths, [8]; yours is {list(got.shape)}"
 assert got.dtype == torch.float32, f"distances are float32, yours are {got.dtype}"
 assert not got.isnan().any(), (
-    "some lengths are nan: parallel edges divide by 0, and 0 · inf is nan; choose the crossings that "
-    "count with torch.where instead of multiplying by 0"
+    "some lengths are nan: parallel edges divide by 0, and 0 · inf is nan; choose the crossings "
+    "that count with torch.where instead of multiplying by 0"
 )
 assert bool((got > 0).all()), (
     f"from the middle every ray meets an edge, yours are {listed(got)}: is the last corner joined "
@@ -379,8 +379,8 @@ assert got.shape == (1, 7, 7), f"one mask of 7 × 7 is [1, 7, 7], yours is {list
 assert got.dtype == torch.bool, f"masks are bool, yours are {got.dtype}"
 diamond = [".......", "...#...", "..###..", ".#####.", "..###..", "...#...", "......."]
 assert int(got.sum()) != 49 and int(got.sum()) > 1, (
-    f"the example has 13 pixels, yours has {int(got.sum())}: compare each pixel's own distance from "
-    "the centre with r in its own direction"
+    f"the example has 13 pixels, yours has {int(got.sum())}: compare each pixel's own distance "
+    "from the centre with r in its own direction"
 )
 assert drawn(got[0]) == diamond, (
     "the example is a square on its corner, 13 pixels, with those on its edge; yours is\n"

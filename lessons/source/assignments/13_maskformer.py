@@ -34,7 +34,8 @@ from seglib.structures import Categories
 #   sigmoid.
 #
 # The score of a class at a pixel is the sum over the queries of class probability times mask
-# probability. The largest score wins, but a pixel whose largest score is below `least` gets label 0.
+# probability. The largest score wins, but a pixel whose largest score is below `least` gets label
+# 0.
 #
 # Example by hand: one image, one pixel, K = 3, two queries with the class probabilities
 # (0.5, 0.25, 0.25) and (0.2, 0.6, 0.2) and the mask probabilities 0.8 and 0.5. Class 1 scores
@@ -80,8 +81,8 @@ shy = torch.tensor([[[0.2, 0.1, 0.7]]]).log()
 got = label_maps(shy, torch.full((1, 1, 1, 1), 9.0), (1, 1)).item()
 assert got != 3, 'the last logit is "no object": it counts in the softmax, but no pixel gets it'
 assert got == 1, (
-    f'probabilities 0.2, 0.1, and 0.7 for "no object": label 1, yours {got}. "No object" is the last '
-    "logit, not the first"
+    f'probabilities 0.2, 0.1, and 0.7 for "no object": label 1, yours {got}. "No object" is the '
+    "last logit, not the first"
 )
 probabilities = (
     "Classes are probabilities, a softmax over all K logits of a query; masks are probabilities, a "
@@ -158,10 +159,10 @@ print("✓ 3 of 3 points: the example, least, no object, enlarged logits, a batc
 # stuff, all queries with one label paint one segment, which has the number of the first of them.
 #
 # Example by hand: a row of four pixels and two cats. Query 0 has score 0.9 and mask probabilities
-# 0.9, 0.9, 0.2, 0.1; query 1 has 1.0 and 0.1, 0.2, 0.6, 0.4. The products are 0.81, 0.81, 0.18, 0.09
-# and 0.1, 0.2, 0.6, 0.4: query 0 wins two pixels and has two of its own, query 1 wins two and has
-# one of its own. Both stay; the last pixel is won by query 1 but lies outside its mask. The map is
-# 1, 1, 2, 0.
+# 0.9, 0.9, 0.2, 0.1; query 1 has 1.0 and 0.1, 0.2, 0.6, 0.4. The products are 0.81, 0.81, 0.18,
+# 0.09 and 0.1, 0.2, 0.6, 0.4: query 0 wins two pixels and has two of its own, query 1 wins two and
+# has one of its own. Both stay; the last pixel is won by query 1 but lies outside its mask. The map
+# is 1, 1, 2, 0.
 #
 # <details><summary>First hint</summary>
 # First keep only what enters: scores, labels and masks of these queries, in their order. If nothing
@@ -219,8 +220,8 @@ assert got[0] != [1, 1, 2, 2], "the last pixel lies outside the mask of query 1:
 assert got != ([1, 1, 1, 0], [3]), "two cats are two segments: only stuff is joined"
 assert got[0] != [0, 0, 1, 0], "segments are numbered from 1: 0 means that there is none"
 assert got != ([1, 1, 0, 0], [3]), (
-    "query 1 wins two pixels and has one of its own: 2 / 1 is not below 0.8, so it stays. Divide by "
-    "the size of the own mask"
+    "query 1 wins two pixels and has one of its own: 2 / 1 is not below 0.8, so it stays. Divide "
+    "by the size of the own mask"
 )
 assert got == ([1, 1, 2, 0], [3, 3]), f"the example gives 1, 1, 2, 0 with two cats, yours {got}"
 got = merge([0.9, 0.75], [3, 3], rows, segment_threshold=0.75)
