@@ -72,7 +72,10 @@ def test_a_hostile_answer_earns_nothing(name, monkeypatch, tmp_path_factory):
     assert area.reasons, f"{name}: no reason is given"
     assert seconds < 4 * LIMITS.wall_seconds
     text = texts(marks)
-    assert not any(word in text for word in (*HIDDEN_TEXT, "SECRET-5512", "<script", "<img"))
+    assert not any(word in text for word in (*HIDDEN_TEXT, "SECRET-5512"))
+    page = reports.feedback_html(marks)  # results.json is declared to be plain text
+    assert "<script" not in page + reports.feedback_markdown(marks)
+    assert "<img" not in page
     for detail in area.details:
         _, _, found = detail.partition("ValueError: ")
         assert not name.startswith("searching") or found in ("", "[]", "{}"), f"{name}: {found}"
