@@ -31,7 +31,7 @@ found += [o for o in gc.get_objects() if isinstance(o, str) and "expected {" in 
     + TELL,
     "masters on the disk": """
 import pathlib
-found = [p for p in pathlib.Path("/").rglob("*assignments*") if "site-packages" not in str(p)]
+found = [p for p in pathlib.Path("/").rglob("[0-9][0-9]_*.py") if "assignments" in p.parts]
 """
     + TELL,
     "the solution on the disk": """
