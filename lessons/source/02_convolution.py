@@ -669,10 +669,11 @@ places = places[torch.linspace(0, len(places) - 1, min(6, len(places))).long()]
 spots = places.tolist()
 patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
 sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
-if spots:
+(
     plotting.show_images(patches, sure, columns=6, panel=1.5, caption="As the network sees them")
-else:
-    print("no false alarm in these images: there is nothing to cut out")
+    if spots
+    else print("no false alarm in these images: there is nothing to cut out")
+)
 
 # %% [markdown] id="inside-read"
 # Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch
