@@ -42,7 +42,8 @@ print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for
 # %% [markdown] id="fit-text"
 # First the whole machine at work; then we take it apart. R-CNN needs a trained network and a few
 # images with known objects. Its network here is the backbone of lesson 04's FCN, and two dozen
-# practice images are enough to fit R-CNN's last part. (Part one explains the names in this cell.)
+# practice images are enough to fit R-CNN's last part. (The settings suit speed and few
+# examples.)
 
 # %% id="fit"
 from dataclasses import replace
@@ -57,13 +58,14 @@ def many_regions(picture):
 
 
 def few_regions(picture):
-    """30 proposals to fit with, quickly: one scale of regions, one strategy of merging."""
+    """30 proposals to fit with, quickly: one first split, one rule for which regions merge."""
     quick = {"scales": (100.0,), "strategies": [("texture", "size", "fill")]}
     return propose_regions(picture, **quick, max_proposals=30).boxes
 
 
 backbone = load("fcn").network.backbone
-# The context is the paper's share of a crop; the cost is ten times the paper's, for few examples.
+# Each crop shows a rim around its box, 16 of 227 pixels as in the paper. `svm_cost`, the price of
+# a wrong margin, is ten times the paper's, because there are few examples.
 config = replace(RCNNConfig.pocket(), crop_size=48, context=48 * 16 / 227, svm_cost=0.01)
 rcnn = RCNN(backbone, dataset.categories, few_regions, config)
 rcnn.fit(*zip(*practice[:24], strict=True))  # two dozen images, and their objects
@@ -136,9 +138,9 @@ panels = {"the first ten": {"proposal": boxes[:10]}, "the best for each object":
 plotting.show_boxes(image, panels, panel=3.4)
 
 # %% [markdown] id="propose-read"
-# It is a poor ranking: in Pocket COCO the first ten miss four of five. Regions merged late, the
-# large ones, come early, with much chance mixed in, since the method knows nothing about objects.
-# So R-CNN needs *many*.
+# It is a poor ranking: in Pocket COCO's picture the first ten miss four of five. Regions merged
+# late, the large ones, come early, with much chance mixed in, since the method knows nothing about
+# objects. So R-CNN needs *many*.
 #
 # **Step 2, warp.** The network wants squares of one size. So every box is cut out, with a little
 # context around it, and squeezed into shape, whatever that does to the picture. Beyond the image it
@@ -179,10 +181,11 @@ for number, label in zip(nearest.tolist(), objects.labels.tolist(), strict=True)
     print(f"truth {names[label]:10s} {answered}")
 
 # %% [markdown] id="classify-read"
-# In Pocket COCO four of five best answers are right, after two dozen pictures and with a linear
-# sum: the features do the work. (One is right for the wrong reason: the third crop shows mostly the
-# umbrella in front.) But a negative margin is a no, even where the best answer is right. The scores
-# in the first picture are the sigmoid of these margins: yes begins at 0.5.
+# In Pocket COCO's picture four of five best answers are right, after two dozen images and with a
+# linear sum: the features do the work. (One is right for the wrong reason: the third crop shows
+# mostly the umbrella in front.) But a negative margin is a no, even where the best answer is right.
+# Scores are the sigmoid of such margins: yes begins at 0.5. (In the first picture, other proposals
+# won.)
 #
 # These are the four steps. Two repairs are still missing.
 #
@@ -280,20 +283,22 @@ print("loop and tensor form agree:", nms_loop(boxes, scores, 0.5) == nms_fast(bo
 # Now everything together: keep the proposals with a positive margin, correct them with the
 # regressor of their class, and suppress within each class.
 
-# %% id="rcnn-result" alt="Left, the corrected proposals with a positive margin, several around each object; middle, the few that remain after suppression within each class; right, the true boxes."
+# %% id="rcnn-result" alt="Left, the corrected proposals with a positive margin, coloured by class, several around each object, and in black the one that fits best; right, the few that remain after suppression within each class."
 yes = (scores > 0).nonzero().squeeze(1)
 moved = rcnn.regress(boxes, features)  # corrected boxes, one per class: [N, C, 4]
 corrected = ops.clip_boxes(moved[torch.arange(len(boxes)), chosen_class], tuple(image.shape[1:]))
-stay = []
-for label in chosen_class[yes].unique():
+classes, stay = chosen_class[yes].unique().tolist(), []
+for label in classes:
     mine = yes[chosen_class[yes] == label]
     stay += mine[nms_fast(corrected[mine], scores[mine], 0.3)].tolist()  # 0.3 as in R-CNN's code
-panels = {
-    f"{len(yes)} positive margins": {"detection": corrected[yes]},
-    f"{len(stay)} after suppression": {"detection": corrected[stay]},
-    "truth": {"object": objects.boxes},
-}
-plotting.show_boxes(image, panels)
+panels = {}
+for title, group in (("positive margins", yes), ("after suppression", torch.tensor(stay).long())):
+    split = {names[c + 1]: corrected[group[chosen_class[group] == c]] for c in classes}
+    panels[f"{len(group)} {title}"] = split
+fits = ops.box_iou(corrected[yes], objects.boxes).amax(dim=1)
+best_first = corrected[yes[fits.argsort(descending=True)]]
+panels[f"{len(yes)} positive margins"]["best fit"] = best_first[:1]
+plotting.show_boxes(image, panels, shades={"best fit": "black"}, panel=3.4)
 
 # %% id="kept-fit" tolerance=0.1
 for n in stay:
@@ -306,10 +311,10 @@ for n in stay:
     print(f"{name} IoU {before:.2f} → {after:.2f}, best of its class {best:.2f}")
 
 # %% [markdown] id="waste"
-# That is the answer of the first picture. In Pocket COCO three of five objects are found, each with
-# one box left, and the correction improved two of them. The cup's box is visibly cut, although a
-# much better one was there: **the best score is not the best fit**, and NMS looks at the score
-# only.
+# That is the answer of the first picture. Three of five objects of Pocket COCO's picture are found,
+# each with one box left, and the correction improved two of them. The cup's box is visibly cut,
+# although a much better one was there (black): **the best score is not the best fit**, and NMS
+# looks at the score only.
 #
 # ### Two: the bill
 #
@@ -325,15 +330,14 @@ for x0, y0, x1, y1 in windows.clamp(min=0).tolist():
     cover[y0:y1, x0:x1] += 1
 print(f"a pixel is in {cover.mean():.0f} crops on average")
 times = (len(crops) * config.crop_size**2 / cover.numel(), 2000 * 227**2 / (500 * 375))
-print("the network sees {:.0f} times the image's pixels (in 2014: {:.0f} times)".format(*times))
+print("squeezed, they have {:.0f} times the image's pixels (2014: {:.0f} times)".format(*times))
 plotting.show_heatmap(cover, "In how many crops is each pixel?", label="crops")
 
 # %% [markdown] id="bill-read"
-# Work grows with the pixels that the network sees (in 2014, 2000 crops of 227 × 227 from a
-# photograph of 500 × 375). You know this waste from lesson 04, where a
-# window slid patch by patch, and you know the way out: run the convolutions once, on the whole
-# picture. What a convolution computes at a place depends on the surroundings of that place, and
-# hardly on where somebody cuts.
+# Work grows with the pixels of the squeezed crops (in 2014, 2000 crops of 227 × 227 from a
+# photograph of 500 × 375). You know this waste, and the way out, from lesson 04's sliding window:
+# run the convolutions once, on the whole picture. What a convolution computes at a place depends on
+# the surroundings of that place, and hardly on where somebody cuts.
 #
 # Speed is not the only bill. R-CNN's network, classifiers and regressors are fitted one after the
 # other. The classifiers cannot tell the network which features they lack, because no gradient
@@ -399,20 +403,21 @@ plotting.show_roi_reading(image, example, stride=8, bins=2, samples=2)
 
 # %% [markdown] id="reading-read"
 # RoIPool reads the dashed frame instead of the blue box (thin lines: its bins). For a *word* about
-# the object this hardly matters. For its exact place it does, and for a mask, which must say yes or
-# no at every pixel, it is a disaster.
+# the object this hardly matters. For its exact place and its mask it does: in the paper, RoIPool
+# costs a quarter of box AP75 and of mask AP.
 #
 # **Predict before you run:** take a map in which each cell contains its own x coordinate, so that
-# reading it tells you *where* you read. Slide a box slowly to the right. Does what RoIPool reads
-# slide along?
+# reading it tells you *where* you read. Slide a box slowly to the right. Does the area that
+# RoIPool reads slide along? (We plot its middle; the maximum would be the last cell's value. The 0
+# before each box is its image's number in the batch.)
 
-# %% id="sliding-box" alt="A diagonal line, RoIAlign, which reads exactly where the box is; RoIPool's line is a staircase with steps of 8 pixels that touches the diagonal from above."
+# %% id="sliding-box" alt="A diagonal line, RoIAlign, which reads exactly where the box is; the middle of RoIPool's area is a staircase with steps of 8 pixels that touches the diagonal from above."
 ruler = ((torch.arange(16) + 0.5) * 8).expand(1, 1, 16, 16)  # [1, 1, 16, 16], x in pixels
 shifts = torch.arange(0, 24.1, 0.25)
 sliding = torch.stack([torch.tensor([0.0, 20 + s, 40, 60 + s, 80]) for s in shifts])  # [N, 5]
 aligned = ops.roi_align(ruler, sliding, 1, 1 / 8).flatten()  # by default a sample for every cell
 pooled = [sum(pixels_read(20 + s, 60 + s, 8)) / 2 for s in shifts.tolist()]  # the middle
-read = {"RoIPool": pooled, "RoIAlign": aligned}
+read = {"middle of RoIPool's area": pooled, "RoIAlign": aligned}
 plotting.reading_curve(40 + shifts, read, xlabel="the box's centre, x in pixels")
 
 # %% [markdown] id="misconception-rounding"
@@ -548,12 +553,12 @@ print("R-CNN     ", same)
 # %% [markdown] id="learns"
 # ## It learns
 #
-# After the reading, Fast R-CNN puts one small network, the **head**: a hidden layer, then a class
-# and a correction, learned *together*. Two losses are simply added: the cross-entropy of the class,
-# and the mean absolute difference of the correction's four numbers. That replaces R-CNN's fitted
-# parts, and it allows a test: two heads from the same start, the same boxes in the same order, and
-# only the reading differs. (It is nearly fair: the detector that made the maps was trained with
-# RoIAlign.)
+# After the reading, Fast R-CNN puts one small network, the **head**, whose class and correction are
+# learned *together*, and the backbone with them: gradients pass through the reading. Here the maps
+# stay fixed, and the head is simpler: one hidden layer instead of two, one correction for all
+# classes. Two losses are added: the cross-entropy of the class, and the mean absolute difference of
+# the correction's numbers (the paper smooths it near zero). Now a test: two heads, the same start
+# and boxes; only the reading differs. (Nearly fair: the maps were trained with RoIAlign.)
 #
 # The boxes are true ones, shaken. None of them shows background, so the heads never learn to reject
 # a box; lesson 07 mends that.
@@ -595,7 +600,7 @@ weights = torch.tensor([10.0, 10, 5, 5])
 
 
 class Head(nn.Module):
-    """Fast R-CNN's head: [N, F, 7, 7] -> class logits [N, K] and corrections [N, 4]."""
+    """A small Fast R-CNN head: [N, F, 7, 7] -> class logits [N, K] and corrections [N, 4]."""
 
     def __init__(self, channels):
         super().__init__()
@@ -700,10 +705,10 @@ plotting.show_boxes(samples[worst][0], panels, panel=2.9)
 
 # %% [markdown] id="missed-read"
 # In Pocket COCO the grouping does make fitting regions of most small objects, such as the car on
-# the left. But the ranking puts large regions first, and two hundred places are not enough; every
-# further one costs R-CNN a pass. The car behind the doughnut is not small, but we see it in pieces,
-# and no merging of neighbours joins them without the doughnut. What is not proposed can never be
-# found, however good the network behind it is.
+# the left. But the ranking puts large regions first, and every further place costs R-CNN a pass.
+# The car behind the doughnut is not small, but we see it in pieces, and no merging of neighbours
+# joins them without the doughnut. What is not proposed can never be found, however good the network
+# behind it is.
 #
 # So the proposals do not learn. They are slow, too: once the features are shared, the grouping
 # takes most of the time (in the papers 2 seconds per photograph, against 0.3 for everything else).
@@ -713,8 +718,8 @@ plotting.show_boxes(samples[worst][0], panels, panel=2.9)
 # ## Try it
 #
 # **Suppression, step by step.** These are R-CNN's boxes before NMS. Step through them, and find a
-# threshold at which a duplicate survives. In Pocket COCO, does the box around the whole cup (an IoU
-# of 0.90) survive at 0.6, and at 0.65?
+# threshold at which a duplicate survives. In Pocket COCO, does the box around the whole cup (black
+# in part one, an IoU of 0.90) survive at 0.6, and at 0.65?
 #
 # <details><summary>Answer</summary>
 # At 0.6 it does, and seven other boxes with it. At 0.65 it does not: a worse box of the cup now
