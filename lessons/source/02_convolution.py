@@ -86,13 +86,12 @@ for name, layer in layers.items():
 # %% [markdown] id="history"
 # This property is called **translation equivariance**: shift, then filter, gives the same as
 # filter, then shift (away from the borders, and as long as the kernel moves pixel by pixel). It
-# comes from two decisions: an output looks only at a **local** window, and all places **share** the
-# same weights.
+# comes from one decision: all places **share** the same weights. A second decision, that an output
+# looks only at a **local** window, keeps the weights as few as 27.
 #
 # The idea is older than deep learning. Fukushima's Neocognitron (1980) had local windows with
 # shared weights; LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet
-# (Krizhevsky, Sutskever and Hinton 2012) made them the standard for photographs. Everything in this
-# course is built on that layer.
+# (Krizhevsky, Sutskever and Hinton 2012) made them the standard for photographs.
 
 # %% [markdown] id="idea"
 # ## The idea, one number at a time
@@ -209,10 +208,10 @@ plotting.show_images(
 # Three numbers control where the window goes.
 #
 # - **Stride** $s$: how far it jumps. Stride 2 about halves the output in each direction.
+# - **Dilation** $d$: the distance between the cells that the kernel reads; $d = 1$ is the ordinary
+#   kernel. A 3 × 3 kernel with dilation 2 spans 5 × 5 pixels and still has nine weights.
 # - **Padding** $p$: zeros added on every side. With an odd kernel of $k$ pixels,
 #   $p = d\,(k-1)/2$ and stride 1, the size stays the same.
-# - **Dilation** $d$: the distance between the cells that the kernel reads. A 3 × 3 kernel with
-#   dilation 2 spans 5 × 5 pixels and still has nine weights.
 #
 # Take one direction, with an image of $n$ pixels and a kernel of $k$. The kernel spans $d\,(k-1)+1$
 # of the $n + 2p$ padded pixels. That is the first place; every $s$ pixels that are left give one
@@ -229,6 +228,7 @@ plotting.show_output_sizes(
         {"kernel": 3, "padding": 1, "stride": 2},
         {"kernel": 3, "dilation": 2},
     ],
+    title="What the kernel reads, and how many places it has",
     caption="Filled: the cells read at the first place. Dashed: the next place.\n"
     "Dots: all centres. Pale dotted cells: padding.",
 )
@@ -251,7 +251,7 @@ for k, s, p, d in [(3, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (3, 1, 0, 2), (7, 2
 # %% [markdown] id="im2col"
 # ### From loops to one matrix product
 #
-# Loops in Python are slow, and the matrix product is by far a computer's fastest routine. So
+# Loops in Python are slow, and the matrix product is among a computer's best-tuned routines. So
 # rearrange: write each window as one column of a matrix. Then the kernel becomes a row, and every
 # output number is a row times a column. This layout is known as **im2col** ("image to columns").
 
@@ -319,10 +319,10 @@ fast = min(seconds(conv2d_matrix, grey[None], kernels["blur"][None, None]) for _
 print(f"the matrix form is {slow / fast:,.0f} times faster")
 
 # %% [markdown] id="im2col-trade"
-# Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. That is
-# the trade: **memory for speed**. Libraries soften it by building the columns piece by piece, or
-# avoid it with other algorithms, but the results are the same. (How many times faster it is differs
-# from machine to machine.)
+# Nine times the memory for a 3 × 3 kernel, because each pixel is copied into nine windows. Here,
+# with one channel, nearly all of the gain comes from leaving Python's loop over pixels. What the
+# memory buys is one tuned product for all channels at once: **memory for speed**. Libraries save
+# memory by building the columns piece by piece. (The gain differs from machine to machine.)
 
 # %% [markdown] id="groups"
 # ### Groups
@@ -372,12 +372,7 @@ print("two groups are two small convolutions:", same)
 #
 # where only indices inside the kernel count. You can see it as **stamping**: each output sends its
 # gradient back through the kernel, as it is, onto the window that it came from, and overlapping
-# stamps add up. In the figure, look at the 5 inside both frames: $1 \cdot 3 + 2 \cdot 1$.
-#
-# Or stand at one input cell and collect what arrives there: then you read the kernel backwards.
-# That is where the textbooks' minus sign comes back. In PyTorch's terms: pad $g$ with $k - 1$ zeros
-# on every side, and run `conv2d` with the **turned** kernel. (The bias is easy: it is part of every
-# output, so its gradient is the sum of $g$.)
+# stamps add up. Below, look at the 5 inside both frames: $1 \cdot 3 + 2 \cdot 1$.
 
 # %% id="stamps" alt="Three grids: the output's gradient with the two numbers 1 and 2 marked, the kernel, and the input's gradient, on which two framed copies of the kernel, times 1 and times 2, overlap in two cells; the upper one is 1 times 3 plus 2 times 1, which is 5."
 gradient = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
@@ -391,9 +386,15 @@ plotting.show_transposed_convolution(
 )
 
 # %% [markdown] id="backward-loop"
-# The code does this for one channel and stride 1. The figure stamps output by output; the loop goes
-# over the kernel's cells instead. Cell $(i, j)$ of *all* stamps at once is $g$ times $w_{i,j}$,
-# shifted by $(i, j)$.
+# Or stand at one input cell and collect what arrives there. At the 5, $g_{0,0}$ meets $w_{1,2}$;
+# $g_{1,2}$, further down and right, meets $w_{0,0}$, further up and left. You read the kernel
+# backwards: the textbooks' minus sign is back. In PyTorch's terms, `conv2d` runs over $g$ with the
+# **turned** kernel. Only $g_{0,0}$ reaches the corner $x_{0,0}$, so the rest of the window there
+# must be zeros: pad $g$ with $k - 1$ of them on every side. (The bias is easy: it is part of every
+# output, so its gradient is the sum of $g$.)
+#
+# The code stamps, for one channel and stride 1, but its loop goes over the kernel's cells: cell
+# $(i, j)$ of *all* stamps at once is $g$ times $w_{i,j}$, shifted by $(i, j)$.
 
 # %% id="backward-code"
 def conv2d_backward(x, w, g):
@@ -431,8 +432,7 @@ print("input gradient = padded convolution with the turned kernel:", same)
 #
 # `seglib.ops.conv2d` is a **primitive** with three bodies: `naive` (loops), `scratch` (`im2col` and
 # a matrix product, with stride, padding, dilation and groups), and `native` (PyTorch's, which a
-# plain `ops.conv2d` runs). All three must give the same numbers; compare them with each other and
-# with yours.
+# plain `ops.conv2d` runs). Compare all three with each other and with yours.
 
 # %% id="equality-check" tags=["nbval-check-output"]
 xb = torch.randn(2, 4, 9, 9, dtype=torch.float64)
@@ -520,9 +520,9 @@ plotting.show_images(pairs, ["image", "wanted"] * 2)
 # buried under it.
 #
 # For each pixel the network gives one number, a **logit** $z$: above 0 means "rather an outline",
-# below 0 "rather not". The sigmoid, $1/(1 + e^{-z})$, turns it into a probability. The loss is the
-# cross-entropy of that probability with the truth. Outlines are rare, so `pos_weight` counts their
-# pixels three times.
+# below 0 "rather not". The sigmoid, $1/(1 + e^{-z})$, turns it into a score between 0 and 1. The
+# loss is the cross-entropy of that score with the truth. Outlines are rare, so `pos_weight` counts
+# their pixels three times. (That pushes scores up: they are not probabilities.)
 #
 # To judge a loss you need one to compare with: how good is the best answer that is the same
 # everywhere? Try a row of logits.
@@ -572,10 +572,10 @@ print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}")
 plotting.training_curve(losses, title="One batch, over and over")
 
 # %% [markdown] id="overfit-read"
-# The loss keeps falling, far below the 0.8 of a constant answer: the network can learn four crops
-# nearly by heart, so its parts are connected rightly. Now train on random crops of many images.
-# (They are images of the validation split, which is small and at hand; the pictures drawn below are
-# kept out of it.) **Predict before you run:** will the loss get as low?
+# The loss keeps falling, far below the 0.8 of a constant answer (for these crops too): the network
+# can learn four crops nearly by heart, so its parts fit together. Now train on random crops of many
+# images. (They come from the small validation split; the pictures drawn below are kept out.)
+# **Predict before you run:** will the loss get as low?
 
 # %% id="train" alt="Training loss over 300 steps: a noisy fall from 0.9, with a bump before step 50, then slower and slower, to about 0.6."
 network = make_network()
@@ -594,7 +594,7 @@ with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
 # reached about 0.55: patience alone does not close the gap. Look at the results on new images, and
 # keep the question *why* for "Look inside".
 
-# %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along objects' borders, but also along stripes, eyes, clock hands and the lines of the road."
+# %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along most of the objects' borders, faint along a tan body on tan ground, bright also along stripes, eyes, clock hands and the lines of the road."
 with torch.no_grad():  # on images that it was not trained on
     found = network((pixels[trained:] - centre) * 4).sigmoid()
 pictures = []
@@ -604,7 +604,7 @@ plotting.show_images(
     pictures,
     ["image", "wanted", "found"] * 3,
     columns=3,
-    caption="Where two outlines run close together, as along a narrow gap, they fill it.",
+    caption="Wanted outlines that run close together merge: the white bars beside the arms.",
 )
 
 # %% [markdown] id="filters-text"
@@ -645,16 +645,16 @@ plotting.feature_maps(
 # %% [markdown] id="fcn-maps-read"
 # Channels 2, 5, 8 and 9 are nearly white except along edges. Channels 1, 10 and 11 tell colours
 # apart: channel 10 is positive on the purple leaves and negative on the lime-green belt of the cup,
-# channel 1 is the other way round, and channel 11 is positive on the orange of the kite and
-# negative on the turquoise handle and pot.
+# and channel 1 is the other way round.
 
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
 #
-# Look at the three results again. The network marks the borders of objects, and it also marks
-# borders *inside* objects and in the background. These are not random errors. Cut out what it sees
-# when it is wrong: its two layers together see a square of 11 × 11 pixels (five
-# neighbouring windows of 7 overlap: 7 pixels, and 4 more), and they judge the pixel at its centre.
+# Look at the three results again. The network marks most borders of objects and misses those of
+# low contrast (the tan body in the first row). It also marks borders *inside* objects and in the
+# background. These false alarms are not random. Cut out what the network sees there: its two layers
+# together see a square of 11 × 11 pixels (five neighbouring windows of 7 overlap: 7 pixels, and 4
+# more), and they judge the pixel at its centre.
 
 # %% id="false-alarms"
 near = F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] > 0  # within 3 pixels of an outline
@@ -665,12 +665,12 @@ false_alarm[..., :5], false_alarm[..., -5:] = False, False
 places = false_alarm.nonzero()
 places = places[torch.linspace(0, len(places) - 1, min(6, len(places))).long()]
 
-# %% id="patches" alt="Six enlarged patches of 11 by 11 pixels, each with the network's confidence; each shows a clear edge, and none shows what the edge belongs to."
+# %% id="patches" alt="Six enlarged patches of 11 by 11 pixels, each with the network's score; each shows a clear edge, and none shows what the edge belongs to."
 spots = places.tolist()
 patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
-sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
+scores = [f"score {found[n, 0, r, c]:.2f}" for n, r, c in spots]
 (
-    plotting.show_images(patches, sure, columns=6, panel=1.5, caption="As the network sees them")
+    plotting.show_images(patches, scores, columns=6, panel=1.5, caption="False alarms, enlarged")
     if spots
     else print("no false alarm in these images: there is nothing to cut out")
 )
@@ -682,9 +682,9 @@ sure = [f"{found[n, 0, r, c]:.0%} sure" for n, r, c in spots]
 # wider window much more. The **receptive field** (the part of the image that one output depends on)
 # is too small, and the next lesson makes it grow.
 #
-# One more thing to look at is the border of the picture. Padding with zeros draws a black frame
-# around it. The kernel for vertical edges sees the frame's left and right sides: edges that do not
-# exist.
+# Look at the border of the picture, too. Padding with zeros draws a frame around it: black around
+# raw pixels, mid-grey around centred ones. The kernel for vertical edges sees the frame's left and
+# right sides: edges that do not exist.
 
 # %% id="border" alt="A map of the response of an edge kernel to a flat grey image: zero everywhere except along the left border, where it is strongly positive, and the right border, where it is strongly negative."
 flat = torch.full((1, 1, 24, 24), 0.6)  # nothing to see
@@ -830,8 +830,8 @@ Quiz([sizes, by_hand, counted, faster, backward, copied])
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - A convolution is a weighted sum over a local window, with the same weights at every place. That
-#   makes it small, and makes its answer move along with the picture.
+# - A convolution is a weighted sum over a local window, with the same weights at every place. Both
+#   keep it small; the shared weights make its answer move along with the picture.
 # - A kernel reaches through all input channels: $O \cdot (C/G) \cdot k^2$ weights with $G$
 #   groups (plus $O$ biases).
 # - $n_\text{out} = \lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$.
