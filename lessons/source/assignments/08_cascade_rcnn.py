@@ -10,7 +10,7 @@
 # | --- | --- | --- | --- | --- |
 # | 1. The positives that a threshold leaves | 3 | 2/5 | 5/5 | 10 |
 # | 2. The cascade at test time, inside a real network | 4 | 3/5 | 5/5 | 20 |
-# | 3. Resampling: what each stage learns | 4 | 4/5 | 4/5 | 20 |
+# | 3. Resampling: what each stage learns | 4 | 3/5 | 4/5 | 20 |
 #
 # You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]),
 # `ops.encode_deltas(boxes, objects, weights)` and `ops.decode_deltas(boxes, deltas, weights)`
@@ -320,14 +320,14 @@ plotting.show_box_quality(image, panels, target.boxes)
 # %% [markdown] id="task-targets"
 # ## Task 3: resampling: what each stage learns
 #
-# *4 points · difficulty 4/5 · importance 4/5 · 20 minutes*
+# *4 points · difficulty 3/5 · importance 4/5 · 20 minutes*
 #
 # In training each stage gets the boxes that the stage before has corrected, labels them anew at its
 # own threshold, and learns for each positive the correction to its object, times its own
 # weights. Write that loop for one image.
 #
-# **Transfer.** No cell of the lesson does this: it taught one stage after the other. Here all
-# stages are labelled in one pass, as a real cascade does it, and boxes may become empty on the way.
+# **Transfer.** The lesson taught one stage after the other. Here all stages are labelled in one
+# pass, as a real cascade does it.
 #
 # - Stage 1 gets the boxes as they are. Every later stage gets those of the stage before, corrected
 #   by its head (with *its* weights) and clipped.
