@@ -102,6 +102,10 @@ def test_golden() -> None:
         float(par["threshold"]),
     )
     assert torch.equal(found.labels - 1, out["segment_class"])
+    assert [i - 1 for i in found.ids] == out["segment_id"].tolist()
+    things = categories(int(par["first_stuff_class"]), stuff)
+    kinds = [things.by_label(int(label)).is_thing for label in found.labels]
+    assert kinds == out["segment_isthing"].bool().tolist()
     assert (found.segment_map - 1 != out["segment_map"]).float().mean() <= 0.001
     areas = [(found.segment_map == i).sum() for i in found.ids]
     assert torch.equal(torch.stack(areas), out["segment_area"])

@@ -12,10 +12,8 @@ from tests.helpers import GOLDEN, golden
 
 # Expected outputs of functions that the library does not have yet.
 NOT_YET = {
-    # Values for logs; the map, ids and areas of DETR's panoptic post-processing.
+    # Values for logs.
     "detr_losses": {"class_error", "cardinality_error"},
-    "detr_postprocess": {"segment_map", "segment_id", "segment_class", "segment_isthing"}
-    | {"segment_area"},
 }
 TESTS = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
 

@@ -1,9 +1,11 @@
 """Mask2Former's pixel decoder: the coarse maps read one another before the fine one is added.
 
-c5, c4, c3 --1x1, norm--> [B, N, F] --deformable encoder--> p5, p4, p3
-                                                                    | x2 bilinear
-c2 --1x1, norm----------------------------------------------------> + --3x3--> p2 --1x1-->
-                                                                        mask features
+    c5, c4, c3 --1x1, norm--> [B, N, F] --deformable encoder--> p5, p4, p3
+                                                                        | x2 bilinear
+    c2 --1x1, norm----------------------------------------------------> + --3x3--> p2 --1x1-->
+                                                                            mask features
+
+Read from left to right: `-->` is a layer, `+` the sum of two maps of one size.
 """
 
 from __future__ import annotations
