@@ -14,7 +14,7 @@ def test_the_frontier_leaves_out_what_a_cheaper_one_reaches():
 def test_each_name_stands_at_its_point():
     fig = plotting.tradeoff({"slow": (40.0, 0.5), "fast": (10.0, 0.4), "worse": (40.0, 0.3)})
     axes = fig.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["slow", "fast", "worse"]
-    assert [tuple(text.xy) for text in axes.texts] == [(40.0, 0.5), (10.0, 0.4), (40.0, 0.3)]
+    places = {one.get_label(): one.get_offsets().tolist() for one in axes.collections}
+    assert places == {"slow": [[40.0, 0.5]], "fast": [[10.0, 0.4]], "worse": [[40.0, 0.3]]}
     assert axes.lines[0].get_xydata().tolist() == [[10.0, 0.4], [40.0, 0.5]]
-    assert axes.get_xscale() == "log"
+    assert axes.get_ylim()[1] > 0.5

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.ticker import NullFormatter, ScalarFormatter
-
-from seglib.plotting.panels import Figure, figure
+from seglib.plotting.panels import Figure, figure, legend_beside
 from seglib.plotting.style import GREY, PALETTE, styled
 
 
@@ -19,7 +17,7 @@ def tradeoff(
     title: str = "Accuracy against time",
     caption: str = "",
 ) -> Figure:
-    """Named points with their cost on a logarithmic axis; a line joins those that none surpasses.
+    """Named points; a dashed line joins those that no cheaper one reaches.
 
     Args:
         points: name → (cost, accuracy); a lower cost and a higher accuracy are better.
@@ -32,15 +30,12 @@ def tradeoff(
     best = frontier(list(points.values()))
     axes.plot(*zip(*best, strict=True), color=GREY, linewidth=1, linestyle="--", zorder=1)
     for index, (name, (x, y)) in enumerate(points.items()):
-        axes.scatter([x], [y], color=PALETTE[index % len(PALETTE)], s=36, zorder=2)
-        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8.5)
-    axes.set(title=title, xlabel=cost, ylabel=accuracy, xscale="log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    low, high = axes.get_xlim()
-    axes.set_xlim(low, high * (high / low) ** 0.25)  # room for the name of the slowest
-    axes.set_ylim(bottom=0)
+        axes.scatter([x], [y], color=PALETTE[index % len(PALETTE)], s=48, zorder=2, label=name)
+    axes.set(title=title, xlabel=cost, ylabel=accuracy)
+    axes.set_xlim(0, 1.08 * max(x for x, _ in points.values()))
+    axes.set_ylim(0, 1.12 * max(y for _, y in points.values()))
     axes.grid(axis="y")
+    legend_beside(fig, axes)
     return fig
 
 

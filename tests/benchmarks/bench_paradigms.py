@@ -54,7 +54,7 @@ def main() -> None:
         trained = f"{known['minutes']:.0f} min, {known.get('device') or 'cpu'}"
         size = f"{known['parameters']:,}"
         table.add_row(name, *figures, size, f"{times[name]:.0f}", ratio, trained)
-    Console().print(table)
+    Console(width=max(110, Console().width)).print(table)
     if options.plot:
         accuracy = {name: known["figures"]["mask_AP"] for name, known in records.items()}
         fig = plotting.tradeoff({name: (times[name], accuracy[name]) for name in records})
