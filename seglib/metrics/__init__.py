@@ -1,4 +1,4 @@
-"""The figures a segmentation is judged by: average precision, recall, mean IoU, ceilings."""
+"""The figures a segmentation is judged by: average precision, recall, mean IoU, errors."""
 
 from seglib.metrics.average_precision import (
     average_precision,
@@ -7,6 +7,8 @@ from seglib.metrics.average_precision import (
 )
 from seglib.metrics.ceilings import mask_ceiling, semantic_ceiling
 from seglib.metrics.coco_evaluator import APResult, CocoEvaluator
+from seglib.metrics.error_breakdown import ErrorBreakdown, judge_detections
+from seglib.metrics.error_evaluator import ErrorEvaluator
 from seglib.metrics.evaluate import evaluate
 from seglib.metrics.matching import IOU_THRESHOLDS, image_overlaps, match_detections
 from seglib.metrics.mean_iou import SemanticEvaluator, SemanticResult, confusion_matrix
@@ -20,6 +22,8 @@ __all__ = [
     "IOU_THRESHOLDS",
     "APResult",
     "CocoEvaluator",
+    "ErrorBreakdown",
+    "ErrorEvaluator",
     "Metrics",
     "PanopticEvaluator",
     "ProposalEvaluator",
@@ -31,6 +35,7 @@ __all__ = [
     "evaluate",
     "image_overlaps",
     "interpolate_precision",
+    "judge_detections",
     "mask_ceiling",
     "match_detections",
     "precision_recall",

@@ -18,6 +18,7 @@ from seglib.models.base import Segmenter, Task
 from seglib.structures import Categories, Prediction, Target
 
 Progress = Callable[[int, int], None]
+Watch = Callable[[Prediction, Target], None]
 
 _BATCH_SIZE = 8
 
@@ -44,6 +45,7 @@ def evaluate(
     dataset: LabelledImages,
     limit: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Metrics:
     """Predict the images and score each of the model's `tasks`.
 
@@ -57,6 +59,7 @@ def evaluate(
         dataset: images with targets; its area ranges split the figures by size.
         limit: only the first images.
         progress: called with (images done, images in all) after every batch.
+        watch: called with every prediction, on the CPU, and its target.
 
     Returns:
         figures, figures per class, and notes to print beside them: the data set's own, if it
@@ -73,6 +76,7 @@ def evaluate(
         dataset,
         limit,
         progress,
+        watch,
     )
 
 
@@ -81,6 +85,7 @@ def score(
     dataset: LabelledImages,
     limit: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Metrics:
     """`evaluate` for anything that predicts."""
     scorers = _scorers(predictor, dataset)
@@ -94,6 +99,8 @@ def score(
         for prediction, target in zip(predictions, targets, strict=True):
             for scorer in scorers:
                 scorer.update(prediction, target)
+            if watch is not None:
+                watch(prediction, target)
         done += len(batch)
         if progress is not None:
             progress(done, total)

@@ -13,6 +13,7 @@ from seglib.plotting.convolution import convolution_step, feature_maps, show_ker
 from seglib.plotting.curves import history_curve, layer_profile, training_curve
 from seglib.plotting.detection import show_boxes, show_corrections
 from seglib.plotting.diagrams import Block, flow_diagram
+from seglib.plotting.error_bars import show_errors
 from seglib.plotting.features import feature_colors
 from seglib.plotting.images import (
     compare,
@@ -109,6 +110,7 @@ __all__ = [
     "show_costs",
     "show_coverage",
     "show_differences",
+    "show_errors",
     "show_field_growth",
     "show_heatmap",
     "show_im2col",
