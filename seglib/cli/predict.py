@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seglib.cli import drawn_scenes
 from seglib.cli.errors import say
 from seglib.cli.options import Checkpoint, Device, Size
-from seglib.errors import SeglibError
+from seglib.cli.predict_files import (
+    RESULTS,
+    check_outputs,
+    counted,
+    find_images,
+    overlay_path,
+    refuse_image,
+)
+from seglib.errors import SeglibError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +28,19 @@ if TYPE_CHECKING:
 
     from seglib.models.base import Segmenter
 
-RESULTS = "predictions.json"
+LINES = 12  # one for each image; with more images, what was found in each is not listed
 
 
 def predict(
-    model: Checkpoint,
+    model: Checkpoint = drawn_scenes.MODEL,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Photographs, or folders of them.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="IMAGE…",
+            help="Photographs, or folders of them; without any, six drawn scenes.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the pictures.")] = Path(
         "predictions"
     ),
@@ -39,20 +52,47 @@ def predict(
 ) -> None:
     """Segment photographs: a PNG overlay of each, and all results in predictions.json.
 
+    Without arguments, it shows what a shipped model does with six scenes that come with seglib.
+
     A model that was trained with --size resizes every photograph to that size by itself. For
     other models, use --size: they work best near the size of their training images. Without it, a
     photograph of more than 1333 px is predicted at 1333 px, and boxes and masks are enlarged.
     """
     from seglib import pretrained
     from seglib.atomic import make_folder
+
+    refuse_image(model)
+    files = find_images(images) if images else drawn_scenes.drawn_scenes()
+    check_outputs(files, out)
+    path = pretrained.find(model)
+    network = pretrained.load(path, device=device)
+    if not images:
+        typer.echo(f"no images given: {model} segments {len(files)} drawn scenes of Pocket COCO")
+    elif warning := drawn_scenes.only_drawings(path, model, files):
+        say(warning)
+    make_folder(out)
+    results, failed = _segment_all(network, files, out, size, min_score)
+    _report(results, out, min_score)
+    if failed:
+        raise SeglibError(
+            f"{len(failed)} of {counted(files, 'image')} could not be read: {', '.join(failed)}"
+        )
+    if not images:
+        typer.echo(drawn_scenes.next_steps(model, overlay_path(files[0], out)))
+
+
+def _segment_all(
+    network: Segmenter, files: list[Path], out: Path, size: int | None, min_score: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Predict the images one by one.
+
+    Returns:
+        the entries of the results, which are also written, and the names of unreadable files.
+    """
     from seglib.cli.progress import Bar
     from seglib.ops.images import LARGEST_PUBLISHED_SIDE
 
-    files = _files(images)
-    _check_outputs(files, out)
     largest = LARGEST_PUBLISHED_SIDE if size is None else None
-    network = pretrained.load(model, device=device)
-    make_folder(out)
     results: list[dict[str, Any]] = []
     failed: list[str] = []
     try:
@@ -69,18 +109,25 @@ def predict(
     finally:  # Ctrl-C or a full disk must not cost the results so far
         if results:
             _write_results(out / RESULTS, results)
+    return results, failed
+
+
+def _report(results: list[dict[str, Any]], out: Path, min_score: float) -> None:
+    """Print what was found in each of a few images, and what was written."""
+    from seglib.cli.prediction_records import found
+    from seglib.ops.images import LARGEST_PUBLISHED_SIDE
+
+    if len(results) <= LINES:
+        for entry in results:
+            typer.echo(f"  {printable(entry['overlay'])}  {found(entry, min_score)}")
     enlarged = [result for result in results if "predicted_at" in result]
     if enlarged:
         typer.echo(
-            f"predicted {_counted(enlarged, 'larger photograph')} at {largest} px and enlarged the "
-            "masks: --size chooses another size"
+            f"predicted {counted(enlarged, 'larger photograph')} at {LARGEST_PUBLISHED_SIDE} px "
+            "and enlarged the masks: --size chooses another size"
         )
     if results:
-        typer.echo(f"wrote {_counted(results, 'overlay')} and {RESULTS} to {out}")
-    if failed:
-        raise SeglibError(
-            f"{len(failed)} of {_counted(files, 'image')} could not be read: {', '.join(failed)}"
-        )
+        typer.echo(f"wrote {counted(results, 'overlay')} and {RESULTS} to {out}")
 
 
 def _segment(
@@ -102,76 +149,10 @@ def _segment(
     height, width = image.shape[-2:]
     seen = image if largest is None or max(height, width) <= largest else _resized(image, largest)
     prediction = network.predict([seen])[0].to("cpu")
-    target = _overlay_path(file, out)
+    target = overlay_path(file, out)
     _write_picture(target, overlay(image, prediction, min_score=min_score))
     record = prediction_record(prediction, (height, width))
     return {"image": str(file), "overlay": target.name, **record}
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    """The images that the paths name; those of a folder in alphabetical order."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += _photographs(path)
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise SeglibError(f"{path} does not exist: give a photograph, or a folder of them")
-    if not files:
-        raise SeglibError(f"no images in {', '.join(map(str, paths))}")
-    stems = [file.stem for file in files]
-    doubles = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if doubles:
-        raise SeglibError(f"two images are called {doubles[0]}: predict them one by one")
-    return files
-
-
-def _photographs(folder: Path) -> list[Path]:
-    """The images in a folder; files that look like images but are left out are reported."""
-    from seglib.data.images import SUFFIXES, UNREAD_SUFFIXES, is_companion
-
-    images = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()]
-    companions = [path.name for path in images if is_companion(path)]
-    unread = [p.name for p in sorted(folder.iterdir()) if p.suffix.lower() in UNREAD_SUFFIXES]
-    if companions:
-        say(f"left out {_counted(companions, 'hidden file')}, such as {companions[0]}")
-    if unread:
-        say(
-            f"left out {_counted(unread, 'file')} of a format that seglib does not read, such as "
-            f"{unread[0]}: save as JPEG or PNG first"
-        )
-    return [path for path in images if not is_companion(path)]
-
-
-def _counted(things: list[Any], noun: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _overlay_path(file: Path, out: Path) -> Path:
-    return out / f"{file.stem}.png"
-
-
-def _check_outputs(files: list[Path], out: Path) -> None:
-    """Refuse, before anything runs, to overwrite a photograph or to write where a folder is.
-
-    Files are compared by identity and not by name: links lead to the same file, and on some
-    systems so do upper and lower case.
-    """
-    photographs = {_identity(file) for file in files}
-    for target in (*(_overlay_path(file, out) for file in files), out / RESULTS):
-        if os.path.isdir(target):
-            raise SeglibError(f"{target} is a folder: move it away or choose another --out")
-        if os.path.exists(target) and _identity(target) in photographs:
-            raise SeglibError(
-                f"{target.name} would be overwritten by its own overlay: choose another --out"
-            )
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_dev, facts.st_ino
 
 
 def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from seglib.structures import Instances, Panoptic, Prediction
 
 Size = tuple[int, int]
+MOST_SHARES = 5  # classes in a line about pixels
 
 
 def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
@@ -37,6 +40,29 @@ def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
         if rows is not None:
             result[field] = [_object_record(rows, i, prediction, size) for i in range(len(rows))]
     return result
+
+
+def found(record: dict[str, Any], min_score: float) -> str:
+    """What an image contains according to its record, such as "kite (2), donut".
+
+    Args:
+        record: of `prediction_record`.
+        min_score: objects with a lower score are left out, as in the overlay.
+    """
+    if "instances" in record:
+        rows = [row for row in record["instances"] if row["score"] >= min_score]
+        return _counts(row["category"] for row in rows)
+    if "panoptic" in record:
+        return _counts(row["category"] for row in record["panoptic"])
+    if "semantic" in record:
+        shares = sorted(record["semantic"].items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {share:.0%}" for name, share in shares[:MOST_SHARES])
+    return f"{len(record.get('proposals', ()))} proposals"
+
+
+def _counts(names: Iterable[str]) -> str:
+    counts = Counter(names).most_common()
+    return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in counts) or "nothing"
 
 
 def _segment_records(

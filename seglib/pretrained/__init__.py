@@ -34,6 +34,7 @@ __all__ = [
     "save",
     "shipped_models",
     "shipped_names",
+    "trained_on",
 ]
 
 
@@ -100,6 +101,17 @@ def _own(path: Path) -> Segmenter:
 def header(name_or_path: str | Path) -> Header:
     """The header of a model file: configuration, categories, command, figures."""
     return read(find(name_or_path))[0]
+
+
+def trained_on(path: Path) -> str | None:
+    """The data set that a model file says it was trained on; None for weights of others."""
+    if is_official(path):
+        return None
+    notes = read(path)[0].notes
+    if "dataset" in notes:  # a shipped checkpoint
+        return str(notes["dataset"])
+    data = notes.get("data")
+    return str(data["name"]) if isinstance(data, dict) and "name" in data else None
 
 
 def record(name: str) -> dict[str, Any]:

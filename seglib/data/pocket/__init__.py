@@ -4,7 +4,13 @@
 `ensure_pocket("train")` returns the folder that the course trains on.
 """
 
-from seglib.data.pocket.cache import SPLITS, ensure_pocket, folder_hash, published_hash
+from seglib.data.pocket.cache import (
+    SPLITS,
+    ensure_pocket,
+    folder_hash,
+    is_scene,
+    published_hash,
+)
 from seglib.data.pocket.classes import AREA_RANGES, SIZE, VERSION, categories
 from seglib.data.pocket.scene import Scene, SceneObject, draw_scene
 from seglib.data.pocket.write import write_split
@@ -20,6 +26,7 @@ __all__ = [
     "draw_scene",
     "ensure_pocket",
     "folder_hash",
+    "is_scene",
     "published_hash",
     "write_split",
 ]

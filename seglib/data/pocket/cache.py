@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
@@ -44,7 +45,7 @@ def ensure_pocket(split: str, processes: int | None = None, progress: bool = Tru
     committed = _committed()
     if committed is not None and (committed / "annotations" / f"instances_{split}.json").is_file():
         return committed
-    folder = assets.cache_dir() / f"pocket-v{VERSION}"
+    folder = _drawn()
     count, seed = SPLITS[split]
     if _is_complete(folder, split, count):
         return folder
@@ -60,6 +61,15 @@ def ensure_pocket(split: str, processes: int | None = None, progress: bool = Tru
             f"published {expected[:12]}…: this machine draws differently, please report it"
         )
     return folder
+
+
+def is_scene(path: Path) -> bool:
+    """Whether a file is one of the drawn images, or a copy of one under its own name."""
+    folders = [_committed(), _drawn()]
+    originals = [f / split / path.name for f in folders if f is not None for split in SPLITS]
+    return any(
+        original.is_file() and filecmp.cmp(original, path, shallow=False) for original in originals
+    )
 
 
 def published_hash(split: str) -> str | None:
@@ -95,6 +105,10 @@ def folder_hash(folder: Path, split: str) -> str:
 def _committed() -> Path | None:
     root = assets.checkout_root()
     return None if root is None else root / "data" / "pocket"
+
+
+def _drawn() -> Path:
+    return assets.cache_dir() / f"pocket-v{VERSION}"
 
 
 def _is_complete(folder: Path, split: str, count: int) -> bool:

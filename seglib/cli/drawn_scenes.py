@@ -1,0 +1,60 @@
+"""What `seglib predict` shows without images, and says about models that know drawings only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Of Pocket COCO's validation split, which no shipped model was trained on: large and small objects
+# that a reader recognises at once.
+SCENES = (2000007, 2000014, 2000019, 2000025, 2000031, 2000035)
+MODEL = "mask_rcnn"  # a shipped checkpoint, for a call that names none
+ANOTHER = "maskformer"
+FOR_PHOTOGRAPHS = "maskrcnn_resnet50_fpn"  # published weights
+
+
+def drawn_scenes() -> list[Path]:
+    """The files of `SCENES`; an installed package without them draws the split first."""
+    from seglib.data.pocket import ensure_pocket
+
+    folder = ensure_pocket("val") / "val"
+    return [folder / f"{number:012d}.png" for number in SCENES]
+
+
+def only_drawings(model: Path, name: str, files: list[Path]) -> str | None:
+    """A warning about photographs, for a model that was trained on drawn scenes.
+
+    Args:
+        model: its file.
+        name: what the user called it.
+        files: the images to predict.
+
+    Returns:
+        one line, or None if the model was trained on other data or all images are such scenes.
+    """
+    from seglib import pretrained
+    from seglib.data.pocket import is_scene
+
+    if pretrained.trained_on(model) != "pocket":
+        return None
+    others = [file for file in files if not is_scene(file)]
+    if not others:
+        return None
+    which = others[0].name if len(others) == 1 else f"{others[0].name} and {len(others) - 1} more"
+    return (
+        f"{name} has only seen the drawn scenes of Pocket COCO, so its results for {which} mean "
+        f"little; for photographs: `seglib weights {FOR_PHOTOGRAPHS}`, then `seglib predict "
+        f"{FOR_PHOTOGRAPHS} {others[0].name}`"
+    )
+
+
+def next_steps(model: str, first_overlay: Path) -> str:
+    """What to try after a look at the scenes."""
+    other = ANOTHER if model != ANOTHER else MODEL
+    steps = {
+        f"seglib predict {other}": "the same scenes through another paradigm",
+        f"seglib weights {FOR_PHOTOGRAPHS}": "fetch weights for photographs, and then",
+        f"seglib predict {FOR_PHOTOGRAPHS} photo.jpg": "segment your own",
+    }
+    width = max(map(len, steps))
+    lines = [f"  {step:{width}}  {why}" for step, why in steps.items()]
+    return "\n".join([f"look at {first_overlay}, then try:", *lines])
