@@ -139,12 +139,12 @@ def class_csv(submissions: list[Submission], marks: list[Marks]) -> str:
 
 
 def nbgrader_csv(marks: list[Marks]) -> str:
-    """The marks with the columns of `nbgrader export`."""
+    """The marks in the columns, and with the numbers, of `nbgrader export`."""
     rows = []
     for found in marks:
-        empty = ["", ""]
+        earned, empty = float(found.earned), ["", ""]
         row: list[Any] = [found.assignment, *empty, found.student, "", *empty]
-        rows.append([*row, points(found.earned), 0, points(found.earned), found.points])
+        rows.append([*row, earned, 0.0, earned, float(found.points)])
     return _csv([NBGRADER, *rows])
 
 

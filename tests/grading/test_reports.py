@@ -86,7 +86,7 @@ def test_tables_have_the_columns_of_their_readers():
     head, row = csv.reader(io.StringIO(reports.nbgrader_csv([marks_of()])))
     found = dict(zip(head, row, strict=True))
     assert (found["assignment"], found["student_id"]) == ("90_example", "ada")
-    assert (found["score"], found["max_score"]) == ("2.75", "5")
+    assert (found["score"], found["max_score"]) == ("2.75", "5.0")
     results = reports.gradescope(marks_of())
     assert results["score"] == 2.75
     assert [test["score"] for test in results["tests"]] == [2.0, 0.75]
