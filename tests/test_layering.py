@@ -19,6 +19,7 @@ LAYERS = (
     ("models",),
     ("data", "metrics", "training", "pretrained"),
     ("plotting",),
+    ("comparison",),
     ("widgets",),
     ("workshop",),
     ("grading",),

@@ -28,6 +28,7 @@ PACKAGES = {
     "training": "Training",
     "pretrained": "Pretrained",
     "plotting": "Plotting",
+    "comparison": "Comparison",
     "widgets": "Widgets",
     "workshop": "The workshop",
     "grading": "Grading",

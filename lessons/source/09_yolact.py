@@ -922,22 +922,18 @@ print(f"ours, on Pocket COCO           {100 * shipped['figures']['mask_AP']:.1f}
 
 # %% [markdown] id="table-text"
 # **All networks so far.** One row per network that finds instances with classes; the table grows
-# from lesson to lesson. Mask AP and its parts are measured on the 300 validation images. Time is
-# that of one image, relative to Mask R-CNN's, measured on your machine just now.
+# from lesson to lesson. Mask AP and its parts are those of the 300 validation images. Below it, the
+# time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
 
-# %% id="all-networks" tolerance=0.5
-files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "YOLACT": "yolact"}
-networks = {name: load(file, dataset.categories) for name, file in files.items()}
-runs = [{name: seconds(m.predict, [image]) for name, m in networks.items()} for _ in range(3)]
-ratio = {name: median(run[name] / run["Mask R-CNN"] for run in runs) for name in files}
+# %% id="all-networks" tags=["nbval-check-output"]
+from seglib import comparison
 
-print("                  AP   AP50  small medium large   parameters  time  training")
-for name, file in files.items():
-    known = record(file)
-    ap = [known["figures"][f"mask_AP{part}"] for part in ("", "50", "s", "m", "l")]
-    where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
-    print(f"{name:14s}", *(f"{value:6.3f}" for value in ap), f"{known['parameters']:12,}", end="")
-    print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
+paradigms = ["mask_rcnn", "cascade_rcnn", "yolact"]
+print(comparison.record_table(paradigms))
+
+# %% id="seconds"
+networks = {name: load(name, dataset.categories) for name in paradigms}
+print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
 # (The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded, see

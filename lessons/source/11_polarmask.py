@@ -908,34 +908,18 @@ print(f"ours, PolarMask on Pocket COCO               {100 * shipped['figures']['
 print(f"a perfect PolarMask there      {100 * shipped['ceilings']['mask_AP']['ceiling']:18.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far.** Mask AP and its parts are measured on the 300 validation images. Time is
-# that of one image, relative to Mask R-CNN's, measured on your machine just now.
+# **All networks so far.** Mask AP and its parts are those of the 300 validation images. Below the
+# table, the time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
+
+# %% id="all-networks" tags=["nbval-check-output"]
+from seglib import comparison
+
+paradigms = ["mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask"]
+print(comparison.record_table(paradigms))
 
 # %% id="seconds"
-from statistics import median
-from time import perf_counter
-
-
-def seconds(model):
-    start = perf_counter()
-    model.predict([image])
-    return perf_counter() - start
-
-
-files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "YOLACT": "yolact"}
-files |= {"SOLO": "solo", "PolarMask": "polarmask"}
-networks = {name: load(file, dataset.categories) for name, file in files.items()}
-runs = [{name: seconds(network) for name, network in networks.items()} for _ in range(6)]
-ratio = {name: median(run[name] / run["Mask R-CNN"] for run in runs[1:]) for name in files}
-
-# %% id="all-networks" tolerance=0.5
-print("                  AP   AP50  small medium large   parameters  time  training")
-for name, file in files.items():
-    known = record(file)
-    ap = [known["figures"][f"mask_AP{part}"] for part in ("", "50", "s", "m", "l")]
-    where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
-    print(f"{name:14s}", *(f"{value:6.3f}" for value in ap), f"{known['parameters']:12,}", end="")
-    print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
+networks = {name: load(name, dataset.categories) for name in paradigms}
+print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
 # Compare AP50 with AP: at an IoU of 0.5 PolarMask finds as much as Mask R-CNN, and loses where

@@ -900,36 +900,19 @@ print(f"ours, Pocket COCO:   PQ {100 * figures['PQ']:.1f}, mask AP {100 * figure
 # ### From a convolution to MaskFormer
 #
 # **All networks.** One row per network that finds instances with classes. Mask AP is that of the
-# 300 validation images; time is relative to Mask R-CNN's, measured on your machine just now. Some
-# were trained on a GPU, and some began with the backbone of another one, so the table ranks
-# checkpoints, not ideas.
+# 300 validation images. Some were trained on a GPU, and some began with the backbone of another
+# one, so the table ranks checkpoints, not ideas. Below it, the time for one image as a multiple of
+# Mask R-CNN's, measured on your machine just now.
+
+# %% id="all-networks" tags=["nbval-check-output"]
+from seglib import comparison
+
+paradigms = ["mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask", "detr", "maskformer"]
+print(comparison.record_table(paradigms))
 
 # %% id="seconds"
-from statistics import median
-from time import perf_counter
-
-files = {"Mask R-CNN": "mask_rcnn", "Cascade R-CNN": "cascade_rcnn", "YOLACT": "yolact"}
-files |= {"SOLO": "solo", "PolarMask": "polarmask", "DETR": "detr", "MaskFormer": "maskformer"}
-networks = {name: load(file, dataset.categories) for name, file in files.items()}
-
-
-def seconds(network):
-    start = perf_counter()
-    network.predict([image])
-    return perf_counter() - start
-
-
-runs = [{name: seconds(network) for name, network in networks.items()} for _ in range(6)]
-ratio = {name: median(run[name] / run["Mask R-CNN"] for run in runs[1:]) for name in files}
-
-# %% id="all-networks" tolerance=0.5
-print("                  AP   AP50  small medium large   parameters  time  training")
-for name, file in files.items():
-    known = record(file)
-    ap = [known["figures"][f"mask_AP{part}"] for part in ("", "50", "s", "m", "l")]
-    where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
-    print(f"{name:14s}", *(f"{value:6.3f}" for value in ap), f"{known['parameters']:12,}", end="")
-    print(f"{ratio[name]:6.1f}  {known['minutes']:.0f} min {where}")
+networks = {name: load(name, dataset.categories) for name in paradigms}
+print(comparison.time_table(networks, image))
 
 # %% [markdown] id="paradigms-text"
 # SOLO leads overall, Mask R-CNN on small objects: the newest network is not the best in every
@@ -940,9 +923,9 @@ for name, file in files.items():
 # one.)
 
 # %% id="paradigms" alt="Eleven copies of one image: plain; the label map of FCN, in which objects of a class have one colour; the ten best proposals of DeepMask; the instances of Mask R-CNN, Cascade R-CNN, YOLACT, SOLO, PolarMask and DETR; the panoptic map of MaskFormer; and the truth."
-older = {"FCN": load("fcn", dataset.categories), "DeepMask": load("deepmask", dataset.categories)}
-everyone = {**older, **networks}
-found = {name: network.predict([image])[0] for name, network in everyone.items()}
+older = {name: load(name, dataset.categories) for name in ("fcn", "deepmask")}
+everyone = {comparison.TITLES[name]: network for name, network in (older | networks).items()}
+found = {title: network.predict([image])[0] for title, network in everyone.items()}
 plotting.show_paradigms(image, found, target, dataset.categories, min_score=0.3)
 
 # %% [markdown] id="paradigms-read"

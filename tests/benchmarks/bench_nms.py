@@ -7,9 +7,6 @@ boxes that Fast NMS removes and greedy NMS keeps.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Mapping
 
 import torch
 import torchvision
@@ -18,6 +15,7 @@ from rich.table import Table
 from torch import Tensor
 
 from seglib import ops
+from seglib.comparison import medians, seconds_in_turns
 from tests.benchmarks.bench_primitives import boxes
 
 THRESHOLD = 0.5
@@ -31,17 +29,6 @@ def with_matrix_nms(candidates: Tensor, scores: Tensor) -> Tensor:
     return ops.matrix_nms(ops.box_iou(candidates, candidates), scores, labels)
 
 
-def milliseconds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each call, measured in turns after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(1 + rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: 1000 * statistics.median(each[1:]) for name, each in times.items()}
-
-
 def main() -> None:
     """Print one line per number of boxes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -52,7 +39,7 @@ def main() -> None:
     for count, field in CASES:
         candidates, scores = boxes(count, field)
         arguments = (candidates, scores, THRESHOLD)
-        times = milliseconds(
+        times = seconds_in_turns(
             {
                 "torchvision": lambda a=arguments: torchvision.ops.nms(*a),
                 "greedy": lambda a=arguments: ops.nms(*a),
@@ -62,7 +49,7 @@ def main() -> None:
             rounds,
         )
         greedy, fast = (len(suppress(*arguments)) for suppress in (ops.nms, ops.fast_nms))
-        shown = (f"{times[name]:.2f}" for name in columns[:4])
+        shown = (f"{1000 * seconds:.2f}" for seconds in medians(times).values())
         table.add_row(str(count), *shown, str(greedy), str(greedy - fast))
     Console().print(table)
 

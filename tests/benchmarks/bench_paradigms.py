@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from pathlib import Path
 
 import torch
@@ -17,24 +16,21 @@ from rich.console import Console
 from rich.table import Table
 
 from seglib import plotting, pretrained
+from seglib.comparison import medians, ratios, seconds_in_turns
+from seglib.comparison.records import MASK_PARTS
 from seglib.data import load_dataset
 
 REFERENCE = "mask_rcnn"
-PARTS = ("", "50", "s", "m", "l")
 
 
-def milliseconds(names: list[str], images: int) -> dict[str, float]:
-    """The median time per image of each model, one image at a time, after a warm-up."""
-    data = load_dataset("pocket", split="val", limit=images)
-    models = {name: pretrained.load(name) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for index in range(1 + images):
-        image = data[max(0, index - 1)][0]
-        for name, model in models.items():
-            start = time.perf_counter()
-            model.predict([image])
-            times[name].append(time.perf_counter() - start)
-    return {name: 1000 * statistics.median(each[1:]) for name, each in times.items()}
+def times_of(names: list[str], images: int) -> dict[str, list[float]]:
+    """The seconds of each model for each image, one image at a time."""
+    pictures = [image for image, _ in load_dataset("pocket", split="val", limit=images)]
+    calls = {}
+    for name in names:
+        model, queue = pretrained.load(name), iter([pictures[0], *pictures])
+        calls[name] = lambda m=model, q=queue: m.predict([next(q)])
+    return seconds_in_turns(calls, images)
 
 
 def main() -> None:
@@ -45,12 +41,14 @@ def main() -> None:
     options = parser.parse_args()
     records = {name: pretrained.record(name) for name in pretrained.shipped_models()}
     records = {name: known for name, known in records.items() if "mask_AP" in known["figures"]}
-    times = milliseconds(list(records), options.images)
-    columns = ("AP", "AP50", "small", "medium", "large", "parameters", "ms", "ratio", "training")
+    seconds = times_of(list(records), options.images)
+    times = {name: 1000 * each for name, each in medians(seconds).items()}
+    shares = ratios(seconds, REFERENCE)
+    columns = (*MASK_PARTS.values(), "parameters", "ms", "ratio", "training")
     table = Table("model", *columns, title=f"{options.images} images, ratio to {REFERENCE}")
     for name, known in records.items():
-        figures = (f"{known['figures'][f'mask_AP{part}']:.3f}" for part in PARTS)
-        ratio = f"{times[name] / times[REFERENCE]:.2f}"
+        figures = (f"{known['figures'][part]:.3f}" for part in MASK_PARTS)
+        ratio = f"{statistics.median(shares[name]):.2f}"
         trained = f"{known['minutes']:.0f} min, {known.get('device') or 'cpu'}"
         size = f"{known['parameters']:,}"
         table.add_row(name, *figures, size, f"{times[name]:.0f}", ratio, trained)

@@ -5,8 +5,6 @@ Medians of alternating runs, so that a busy machine slows both sides alike.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -14,21 +12,24 @@ import torchvision
 from torch import Tensor
 
 from seglib import ops, primitives
-
-
-def seconds(function: Callable[[], object], repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    return (time.perf_counter() - start) / repeats
+from seglib.comparison import medians, seconds_in_turns
 
 
 def compare(
     first: Callable[[], object], second: Callable[[], object], rounds: int = 31, repeats: int = 1
 ) -> tuple[float, float]:
-    """Median seconds a call of each, measured in turns."""
-    pairs = [(seconds(first, repeats), seconds(second, repeats)) for _ in range(rounds)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+    """Median seconds per call of each, measured in turns of `repeats` calls."""
+
+    def repeated(call: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(repeats):
+                call()
+
+        return run
+
+    calls = {"first": repeated(first), "second": repeated(second)}
+    ours, theirs = medians(seconds_in_turns(calls, rounds)).values()
+    return ours / repeats, theirs / repeats
 
 
 def dispatch_overhead() -> None:

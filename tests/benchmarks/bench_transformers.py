@@ -26,6 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from seglib import ops
+from seglib.comparison import seconds
 from seglib.models.base import Segmenter
 from seglib.models.detr import DETR, DETRConfig
 from seglib.models.detr.objects import ObjectBatch, object_batch
@@ -37,7 +38,7 @@ from seglib.pretrained.transformers_names import (
     maskformer_state_from_transformers,
 )
 from seglib.structures import Target
-from tests.benchmarks.bench_two_stage import Case, in_turns, scene, seconds
+from tests.benchmarks.bench_two_stage import Case, in_turns, scene
 from tests.modelling import some_categories
 
 CLASSES = 10

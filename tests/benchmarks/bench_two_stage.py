@@ -27,6 +27,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from seglib import ops
+from seglib.comparison import medians, ratios, seconds, seconds_in_turns
 from seglib.models.mask_rcnn import MaskRCNN
 from seglib.models.mask_rcnn.config import MaskRCNNConfig
 from seglib.pretrained.torchvision_names import mask_rcnn_names
@@ -129,12 +130,6 @@ def prepared(side: str, case: Case, channels_last: bool) -> Callable[[], None]:
     return step
 
 
-def seconds(step: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    start = clock()
-    step()
-    return clock() - start
-
-
 def best_format(side: str, case: Case, trials: int) -> bool:
     """Whether a side is faster with channels last."""
     times = {}
@@ -181,20 +176,16 @@ def in_turns(
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float, list[float]]:
     """Median seconds of both, and the sorted ratios of neighbours; the first round warms up."""
-    pairs = [(seconds(ours, clock), seconds(theirs, clock)) for _ in range(rounds + 1)][1:]
-    ratios = sorted(a / b for a, b in pairs)
-    return (
-        statistics.median(a for a, _ in pairs),
-        statistics.median(b for _, b in pairs),
-        ratios,
-    )
+    times = seconds_in_turns({"ours": ours, "theirs": theirs}, rounds, clock)
+    typical = medians(times)
+    return typical["ours"], typical["theirs"], ratios(times, "theirs")["ours"]
 
 
 def report(name: str, result: tuple[float, float, list[float]], note: str = "") -> None:
-    ours, theirs, ratios = result
+    ours, theirs, shares = result
     print(
         f"{name}: {1e3 * ours:.1f} ms, torchvision {1e3 * theirs:.1f} ms, ratio "
-        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}…{ratios[-1]:.2f}){note}",
+        f"{statistics.median(shares):.2f} ({shares[0]:.2f}…{shares[-1]:.2f}){note}",
         flush=True,
     )
 

@@ -1,0 +1,73 @@
+"""The growing table of the lessons: what the records of shipped checkpoints say, and the times."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from torch import Tensor
+
+from seglib.comparison.timing import ratios, seconds_in_turns
+from seglib.models.base import Segmenter
+from seglib.pretrained import record
+
+# The paradigms as figures and tables name them.
+TITLES = {
+    "fcn": "FCN",
+    "deepmask": "DeepMask",
+    "mask_rcnn": "Mask R-CNN",
+    "cascade_rcnn": "Cascade R-CNN",
+    "yolact": "YOLACT",
+    "solo": "SOLO",
+    "polarmask": "PolarMask",
+    "detr": "DETR",
+    "maskformer": "MaskFormer",
+}
+# Mask AP over all IoU thresholds, at IoU 0.5, and by object size.
+MASK_PARTS = {
+    "mask_AP": "AP",
+    "mask_AP50": "AP50",
+    "mask_APs": "small",
+    "mask_APm": "medium",
+    "mask_APl": "large",
+}
+ROUNDS = 5
+
+
+def record_table(names: Sequence[str]) -> str:
+    """Accuracy, size and training of shipped checkpoints that find instances with classes.
+
+    The text is the same on every machine: mask AP and its parts on the 300 validation images, the
+    number of parameters, and how many minutes the training took.
+
+    Args:
+        names: shipped checkpoints, one row for each.
+    """
+    heading = "".join(f"{part:>7}" for part in MASK_PARTS.values())
+    lines = [f"{'':14}{heading}{'parameters':>13}  training"]
+    for name in names:
+        known = record(name)
+        figures = "".join(f"{known['figures'][part]:7.3f}" for part in MASK_PARTS)
+        where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
+        trained = f"{known['minutes']:.0f} min {where}"
+        lines.append(f"{TITLES[name]:14}{figures}{known['parameters']:13,}  {trained}")
+    return "\n".join(lines)
+
+
+def time_table(models: Mapping[str, Segmenter], image: Tensor, rounds: int = ROUNDS) -> str:
+    """The time that each model needs for one image, as a multiple of what the first one needs.
+
+    The text differs from run to run and from machine to machine.
+
+    Args:
+        models: name of the paradigm → model.
+        image: float [3, H, W] in 0…1.
+        rounds: how often each predicts it, in turns; the median ratio is shown.
+    """
+    calls = {name: partial(model.predict, [image]) for name, model in models.items()}
+    reference = next(iter(calls))
+    shares = ratios(seconds_in_turns(calls, rounds), reference)
+    lines = [f"{'':14}   time per image, {TITLES[reference]} = 1"]
+    lines += [f"{TITLES[name]:14}{statistics.median(each):7.1f}" for name, each in shares.items()]
+    return "\n".join(lines)
