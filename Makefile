@@ -37,7 +37,6 @@ help: ## what there is
 
 lab: ## open the lessons in JupyterLab (for a server: ARGS="--no-browser --port 8899")
 	@$(ENVIRONMENT) lab
-	$(BIN)/seglib data pocket
 	$(BIN)/jupyter lab $(if $(ROOT_USER),--allow-root) $(ARGS) $(firstword $(LESSONS))
 
 test: lint unit nbval ## everything: style, unit and parity tests, the book, every lesson

@@ -102,7 +102,7 @@ def test_pocket(folder, monkeypatch):
     build_tiny_coco(folder, split="train")
     ranges = {"all": (0.0, 1e10), "small": (0.0, 256.0)}
     pocket = types.ModuleType("seglib.data.pocket")
-    pocket.AREA_RANGES, pocket.ensure_pocket = ranges, lambda split: folder
+    pocket.AREA_RANGES, pocket.ensure_pocket = ranges, lambda split, limit: folder
     monkeypatch.setitem(sys.modules, "seglib.data.pocket", pocket)
     monkeypatch.setattr("seglib.data.pocket", pocket, raising=False)
     monkeypatch.delenv("SEGLIB_DATASET", raising=False)

@@ -13,7 +13,7 @@ import pytest
 
 from seglib.errors import SeglibError
 from seglib.workshop import build_lesson, execute, lesson_names, normalise
-from seglib.workshop.execute import write_notebook
+from seglib.workshop.execute import notebook_client, write_notebook
 from seglib.workshop.nbval_plugin import difference
 from seglib.workshop.normalise import notebook_text
 from tests.helpers import HANG_SECONDS
@@ -110,6 +110,34 @@ def test_normalise_replaces_a_folder_but_not_one_whose_name_begins_alike(tmp_pat
     assert clean.cells[0].outputs[0].text == f"./a.png {tmp_path}2/b.png"
 
 
+# The first cell that needs images which have not been drawn yet.
+DRAWING = """import tempfile
+from seglib.data.pocket import write_split
+with tempfile.TemporaryDirectory() as folder:
+    write_split(folder, "train", 3, seed=1)
+print("3 images")"""
+
+
+def test_a_cell_that_draws_images_says_so_and_has_the_outputs_of_one_that_does_not(tmp_path):
+    path = tmp_path / "90_drawing.py"
+    path.write_text(f'# %% id="draws"\n{DRAWING}\n')
+    notebook = build_lesson(path)
+    notebook_client(notebook, tmp_path).execute()
+    told, printed = notebook.cells[0].outputs
+    assert (told.name, printed.name) == ("stderr", "stdout")
+    assert told.text.startswith("Drawing Pocket COCO's 3 train images, once")
+    (left,) = normalise(notebook, tmp_path).cells[0].outputs
+    assert left.text == "3 images\n"
+
+
+def test_only_reports_of_a_drawing_are_removed_from_standard_error(tmp_path):
+    cell = nbformat.v4.new_code_cell("x", id="x")
+    text = "Drawing Pocket COCO: 25 of 50, about 1 s left\nwarning: Drawing Pocket COCO failed\n"
+    cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+    clean = normalise(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    assert clean.cells[0].outputs[0].text == "warning: Drawing Pocket COCO failed\n"
+
+
 @pytest.mark.parametrize(
     ("now", "stored", "same"),
     [
@@ -151,6 +179,7 @@ def test_nbval_fails_where_it_must(tmp_path):
     near = {"tolerance": 0.02}
     exact = {"tags": ["nbval-check-output"]}
     _notebook(tmp_path / "good.ipynb", ("print(0.501)", "0.500\n", near), ("1", "", {}))
+    _notebook(tmp_path / "drawing.ipynb", (DRAWING, "3 images\n", exact))
     _notebook(tmp_path / "number.ipynb", ("print(0.6)", "0.5\n", near), ("1", "", {}))
     _notebook(tmp_path / "text.ipynb", ("print('a')", "b\n", exact))
     _notebook(tmp_path / "dead.ipynb", ("import os; os._exit(1)", "", {}), ("1", "", {}))
@@ -166,6 +195,7 @@ def test_nbval_fails_where_it_must(tmp_path):
     outcome = _run_nbval(tmp_path)
     assert outcome == {
         "dead": ["failure", "skipped"],
+        "drawing": ["passed"],
         "error": ["failure", "skipped"],
         "good": ["passed", "passed"],
         "number": ["failure", "skipped"],

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -16,6 +17,7 @@ from seglib.data import load_dataset
 from seglib.data.assets import checkout_root
 from seglib.data.pocket import SIZE, VERSION, categories, draw_scene, ensure_pocket, write_split
 from seglib.data.pocket.cache import folder_hash, published_hash
+from seglib.data.pocket.drawing_bar import drawing_bar
 from seglib.data.pocket.outlines import outlines
 from seglib.errors import SeglibError
 
@@ -169,6 +171,47 @@ def test_a_drawing_that_differs_from_the_published_one_is_refused(tmp_path, monk
     with pytest.raises(SeglibError, match="draws differently"):
         ensure_pocket("train", progress=False)
     assert not list(tmp_path.rglob("instances_train.json"))
+
+
+def test_only_the_images_that_are_asked_for_are_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path))
+    monkeypatch.setattr("seglib.data.pocket.cache._committed", lambda: None)
+    few = load_dataset("pocket", split="val", limit=2)
+    assert "2 val images" in capsys.readouterr().err
+    assert len(list((tmp_path / f"pocket-v{VERSION}" / "first-2" / "val").iterdir())) == 2
+    load_dataset("pocket", split="val", limit=2)
+    assert capsys.readouterr().err == "", "they are drawn once"
+    monkeypatch.undo()
+    same = load_dataset("pocket", split="val", limit=2)
+    assert few.image_ids == same.image_ids
+    for (image, target), (other, expected) in zip(few, same, strict=True):
+        assert (image - other).abs().max() <= 2 / 255  # shading is floating point
+        assert torch.equal(target.masks, expected.masks)
+
+
+def test_a_selection_of_classes_may_need_every_image(monkeypatch):
+    asked = []
+    folder = ensure_pocket("val")
+    monkeypatch.setattr(
+        "seglib.data.pocket.ensure_pocket", lambda split, limit: asked.append(limit) or folder
+    )
+    load_dataset("pocket", split="val", limit=3)
+    load_dataset("pocket", split="val", limit=3, categories=["person"])
+    assert asked == [3, None]
+
+
+def test_a_long_drawing_is_reported_by_a_line_now_and_then(monkeypatch, capsys):
+    seconds = iter([0.0, 5.0, 20.0, 30.0, 40.0])
+    monkeypatch.setattr("seglib.data.pocket.drawing_bar.time.monotonic", lambda: next(seconds))
+    with drawing_bar("train", 80) as report:
+        for done in (10, 20, 40, 80):
+            report(done)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "Drawing Pocket COCO's 80 train images, once: they are kept for the next time"
+    assert second == "Drawing Pocket COCO: 20 of 80, about 60 s left"
+    with drawing_bar("train", 80, visible=False) as report:
+        report(80)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_unknown_split_is_refused():

@@ -24,7 +24,10 @@ def pocket(
         typer.Option(help="train or val; both by default.", show_default=False),
     ] = None,
 ) -> None:
-    """Draw Pocket COCO's images, or verify those that exist already."""
+    """Draw Pocket COCO's images, or verify those that exist already.
+
+    Nothing requires this: the training images are drawn when a command or lesson first needs them.
+    """
     from seglib.data.pocket import ensure_pocket
 
     for name in split or ["train", "val"]:

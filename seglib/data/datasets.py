@@ -54,7 +54,12 @@ def load_dataset(
     if spec == "pocket":
         from seglib.data import pocket  # here, because only this data set needs the drawing code
 
-        folder, name, area_ranges = pocket.ensure_pocket(split), spec, pocket.AREA_RANGES
+        enough = limit if categories is None else None  # a selection counts its own images
+        folder, name, area_ranges = (
+            pocket.ensure_pocket(split, limit=enough),
+            spec,
+            pocket.AREA_RANGES,
+        )
     elif spec == "coco-mini":
         folder, name = _mini_folder(), spec
     elif spec.startswith("coco:"):

@@ -1,8 +1,8 @@
 """Remove from an executed notebook what changes from one run to the next.
 
 Numbers, text and pictures stay. Widget models, whose ids are random, are renumbered in the
-order in which they were created. Timestamps, kernel versions and the folders of this machine
-are removed.
+order in which they were created. Timestamps, kernel versions, the folders of this machine and
+the reports of Pocket COCO's drawing are removed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from seglib.data.pocket.drawing_bar import without_notices
 from seglib.workshop.build import KERNELSPEC, LANGUAGE
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
@@ -39,9 +40,17 @@ def normalise(notebook: NotebookNode, root: Path) -> NotebookNode:
     for cell in clean.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            for output in cell.outputs:
-                output.pop("transient", None)
+            cell.outputs = [output for output in map(_clean, cell.outputs) if output]
     return clean
+
+
+def _clean(output: NotebookNode) -> NotebookNode | None:
+    """An output without what one run adds; None if nothing is left of it."""
+    output.pop("transient", None)
+    if output.output_type == "stream" and output.name == "stderr":
+        output.text = without_notices(output.text)
+        return output if output.text else None
+    return output
 
 
 def _widget_ids(notebook: NotebookNode) -> list[str]:

@@ -21,16 +21,10 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from seglib.data.pocket.annotate import annotate
 from seglib.data.pocket.classes import SIZE, VERSION, category_records
+from seglib.data.pocket.drawing_bar import drawing_bar
 from seglib.data.pocket.scene import draw_scene
 from seglib.errors import SeglibError
 from seglib.locks import locked
@@ -64,7 +58,7 @@ def write_split(
         count: number of scenes, with indices 0…count − 1.
         seed: identifies the set of scenes.
         processes: number of processes that draw; the number of CPUs if None.
-        progress: show a progress bar.
+        progress: report it on standard error (`drawing_bar`).
 
     Returns:
         the SHA-256 of all JSON and masks, the same on every machine.
@@ -98,31 +92,40 @@ def _draw(
     panoptic: list[dict[str, Any]] = []
     digest = hashlib.sha256()
     draw = partial(_draw_as_worker, os.getpid(), draft, split, seed)
-    for index, (things, segments, masks) in enumerate(_scenes(draw, count, processes, progress)):
-        name = f"{image_id(seed, index):012d}.png"
-        number = image_id(seed, index)
-        images.append(
-            {"id": number, "file_name": name, "width": SIZE, "height": SIZE, "license": 1}
-        )
-        for record in things:
-            instances.append({"id": seed * 10_000_000 + len(instances) + 1, **record})
-        panoptic.append({"image_id": number, "file_name": name, "segments_info": segments})
-        digest.update(masks)
+    with drawing_bar(split, count, progress) as report:
+        for index, (things, segments, masks) in enumerate(_scenes(draw, count, processes)):
+            name = f"{image_id(seed, index):012d}.png"
+            number = image_id(seed, index)
+            images.append(
+                {"id": number, "file_name": name, "width": SIZE, "height": SIZE, "license": 1}
+            )
+            for record in things:
+                instances.append({"id": seed * 10_000_000 + len(instances) + 1, **record})
+            panoptic.append({"image_id": number, "file_name": name, "segments_info": segments})
+            digest.update(masks)
+            report(index + 1)
     for kind, records in (("instances", instances), ("panoptic", panoptic)):
-        text = json.dumps(
-            {
-                **_header(split),
-                "images": images,
-                "annotations": records,
-                "categories": category_records(),
-            },
-            separators=(",", ":"),
-        )
-        (draft / "annotations" / f"{kind}_{split}.json").write_text(
-            text, encoding="ascii", newline="\n"
-        )
-        digest.update(text.encode("ascii"))
+        digest.update(_write_json(draft, kind, split, images, records))
     return digest.hexdigest()
+
+
+def _write_json(
+    draft: Path,
+    kind: str,
+    split: str,
+    images: list[dict[str, Any]],
+    records: list[dict[str, Any]],
+) -> bytes:
+    """Write one annotation file; returns its bytes."""
+    content = {
+        **_header(split),
+        "images": images,
+        "annotations": records,
+        "categories": category_records(),
+    }
+    data = json.dumps(content, separators=(",", ":")).encode("ascii")
+    (draft / "annotations" / f"{kind}_{split}.json").write_bytes(data)
+    return data
 
 
 def draw_one(draft: Path, split: str, seed: int, index: int) -> Drawn:
@@ -163,35 +166,17 @@ def _save(pixels: NDArray[np.uint8], path: Path) -> None:
     Image.fromarray(pixels).save(path, compress_level=1, compress_type=zlib.Z_RLE)
 
 
-def _scenes(
-    draw: partial[Drawn], count: int, processes: int | None, progress: bool
-) -> Iterator[Drawn]:
+def _scenes(draw: partial[Drawn], count: int, processes: int | None) -> Iterator[Drawn]:
     """Every scene in order, drawn by several processes."""
     workers = max(
         1, min(processes or os.cpu_count() or 1, os.cpu_count() or 1, -(-count // _CHUNK))
     )
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    # The bar shares the cores with the drawing, so it is updated only now and then.
-    with Progress(*columns, disable=not progress, refresh_per_second=2) as bar:
-        task = bar.add_task("Drawing Pocket COCO", total=count, rate="")
-        for number, drawn in enumerate(_in_parallel(draw, count, workers), start=1):
-            if number % _CHUNK == 0 or number == count:
-                speed = bar.tasks[0].speed
-                rate = f"{speed:.0f} images/s" if speed else ""
-                bar.update(task, completed=number, rate=rate)
-            yield drawn
+    if workers == 1:
+        return map(draw, range(count))
+    return _in_parallel(draw, count, workers)
 
 
 def _in_parallel(draw: partial[Drawn], count: int, workers: int) -> Iterator[Drawn]:
-    if workers == 1:
-        yield from map(draw, range(count))
-        return
     # joblib's fresh interpreters do not run the caller's script again, so a script without a
     # __main__ guard may load the data set.
     pool = Parallel(n_jobs=workers, batch_size=_CHUNK, return_as="generator")
