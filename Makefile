@@ -3,8 +3,9 @@
 #   PYTHON=python3.12        another Python (3.11 to 3.13)
 #   VENV=/path               another place for the environment
 #   PIP_ARGS="..."           further arguments of pip install, such as --index-url or --proxy
-#   TORCH_INDEX=ADDRESS      take PyTorch from another index (the CPU-only or CUDA builds that
-#                            PyTorch's install page lists); torch and torchvision come together
+#   TORCH=cpu                the CPU-only build of PyTorch, much smaller on Linux; also cu126 and
+#                            the like for a version of CUDA, or auto for the one of your driver
+#   TORCH_INDEX=ADDRESS      take PyTorch from another index, such as a mirror
 #   JOBS=4                   tests at a time (2 by default)
 #   ARGS="..."               further arguments of JupyterLab, pytest or `seglib lessons run`
 #   SEGLIB_REAL_COCO=PATH    a real COCO folder for `make test-all`
@@ -12,10 +13,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
+TORCH ?=
 TORCH_INDEX ?=
 ARGS ?=
 JOBS ?= 2
-export VENV PIP_ARGS TORCH_INDEX
+export VENV PIP_ARGS TORCH TORCH_INDEX
 
 BIN = $(VENV)/bin
 ENVIRONMENT = $(PYTHON) tools/environment.py

@@ -1,37 +1,48 @@
 """Create or update the course's virtual environment: python tools/environment.py lab test
 
-Needs nothing but Python. Does nothing if the requested extras are installed and neither
-pyproject.toml nor requirements.lock has changed since. Environment variables are the settings:
-VENV (the folder, .venv by default), PIP_ARGS (further arguments for every pip install) and
-TORCH_INDEX (the package index to install PyTorch from).
+Needs nothing but Python. Does nothing if the environment runs this checkout's code, has the
+requested extras, and neither pyproject.toml nor requirements.lock has changed since. Environment
+variables are the settings: VENV (the folder, .venv by default), PIP_ARGS (further arguments for
+every pip install), TORCH (the build of PyTorch: cpu, auto, or one such as cu126) and TORCH_INDEX
+(the package index to install PyTorch from).
 """
 
+import glob
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST, NEWEST = (3, 11), (3, 13)
 GIGABYTE = 1e9
+SETTINGS = ("PIP_ARGS", "TORCH", "TORCH_INDEX")
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def main(extras):
     """Install what is missing for the requested extras."""
     check_python()
+    check_python_path()
     folder = os.path.join(ROOT, os.environ.get("VENV") or ".venv")
     stamp = os.path.join(folder, "seglib-environment.json")
     wanted = {"state": fingerprint(folder), "extras": sorted(set(extras))}
     present = read_stamp(stamp)
-    if present["state"] == wanted["state"]:
+    owner = checkout_of(folder)
+    foreign = owner is not None and not same(owner, ROOT)
+    if foreign:
+        check_owner(folder, owner)
+    elif owner and present["state"] == wanted["state"]:
         if set(wanted["extras"]) <= set(present["extras"]):
             return
         wanted["extras"] = sorted(set(wanted["extras"]) | set(present["extras"]))
-    python = create(folder)
+    python = create(folder, anew=foreign and contains(ROOT, folder))
     check_disk(folder)
     install(python, wanted["extras"])
     with open(stamp, "w") as file:
@@ -52,9 +63,51 @@ def check_python():
         )
 
 
+def check_python_path():
+    """Refuse a PYTHONPATH on which Python would find another checkout's seglib before this one."""
+    for folder in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        if os.path.exists(os.path.join(folder, "seglib", "__init__.py")) and not same(folder, ROOT):
+            stop(f"PYTHONPATH would run the code of {folder} instead of {ROOT}: unset it")
+
+
+def checkout_of(folder):
+    """The checkout whose code an environment runs, or None: pip records it as an address."""
+    records = os.path.join(site_packages(folder) or folder, "seglib-*.dist-info", "direct_url.json")
+    for record in glob.glob(records):
+        with open(record) as file:
+            installed_from = json.load(file)
+        if installed_from.get("dir_info", {}).get("editable"):
+            return urllib.request.url2pathname(urllib.parse.urlparse(installed_from["url"]).path)
+    return None
+
+
+def check_owner(folder, owner):
+    """Refuse an environment that another checkout uses.
+
+    One inside this checkout was copied or moved here together with it, so it is made anew. One
+    elsewhere whose checkout no longer exists serves this one from now on.
+    """
+    in_use = os.path.exists(os.path.join(owner, "seglib", "__init__.py"))
+    if in_use and (contains(owner, folder) or not contains(ROOT, folder)):
+        stop(
+            f"the environment {folder} runs the code of the checkout {owner}, not of {ROOT}: "
+            f"choose another folder, as in make lab VENV=/path, or delete {folder}"
+        )
+
+
+def same(one, other):
+    """Whether two paths lead to the same folder."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def contains(outer, inner):
+    """Whether a folder lies in another."""
+    return os.path.realpath(inner).startswith(os.path.join(os.path.realpath(outer), ""))
+
+
 def fingerprint(folder):
     """A hash of everything that determines what is installed, and where."""
-    parts = [folder, VERSION, os.environ.get("PIP_ARGS", ""), os.environ.get("TORCH_INDEX", "")]
+    parts = [folder, VERSION, *(os.environ.get(name, "") for name in SETTINGS)]
     for name in ("pyproject.toml", "requirements.lock"):
         with open(os.path.join(ROOT, name)) as file:
             parts.append(file.read())
@@ -70,13 +123,16 @@ def read_stamp(path):
         return {"state": None, "extras": []}
 
 
-def create(folder):
-    """Create the environment if missing, broken or of another Python; returns its interpreter."""
+def create(folder, anew=False):
+    """Create the environment if missing, broken or of another Python; returns its interpreter.
+
+    With `anew`, one that exists is replaced as well.
+    """
     bin_folder = "Scripts" if os.name == "nt" else "bin"
     python = os.path.join(folder, bin_folder, "python")
     version = "import sys; print('%d.%d' % sys.version_info[:2]); import pip"
     probe = None
-    if os.path.exists(python):
+    if os.path.exists(python) and not anew:
         probe = subprocess.run([python, "-c", version], capture_output=True, text=True)
     if probe and probe.returncode == 0 and probe.stdout.strip() == VERSION:
         return python
@@ -92,9 +148,10 @@ def create(folder):
 
 def check_disk(folder):
     """Refuse to start a first installation that would not fit on the disk."""
-    if installed(folder, "torch"):
+    packages = site_packages(folder)
+    if packages and os.path.isdir(os.path.join(packages, "torch")):
         return
-    need = 3 if os.environ.get("TORCH_INDEX") else 8
+    need = 3 if os.environ.get("TORCH_INDEX") or os.environ.get("TORCH") == "cpu" else 8
     free = shutil.disk_usage(folder).free / GIGABYTE
     if free < need:
         stop(
@@ -103,28 +160,44 @@ def check_disk(folder):
         )
 
 
-def installed(folder, package):
-    """Whether a package's folder is in the environment."""
-    for base, folders, _ in os.walk(os.path.join(folder, "lib" if os.name != "nt" else "Lib")):
-        if os.path.basename(base) == "site-packages":
-            return package in folders
-    return False
+def site_packages(folder):
+    """Where the environment's packages are, or None if it does not exist."""
+    pattern = ("Lib",) if os.name == "nt" else ("lib", "python*")
+    return next(iter(glob.glob(os.path.join(folder, *pattern, "site-packages"))), None)
 
 
 def install(python, extras):
-    """Install PyTorch from its own index if one is set, then the course with its extras."""
+    """Install PyTorch in the build that is set, if any, then the course with its extras."""
     print(f"installing seglib[{','.join(extras)}]", flush=True)
-    index = os.environ.get("TORCH_INDEX")
+    index, build = os.environ.get("TORCH_INDEX"), os.environ.get("TORCH")
     if index:
         pip(python, ["torch", "torchvision", "--index-url", index])
+    elif build:
+        install_build(python, build)
     pip(python, ["-e", f".[{','.join(extras)}]"])
 
 
+def install_build(python, build):
+    """Install PyTorch's CPU-only build, or one for a version of CUDA, by uv.
+
+    pip must be told the address of each build's index; uv knows them. What PyTorch depends on is
+    left to pip.
+    """
+    pip(python, ["uv"])
+    command = [python, "-m", "uv", "pip", "install", "--python", python, "--torch-backend", build]
+    command += ["--no-deps", "--reinstall-package", "torch", "--reinstall-package", "torchvision"]
+    run([*command, "-c", "requirements.lock", "torch", "torchvision"])
+
+
 def pip(python, arguments):
-    """Run pip install with the lock file as constraints, and explain a failure."""
+    """Run pip install with the lock file as constraints."""
     command = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["--retries", "2", "--timeout", "20", "-c", "requirements.lock"]
-    command += shlex.split(os.environ.get("PIP_ARGS", "")) + arguments
+    run(command + shlex.split(os.environ.get("PIP_ARGS", "")) + arguments)
+
+
+def run(command):
+    """Run an installer, show what it says, and explain a failure."""
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     errors = []
     for line in process.stderr:
@@ -135,16 +208,16 @@ def pip(python, arguments):
 
 
 def explain(errors):
-    """The likely cause of pip's failure, and what to do."""
+    """The likely cause of an installer's failure, and what to do."""
     if "No space left" in errors or "Errno 28" in errors:
         return "the disk is full: free some space, the environment needs about 8 GB"
-    network = ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "name resolution", "proxy")
-    if any(sign.lower() in errors.lower() for sign in network):
+    network = "NewConnectionError|ConnectTimeout|ReadTimeout|name resolution|dns error|proxy"
+    if re.search(network, errors, re.IGNORECASE):
         return (
-            "pip could not reach the package index: check the network connection and proxy, or "
+            "the package index could not be reached: check the network connection and proxy, or "
             "choose another index, as in make lab PIP_ARGS='--index-url ADDRESS'"
         )
-    return "pip could not install the course: see its own message above, then try again"
+    return "the course could not be installed: see the message above, then try again"
 
 
 if __name__ == "__main__":
