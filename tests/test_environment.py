@@ -209,6 +209,13 @@ def test_the_build_of_pytorch_is_installed_first(environment, monkeypatch, name,
         assert all(word in left for word in words.split()), f"{words!r} is not in {got}"
 
 
+def test_in_a_container_the_running_python_gets_everything(environment, monkeypatch):
+    calls: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(environment, "install", lambda *call: calls.append(call))
+    environment.main(["--here", "lab", "grade"])
+    assert calls == [(sys.executable, ["lab", "grade"])]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands in for pip")
 def test_the_output_of_pip_is_shown_and_explained(environment, monkeypatch, tmp_path, capsys):
     fake = tmp_path / "python"

@@ -23,7 +23,20 @@ LITTER = re.compile(
 )
 # Folders of one machine, written so that the pattern does not match this file.
 MACHINE = re.compile(r"(?<![\w.~$])/(work|root|home/\w+|Users/\w+)/(main|shared|\.venv|Desktop)\b")
-TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb", ".cfg", ".lock", ".txt", ".bib"}
+TEXT = {
+    ".py",
+    ".md",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".json",
+    ".ipynb",
+    ".cfg",
+    ".lock",
+    ".txt",
+    ".bib",
+    ".cff",
+}
 VENDORED = "book/_static/vendor/"
 # Modules that were renamed or moved, by the package they used to be in.
 FORMER_MODULES = {
@@ -80,7 +93,7 @@ def texts() -> list[tuple[str, str]]:
     return [
         (relative(path), path.read_text("utf-8", errors="replace"))
         for path in committed()
-        if (path.suffix in TEXT or path.name == "Makefile")
+        if (path.suffix in TEXT or path.name in ("Makefile", "Dockerfile", "postBuild", "start"))
         and not relative(path).startswith(VENDORED)
     ]
 

@@ -5,6 +5,8 @@ requested extras, and neither pyproject.toml nor requirements.lock has changed s
 variables are the settings: VENV (the folder, .venv by default), PIP_ARGS (further arguments for
 every pip install), TORCH (the build of PyTorch: cpu, auto, or one such as cu126) and TORCH_INDEX
 (the package index to install PyTorch from).
+
+With --here, everything is installed into the Python that runs this script, for containers.
 """
 
 import glob
@@ -22,6 +24,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST, NEWEST = (3, 11), (3, 13)
 GIGABYTE = 1e9
+HERE = "--here"
 SETTINGS = ("PIP_ARGS", "TORCH", "TORCH_INDEX")
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -30,6 +33,9 @@ def main(extras):
     """Install what is missing for the requested extras."""
     check_python()
     check_python_path()
+    if HERE in extras:
+        install(sys.executable, [extra for extra in extras if extra != HERE])
+        return
     folder = os.path.join(ROOT, os.environ.get("VENV") or ".venv")
     stamp = os.path.join(folder, "seglib-environment.json")
     wanted = {"state": fingerprint(folder), "extras": sorted(set(extras))}
