@@ -14,36 +14,11 @@ from torch import Tensor, nn
 
 from seglib import SeglibError, pretrained
 from seglib.data.coco_categories import coco_categories, coco_panoptic_categories
-from seglib.models.detr import DETR, DETRConfig
+from seglib.models.detr import DETR
 from seglib.pretrained.official import load_official
-from tests.modelling import randomize_statistics, randomize_zeros
+from tests.official_files import detr_state, small_detr
 from tests.parity import assert_same
 from tests.transformers_models import detr_options, resnet, spread, transformers
-
-SMALL = {"width": 16, "blocks": (1, 1, 1, 1), "channels": 64, "hidden": 48, "queries": 7}
-SMALL |= {"encoder_layers": 1, "decoder_layers": 2}
-
-
-def small(variant: str, **changes: object) -> DETR:
-    torch.manual_seed(0)
-    config = replace(DETRConfig.paper(variant), min_size=None, **SMALL, **changes)
-    known = coco_panoptic_categories() if variant == "panoptic" else coco_categories()
-    return randomize_zeros(randomize_statistics(DETR(config, known))).eval()
-
-
-def official_state(model: DETR, rows: int) -> dict[str, Tensor]:
-    """The model's weights as the authors' file has them."""
-    state = {}
-    for name, value in model.state_dict().items():
-        if name.startswith("class_embed."):
-            by_id = torch.randn(rows, *value.shape[1:])
-            by_id[[c.coco_id for c in model.categories]] = value[1:]
-            by_id[-1] = value[0]
-            value = by_id
-        name = name.replace("backbone.", "backbone.0.body.", 1)
-        panoptic = model.mask_head is not None and not name.startswith(("bbox_att", "mask_head"))
-        state[f"detr.{name}" if panoptic else name] = value
-    return state
 
 
 @pytest.mark.parametrize(
@@ -56,8 +31,8 @@ def official_state(model: DETR, rows: int) -> dict[str, Tensor]:
 def test_a_file_of_the_authors_is_the_same_network(
     tmp_path: Path, variant: str, rows: int, file: str, dilated: bool
 ) -> None:
-    model = small(variant, dilated=dilated)
-    torch.save({"model": official_state(model, rows)}, tmp_path / file)
+    model = small_detr(variant, dilated=dilated)
+    torch.save({"model": detr_state(model, rows)}, tmp_path / file)
     loaded = pretrained.load(tmp_path / file)
     assert isinstance(loaded, DETR)
     assert (loaded.config.variant, loaded.config.dilated) == (variant, dilated)
@@ -148,7 +123,7 @@ def test_the_hubs_settings_tell_whether_a_network_is_dilated(tmp_path: Path) -> 
 
 
 def test_other_classes_and_missing_weights_are_refused(tmp_path: Path) -> None:
-    state = official_state(small("boxes"), 92)
+    state = detr_state(small_detr("boxes"), 92)
     path = tmp_path / "detr.pth"
     torch.save({"model": {**state, "class_embed.weight": torch.zeros(21, 64)}}, path)
     with pytest.raises(SeglibError, match="21 rows of classes"):

@@ -14,13 +14,6 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
-from torchvision.models.detection import MaskRCNN as Reference
-from torchvision.models.detection import faster_rcnn, mask_rcnn
-from torchvision.models.detection._utils import overwrite_eps
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.resnet import Bottleneck as TheirBottleneck
-from torchvision.models.resnet import ResNet as TheirResNet
-from torchvision.ops import FrozenBatchNorm2d
 
 from seglib import SeglibError, pretrained
 from seglib.data.coco_categories import coco_categories, voc_categories
@@ -32,8 +25,7 @@ from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.pretrained.detectron2_names import first_layer_for_rgb, our_name
 from seglib.pretrained.official import load_official
 from tests.modelling import randomize_statistics
-
-UNUSED = sorted(set(range(1, 91)) - {c.coco_id for c in coco_categories()})
+from tests.official_files import UNUSED, as_published, torchvision_mask_rcnn
 
 
 def test_coco_has_80_things_with_gaps_among_the_ids() -> None:
@@ -55,61 +47,9 @@ def test_coco_has_80_things_with_gaps_among_the_ids() -> None:
 # torchvision's files
 
 
-def randomized(model: nn.Module) -> nn.Module:
-    """Random weights whose scores pass the thresholds, and norms with small variances."""
-    for module in model.modules():
-        if isinstance(module, FrozenBatchNorm2d):
-            nn.init.uniform_(module.weight, 0.3, 0.6)
-            nn.init.uniform_(module.bias, -0.1, 0.1)
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            module.running_var[0] = 1e-6  # so that the epsilon matters
-            module.weight[0] = 5e-4
-    nn.init.normal_(model.rpn.head.cls_logits.weight, std=0.3)
-    nn.init.normal_(model.rpn.head.bbox_pred.weight, std=0.02)
-    predictor = model.roi_heads.box_predictor
-    nn.init.normal_(predictor.cls_score.weight, std=0.3)
-    nn.init.normal_(predictor.cls_score.bias, std=0.5)
-    nn.init.normal_(predictor.bbox_pred.weight, std=0.05)
-    with torch.no_grad():
-        predictor.cls_score.bias[UNUSED] = -80.0  # as after training without these classes
-    return model
-
-
 @pytest.fixture(scope="module")
 def reference() -> nn.Module:
-    """torchvision's Mask R-CNN for COCO's 91 ids, few channels, eps 0 as with published weights."""
-    torch.manual_seed(0)
-    resnet = TheirResNet(TheirBottleneck, [1, 2, 1, 1], norm_layer=FrozenBatchNorm2d)
-    layers = {f"layer{n}": str(n - 1) for n in range(1, 5)}
-    backbone = BackboneWithFPN(resnet, layers, [256, 512, 1024, 2048], 16)
-    model = Reference(
-        backbone,
-        box_head=faster_rcnn.TwoMLPHead(16 * 49, 24),
-        box_predictor=faster_rcnn.FastRCNNPredictor(24, 91),
-        mask_head=mask_rcnn.MaskRCNNHeads(16, (12, 12, 12), 1),
-        mask_predictor=mask_rcnn.MaskRCNNPredictor(12, 12, 91),
-        min_size=96,
-        max_size=128,
-        box_score_thresh=0.01,
-        box_detections_per_img=300,
-    )
-    randomized(model)
-    overwrite_eps(model, 0.0)
-    return model.eval()
-
-
-def as_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The names in the file of 2019, which torchvision still reads."""
-    renamed = {}
-    for name, value in state.items():
-        name = re.sub(r"(inner|layer)_blocks\.(\d)\.0\.", r"\1_blocks.\2.", name)
-        name = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
-        name = re.sub(
-            r"mask_head\.(\d)\.0\.", lambda m: f"mask_head.mask_fcn{int(m[1]) + 1}.", name
-        )
-        renamed[name] = value
-    return renamed
+    return torchvision_mask_rcnn()
 
 
 @pytest.mark.parametrize("rename", [dict, as_published], ids=["new", "published"])

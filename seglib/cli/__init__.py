@@ -1,5 +1,5 @@
-"""The command line: `seglib train`, `eval`, `predict`, `results`, `data`, `lessons`, `assignments`,
-`grade`, `check`, `progress`.
+"""The command line: `seglib train`, `eval`, `predict`, `weights`, `results`, `data`, `lessons`,
+`assignments`, `grade`, `check`, `progress`.
 
 Commands import what they need when they run, so that every `--help` answers at once.
 """
@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 import seglib
-from seglib.cli import assignments, data, evaluate, grade, lessons, predict, results, ship, train
+from seglib.cli import (
+    assignments,
+    data,
+    evaluate,
+    grade,
+    lessons,
+    predict,
+    results,
+    ship,
+    train,
+    weights,
+)
 from seglib.cli.errors import ErrorsInOneLine
 
 app = typer.Typer(
@@ -47,6 +58,7 @@ def _root(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("weights")(weights.weights)
 app.command("results")(results.results)
 app.command("ship", hidden=True)(ship.ship)
 app.command("grade")(grade.grade)

@@ -15,9 +15,10 @@ def _complete_model(incomplete: str) -> list[str]:
 
 
 def _complete_checkpoint(incomplete: str) -> list[str]:
+    from seglib.pretrained.published import PUBLISHED
     from seglib.pretrained.shipped import shipped_names
 
-    names = [name for name in shipped_names() if name.startswith(incomplete)]
+    names = [name for name in (*shipped_names(), *PUBLISHED) if name.startswith(incomplete)]
     return names + (sorted(glob(f"{incomplete}*")) if incomplete else [])
 
 
@@ -34,7 +35,7 @@ Checkpoint = Annotated[
     typer.Argument(
         metavar="MODEL|DIR|FILE",
         help="A shipped checkpoint, such as fcn or mask_rcnn; a run's folder; a .safetensors file; "
-        "or a .pth or .pkl file of torchvision's or detectron2's published weights.",
+        "a name that `seglib weights` lists; or a .pth or .pkl file of published weights.",
         autocompletion=_complete_checkpoint,
     ),
 ]

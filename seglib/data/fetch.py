@@ -17,6 +17,9 @@ from seglib.locks import locked
 
 T = TypeVar("T")
 
+# Called with the bytes received so far and, if the server says it, their total.
+Progress = Callable[[int, int | None], None]
+
 CHUNK_BYTES = 1 << 16
 TIMEOUT_SECONDS = (10, 60)
 
@@ -78,6 +81,7 @@ def download(
     span: tuple[int, int] | None = None,
     retry: Retry | None = None,
     session: requests.Session | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Fetch `url` into `destination`, which appears only when it is complete and verified.
 
@@ -93,6 +97,7 @@ def download(
         span: (first byte, length) to fetch only a part of the remote file.
         retry: six attempts by default.
         session: for several downloads over one connection.
+        progress: called after every chunk.
 
     Returns:
         `destination`.
@@ -105,7 +110,7 @@ def download(
     part = destination.with_name(destination.name + ".part")
 
     def attempt() -> Path:
-        _receive(session or requests.Session(), url, part, span)
+        _receive(session or requests.Session(), url, part, span, progress)
         try:
             _verify(part, sha256)
             if check is not None:
@@ -132,7 +137,13 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, int] | None) -> None:
+def _receive(
+    session: requests.Session,
+    url: str,
+    part: Path,
+    span: tuple[int, int] | None,
+    progress: Progress | None,
+) -> None:
     """Append the missing bytes of `url` to `part`; TransientError if the connection breaks."""
     have = part.stat().st_size if part.exists() else 0
     if span is not None and have >= span[1]:
@@ -147,7 +158,7 @@ def _receive(session: requests.Session, url: str, part: Path, span: tuple[int, i
             _check_status(response, url, span)
             resumed = response.status_code == 206
             with part.open("ab" if resumed else "wb") as file:
-                _copy(response, file.write)
+                _copy(response, file.write, have if resumed else 0, progress)
     except (requests.ConnectionError, requests.Timeout) as error:
         raise TransientError(f"no connection: {type(error).__name__}") from error
     except requests.RequestException as error:
@@ -188,13 +199,22 @@ def no_range_support(url: str) -> NoRangeSupportError:
     return NoRangeSupportError(f"{url}: the server does not support range requests")
 
 
-def _copy(response: requests.Response, write: Callable[[bytes], int]) -> None:
-    expected = response.headers.get("Content-Length")
+def _copy(
+    response: requests.Response,
+    write: Callable[[bytes], int],
+    before: int,
+    progress: Progress | None,
+) -> None:
+    """Write the body; `before` bytes of the file are there already."""
+    length = response.headers.get("Content-Length")
+    expected = None if length is None else int(length)
     received = 0
     for chunk in response.iter_content(CHUNK_BYTES):
         write(chunk)
         received += len(chunk)
-    if expected is not None and received != int(expected):
+        if progress is not None:
+            progress(before + received, None if expected is None else before + expected)
+    if expected is not None and received != expected:
         raise TransientError(f"received {received} of {expected} bytes")
 
 

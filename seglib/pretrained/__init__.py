@@ -12,6 +12,7 @@ from seglib.devices import find_device
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.pretrained.files import Header, build, is_foreign, read, save
+from seglib.pretrained.published import PUBLISHED
 from seglib.pretrained.rehead import adopt, rehead
 from seglib.pretrained.shipped import (
     shipped_file,
@@ -48,8 +49,9 @@ def load(
 
     Args:
         name_or_path: a shipped checkpoint ("fcn", "fcn-16s", …), the folder of a training run, a
-            .safetensors file, or a .pth, .pkl or .safetensors file of weights that others
-            published (see `load_official`).
+            .safetensors file, a .pth, .pkl or .safetensors file of weights that others published
+            (see `load_official`), or the name of such weights that `seglib weights NAME` has
+            fetched.
         categories: give the model these classes instead (see `rehead`).
         device: where the model computes: "cpu", "cuda", "mps", or "auto", which prefers a
             GPU.
@@ -126,7 +128,10 @@ def record(name: str) -> dict[str, Any]:
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The file that a name or path means; of a run's folder, its model.safetensors."""
+    """The file that a name or path means; of a run's folder, its model.safetensors.
+
+    Published weights are looked up in the cache, which `seglib weights NAME` puts them into.
+    """
     path = Path(name_or_path)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
@@ -134,4 +139,8 @@ def find(name_or_path: str | Path) -> Path:
         return path / "model.safetensors"
     if path.is_file() or path.suffix in (".safetensors", *OFFICIAL) or len(path.parts) > 1:
         return path
+    if name_or_path in PUBLISHED:
+        from seglib.pretrained.published_files import cached_file
+
+        return cached_file(str(name_or_path))
     return shipped_file(str(name_or_path))

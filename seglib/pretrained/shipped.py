@@ -57,6 +57,9 @@ def shipped_record(name: str) -> Path:
 def _stem(name: str) -> str:
     stem = ALIASES.get(name, name)
     if stem not in SHIPPED:
-        alternatives = ", or give the folder of a training run or a .safetensors file"
+        alternatives = (
+            ", or give the folder of a training run, a .safetensors file, or a name that `seglib "
+            "weights` lists"
+        )
         raise unknown_name("checkpoint", name, shipped_names(), alternatives)
     return stem

@@ -1,0 +1,132 @@
+"""Published weights in the cache: fetched or copied there, compared with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from seglib.atomic import write_atomic
+from seglib.data.assets import cache_dir, file_sha256
+from seglib.data.fetch import Progress, TransientError, download
+from seglib.errors import SeglibError, unknown_name
+from seglib.models.base import Segmenter
+from seglib.pretrained.official import load_official
+from seglib.pretrained.published import PUBLISHED, Published
+
+
+def published(name: str) -> Published:
+    """An entry of the table; SeglibError for an unknown name."""
+    if name not in PUBLISHED:
+        raise unknown_name("file of weights", name, PUBLISHED, "; `seglib weights` describes them")
+    return PUBLISHED[name]
+
+
+def cached_path(entry: Published) -> Path:
+    """Where a file of the table lies in the cache, whether it is there or not."""
+    return cache_dir() / "weights" / entry.name / entry.file
+
+
+def cached_file(name: str) -> Path:
+    """The file of a name; SeglibError if it is not in the cache."""
+    path = cached_path(published(name))
+    if not path.is_file():
+        raise SeglibError(f"the weights {name} are not here yet: run `seglib weights {name}` first")
+    return path
+
+
+def is_whole(entry: Published) -> bool:
+    """Whether the cache has the file, as it was when it came and as its publisher says."""
+    path = cached_path(entry)
+    if not path.is_file():
+        return False
+    recorded = recorded_sha256(entry)
+    if recorded is not None and recorded != file_sha256(path):
+        return False
+    if digest_fault(entry, path) is not None:
+        return False
+    if recorded is None:  # put there by hand
+        _record(entry)
+    return True
+
+
+def fetch(entry: Published, progress: Progress | None = None) -> Path:
+    """Download a file into the cache and record its SHA-256; resumes after an interruption.
+
+    Raises:
+        SeglibError: only a browser can download it, the server cannot be reached, or it sends
+            another file than the published one.
+    """
+    path = cached_path(entry)
+    if entry.by_hand:
+        raise SeglibError(f"{entry.file} can only be downloaded with a browser")
+    wrong: set[str] = set()
+
+    def check(part: Path) -> None:
+        if (fault := digest_fault(entry, part)) is None:
+            return
+        if fault not in wrong:  # damaged on the way, perhaps
+            wrong.add(fault)
+            raise TransientError(fault)
+        part.unlink()
+        raise SeglibError(
+            f"{entry.address} is not the file that was published as {entry.file}: {fault}, twice"
+        )
+
+    download(entry.address, path, check=check, progress=progress)
+    _record(entry)
+    return path
+
+
+def adopt(entry: Published, source: Path) -> Segmenter:
+    """Copy a file that was downloaded by other means into the cache, if it is the right one.
+
+    Returns:
+        the network in it.
+
+    Raises:
+        SeglibError: the file is missing, has another digest, or contains another network.
+    """
+    if not source.is_file():
+        raise SeglibError(f"no file at {source}: give the downloaded {entry.file}")
+    if (fault := digest_fault(entry, source)) is not None:
+        raise SeglibError(
+            f"{source} is not the file that was published as {entry.file}: {fault}; download it "
+            f"again from {entry.address}, or use yours by its path: `seglib predict {source} …`"
+        )
+    network = load_official(source)
+    if network.name != entry.model:
+        raise SeglibError(f"{source} does not contain a {entry.model}, as {entry.file} would")
+    with source.open("rb") as stream:
+        write_atomic(cached_path(entry), lambda copy: shutil.copyfileobj(stream, copy, 1 << 20))
+    _record(entry)
+    return network
+
+
+def digest_fault(entry: Published, path: Path) -> str | None:
+    """How a file's digest differs from the published one; None if it does not or none is known."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, entry.algorithm).hexdigest()
+    if digest.startswith(entry.digest):
+        return None
+    found, kind = digest[: len(entry.digest)], entry.algorithm.upper()
+    return f"its {kind} begins with {found}, not with {entry.digest}"
+
+
+def recorded_sha256(entry: Published) -> str | None:
+    """The file's whole SHA-256 when it came into the cache; None if that was not recorded."""
+    try:
+        return _digest_path(entry).read_text("ascii").split()[0]
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _record(entry: Published) -> None:
+    """Write the file's SHA-256 beside it, as the program sha256sum does."""
+    line = f"{file_sha256(cached_path(entry))}  {entry.file}\n"
+    write_atomic(_digest_path(entry), lambda stream: stream.write(line.encode()))
+
+
+def _digest_path(entry: Published) -> Path:
+    path = cached_path(entry)
+    return path.with_name(f"{path.name}.sha256")
