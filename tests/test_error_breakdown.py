@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -188,6 +189,8 @@ def test_the_best_detections_of_all_images_are_judged():
     assert evaluator.objects == 2
     assert evaluator.compute(best=1).missed == 1
     assert [found.tolist() for found in evaluator.found(best=1)] == [[True], [False]]
+    assert evaluator.lowest_score(best=2) == pytest.approx(0.5)
+    assert math.isnan(evaluator.lowest_score(best=0))
     both = evaluator.compute(best=evaluator.objects)
     assert (both.detections, both.correct, both.missed, both.ap50) == (2, 2, 0, 1)
     assert evaluator.compute().errors["background"] == 1
@@ -260,6 +263,16 @@ def test_the_figure_shows_counts_and_gains():
     widths = [bar.get_width() for bar in fig.axes[0].patches]
     assert sum(widths) == 4  # two detections of each model that has any
     assert plotting.show_errors({"nothing": ErrorEvaluator().compute()})
+
+
+def test_errors_are_named_on_the_image():
+    target = truth((CAT, 0, 10), (DOG, 10, 20), (DOG, 30, 34), (CAT, 36, 40), crowd=1)
+    found = strip((0.5, CAT, 20, 28), (0.9, CAT, 0, 10), (0.8, CAT, 10, 20), (0.7, CAT, 36, 40))
+    image = torch.full((3, 1, 40), 0.5)
+    fig = plotting.show_judged(image, {"some": found, "none": strip()}, target)
+    assert [axes.get_title() for axes in fig.axes[:3]] == ["Image", "some", "none"]
+    some, none = (axes.images[0].get_array() for axes in fig.axes[1:3])
+    assert not np.array_equal(some, none)
 
 
 def test_eval_prints_the_errors(tmp_path):

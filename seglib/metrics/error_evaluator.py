@@ -127,6 +127,11 @@ class ErrorEvaluator:
             gains={kind: repaired - ap50 for kind, repaired in gains.items()},
         )
 
+    def lowest_score(self, best: int) -> float:
+        """The score of the last of the `best` detections; nan without detections."""
+        scores = self._judged(best).scores
+        return float(scores[-1]) if len(scores) else math.nan
+
     def found(self, best: int | None = None) -> list[Bools]:
         """For each image, in order: bool [G], the objects found by the `best` detections."""
         numbers = _about(self._judged(best), (CORRECT,))

@@ -14,6 +14,7 @@ from seglib.plotting.curves import history_curve, layer_profile, training_curve
 from seglib.plotting.detection import show_boxes, show_corrections
 from seglib.plotting.diagrams import Block, flow_diagram
 from seglib.plotting.error_bars import show_errors
+from seglib.plotting.error_panels import show_judged
 from seglib.plotting.features import feature_colors
 from seglib.plotting.images import (
     compare,
@@ -117,6 +118,7 @@ __all__ = [
     "show_images",
     "show_iou",
     "show_iou_histograms",
+    "show_judged",
     "show_kernels",
     "show_location_grid",
     "show_locations",

@@ -13,8 +13,8 @@ from seglib.plotting.style import (
     BLUE,
     GREY,
     ORANGE,
-    PALE,
     PURPLE,
+    SKY,
     VERMILION,
     YELLOW,
     ink_on,
@@ -23,7 +23,7 @@ from seglib.plotting.style import (
 
 MISSED = "missed"
 SHADES = {
-    CORRECT: PALE,
+    CORRECT: SKY,
     "classification": ORANGE,
     "localisation": BLUE,
     "both": PURPLE,

@@ -1,0 +1,80 @@
+"""The detections of one image, each in the colour of its kind: correct, or wrong in which way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seglib.metrics.error_breakdown import CORRECT, IGNORED, REPAIRABLE, judge_detections
+from seglib.metrics.matching import image_overlaps
+from seglib.plotting.canvas import Bytes, Canvas, to_numpy
+from seglib.plotting.error_bars import MISSED, SHADES
+from seglib.plotting.overlays import NEUTRAL
+from seglib.plotting.panels import Figure, image_panels, panel_pixels, show_pixels
+from seglib.plotting.style import as_bytes, styled
+from seglib.structures import Instances, Target
+
+
+@styled
+def show_judged(
+    image: Any,
+    found: Mapping[str, Instances],
+    target: Target,
+    *,
+    columns: int = 4,
+    title: str = "",
+    caption: str = "",
+    panel: float = 3.3,
+) -> Figure:
+    """What several detectors find in an image: errors have their kind as a name.
+
+    True positives are light blue; objects that no detection is about are hatched and named
+    "missed".
+
+    Args:
+        image: float [3, H, W] in 0…1.
+        found: name → the detections to judge, with masks.
+        target: the truth.
+    """
+    count = len(found) + 1
+    columns = min(columns, count)
+    fig, panels = image_panels(
+        image, count, columns=columns, panel=panel, title=title, caption=caption
+    )
+    show_pixels(panels[0], image, "Image")
+    for axes, (name, detections) in zip(panels[1:], found.items(), strict=True):
+        side = panel_pixels(columns, panel)
+        show_pixels(axes, _painted(image, detections, target.to_find, side), name)
+    return fig
+
+
+def _painted(image: Any, detections: Instances, target: Target, side: int) -> Bytes:
+    """The image with the outlines and kinds of all detections."""
+    detections = detections[detections.scores.argsort(descending=True, stable=True)]
+    kinds, objects = judge_detections(
+        image_overlaps(detections, target, "segm"),
+        to_numpy(detections.labels),
+        to_numpy(target.labels),
+        to_numpy(target.iscrowd),
+    )
+    canvas = Canvas(image, side, shrink=True)
+    about = set(objects[np.isin(kinds, (CORRECT, *REPAIRABLE))].tolist())
+    for g, mask in enumerate(target.masks):
+        if g not in about and not target.iscrowd[g]:
+            canvas.hatch(canvas.resize_mask(mask), NEUTRAL)
+            canvas.tag(MISSED, target.boxes[g], NEUTRAL)
+    assert detections.masks is not None, "image_overlaps has checked it"
+    order = np.argsort([kind != CORRECT for kind in kinds], kind="stable")  # errors on top
+    shades = {kind: as_bytes(shade) for kind, shade in SHADES.items()}
+    for row in order.tolist():
+        color = shades.get(str(kinds[row]), NEUTRAL)
+        bits = canvas.resize_mask(detections.masks[row])
+        canvas.fill(bits, color)
+        canvas.outline(bits, color)
+    for row in order.tolist():
+        kind = str(kinds[row])
+        if kind not in (CORRECT, IGNORED):
+            canvas.tag(kind, detections.boxes[row], shades[kind])
+    return canvas.pixels
