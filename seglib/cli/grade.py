@@ -39,7 +39,8 @@ def grade(
     """
     from seglib.cli.progress import Bar
     from seglib.grading import classroom
-    from seglib.grading.reports import points, write_class
+    from seglib.grading.class_summary import write_summary
+    from seglib.grading.reports import out_of, write_class
     from seglib.grading.submissions import find
 
     found = find(submissions)
@@ -53,11 +54,13 @@ def grade(
             found, out, plan, jobs=jobs, on_done=lambda done, _marks: bar.update(done)
         )
     write_class(out, found, marks)
+    write_summary(out, marks)
     for each in marks:
-        typer.echo(
-            f"{each.student}: {points(each.earned)} of {each.points} points. {each.line}".strip()
-        )
-    typer.echo(f"{len(marks)} submissions, seed {seed}: see {out / 'summary.md'}")
+        typer.echo(f"{each.student}: {out_of(each.earned, each.points)}. {each.line}".strip())
+    typer.echo(
+        f"{len(marks)} submissions, seed {seed}. Read {out / 'summary.html'}; each student may "
+        f"have the folder of that name in {out / 'feedback'}."
+    )
 
 
 def check(
@@ -80,7 +83,7 @@ def check(
 
     from seglib.grading import progress as record
     from seglib.grading.classroom import check_one
-    from seglib.grading.reports import cases_text, points
+    from seglib.grading.reports import cases_text, out_of
 
     marks = check_one(notebook, assignment)
     if not marks.line:
@@ -90,13 +93,13 @@ def check(
         console.print(escape(remark))
     for task in marks.tasks:
         sign = "✓" if task.earned == task.points else "✗"
-        mark = f"{points(task.earned)} of {task.points} points"
+        mark = out_of(task.earned, task.points)
         console.print(escape(f"{sign} {task.title} ({task.cell}): {mark}; {cases_text(task)}"))
         for reason in task.reasons:
             console.print(escape(f"    - {reason}"))
     console.print(
-        f"{points(marks.earned)} of {marks.points} points on the visible checks. The hidden checks "
-        "have not been run: they use other inputs."
+        f"{out_of(marks.earned, marks.points)} on the visible checks. The hidden checks have not "
+        "been run: they use other inputs."
     )
     raise typer.Exit(0 if marks.tasks and marks.earned == marks.points else 1)
 

@@ -14,6 +14,10 @@ SETUP = """#!/usr/bin/env bash
 set -eu
 apt-get update
 apt-get install -y python3 python3-venv bubblewrap
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "The course needs Python 3.11 or newer: choose a newer base image, such as Ubuntu 24.04."
+    exit 1
+fi
 python3 -m venv /autograder/venv
 cd /autograder/source/course
 /autograder/venv/bin/pip install -c requirements.lock -e ".[lab,grade]"

@@ -22,6 +22,7 @@ import pytest  # noqa: E402
 from seglib.workshop.nbval_plugin import FIRST_FAILURE  # noqa: E402
 
 MAX_MESSAGE = 300  # characters
+KERNEL_GONE = "it was not run, since a cell before it ended the notebook's process"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -52,7 +53,9 @@ def last_line(report: Any) -> str:
     text = COLOURS.sub("", str(report.longrepr))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed"]
     place = re.findall(r"^\s*Cell In\[\d+\], (line \d+)$", text, re.MULTILINE)
-    return (f"{place[-1]}: " if place else "") + lines[-1][:MAX_MESSAGE]
+    said = lines[-1].removeprefix("pytest plugin exception: ")
+    said = KERNEL_GONE if said == "Kernel dead on test start" else said
+    return (f"{place[-1]}: " if place else "") + said[:MAX_MESSAGE]
 
 
 def set_limits(limits: dict[str, int]) -> None:

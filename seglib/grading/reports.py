@@ -4,7 +4,8 @@
     OUT/feedback/NAME/results.json                  the same as Gradescope reads it
     OUT/marks.csv, OUT/nbgrader.csv                 the class; the second as nbgrader exports it
     OUT/junit.xml                                   the class as JUnit XML
-    OUT/summary.md, OUT/lost_points.png             where the class loses its points
+
+`class_summary` writes where the class loses its points.
 
 Text from submissions is escaped in each of them, and the HTML is sanitised as well. Feedback
 contains `TaskMark.reasons`, never its `details`: those may quote hidden values.
@@ -17,7 +18,6 @@ import html
 import io
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,19 @@ from xml.etree import ElementTree
 
 import jinja2
 import nh3
+from markupsafe import Markup, escape
 
 from seglib.atomic import write_atomic
 from seglib.grading.scoring import Marks, TaskMark
 from seglib.grading.submissions import Submission
 
-TAGS = {"h1", "h2", "p", "ul", "li", "strong", "code"}
+TAGS = {"h1", "h2", "h3", "p", "ul", "li", "strong", "code"}
+ATTRIBUTES = {"p": {"class"}, "img": {"src", "alt"}}
+RULE = (
+    "Each checks cell earns its points times the smaller of two shares: the visible cases that "
+    "pass, and the hidden ones, which use other inputs. The result is rounded down to a quarter of "
+    "a point."
+)
 NBGRADER = ["assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"]
 NBGRADER += ["raw_score", "late_submission_penalty", "score", "max_score"]
 
@@ -38,6 +45,11 @@ NBGRADER += ["raw_score", "late_submission_penalty", "score", "max_score"]
 def points(value: float) -> str:
     """Points without needless zeros: 3, 2.5, 0.25."""
     return f"{value:g}"
+
+
+def out_of(earned: float, most: int) -> str:
+    """What was earned of what could be: "0.5 of 1 point"."""
+    return f"{points(earned)} of {most} point{'' if most == 1 else 's'}"
 
 
 def cases_text(task: TaskMark) -> str:
@@ -52,6 +64,11 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
+def code_html(text: str) -> Markup:
+    """Text as HTML, in which `backquotes` mark code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def _environment(autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("seglib.grading"),
@@ -60,27 +77,37 @@ def _environment(autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"points": points, "cases": cases_text, "md": markdown_text}
+    environment.filters |= {"points": points, "out_of": out_of, "cases": cases_text}
+    environment.filters |= {"md": markdown_text, "code": code_html}
     return environment
+
+
+def render_markdown(template: str, **content: Any) -> str:
+    """A template of Markdown, filled in."""
+    text = _environment(autoescape=False).get_template(template).render(**content)
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+def render_html(template: str, title: str, **content: Any) -> str:
+    """A template of HTML, filled in: sanitised, without scripts or references to other files."""
+    environment = _environment(autoescape=True)
+    body = environment.get_template(template).render(**content)
+    tags = TAGS | {"img"} if "picture" in content else TAGS
+    body = nh3.clean(body, tags=tags, attributes=ATTRIBUTES, url_schemes={"data"})
+    return environment.get_template("page.html.j2").render(title=title, body=Markup(body))
 
 
 def feedback_markdown(marks: Marks) -> str:
     """The student's feedback as Markdown."""
-    template = _environment(autoescape=False).get_template("feedback.md.j2")
-    text = template.render(marks=marks, hidden_ran=hidden_ran(marks))
-    return re.sub(r"\n{3,}", "\n\n", text)
+    content = {"marks": marks, "hidden_ran": hidden_ran(marks), "rule": RULE}
+    return render_markdown("feedback.md.j2", **content)
 
 
 def feedback_html(marks: Marks) -> str:
-    """The student's feedback as an HTML page: sanitised, without scripts or references."""
-    environment = _environment(autoescape=True)
-    body = environment.get_template("feedback.html.j2").render(
-        marks=marks, hidden_ran=hidden_ran(marks)
-    )
-    body = nh3.clean(body, tags=TAGS, attributes={"p": {"class"}})
-    title = f"{marks.assignment}: {marks.student}"
-    page = environment.get_template("page.html.j2")
-    return page.render(title=title, body=jinja2.utils.markupsafe.Markup(body))
+    """The student's feedback as an HTML page."""
+    content = {"marks": marks, "hidden_ran": hidden_ran(marks), "rule": RULE}
+    title = f"{marks.assignment or 'Assignment'}: {marks.student}"
+    return render_html("feedback.html.j2", title, **content)
 
 
 def hidden_ran(marks: Marks) -> bool:
@@ -114,14 +141,12 @@ def write_feedback(folder: Path, marks: Marks) -> None:
 
 
 def write_class(out: Path, submissions: list[Submission], marks: list[Marks]) -> None:
-    """Write the reports of a class and the feedback of each student."""
+    """Write the tables of a class and the feedback of each student."""
     for submission, found in zip(submissions, marks, strict=True):
         write_feedback(out / "feedback" / submission.file_name, found)
     _write(out / "marks.csv", class_csv(submissions, marks))
     _write(out / "nbgrader.csv", nbgrader_csv(marks))
     _write(out / "junit.xml", junit(marks))
-    _write(out / "summary.md", summary(marks))
-    _write_figure(out / "lost_points.png", marks)
 
 
 def class_csv(submissions: list[Submission], marks: list[Marks]) -> str:
@@ -169,7 +194,7 @@ def junit(marks: list[Marks]) -> str:
             case = ElementTree.SubElement(suite, "testcase", classname=name, name=task.cell)
             if task.earned < task.points:
                 failures += 1
-                lost = f"{points(task.earned)} of {task.points} points"
+                lost = out_of(task.earned, task.points)
                 failure = ElementTree.SubElement(case, "failure", message=lost)
                 failure.text = _xml("\n".join(task.reasons) or found.line)
         suite.set("failures", str(failures))
@@ -180,45 +205,6 @@ def junit(marks: list[Marks]) -> str:
 def _xml(text: str) -> str:
     """Text without the characters that XML cannot contain."""
     return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
-
-
-def lost_shares(marks: list[Marks]) -> dict[str, float]:
-    """The share of its points that the class lost, for each checks cell."""
-    earned: dict[str, float] = defaultdict(float)
-    possible: dict[str, float] = defaultdict(float)
-    for found in marks:
-        for task in found.tasks:
-            earned[f"{found.assignment}: {task.cell}"] += task.earned
-            possible[f"{found.assignment}: {task.cell}"] += task.points
-    return {name: 1 - earned[name] / possible[name] for name in possible}
-
-
-def summary(marks: list[Marks]) -> str:
-    """The class in Markdown: points per task, remarks, identical answers. For the instructor."""
-    lines = ["# Summary", "", f"{len(marks)} submissions.", ""]
-    if not all(found.sandboxed for found in marks):
-        lines += ["**Marked without a sandbox (`--unsafe`).**", ""]
-    lines += ["| checks | share of the points lost |", "| --- | --- |"]
-    lines += [f"| {name} | {share:.0%} |" for name, share in lost_shares(marks).items()]
-    lines += ["", "![Share of the points lost](lost_points.png)", ""]
-    copies = defaultdict(list)
-    for found in marks:
-        if found.answers:
-            copies[found.answers].append(markdown_text(found.student))
-    for names in copies.values():
-        if len(names) > 1:
-            lines.append(f"- Identical answers: {', '.join(names)}.")
-    for found in marks:
-        for remark in filter(None, [found.line, *found.notes, *found.forbidden]):
-            lines.append(f"- {markdown_text(found.student)}: {markdown_text(remark)}")
-    return "\n".join(lines) + "\n"
-
-
-def _write_figure(path: Path, marks: list[Marks]) -> None:
-    from seglib.plotting.lost_points import show_lost_points
-
-    drawn = show_lost_points(lost_shares(marks))
-    write_atomic(path, lambda stream: drawn.savefig(stream, format="png"))
 
 
 def _write(path: Path, text: str) -> None:

@@ -35,10 +35,10 @@ SPACES = ("user", "ipc", "pid", "net", "uts", "cgroup-try")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/alternatives", "/etc/fonts")
 NO_BUBBLEWRAP = (
-    "grading needs bubblewrap, which keeps a submission away from your files and the network: "
-    "install the package bubblewrap (Debian, Ubuntu, Fedora), use the container that the "
-    "instructor's guide describes (macOS, Windows), or, for submissions that you trust, pass "
-    "--unsafe"
+    "grading needs bubblewrap, which keeps a submission away from your files and the network, and "
+    "it is not installed or not allowed here: install the package bubblewrap (Debian, Ubuntu, "
+    "Fedora), use the container that the instructor's guide describes (macOS, Windows), or, for "
+    "submissions that you trust, pass --unsafe"
 )
 
 
@@ -84,9 +84,11 @@ def bubblewrap() -> str | None:
     path = shutil.which("bwrap")
     if path is None:
         return None
-    trial = [path, "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", sys.executable]
+    trial = [path, *(f"--unshare-{space}" for space in SPACES), "--ro-bind", "/", "/"]
+    trial += ["--proc", "/proc", "--dev", "/dev"]  # what containers forbid, if not told otherwise
+    trial += [sys.executable, "-I", "-S", "-c", ""]
     try:
-        done = subprocess.run([*trial, "-I", "-S", "-c", ""], capture_output=True, timeout=30)
+        done = subprocess.run(trial, capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return path if done.returncode == 0 else None

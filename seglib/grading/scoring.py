@@ -136,6 +136,11 @@ class Session:
         """The cells that failed, and why."""
         return self._run.cells() if self._run else {}
 
+    @property
+    def unreachable(self) -> str:
+        """Why the notebook did not come to its last cell, which answers calls; "" if it did."""
+        return self._run.reason if self._run and self._student is None else ""
+
     def begin_task(self) -> None:
         """Start the process if there is none, or again if a function has ended it.
 
@@ -209,6 +214,8 @@ def mark(
             _judge(master, marks, answers, session, fresh)
         except SeglibError as error:
             marks.line = f"Not marked completely: {error}."
+        if session.unreachable and not marks.earned:
+            marks.line = f"Nothing could be marked: {session.unreachable}."
         marks.forbidden = sorted(session.forbidden)
     return marks
 
@@ -288,7 +295,9 @@ def fill_in(task: TaskMark, cases: list[Case]) -> None:
     failed = [case for case in cases if not case.passed]
     failed = [case for case in failed if case.reason != NOT_REACHED] or failed
     visible = dict.fromkeys(case.shown for case in failed if not case.hidden)
-    hidden_reasons = dict.fromkeys(case.shown for case in failed if case.hidden)
+    hidden_reasons = dict.fromkeys(
+        case.shown for case in failed if case.hidden and case.shown not in visible
+    )
     task.reasons = list(visible)[:MAX_REASONS]
     if hidden_reasons:
         passed, count = task.hidden

@@ -9,10 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.text import Text
+from PIL import Image
 
-from seglib.grading import reports
+from seglib.grading import class_summary, reports
 from seglib.grading.scoring import Marks, TaskMark
 from seglib.grading.submissions import Submission
+from seglib.plotting import lost_points
 
 CANARY = "canary-7391"
 EVIL = "<script>alert(1)</script> **bold** `code` [link](javascript:x) \x00\x1b[31m \u202e"
@@ -32,12 +35,51 @@ def everything(marks):
         reports.junit([marks]),
         reports.class_csv([Submission(marks.student, "file", None)], [marks]),
         reports.nbgrader_csv([marks]),
-        reports.summary([marks]),
+        class_summary.summary_markdown([marks]),
+        class_summary.summary_html([marks], b""),
     ]
 
 
-def test_details_are_in_no_report():
-    assert not any(CANARY in text for text in everything(marks_of()))
+def written(folder, marks) -> dict[str, str]:
+    """All files of a class, as text; of a PNG file what is written in it and its metadata."""
+    drawn = []
+    real = lost_points.show_lost_points
+
+    def noting(*arguments, **options):
+        drawn.append(real(*arguments, **options))
+        return drawn[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lost_points, "show_lost_points", noting)
+        reports.write_class(folder, [Submission("ada", "file", Path("x"))], [marks])
+        class_summary.write_summary(folder, [marks])
+    texts = {
+        p.name: p.read_text("utf-8") for p in folder.rglob("*") if p.suffix not in ("", ".png")
+    }
+    pictures = list(folder.rglob("*.png"))
+    for path, figure in zip(pictures, drawn, strict=True):
+        words = [text.get_text() for text in figure.findobj(Text)]
+        with Image.open(path) as image:
+            texts[path.name] = "\n".join([*words, *map(str, image.info.items())])
+    return texts
+
+
+def test_no_file_contains_what_is_for_the_instructor_alone(tmp_path):
+    """The reasons with hidden values; only OUT/marks/NAME.json has them."""
+    texts = written(tmp_path, marks_of())
+    assert sorted(texts) == [
+        "feedback.html",
+        "feedback.md",
+        "junit.xml",
+        "lost_points.png",
+        "marks.csv",
+        "nbgrader.csv",
+        "results.json",
+        "summary.html",
+        "summary.md",
+    ]
+    assert "b-checks" in texts["lost_points.png"]
+    assert not any(CANARY in text for text in texts.values())
 
 
 def test_feedback_says_what_was_lost_and_why():
@@ -61,8 +103,8 @@ def test_it_is_said_that_hidden_checks_were_not_run():
 def test_marks_without_a_sandbox_are_marked_as_such():
     marks = marks_of()
     marks.sandboxed = False
-    markdown, page, _, _, table, _, summary = everything(marks)
-    assert all("ithout a sandbox" in text for text in (markdown, page, summary))
+    markdown, page, _, _, table, _, *summaries = everything(marks)
+    assert all("ithout a sandbox" in text for text in (markdown, page, *summaries))
     assert ",no," in table
 
 
@@ -98,7 +140,43 @@ def test_a_class_is_written(tmp_path):
     marks = [marks_of("ada"), marks_of("bob"), Marks("eve", "", 5, line="Not marked: x.")]
     found = [Submission(m.student, "file", Path("x")) for m in marks]
     reports.write_class(tmp_path, found, marks)
+    class_summary.write_summary(tmp_path, marks)
     assert "Identical answers: ada, bob." in (tmp_path / "summary.md").read_text("utf-8")
     assert (tmp_path / "feedback" / "eve" / "feedback.html").exists()
     assert (tmp_path / "lost_points.png").stat().st_size > 1000
-    assert reports.lost_shares(marks)["90_example: b-checks"] == 0.75
+    assert class_summary.lost_shares(marks)["90_example: b-checks"] == 0.75
+
+
+def test_the_summary_counts_what_students_share():
+    reasons = ["is f(2), yours 4", "is f(2), yours 5", "yours are none", "is f(2); yours is 6"]
+    marks = [marks_of(f"student{number}", reason) for number, reason in enumerate(reasons)]
+    marks[0].tasks[1].reasons.append("on 3 of 4 inputs that are not shown, it stops")
+    marks[1].tasks[1].reasons.append("on 1 of 4 inputs that are not shown, it stops")
+    assert class_summary.common_faults(marks) == {
+        "90_example: b-checks": [
+            (3, "is f(2)"),
+            (2, "on inputs that are not shown, it stops"),
+            (1, "yours are none"),
+        ]
+    }
+    text = class_summary.summary_markdown(marks)
+    assert "90\\_example: 4 submissions, 2.75 of 5 points on average, 0 with full marks." in text
+    assert "- 3 students: is f(2)" in text
+
+
+def test_a_task_with_two_checks_cells_has_one_heading():
+    marks = marks_of()
+    marks.tasks[1].title = marks.tasks[0].title
+    for text in (reports.feedback_markdown(marks), reports.feedback_html(marks)):
+        assert text.count("Task 1: areas") == 1
+        assert "a-checks" in text
+        assert "b-checks" in text
+
+
+def test_feedback_shows_code_as_code():
+    page = reports.feedback_html(marks_of(reason="return `a < b`, not ` <i>b</i> `"))
+    assert "return <code>a &lt; b</code>, not <code> &lt;i&gt;b&lt;/i&gt; </code>" in page
+
+
+def test_points_are_counted_in_the_right_number():
+    assert [reports.out_of(0.5, 1), reports.out_of(2.0, 3)] == ["0.5 of 1 point", "2 of 3 points"]
