@@ -10,17 +10,18 @@ from seglib.workshop.assignments import assignment_names
 from seglib.workshop.build import lessons_folder
 
 SETUP = """#!/usr/bin/env bash
-# Gradescope runs this once, when it builds the image.
+# Gradescope runs this once, when it builds the image. AUTOGRADER is set only to try it elsewhere.
 set -eu
+ROOT="${AUTOGRADER:-/autograder}"
 apt-get update
 apt-get install -y python3 python3-venv bubblewrap
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "The course needs Python 3.11 or newer: choose a newer base image, such as Ubuntu 24.04."
     exit 1
 fi
-python3 -m venv /autograder/venv
-cd /autograder/source/course
-/autograder/venv/bin/pip install -c requirements.lock -e ".[lab,grade]"
+python3 -m venv "$ROOT/venv"
+cd "$ROOT/source/course"
+"$ROOT/venv/bin/pip" install -c requirements.lock -e ".[lab,grade]"
 """
 RUN = """#!/usr/bin/env bash
 # Gradescope runs this for each submission. AUTOGRADER and PYTHON are set only to try it elsewhere.
