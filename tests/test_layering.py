@@ -18,6 +18,7 @@ LAYERS = (
     ("nn",),
     ("models",),
     ("data", "metrics", "training", "pretrained"),
+    ("doctor",),
     ("plotting",),
     ("comparison",),
     ("widgets",),

@@ -14,6 +14,7 @@ import seglib
 from seglib.cli import (
     assignments,
     data,
+    doctor,
     evaluate,
     grade,
     lessons,
@@ -59,6 +60,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("weights")(weights.weights)
+app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)
 app.command("ship", hidden=True)(ship.ship)
 app.command("grade")(grade.grade)

@@ -1,0 +1,157 @@
+"""Faults of predictions, from a file or from a model."""
+
+from __future__ import annotations
+
+from seglib.data.checking import count
+from seglib.doctor.diagnoses.wording import better, listed
+from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.measures.classes import FEWEST, RENAMED
+from seglib.doctor.prediction_symptoms import Readings
+from seglib.doctor.symptoms import Symptoms
+
+CLEAR_MAPPING = 0.75  # share of objects that a mapping of classes must explain
+WRONG = 0.2  # share of objects with the right class
+
+
+def faulty_records(symptoms: Symptoms) -> Finding | InOrder | None:
+    """Records that cannot be read."""
+    found = symptoms.predictions
+    if found is None or found.records is None:
+        return None
+    if not found.unreadable:
+        return InOrder(f"predictions: all {found.records} records can be read")
+    total = sum(found.unreadable.values())
+    kinds = [f"{times} x {fault}" for fault, times in found.unreadable.most_common()]
+    return Finding(
+        "faulty-predictions",
+        "Records of the predictions are faulty.",
+        f"{count(total, 'fault')} in {count(found.records, 'record')}: {listed(kinds, 3)}",
+        "Write one record per object: image_id, category_id, bbox (x, y, width, height), score, "
+        "and segmentation as run lengths with 'size' [height, width].",
+        0.94,
+    )
+
+
+def unknown_ids(symptoms: Symptoms) -> Finding | None:
+    """Ids that the data set does not have."""
+    found = symptoms.predictions
+    if found is None or not found.records:
+        return None
+    unknown = [
+        f"{times} of {found.records} records have {what} that the data set does not list"
+        for times, what in (
+            (found.unknown_images, "an image_id"),
+            (found.unknown_classes, "a category_id"),
+        )
+        if times
+    ]
+    if not unknown:
+        return None
+    return Finding(
+        "unknown-ids",
+        "Predictions carry ids that the data set does not have.",
+        "; ".join(unknown),
+        "Use the ids of 'images' and 'categories' of the annotation file, not positions or "
+        "labels, and the same split.",
+        0.85,
+    )
+
+
+def images_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
+    """Predictions that belong to other images than they name."""
+    found = symptoms.predictions
+    if found is None or found.image_ids is None:
+        return None
+    reading = better(found.image_ids)
+    if not reading:
+        return InOrder(f"image ids: {found.covered} of {found.images} images have predictions")
+    return Finding(
+        "images-mixed-up",
+        f"Image ids are wrong: they fit when {reading}.",
+        f"true boxes overlap the best predicted ones with {_iou(found.image_ids, reading)}",
+        "Write the id of the image that was predicted; a loader that shuffles, or counts "
+        "from 0, loses it.",
+        0.95,
+    )
+
+
+def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
+    """Boxes that fit only when they are read otherwise."""
+    found = symptoms.predictions
+    if found is None or found.boxes is None:
+        return None
+    reading = better(found.boxes)
+    if not reading:
+        return InOrder(
+            f"boxes: predicted ones overlap true ones with mean IoU {found.boxes.as_is:.2f}"
+        )
+    form = "corners (x0, y0, x1, y1)" if found.records is None else "(x, y, width, height)"
+    return Finding(
+        "boxes-misread",
+        f"Predicted boxes are not written as {form}.",
+        f"predicted boxes overlap the true ones with {_iou(found.boxes, reading)}",
+        f"Write {form} in pixels of the original image.",
+        0.93,
+    )
+
+
+def masks_misread(symptoms: Symptoms) -> Finding | InOrder | None:
+    """Masks that fit only when they are moved or read otherwise."""
+    found = symptoms.predictions
+    if found is None or found.masks is None:
+        return None
+    reading = better(found.masks)
+    if not reading:
+        return InOrder(
+            f"masks: predicted ones overlap true ones with mean IoU {found.masks.as_is:.2f}"
+        )
+    return Finding(
+        "masks-misread",
+        f"Predicted masks are not where they should be: they fit when {reading}.",
+        f"predicted masks overlap the true ones with {_iou(found.masks, reading)}",
+        "Paste masks at the original size of the image; run lengths go along columns, and "
+        "'size' is [height, width].",
+        0.92,
+    )
+
+
+def classes_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
+    """Objects that are found, with wrong classes that follow a rule."""
+    found = symptoms.predictions
+    readings = None if found is None else found.classes or found.pixels
+    if found is None or readings is None:
+        return None
+    what = "located objects" if readings is found.classes else "object pixels"
+    reading = better(readings)
+    name, value = readings.best
+    if not reading or value < CLEAR_MAPPING:
+        if readings.as_is < WRONG and readings.count >= FEWEST:
+            return Finding(
+                "classes-wrong",
+                "Objects are found, but their classes are wrong.",
+                f"{readings.as_is:.0%} of {readings.count} {what} have the right class, and no "
+                "other reading of the classes explains it",
+                "Compare the categories in training with those of the data set; train the class "
+                "layer longer.",
+                0.55,
+            )
+        return InOrder(f"classes: {readings.as_is:.0%} of {readings.count} {what} are right")
+    if readings.otherwise.get(name) == value and name == RENAMED:
+        others = {k: v for k, v in readings.otherwise.items() if v == value and k != RENAMED}
+        name = next(iter(others), name)  # a rule says more than a mapping
+    return Finding(
+        "classes-mixed-up",
+        f"Class ids are wrong: they fit when {name}.",
+        f"{readings.as_is:.0%} of {readings.count} {what} have the right class as they are, "
+        f"{value:.0%} when {name}",
+        "Write the data set's category ids, and keep the order of classes from training.",
+        0.92,
+    )
+
+
+def _iou(readings: Readings, reading: str) -> str:
+    """The evidence in words."""
+    return (
+        f"mean IoU {readings.as_is:.2f} as they are, {readings.otherwise[reading]:.2f} "
+        f"when {reading} ({readings.count} objects)"
+    )

@@ -1,0 +1,97 @@
+"""One form for predictions from a file and from a model: raw numbers, not yet interpreted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from seglib.doctor.measures.results_file import Record, class_of, raw_box, raw_mask, score_of
+from seglib.errors import SeglibError
+from seglib.ops.boxes import xyxy_to_xywh
+from seglib.ops.masks import masks_to_boxes
+from seglib.structures import Instances
+
+MOST = 100  # predictions per image that COCO's evaluation counts
+
+
+@dataclass
+class Predicted:
+    """The best predictions for one image, best score first.
+
+    Attributes:
+        boxes: float64 [N, 4], the numbers as they were written.
+        scores: float64 [N], -inf where there is none.
+        classes: category ids (of a file) or labels (of a model); None where there is none.
+        masks: bool [h, w] each, of any size; empty without masks.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: list[int | None]
+    masks: list[Tensor] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def from_records(
+    records: Sequence[Record],
+    size: tuple[int, int],
+    unreadable: Counter[str],
+    with_masks: bool = True,
+) -> Predicted:
+    """The predictions of a file for one image.
+
+    Args:
+        records: best score first.
+        size: (H, W) of the image.
+        unreadable: counts the masks that cannot be read, by fault; such masks count as empty.
+        with_masks: read masks also where there are boxes.
+    """
+    records = records[:MOST]
+    boxes = [raw_box(record) for record in records]
+    masks = list[Tensor | None]()
+    if with_masks or None in boxes:
+        masks = [_mask(record, size, unreadable) for record in records]
+    for row, mask in enumerate(masks):
+        if boxes[row] is None and mask is not None:
+            boxes[row] = xyxy_to_xywh(masks_to_boxes(mask[None]).double())[0].tolist()
+    kept = [row for row, box in enumerate(boxes) if box is not None]
+    shown = [mask for row in kept if masks and (mask := masks[row]) is not None]
+    return Predicted(
+        torch.tensor([boxes[row] for row in kept], dtype=torch.float64).reshape(-1, 4),
+        torch.tensor([score_of(records[row]) for row in kept], dtype=torch.float64),
+        [class_of(records[row]) for row in kept],
+        shown if len(shown) == len(kept) else [],  # some records have boxes alone
+    )
+
+
+def _mask(record: Record, size: tuple[int, int], unreadable: Counter[str]) -> Tensor | None:
+    try:
+        return raw_mask(record, size)
+    except SeglibError as error:
+        unreadable[f"a mask cannot be read, such as: {error}"[:120]] += 1
+        return torch.zeros(size, dtype=torch.bool)
+
+
+def from_instances(instances: Instances) -> Predicted:
+    """A model's predictions for one image; their boxes are corners."""
+    order = instances.scores.argsort(descending=True, stable=True)[:MOST]
+    best: Instances = instances[order].to("cpu")
+    return Predicted(
+        best.boxes.double(),
+        best.scores.double(),
+        [int(label) for label in best.labels],
+        [] if best.masks is None else list(best.masks),
+    )
+
+
+def finite_scores(predicted: Sequence[Predicted]) -> list[float]:
+    """All scores that are numbers."""
+    values = [score for one in predicted for score in one.scores.tolist()]
+    return [score for score in values if math.isfinite(score)]
