@@ -27,6 +27,7 @@ PACKAGES = {
     "metrics": "Metrics",
     "training": "Training",
     "pretrained": "Pretrained",
+    "doctor": "The doctor",
     "plotting": "Plotting",
     "comparison": "Comparison",
     "widgets": "Widgets",

@@ -1,5 +1,5 @@
-"""The command line: `seglib train`, `eval`, `predict`, `weights`, `results`, `data`, `lessons`,
-`assignments`, `grade`, `check`, `progress`.
+"""The command line: `seglib train`, `eval`, `predict`, `doctor`, `weights`, `results`, `data`,
+`lessons`, `assignments`, `grade`, `check`, `progress`.
 
 Commands import what they need when they run, so that every `--help` answers at once.
 """

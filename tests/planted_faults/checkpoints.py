@@ -123,5 +123,5 @@ CHECKPOINT_FAULTS = (
         "rate-too-high",
         is_slow=True,
     ),
-    Fault("run: too few steps", trained("--steps", 8), "too-few-steps"),
+    Fault("run: too few steps", trained("--steps", 8), "too-few-steps", is_slow=True),
 )
