@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from seglib.errors import SeglibError
+from seglib.grading.splice import HIDDEN
 from seglib.workshop.assignments import build, leaked_lines, read_master, student_version
 from seglib.workshop.checks import run_checks
 from seglib.workshop.execute import write_notebook
@@ -20,6 +21,7 @@ from tests.helpers import ROOT
 LESSONS = ROOT / "lessons"
 EXAMPLE = ROOT / "tests" / "assignments_example" / "90_example.py"
 MASTERS = sorted((LESSONS / "source" / "assignments").glob("[0-9]*.py"))
+HIDDEN_PROPERTIES = 3  # of each task
 LINE_BELOW_A_HEADING = (
     r"^## Task .*\n\n"
     r"\*(\d+) points · difficulty (\d/5) · importance (\d/5) · (\d+) minutes\*$"
@@ -101,6 +103,22 @@ def test_one_task_is_a_transfer_with_a_ladder_of_two_hints(master):
         assert ladder_faults(text) == []
 
 
+@pytest.mark.parametrize("master", named(MASTERS))
+def test_every_task_has_a_ladder_of_hints_and_three_hidden_properties(master):
+    for title, cells in tasks_of(master).items():
+        texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+        assert any(ladder_faults(text) == [] for text in texts), f"{title}: no ladder of two hints"
+        for text in texts:
+            assert "<details>" not in text or text.rstrip().endswith("</details>")
+        assert any("### BEGIN SOLUTION" in cell.source for cell in cells), f"{title}: no solution"
+        checks = [cell for cell in cells if asserts(cell)]
+        hidden = sum(len(asserts(cell)) - visible_asserts(cell) for cell in checks)
+        assert hidden >= HIDDEN_PROPERTIES, f"{title}: {hidden} hidden assertions"
+        for cell in checks:  # one without a hidden part is run again with fresh seeds
+            again = "HIDDEN TESTS" in cell.source or "manual_seed" in cell.source
+            assert again, f"{master.stem}, {cell.id}: it has only one input"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -130,8 +148,24 @@ def texts_of(master: Path) -> list[str]:
     return [cell.source for cell in read_master(master).cells if cell.cell_type == "markdown"]
 
 
+def tasks_of(master: Path) -> dict[str, list[NotebookNode]]:
+    """The cells of each task, by its title."""
+    tasks: dict[str, list[NotebookNode]] = {}
+    for cell in read_master(master).cells:
+        if heading := re.match(r"## (Task \d+: .*)", cell.source):
+            tasks[heading[1]] = []
+        if tasks:
+            list(tasks.values())[-1].append(cell)
+    return tasks
+
+
+def visible_asserts(cell: NotebookNode) -> int:
+    """The number of assertions of a graded cell that students see."""
+    return len(asserts(NotebookNode(cell, source=HIDDEN.sub("", cell.source))))
+
+
 def ladder_faults(text: str) -> list[str]:
-    """What is wrong with the two hints at the end of a transfer task's text."""
+    """What is wrong with the two hints at the end of a task's text."""
     ending = re.search(r"(?:^<details>(?:(?!\n\n).)*</details>\n?)+\Z", text, re.M | re.S)
     hints = re.findall(HINT, ending[0] if ending else "")
     titles = [title for title, _ in hints]

@@ -33,6 +33,16 @@ from seglib.structures import Categories, Instances, Target
 # counts are `[0, 2, 1, 1, 2]`.
 #
 # The lesson does this too. Write yours with the lesson closed, then compare.
+#
+# <details><summary>First hint</summary>
+# COCO reads down the columns. A mask that is turned over its diagonal, <code>mask.T</code>, can be
+# read row by row instead.
+# </details>
+# <details><summary>Second hint</summary>
+# Go through the pixels with two variables: the value of the run that you are in, at first False,
+# and its length so far. When a pixel differs, note the length, even if it is 0. At the end one run
+# is still open. To decode, repeat the values, then reshape to [W, H] and turn.
+# </details>
 
 # %% id="encode" nbgrader="solution" forbidden="pycocotools.mask.encode"
 def encode(mask):
@@ -463,6 +473,11 @@ for seed in range(10):
         wanted = slow_verdicts(overlaps, scores, ignored, threshold)
         got = [int(v) for v in judge(overlaps, scores, ignored, threshold)]
         assert got == wanted, f"seed {seed}, threshold {threshold}: {got}, expected {wanted}"
+    order = torch.randperm(8)
+    got = [int(v) for v in judge(overlaps[order], scores[order], ignored, 0.75)]
+    assert got == [wanted[d] for d in order.tolist()], (
+        f"seed {seed}: the same detections in another order of rows get other verdicts"
+    )
 ### END HIDDEN TESTS
 print("✓ 2 of 2 points: the example, other orders, ignored objects, no objects, thresholds")
 

@@ -28,6 +28,16 @@ import seglib
 # Example by hand: `x = [[1, 2], [3, 4]]`, `w = [[1, 1], [1, 1]]`, stride 2, padding 1. The padded
 # image is 4 × 4 with zeros all around; the window visits its four corner blocks, each with one
 # number inside: the output is `[[1, 2], [3, 4]]`.
+#
+# <details><summary>First hint</summary>
+# Pad the image first: <code>F.pad(x, (left, right, top, bottom))</code>. From then on there is no
+# padding any more, only a larger image.
+# </details>
+# <details><summary>Second hint</summary>
+# Make an output of zeros of the size that the formula gives, and loop over its cells. Cell (r, c)
+# reads the window that begins at row r · stride and column c · stride; multiply it by the kernel
+# and sum.
+# </details>
 
 # %% id="conv2d-stride" nbgrader="solution" forbidden="convolution"
 def conv2d_one(x, w, stride=1, padding=0):
@@ -106,6 +116,13 @@ for seed in range(6):
         assert torch.allclose(got, wanted, atol=1e-4), (
             f"stride {stride}, padding {padding}: values differ"
         )
+    whole, wanted = conv2d_one(x, x), float((x * x).sum())
+    assert whole.shape == (1, 1), (
+        f"a kernel as large as the image fits once, [1, 1]; yours is {list(whole.shape)}"
+    )
+    assert abs(float(whole) - wanted) < 1e-3 * wanted, (
+        f"a kernel as large as the image: expected {wanted:.3f}, got {float(whole):.3f}"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 3, stride, padding")
 
@@ -464,5 +481,9 @@ for seed in range(6):
         dx, dw = (v.float() for v in conv2d_backward(x.detach(), w.detach(), g, stride))
         assert torch.allclose(dx, x.grad, atol=1e-4), f"stride {stride}: dx differs from autograd's"
         assert torch.allclose(dw, w.grad, atol=1e-4), f"stride {stride}: dw differs from autograd's"
+        before = x.detach().clone(), w.detach().clone(), g.clone()
+        conv2d_backward(x.detach(), w.detach(), g, stride)
+        after = x.detach(), w.detach(), g
+        assert all(map(torch.equal, before, after)), f"stride {stride}: x, w or g was changed"
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, stride in both directions, overlaps, a kernel of 2 × 3")

@@ -36,6 +36,15 @@ import seglib
 #
 # Example by hand: two 3 × 3 layers, both with stride 2 and padding 1, no dilation. After the first:
 # field 3, jump 2, start −1. After the second: field 3 + 2·2 = 7, jump 4, start −1 − 1·2 = −3.
+#
+# <details><summary>First hint</summary>
+# Go through the layers in a loop with three numbers. Each layer changes field and start by steps of
+# its <em>input</em>, so use the jump from before this layer.
+# </details>
+# <details><summary>Second hint</summary>
+# A kernel reaches dilation · (kernel − 1) steps beyond its first cell, and each step is worth one
+# jump. The stride multiplies the jump only after field and start have been updated.
+# </details>
 
 # %% id="field" nbgrader="solution"
 def receptive_field(layers):
@@ -106,6 +115,10 @@ for layers in (
     got = (start + cell * jump, start + cell * jump + field)
     assert got == wanted, f"layers {layers}: cell {cell} sees pixels {wanted}, yours says {got}"
     assert seen_by(layers, cell + 1)[0] - wanted[0] == jump, f"layers {layers}: the jump is wrong"
+    again = tuple(receptive_field([*layers, (1, 1, 0, 1)]))
+    assert again == (field, jump, start), (
+        f"layers {layers}: a 1 × 1 layer of stride 1 at the end must change nothing, got {again}"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: no layer, one, two of a kind, and a pooling before a dilated layer")
 
@@ -301,6 +314,16 @@ def basic_block(x, conv1, norm1, conv2, norm2, downsample=None):
 #
 # Example by hand: two maps with one channel, `[[1, 2], [3, 4]]` and, above it, `[[10]]`. With
 # convolutions that change nothing, the results are `[[11, 12], [13, 14]]` and `[[10]]`.
+#
+# <details><summary>First hint</summary>
+# Begin with the coarsest map, and keep one variable for the sum that goes on down. Its 3 × 3
+# convolution gives a result, but never becomes part of that sum.
+# </details>
+# <details><summary>Second hint</summary>
+# To enlarge with indices, compute for every new row which old row it copies, <code>torch.arange(H)
+# * h // H</code>, likewise for the columns, and index the map with both. Insert each result at the
+# front of the list.
+# </details>
 
 # %% id="pyramid" nbgrader="solution" forbidden="interpolation"
 def pyramid(features, lateral, output):
@@ -591,5 +614,9 @@ for seed in range(4):
         assert torch.allclose(got, norm(conv(x)), atol=1e-4), (
             f"{options}: the folded convolution differs from convolution and norm"
         )
+        before = [v.clone() for layer in (conv, norm) for v in layer.state_dict().values()]
+        fold(conv, norm)
+        after = [v for layer in (conv, norm) for v in layer.state_dict().values()]
+        assert all(map(torch.equal, before, after)), f"{options}: a layer was changed"
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, layers left as they were, several channels without a bias")

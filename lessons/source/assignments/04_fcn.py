@@ -31,6 +31,15 @@ from seglib.structures import Categories
 #
 # Example by hand: `features = [[[1, 2, 3]]]` (one channel, one row), `weight = [[10]]`, `k = 1`,
 # `bias = [5]`: the layer looks at one cell at a time and gives `[[[15, 25, 35]]]`.
+#
+# <details><summary>First hint</summary>
+# One row of the weight contains C · k · k numbers, in the order of the flattened window. Which
+# shape has a kernel of a convolution with O output channels?
+# </details>
+# <details><summary>Second hint</summary>
+# A reshape to [O, C, k, k] is enough, since both are flattened in the same order; the bias stays as
+# it is.
+# </details>
 
 # %% id="dense-scores" nbgrader="solution"
 def dense_scores(features, weight, bias, k):
@@ -79,6 +88,11 @@ for seed in range(5):
             assert torch.allclose(got[:, :, r, c], wanted, atol=1e-4), (
                 f"k = {k}: place ({r}, {c}) differs from the linear layer"
             )
+    assert got.shape == (2, 5, 8 - k, 10 - k), f"k = {k}: the shape is {list(got.shape)}"
+    part = dense_scores(features[:, :, 1:, 2:], weight, bias, k)
+    assert torch.allclose(part, got[:, :, 1:, 2:], atol=1e-4), (
+        f"k = {k}: a part of the map has other scores than the same places of the whole map"
+    )
 ### END HIDDEN TESTS
 print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of a random map")
 
@@ -290,6 +304,16 @@ plotting.compare(image, answers, fcn.categories)
 # The table is
 # `[[1, 1, 0], [0, 1, 0], [0, 0, 0]]`; the IoUs of classes 0 and 1 are 1/2 and 1/2; class 2 never
 # occurs and does not count; the mean IoU is 0.5.
+#
+# <details><summary>First hint</summary>
+# A pixel with true class t and predicted class p is counted in cell t · classes + p of a flat
+# table. Select the pixels that count before you compute this number.
+# </details>
+# <details><summary>Second hint</summary>
+# <code>torch.isin</code> finds the labels to leave out, <code>bincount(minlength=…)</code> counts,
+# and a reshape makes the table. For the mean IoU: the diagonal is what both have in common, and a
+# class occurs if its row sum plus its column sum is above 0.
+# </details>
 
 # %% id="mean-iou" nbgrader="solution"
 def confusion(predicted, true, classes, ignored):
@@ -392,6 +416,12 @@ for seed in range(5):
     assert abs(mean_iou(wanted) - sum(values) / len(values)) < 1e-6, (
         f"seed {seed}: the mean IoU differs"
     )
+    assert abs(mean_iou(7 * wanted) - mean_iou(wanted)) < 1e-6, (
+        f"seed {seed}: seven times as many pixels in every cell change the mean IoU"
+    )
+    before = predicted.clone(), true.clone()
+    confusion(predicted, true, classes, ignored)
+    assert all(map(torch.equal, before, (predicted, true))), f"seed {seed}: a map was changed"
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: three tables with ignored labels, absent classes, and false alarms")
 
@@ -515,6 +545,11 @@ for seed, (height, width) in enumerate([(128, 128), (64, 96), (100, 75), (33, 15
     assert torch.allclose(got, wanted, atol=1e-4), (
         f"{height} × {width}: logits differ from those of seglib's FCN-8s: every enlarging is that "
         "of task 2 with a bilinear kernel, at the border too"
+    )
+    before = {s: v.clone() for s, v in scores.items()}
+    fuse_8s(scores[32], scores[16], scores[8], (height, width))
+    assert all(torch.equal(before[s], scores[s]) for s in scores), (
+        f"{height} × {width}: the score maps that it is given were changed"
     )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: where a score of each stride goes and how far it spreads; odd sides")

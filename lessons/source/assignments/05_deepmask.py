@@ -39,6 +39,16 @@ from seglib.structures import Categories
 # `(12, 20, 44, 30)`. The centres are (28, 28) and (28, 25), 3 px apart, and the longer side is 32:
 # label 1. The window `(0, 0, 112, 112)` has patch pixels of 2 image pixels; the centres are 28 and
 # 31 image pixels apart, that is 14 and 15.5 patch pixels: label -1.
+#
+# <details><summary>First hint</summary>
+# Measure everything in patch pixels: divide distances and sides, which are in image pixels, by the
+# length of one patch pixel, (side of the window) / patch.
+# </details>
+# <details><summary>Second hint</summary>
+# Broadcast windows as [K, 1] against boxes as [1, N]. The larger of the two distances in x and y
+# decides both rules; an octave is <code>torch.log2</code> of a ratio, and its absolute value
+# counts. A label is positive minus negative.
+# </details>
 
 # %% id="label-windows" nbgrader="solution"
 def label_windows(windows, boxes, patch=56, shift=4.0):
@@ -110,6 +120,12 @@ for seed in range(6):
         differ = int((got != wanted).sum())
         assert differ <= 1, (
             f"patch {patch}, shift {shift}: {differ} of {wanted.numel()} labels differ"
+        )
+        flip = [1, 0, 3, 2]
+        turned = label_windows(scale * windows[:, flip], scale * boxes[:, flip], patch, shift)
+        differ = int((turned != got).sum())
+        assert differ <= 1, (
+            f"patch {patch}: {differ} labels change if x and y are exchanged everywhere"
         )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: position in x and y, size, tall boxes, other patch sizes, no boxes")
@@ -270,6 +286,16 @@ def slide_heads(features, squeeze_weight, squeeze_bias, score_weight, score_bias
 # Example by hand: `stride = 8`, `patch = 56`, a map at `factor = 2` with its largest score at
 # $(i, j) = (1, 3)$. The middle lies at (24, 8) of the resized image, (12, 4) of the original; the
 # side is 28. The window is `(-2, -10, 26, 18)`.
+#
+# <details><summary>First hint</summary>
+# For each scale make a grid of middles, [h, w, 2] with x first, from <code>torch.meshgrid(rows,
+# columns, indexing="ij")</code>, and flatten it in the same order as the scores.
+# </details>
+# <details><summary>Second hint</summary>
+# Divide middle and half side by the factor of the scale, then join the windows of all scales, and
+# their scores, into one list each. <code>topk</code> of that list must not ask for more than it
+# contains.
+# </details>
 
 # %% id="best-windows" nbgrader="solution"
 def best_windows(score_maps, factors, count, patch=56, stride=8):

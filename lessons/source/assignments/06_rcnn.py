@@ -51,6 +51,16 @@ def near(tensor, wanted, atol=1e-4):
 #
 # Example by hand: the box (0, 0, 10, 20) has its centre at (5, 10). The object (5, 0, 15, 40) has
 # its centre at (10, 20). So dx = 5/10, dy = 10/20, dw = log(10/10) = 0, dh = log(40/20) = 0.693.
+#
+# <details><summary>First hint</summary>
+# Compute centre and sides of the given boxes, [N, 2] each, and do x and y at once. The weights are
+# a tuple; a tensor of them multiplies all rows.
+# </details>
+# <details><summary>Second hint</summary>
+# The shift of the centre is divided by the sides of the <em>given</em> box; the change of the sides
+# is the logarithm of a ratio. For the way back, divide by the weights first, then undo each step,
+# and turn centre and sides into corners at the end.
+# </details>
 
 # %% id="deltas" nbgrader="solution" forbidden="seglib.ops.encode_deltas seglib.ops.decode_deltas"
 def encode(boxes, objects, weights=(1, 1, 1, 1)):
@@ -136,6 +146,10 @@ for seed in range(4):
     assert near(decode(a, got, weights), b, 1e-2), (
         f"seed {seed}: decode does not undo encode"
     )
+    flip = [1, 0, 3, 2]
+    assert near(encode(a[:, flip], b[:, flip], weights), got[:, flip], 1e-3), (
+        f"seed {seed}: with x and y exchanged everywhere, the corrections must be exchanged too"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no boxes")
 
@@ -151,6 +165,15 @@ print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no 
 #
 # Example by hand: boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20), scores 0.7, 0.9, 0.8,
 # threshold 0.5. The middle one is best; both others overlap it by 0.54. So `[1]` stays alone.
+#
+# <details><summary>First hint</summary>
+# Sort once, with <code>argsort(descending=True, stable=True)</code>, and keep a mask of booleans:
+# who is still there.
+# </details>
+# <details><summary>Second hint</summary>
+# Go down the ranking. Only a box that is still there suppresses, and only boxes that rank below it.
+# At the end the mask selects from the sorted indices, not from 0, 1, 2 …
+# </details>
 
 # %% id="nms" nbgrader="solution" forbidden="nms"
 def nms(boxes, scores, iou_threshold):
@@ -216,6 +239,13 @@ for seed in range(6):
             wanted.append(i)
     got = nms(some, points, threshold).tolist()
     assert got == wanted, f"seed {seed}, threshold {threshold:.1f}: kept {got}, expected {wanted}"
+    assert nms(4 * some, points, threshold).tolist() == wanted, (
+        f"seed {seed}: boxes four times as large, in the same places, must give the same result"
+    )
+    rest = nms(some[wanted], points[wanted], threshold).tolist()
+    assert rest == list(range(len(wanted))), (
+        f"seed {seed}: of the boxes that stayed, a second suppression keeps {rest}, not all"
+    )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: greedy order, the exact threshold, ties, no boxes, and a real detector")
 
@@ -261,6 +291,16 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # Example by hand: map [[0, 4], [8, 12]], stride 1, box (0.5, 0.5, 1.5, 1.5), one bin, one sample.
 # In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6. For
 # the box (1.6, 0, 2, 0.4) the point is x = 1.3, y = −0.3; it moves to (1, 0), and the value is 4.
+#
+# <details><summary>First hint</summary>
+# Rows and columns can be treated separately: for one direction, list the places of all points, in
+# cells, of all bins. Their number per bin comes from the length of a <em>bin</em> in cells.
+# </details>
+# <details><summary>Second hint</summary>
+# In one direction each point is a row of weights over the cells: 0 if it lies too far outside,
+# otherwise move it between the outermost middles and use the tent of the lesson, <code>max(0, 1 -
+# |distance|)</code>. Average the rows of each bin; then the result is rows @ feature @ columns.T.
+# </details>
 
 # %% id="align" nbgrader="solution" forbidden="roi_align"
 def roi_align_one(feature, box, stride, bins, samples=None):
@@ -428,6 +468,10 @@ for seed, (bins, samples, stride, cells) in enumerate(cases):
         f"{case}: expected {list(wanted.shape)}, yours is {list(got.shape)}"
     )
     assert near(got, wanted, 1e-3), f"{case}: values differ"
+    turned = roi_align_one(feature.transpose(1, 2), box[[1, 0, 3, 2]], stride, bins[::-1], samples)
+    assert near(turned, wanted.transpose(1, 2), 1e-3), (
+        f"{case}: with rows and columns exchanged everywhere, the bins must be exchanged too"
+    )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the example, rows and columns, the samples' places and number, the border")
 
@@ -562,5 +606,7 @@ for seed in range(6):
     case = f"seed {seed}, sigma {sigma:.1f}, lowest {lowest:.2f}"
     assert order.tolist() == wanted, f"{case}: took {order.tolist()}, expected {wanted}"
     assert near(taken, values, 1e-3), f"{case}: the scores differ"
+    again = soft_nms(4 * some, points.clone(), sigma, lowest)[0].tolist()
+    assert again == wanted, f"{case}: boxes four times as large must be taken in the same order"
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: order and scores of the example, sigma, lowest, ties, copies, no boxes")

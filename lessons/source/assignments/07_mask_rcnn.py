@@ -39,6 +39,16 @@ def numbers(tensor):
 # Example by hand: IoU `[[0.8, 0.2, 0.4], [0.1, 0.5, 0.4]]` of two objects with three anchors, high
 # 0.7, low 0.3. Anchor 0 is 1; anchor 1 (0.5) would get no loss, but no anchor overlaps object 1
 # more, so it is 1; anchor 2 is −1. Best objects: 0, 1, 0.
+#
+# <details><summary>First hint</summary>
+# <code>iou.max(dim=0)</code> gives, for each anchor, its best overlap and the object that it
+# belongs to. Start with −1 everywhere, and overwrite.
+# </details>
+# <details><summary>Second hint</summary>
+# The rescue rule looks along the other axis: an anchor is rescued if its overlap equals the largest
+# of any row. Compare the whole table with the row maxima, kept as [G, 1], so that ties are
+# included.
+# </details>
 
 # %% id="labels" nbgrader="solution"
 def label_anchors(iou, high=0.7, low=0.3):
@@ -104,6 +114,10 @@ for seed in range(5):
         assert which[n] == column.index(max(column)), (
             f"{case} overlaps object {column.index(max(column))} most"
         )
+    again, _ = label_anchors(iou.flip(0), high, low)
+    assert torch.equal(again, labels), (
+        f"seed {seed}: the same objects in another order change the labels"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, the rescue rule with a tie and below `low`, exact thresholds")
 
@@ -121,6 +135,15 @@ print("✓ 3 of 3 points: the example, the rescue rule with a tie and below `low
 # Example by hand: logits 0, 0 and 5 with labels 1, 0 and −1. Both probabilities that count are one
 # half, so the objectness loss is (log 2 + log 2)/2 = 0.693. The positive anchor predicts
 # (1, 0, 0, 0) and should predict (0.5, 0, 0, −0.5): the box loss is (0.5 + 0.5)/2 = 0.5.
+#
+# <details><summary>First hint</summary>
+# Make two masks from the labels, for positive and negative anchors. The number M counts both, and
+# both losses are divided by it.
+# </details>
+# <details><summary>Second hint</summary>
+# A positive anchor costs −log p, a negative one −log(1 − p), where p is the sigmoid of the logit.
+# The sum over no anchors is 0, so that the case without positives needs no treatment of its own.
+# </details>
 
 # %% id="losses" nbgrader="solution"
 def rpn_losses(logits, deltas, labels, true_deltas):
@@ -217,6 +240,11 @@ for seed in range(5):
     assert abs(float(got[1]) - box) < 1e-3, (
         f"seed {seed}: box loss {box:.4f} expected, yours is {float(got[1]):.4f}"
     )
+    unused = labels < 0
+    others = logits.where(~unused, 9.0), deltas.where(~unused[:, None], 9.0)
+    again = rpn_losses(*others, labels, true_deltas)
+    apart = max(abs(float(x) - float(y)) for x, y in zip(again, got))
+    assert apart < 1e-3, f"seed {seed}: anchors that were not sampled change a loss by {apart:.4f}"
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, signs, no positives, absolute values, the gradient")
 

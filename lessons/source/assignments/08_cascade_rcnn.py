@@ -40,7 +40,7 @@ from seglib.structures import Categories
 #
 # <details><summary>First hint</summary>
 # The largest value of a row of the IoU table says whether the box is positive, its place in the row
-# says which object it is. `max(dim=1)` returns both.
+# says which object it is. <code>max(dim=1)</code> returns both.
 # </details>
 # <details><summary>Second hint</summary>
 # Without objects there is no largest value: deal with that case first. A share is the mean of a
@@ -121,6 +121,8 @@ for seed in range(5):
     assert abs(share - sum(c > 0 for c in expected) / 40) < 1e-6, (
         f"seed {seed}: the share at {u:.1f} is not {share}"
     )
+    got = label_at(boxes, objects.flip(0), classes.flip(0), u).tolist()
+    assert got == expected, f"seed {seed}: the same objects in another order change the labels"
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: labels at two thresholds, an IoU of exactly 0.5, no objects, the shares")
 
@@ -257,6 +259,13 @@ for seed in range(4):
         case = f"seed {seed}, {count} heads, {variant}"
         assert torch.allclose(moved, boxes, atol=1e-3), f"{case}: the boxes differ"
         assert torch.allclose(scores, mean, atol=1e-4), f"{case}: the probabilities differ"
+        alone = cascade_at_test(heads, weights, start[:7], (40, 48), variant)
+        assert torch.allclose(alone[0], boxes[:7], atol=1e-3), (
+            f"{case}: seven of the boxes, without the others, end elsewhere"
+        )
+        assert torch.allclose(alone[1], mean[:7], atol=1e-4), (
+            f"{case}: seven of the boxes, without the others, have other probabilities"
+        )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, probabilities of both variants, clipping, three heads")
 

@@ -36,6 +36,15 @@ from seglib.structures import Categories, Target
 # of 13 columns, 0.54; the outer ones 4 of 16, 0.25. The middle box is the best and removes both
 # others at a threshold of 0.5. With scores 0.9, 0.8 and 0.7 only the first stays: the middle one is
 # removed, and still removes the last.
+#
+# <details><summary>First hint</summary>
+# Sort the boxes by score first, stably, and work with the sorted ones; translate positions back
+# into indices at the very end. Handle the case without boxes before you take a maximum.
+# </details>
+# <details><summary>Second hint</summary>
+# In the sorted table of overlaps the better boxes of box j are the rows above the diagonal in
+# column j: <code>triu(diagonal=1)</code>. The largest number of each column decides.
+# </details>
 
 # %% id="fast" nbgrader="solution" forbidden="fast_nms"
 def fast_nms(boxes, scores, iou_threshold):
@@ -133,6 +142,14 @@ for seed in range(8):
         wanted = fast_loop(boxes, scores, threshold)
         got = fast_nms(boxes, scores, threshold).tolist()
         assert got == wanted, f"seed {seed}, threshold {threshold}: expected {wanted}, got {got}"
+        larger = fast_nms(4 * boxes, scores, threshold).tolist()
+        assert larger == wanted, (
+            f"seed {seed}: boxes four times as large, in the same places, must give the same result"
+        )
+        rest = fast_nms(boxes[wanted], scores[wanted], threshold).tolist()
+        assert rest == list(range(len(wanted))), (
+            f"seed {seed}: of the boxes that stayed, a second suppression keeps {rest}, not all"
+        )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, order, thresholds, boxes apart, ties, no boxes")
 
@@ -175,6 +192,16 @@ print(f"✓ 1 of 1 point: the {len(mine.rows)} detections of a whole network")
 # Example by hand: prototypes of 1 × 4 cells, P0 = (9, 9, 9, 9) and P1 = (0, 0, 20, 0), coefficients
 # (1, −1): sums (9, 9, −11, 9). The image is 1 × 4 pixels, the box (0, 0, 1, 1): columns −1 ≤ x < 2
 # stay, which are 0 and 1. The mask is 1100.
+#
+# <details><summary>First hint</summary>
+# Flatten the prototypes to [k, h · w]; then one matrix product with the coefficients gives all
+# sums. Handle the case without objects first, with the shape [0, H, W].
+# </details>
+# <details><summary>Second hint</summary>
+# The crop is a product of two masks of booleans, [n, h, 1] for the rows and [n, 1, w] for the
+# columns, from comparing <code>torch.arange</code> with the scaled sides of the boxes.
+# <code>F.interpolate</code> wants a batch dimension.
+# </details>
 
 # %% id="masks" nbgrader="solution"
 def masks_of(prototypes, coefficients, boxes, size):
@@ -300,6 +327,16 @@ for seed in range(6):
     assert torch.equal(got, wanted), (
         f"seed {seed}: {int((got != wanted).sum())} of {wanted.numel()} pixels differ"
     )
+    before = maps.clone(), mixes.clone(), boxes.clone()
+    turned = masks_of(maps, mixes.flip(0), boxes.flip(0), size)
+    after = maps, mixes, boxes
+    assert int((turned.flip(0) != wanted).sum()) <= 2, (
+        f"seed {seed}: the same objects in another order get other masks"
+    )
+    masks_of(maps, mixes, boxes, size)
+    assert all(map(torch.equal, before, after)), (
+        f"seed {seed}: prototypes, coefficients or boxes were changed"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, the crop, other sizes, enlargement, several objects, none")
 
@@ -318,6 +355,18 @@ wrong = float((mine != found.masks).float().mean())
 assert wrong < 1e-4, (
     f"{wrong:.1%} of all pixels differ from the network's masks: do all checks above still pass?"
 )
+### BEGIN HIDDEN TESTS
+for seed in range(2):
+    torch.manual_seed(seed)
+    other = torch.rand(3, 64, 96)
+    with torch.no_grad():
+        raw = network([other])
+    kept, found = network.detect(raw)[0], network.predict([other])[0].instances
+    own = raw.of_anchors.coefficients[0, kept.rows]
+    mine = masks_of(raw.prototypes[0], own, kept.boxes, (64, 96))
+    wrong = float((mine != found.masks).float().mean())
+    assert wrong < 1e-4, f"another image: {wrong:.1%} of all pixels differ"
+### END HIDDEN TESTS
 print("✓ 1 of 1 point: the masks of a whole network")
 
 # %% [markdown] id="task-negatives"
@@ -438,6 +487,16 @@ for seed in range(8):
         assert abs(got - wanted) < 1e-3 * max(1, wanted), (
             f"seed {seed}, ratio {ratio}: expected {wanted:.4f}, yours is {got:.4f}"
         )
+    loss, order = float(mined_class_loss(logits, labels)), torch.randperm(count)
+    shuffled = float(mined_class_loss(logits[order], labels[order]))
+    assert abs(shuffled - loss) < 1e-3 * max(1, loss), (
+        f"seed {seed}: in another order the same anchors have the loss {shuffled:.4f}, not {loss:.4f}"
+    )
+    other = logits + 5 * (labels < 0)[:, None] * torch.randn(count, classes)
+    unmoved = float(mined_class_loss(other, labels))
+    assert abs(unmoved - loss) < 1e-3 * max(1, loss), (
+        f"seed {seed}: other logits of ignored anchors give {unmoved:.4f} instead of {loss:.4f}"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, ratios, few negatives, classes, no positives, gradients")
 
@@ -462,4 +521,14 @@ assert abs(float(mine) - float(wanted)) < 1e-3 * float(wanted), (
     f"the network's class loss is {float(wanted):.4f}, yours {float(mine):.4f}: do all checks "
     "above still pass?"
 )
+### BEGIN HIDDEN TESTS
+for seed in range(2):
+    torch.manual_seed(seed)
+    other = torch.rand(3, 64, 96)
+    with torch.no_grad():
+        raw = network([other])
+        wanted = float(network.loss([other], [target])["class_loss"])
+    got = float(mined_class_loss(raw.of_anchors.class_logits[0], labels[0]))
+    assert abs(got - wanted) < 1e-3 * wanted, f"another image: {wanted:.4f} expected, not {got:.4f}"
+### END HIDDEN TESTS
 print("✓ 1 of 1 point: the class loss of a whole network")

@@ -40,6 +40,16 @@ from seglib.structures import Categories
 # to 29 and columns 0 to 19 completely. Its mass centre is (20, 10), which is the cell in row 2 and
 # column 1. Its box is 20 × 20, so the region reaches from (18, 8) to (22, 12): the cells in rows 1
 # and 2 and columns 0 and 1.
+#
+# <details><summary>First hint</summary>
+# Take one object after another, in order, and write its index into a rectangle of the grid; so the
+# later one wins by itself. <code>mask.nonzero()</code> lists its pixels as (row, column).
+# </details>
+# <details><summary>Second hint</summary>
+# Compute three places, the centre and the two corners of the region, and the cell of each by the
+# same formula. Then limit the first and the last cell twice: to one cell around that of the centre,
+# and to the grid. Boxes have x first, places y.
+# </details>
 
 # %% id="assign" nbgrader="solution"
 def assign_grid(masks, boxes, grid):
@@ -157,6 +167,16 @@ for seed in range(8):
                     expected[r][c] = g
     got = assign_grid(torch.stack(masks), torch.tensor(boxes), side).tolist()
     assert got == expected, f"seed {seed}, S = {side}: expected {expected}, yours is {got}"
+    stack, corners = torch.stack(masks), torch.tensor(boxes)
+    turned = assign_grid(stack.transpose(1, 2), corners[:, [1, 0, 3, 2]], side)
+    assert turned.T.tolist() == expected, (
+        f"seed {seed}, S = {side}: with rows and columns exchanged everywhere, the cells differ"
+    )
+    own = assign_grid(stack[:1], corners[:1], side) == 0
+    again = assign_grid(torch.cat([stack, stack[:1]]), torch.cat([corners, corners[:1]]), side)
+    assert again.tolist() == torch.where(own, 5, torch.tensor(expected)).tolist(), (
+        f"seed {seed}, S = {side}: a sixth object, equal to the first, must get that one's cells"
+    )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the example, mass centres, borders, shared cells, no objects")
 
@@ -178,6 +198,16 @@ print("✓ 4 of 4 points: the example, mass centres, borders, shared cells, no o
 # Example by hand, with $\sigma = 2$: masks of 4 pixels in a row, A = 1111, B = 1110, scores 0.4 and
 # 0.8. B is better, so A is lowered. IoU = 3/4, and A gets
 # $0.4 \cdot e^{-2 \cdot 0.5625} = 0.4 \cdot 0.325 = 0.130$.
+#
+# <details><summary>First hint</summary>
+# Instead of sorting, make a table of booleans: row i lowers column j if the score of i is larger
+# and the classes are equal. Outside of it the overlap counts as 0.
+# </details>
+# <details><summary>Second hint</summary>
+# The largest overlap of i with anything better is the maximum of <em>column</em> i of that table;
+# in the formula it belongs to row i. Factors where i does not lower j must not count in the
+# minimum: put 1 there. Handle the case without detections before you take a maximum.
+# </details>
 
 # %% id="matrix" nbgrader="solution" forbidden="matrix_nms"
 def matrix_nms_on_masks(masks, scores, labels, sigma=2.0):
@@ -278,6 +308,16 @@ for seed in range(6):
     got = matrix_nms_on_masks(masks, scores, labels, sigma)
     assert torch.allclose(got, torch.tensor(expected), atol=1e-4), (
         f"seed {seed}: expected {expected}, yours is {got.tolist()}"
+    )
+    order = torch.randperm(12)
+    mixed = matrix_nms_on_masks(masks[order], scores[order], labels[order], sigma)
+    assert torch.allclose(mixed, torch.tensor(expected)[order], atol=1e-4), (
+        f"seed {seed}: the same detections in another order get other scores"
+    )
+    same = labels == labels[0]
+    alone = matrix_nms_on_masks(masks[same], scores[same], labels[same], sigma)
+    assert torch.allclose(alone, torch.tensor(expected)[same], atol=1e-4), (
+        f"seed {seed}: the detections of one class, without the others, get other scores"
     )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the example, classes, sigma, the compensation, any order, no detections")
@@ -393,6 +433,11 @@ for seed in range(4):
             assert torch.allclose(got[n], factors[0] * factors[1], atol=1e-4), (
                 f"seed {seed}, S = {side}, size {size}: the mask of cell {number} differs"
             )
+        assert bool(((got >= 0) & (got <= 1)).all()), f"seed {seed}: probabilities lie in 0…1"
+        mirrored = numbers % side * side + numbers // side
+        assert torch.allclose(decoupled_masks(y, x, mirrored, size), got, atol=1e-4), (
+            f"seed {seed}, S = {side}, size {size}: with rows and columns exchanged, masks differ"
+        )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, rows and columns, order, enlarged factors, no cells")
 

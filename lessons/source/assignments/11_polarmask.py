@@ -42,6 +42,16 @@ from seglib.structures import Categories, Target
 # Example by hand: true rays (4, 4) and (1, 4), predicted (2, 4) and (1, 4). Polar IoU with p = 1:
 # $6/8 = 0.75$ and 1; with p = 2: $20/32 = 0.625$ and 1. Centerness: 1 and 0.5. The loss with p = 1:
 # $(1 \cdot 0.288 + 0.5 \cdot 0) / 1.5 = 0.192$.
+#
+# <details><summary>First hint</summary>
+# Both sums run over the rays, so over dimension 1; <code>torch.minimum</code> and
+# <code>torch.maximum</code> compare ray by ray, and the exponent comes before the sum.
+# </details>
+# <details><summary>Second hint</summary>
+# The loss is a weighted mean: multiply each location's loss by its centerness, sum, and divide by
+# the sum of the centerness. If there is no location this sum is 0: <code>clamp(min=…)</code> keeps
+# the division possible, and the result is still a tensor with a gradient.
+# </details>
 
 # %% id="loss" nbgrader="solution" forbidden="polar_iou"
 def polar_iou(predicted, true, power=1.0):
@@ -312,6 +322,14 @@ for seed in range(6):
         assert unsure or abs(float(got[k]) - best) < 2e-2, (
             f"seed {seed}, ray {k} of {n}: expected {best:.3f}, yours {float(got[k]):.3f}"
         )
+    rolled = polygon_rays(corners.roll(2, 0), centre, n)
+    assert torch.allclose(rolled, got, atol=1e-2), (
+        f"seed {seed}: the same polygon, listed from another corner on, has other rays"
+    )
+    double = polygon_rays(2 * corners, 2 * centre, n)
+    assert torch.allclose(double, 2 * got, atol=2e-2), (
+        f"seed {seed}: a polygon twice as large must have rays twice as long"
+    )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the square, directions, the farthest crossing, rays that meet nothing")
 
@@ -442,6 +460,12 @@ for seed in range(6):
                     f"seed {seed}, {n} rays: the pixel in row {row} and column {column} is "
                     f"{gap:.2f} px inside the line, yours is {bool(mask[row, column])}"
                 )
+    alone = masks_from_rays(centres[1:2], rays[1:2], size)
+    assert int((alone != got[1:2]).sum()) <= 1, f"seed {seed}: alone a shape gets another mask"
+    longer = masks_from_rays(centres, 1.1 * rays, size)
+    assert not bool((got & ~longer).any()), (
+        f"seed {seed}: rays that are a tenth longer must keep every pixel in the mask"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, directions, straight lines, the last ray, several, none")
 

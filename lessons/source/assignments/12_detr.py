@@ -42,6 +42,16 @@ from seglib.structures import Categories
 # Example by hand: one query, two keys, D = 1, one head, all weights 1 and all biases 0. The query
 # is 0, the values are 4 and 8. All dot products are 0, so the weights are 1/2 and the output is 6.
 # If the first key is blocked, the output is 8.
+#
+# <details><summary>First hint</summary>
+# <code>chunk(3)</code> cuts weight and bias into the parts for queries, keys and values. Then give
+# the heads a dimension of their own: [B, n, D] becomes [B, heads, n, D / heads].
+# </details>
+# <details><summary>Second hint</summary>
+# With <code>unflatten(-1, (heads, -1))</code> and <code>transpose(1, 2)</code> one matrix product
+# does all heads at once. Blocked scores become −∞ with <code>masked_fill</code>, before the softmax
+# over the keys. Undo transpose and unflatten at the end.
+# </details>
 
 
 # %% id="attention" nbgrader="solution" forbidden="attention"
@@ -223,6 +233,16 @@ print("✓ 1 of 1 point: a whole DETR runs on your attention")
 # is (0.5, 0.5, 0.2, 0.2). The object has label 2 and the box (0.5, 0.5, 0.4, 0.4). The L1 distance
 # is 0.4; the smaller box lies inside the larger one, so IoU and GIoU are 0.04 / 0.16 = 0.25. The
 # cost is $-0.333 + 2 - 0.5 = 1.167$, and the query learns 2.
+#
+# <details><summary>First hint</summary>
+# Broadcast queries as [Q, 1, 4] against objects as [1, G, 4]. The distance uses the boxes as they
+# are given; only the GIoU needs corners.
+# </details>
+# <details><summary>Second hint</summary>
+# <code>probabilities[:, labels]</code> picks a column per object. Negative sides of an intersection
+# become 0 with <code>clamp</code>; the box around both never has any. The targets start as zeros,
+# and the pairs of <code>ops.hungarian</code> fill in the labels.
+# </details>
 
 
 # %% id="cost" nbgrader="solution" forbidden="generalized_box_iou"
@@ -352,6 +372,10 @@ for seed in range(8):
     targets[rows] = labels[columns]
     assert wanted.tolist() == targets.tolist(), (
         f"seed {seed}: expected the classes {targets.tolist()}, yours {wanted.tolist()}"
+    )
+    again, _ = costs_and_targets(logits, found, labels.flip(0), truth.flip(0))
+    assert torch.allclose(again, expected.flip(1), atol=1e-4), (
+        f"seed {seed}: the same objects in another order have other costs"
     )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the costs by hand, corners, one-to-one pairs, no objects")
@@ -521,5 +545,11 @@ for seed in range(12):
         expected = [[-1] * wide for _ in range(high)]
     got = panoptic_map(scores, logits, threshold=0.8, smallest=least).tolist()
     assert got == expected, f"seed {seed}: expected {expected}, yours {got}"
+    turned = panoptic_map(scores.flip(0), logits.flip(0), threshold=0.8, smallest=least)
+    turned = torch.where(turned < 0, -1, queries - 1 - turned).tolist()
+    assert turned == expected, f"seed {seed}: the same queries in another order give another map"
+    sure = scores.where(scores <= 0.8, 1.0)
+    got = panoptic_map(sure, logits, threshold=0.8, smallest=least).tolist()
+    assert got == expected, f"seed {seed}: above the threshold, scores must not change the map"
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the example, thresholds, small segments removed and given away")

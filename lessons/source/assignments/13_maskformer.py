@@ -42,6 +42,16 @@ from seglib.structures import Categories
 # 0.5 · 0.8 + 0.2 · 0.5 = 0.5, class 2 scores 0.25 · 0.8 + 0.6 · 0.5 = 0.5 as well; with a mask
 # probability of 0.9 for the first query it is 0.55 against 0.525, and the label is 1. If
 # `least` is 0.6, it is 0.
+#
+# <details><summary>First hint</summary>
+# Enlarge first, while the masks are still logits; <code>F.interpolate</code> takes [B, Q, h, w] as
+# it is. Take the softmax over all K classes, and only then leave out the last one.
+# </details>
+# <details><summary>Second hint</summary>
+# The sum over the queries is a product with a common letter: <code>torch.einsum("bqc,bqyx->bcyx",
+# …)</code>. The maximum over the classes gives score and position at once; labels are positions
+# plus 1.
+# </details>
 
 # %% id="labels" nbgrader="solution"
 def label_maps(logits, masks, size, least=0.0):
@@ -134,6 +144,11 @@ for seed in range(6):
         clear = clear & ((best - least).abs() > 1e-4)
         wanted = torch.where(best < least, 0, label + 1)
         assert got[n][clear].equal(wanted[clear]), f"seed {seed}: the map of image {n} differs"
+    free = label_maps(logits, masks, size)
+    assert bool((free > 0).all()), f"seed {seed}: with least = 0 some pixels have no label"
+    assert bool(((got == 0) | (got == free)).all()), (
+        f"seed {seed}: `least` must only remove labels, not change them"
+    )
 ### END HIDDEN TESTS
 print("✓ 3 of 3 points: the example, least, no object, enlarged logits, a batch")
 
@@ -286,6 +301,13 @@ for seed in range(10):
     wanted = panoptic_map(logits, drawn, names, *limits, inside_only=True)
     assert list(found) == wanted.labels.tolist(), f"seed {seed}: the labels differ"
     assert torch.equal(got, wanted.segment_map), f"seed {seed}: the map differs"
+    more = torch.cat([scores, torch.tensor([0.99, 0.0])])
+    kinds = torch.cat([labels, torch.tensor([0, 3])])
+    covered = torch.cat([drawn.sigmoid(), torch.ones(2, 9, 12)])
+    again, listed = merge_panoptic(more, kinds, covered, {7, 8}, *limits)
+    assert (again.tolist(), list(listed)) == (got.tolist(), list(found)), (
+        f"seed {seed}: queries that do not enter must change nothing"
+    )
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: entering, winning, dropping, painting, stuff, nothing")
 
@@ -480,5 +502,9 @@ for seed in range(8):
             assert all(abs(a - b) < 1e-6 for a, b in zip(got[label], wanted, strict=True)), (
                 f"seed {seed}, class {label}: expected {wanted}, yours {got[label]}"
             )
+    perfect = panoptic_quality(truth, true_labels, truth, true_labels)
+    best = dict.fromkeys(true_labels.values(), (1, 1, 1))
+    rounded = {label: tuple(round(v, 6) for v in values) for label, values in perfect.items()}
+    assert rounded == best, f"seed {seed}: the truth itself, as a prediction, must have quality 1"
 ### END HIDDEN TESTS
 print("✓ 4 of 4 points: the example, labels, void, false positives and negatives, nothing")
