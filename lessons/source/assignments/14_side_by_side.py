@@ -343,5 +343,7 @@ for seed in range(8):
     turned = [(m.transpose(1, 2), labels, found) for m, labels, found in images]
     both = zip(touching_recall(turned, gap), wanted, strict=True)
     assert all(math.isnan(b) or abs(a - b) < 1e-5 for a, b in both), f"seed {seed}: rows, columns"
+    both = zip(touching_recall(images[::-1], gap), wanted, strict=True)
+    assert all(math.isnan(b) or abs(a - b) < 1e-5 for a, b in both), f"seed {seed}: images' order"
 ### END HIDDEN TESTS
 print("✓ 5 of 5 points: the example, classes, gaps, several images, empty groups")
