@@ -1,5 +1,5 @@
-"""The command line: `seglib train`, `eval`, `predict`, `doctor`, `weights`, `results`, `data`,
-`lessons`, `assignments`, `grade`, `check`, `progress`.
+"""The command line: `seglib train`, `eval`, `predict`, `doctor`, `weights`, `results`, `tour`,
+`data`, `lessons`, `assignments`, `grade`, `check`, `progress`.
 
 Commands import what they need when they run, so that every `--help` answers at once.
 """
@@ -21,6 +21,7 @@ from seglib.cli import (
     predict,
     results,
     ship,
+    tour,
     train,
     weights,
 )
@@ -62,6 +63,7 @@ app.command("predict")(predict.predict)
 app.command("weights")(weights.weights)
 app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)
+app.command("tour")(tour.tour)
 app.command("ship", hidden=True)(ship.ship)
 app.command("grade")(grade.grade)
 app.command("check")(grade.check)

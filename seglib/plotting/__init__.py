@@ -38,7 +38,7 @@ from seglib.plotting.networks import (
 )
 from seglib.plotting.overlays import class_color, overlay
 from seglib.plotting.panels import Figure, figure
-from seglib.plotting.paradigms import show_paradigms
+from seglib.plotting.paradigms import PictureRow, show_paradigms, show_side_by_side
 from seglib.plotting.polar import show_mask_errors, show_ray_profile, show_rays
 from seglib.plotting.proposals import show_average_recall, show_coverage
 from seglib.plotting.prototypes import show_mixture, show_prototypes
@@ -73,6 +73,7 @@ __all__ = [
     "Block",
     "Figure",
     "LiveCurve",
+    "PictureRow",
     "ap_by_iou",
     "ap_staircase",
     "bars",
@@ -144,6 +145,7 @@ __all__ = [
     "show_roi_reading",
     "show_sample",
     "show_semantic",
+    "show_side_by_side",
     "show_transposed_convolution",
     "show_window",
     "show_window_labels",

@@ -1,0 +1,118 @@
+"""The two tables of a tour: accuracy, mostly on record, and cost, mostly measured now."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from seglib.comparison.records import MASK_PARTS
+from seglib.comparison.tour import Stop, Tour
+
+# Figures of the records by the headings of their columns.
+ACCURACY = {
+    **{heading: figure for figure, heading in MASK_PARTS.items()},
+    "mean IoU": "mean_iou",
+    "PQ": "PQ",
+    "AR@100": "mask_AR@100",
+}
+# What a paradigm is judged by: the first of these that it has.
+MAIN = {"mask_AP": "AP", "mean_iou": "mean IoU", "mask_AR@100": "AR@100"}
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text.
+
+    Attributes:
+        title: above it.
+        headings: of the columns; the first column has the names of the paradigms.
+        rows: as many cells each as there are headings.
+        notes: below it, whole sentences.
+    """
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def accuracy_table(tour: Tour) -> TextTable:
+    """Figures on record, and beside them the main one as measured now."""
+    rows = []
+    for stop in tour.stops:
+        figures = [_figure(stop.record["figures"].get(name)) for name in ACCURACY.values()]
+        rows.append([stop.title, *figures, _measured(stop)])
+    evaluated = tour.stops[0].record["evaluated"]
+    notes = [
+        f"On record: {evaluated}. Measured now: the first {tour.scored} of them.",
+        "AP is mask AP, by object size in the columns small, medium and large. AR@100 is the "
+        "average recall of 100 proposals, which have no classes.",
+    ]
+    return TextTable("Accuracy", ["", *ACCURACY, "measured now"], rows, notes)
+
+
+def cost_table(tour: Tour) -> TextTable:
+    """Size, arithmetic and time, measured now, and the training on record."""
+    rows = [
+        [
+            stop.title,
+            f"{stop.parameters / 1e6:.2f} M",
+            f"{stop.multiply_adds / 1e9:.2f} G",
+            f"{stop.milliseconds:.0f}",
+            trained(stop),
+        ]
+        for stop in tour.stops
+    ]
+    headings = ["", "parameters", "multiply-adds", "ms per image", "training, on record"]
+    return TextTable("Cost", headings, rows, _cost_notes(tour))
+
+
+def _cost_notes(tour: Tour) -> list[str]:
+    notes = [
+        f"Measured now: milliseconds on the CPU with {_threads(tour.threads)}, the median of "
+        f"{tour.rounds} predictions of single images, all models in turns; multiply-adds of a "
+        f"prediction, the mean of the {len(tour.pictures)} pictures. Convolutions, linear layers "
+        "and products of matrices count.",
+    ]
+    elapsed = [stop.title for stop in tour.stops if _is_elapsed(stop)]
+    if elapsed:
+        notes.append(f"Of {_listed(elapsed)}, elapsed minutes on a CPU are on record.")
+    began = [f"{stop.title} ({stop.began_from})" for stop in tour.stops if stop.began_from]
+    if began:
+        notes.append(
+            f"These began with another checkpoint, whose training is not counted: {_listed(began)}."
+        )
+    return notes
+
+
+def trained(stop: Stop) -> str:
+    """How long the training took: minutes of the CPU, or elapsed ones on a GPU."""
+    record = stop.record
+    if (record.get("device") or "cpu") != "cpu":
+        return f"{record['minutes']:.0f} GPU min"
+    if _is_elapsed(stop):
+        return f"{record['minutes']:.0f} min"
+    return f"{record['cpu_minutes']:.0f} CPU min"
+
+
+def _is_elapsed(stop: Stop) -> bool:
+    """Whether the record of a training on a CPU lacks the processor time."""
+    return (stop.record.get("device") or "cpu") == "cpu" and "cpu_minutes" not in stop.record
+
+
+def _measured(stop: Stop) -> str:
+    name = next((name for name in MAIN if name in stop.measured), None)
+    return NOTHING if name is None else f"{MAIN[name]} {_figure(stop.measured[name])}"
+
+
+def _figure(value: float | None) -> str:
+    return NOTHING if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
