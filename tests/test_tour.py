@@ -19,6 +19,7 @@ from seglib.comparison.files import (
     tables_figure,
     write_tour,
 )
+from seglib.comparison.markdown import markdown
 from seglib.comparison.page import page
 from seglib.comparison.pictures import KINDS, choose_pictures
 from seglib.comparison.tables import accuracy_table, cost_table, trained
@@ -161,6 +162,16 @@ def test_the_page_needs_nothing_else_and_names_its_command(taken):
     assert html.count("<table>") == html.count("</table>") == 2
     assert "prefers-color-scheme: dark" in html
     assert 'name="viewport"' in html
+
+
+def test_the_text_has_the_tables_and_says_what_the_picture_shows(taken):
+    tour, _ = taken
+    text = markdown(tour, 0.5, {"command": "seglib tour", "versions": {"torch": "2.4"}}, "a/b.png")
+    assert "Mask R-CNN: instances).](a/b.png)" in text
+    assert "Made by `seglib tour` (torch 2.4)." in text
+    rows = [line for line in text.splitlines() if line.startswith("| Mask R-CNN")]
+    assert rows[0].startswith("| Mask R-CNN | 0.250 | 0.500 | – | – | – | – | – | – | AP ")
+    assert rows[1].endswith("| 41 CPU min |")
 
 
 def test_all_files_are_written_and_the_json_has_the_numbers(taken, tmp_path):

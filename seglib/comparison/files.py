@@ -13,6 +13,7 @@ import torch
 
 import seglib
 from seglib.atomic import write_atomic
+from seglib.comparison.markdown import markdown
 from seglib.comparison.page import page
 from seglib.comparison.tables import accuracy_table, cost_table
 from seglib.comparison.tour import Stop, Tour
@@ -26,6 +27,7 @@ FILES = {
     "tour.html": "everything on one page",
     "tour.png": "the pictures",
     "table.png": "the tables",
+    "tour.md": "the tables as text",
     "tour.json": "all numbers",
 }
 
@@ -43,6 +45,7 @@ def write_tour(tour: Tour, folder: Path, command: str) -> list[Path]:
         "tour.html": page(tour, MIN_SCORE, made).encode(),
         "tour.png": pictures_figure(tour).png(),
         "table.png": tables_figure(tour).png(),
+        "tour.md": markdown(tour, MIN_SCORE, made).encode(),
         "tour.json": (
             json.dumps(made | as_json(tour), indent=1, ensure_ascii=False) + "\n"
         ).encode(),

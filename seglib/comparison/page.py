@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from seglib.comparison.markdown import TITLE, legend
 from seglib.comparison.pictures import Picture
 from seglib.comparison.tables import TextTable, accuracy_table, cost_table
 from seglib.comparison.tour import Tour
@@ -54,11 +55,9 @@ def page(tour: Tour, min_score: float, made: dict[str, Any]) -> str:
     """
     programs = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     body = [
-        "<h1>Every paradigm on the same pictures</h1>",
+        f"<h1>{TITLE}</h1>",
         f'<p class="soft">Made by <code>{escape(made["command"])}</code> ({escape(programs)})</p>',
-        "<p>An object has one colour in all pictures of a row; a mask is grey if it overlaps no "
-        f"true object. Instances have a score of at least {min_score:g}. A label map gives all "
-        "objects of a class the colour of the first one, since it cannot tell them apart.</p>",
+        f"<p>{legend(min_score)}</p>",
     ]
     for number, picture in enumerate(tour.pictures):
         body += _section(tour, number, picture, min_score)
@@ -68,7 +67,7 @@ def page(tour: Tour, min_score: float, made: dict[str, Any]) -> str:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>Every paradigm on the same pictures</title>\n<style>{STYLE}</style>",
+            f"<title>{TITLE}</title>\n<style>{STYLE}</style>",
             "</head>\n<body>\n<main>",
             *body,
             "</main>\n</body>\n</html>\n",

@@ -1,0 +1,48 @@
+"""A tour as one Markdown page, for the course's site, a README or an issue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seglib.comparison.tables import TextTable, accuracy_table, cost_table
+from seglib.comparison.tour import Tour
+
+TITLE = "Every paradigm on the same pictures"
+
+
+def markdown(tour: Tour, min_score: float, made: dict[str, Any], picture: str = "tour.png") -> str:
+    """The page of a tour; the arguments are those of `page`, and where the picture is."""
+    kinds = ", ".join(each.kind for each in tour.pictures)
+    columns = "; ".join(f"{stop.title}: {stop.shown}" for stop in tour.stops)
+    programs = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    lines = [
+        f"# {TITLE}",
+        "",
+        f"![Rows: images ({kinds}). Columns: the image, the truth, and what each network finds "
+        f"({columns}).]({picture})",
+        "",
+        legend(min_score),
+        *_section(accuracy_table(tour)),
+        *_section(cost_table(tour)),
+        "",
+        f"Made by `{made['command']}` ({programs}).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def legend(min_score: float) -> str:
+    """What colours mean in the pictures of a tour."""
+    return (
+        "An object has one colour in all pictures of a row; a mask is grey if it overlaps no true "
+        f"object. Instances have a score of at least {min_score:g}. A label map gives all objects "
+        "of a class the colour of the first one, since it cannot tell them apart. Proposals have "
+        "no classes."
+    )
+
+
+def _section(table: TextTable) -> list[str]:
+    """Heading, table, notes."""
+    rule = [":--", *["--:"] * (len(table.headings) - 1)]
+    rows = [f"| {' | '.join(cells)} |" for cells in (table.headings, rule, *table.rows)]
+    return ["", f"## {table.title}", "", *rows, "", " ".join(table.notes)]
