@@ -1,8 +1,8 @@
 """Write the generated parts of README.md: python tools/readme.py
 
-They stand between `<!-- begin NAME -->` and `<!-- end NAME -->`: the lesson map, from the lessons'
-own statements; the measured figures, from the records of the shipped checkpoints; and the buttons
-that open the course in a browser. Also writes the badges in book/images/badges.
+They stand between `<!-- begin NAME -->` and `<!-- end NAME -->`: the lesson map, with the times
+that the lessons state and the figures on record for the shipped checkpoints, and the buttons that
+open the course in a browser. Also writes the badges in book/images/badges.
 
 The buttons need the repository's public address, `repository` in pyproject.toml's [tool.seglib].
 While it is empty, there are none.
@@ -22,20 +22,19 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BADGES = ROOT / "book" / "images" / "badges"
 FIRST = "lessons/00_start_here.ipynb"
-# The checkpoints of a paradigm's training, the last of which is measured; its name, lesson and
-# measure.
-PARADIGMS = (
-    (("fcn-32s", "fcn-16s", "fcn-8s"), "FCN-8s", 4, "mean_iou"),
-    (("deepmask",), "DeepMask", 5, "mask_AR@100"),
-    (("mask_rcnn",), "Mask R-CNN", 7, "mask_AP"),
-    (("cascade_rcnn",), "Cascade R-CNN", 8, "mask_AP"),
-    (("yolact",), "YOLACT", 9, "mask_AP"),
-    (("solo",), "SOLOv2", 10, "mask_AP"),
-    (("polarmask",), "PolarMask", 11, "mask_AP"),
-    (("detr",), "DETR", 12, "mask_AP"),
-    (("maskformer",), "MaskFormer", 13, "mask_AP"),
-)
-MEASURES = {"mean_iou": "mean IoU", "mask_AR@100": "mask AR, 100 proposals", "mask_AP": "mask AP"}
+# The lesson of a paradigm, its shipped checkpoint, and what it is measured by.
+PARADIGMS = {
+    "04_fcn": ("fcn-8s", "mean_iou"),
+    "05_deepmask": ("deepmask", "mask_AR@100"),
+    "07_mask_rcnn": ("mask_rcnn", "mask_AP"),
+    "08_cascade_rcnn": ("cascade_rcnn", "mask_AP"),
+    "09_yolact": ("yolact", "mask_AP"),
+    "10_solo": ("solo", "mask_AP"),
+    "11_polarmask": ("polarmask", "mask_AP"),
+    "12_detr": ("detr", "mask_AP"),
+    "13_maskformer": ("maskformer", "mask_AP"),
+}
+MEASURES = {"mean_iou": "mean IoU", "mask_AR@100": "mask AR", "mask_AP": "mask AP"}
 
 
 def project() -> dict[str, Any]:
@@ -58,16 +57,34 @@ def buttons() -> str:
 
 
 def lessons() -> str:
-    """A row for each lesson: its title, and the minutes to read, to run and for its assignment."""
-    rows = ["| Lesson | Read | Run | Assignment |", "|---|---|---|---|"]
+    """A row for each lesson: title, time to read and run, exercises, and its model's figures."""
+    rows = [
+        "| Lesson | Read, run | Assignment | Its model reaches | Ceiling |",
+        "|---|---|---|---|---|",
+    ]
     for source in sorted((ROOT / "lessons" / "source").glob("[0-9][0-9]_*.py")):
         text = source.read_text("utf-8")
         number, title = _only(r"^# # (\d\d)\. (.+)$", text)
         start = " ".join(line.removeprefix("# ") for line in text.split("# %%")[1].splitlines())
         read, run = _only(r"about (\d+) minutes to read, (.+?) to run\b", start)
-        link = f"[{number} {title}](lessons/{source.stem}.ipynb)"
-        rows.append(f"| {link} | {read} min | {run} | {exercises(source.stem)} |")
+        cells = [
+            f"[{number} {title}](lessons/{source.stem}.ipynb)",
+            f"{read} min, {run}",
+            exercises(source.stem),
+            *figures(source.stem),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def figures(lesson: str) -> tuple[str, str]:
+    """The figure of a lesson's shipped checkpoint and its ceiling, or nothing without one."""
+    if lesson not in PARADIGMS:
+        return "", ""
+    name, measure = PARADIGMS[lesson]
+    record = pretrained.record(name)
+    ceiling = record["ceilings"][measure]["ceiling"]
+    return f"{MEASURES[measure]} {record['figures'][measure]:.3f}", f"{ceiling:.3f}"
 
 
 def exercises(lesson: str) -> str:
@@ -88,39 +105,7 @@ def _only(pattern: str, text: str) -> tuple[str, ...]:
     return found.groups()
 
 
-def results() -> str:
-    """A row for each paradigm with a shipped checkpoint: its figures, size and training."""
-    rows = [
-        "| Paradigm | Lesson | Measure | Score | Ceiling | AP50 | Parameters | Training |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for runs, title, lesson, measure in PARADIGMS:
-        records = [pretrained.record(name) for name in runs]
-        figures, last = records[-1]["figures"], records[-1]
-        cells = [
-            title,
-            f"{lesson:02d}",
-            MEASURES[measure],
-            f"{figures[measure]:.3f}",
-            f"{last['ceilings'][measure]['ceiling']:.3f}",
-            f"{figures['mask_AP50']:.3f}" if measure == "mask_AP" else "",
-            f"{last['parameters'] / 1e6:.2f} M",
-            f"{sum(record['minutes'] for record in records):.0f} min, {device(last)}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def device(record: dict[str, Any]) -> str:
-    """Where a checkpoint was trained."""
-    return "GPU" if record.get("device") == "cuda" else "CPU"
-
-
-BLOCKS: dict[str, Callable[[], str]] = {
-    "buttons": buttons,
-    "lessons": lessons,
-    "results": results,
-}
+BLOCKS: dict[str, Callable[[], str]] = {"buttons": buttons, "lessons": lessons}
 
 
 def filled(text: str) -> str:
