@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -315,6 +316,70 @@ class Prediction(_Movable):
     proposals: Instances | None = None
     semantic: Tensor | None = None
     panoptic: Panoptic | None = None
+
+    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+        """The instances as records of COCO's result format, for `COCO.loadRes` and its like.
+
+        Args:
+            image_id: of the image in COCO's files.
+
+        Returns:
+            for each instance image_id, category_id (COCO's), score, bbox (x, y, width, height in
+            pixels) and, if the model predicts masks, segmentation (compressed run lengths).
+
+        Raises:
+            SeglibError: there are no instances, as with models that only label pixels.
+        """
+        from pycocotools.mask import encode
+
+        rows = self._instances()
+        columns = zip(rows.labels.tolist(), rows.scores.tolist(), rows.boxes.tolist(), strict=True)
+        records: list[dict[str, Any]] = [
+            {
+                "image_id": image_id,
+                "category_id": self.categories.by_label(label).coco_id,
+                "score": score,
+                "bbox": [x0, y0, x1 - x0, y1 - y0],
+            }
+            for label, score, (x0, y0, x1, y1) in columns
+        ]
+        if rows.masks is not None:
+            for record, mask in zip(records, rows.masks, strict=True):
+                runs = encode(np.asfortranarray(mask.cpu().numpy().astype(np.uint8)))
+                record["segmentation"] = {**runs, "counts": runs["counts"].decode()}
+        return records
+
+    def to_supervision(self) -> Any:
+        """The instances as `supervision.Detections`, for that package's annotators and trackers.
+
+        `class_id` is the index into `categories.names`; `data["class_name"]` has the names.
+
+        Raises:
+            SeglibError: the package is not installed, or there are no instances.
+        """
+        rows = self._instances().to("cpu")
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            raise SeglibError(
+                "this needs the package supervision: pip install 'seglib[interchange]'"
+            ) from error
+        names = [self.categories.by_label(label).name for label in rows.labels.tolist()]
+        return Detections(
+            xyxy=rows.boxes.numpy(),
+            mask=None if rows.masks is None else rows.masks.numpy(),
+            confidence=rows.scores.numpy(),
+            class_id=rows.labels.numpy() - 1,
+            data={"class_name": np.array(names, dtype=str)},
+        )
+
+    def _instances(self) -> Instances:
+        if self.instances is None:
+            raise SeglibError(
+                "this prediction has no instances with classes and scores: only the predictions of "
+                "models that detect objects can be converted"
+            )
+        return self.instances
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ import pytest
 SOURCES = Path(__file__).resolve().parents[1] / "lessons" / "source"
 PROMISED = {
     "seglib": "SeglibError ops use",
-    "seglib.data": "load_dataset",
+    "seglib.data": "from_ultralytics load_dataset to_ultralytics",
     "seglib.metrics": "evaluate",
     "seglib.models": "build_model",
     "seglib.models.cascade_rcnn": "CascadeRCNN CascadeRCNNConfig",
@@ -24,7 +24,9 @@ PROMISED = {
     "seglib.models.solo": "SOLO SOLOConfig",
     "seglib.ops": "box_iou conv2d nms roi_align",
     "seglib.ops.nms": "nms",
+    "seglib.ops.outlines": "join_outlines mask_outlines",
     "seglib.pretrained": "load",
+    "seglib.structures": "Prediction",
     "seglib.training": "train",
 }
 

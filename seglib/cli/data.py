@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seglib.cli.convert import convert
 from seglib.cli.errors import FAILED
 from seglib.cli.options import Dataset, Size
 from seglib.errors import printable
@@ -14,7 +15,8 @@ from seglib.errors import printable
 if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
 
-app = typer.Typer(no_args_is_help=True, help="Draw, fetch and inspect data sets.")
+app = typer.Typer(no_args_is_help=True, help="Draw, fetch, inspect and convert data sets.")
+app.command()(convert)
 
 
 @app.command()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from seglib.data.coco import CocoFolder
     from seglib.data.datasets import load_dataset
     from seglib.data.loading import Batch, SeededSampler, batches, collate
+    from seglib.data.ultralytics_read import from_ultralytics
+    from seglib.data.ultralytics_write import to_ultralytics
     from seglib.structures import COCO_AREA_RANGES
 
 __all__ = [
@@ -25,7 +27,9 @@ __all__ = [
     "collate",
     "easy_to_follow",
     "find_image",
+    "from_ultralytics",
     "load_dataset",
+    "to_ultralytics",
     "touching_pairs",
 ]
 
@@ -35,6 +39,8 @@ _HOMES = {
     "seglib.data.coco": ("CocoFolder",),
     "seglib.data.datasets": ("load_dataset",),
     "seglib.data.loading": ("Batch", "SeededSampler", "batches", "collate"),
+    "seglib.data.ultralytics_read": ("from_ultralytics",),
+    "seglib.data.ultralytics_write": ("to_ultralytics",),
     "seglib.structures": ("COCO_AREA_RANGES",),
 }
 

@@ -60,6 +60,12 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     return torch.from_numpy(_rgb(image)).permute(2, 0, 1).contiguous()
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """(H, W) of a picture as `read_image` returns it; raises as that does."""
+    image = open_image(path)
+    return image.size if _is_sideways(image) else image.size[::-1]
+
+
 def read_segment_ids(path: Path, size: tuple[int, int]) -> Tensor:
     """Read a COCO panoptic PNG: the segment id of every pixel, R + 256 G + 256² B.
 

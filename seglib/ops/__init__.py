@@ -31,6 +31,7 @@ from seglib.ops.masks import mask_area, mask_iou, masks_to_boxes
 from seglib.ops.matrix_nms import matrix_nms
 from seglib.ops.nms import batched_nms, nms
 from seglib.ops.normalization import batch_norm
+from seglib.ops.outlines import join_outlines, mask_outlines
 from seglib.ops.points_nms import points_nms
 from seglib.ops.polar_iou import polar_iou
 from seglib.ops.polygons import rasterize
@@ -68,8 +69,10 @@ __all__ = [
     "hungarian",
     "im2col",
     "interpolate",
+    "join_outlines",
     "mask_area",
     "mask_iou",
+    "mask_outlines",
     "masks_to_boxes",
     "matrix_nms",
     "max_pool2d",

@@ -1,0 +1,130 @@
+"""COCO data sets written as a folder of polygons for Ultralytics' programs.
+
+    data.yaml            path, train, val (folders of images) and names of the classes
+    images/train/a.jpg   the images of a split
+    labels/train/a.txt   the polygons of each, see ultralytics_labels.py
+
+The format has one polygon per object, no crowds, and no ids. So parts and holes are joined by seams
+(seglib/ops/outlines.py), crowds are left out, and COCO's category ids are kept in data.yaml under
+`coco_ids`, which Ultralytics' programs do not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seglib.atomic import write_atomic
+from seglib.data.annotations import annotation_masks
+from seglib.data.coco import CocoFolder
+from seglib.data.conversion import Conversion, check_empty, copy_image
+from seglib.data.ultralytics_labels import DIGITS, format_label, label_path, write_yaml
+from seglib.errors import SeglibError
+from seglib.ops.outlines import join_outlines, mask_outlines
+from seglib.ops.polygons import rasterize
+
+Floats = NDArray[np.float64]
+
+
+def to_ultralytics(
+    datasets: Sequence[CocoFolder],
+    folder: Path,
+    watch: Callable[[int], object] = lambda done: None,
+) -> Conversion:
+    """Write COCO data sets as one Ultralytics folder.
+
+    Args:
+        datasets: the splits, with the same categories.
+        folder: does not exist yet, or is empty.
+        watch: called with the number of images done.
+
+    Raises:
+        SeglibError: the folder contains something, the splits have different categories, or a
+            sample cannot be read.
+    """
+    check_empty(folder)
+    things = datasets[0].categories.things
+    if any(data.categories.things != things for data in datasets):
+        raise SeglibError("the splits have different categories: convert them one by one")
+    numbers = {category.coco_id: number for number, category in enumerate(things)}
+    done = Conversion()
+    for data in datasets:
+        for image_id in data.image_ids:
+            name = Path(data.record(image_id).file_name)
+            lines = _label_lines(data, image_id, numbers, done)
+            image = folder / "images" / data.split / name
+            if label_path(image).exists():
+                raise SeglibError(f"two images of {data.split} are called {name.stem}: rename one")
+            copy_image(data.image_path(image_id), image)
+            _write(label_path(image), "".join(f"{line}\n" for line in lines).encode())
+            done.images += 1
+            watch(done.images)
+    splits = {data.split: f"images/{data.split}" for data in datasets}
+    settings = {
+        "path": ".",
+        # Ultralytics' programs need both.
+        "train": splits.get("train") or splits["val"],
+        "val": splits.get("val") or splits["train"],
+        "names": {number: category.name for number, category in enumerate(things)},
+        "coco_ids": {number: category.coco_id for number, category in enumerate(things)},
+    }
+    _write(folder / "data.yaml", write_yaml(settings))
+    return done
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomic(path, lambda stream: stream.write(content))
+
+
+def _label_lines(
+    data: CocoFolder, image_id: int, numbers: dict[int, int], done: Conversion
+) -> list[str]:
+    """The lines of an image's objects; counts them in `done`."""
+    record = data.record(image_id)
+    kept = [a for a in data.annotations(image_id) if a["category_id"] in numbers]
+    lines = []
+    for annotation, mask in zip(kept, annotation_masks(kept, record.size), strict=True):
+        if annotation.get("iscrowd", 0):
+            done.crowds += 1
+        elif not mask.any():
+            done.empty += 1
+        else:
+            shares, parts = _polygon(annotation.get("segmentation"), mask)
+            done.objects += 1
+            done.joined += parts > 1
+            done.lowest_iou = min(done.lowest_iou, _iou(shares, mask))
+            lines.append(format_label(numbers[annotation["category_id"]], shares))
+    return lines
+
+
+def _polygon(segmentation: Any, mask: Tensor) -> tuple[Floats, int]:
+    """One polygon for an object, and the number of outlines that it joins.
+
+    The file's own polygons have the fewest corners. Where joining or clipping them changes the
+    mask, and for run lengths, the outlines of the mask's pixels take their place.
+
+    Returns:
+        [K, 2] in 0…1, as the file will state them.
+    """
+    if isinstance(segmentation, list):
+        shares = _shares(join_outlines(segmentation), mask)
+        if _iou(shares, mask) == 1:
+            return shares, len(segmentation)
+    outlines = mask_outlines(mask)
+    return _shares(join_outlines(outlines), mask), len(outlines)
+
+
+def _shares(corners: Floats, mask: Tensor) -> Floats:
+    height, width = mask.shape
+    return (corners / (width, height)).clip(0, 1).round(DIGITS)
+
+
+def _iou(shares: Floats, mask: Tensor) -> float:
+    height, width = mask.shape
+    again = rasterize([shares * (width, height)], (height, width))
+    return float((again & mask).sum() / (again | mask).sum())
