@@ -396,7 +396,12 @@ class ImageBatch:
 
     @classmethod
     def from_images(
-        cls, images: Sequence[Tensor], divisor: int = 1, pad_value: float = 0.0
+        cls,
+        images: Sequence[Tensor],
+        divisor: int = 1,
+        pad_value: float = 0.0,
+        *,
+        square: bool = False,
     ) -> ImageBatch:
         """Pad images to the largest height and width, rounded up to a multiple of `divisor`.
 
@@ -404,10 +409,13 @@ class ImageBatch:
             images: float tensors [3, h_i, w_i], at least one; see `check_images`.
             divisor: the batch's height and width are multiples of it.
             pad_value: fills the padding.
+            square: pad to the larger of both, in both directions.
         """
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        height = -(-max(h for h, _ in sizes) // divisor) * divisor
-        width = -(-max(w for _, w in sizes) // divisor) * divisor
+        largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
+        if square:
+            largest = (max(largest), max(largest))
+        height, width = (-(-side // divisor) * divisor for side in largest)
         tensor = images[0].new_full((len(images), 3, height, width), pad_value)  # [B, 3, H, W]
         for index, (image, (h, w)) in enumerate(zip(images, sizes, strict=True)):
             tensor[index, :, :h, :w] = image

@@ -125,6 +125,12 @@ def test_batches_pad_at_the_right_and_the_bottom():
     assert len(batch) == 2
 
 
+def test_a_square_canvas_has_the_longest_side_of_all():
+    wide, small = torch.ones(3, 2, 7), torch.ones(3, 4, 3)
+    assert ImageBatch.from_images([wide, small], square=True).canvas == (7, 7)
+    assert ImageBatch.from_images([wide, small], divisor=4, square=True).canvas == (8, 8)
+
+
 @pytest.mark.parametrize(
     "images", [[], [torch.ones(1, 4, 4)], [torch.ones(3, 4)], [torch.ones(3, 4, 4).byte()]]
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from torch import Tensor, nn
 from seglib.models.base import Segmenter
 from seglib.models.detr import DETR, DETRConfig
 from seglib.models.maskformer import MaskFormer, MaskFormerConfig
-from seglib.structures import Categories, Category, Prediction
+from seglib.models.polarmask import PolarMask
+from seglib.models.solo import SOLO
+from seglib.models.yolact import YOLACT
+from seglib.structures import Categories, Category, ImageBatch, Prediction
 from tests.modelling import randomize_statistics, randomize_zeros
 
 TOLERANCE = 1e-4
@@ -145,3 +149,47 @@ def test_maskformer_reads_the_padding_as_published(variant: str) -> None:
     assert together.batch.sizes[1] == alone.batch.sizes[0]
     difference = (together.logits[-1, 1] - alone.logits[-1, 0]).abs().max()
     assert difference > 10 * TOLERANCE
+
+
+def single_stage(model: type[Segmenter]) -> Segmenter:
+    return model(model.config_class.pocket(), categories())
+
+
+SQUARE: list[Callable[[], Segmenter]] = [
+    *(partial(single_stage, model) for model in (YOLACT, SOLO, PolarMask)),
+    *(partial(make, "pocket", variant) for make, variant in CASES),
+]
+
+
+@pytest.mark.parametrize("make", SQUARE)
+def test_a_pocket_network_sees_the_same_padding_in_training_and_alone(
+    make: Callable[[], Segmenter],
+) -> None:
+    """Images of one longer side: else a network that knows its training images by heart misses
+    objects of them as soon as one is predicted without the others.
+    """
+    torch.manual_seed(0)
+    model = randomize_zeros(randomize_statistics(make())).double().eval()
+    wide, tall = torch.rand(3, 64, 96), torch.rand(3, 96, 64)
+    batch, alone = model.prepare([wide, tall]), model.prepare([wide])
+    assert batch.canvas == alone.canvas == (96, 96)
+    assert torch.equal(batch.tensor[:1], alone.tensor)
+    with torch.no_grad():
+        together, single = (leaves(model(images)) for images in ([wide, tall], [wide]))
+    compared = 0
+    for both, one in zip(together, single, strict=True):
+        images = [d for d in range(both.ndim) if (both.shape[d], one.shape[d]) == (2, 1)]
+        if images:  # what is the same for all images has no such dimension
+            found = both.narrow(images[0], 0, 1)
+            torch.testing.assert_close(found, one, rtol=TOLERANCE, atol=TOLERANCE)
+            compared += 1
+    assert compared >= 2
+
+
+def leaves(output: object) -> list[Tensor]:
+    """All tensors of a model's output, in order; not the images."""
+    if isinstance(output, Tensor):
+        return [output]
+    if is_dataclass(output) and not isinstance(output, ImageBatch):
+        output = [getattr(output, field.name) for field in fields(output)]
+    return [t for one in output for t in leaves(one)] if isinstance(output, list | tuple) else []

@@ -105,8 +105,8 @@ class Segmenter(nn.Module, ABC):
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One `Prediction` per image, at its original size; evaluation mode, no gradients.
 
-        Only images of equal size share a batch: what lies in the padding that a larger image
-        would cause is no border to a network, so an image is predicted as it would be alone.
+        Only images of equal size share a batch: to a network, padding that a larger image causes
+        is not a border, so each image is predicted as it would be alone.
         """
         check_images(images)
         by_size: dict[torch.Size, list[int]] = {}
@@ -195,7 +195,8 @@ class Segmenter(nn.Module, ABC):
         """Resize (see `resize`), normalise and pad images into one batch.
 
         Padding comes after normalisation, so it has the mean colour: zero, as inside a
-        convolution. The batch is on the model's device and of its floating point type.
+        convolution. `config.square_canvas` says how far it goes. The batch is on the model's device
+        and of its floating point type.
 
         Args:
             images: float [3, H, W] in 0…1, any sizes.
@@ -209,7 +210,7 @@ class Segmenter(nn.Module, ABC):
         resized = [self.resize(image.to(like)) for image in images]
         mean, std = self.config.pixel_mean, self.config.pixel_std
         normal = [normalise_pixels(image, mean, std) for image in resized]
-        return ImageBatch.from_images(normal, divisor)
+        return ImageBatch.from_images(normal, divisor, square=self.config.square_canvas)
 
     def resize(self, image: Tensor) -> Tensor:
         """Resize a float [C, H, W] image to the size that the network sees.

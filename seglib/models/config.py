@@ -21,6 +21,9 @@ class ModelConfig:
 
     Attributes:
         image_size: longer side in pixels to which images are resized; None keeps their sizes.
+        square_canvas: pad every batch to a square. Images of one longer side are then padded in
+            the same way in training, beside images of other shapes, and in prediction, alone: a
+            network learns what padding looks like to it.
         backbone_lr_scale: the backbone's learning rate over that of the other layers.
         augmentation: how training varies the images, if asked to: "flip" mirrors half of them;
             "flip_crop_color" also scales, crops and recolours.
@@ -32,6 +35,7 @@ class ModelConfig:
     """
 
     image_size: int | None = None
+    square_canvas: bool = False
     backbone_lr_scale: float = 1.0
     augmentation: Augmentation = "flip_crop_color"
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN

@@ -94,6 +94,7 @@ class DETRConfig(ModelConfig):
         is dilated: with stride 16 an image would be 64 features, and a small object less than one.
         """
         return cls(
+            square_canvas=True,
             augmentation="flip",
             variant=variant,
             min_size=None,

@@ -107,6 +107,7 @@ class MaskFormerConfig(ModelConfig):
         """
         masked = variant == "mask2former"
         return cls(
+            square_canvas=True,
             augmentation="flip",
             variant=variant,
             backbone_lr_scale=0.2,

@@ -96,6 +96,7 @@ class PolarMaskConfig(ModelConfig):
         weights. Three levels of strides 4, 8 and 16 share the objects, 6 to 120 px.
         """
         return cls(
+            square_canvas=True,
             augmentation="flip",
             published=False,
             blocks=(2, 2, 2, 1),

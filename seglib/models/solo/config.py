@@ -171,6 +171,7 @@ class SOLOConfig(ModelConfig):
         of 40 x 40 would be 3 px wide, finer than two centres ever lie apart.
         """
         return cls(
+            square_canvas=True,
             variant=variant,
             min_size=None,
             blocks=(2, 2, 2, 1),

@@ -173,6 +173,7 @@ class YOLACTConfig(ModelConfig):
         masks would reach an AP of only 0.75 in Pocket COCO, instead of 0.92.
         """
         return cls(
+            square_canvas=True,
             augmentation="flip",
             image_size=None,
             pixel_mean=PIXEL_MEAN,

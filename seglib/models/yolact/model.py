@@ -253,12 +253,14 @@ class YOLACT(Segmenter):
         objects, size = target[~target.iscrowd], target.size
         masks = objects.masks  # [G, H, W]
         if len(objects):
-            seen = self.resize(masks.float())  # [G, h', w']
-            canvas = (seen.shape[-2], seen.shape[-1])
+            batch = self.prepare([image])
+            (seen,), canvas = batch.sizes, batch.canvas
             cells = self.prototype_size(canvas)
-            shares = F.adaptive_avg_pool2d(seen, cells)  # [G, h, w]
-            boxes = boxes_in_cells(scale_boxes(objects.boxes, size, canvas), canvas, cells)
-            masks = masks_of_image(crop_masks(shares, boxes), canvas, canvas, size)  # [G, H, W]
+            padding = (0, canvas[1] - seen[1], 0, canvas[0] - seen[0])
+            resized = F.pad(self.resize(masks.float()), padding)  # [G, H', W'], the canvas
+            shares = F.adaptive_avg_pool2d(resized, cells)  # [G, h, w]
+            boxes = boxes_in_cells(scale_boxes(objects.boxes, size, seen), canvas, cells)
+            masks = masks_of_image(crop_masks(shares, boxes), canvas, seen, size)  # [G, H, W]
         scores = torch.ones_like(objects.boxes[:, 0])
         instances = Instances(objects.boxes, scores, objects.labels, masks)
         return Prediction(size, self.categories, instances)
