@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from seglib.errors import SeglibError
+
+if TYPE_CHECKING:
+    from seglib.grading.scoring import TaskMark
 
 Unsafe = Annotated[
     bool,
@@ -71,10 +76,15 @@ def check(
             "--assignment", "-a", metavar="NN", help="The assignment; recognised by default."
         ),
     ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option("--cell", metavar="ID", help="Report on one checks cell only."),
+    ] = None,
 ) -> None:
     """Run the visible checks of your notebook as the grader does, and say what each point needs.
 
-    The exit code is 0 if all of them pass, and 1 otherwise. Hidden checks are not run.
+    The exit code is 0 if all of them pass (with --cell: those of that cell), and 1 otherwise.
+    Hidden checks are not run.
     """
     from datetime import date
 
@@ -88,6 +98,7 @@ def check(
     marks = check_one(notebook, assignment)
     if not marks.line:
         record.add(record.record_file(), marks, date.today())
+    marks.tasks = _only(marks.tasks, cell)
     console = Console(soft_wrap=True, highlight=False)
     for remark in filter(None, [marks.line, *marks.notes, *marks.forbidden]):
         console.print(escape(remark))
@@ -102,6 +113,15 @@ def check(
         "been run: they use other inputs."
     )
     raise typer.Exit(0 if marks.tasks and marks.earned == marks.points else 1)
+
+
+def _only(tasks: list[TaskMark], cell: str | None) -> list[TaskMark]:
+    """The task of a checks cell; all of them if it is None."""
+    found = [task for task in tasks if cell in (None, task.cell)]
+    if tasks and not found:
+        known = ", ".join(task.cell for task in tasks)
+        raise SeglibError(f"the assignment has no checks cell {cell!r}; it has {known}")
+    return found
 
 
 def progress() -> None:
