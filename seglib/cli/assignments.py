@@ -16,26 +16,26 @@ def _group() -> None:
     """Work with the course's assignments."""
 
 
-@app.command()
-def build() -> None:
-    """Build the student notebooks from the masters."""
-    from seglib.workshop.assignments import build as build_assignments
-
-    for path in build_assignments():
-        typer.echo(path)
-
-
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Where to write it.")]
 Number = Annotated[str, typer.Argument(metavar="NN", help="The number of the assignment.")]
 
 
+Numbers = Annotated[
+    list[str] | None, typer.Argument(metavar="NN…", help="Assignments; all by default.")
+]
+
+
 @app.command()
-def release(
-    out: Out,
-    numbers: Annotated[
-        list[str] | None, typer.Argument(metavar="NN…", help="Assignments; all by default.")
-    ] = None,
-) -> None:
+def build(numbers: Numbers = None) -> None:
+    """Build the student notebooks from the masters."""
+    from seglib.workshop.assignments import build as build_assignments
+
+    for path in build_assignments(numbers):
+        typer.echo(path)
+
+
+@app.command()
+def release(out: Out, numbers: Numbers = None) -> None:
     """Write what students need, and nothing else, to a folder or a zip file."""
     from seglib.workshop.release import release as write
 

@@ -63,8 +63,8 @@ def grade(
     for each in marks:
         typer.echo(f"{each.student}: {out_of(each.earned, each.points)}. {each.line}".strip())
     typer.echo(
-        f"{len(marks)} submissions, seed {seed}. Read {out / 'summary.html'}; each student may "
-        f"have the folder of that name in {out / 'feedback'}."
+        f"{len(marks)} marked, seed {seed}. Read {out / 'summary.html'}; each student may have the "
+        f"folder of that name in {out / 'feedback'}."
     )
 
 

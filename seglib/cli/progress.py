@@ -66,7 +66,8 @@ class Bar:
         """Show that `done` units are finished."""
         now = time.monotonic()
         rate = (done - self._first) / max(now - self._start, 1e-9)
-        shown = f"{rate:.1f} {self._unit}/s {note}".strip()
+        pace = f"{rate:.1f} {self._unit}/s" if rate >= 0.1 else f"{60 * rate:.1f} {self._unit}/min"
+        shown = f"{pace} {note}".strip()
         self._progress.update(self._task, completed=done, note=shown)
         if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = now

@@ -64,14 +64,16 @@ def add(path: Path, marks: Marks, today: date) -> Record:
 
 
 def picture(record: Record, width: int = 24) -> list[str]:
-    """A bar per assignment with its points, and the day on which the last task was solved."""
+    """A bar per assignment with its points; below it each checks cell, and when it was solved."""
     lines = []
     for name, cells in sorted(record.items()):
         earned = sum(solved.earned for solved in cells.values())
         points = sum(solved.points for solved in cells.values())
         full = round(width * earned / points) if points else 0
-        days = [solved.day for solved in cells.values() if solved.earned == solved.points]
-        last = f"  last solved {max(days)}" if days else ""
         bar = "█" * full + "░" * (width - full)
-        lines.append(f"{name:24} {bar} {earned:g} of {points} points{last}")
+        lines.append(f"{name:24} {bar} {earned:g} of {points} points")
+        for cell, solved in cells.items():
+            done = solved.earned == solved.points
+            when = f"solved on {solved.day}" if done else f"{solved.earned:g} of {solved.points}"
+            lines.append(f"  {'✓' if done else '·'} {cell:20} {when}")
     return lines

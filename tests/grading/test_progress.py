@@ -23,8 +23,10 @@ def test_the_best_result_and_its_day_are_kept(tmp_path):
     assert found == progress.read(path)
     assert found["10_solo"]["t0"] == progress.Solved(4.0, 4, "2026-11-01")
     assert found["10_solo"]["t1"] == progress.Solved(2.0, 4, "2026-11-02")
-    (line,) = progress.picture(found, width=8)
-    assert "██████░░ 6 of 8 points  last solved 2026-11-01" in line
+    bar, first, second = progress.picture(found, width=8)
+    assert bar.split(maxsplit=1) == ["10_solo", "██████░░ 6 of 8 points"]
+    assert first.split(maxsplit=2) == ["✓", "t0", "solved on 2026-11-01"]
+    assert second.split(maxsplit=2) == ["·", "t1", "2 of 4"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"10": 3}', '{"10": {"a": {"x": 1}}}', "\x00"])
