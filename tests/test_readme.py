@@ -48,11 +48,9 @@ def test_the_lesson_map_has_every_lesson_and_its_own_times(readme):
     rows = readme.lessons().splitlines()[2:]
     assert len(rows) == len(list((ROOT / "lessons").glob("[0-9]*.ipynb")))
     assert all(row.count("|") == 6 for row in rows)
-    row = next(row for row in rows if row.startswith("| [07 "))
-    assert row.startswith(
-        "| [07 From anchors to Mask R-CNN](lessons/07_mask_rcnn.ipynb) | 68 min, about a minute | "
-        "3 tasks, 55 min | mask AP 0."
-    )
+    row = next(row for row in rows if "(lessons/07_mask_rcnn.ipynb)" in row)
+    assert row.startswith("| [07 From anchors to Mask R-CNN]")
+    assert "| 68 min | 55 min | mask AP 0." in row
 
 
 def test_the_figures_are_those_on_record(readme, monkeypatch):

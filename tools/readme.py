@@ -57,19 +57,19 @@ def buttons() -> str:
 
 
 def lessons() -> str:
-    """A row for each lesson: title, time to read and run, exercises, and its model's figures."""
+    """A row for each lesson: its title, minutes to read and to solve, and its model's figures."""
     rows = [
-        "| Lesson | Read, run | Assignment | Its model reaches | Ceiling |",
+        "| Lesson | Read | Assignment | Its model reaches | Ceiling |",
         "|---|---|---|---|---|",
     ]
     for source in sorted((ROOT / "lessons" / "source").glob("[0-9][0-9]_*.py")):
         text = source.read_text("utf-8")
         number, title = _only(r"^# # (\d\d)\. (.+)$", text)
         start = " ".join(line.removeprefix("# ") for line in text.split("# %%")[1].splitlines())
-        read, run = _only(r"about (\d+) minutes to read, (.+?) to run\b", start)
+        (read,) = _only(r"about (\d+) minutes to read\b", start)
         cells = [
             f"[{number} {title}](lessons/{source.stem}.ipynb)",
-            f"{read} min, {run}",
+            f"{read} min",
             exercises(source.stem),
             *figures(source.stem),
         ]
@@ -95,7 +95,7 @@ def exercises(lesson: str) -> str:
     stated = re.findall(r"^# \*\d+ points? .* (\d+) minutes\*$", master.read_text("utf-8"), re.M)
     if not stated:
         raise SystemExit(f"{master} states no minutes")
-    return f"{len(stated)} tasks, {sum(map(int, stated))} min"
+    return f"{sum(map(int, stated))} min"
 
 
 def _only(pattern: str, text: str) -> tuple[str, ...]:

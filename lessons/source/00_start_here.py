@@ -38,7 +38,7 @@ def check(what, good, otherwise):
 
 needed = ("torch", "matplotlib", "ipywidgets", "seglib")
 missing = [name for name in needed if find_spec(name) is None]
-advice = "close JupyterLab and start it with `make lab`, or see 'Without make' in README.md"
+advice = "close JupyterLab and start it with `make lab`, or see book/install.md"
 check("Python is 3.11, 3.12 or 3.13", (3, 11) <= sys.version_info[:2] <= (3, 13), advice)
 check("the packages are there", not missing, f"no {', '.join(missing)} here: {advice}")
 
