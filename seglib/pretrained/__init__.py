@@ -11,6 +11,7 @@ import torch
 from seglib.devices import find_device
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
+from seglib.pretrained.curves import learning_curves
 from seglib.pretrained.files import Header, build, is_foreign, read, save
 from seglib.pretrained.published import PUBLISHED
 from seglib.pretrained.rehead import adopt, rehead
@@ -29,6 +30,7 @@ __all__ = [
     "adopt",
     "find",
     "header",
+    "learning_curves",
     "load",
     "record",
     "rehead",
