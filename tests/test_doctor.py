@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from seglib.doctor.measures.readings import best_shift, moved
+from seglib.doctor.measures.readings import MASK_READINGS, best_shift, moved
 from tests.fakes import write_squares
 from tests.helpers import assert_refused, run_cli
 from tests.planted_faults import FAULTS, Fault
@@ -80,6 +80,12 @@ def test_chance_is_not_taken_for_a_misreading(tmp_path):
     assert "The predictions have nothing to do with these images." in result.output
 
 
+def test_images_without_predictions_are_counted(tmp_path):
+    result = run_cli("doctor", *predicted(lambda records, spec: records[:4])(tmp_path))
+    assert result.exit_code == 1
+    assert "4 of 9 images with objects have predictions" in result.output
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -134,6 +140,20 @@ def test_the_one_shift_that_fits_all_images_is_found():
     assert best_shift(pairs) == (-3, 5)
     assert torch.equal(moved(pairs[0][1], (3, -5)), pairs[0][0])
     assert not moved(masks[0], (30, 0)).any()
+
+
+def test_masks_are_read_in_every_way():
+    mask = torch.tensor([[1, 1, 0], [0, 1, 0]], dtype=torch.bool)  # [H, W] = [2, 3]
+    along_rows = torch.tensor([[1, 0, 1], [1, 0, 0]], dtype=torch.bool)  # 110010 along columns
+    readings = {name: read(mask, (2, 3)).int().tolist() for name, read in MASK_READINGS.items()}
+    assert readings["as they are"] == [[1, 1, 0], [0, 1, 0]]
+    assert readings["transposed"] == [[0, 0, 0], [0, 0, 0]]  # of another size than the image
+    assert readings["mirrored left to right"] == [[0, 1, 1], [0, 1, 0]]
+    assert readings["mirrored upside down"] == [[0, 1, 0], [1, 1, 0]]
+    assert torch.equal(MASK_READINGS["transposed"](mask.T, (2, 3)), mask)
+    assert torch.equal(MASK_READINGS["read with runs along rows"](along_rows, (2, 3)), mask)
+    larger = MASK_READINGS["resized to the image"](mask, (4, 6))
+    assert torch.equal(larger, mask.repeat_interleave(2, 0).repeat_interleave(2, 1))
 
 
 def print_table() -> None:

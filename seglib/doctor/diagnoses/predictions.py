@@ -9,6 +9,8 @@ from seglib.doctor.measures.classes import FEWEST, RENAMED
 from seglib.doctor.prediction_symptoms import Readings
 from seglib.doctor.symptoms import Symptoms
 
+COVERED = 0.75  # share of images with objects: with fewer, something is amiss
+FEWEST_IMAGES = 4
 CLEAR_MAPPING = 0.75  # share of objects that a mapping of classes must explain
 WRONG = 0.2  # share of objects with the right class
 
@@ -64,7 +66,16 @@ def images_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
         return None
     reading = better(found.image_ids)
     if not reading:
-        return InOrder(f"image ids: {found.covered} of {found.images} images have predictions")
+        covered = f"{found.covered} of {found.images} images with objects have predictions"
+        if found.images >= FEWEST_IMAGES and found.covered <= COVERED * found.images:
+            return Finding(
+                "images-left-out",
+                "Images have no predictions.",
+                covered,
+                "Predict every image of the split, and write the id of each; keep low scores.",
+                0.5,
+            )
+        return InOrder(f"image ids: {covered}")
     return Finding(
         "images-mixed-up",
         f"Image ids are wrong: they fit when {reading}.",
@@ -88,7 +99,7 @@ def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
     form = "corners (x0, y0, x1, y1)" if found.records is None else "(x, y, width, height)"
     return Finding(
         "boxes-misread",
-        f"Predicted boxes are not written as {form}.",
+        f"Predicted boxes are not {form} in pixels of the image: they fit when {reading}.",
         f"predicted boxes overlap the true ones with {_iou(found.boxes, reading)}",
         f"Write {form} in pixels of the original image.",
         0.93,
@@ -109,9 +120,22 @@ def masks_misread(symptoms: Symptoms) -> Finding | InOrder | None:
         "masks-misread",
         f"Predicted masks are not where they should be: they fit when {reading}.",
         f"predicted masks overlap the true ones with {_iou(found.masks, reading)}",
-        "Paste masks at the original size of the image; run lengths go along columns, and "
-        "'size' is [height, width].",
+        _mask_advice(reading),
         0.92,
+    )
+
+
+def _mask_advice(reading: str) -> str:
+    """What to do about masks that fit under a reading of `MASK_READINGS`, or when moved."""
+    if reading.startswith("moved"):
+        return "Undo padding and cropping before masks are written; check the origin of boxes."
+    if reading.startswith("resized"):
+        return "Resize masks to the original size of the image before they are encoded."
+    if reading.startswith("mirrored"):
+        return "Undo flips, such as those of test-time augmentation, before masks are written."
+    return (
+        "Encode masks as [height, width] arrays, columns first (pycocotools needs "
+        "np.asfortranarray); 'size' is [height, width], and polygons are x0, y0, x1, y1, …"
     )
 
 

@@ -90,7 +90,7 @@ def _predicted(
     faults = Counter[str]() if unreadable is None else unreadable
     with_masks = unreadable is not None
     return [
-        from_records(file.by_image.get(image_id, []), truth.size, faults, with_masks)
+        from_records(file.by_image.get(image_id, []), truth, faults, with_masks)
         for truth, image_id in zip(truths, ids, strict=True)
     ]
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from seglib.doctor.measures.classes import ClassReading, Pair, class_shares
-from seglib.doctor.measures.predicted import Predicted, finite_scores
+from seglib.doctor.measures.predicted import Predicted, compared, finite_scores
 from seglib.doctor.measures.readings import (
     AS_IS,
     BOX_READINGS,
     MASK_READINGS,
+    MaskReading,
     best_shift,
     filled,
     moved,
@@ -26,7 +27,6 @@ from seglib.structures import Target
 
 LOCATED = 0.5  # IoU from which a prediction is taken to mean a true object
 REPEATED = 0.7  # IoU with a better prediction of the same class
-MORE = 5  # predictions per image that are compared beyond twice the number of true objects
 
 
 def compare(
@@ -66,7 +66,7 @@ def compare(
 
 def _best(one: Predicted, truth: Target) -> Predicted:
     """The best-scored predictions: by luck, many would overlap anything."""
-    count = min(len(one), 2 * len(truth) + MORE)
+    count = compared(truth)
     return Predicted(one.boxes[:count], one.scores[:count], one.classes[:count], one.masks[:count])
 
 
@@ -121,28 +121,26 @@ def _mask_readings(predicted: Sequence[Predicted], truths: Sequence[Target]) -> 
     """Mean over true objects of the best IoU with a predicted mask; None without masks."""
     if not any(one.masks for one in predicted):
         return None
-    stacks = {
-        name: [_stack([read(m, t.size) for m in one.masks], t)
-               for one, t in zip(predicted, truths, strict=True)]
-        for name, read in MASK_READINGS.items()
-    }  # fmt: skip
-    own = stacks[AS_IS]
     shift = best_shift(
-        [(masks.any(dim=0), t.masks.any(dim=0)) for masks, t in zip(own, truths, strict=True)]
+        [
+            (_stack(one.masks, MASK_READINGS[AS_IS], truth).any(dim=0), truth.masks.any(dim=0))
+            for one, truth in zip(predicted, truths, strict=True)
+        ]
     )
-    stacks[moved_by(shift)] = [
-        _stack([moved(m, shift) for m in masks], t) for masks, t in zip(own, truths, strict=True)
-    ]
-    means, count = {}, 0
-    for name, masks in stacks.items():
-        values = [v for m, t in zip(masks, truths, strict=True) for v in _best_mask_overlaps(m, t)]
-        means[name], count = sum(values) / len(values), len(values)
-    return Readings(means.pop(AS_IS), means, count)
+    readings = dict(MASK_READINGS)
+    readings[moved_by(shift)] = lambda mask, size: moved(readings[AS_IS](mask, size), shift)
+    values: dict[str, list[float]] = {name: [] for name in readings}
+    for one, truth in zip(predicted, truths, strict=True):
+        for name, read in readings.items():
+            values[name] += _best_mask_overlaps(_stack(one.masks, read, truth), truth)
+    means = {name: sum(row) / len(row) for name, row in values.items()}
+    return Readings(means.pop(AS_IS), means, len(values[AS_IS]))
 
 
-def _stack(masks: list[Tensor], truth: Target) -> Tensor:
-    """bool [N, H, W]."""
-    return torch.stack(masks) if masks else torch.zeros(0, *truth.size, dtype=torch.bool)
+def _stack(masks: Sequence[Tensor], read: MaskReading, truth: Target) -> Tensor:
+    """Masks under a reading, bool [N, H, W]."""
+    rows = [read(mask, truth.size) for mask in masks]
+    return torch.stack(rows) if rows else torch.zeros(0, *truth.size, dtype=torch.bool)
 
 
 def _best_mask_overlaps(masks: Tensor, truth: Target) -> list[float]:

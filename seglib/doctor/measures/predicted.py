@@ -14,9 +14,10 @@ from seglib.doctor.measures.results_file import Record, class_of, raw_box, raw_m
 from seglib.errors import SeglibError
 from seglib.ops.boxes import xyxy_to_xywh
 from seglib.ops.masks import masks_to_boxes
-from seglib.structures import Instances
+from seglib.structures import Instances, Target
 
 MOST = 100  # predictions per image that COCO's evaluation counts
+MORE = 5  # predictions per image that are compared beyond twice the number of true objects
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Predicted:
         boxes: float64 [N, 4], the numbers as they were written.
         scores: float64 [N], -inf where there is none.
         classes: category ids (of a file) or labels (of a model); None where there is none.
-        masks: bool [h, w] each, of any size; empty without masks.
+        masks: bool [h, w] each, of any size, of at least the `compared` predictions; empty if
+            one of these has none.
     """
 
     boxes: Tensor
@@ -41,7 +43,7 @@ class Predicted:
 
 def from_records(
     records: Sequence[Record],
-    size: tuple[int, int],
+    truth: Target,
     unreadable: Counter[str],
     with_masks: bool = True,
 ) -> Predicted:
@@ -49,26 +51,33 @@ def from_records(
 
     Args:
         records: best score first.
-        size: (H, W) of the image.
+        truth: of the image.
         unreadable: counts the masks that cannot be read, by fault; such masks count as empty.
-        with_masks: read masks also where there are boxes.
+        with_masks: also read the masks of predictions that have boxes.
     """
     records = records[:MOST]
     boxes = [raw_box(record) for record in records]
-    masks = list[Tensor | None]()
-    if with_masks or None in boxes:
-        masks = [_mask(record, size, unreadable) for record in records]
-    for row, mask in enumerate(masks):
+    kept, masks = [], list[Tensor]()
+    for row, record in enumerate(records):
+        is_compared = with_masks and row < compared(truth)
+        mask = None
+        if is_compared or boxes[row] is None:
+            mask = _mask(record, truth.size, unreadable)
         if boxes[row] is None and mask is not None:
             boxes[row] = xyxy_to_xywh(masks_to_boxes(mask[None]).double())[0].tolist()
-    kept = [row for row, box in enumerate(boxes) if box is not None]
-    shown = [mask for row in kept if masks and (mask := masks[row]) is not None]
+        kept += [row] if boxes[row] is not None else []
+        masks += [mask] if is_compared and mask is not None else []
     return Predicted(
         torch.tensor([boxes[row] for row in kept], dtype=torch.float64).reshape(-1, 4),
         torch.tensor([score_of(records[row]) for row in kept], dtype=torch.float64),
         [class_of(records[row]) for row in kept],
-        shown if len(shown) == len(kept) else [],  # some records have boxes alone
+        masks if len(masks) == min(len(kept), compared(truth)) else [],
     )
+
+
+def compared(truth: Target) -> int:
+    """How many of the best-scored predictions are compared with the true objects of an image."""
+    return 2 * len(truth) + MORE
 
 
 def _mask(record: Record, size: tuple[int, int], unreadable: Counter[str]) -> Tensor | None:
