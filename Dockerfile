@@ -10,6 +10,7 @@
 # make its namespaces within the container, which has no network:
 #
 #   docker build -t seglib-grade --target grade .
+#   mkdir -p graded
 #   docker run --rm --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
 #       --security-opt systempaths=unconfined --network none \
 #       -v "$PWD/submitted:/submitted:ro" -v "$PWD/graded:/graded" \

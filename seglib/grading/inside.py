@@ -22,7 +22,7 @@ import pytest  # noqa: E402
 from seglib.workshop.nbval_plugin import FIRST_FAILURE  # noqa: E402
 
 MAX_MESSAGE = 300  # characters
-KERNEL_GONE = "it was not run, since a cell before it ended the notebook's process"
+KERNEL_GONE = "a cell before it ended the notebook's process"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
