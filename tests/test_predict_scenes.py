@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from seglib import pretrained
-from seglib.cli.drawn_scenes import SCENES, drawn_scenes
+from seglib.cli.drawn_scenes import SCENES, drawn_scenes, next_steps
 from seglib.cli.prediction_records import found
 from seglib.data.pocket import is_scene
 from tests.fakes import tiny_fcn
@@ -87,6 +87,16 @@ def test_a_model_of_other_data_does_not_warn(tmp_path: Path) -> None:
 def test_a_photograph_in_place_of_the_model_is_explained() -> None:
     Image.new("RGB", (90, 60)).save("photo.jpg")
     assert_refused(run_cli("predict", "photo.jpg"), "as in `seglib predict mask_rcnn photo.jpg`")
+
+
+def test_the_next_steps_lead_to_photographs() -> None:
+    ours, theirs = (next_steps(n, Path("a.png")) for n in ("maskformer", "detr_resnet50"))
+    assert "seglib predict mask_rcnn " in ours
+    assert "seglib weights maskrcnn_resnet50_fpn" in ours
+    assert theirs.splitlines() == [
+        "look at a.png, then try:",
+        "  seglib predict detr_resnet50 photo.jpg  segment your own photograph",
+    ]
 
 
 def test_what_was_found_is_one_line() -> None:

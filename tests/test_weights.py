@@ -226,7 +226,7 @@ def test_yolact_needs_a_browser_and_comes_as_a_file(remote: Path) -> None:
 def test_a_file_that_is_not_the_right_one_is_refused(remote: Path, cache: Path) -> None:
     mask_rcnn, detr = (remote / PUBLISHED[name].file for name in (MASK_RCNN, DETR))
     wrong = run_cli("weights", MASK_RCNN, "--file", mask_rcnn)  # random weights
-    assert_refused(wrong, "its SHA256 begins with")
+    assert_refused(wrong, "its SHA-256 begins with")
     assert "not with bf2d0c1e; download it again from https://download.pytorch.org" in wrong.output
     assert_refused(run_cli("weights", YOLACT, "--file", detr), "does not contain a yolact")
     assert_refused(run_cli("weights", YOLACT, "--file", "none.pth"), "no file at none.pth")

@@ -49,12 +49,16 @@ def only_drawings(model: Path, name: str, files: list[Path]) -> str | None:
 
 def next_steps(model: str, first_overlay: Path) -> str:
     """What to try after a look at the scenes."""
-    other = ANOTHER if model != ANOTHER else MODEL
-    steps = {
-        f"seglib predict {other}": "the same scenes through another paradigm",
-        f"seglib weights {FOR_PHOTOGRAPHS}": "fetch weights for photographs, and then",
-        f"seglib predict {FOR_PHOTOGRAPHS} photo.jpg": "segment your own",
-    }
+    from seglib.pretrained.published import PUBLISHED
+
+    steps = {f"seglib predict {model} photo.jpg": "segment your own photograph"}
+    if model not in PUBLISHED:
+        other = ANOTHER if model != ANOTHER else MODEL
+        steps = {
+            f"seglib predict {other}": "the same scenes through another paradigm",
+            f"seglib weights {FOR_PHOTOGRAPHS}": "fetch weights for photographs, and then",
+            f"seglib predict {FOR_PHOTOGRAPHS} photo.jpg": "segment your own",
+        }
     width = max(map(len, steps))
     lines = [f"  {step:{width}}  {why}" for step, why in steps.items()]
     return "\n".join([f"look at {first_overlay}, then try:", *lines])

@@ -116,13 +116,13 @@ def _contents(network: Segmenter) -> str:
 
 def _print_facts(entry: Published) -> None:
     """Say under which licence the file is, how it was checked, and how to use it."""
-    from seglib.pretrained.published_files import recorded_sha256
+    from seglib.pretrained.published_files import ALGORITHMS, recorded_sha256
 
     sha256 = recorded_sha256(entry)
     limits = ", not for commercial use" if "NC" in entry.licence else ""
     typer.echo(f"licence of the weights: {entry.licence}{limits}")
     if entry.digest:
-        kind = entry.algorithm.upper()
+        kind = ALGORITHMS[entry.algorithm]
         typer.echo(f"{kind} begins with {entry.digest}, as published; whole SHA-256: {sha256}")
     else:
         typer.echo(

@@ -14,6 +14,8 @@ from seglib.models.base import Segmenter
 from seglib.pretrained.official import load_official
 from seglib.pretrained.published import PUBLISHED, Published
 
+ALGORITHMS = {"sha256": "SHA-256", "md5": "MD5"}
+
 
 def published(name: str) -> Published:
     """An entry of the table; SeglibError for an unknown name."""
@@ -109,8 +111,8 @@ def digest_fault(entry: Published, path: Path) -> str | None:
         digest = hashlib.file_digest(stream, entry.algorithm).hexdigest()
     if digest.startswith(entry.digest):
         return None
-    found, kind = digest[: len(entry.digest)], entry.algorithm.upper()
-    return f"its {kind} begins with {found}, not with {entry.digest}"
+    found = digest[: len(entry.digest)]
+    return f"its {ALGORITHMS[entry.algorithm]} begins with {found}, not with {entry.digest}"
 
 
 def recorded_sha256(entry: Published) -> str | None:
