@@ -15,7 +15,8 @@ expected values. The grader calls the student's functions there and judges what 
     classroom    marks a class: several at a time, saved one by one
     progress     a student's own record of solved tasks
     gradescope   packs an assignment for Gradescope
-    reports      what students and instructors read
+    reports      what students read, and the tables of a class
+    class_summary  where a class loses its points, and why
 
 This package imports nothing by itself, since the student's process imports it too.
 """
