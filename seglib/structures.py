@@ -362,7 +362,7 @@ class Prediction(_Movable):
             from supervision import Detections
         except ImportError as error:
             raise SeglibError(
-                "this needs the package supervision: pip install 'seglib[interchange]'"
+                "this needs the package supervision: pip install supervision"
             ) from error
         names = [self.categories.by_label(label).name for label in rows.labels.tolist()]
         return Detections(

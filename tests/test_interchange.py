@@ -102,9 +102,9 @@ def test_supervision_gets_arrays_and_names() -> None:
     assert empty.to_coco(1) == []
 
 
-def test_without_supervision_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_supervision_it_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(SeglibError, match=r"pip install 'seglib\[interchange\]'"):
+    with pytest.raises(SeglibError, match="pip install supervision"):
         prediction().to_supervision()
 
 

@@ -139,6 +139,6 @@ def _yaml() -> Any:
         import yaml
     except ImportError as error:
         raise SeglibError(
-            "Ultralytics' data.yaml needs the package pyyaml: pip install 'seglib[interchange]'"
+            "Ultralytics' data.yaml needs the package pyyaml: pip install pyyaml"
         ) from error
     return yaml
