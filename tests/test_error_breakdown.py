@@ -149,7 +149,7 @@ def test_what_each_repair_gains():
     )
     result = breakdown(found, target)
     before = (ap(False, True, False, objects=1) + 0) / 2
-    assert result.ap50 == pytest.approx(before)
+    assert result.ap == pytest.approx(before)
     repaired = (ap(False, True, objects=1) + ap(True, objects=2)) / 2
     assert result.gains["classification"] == pytest.approx(repaired - before)
     assert result.gains["background"] == pytest.approx((1.0 + 0) / 2 - before)
@@ -171,7 +171,7 @@ def test_repairing_an_error_about_an_object_that_is_found_removes_it():
     found = strip((0.9, DOG, 0, 10), (0.8, CAT, 0, 10), (0.7, CAT, 8, 20))
     result = breakdown(found, target)
     assert (result.errors["classification"], result.errors["localisation"]) == (1, 1)
-    assert result.ap50 == 1  # the dog's class has no object, the second cat ranks below the first
+    assert result.ap == 1  # the dog's class has no object, the second cat ranks below the first
     assert result.gains["classification"] == result.gains["localisation"] == 0
 
 
@@ -192,13 +192,13 @@ def test_the_best_detections_of_all_images_are_judged():
     assert evaluator.lowest_score(best=2) == pytest.approx(0.5)
     assert math.isnan(evaluator.lowest_score(best=0))
     both = evaluator.compute(best=evaluator.objects)
-    assert (both.detections, both.correct, both.missed, both.ap50) == (2, 2, 0, 1)
+    assert (both.detections, both.correct, both.missed, both.ap) == (2, 2, 0, 1)
     assert evaluator.compute().errors["background"] == 1
 
 
 def test_nothing_detected_and_nothing_to_find():
     empty = breakdown(strip(), truth((CAT, 0, 10)))
-    assert (empty.detections, empty.missed, empty.ap50) == (0, 1, 0)
+    assert (empty.detections, empty.missed, empty.ap) == (0, 1, 0)
     nothing = ErrorEvaluator().compute()
     assert (nothing.detections, nothing.objects, nothing.missed) == (0, 0, 0)
     assert json.dumps(nothing.to_dict(), allow_nan=False)
@@ -244,7 +244,7 @@ def test_everything_is_counted_once_and_ap_is_cocos(seed, best):
     removing = ("both", "duplicate", "background")
     assert all(result.gains[kind] >= -1e-9 for kind in removing if objects)
     if best is None and objects:
-        assert result.ap50 == pytest.approx(coco.compute().at(0.5), abs=1e-12)
+        assert result.ap == pytest.approx(coco.compute().at(0.5), abs=1e-12)
 
 
 # ---- the figure and the command ----
@@ -283,7 +283,7 @@ def test_eval_prints_the_errors(tmp_path):
         assert kind in result.stdout
     errors = json.loads(report.read_text())["errors"]
     assert errors["best"]["detections"] == errors["best"]["objects"] > 0
-    assert errors["all"]["ap50"] == pytest.approx(
+    assert errors["all"]["ap"] == pytest.approx(
         json.loads(report.read_text())["figures"]["mask_AP50"]
     )
 

@@ -777,7 +777,8 @@ print(f"FCN-8s of this course, {small.name}, {len(small)} images: mean IoU {ours
 # | [05](05_deepmask.ipynb), [06](06_rcnn.ipynb), [07](07_mask_rcnn.ipynb), [08](08_cascade_rcnn.ipynb) | propose, look closer, refine: DeepMask, R-CNN to Mask R-CNN, Cascade R-CNN |
 # | [09](09_yolact.ipynb), [10](10_solo.ipynb), [11](11_polarmask.ipynb) | all at once: YOLACT, SOLO, PolarMask |
 # | [12](12_detr.ipynb), [13](13_maskformer.ipynb) | queries: DETR, MaskFormer |
-# | 14–16 | looking back: the paradigms side by side, what came after, and real COCO with published weights |
+# | [14](14_side_by_side.ipynb) | all paradigms side by side: what each gets wrong, and which to choose |
+# | 15, 16 | what came after, and real COCO with published weights |
 #
 # Lessons with a link are ready; the others are still to come. A lesson takes one to two hours, its
 # assignment about another; one lesson an evening is a good pace.

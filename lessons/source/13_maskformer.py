@@ -947,7 +947,8 @@ plotting.show_paradigms(image, found, target, dataset.categories, min_score=0.3)
 # masks with classes, and under it all a convolution (lesson 02).
 
 # %% [markdown] id="references"
-# **Next**: the paradigms side by side, on your own images.
+# **Next**: [lesson 14](14_side_by_side.ipynb) puts all paradigms side by side, and asks what each of
+# them gets wrong.
 #
 # **References**
 #

@@ -64,7 +64,7 @@ class ErrorWatcher:
             title=escape(f"errors of {self._name}"),
             caption=(
                 f"counts: of the {best.detections} detections with the highest scores, for "
-                f"{best.objects} objects\ngain: of AP50 {_shown(everything.ap50)}, if these errors "
+                f"{best.objects} objects\ngain: of AP50 {_shown(everything.ap)}, if these errors "
                 "alone were repaired in all detections"
             ),
             caption_justify="left",

@@ -45,8 +45,8 @@ class ErrorBreakdown:
         correct: true positives.
         errors: kind of error → detections. `correct` and all errors add up to `detections`.
         missed: objects that no detection is about.
-        ap50: average precision at `foreground`, nan if there was nothing to find.
-        gains: kind of error, or "missed" → what `ap50` would gain if these errors alone were
+        ap: average precision at `foreground`, nan if there was nothing to find.
+        gains: kind of error, or "missed" → what `ap` would gain if these errors alone were
             repaired (TIDE's dAP). They do not add up to what is missing.
     """
 
@@ -55,13 +55,13 @@ class ErrorBreakdown:
     correct: int
     errors: dict[str, int]
     missed: int
-    ap50: float
+    ap: float
     gains: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; None where undefined."""
         gains = {kind: None if np.isnan(gain) else gain for kind, gain in self.gains.items()}
-        return asdict(self) | {"ap50": None if np.isnan(self.ap50) else self.ap50, "gains": gains}
+        return asdict(self) | {"ap": None if np.isnan(self.ap) else self.ap, "gains": gains}
 
 
 def judge_detections(

@@ -112,7 +112,7 @@ class ErrorEvaluator:
         labels, counts = self._objects()
         found, near = _about(judged, (CORRECT,)), _about(judged, REPAIRABLE)
         missed = np.setdiff1d(np.flatnonzero(counts), np.union1d(found, near))
-        ap50 = _mean_ap(judged, labels[counts])
+        ap = _mean_ap(judged, labels[counts])
         gains = {kind: _mean_ap(_repair(judged, kind, labels), labels[counts]) for kind in ERRORS}
         to_find = counts.copy()
         to_find[missed] = False
@@ -123,8 +123,8 @@ class ErrorEvaluator:
             correct=int((judged.kinds == CORRECT).sum()),
             errors={kind: int((judged.kinds == kind).sum()) for kind in ERRORS},
             missed=len(missed),
-            ap50=ap50,
-            gains={kind: repaired - ap50 for kind, repaired in gains.items()},
+            ap=ap,
+            gains={kind: repaired - ap for kind, repaired in gains.items()},
         )
 
     def lowest_score(self, best: int) -> float:

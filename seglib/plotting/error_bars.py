@@ -63,7 +63,7 @@ def show_errors(
         for kind in (*ERRORS, MISSED)
     }
     _stack(grid[0, 1], names, costs, "{:.0f}")
-    grid[0, 1].set(title="What repairing one kind would gain", xlabel="points of AP50")
+    grid[0, 1].set(title="What repairing one kind would gain", xlabel="points of AP at this IoU")
     grid[0, 0].invert_yaxis()
     handles = {
         text: handle

@@ -61,10 +61,9 @@ def _painted(image: Any, detections: Instances, target: Target, side: int) -> By
     )
     canvas = Canvas(image, side, shrink=True)
     about = set(objects[np.isin(kinds, (CORRECT, *REPAIRABLE))].tolist())
-    for g, mask in enumerate(target.masks):
-        if g not in about and not target.iscrowd[g]:
-            canvas.hatch(canvas.resize_mask(mask), NEUTRAL)
-            canvas.tag(MISSED, target.boxes[g], NEUTRAL)
+    missed = [g for g in range(len(target)) if g not in about and not target.iscrowd[g]]
+    for g in missed:
+        canvas.hatch(canvas.resize_mask(target.masks[g]), NEUTRAL)
     assert detections.masks is not None, "image_overlaps has checked it"
     order = np.argsort([kind != CORRECT for kind in kinds], kind="stable")  # errors on top
     shades = {kind: as_bytes(shade) for kind, shade in SHADES.items()}
@@ -77,4 +76,6 @@ def _painted(image: Any, detections: Instances, target: Target, side: int) -> By
         kind = str(kinds[row])
         if kind not in (CORRECT, IGNORED):
             canvas.tag(kind, detections.boxes[row], shades[kind])
+    for g in missed:
+        canvas.tag(MISSED, target.boxes[g], NEUTRAL)
     return canvas.pixels
