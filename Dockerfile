@@ -39,7 +39,7 @@ ENTRYPOINT ["seglib", "grade"]
 FROM base AS lab
 RUN apt-get update && apt-get install -y --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/* && useradd --create-home learner
-RUN python tools/environment.py --here lab
+RUN python tools/environment.py --here lab grade
 COPY data data
 COPY lessons lessons
 RUN chown -R learner /course

@@ -38,7 +38,7 @@ help: ## what there is
 	@sed -n '2,/^$$/s/^#  //p' $(MAKEFILE_LIST)
 
 lab: ## open the lessons in JupyterLab (for a server: ARGS="--no-browser --port 8899")
-	@$(ENVIRONMENT) lab
+	@$(ENVIRONMENT) lab grade
 	$(BIN)/jupyter lab $(if $(ROOT_USER),--allow-root) $(ARGS) $(firstword $(LESSONS))
 
 test: lint unit nbval ## everything: style, unit and parity tests, the book, every lesson

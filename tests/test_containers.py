@@ -61,6 +61,18 @@ def test_every_file_that_is_copied_exists_and_is_not_ignored():
     assert ".venv" in ignored
 
 
+def test_everyone_who_opens_the_lessons_can_check_an_assignment():
+    """`seglib check` needs the extra grade, wherever the course is installed."""
+    post_build = (ROOT / ".binder" / "postBuild").read_text("utf-8")
+    (in_container,) = [v for n, v in stages()["lab"] if n == "RUN" and "environment.py" in v]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert "lab: ##" in makefile
+    assert "@$(ENVIRONMENT) lab grade" in makefile.split("lab: ##")[1].split("\n\n")[0]
+    for command in (post_build, in_container, DEVCONTAINER["postCreateCommand"]):
+        assert command.rstrip().endswith("--here lab grade")
+    assert '".[lab,grade]"' in (ROOT / "book" / "install.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("stage", ["lab", "grade"])
 def test_a_target_installs_extras_that_exist_and_starts_what_they_bring(stage):
     steps = stages()[stage]
