@@ -23,7 +23,8 @@ try:
     from nbgrader.nbgraderformat import ValidationError
 except ModuleNotFoundError as missing:  # pragma: no cover - a wheel without the grade extra
     raise SeglibError(
-        f"assignments need the package {missing.name!r}: in the checkout, run pip install -e '.[grade]'"
+        f"assignments need the package {missing.name!r}: in the checkout, run "
+        "pip install -e '.[grade]'"
     ) from missing
 
 # What the shorthand on a cell marker means in nbgrader's terms: (grade, solution, locked).

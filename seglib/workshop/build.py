@@ -14,7 +14,8 @@ try:
     from nbformat import NotebookNode
 except ModuleNotFoundError as missing:  # pragma: no cover - a wheel without the lab extra
     raise SeglibError(
-        f"building lessons needs the package {missing.name!r}: in the checkout, run pip install -e '.[lab]'"
+        f"building lessons needs the package {missing.name!r}: in the checkout, run "
+        "pip install -e '.[lab]'"
     ) from missing
 
 CELL_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
