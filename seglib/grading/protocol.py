@@ -153,7 +153,7 @@ class Unpacker:
         if depth > MAX_DEPTH or self._items > MAX_ITEMS:
             raise ProtocolError("the value is nested too deeply or has too many items")
         if isinstance(tree, str):
-            return tree[:MAX_TEXT]
+            return valid_text(tree, MAX_TEXT)
         if tree is None or type(tree) in (bool, int, float):
             return tree
         if not isinstance(tree, dict):
@@ -221,6 +221,11 @@ class Unpacker:
         layer = LAYERS[tree["name"]](**self.unpack(tree["settings"], depth + 1))
         layer.load_state_dict(self.unpack(tree["state"], depth + 1))
         return layer.train(tree["training"])
+
+
+def valid_text(text: str, limit: int) -> str:
+    """The beginning of a text, without halves of surrogate pairs, which no file can contain."""
+    return text[:limit].encode("utf-8", "replace").decode()
 
 
 def _known(table: dict[str, Any], name: Any) -> Any:

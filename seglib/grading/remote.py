@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from seglib.grading.protocol import Channel, Packer, ProtocolError, Unpacker
+from seglib.grading.protocol import Channel, Packer, ProtocolError, Unpacker, valid_text
 
 CALL_SECONDS = 40.0  # for one call of a student's function
+MAX_NAME, MAX_MESSAGE = 80, 1_000  # characters of an error's class and message
 MAX_BACK = 10_000  # calls of the grader's functions during one call
 
 
@@ -115,7 +116,8 @@ class Student:
         finally:
             self.seconds += time.monotonic() - start
         if "error" in reply:
-            raise self._error(str(reply["error"])[:80], str(reply.get("message"))[:1000])
+            message = valid_text(str(reply.get("message")), MAX_MESSAGE)
+            raise self._error(valid_text(str(reply["error"]), MAX_NAME), message)
         return reply, Unpacker(data)
 
     def _lose(self, reason: str) -> None:

@@ -28,6 +28,7 @@ import psutil
 
 import seglib
 from seglib.errors import SeglibError
+from seglib.grading.protocol import MAX_TEXT, valid_text
 from seglib.grading.serve import CHANNEL
 
 MIB = 2**20
@@ -175,7 +176,7 @@ class Run:
         for line in bytes(self._printed).decode(errors="replace").splitlines():
             try:
                 record = json.loads(line)
-                found[str(record["cell"])] = str(record["message"])
+                found[str(record["cell"])] = valid_text(str(record["message"]), MAX_TEXT)
             except (ValueError, TypeError, KeyError, RecursionError):
                 continue
         return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import tempfile
 import time
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -15,7 +17,9 @@ from seglib.grading.sandbox import Limits, bubblewrap
 from seglib.grading.scoring import Marks, mark
 from seglib.workshop.assignments import read_master, student_version
 from tests.grading import hostile
+from tests.grading.hostile import searching
 from tests.grading.hostile.broken import NOTEBOOKS
+from tests.grading.hostile.kinds import KINDS
 from tests.helpers import ROOT
 
 MASTER = read_master(ROOT / "tests" / "assignments_example" / "90_example.py")
@@ -23,6 +27,7 @@ MASTERS = ROOT / "lessons" / "source" / "assignments"
 LIMITS = Limits(
     wall_seconds=90, cpu_seconds=60, cell_seconds=4, call_seconds=4, memory=1500 * 2**20
 )
+SEARCH = replace(LIMITS, cell_seconds=120, wall_seconds=300)
 QUICK = {  # in `make test`; all others in `make test-all`
     "patching: allclose always true",
     "searching: masters on the disk",
@@ -63,22 +68,25 @@ def test_a_hostile_answer_earns_nothing(name, monkeypatch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("s")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     environment = dict(os.environ)
+    limits = SEARCH if name.startswith("searching") else LIMITS
     start = time.monotonic()
-    marks = marked(answer(hostile.answers()[name]))
+    marks = marked(answer(hostile.answers()[name]), limits)
     seconds = time.monotonic() - start
     area, centre = marks.tasks
     assert area.earned == 0, f"{name}: {area}"
     assert centre.earned in (0, 1)
     assert area.reasons, f"{name}: no reason is given"
+    assert all(reason.strip() for reason in area.reasons)
     assert seconds < 4 * LIMITS.wall_seconds
     text = texts(marks)
-    assert not any(word in text for word in (*HIDDEN_TEXT, "SECRET-5512"))
+    assert not any(word in text for word in (*HIDDEN_TEXT, "SECRET-5512", "Traceback"))
     page = reports.feedback_html(marks)  # results.json is declared to be plain text
     assert "<script" not in page + reports.feedback_markdown(marks)
     assert "<img" not in page
-    for detail in area.details:
-        _, _, found = detail.partition("ValueError: ")
-        assert not name.startswith("searching") or found in ("", "[]", "{}"), f"{name}: {found}"
+    if searching.TELL in hostile.answers()[name]:
+        told = [d.partition("ValueError: ")[2] for d in area.details if "ValueError" in d]
+        assert told, f"{name}: it did not search to its end: {area}"
+        assert set(told) <= {"", "[]", "{}"}, f"{name}: {told}"
     assert list(folder.iterdir()) == []
     assert dict(os.environ) == environment
 
@@ -115,3 +123,14 @@ def test_every_reference_earns_full_marks_and_every_stub_none(path):
 def test_the_corpus_is_large_enough():
     assert len(hostile.answers()) + len(NOTEBOOKS) >= 80
     assert set(hostile.answers()) >= QUICK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_corpus_contains_every_kind(kind):
+    broken = {f"broken: {name}" for name in NOTEBOOKS}
+    for name in KINDS[kind]:
+        if name.startswith("tests."):  # of files rather than of notebooks
+            assert callable(pkgutil.resolve_name(name)), f"{kind}: there is no {name}"
+        else:
+            assert name in hostile.answers().keys() | broken, f"{kind}: no entry is called {name!r}"
+    assert KINDS[kind], f"no entry for {kind}"

@@ -28,6 +28,11 @@ def travelled(value, **how):
     return Unpacker(packer.buffers, **how).unpack(json.loads(json.dumps(tree)))
 
 
+def test_texts_that_no_file_can_contain_are_replaced():
+    assert travelled("\ud800 \x1b é") == "? \x1b é"
+    assert travelled({"\udfff": "x"}) == {"?": "x"}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (3, 4)])
 def test_tensors_keep_dtype_shape_and_values(dtype, shape):

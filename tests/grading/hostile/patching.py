@@ -150,6 +150,11 @@ for path in pathlib.Path(seglib.__file__).parent.rglob("*.py"):
 echo "def area(box): return 12"
 rm -rf / 2>/dev/null
 """,
+    "shell escapes": """
+!echo "def area(box): return 12" > /tmp/area.py; cp /tmp/area.py /course/seglib/ 2>/dev/null
+!kill -9 -1
+%run /tmp/area.py
+""",
     "names removed": """
 globals().clear()
 """,

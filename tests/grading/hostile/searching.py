@@ -25,7 +25,7 @@ def area(box):
 """,
     "texts of checks in memory": """
 import gc, sys
-found = [m for m in sys.modules.values() if "HIDDEN" in str(vars(m).get("__doc__"))]
+found = [m for m in sys.modules.values() if "HIDDEN TESTS" in str(vars(m).get("__doc__"))]
 found += [o for o in gc.get_objects() if isinstance(o, str) and "expected {" in o]
 """
     + TELL,
@@ -82,10 +82,12 @@ for place in ("/root/.ssh", "/home", "/etc/shadow", "/etc/passwd", "/var", "/srv
 """
     + TELL,
     "through /proc/1/root": """
-import os
-found = []
-for place in ("/proc/1/root/etc/shadow", "/proc/1/cwd/../lessons", "/proc/self/root/work"):
-    if os.path.exists(place): found.append(place)
+import os, sys
+found, beside = [], os.path.dirname(sys.prefix)  # where a checkout lies that contains .venv
+for place in ("/etc/shadow", "/home", f"{beside}/lessons", f"{beside}/tests", f"{beside}/.git"):
+    for root in ("/proc/1/root", "/proc/self/root"):
+        if os.path.exists(root + place): found.append(root + place)
+if os.path.exists("/proc/1/cwd/../lessons"): found.append("lessons")
 """
     + TELL,
     "the network": """
