@@ -12,7 +12,9 @@ import functools
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -132,7 +134,8 @@ def _in_pool(
     spawn = multiprocessing.get_context("spawn")
     if not submissions:
         return
-    with ProcessPoolExecutor(min(jobs, len(submissions)), mp_context=spawn) as pool:
+    workers = min(jobs, len(submissions))
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
         running: dict[Future[Marks], Submission] = {
             pool.submit(mark_one, submission, plan): submission for submission in submissions
         }
@@ -143,6 +146,18 @@ def _in_pool(
                     yield running.pop(future), future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this worker end with the process that started it, even if that one is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class OutOfTimeError(BaseException):

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 
 import nbformat
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -170,8 +171,10 @@ def test_a_killed_run_resumes_and_the_same_seed_gives_the_same_marks(folder, tmp
     deadline = time.monotonic() + 900
     while not (saved := sorted((out / "marks").glob("*.json"))) and time.monotonic() < deadline:
         time.sleep(0.1)
+    below = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert psutil.wait_procs(below, timeout=60)[1] == []
     first = {path.name: (path.stat().st_mtime_ns, path.read_text("utf-8")) for path in saved}
     assert 1 <= len(first) < 4
     assert run_cli(*arguments, out).wait(900) == 0

@@ -401,15 +401,16 @@ boxes = [[3.2, 5.1, 20.7, 17.9], [-6.3, -2.2, 9.4, 30.6], [20.1, 8.8, 41.3, 12.2
 for seed, box in enumerate(boxes):
     torch.manual_seed(seed)
     mask, (height, width) = torch.rand(3 + 4 * seed, 3 + 4 * seed), (24, 32)
-    side, threshold = len(mask), (0.5, 0.4, 0.3, 0.2)[seed]
-    values = torch.zeros(height, width)
+    side, threshold, cells = len(mask), (0.5, 0.4, 0.3, 0.2)[seed], mask.tolist()
+    rows = [[0.0] * width for _ in range(height)]
     for y in range(height):
         for x in range(width):
             v = (y + 0.5 - box[1]) / (box[3] - box[1]) * side - 0.5
             u = (x + 0.5 - box[0]) / (box[2] - box[0]) * side - 0.5
             for r in range(side):
                 for c in range(side):
-                    values[y, x] += max(0, 1 - abs(v - r)) * max(0, 1 - abs(u - c)) * mask[r, c]
+                    rows[y][x] += max(0, 1 - abs(v - r)) * max(0, 1 - abs(u - c)) * cells[r][c]
+    values = torch.tensor(rows)
     got = paste_mask(mask, torch.tensor(box), (height, width), threshold)
     clear = (values - threshold).abs() > 1e-3
     case = f"a square of {side} × {side} in the box {box}, threshold {threshold}"
