@@ -94,7 +94,6 @@ def test_the_folder_is_as_ultralytics_expects_it(tmp_path: Path) -> None:
     to_ultralytics([coco(tmp_path / "c", [[0, 0, 5, 0, 5, 4]])], tmp_path / "u")
     settings = yaml.safe_load((tmp_path / "u" / "data.yaml").read_text())
     assert settings == {
-        "path": ".",
         "train": "images/val",
         "val": "images/val",
         "names": {0: "thing"},
@@ -130,6 +129,14 @@ def test_folders_of_others_are_read(names: object, path: str | None, tmp_path: P
     assert annotation["segmentation"] == [[0, 0, 20, 0, 20, 10]]
     assert annotation["bbox"] == [0, 0, 20, 10]
     assert annotation["area"] == int(data[0][1].masks.sum())
+
+
+def test_a_folder_as_roboflow_writes_it_is_read(tmp_path: Path) -> None:
+    source = folder(tmp_path / "u", train="../train/images")
+    (source / "train").mkdir()
+    for name in ("images", "labels"):
+        (source / name / "train").rename(source / "train" / name)
+    assert from_ultralytics(source, tmp_path / "c").objects == 1
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,10 @@ def test_without_pyyaml_it_names_the_package(
 ) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(SeglibError, match="pip install pyyaml"):
-        from_ultralytics(tmp_path, tmp_path / "c")
+        from_ultralytics(tmp_path, tmp_path / "new")
+    with pytest.raises(SeglibError, match="pip install pyyaml"):
+        to_ultralytics([coco(tmp_path / "c", [[0, 0, 5, 0, 5, 4]])], tmp_path / "u")
+    assert not (tmp_path / "u").exists()
 
 
 def test_the_command_says_what_it_kept_and_left_out(tmp_path: Path) -> None:

@@ -21,13 +21,24 @@ DIGITS = 6  # of a share: exact to a hundredth of a pixel up to 10,000 px
 BOX_NUMBERS = 5
 
 
+def yaml_package() -> Any:
+    """The package yaml; SeglibError if it is not installed."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise SeglibError(
+            "Ultralytics' data.yaml needs the package pyyaml: pip install pyyaml"
+        ) from error
+    return yaml
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The settings in a data.yaml.
 
     Raises:
         SeglibError: the package pyyaml or the file is missing, or it is not a YAML mapping.
     """
-    yaml = _yaml()
+    yaml = yaml_package()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -41,7 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def write_yaml(settings: dict[str, Any]) -> bytes:
     """The text of a data.yaml, its settings in the given order."""
-    text: str = _yaml().safe_dump(settings, sort_keys=False, allow_unicode=True)
+    text: str = yaml_package().safe_dump(settings, sort_keys=False, allow_unicode=True)
     return text.encode()
 
 
@@ -132,13 +143,3 @@ def _parse(where: str, words: list[str], classes: int) -> tuple[int, Floats]:
             "height, and clip what lies outside"
         )
     return int(number), np.array(values).reshape(-1, 2)
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise SeglibError(
-            "Ultralytics' data.yaml needs the package pyyaml: pip install pyyaml"
-        ) from error
-    return yaml

@@ -143,7 +143,9 @@ def _images_folder(path: Path, settings: dict[str, Any], split: str) -> Path | N
     if not isinstance(named, str):
         raise SeglibError(f"{path}: {split!r} must be the path of one folder of images")
     root = path.parent / str(settings.get("path") or ".")
-    tried = [root / named, path.parent / named]  # "path" may be meant for another computer
+    # "path" may be meant for another computer, and Roboflow writes "../train/images" for a folder
+    # beside data.yaml; Ultralytics' programs allow for that, too.
+    tried = [root / named, path.parent / named, path.parent / named.removeprefix("../")]
     for images in tried:
         if images.is_dir():
             return images.resolve()

@@ -1,6 +1,6 @@
 """COCO data sets written as a folder of polygons for Ultralytics' programs.
 
-    data.yaml            path, train, val (folders of images) and names of the classes
+    data.yaml            train, val (folders of images) and names of the classes
     images/train/a.jpg   the images of a split
     labels/train/a.txt   the polygons of each, see ultralytics_labels.py
 
@@ -23,7 +23,13 @@ from seglib.atomic import write_atomic
 from seglib.data.annotations import annotation_masks
 from seglib.data.coco import CocoFolder
 from seglib.data.conversion import Conversion, check_empty, copy_image
-from seglib.data.ultralytics_labels import DIGITS, format_label, label_path, write_yaml
+from seglib.data.ultralytics_labels import (
+    DIGITS,
+    format_label,
+    label_path,
+    write_yaml,
+    yaml_package,
+)
 from seglib.errors import SeglibError
 from seglib.ops.outlines import join_outlines, mask_outlines
 from seglib.ops.polygons import rasterize
@@ -44,9 +50,10 @@ def to_ultralytics(
         watch: called with the number of images done.
 
     Raises:
-        SeglibError: the folder contains something, the splits have different categories, or a
-            sample cannot be read.
+        SeglibError: the package pyyaml is missing, the folder contains something, the splits have
+            different categories, or a sample cannot be read.
     """
+    yaml_package()  # before anything is written
     check_empty(folder)
     things = datasets[0].categories.things
     if any(data.categories.things != things for data in datasets):
@@ -65,9 +72,8 @@ def to_ultralytics(
             done.images += 1
             watch(done.images)
     splits = {data.split: f"images/{data.split}" for data in datasets}
+    # Ultralytics' programs need both splits. Without "path", they look beside data.yaml.
     settings = {
-        "path": ".",
-        # Ultralytics' programs need both.
         "train": splits.get("train") or splits["val"],
         "val": splits.get("val") or splits["train"],
         "names": {number: category.name for number, category in enumerate(things)},
