@@ -22,14 +22,15 @@ from seglib.comparison.files import (
 from seglib.comparison.markdown import markdown
 from seglib.comparison.page import page
 from seglib.comparison.pictures import KINDS, choose_pictures
-from seglib.comparison.tables import accuracy_table, cost_table, trained
-from seglib.comparison.tour import Plan, Stop, Tour, take_tour
+from seglib.comparison.tables import accuracy_table, cost_table, recorded, trained
+from seglib.comparison.tour import Plan, Stop, Tour, best, take_tour
 from seglib.data.datasets import load_dataset
 from seglib.errors import SeglibError
 from seglib.models import build_model
+from seglib.structures import Instances, Prediction
 from tests.fakes import CATEGORIES, tiny_fcn
 from tests.figures import words
-from tests.helpers import assert_refused, run_cli
+from tests.helpers import ROOT, assert_refused, run_cli
 from tests.modelling import masks_target
 
 SMALL = {"width": 8, "fpn_width": 16, "box_hidden": 16, "mask_width": 8}
@@ -82,6 +83,16 @@ def test_a_tour_shows_every_picture_to_every_model(taken):
     assert set(tour.stops[1].measured) >= {"mask_AP", "mask_APs"}
 
 
+def test_each_network_shows_as_many_instances_as_there_are_objects(taken):
+    tour, _ = taken
+    for picture, prediction in zip(tour.pictures, tour.stops[1].predictions, strict=True):
+        assert len(prediction.instances) <= len(picture.target) == 1
+    many = Instances(torch.rand(30, 4), torch.linspace(1, 0, 30), torch.ones(30, dtype=torch.int64))
+    whole = Prediction((4, 4), CATEGORIES, instances=many, proposals=many)
+    assert torch.equal(best(whole, 7).instances.scores, many.scores[:7])
+    assert torch.equal(best(whole, 7).proposals.scores, many.scores[:10])
+
+
 def test_every_picture_is_seen_even_if_fewer_rounds_are_asked_for_and_the_bar_ends_full(taken):
     tour, told = taken
     assert tour.rounds == 2
@@ -95,7 +106,7 @@ def test_pictures_are_chosen_by_what_they_contain(dataset):
     chosen = choose_pictures(dataset, 5)
     ids = [picture.target.image_id for picture in chosen]
     assert len(set(ids)) == 5
-    assert [picture.kind for picture in chosen] == [*KINDS, "overlapping"]
+    assert [picture.kind for picture in chosen] == [*KINDS, "overlap"]
     assert [picture.target.image_id for picture in choose_pictures(dataset, 5)] == ids
     with pytest.raises(SeglibError, match="choose 1 to 6 pictures, not 7"):
         choose_pictures(dataset, 7)
@@ -109,10 +120,10 @@ def test_kinds_count_what_they_say():
     ranges = {"all": (0, 1e9), "small": (0, 20), "medium": (20, 90), "large": (90, 1e9)}
     found = {kind: score(target, ranges) for kind, score in KINDS.items()}
     assert found == {
-        "overlapping": pytest.approx(8 / 24),
+        "overlap": pytest.approx(8 / 24),
         "small objects": 2,
         "large objects": -1,
-        "touching, alike": 1,
+        "same class": 1,
     }
 
 
@@ -155,7 +166,7 @@ def test_a_row_per_picture_and_a_column_per_paradigm(taken):
 
 def test_the_page_needs_nothing_else_and_names_its_command(taken):
     tour, _ = taken
-    html = page(tour, 0.5, {"command": "seglib tour <&>", "versions": {"torch": "2.4"}})
+    html = page(tour, {"command": "seglib tour <&>", "versions": {"torch": "2.4"}})
     assert "<code>seglib tour &lt;&amp;&gt;</code> (torch 2.4)" in html
     assert html.count("<img ") == html.count(' alt="') == 3 * 4
     assert not re.search(r"(src|href)=\"(?!data:image/)", html)
@@ -166,7 +177,7 @@ def test_the_page_needs_nothing_else_and_names_its_command(taken):
 
 def test_the_text_has_the_tables_and_says_what_the_picture_shows(taken):
     tour, _ = taken
-    text = markdown(tour, 0.5, {"command": "seglib tour", "versions": {"torch": "2.4"}}, "a/b.png")
+    text = markdown(tour, {"command": "seglib tour", "versions": {"torch": "2.4"}}, "a/b.png")
     assert "Mask R-CNN: instances).](a/b.png)" in text
     assert "Made by `seglib tour` (torch 2.4)." in text
     rows = [line for line in text.splitlines() if line.startswith("| Mask R-CNN")]
@@ -201,6 +212,17 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_runs(tmp_path, monke
     (tmp_path / "taken").write_text("")
     monkeypatch.setattr(command, "_take", lambda images, limit: pytest.fail("it ran"))
     assert_refused(run_cli("tour", "--out", tmp_path / "taken"), "is a file, not a folder")
+
+
+def test_the_results_on_the_site_are_those_on_record():
+    text = (ROOT / "book" / "results.md").read_text("utf-8")
+    for name, title in comparison.TITLES.items():
+        known = pretrained.record(name)
+        rows = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
+        assert rows[0].startswith(f"| {title} | {' | '.join(recorded(known))} | ")
+        assert rows[1].startswith(f"| {title} | {known['parameters'] / 1e6:.2f} M | ")
+    assert "](images/tour.png)" in text
+    assert (ROOT / "book" / "images" / "tour.png").stat().st_size < 400_000
 
 
 @pytest.mark.slow

@@ -21,7 +21,6 @@ from seglib.plotting.panels import Figure
 from seglib.plotting.paradigms import PictureRow, show_side_by_side
 from seglib.plotting.tables import show_tables
 
-MIN_SCORE = 0.5  # of the instances that are shown
 # Name of the file → what it contains.
 FILES = {
     "tour.html": "everything on one page",
@@ -42,10 +41,10 @@ def write_tour(tour: Tour, folder: Path, command: str) -> list[Path]:
     """
     made = {"command": command, "versions": versions()}
     contents = {
-        "tour.html": page(tour, MIN_SCORE, made).encode(),
+        "tour.html": page(tour, made).encode(),
         "tour.png": pictures_figure(tour).png(),
         "table.png": tables_figure(tour).png(),
-        "tour.md": markdown(tour, MIN_SCORE, made).encode(),
+        "tour.md": markdown(tour, made).encode(),
         "tour.json": (
             json.dumps(made | as_json(tour), indent=1, ensure_ascii=False) + "\n"
         ).encode(),
@@ -80,7 +79,7 @@ def pictures_figure(tour: Tour) -> Figure:
         for number, picture in enumerate(tour.pictures)
     ]
     headings = [f"{stop.title}\n{stop.shown}" for stop in tour.stops]
-    return show_side_by_side(rows, headings, tour.categories, min_score=MIN_SCORE)
+    return show_side_by_side(rows, headings, tour.categories, min_score=0.0)
 
 
 def tables_figure(tour: Tour) -> Figure:

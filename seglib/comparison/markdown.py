@@ -8,9 +8,16 @@ from seglib.comparison.tables import TextTable, accuracy_table, cost_table
 from seglib.comparison.tour import Tour
 
 TITLE = "Every paradigm on the same pictures"
+LEGEND = (
+    "An object has one colour in all pictures of a row; a mask is grey if it overlaps no true "
+    "object. Each network shows as many instances as there are true objects, those of which it is "
+    "surest, since scores of different networks cannot be compared. A label map gives all objects "
+    "of a class the colour of the first one, since it cannot tell them apart. Proposals have no "
+    "classes; the best ten are shown."
+)
 
 
-def markdown(tour: Tour, min_score: float, made: dict[str, Any], picture: str = "tour.png") -> str:
+def markdown(tour: Tour, made: dict[str, Any], picture: str = "tour.png") -> str:
     """The page of a tour; the arguments are those of `page`, and where the picture is."""
     kinds = ", ".join(each.kind for each in tour.pictures)
     columns = "; ".join(f"{stop.title}: {stop.shown}" for stop in tour.stops)
@@ -21,7 +28,7 @@ def markdown(tour: Tour, min_score: float, made: dict[str, Any], picture: str = 
         f"![Rows: images ({kinds}). Columns: the image, the truth, and what each network finds "
         f"({columns}).]({picture})",
         "",
-        legend(min_score),
+        LEGEND,
         *_section(accuracy_table(tour)),
         *_section(cost_table(tour)),
         "",
@@ -29,16 +36,6 @@ def markdown(tour: Tour, min_score: float, made: dict[str, Any], picture: str = 
         "",
     ]
     return "\n".join(lines)
-
-
-def legend(min_score: float) -> str:
-    """What colours mean in the pictures of a tour."""
-    return (
-        "An object has one colour in all pictures of a row; a mask is grey if it overlaps no true "
-        f"object. Instances have a score of at least {min_score:g}. A label map gives all objects "
-        "of a class the colour of the first one, since it cannot tell them apart. Proposals have "
-        "no classes."
-    )
 
 
 def _section(table: TextTable) -> list[str]:

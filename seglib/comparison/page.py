@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from seglib.comparison.markdown import TITLE, legend
+from seglib.comparison.markdown import LEGEND, TITLE
 from seglib.comparison.pictures import Picture
 from seglib.comparison.tables import TextTable, accuracy_table, cost_table
 from seglib.comparison.tour import Tour
@@ -17,7 +17,7 @@ from seglib.plotting.canvas import Bytes, as_rgb
 from seglib.plotting.paradigms import paint_prediction, paint_truth
 
 SIDE = 256  # px of a picture's longer side
-QUALITY = 80  # of JPEG
+QUALITY = 80  # of WebP
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #262626; --paper: #fff; --soft: #5c5c5c; --line: #d9d9d9; }
@@ -30,7 +30,7 @@ h1 { font-size: 1.5rem; line-height: 1.2; }
 h2 { font-size: 1.15rem; margin: 2rem 0 0.4rem; }
 p { margin: 0.4rem 0; } code { overflow-wrap: anywhere; }
 .soft, .note { color: var(--soft); font-size: 0.9rem; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(11rem, 45%), 1fr));
   gap: 0.6rem; }
 figure { margin: 0; } img { width: 100%; height: auto; display: block; }
 figcaption { font-size: 0.9rem; line-height: 1.25; margin-top: 0.2rem; }
@@ -45,22 +45,21 @@ thead th { color: var(--soft); }
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(tour: Tour, min_score: float, made: dict[str, Any]) -> str:
+def page(tour: Tour, made: dict[str, Any]) -> str:
     """The page of a tour.
 
     Args:
         tour: what `take_tour` returned.
-        min_score: instances with a lower score are left out of the pictures.
         made: the "command" that made it and the "versions" of the programs.
     """
     programs = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     body = [
         f"<h1>{TITLE}</h1>",
         f'<p class="soft">Made by <code>{escape(made["command"])}</code> ({escape(programs)})</p>',
-        f"<p>{legend(min_score)}</p>",
+        f"<p>{LEGEND}</p>",
     ]
     for number, picture in enumerate(tour.pictures):
-        body += _section(tour, number, picture, min_score)
+        body += _section(tour, number, picture)
     body += [*_table(accuracy_table(tour)), *_table(cost_table(tour))]
     return "\n".join(
         [
@@ -75,15 +74,13 @@ def page(tour: Tour, min_score: float, made: dict[str, Any]) -> str:
     )
 
 
-def _section(tour: Tour, number: int, picture: Picture, min_score: float) -> list[str]:
+def _section(tour: Tour, number: int, picture: Picture) -> list[str]:
     """One picture: the image, the truth with names, and what every model finds."""
     image, target, classes = picture.image, picture.target, tour.categories
     truth = paint_truth(image, target, classes, SIDE, names=True)
     figures = [_figure(as_rgb(image), "Image", ""), _figure(truth, "Truth", "")]
     for stop in tour.stops:
-        painted = paint_prediction(
-            image, stop.predictions[number], target, classes, min_score, SIDE
-        )
+        painted = paint_prediction(image, stop.predictions[number], target, classes, 0.0, SIDE)
         figures.append(_figure(painted, stop.title, stop.shown))
     heading = f"<h2>Picture {number + 1}: {escape(picture.kind)}</h2>"
     return [heading, '<div class="pictures">', *figures, "</div>"]
@@ -92,12 +89,12 @@ def _section(tour: Tour, number: int, picture: Picture, min_score: float) -> lis
 def _figure(pixels: Bytes, title: str, shown: str) -> str:
     """A picture with its caption."""
     picture, stream = Image.fromarray(pixels), io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    picture.save(stream, "WEBP", quality=QUALITY, method=6)
     data = base64.b64encode(stream.getvalue()).decode()
     alt = escape(f"{title}: {shown}" if shown else title)
     detail = f"<span>{escape(shown)}</span>" if shown else ""
     return (
-        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{alt}" width="{picture.width}" '
+        f'<figure><img src="data:image/webp;base64,{data}" alt="{alt}" width="{picture.width}" '
         f'height="{picture.height}"><figcaption>{escape(title)}{detail}</figcaption></figure>'
     )
 

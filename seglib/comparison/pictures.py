@@ -54,15 +54,15 @@ def _alike(target: Target, ranges: AreaRanges) -> float:
 
 
 KINDS: Mapping[str, Score] = {
-    "overlapping": _covering,
+    "overlap": _covering,
     "small objects": _small,
     "large objects": _large,
-    "touching, alike": _alike,
+    "same class": _alike,
 }
 
 
 def choose_pictures(dataset: CocoFolder, count: int) -> list[Picture]:
-    """The images among the first hundred that show most overlap, small objects, large ones, …
+    """The images among the first hundred that show most of each of `KINDS`.
 
     The kinds take turns, and each takes the best image that is not taken yet, so that the same
     data set and count give the same images.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from seglib.comparison.records import MASK_PARTS
 from seglib.comparison.tour import Stop, Tour
+from seglib.pretrained.results import Row
 
 # Figures of the records by the headings of their columns.
 ACCURACY = {
@@ -39,17 +40,20 @@ class TextTable:
 
 def accuracy_table(tour: Tour) -> TextTable:
     """Figures on record, and beside them the main one as measured now."""
-    rows = []
-    for stop in tour.stops:
-        figures = [_figure(stop.record["figures"].get(name)) for name in ACCURACY.values()]
-        rows.append([stop.title, *figures, _measured(stop)])
+    rows = [[stop.title, *recorded(stop.record), _measured(stop)] for stop in tour.stops]
     evaluated = tour.stops[0].record["evaluated"]
+    now = "the first" if tour.scored == 1 else f"the first {tour.scored}"
     notes = [
-        f"On record: {evaluated}. Measured now: the first {tour.scored} of them.",
+        f"On record: {evaluated}. Measured now: {now} of them.",
         "AP is mask AP, by object size in the columns small, medium and large. AR@100 is the "
         "average recall of 100 proposals, which have no classes.",
     ]
     return TextTable("Accuracy", ["", *ACCURACY, "measured now"], rows, notes)
+
+
+def recorded(record: Row) -> list[str]:
+    """The cells of `ACCURACY` for a record."""
+    return [_figure(record["figures"].get(name)) for name in ACCURACY.values()]
 
 
 def cost_table(tour: Tour) -> TextTable:

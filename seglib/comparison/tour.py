@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, pairwise
 from pathlib import PurePosixPath
 
@@ -22,12 +22,13 @@ from seglib.structures import Categories, Prediction
 
 Progress = Callable[[int, str], None]  # predictions done so far, and what comes next
 
+PROPOSALS = 10  # shown per picture
 # What the pictures of a model show, by the richest of its tasks.
 SHOWN: Mapping[Task, str] = {
     "panoptic": "panoptic map",
     "instances": "instances",
     "semantic": "label map",
-    "proposals": "ten best proposals",
+    "proposals": "ten proposals",
 }
 
 
@@ -66,7 +67,7 @@ class Stop:
         parameters: how many numbers it has learned.
         multiply_adds: per picture, see `multiply_adds`.
         milliseconds: median time per picture.
-        predictions: one for each picture.
+        predictions: one for each picture, as `best` leaves it.
     """
 
     name: str
@@ -161,6 +162,20 @@ def take_tour(
     return Tour(pictures, stops, scored, plan.rounds, torch.get_num_threads(), dataset.categories)
 
 
+def best(prediction: Prediction, objects: int) -> Prediction:
+    """A prediction with as many instances as there are objects, and ten proposals, the best ones.
+
+    A common least score would be unfair: DETR is sure of its repetitions, and PolarMask, which
+    multiplies class and centerness, of nothing.
+    """
+    instances, proposals = prediction.instances, prediction.proposals
+    return replace(
+        prediction,
+        instances=None if instances is None else instances[slice(0, objects)],
+        proposals=None if proposals is None else proposals[slice(0, PROPOSALS)],
+    )
+
+
 def _time(
     models: Mapping[str, Segmenter], pictures: list[Picture], rounds: int, done: _Counter
 ) -> tuple[dict[str, list[Prediction]], dict[str, float]]:
@@ -172,7 +187,8 @@ def _time(
 
         def predict_next() -> None:
             number = next(numbers)
-            found[name][number] = model.predict([pictures[number].image])[0]
+            picture = pictures[number]
+            found[name][number] = best(model.predict([picture.image])[0], len(picture.target))
 
         return predict_next
 

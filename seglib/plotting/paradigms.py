@@ -19,13 +19,14 @@ from seglib.plotting.panels import (
     panel_pixels,
     show_pixels,
 )
-from seglib.plotting.style import styled
+from seglib.plotting.style import DPI, styled
 from seglib.plotting.tasks import object_shades
 from seglib.structures import Categories, Prediction, Target
 
 RICHEST: tuple[Layer, ...] = ("panoptic", "instances", "semantic", "proposals")
-FINE = 200  # dots per inch of a figure with many narrow columns
+FINE = 160  # dots per inch of a figure with many narrow columns
 NARROW = 1.0  # inches: the widest column there
+SMALL = 8.5  # points: names of rows, which must not meet
 
 
 @styled
@@ -105,7 +106,7 @@ def show_side_by_side(
     size = (width, max(panel_height(row.image, width) for row in rows))
     fig, grid = figure(columns, len(rows), panel=size, title=title, caption=caption)
     fig.set_dpi(FINE)
-    side = 2 * panel_pixels(columns, width)
+    side = round(FINE / DPI * panel_pixels(columns, width))
     for panels, row in zip(grid, rows, strict=True):
         painted = [row.image, paint_truth(row.image, row.target, categories, side)]
         painted += [
@@ -114,7 +115,7 @@ def show_side_by_side(
         ]
         for axes, pixels in zip(panels, painted, strict=True):
             show_pixels(axes, pixels)
-        bare(panels[0]).set_ylabel(row.title)
+        bare(panels[0]).set_ylabel(row.title, fontsize=SMALL)
     for axes, heading in zip(grid[0], ("Image", "Truth", *models), strict=True):
         axes.set_title(heading)
     return fig

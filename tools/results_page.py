@@ -1,0 +1,39 @@
+"""Make the site's page of results: python tools/results_page.py [TOUR]
+
+Takes `seglib tour`, or reads the folder TOUR of one that was taken before, and writes
+book/results.md and book/images/tour.png. Times are those of this machine: let it do nothing else.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+
+
+def main() -> int:
+    """Write the page; returns the status of the tour."""
+    if len(sys.argv) > 1:
+        copy(Path(sys.argv[1]))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "seglib.cli", "tour", "--out", folder]
+        status = subprocess.run(command).returncode
+        if status == 0:
+            copy(Path(folder))
+    return status
+
+
+def copy(tour: Path) -> None:
+    """The text and the picture of a tour, to the book."""
+    text = (tour / "tour.md").read_text(encoding="utf-8")
+    page = text.replace("](tour.png)", "](images/tour.png)")
+    (BOOK / "results.md").write_text(page, encoding="utf-8")
+    (BOOK / "images" / "tour.png").write_bytes((tour / "tour.png").read_bytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
