@@ -139,7 +139,7 @@ def test_tables_tell_what_is_on_record_from_what_is_measured(taken):
     assert "300 images of val. Measured now: the first 2" in accuracy.notes[0]
     assert [row[-1] for row in cost.rows] == ["17 min", "41 CPU min"]
     assert cost.notes[1:] == [
-        "Of FCN, elapsed minutes on a CPU are on record.",
+        "For FCN, the record has elapsed minutes on a CPU.",
         "These began with another checkpoint, whose training is not counted: FCN (fcn-16s).",
     ]
     for table in (accuracy, cost):

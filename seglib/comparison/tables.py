@@ -81,7 +81,7 @@ def _cost_notes(tour: Tour) -> list[str]:
     ]
     elapsed = [stop.title for stop in tour.stops if _is_elapsed(stop)]
     if elapsed:
-        notes.append(f"Of {_listed(elapsed)}, elapsed minutes on a CPU are on record.")
+        notes.append(f"For {_listed(elapsed)}, the record has elapsed minutes on a CPU.")
     began = [f"{stop.title} ({stop.began_from})" for stop in tour.stops if stop.began_from]
     if began:
         notes.append(
