@@ -947,8 +947,8 @@ plotting.show_paradigms(image, found, target, dataset.categories, min_score=0.3)
 # masks with classes, and under it all a convolution (lesson 02).
 
 # %% [markdown] id="references"
-# **Next**: [lesson 14](14_side_by_side.ipynb) puts all paradigms side by side, and asks what each of
-# them gets wrong.
+# **Next**: [lesson 14](14_side_by_side.ipynb) puts all paradigms side by side, and asks what each
+# of them gets wrong.
 #
 # **References**
 #

@@ -362,20 +362,13 @@ for name in paradigms:
 # %% id="curves" alt="Two panels of three curves over about fourteen processor minutes. Box AP: Mask R-CNN rises to about 0.36, MaskFormer to 0.05, DETR stays near 0. Mask AP: Mask R-CNN rises to about 0.26, MaskFormer to 0.05, DETR stays at 0."
 from seglib.pretrained import learning_curves
 
-curves = learning_curves()
-fig, grid = plotting.figure(2, panel=(4.4, 3.0), sharey=True)
-for axes, figure in zip(grid[0], ("box_AP", "mask_AP"), strict=True):
-    for name, curve in curves.items():
-        label = comparison.TITLES[name]
-        axes.plot(curve.minutes, curve.figures[figure], marker="o", label=label)
-    axes.set(title=figure.replace("_", " "), xlabel="minutes on a processor")
-grid[0, 0].legend()
-fig
+curves = {comparison.TITLES[name]: curve for name, curve in learning_curves().items()}
+plotting.show_learning(curves)
 
 # %% id="curves-table" tags=["nbval-check-output"]
 for name, curve in curves.items():
     last = {figure: round(values[-1], 2) for figure, values in curve.figures.items()}
-    print(f"{comparison.TITLES[name]:12s} {curve.images[-1]:6,} images", last)
+    print(f"{name:12s} {curve.images[-1]:6,} images", last)
 
 # %% [markdown] id="curves-read"
 # In equal time they saw about equally many images, and are worlds apart. Mask R-CNN is told where
@@ -452,12 +445,12 @@ plotting.compare(picture, panels, dataset.categories)
 # ### Which images
 #
 # The validation images come from the same brush as the training images. What if the camera is
-# worse? Two of the corruptions of Hendrycks and Dietterich (2019), mild ones: a blur of one pixel,
-# and grain. You recognise everything in all three. **Predict before you run:** which one hurts
+# worse? Two of the corruptions of Hendrycks and Dietterich (2019): a blur of one pixel, and grain.
+# You recognise everything in all three. **Predict before you run:** which one hurts
 # more? Which *kind* of error will each of them add? And is one of three very different networks, a
 # detector with boxes, one with a grid and one with queries, more robust than the others?
 
-# %% id="altered" alt="One image three times: as it is; slightly blurred, so that outlines are soft; and with fine grain. All objects can be recognised in all three."
+# %% id="altered" alt="One image three times: as it is; slightly blurred, so that outlines are soft; and with coloured grain. All objects can be recognised in all three."
 from seglib.data.corruptions import add_noise, gaussian_blur
 
 alter = {
@@ -503,7 +496,7 @@ for name, one in altered.items():
 # error come first, and which come late? Do it for the network that you placed first, and for the
 # one that you placed last.
 
-# %% id="knob" alt="One image and the judged detections of three networks: the car is correct in all of them; among the umbrellas, the kite and the flying things there are localisation and classification errors and missed objects."
+# %% id="knob" alt="One image and the judged detections of three networks: the car is found by all three, by DETR twice; among the umbrellas, the kite and the flying things there are duplicates, localisation and classification errors, and missed objects."
 def look(index, *names, per_object=1.0):
     """The judged detections of some networks on one image; per_object: how many they may name."""
     picture, truth = samples[index]

@@ -25,6 +25,7 @@ from seglib.plotting.images import (
     show_sample,
 )
 from seglib.plotting.iou import show_iou
+from seglib.plotting.learning import show_learning
 from seglib.plotting.live import LiveCurve
 from seglib.plotting.location_grid import show_location_grid
 from seglib.plotting.locations import show_locations
@@ -121,6 +122,7 @@ __all__ = [
     "show_iou_histograms",
     "show_judged",
     "show_kernels",
+    "show_learning",
     "show_location_grid",
     "show_locations",
     "show_mask_errors",
