@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -17,6 +14,10 @@ import pytest
 
 from seglib.workshop import build_lesson, execute
 from seglib.workshop.execute import write_notebook
+from seglib.workshop.flipbooks import explorer_cells
+from seglib.workshop.static_page import show_without_kernel
+from tests.audit.files import broken_links, large_pages, read_pages, unnamed_images
+from tests.audit.live import AXE, KINDS, VIEWS, examine, opened, served, show_as
 from tests.helpers import HANG_SECONDS, ROOT
 
 REMOTE = re.compile(
@@ -34,9 +35,19 @@ LESSON = """\
 #
 # $$\\sum_i n_{ii}$$
 
-# %% id="slider"
-import ipywidgets
-ipywidgets.VBox([ipywidgets.IntSlider(3, description="stride"), ipywidgets.HTML("<b>kept</b>")])
+# %% id="explorer" alt="bars of the field of one layer"
+from seglib.widgets import Option, Question, Quiz, ReceptiveField
+
+class Layers(ReceptiveField):
+    def ahead(self):
+        return {"layers": [1, 2]}
+
+Layers(layers=1)
+
+# %% id="quiz" tags=["quiz", "hide-input"]
+sums = Question("1 + 1 is", [Option("2", correct=True), Option("3", feedback="One too many.")])
+names = Question("A sheep is a", [Option("thing", True), Option("stuff", feedback="Count them.")])
+Quiz([sums, names])
 
 # %% id="picture" alt="a falling line that stands for a loss"
 import matplotlib.pyplot as plt
@@ -86,40 +97,60 @@ def test_every_lesson_and_every_package_has_its_page(book):
         assert "sig-name" in (book / "api" / f"{name}.html").read_text("utf-8"), name
 
 
+def test_links_sizes_and_alternative_texts(book):
+    pages = read_pages(book)
+    assert broken_links(book, pages) == []
+    assert unnamed_images(pages) == []
+    assert large_pages(book, pages) == []
+
+
+def test_every_explorer_can_be_moved_or_says_where(book):
+    for notebook in (ROOT / "lessons").glob("*.ipynb"):
+        page = (book / "lessons" / f"{notebook.stem}.html").read_text("utf-8")
+        count = len(explorer_cells(nbformat.read(notebook, 4)))
+        assert page.count('<section class="explorer"') == count
+        assert page.count("In JupyterLab") >= count
+        assert "widget-view" not in page
+        assert "widget-state" not in page
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_audit_finds_nothing_to_mend(browser, book, kind):
+    with served(book) as address, opened(browser, f"{address}/{KINDS[kind]}") as page:
+        for view in VIEWS:
+            show_as(page, *view)
+            assert examine(page, axe=view in AXE).faults() == [], view
+
+
 @pytest.fixture(scope="module")
 def small_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A site of one lesson with the book's own configuration, served on this machine only."""
     folder = tmp_path_factory.mktemp("site")
     source = folder / "90_everything.py"
     source.write_text(LESSON)
-    write_notebook(execute(build_lesson(source), "90", folder=folder), folder / "start.ipynb")
-    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("_build", "*.md"))
-    shutil.move(folder / "start.ipynb", folder / "book" / "intro.ipynb")
-    (folder / "book" / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    copy = shutil.copytree(
+        ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("_build", "*.md")
+    )
+    lesson = copy / "intro.ipynb"
+    write_notebook(execute(build_lesson(source), "90", folder=folder), lesson)
+    show_without_kernel([lesson], folder / "frames", copy / "_static", "_static")
+    (copy / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
     builder = str(Path(sys.executable).with_name("jupyter-book"))
     run = subprocess.run(
-        [builder, "build", str(folder / "book"), "-W", "-q"],
+        [builder, "build", str(copy), "-W", "-q"],
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    handler = partial(Quiet, directory=str(folder / "book" / "_build" / "html"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/intro.html"
-        server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A file server that prints no log."""
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
+    with served(copy / "_build" / "html") as address:
+        yield f"{address}/intro.html"
 
 
 @pytest.mark.browser
-def test_mathematics_widgets_and_pictures_show_without_a_network(browser, small_site):
+def test_mathematics_and_pictures_show_without_a_network(browser, small_site):
     page = browser.new_page()
     wanted: list[str] = []
 
@@ -132,11 +163,60 @@ def test_mathematics_widgets_and_pictures_show_without_a_network(browser, small_
     page.goto(small_site)
     page.wait_for_selector("mjx-container svg", timeout=1000 * HANG_SECONDS)
     assert page.locator("mjx-container svg").count() == 2
-    page.wait_for_selector(".widget-slider", timeout=1000 * HANG_SECONDS)
-    assert page.locator(".widget-slider .widget-label").inner_text() == "stride"
-    assert page.locator(".widget-html b").inner_text() == "kept"
     picture = page.locator("img[alt='a falling line that stands for a loss']")
     assert picture.evaluate("image => image.complete && image.naturalWidth > 100")
     remote = [url for url in wanted if not url.startswith(("http://127.0.0.1", "data:"))]
     assert remote == []
     page.close()
+
+
+@pytest.mark.browser
+def test_an_explorer_is_moved_by_keyboard(browser, small_site):
+    with opened(browser, small_site) as page:
+        slider, picture = page.get_by_label("layers"), page.locator(".explorer img")
+        before = picture.get_attribute("src")
+        slider.press("ArrowRight")
+        assert page.locator(".explorer output").inner_text() == "2"
+        assert page.locator(".explorer-words").inner_text().startswith("After 2 layers")
+        assert picture.get_attribute("alt").startswith("After 2 layers")
+        assert picture.get_attribute("src") != before
+        page.wait_for_function(
+            "() => document.querySelector('.explorer img').naturalWidth > 100",
+            timeout=1000 * HANG_SECONDS,
+        )
+        assert examine(page).faults() == []
+
+
+@pytest.mark.browser
+def test_a_quiz_gives_feedback_and_a_score(browser, small_site):
+    with opened(browser, small_site) as page:
+        score, feedback = page.locator(".quiz-score"), page.locator(".quiz-feedback")
+        assert score.inner_text() == "0 of 2 correct, 0 at the first attempt; 0 answered."
+        wrong = page.get_by_role("button", name="3")
+        wrong.focus()
+        wrong.press("Enter")
+        assert feedback.first.inner_text() == "✗ Not quite. One too many."
+        assert wrong.get_attribute("aria-pressed") == "true"
+        page.get_by_role("button", name="2", exact=False).first.click()
+        page.get_by_role("button", name="thing").click()
+        assert feedback.first.inner_text().startswith("✓ Correct.")
+        assert score.inner_text() == "2 of 2 correct, 1 at the first attempt; 2 answered."
+        for view in VIEWS:
+            show_as(page, *view)
+            assert examine(page, axe=view in AXE).faults() == [], view
+        page.get_by_role("button", name="Start again").click()
+        assert score.inner_text().startswith("0 of 2 correct")
+        assert feedback.first.inner_text() == ""
+
+
+@pytest.mark.browser
+def test_without_a_script_quizzes_unfold_and_no_control_is_shown(browser, small_site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(small_site)
+    assert page.locator(".tag_quiz .cell_output details").count() == 4
+    page.locator(".tag_quiz .cell_output summary", has_text="3").click()
+    assert page.get_by_text("One too many.").is_visible()
+    assert page.locator(".explorer img").is_visible()
+    assert not page.locator(".explorer input").is_visible()
+    context.close()

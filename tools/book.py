@@ -1,8 +1,10 @@
 """Build the site from the committed outputs: python tools/book.py [FOLDER]
 
 The notebooks lie outside book/, so everything is first copied to one folder, with a table of
-contents and an API page per package of the library. Nothing is executed, and any warning is
-an error. The site is written to FOLDER/html (book/_build/html by default).
+contents and an API page per package of the library. Any warning is an error. No notebook is
+executed; of each explorer the states that a page offers are drawn, and kept in
+book/_build/explorers until its code changes. The site is written to FOLDER/html (book/_build/html
+by default).
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from pathlib import Path
 
 import yaml
 
+from seglib.workshop.static_page import show_without_kernel
+
 ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "book" / "_build" / "explorers"
 PACKAGES = {
     "structures": "Structures",
     "primitives": "The swap registry",
@@ -43,6 +48,9 @@ def gather(source: Path) -> None:
     chapters = {}
     for caption, folder in (("Lessons", "lessons"), ("Assignments", "lessons/assignments")):
         names = notebooks(ROOT / folder, source / folder)
+        up = "../" * (folder.count("/") + 1) + "_static"
+        copies = [source / folder / f"{name}.ipynb" for name in names]
+        show_without_kernel(copies, CACHE, source / "_static", up)
         chapters[caption] = [f"{folder}/{name}" for name in names]
     chapters["The library"] = [api_page(name, title, source) for name, title in PACKAGES.items()]
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))

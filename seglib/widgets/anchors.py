@@ -53,6 +53,15 @@ class AnchorExplorer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Strides and sizes, with and without the rule that keeps the best anchor."""
+        return {
+            "stride": [4, 8, 16, 32],
+            "size": [8, 16, 32, 48],
+            "positive IoU": [0.5, 0.7],
+            "keep best anchor": ["yes", "no"],
+        }
+
     def anchors(self) -> Tensor:
         """[N, 4] from `nn.anchors`, at each cell of the chosen stride."""
         height, width = self.image.shape[-2:]

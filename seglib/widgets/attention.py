@@ -49,6 +49,16 @@ class AttentionViewer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """What the queries surest of an object read, by layer, in two heads and on average."""
+        sure = best_classes(self.output.logits[-1, 0])[0]  # [Q]
+        layers = self.model.config.decoder_layers
+        return {
+            "query": sure.argsort(descending=True)[:8].tolist(),
+            "layer": sorted({1, (layers + 1) // 2, layers}),
+            "head": [MEAN, "head 1", "head 2"],
+        }
+
     def compute(self) -> dict[str, Any]:
         """Look the weights up, and what the query predicts after this layer."""
         query, layer = self.setting("query"), self.setting("layer") - 1

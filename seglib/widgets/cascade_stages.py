@@ -74,6 +74,14 @@ class CascadeStages(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Every stage at several thresholds, for all objects and for each half."""
+        return {
+            "IoU threshold": [0.5, 0.6, 0.7, 0.8, 0.85],
+            "stage": self.names,
+            "objects": list(SIZES),
+        }
+
     def _kept(self, one: StagedImage, stage: int) -> tuple[Tensor, Tensor]:
         """IoU [G, n] and rows [n] of the boxes whose object has the chosen size.
 

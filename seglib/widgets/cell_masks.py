@@ -43,6 +43,15 @@ class CellMasks(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """A coarse grid of places, asked on the coarsest, a middle and the finest level."""
+        height, width = self.image.shape[-2:]
+        return {
+            "grid": [self._names[0], self._names[len(self._names) // 2], self._names[-1]],
+            "down": [height * n // 8 for n in (1, 3, 5, 7)],
+            "across": [width * n // 8 for n in (1, 3, 5, 7)],
+        }
+
     def _side(self) -> int:
         return self.model.config.grids[self._names.index(self.setting("grid"))]
 

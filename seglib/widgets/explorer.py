@@ -23,12 +23,14 @@ class Explorer(ABC):
     Attributes:
         controls: name → widget.
         values: the numbers computed from the controls.
+        png: the picture as PNG bytes.
         panel: what is displayed.
     """
 
     def __init__(self, controls: dict[str, Any]) -> None:
         self.controls = controls
         self.values: dict[str, Any] = {}
+        self.png = b""
         self._picture = widgets.HTML()
         self._words = widgets.HTML()
         rows = widgets.VBox(list(controls.values()))
@@ -49,6 +51,13 @@ class Explorer(ABC):
     def summary(self) -> str:
         """The numbers in words, shown below the picture and read by screen readers."""
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Some values of some controls: a page without a kernel shows all their combinations.
+
+        By default there are none, and such a page shows the picture alone.
+        """
+        return {}
+
     def setting(self, name: str) -> Any:
         """The current value of control `name`."""
         return self.controls[name].value
@@ -65,7 +74,8 @@ class Explorer(ABC):
     def _refresh(self, _: Any = None) -> None:
         self.values = self.compute()
         words = self.summary()
-        self._picture.value = picture_tag(self.figure().png(), f"{type(self).__name__}: {words}")
+        self.png = self.figure().png()
+        self._picture.value = picture_tag(self.png, f"{type(self).__name__}: {words}")
         self._words.value = f"<div>{words}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -74,10 +84,15 @@ class Explorer(ABC):
 
 
 def picture_tag(png: bytes, words: str) -> str:
-    """A picture for an HTML widget, with words for those who cannot see it; tags are left out."""
-    alt = html.escape(html.unescape(re.sub("<[^>]*>", " ", words)), quote=True)
+    """A picture for an HTML widget, with words for those who cannot see it."""
     data = base64.b64encode(png).decode("ascii")
-    return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'
+    source = f"data:image/png;base64,{data}"
+    return f'<img alt="{alternative_text(words)}" src="{source}" style="max-width: 100%">'
+
+
+def alternative_text(words: str) -> str:
+    """Words without tags, as the value of an `alt` attribute."""
+    return html.escape(html.unescape(re.sub("<[^>]*>", " ", words)), quote=True)
 
 
 def slider(name: str, value: float, low: float, high: float, step: float = 1) -> Any:

@@ -39,6 +39,16 @@ class ReceptiveField(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Depth, kernel, stride and dilation, each small and large."""
+        return {
+            "layers": [2, 4, 6],
+            "kernel": [3, 7],
+            "stride": [1, 2],
+            "strided layers": [2, 4],
+            "dilation": [1, 4],
+        }
+
     def compute(self) -> dict[str, Any]:
         """Follow the cells through the layers with `ops.grid.Grid`."""
         grid, table = Grid(), []

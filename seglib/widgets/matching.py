@@ -52,6 +52,16 @@ class MatchingViewer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Each term of the cost left out, or alone; after the first layers and the last."""
+        config, layers = self.model.config, len(self.output.logits)
+        return {
+            "class": [0.0, config.class_weight, 10.0],
+            "distance": [0.0, config.box_weight],
+            "overlap": [0.0, config.giou_weight],
+            "layer": sorted({1, 2, layers}),
+        }
+
     def costs(self, of_class: float, of_distance: float, of_overlap: float) -> Tensor:
         """The weighted costs [Q, G] after the chosen layer."""
         layer = slice(self.setting("layer") - 1, self.setting("layer"))

@@ -61,6 +61,12 @@ class MixingDesk(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """The three strongest prototypes of the first object, without, and reversed."""
+        own = self.predicted[self._object()]
+        dials = {f"prototype {k}": [-own[k].item(), 0.0] for k in self.chosen[:3]}
+        return {**dials, "crop": [TO_BOX, WHOLE]}
+
     def _strongest(self, count: int) -> list[int]:
         """The prototypes with the largest mean contribution inside any object's box."""
         inside = inside_boxes(self._boxes_in_cells(), self.output.cells).float()  # [n, h, w]

@@ -37,6 +37,20 @@ class IoUExplorer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """The predicted box, moved along its two axes, and two thresholds."""
+        x, y = self.setting("predicted x"), self.setting("predicted y")
+        return {
+            "predicted x": self._moved(x, (-15, -10, -5, 5, 15, 30)),
+            "predicted y": self._moved(y, (-10, -5, 10, 25)),
+            "threshold": [0.5, 0.75],
+        }
+
+    def _moved(self, edges: tuple[int, int], steps: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Both edges moved by each step, within the square."""
+        moved = [(edges[0] + step, edges[1] + step) for step in steps]
+        return [(low, high) for low, high in moved if low >= 0 and high <= self.size]
+
     def boxes(self) -> torch.Tensor:
         """[2, 4]: the true box, then the predicted one."""
         corners = []

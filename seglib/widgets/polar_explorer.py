@@ -45,6 +45,16 @@ class PolarExplorer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Places in and around the object, with few, some and many rays."""
+        x, y = self.setting("across"), self.setting("down")
+        height, width = self.image.shape[-2:]
+        return {
+            "across": [x + step for step in (-24, -12, -6, 6, 12, 24) if 0 <= x + step < width],
+            "down": [y + step for step in (-12, 12) if 0 <= y + step < height],
+            "rays": [4, 12],
+        }
+
     def _object(self) -> int:
         return self._names.index(self.setting("object"))
 

@@ -45,6 +45,15 @@ class QueryViewer(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """The sixteen queries that are surest of an object in the end, after three layers."""
+        sure = self._logits[-1].softmax(-1)[:, 1:].amax(-1)  # [Q]
+        first, last = self._span(len(self._logits))
+        return {
+            "query": sure.argsort(descending=True)[:16].tolist(),
+            "layer": sorted({first, (first + last) // 2, last}),
+        }
+
     def _span(self, layers: int) -> tuple[int, int]:
         """The first and last layer; Mask2Former also predicts before the first, which is 0."""
         last = self.model.config.decoder_layers

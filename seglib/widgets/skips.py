@@ -55,6 +55,10 @@ class SkipMixer(Explorer):
         self.best_single = max(self._measure(score.argmax(0))[0] for score in self.scores.values())
         super().__init__({name: slider(name, 1.0, 0.0, 2.0, 0.1) for name in self.scores})
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Each stream off, halved, as it is, and doubled."""
+        return {name: [0.0, 0.5, 1.0, 2.0] for name in self.scores}
+
     def compute(self) -> dict[str, Any]:
         """Sum the weighted maps, take the arg-max, and measure with `metrics.mean_iou`."""
         mix = torch.stack([self.setting(name) * score for name, score in self.scores.items()])

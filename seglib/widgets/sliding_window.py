@@ -61,6 +61,16 @@ class SlidingWindow(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """A coarse grid of windows of three sizes around the first one."""
+        height, width = self.image.shape[-2:]
+        x, y, octave = (self.setting(name) for name in ("x", "y", "octave"))
+        return {
+            "x": [x + step for step in (-24, -12, 12, 24) if 0 <= x + step <= width],
+            "y": [y + step for step in (-16, 16) if 0 <= y + step <= height],
+            "octave": [octave - 1.0, octave + 1.0],
+        }
+
     def compute(self) -> dict[str, Any]:
         """Crop the window and run the network on it, as in training."""
         zoom = self.model.config.base_scale((self.image.shape[-2], self.image.shape[-1]))

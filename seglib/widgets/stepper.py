@@ -63,6 +63,15 @@ class ConvolutionStepper(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """Nine places of the window, with and without stride, padding and dilation."""
+        return {
+            "stride": [1, 2],
+            "padding": [0, 2],
+            "dilation": [1, 2],
+            "position": [0, 1, 2, 3, 6, 8, 12, 16, 24],
+        }
+
     def compute(self) -> dict[str, Any]:
         """The output of `ops.conv2d`; a position beyond its last cell means that cell."""
         kernel = self.kernel()

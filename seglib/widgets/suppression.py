@@ -57,6 +57,15 @@ class NMSStepper(Explorer):
             }
         )
 
+    def ahead(self) -> dict[str, list[Any]]:
+        """The first steps and the last, at several thresholds, with and without classes."""
+        last = len(self.boxes)
+        return {
+            "step": [step for step in (0, 1, 2, 3, 5, 8) if step < last] + [last],
+            "IoU threshold": [0.3, 0.6, 0.65],
+            "suppress": list(self.controls["suppress"].options),
+        }
+
     def compute(self) -> dict[str, Any]:
         """Greedy suppression, stopped after `step` kept boxes."""
         overlaps = box_iou(self.boxes, self.boxes) > self.setting("IoU threshold")
