@@ -17,10 +17,12 @@ import sys
 from pathlib import Path
 
 import yaml
+from readme import lessons
 
 from seglib.workshop.static_page import show_without_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
+LESSON_MAP = "<!-- lesson map -->"  # in the landing page
 CACHE = ROOT / "book" / "_build" / "explorers"
 PACKAGES = {
     "structures": "Structures",
@@ -53,6 +55,8 @@ def gather(source: Path) -> None:
         show_without_kernel(copies, CACHE, source / "_static", up)
         chapters[caption] = [f"{folder}/{name}" for name in names]
     chapters["The library"] = [api_page(name, title, source) for name, title in PACKAGES.items()]
+    intro = source / "intro.md"
+    intro.write_text(intro.read_text("utf-8").replace(LESSON_MAP, lessons()), "utf-8")
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
         part["chapters"] += [{"file": page} for page in chapters.get(part["caption"], [])]
