@@ -84,6 +84,12 @@ def test_no_page_needs_the_network(book):
     assert not bad, "\n".join(bad)
 
 
+def test_every_script_is_loaded_once(book):
+    page = (book / "intro.html").read_text("utf-8")
+    for name in ("quiz.js", "explorers.js", "tex-svg.js"):
+        assert len(re.findall(rf"<script[^>]*/{name}", page)) == 1, name
+
+
 def test_every_lesson_and_every_package_has_its_page(book):
     for notebook in (ROOT / "lessons").glob("*.ipynb"):
         page = (book / "lessons" / f"{notebook.stem}.html").read_text("utf-8")

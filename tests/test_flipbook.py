@@ -11,7 +11,7 @@ import pytest
 
 from seglib.errors import SeglibError
 from seglib.plotting.panels import Figure, figure
-from seglib.widgets import ConvolutionStepper, Explorer, IoUExplorer, ReceptiveField
+from seglib.widgets import Explorer
 from seglib.widgets.explorer import choice, slider, span
 from seglib.widgets.flipbook import draw_flipbook
 from seglib.workshop.build import build_lesson
@@ -71,22 +71,6 @@ def test_a_combination_that_the_explorer_forbids_falls_back_to_one_that_it_allow
     assert len(book.frames) == 12 - 2
     forbidden = book.table[0 * 6 + 2 * 2 + 1]  # limit 1, place 3, right
     assert book.frames[forbidden].places == (0, 1, 1)
-
-
-@pytest.mark.parametrize("build", [IoUExplorer, ConvolutionStepper, ReceptiveField])
-def test_what_explorers_name_ahead_are_values_of_their_controls(build: type[Explorer]) -> None:
-    explorer = build()
-    for name, values in explorer.ahead().items():
-        for value in values:
-            control = explorer.controls[name]
-            ends = value if isinstance(value, tuple) else (value,)
-            allowed = getattr(control, "options", None)
-            assert (
-                value in allowed
-                if allowed
-                else all(control.min <= end <= control.max for end in ends)
-            )
-        assert len(values) > 1
 
 
 def test_ranges_and_fractions_are_written_for_readers() -> None:

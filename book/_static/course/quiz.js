@@ -11,6 +11,8 @@ class Quiz {
   constructor(box) {
     this.questions = [];
     let question = null;
+    const title = box.querySelector("h3");
+    if (title?.textContent === "Check yourself") title.remove(); // the section says the same
     for (const element of [...box.children]) {
       if (element.tagName === "DETAILS") {
         question.add(element);
