@@ -134,9 +134,9 @@ def test_tables_tell_what_is_on_record_from_what_is_measured(taken):
     fcn, mask_rcnn = accuracy.rows
     assert fcn[:8] == ["FCN", "–", "–", "–", "–", "–", "0.500", "–"]
     assert mask_rcnn[:4] == ["Mask R-CNN", "0.250", "0.500", "–"]
-    assert fcn[-1] == f"mean IoU {tour.stops[0].measured['mean_iou']:.3f}"
+    assert fcn[-1] == f"IoU {tour.stops[0].measured['mean_iou']:.3f}"
     assert mask_rcnn[-1].startswith("AP ")
-    assert "300 images of val. Measured now: the first 2" in accuracy.notes[0]
+    assert '300 images of val. Measured now, in the column "now": the first 2' in accuracy.notes[0]
     assert [row[-1] for row in cost.rows] == ["17 min", "41 CPU min"]
     assert cost.notes[1:] == [
         "For FCN, the record has elapsed minutes on a CPU.",
@@ -205,6 +205,8 @@ def test_the_command_prints_both_tables_and_where_the_files_are(taken, tmp_path,
     assert result.exit_code == 0, result.output
     for text in ("Accuracy", "Cost", "Mask R-CNN", "Measured now", *FILES):
         assert text in result.output
+    assert "0.250 0.500" in result.output  # as narrow as a console is: nothing is cut off
+    assert "…" not in result.output
     assert "seglib tour --images 3 --limit 2" in (tmp_path / "tour.html").read_text("utf-8")
 
 

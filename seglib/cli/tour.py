@@ -74,7 +74,11 @@ def _shown(table: TextTable) -> Table:
     from rich.table import Table
 
     shown = Table(
-        title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=table.title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0,  # 76 columns with what divides them, fewer than a console has
+        show_edge=False,
     )
     for number, heading in enumerate(table.headings):
         shown.add_column(heading, justify="right" if number else "left", no_wrap=True)

@@ -17,7 +17,7 @@ ACCURACY = {
     "AR@100": "mask_AR@100",
 }
 # What a paradigm is judged by: the first of these that it has.
-MAIN = {"mask_AP": "AP", "mean_iou": "mean IoU", "mask_AR@100": "AR@100"}
+MAIN = {"mask_AP": "AP", "mean_iou": "IoU", "mask_AR@100": "AR"}
 NOTHING = "–"
 
 
@@ -42,13 +42,13 @@ def accuracy_table(tour: Tour) -> TextTable:
     """Figures on record, and beside them the main one as measured now."""
     rows = [[stop.title, *recorded(stop.record), _measured(stop)] for stop in tour.stops]
     evaluated = tour.stops[0].record["evaluated"]
-    now = "the first" if tour.scored == 1 else f"the first {tour.scored}"
+    scored = "the first" if tour.scored == 1 else f"the first {tour.scored}"
     notes = [
-        f"On record: {evaluated}. Measured now: {now} of them.",
+        f'On record: {evaluated}. Measured now, in the column "now": {scored} of them.',
         "AP is mask AP, by object size in the columns small, medium and large. AR@100 is the "
         "average recall of 100 proposals, which have no classes.",
     ]
-    return TextTable("Accuracy", ["", *ACCURACY, "measured now"], rows, notes)
+    return TextTable("Accuracy", ["", *ACCURACY, "now"], rows, notes)
 
 
 def recorded(record: Row) -> list[str]:
