@@ -36,7 +36,7 @@ found = [p for p in pathlib.Path("/").rglob("[0-9][0-9]_*.py") if "assignments" 
     + TELL,
     "the solution on the disk": """
 import subprocess
-done = subprocess.run("grep -rlE 'box.2. - box.0..*box.3.' /submission /course /tmp /home /root",
+done = subprocess.run("grep -rlE 'bo[x].2. - bo[x].0..*bo[x].3.' /submission /course /tmp /home /root",
                       shell=True, capture_output=True, text=True)
 found = done.stdout
 """
