@@ -19,6 +19,11 @@ def shares(found: list[Trial]) -> tuple[float, float]:
     return visible / len(found), (visible + hidden) / len(found)
 
 
+def written(found: list[Trial]) -> float:
+    """The share of wrong solutions whose message an author wrote, rather than Python."""
+    return sum(trial.message.startswith("AssertionError: ") for trial in found) / len(found)
+
+
 def markdown(name: str, found: list[Trial]) -> str:
     """The table of one assignment."""
     visible, together = shares(found)
@@ -26,7 +31,7 @@ def markdown(name: str, found: list[Trial]) -> str:
         f"## {name}",
         "",
         f"{len(found)} wrong solutions; visible checks catch {visible:.0%}, with the hidden ones "
-        f"{together:.0%}.",
+        f"{together:.0%}. {written(found):.0%} get a message that was written for it.",
         "",
         "| task | cell | fault | caught by | what a learner sees |",
         "| --- | --- | --- | --- | --- |",

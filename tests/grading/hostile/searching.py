@@ -36,7 +36,8 @@ found = [p for p in pathlib.Path("/").rglob("[0-9][0-9]_*.py") if "assignments" 
     + TELL,
     "the solution on the disk": """
 import subprocess
-done = subprocess.run("grep -rlE 'bo[x].2. - bo[x].0..*bo[x].3.' /submission /course /tmp /home /root",
+pattern = "bo[x].2. - bo[x].0..*bo[x].3."  # does not match itself
+done = subprocess.run(f"grep -rlE '{pattern}' /submission /course /tmp /home /root",
                       shell=True, capture_output=True, text=True)
 found = done.stdout
 """
