@@ -106,8 +106,8 @@ points = {name: (work[name], figures[name]["mask_AP"]) for name in models}
 plotting.tradeoff(points, cost="billions of multiply-adds", title="Accuracy against arithmetic")
 
 # %% id="seconds"
-named = dict(zip(paradigms, models.values(), strict=True))
-print(comparison.time_table(named, image, rounds=3))
+by_name = dict(zip(paradigms, models.values(), strict=True))
+print(comparison.time_table(by_name, image, rounds=3))
 
 # %% [markdown] id="seconds-read"
 # The dashed line joins the networks that no cheaper one reaches; all others are beaten in both
@@ -147,12 +147,12 @@ for name, evaluator in evaluators.items():
 # %% [markdown] id="thresholds-read"
 # So a threshold of one half means something else for each network. PolarMask's score is a *product*
 # of two probabilities, the class and the centerness (lesson 11), so it rarely comes near 1; DETR's
-# is a softmax, which is nearly always sure. The first picture compared habits of
-# scoring. AP does not mind, since it uses only the *order* of the scores.
+# is a softmax, which is nearly always sure. The first picture compared habits of scoring. AP does
+# not mind, since it uses only the *order* of the scores.
 #
 # We need a fair place to look at errors. From here on every network may name **as many things as
 # there are objects** in all images together, those with its highest scores. A perfect network would
-# make no error, and with every error an object is left out or named twice.
+# make no error; and each error takes the place of an object, which stays unfound.
 #
 # ### Two: five ways to be wrong
 #
@@ -256,9 +256,8 @@ plotting.show_errors(breakdowns, gains)
 #   by NMS; DETR must *learn* that its queries divide the objects among themselves (lesson 12). Ours
 #   trained for minutes, the published one for days. **MaskFormer** has queries, too, and no NMS for
 #   its instances, and has the second most.
-# - **SOLO: classes.** It has the fewest localisation errors and the most classification errors. The
-#   mask comes from features of the whole image at a fine stride; the class comes from one cell of a
-#   coarse grid, which often shows two objects. So it draws well what it then misnames.
+# - **SOLO: classes.** It has the fewest localisation errors, since its masks have a fine stride and
+#   no box in between, and the most classification errors. Why, the next cell asks.
 # - **Mask R-CNN, Cascade R-CNN, MaskFormer, PolarMask, YOLACT: localisation**, for different
 #   reasons: a box that cuts off a part or contains two objects; prototypes that leak into the
 #   neighbour; rays that cannot follow a wing.
@@ -268,6 +267,38 @@ plotting.show_errors(breakdowns, gains)
 # On the right is what AP50 would gain if *one* kind were repaired, in all detections, not only the
 # best. The two sides differ: a duplicate costs little if its score is low, and much if it stands
 # before correct detections.
+#
+# **Why does SOLO misname so much?** Two bets: it takes objects for something else, and never finds
+# them; or it finds them, and gives them a *second* name besides. Count the classification errors
+# about objects that a correct detection has found as well.
+
+# %% id="second-names" tolerance=0.2
+from seglib.metrics import judge_detections
+
+
+def kinds_on(name, index):
+    """Kinds [D] of the best detections of an image, and the object [D] that each is about."""
+    found, truth = answers[name][index].instances, truths[index]
+    found = found[found.scores >= best[name]]
+    overlaps = ops.mask_iou(found.masks, truth.masks).double().numpy()  # [D, G]
+    labels = found.labels.numpy(), truth.labels.numpy()
+    return judge_detections(overlaps, *labels, truth.iscrowd.numpy())
+
+
+for name in models:
+    named = again = 0
+    for kinds, about in (kinds_on(name, i) for i in range(len(samples))):
+        misnamed = about[kinds == "classification"]
+        named += len(misnamed)
+        again += int(np.isin(misnamed, about[kinds == "correct"]).sum())
+    print(f"{name:14s} {named:3d} wrong names, {again:3d} of them for objects that are found")
+
+# %% [markdown] id="second-names-read"
+# SOLO's are mostly second names. Each of its cells has a probability *for each class*, without a
+# softmax that would make the classes compete, and Matrix NMS compares only masks of the same class.
+# So when a cell hesitates between cup and donut, both go out with the same mask: a duplicate that
+# NMS cannot see. The others have this error, too, but less often. Nobody would have read it off an
+# AP.
 
 # %% id="missed" tolerance=0.1
 print(f"of {objects} objects   found  nearly  missed")
@@ -306,7 +337,7 @@ plotting.show_errors(strict, title="A hit needs an IoU of 0.75")
 # against that of COCO's evaluator.
 
 # %% id="equality-kinds" tags=["nbval-check-output"]
-from seglib.metrics import CocoEvaluator, judge_detections
+from seglib.metrics import CocoEvaluator
 
 
 def same_kinds(found, truth):
@@ -375,13 +406,13 @@ for name, curve in curves.items():
 # to look: thousands of anchors tile the image, each small region is a training example of its own,
 # and most of what a box needs is built in. **A query must first learn to look at all.** It gets one
 # answer per image and object, and which object it answers for still changes from step to step. (In
-# MaskFormer the attention is masked, which helps; DETR's reads everywhere.) Its boxes begin
-# to move; its masks, which depend on them, have not begun.
+# MaskFormer the attention is masked, which helps; DETR's reads everywhere.) DETR's boxes begin to
+# move; its masks, which depend on the queries, have not begun.
 #
 # Compare this with the table, where DETR and MaskFormer had a trained backbone and more than ten
 # times as many images: there they come close. (One run each, with learning rates near those of the
-# shipped networks; others might suit so short a training better.) **Which network is best
-# depends on how long you can train**: short of time, take the one that has most built in.
+# shipped networks; others might suit so short a training better.) **Which network is best depends
+# on how long you can train**: short of time, take the one that has most built in.
 
 # %% [markdown] id="inside"
 # ## Look inside: what is hard?
@@ -439,16 +470,15 @@ plotting.compare(picture, panels, dataset.categories)
 # %% [markdown] id="nobody-read"
 # In Pocket COCO: a kite and a person of whom parts look out far below, under the car, and a clock
 # that is nearly covered. The truth counts these parts as one object, because whoever drew the scene
-# knew it. No network of this course can know that; with an IoU of 0.5 they need the pieces to
-# succeed.
+# knew it. A network can hardly know that, and without the pieces the IoU stays below 0.5.
 #
 # ### Which images
 #
 # The validation images come from the same brush as the training images. What if the camera is
 # worse? Two of the corruptions of Hendrycks and Dietterich (2019): a blur of one pixel, and grain.
-# You recognise everything in all three. **Predict before you run:** which one hurts
-# more? Which *kind* of error will each of them add? And is one of three very different networks, a
-# detector with boxes, one with a grid and one with queries, more robust than the others?
+# You recognise everything in all three. **Predict before you run:** which one hurts more? Which
+# *kind* of error will each of them add? And is one of three very different networks, a detector
+# with boxes, one with a grid and one with queries, more robust than the others?
 
 # %% id="altered" alt="One image three times: as it is; slightly blurred, so that outlines are soft; and with coloured grain. All objects can be recognised in all three."
 from seglib.data.corruptions import add_noise, gaussian_blur
@@ -634,7 +664,7 @@ Quiz([threshold, winter], title="Comparing and surviving")
 #   things as there are objects, and look at those.
 # - Each false detection has one cause: localisation, classification, duplicate, background, or both
 #   class and place. What no detection is about is missed.
-# - Equal numbers of errors hide different errors. Queries duplicate, a grid misnames, rays and
+# - Equal numbers of errors hide different errors. Queries duplicate, a grid names twice, rays and
 #   boxes misplace, and a stricter IoU changes the order.
 # - Boxes and NMS lose neighbours in crowds; coarse features lose small objects; everyone loses what
 #   is cut to pieces.
