@@ -37,7 +37,7 @@ LEAST_CONTRAST = 4.5
 COLOURED = (
     ".tag_quiz details, .tag_quiz summary, .tag_quiz b, .tag_quiz p, .tag_quiz button, "
     ".quiz-score, .explorer label, .explorer output, .explorer p, "
-    "figcaption, figcaption *, .cell_output p, .cell_output pre"
+    "figcaption, figcaption *:not(.headerlink), .cell_output p, .cell_output pre"
 )
 GRAVE = ("serious", "critical")
 
