@@ -13,6 +13,11 @@ from typing import Any
 from docutils import nodes
 
 ARXIV = re.compile(r"arXiv[:\s]\s*(\d{4}\.\d{4,5})")
+# Words that also have an everyday meaning, so that a link would often be wrong.
+EVERYDAY = re.compile(
+    r"assign(ment)?|background|correction|cost|detection|head|matching|no object|query|ray|sample"
+    r"|score"
+)
 LEFT_ALONE = (nodes.title, nodes.literal, nodes.literal_block, nodes.reference, nodes.raw)
 
 
@@ -48,7 +53,7 @@ def link_terms(app: Any, doctree: nodes.document, page: str) -> None:
     places = {
         name: (target, anchor)
         for (kind, name), (target, anchor) in app.env.domains["std"].objects.items()
-        if kind == "term"
+        if kind == "term" and not EVERYDAY.fullmatch(name)
     }
     if not places:
         return
