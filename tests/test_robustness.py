@@ -108,9 +108,9 @@ def test_the_groups_of_an_image():
 def test_crowds_neither_crowd_nor_hide():
     ring = torch.zeros(1, 20, 20, dtype=torch.bool)
     ring[0, 2:18, 2:18] = True
-    ring[0, 6:14, 6:14] = False
+    ring[0, 5:15, 5:15] = False
     inside = torch.zeros_like(ring)
-    inside[0, 6:14, 6:14] = True
+    inside[0, 5:15, 5:15] = True
     ranges = {"all": (0.0, 1e9), "small": (0.0, 1.0)}
     both = torch.cat([ring, inside])
     alone = object_groups(masks_target(both, [1, 1], iscrowd=[False, True]), ranges)
