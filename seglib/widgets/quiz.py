@@ -1,7 +1,8 @@
 """A self-check quiz with a score, and feedback that says why a wrong choice is wrong.
 
 With a running kernel, the options are buttons. Everywhere else (the book, a saved notebook, a
-screen reader) the quiz is plain HTML in which each option unfolds to its feedback.
+screen reader) the quiz is plain HTML in which each option unfolds to its feedback; the site's
+`quiz.js` makes buttons of the options.
 """
 
 from __future__ import annotations
