@@ -70,7 +70,7 @@ class Student:
         needed = [v for v in tree_leaves(inputs) if isinstance(v, Tensor) and v.requires_grad]
         if needed and type(reply.get("graph")) is int and torch.is_grad_enabled():
             return self._differentiable(value, needed, reply["graph"])
-        return tree_map(lambda v: v.detach() if isinstance(v, Tensor) else v, value)
+        return tree_map(_as_result, value)
 
     def _differentiable(self, value: Any, inputs: list[Tensor], graph: int) -> Any:
         """The value, with gradients that the student's process computes."""
@@ -191,6 +191,11 @@ class _Backward(torch.autograd.Function):
         if len(found) != ctx.count:
             raise ValueError("the gradients do not fit the arguments")
         return (None, None, None, *found)
+
+
+def _as_result(value: Any) -> Any:
+    """A result that does not depend on the arguments; it says whether it requires a gradient."""
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 def _take_over(old: Any, new: Any) -> None:

@@ -69,6 +69,15 @@ def test_arguments_stay_as_they_are_otherwise():
     assert torch.equal(x, before)
 
 
+def test_results_say_whether_they_require_a_gradient():
+    head = lambda: torch.ones(2, requires_grad=True)  # noqa: E731
+    with served(kept=lambda f: 2 * f(), cut=lambda f: 2 * f().detach()) as student:
+        assert student.call("kept", (head,), {}).requires_grad
+        assert not student.call("cut", (head,), {}).requires_grad
+        with torch.no_grad():
+            assert not student.call("kept", (head,), {}).requires_grad
+
+
 def test_gradients_go_through_the_student():
     x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
     w = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
