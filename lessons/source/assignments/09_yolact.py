@@ -162,7 +162,7 @@ torch.manual_seed(0)
 names = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name": "kite"}])
 network = YOLACT(YOLACTConfig.pocket(), names).eval()
 torch.nn.init.normal_(network.head.class_logits.weight, std=0.05)  # so that scores differ
-picture = torch.rand(3, 64, 96)
+picture = torch.rand(3, 96, 96)
 with torch.no_grad():
     output = network([picture])
 detected = network.detect(output)[0]
@@ -346,7 +346,7 @@ print("✓ 3 of 3 points: the example, the crop, other sizes, enlargement, sever
 # %% id="masks-network-checks" nbgrader="checks" points=1
 found = network.predict([picture])[0].instances
 own = output.of_anchors.coefficients[0, detected.rows]
-mine = masks_of(output.prototypes[0], own, detected.boxes, (64, 96))
+mine = masks_of(output.prototypes[0], own, detected.boxes, (96, 96))
 assert mine is not None, "masks_of returned None: is the `return` missing?"
 assert mine.shape == found.masks.shape, (
     f"the network has masks {list(found.masks.shape)}, yours are {list(mine.shape)}"
@@ -358,12 +358,12 @@ assert wrong < 1e-4, (
 ### BEGIN HIDDEN TESTS
 for seed in range(2):
     torch.manual_seed(seed)
-    other = torch.rand(3, 64, 96)
+    other = torch.rand(3, 96, 96)
     with torch.no_grad():
         raw = network([other])
     kept, found = network.detect(raw)[0], network.predict([other])[0].instances
     own = raw.of_anchors.coefficients[0, kept.rows]
-    mine = masks_of(raw.prototypes[0], own, kept.boxes, (64, 96))
+    mine = masks_of(raw.prototypes[0], own, kept.boxes, (96, 96))
     wrong = float((mine != found.masks).float().mean())
     assert wrong < 1e-4, f"another image: {wrong:.1%} of all pixels differ"
 ### END HIDDEN TESTS
@@ -506,11 +506,11 @@ print("✓ 3 of 3 points: the example, ratios, few negatives, classes, no positi
 # %% id="loss-checks" nbgrader="checks" points=1
 from seglib.models.yolact.targets import anchor_targets, batch_truth
 
-masks = torch.zeros(2, 64, 96, dtype=torch.bool)
+masks = torch.zeros(2, 96, 96, dtype=torch.bool)
 masks[0, 8:40, 10:50], masks[1, 30:60, 60:90] = True, True
 boxes = torch.tensor([[10.0, 8, 50, 40], [60, 30, 90, 60]])
 areas, one_each = masks.sum(dim=(1, 2)).float(), torch.tensor([1, 2])
-target = Target(boxes, one_each, masks, torch.zeros(2, dtype=torch.bool), areas, (64, 96))
+target = Target(boxes, one_each, masks, torch.zeros(2, dtype=torch.bool), areas, (96, 96))
 truth = batch_truth([picture], [target], output.batch, len(names))
 labels, _ = anchor_targets(output.anchors, truth, network.config)
 mine = mined_class_loss(output.of_anchors.class_logits[0], labels[0])
@@ -524,7 +524,7 @@ assert abs(float(mine) - float(wanted)) < 1e-3 * float(wanted), (
 ### BEGIN HIDDEN TESTS
 for seed in range(2):
     torch.manual_seed(seed)
-    other = torch.rand(3, 64, 96)
+    other = torch.rand(3, 96, 96)
     with torch.no_grad():
         raw = network([other])
         wanted = float(network.loss([other], [target])["class_loss"])
