@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from seglib import SeglibError, plotting
 from seglib.metrics import CocoEvaluator, ErrorEvaluator, judge_detections
 from seglib.metrics.error_breakdown import ERRORS
+from seglib.plotting.error_bars import SHADES
+from seglib.plotting.style import as_bytes
 from seglib.structures import Instances, Target
 from tests.coco_reference import CATEGORIES, random_scene
 from tests.figures import words
@@ -273,6 +275,18 @@ def test_errors_are_named_on_the_image():
     assert [axes.get_title() for axes in fig.axes[:3]] == ["Image", "some", "none"]
     some, none = (axes.images[0].get_array() for axes in fig.axes[1:3])
     assert not np.array_equal(some, none)
+
+
+def test_a_judged_mask_has_the_colour_that_its_kind_has_in_the_bars():
+    target = boxes_target((40, 40), [(0, 0, 40, 20)], [CAT])
+    image = torch.full((3, 40, 40), 0.5)
+    for kind, rows in (("correct", 20), ("localisation", 8)):
+        masks = torch.zeros(1, 40, 40, dtype=torch.bool)
+        masks[:, :rows] = True
+        found = Instances(target.boxes, torch.tensor([0.9]), target.labels, masks)
+        axes = plotting.show_judged(image, {"one": found}, target).axes[1]
+        pixels = np.asarray(axes.images[0].get_array())
+        assert (pixels == as_bytes(SHADES[kind])).all(axis=-1).any(), kind
 
 
 def test_eval_prints_the_errors(tmp_path):

@@ -296,6 +296,19 @@ def test_overlay_enlarges_small_images_and_paints_only_where_masks_are() -> None
     assert not changed[36, 60:].any()
 
 
+def test_compare_leaves_out_the_boxes_on_request() -> None:
+    image, target = scene()
+    figures = [
+        plotting.compare(image, {"": target}, CATEGORIES, boxes=drawn) for drawn in (True, False)
+    ]
+    with_boxes, without = (fig.axes[1].images[0].get_array() for fig in figures)
+    overlay = plotting.overlay(
+        image, target, CATEGORIES, boxes=False, side=without.shape[1], shrink=True
+    )
+    assert np.array_equal(without, overlay)
+    assert not np.array_equal(with_boxes, without)
+
+
 def test_overlay_keeps_a_large_image_and_can_shrink_it_for_a_panel() -> None:
     image = torch.rand(3, 100, 200)
     labels = torch.zeros(100, 200, dtype=torch.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +12,10 @@ from seglib.metrics.error_breakdown import CORRECT, ERRORS, ErrorBreakdown
 from seglib.plotting.panels import Figure, check_some, figure
 from seglib.plotting.style import (
     BLUE,
-    GREY,
+    INK,
     ORANGE,
+    PALE,
     PURPLE,
-    SKY,
     VERMILION,
     YELLOW,
     ink_on,
@@ -22,14 +23,15 @@ from seglib.plotting.style import (
 )
 
 MISSED = "missed"
+# What is correct stays quiet; dark and bright errors alternate, for all types of colour vision.
 SHADES = {
-    CORRECT: SKY,
+    CORRECT: PALE,
     "classification": ORANGE,
-    "localisation": BLUE,
+    "localisation": VERMILION,
     "both": PURPLE,
     "duplicate": YELLOW,
-    "background": VERMILION,
-    MISSED: GREY,
+    "background": BLUE,
+    MISSED: INK,
 }
 LEAST = 0.05  # of the axis: a narrower part has no number
 
@@ -74,13 +76,18 @@ def show_errors(
     return fig
 
 
+def _look(kind: str) -> dict[str, Any]:
+    """How the bars of a kind look: a white edge separates neighbours."""
+    return {"color": SHADES[kind], "edgecolor": "white", "linewidth": 0.6, "label": kind}
+
+
 def _stack(axes: Axes, names: list[str], parts: Mapping[str, Sequence[float]], form: str) -> None:
     """One horizontal bar per name, made of these parts, with numbers in the wide ones."""
     ends = np.zeros(len(names))
     widest = max(1e-9, float(np.sum(list(parts.values()), axis=0).max()))
     for kind, values in parts.items():
         widths = np.asarray(values, dtype=float)
-        axes.barh(names, widths, left=ends, height=0.7, color=SHADES[kind], label=kind)
+        axes.barh(names, widths, left=ends, height=0.7, **_look(kind))
         for row, (start, width) in enumerate(zip(ends, widths, strict=True)):
             if width >= LEAST * widest:
                 text = form.format(width)

@@ -30,8 +30,8 @@ def show_judged(
 ) -> Figure:
     """What several detectors find in an image: errors have their kind as a name.
 
-    True positives are light blue; objects that no detection is about are hatched and named
-    "missed".
+    True positives are grey, and errors have the colours of `show_errors`; objects that no
+    detection is about are hatched and named "missed".
 
     Args:
         image: float [3, H, W] in 0…1.
@@ -62,11 +62,11 @@ def _painted(image: Any, detections: Instances, target: Target, side: int) -> By
     canvas = Canvas(image, side, shrink=True)
     about = set(objects[np.isin(kinds, (CORRECT, *REPAIRABLE))].tolist())
     missed = [g for g in range(len(target)) if g not in about and not target.iscrowd[g]]
+    shades = {kind: as_bytes(shade) for kind, shade in SHADES.items()}
     for g in missed:
-        canvas.hatch(canvas.resize_mask(target.masks[g]), NEUTRAL)
+        canvas.hatch(canvas.resize_mask(target.masks[g]), shades[MISSED])
     assert detections.masks is not None, "image_overlaps has checked it"
     order = np.argsort([kind != CORRECT for kind in kinds], kind="stable")  # errors on top
-    shades = {kind: as_bytes(shade) for kind, shade in SHADES.items()}
     for row in order.tolist():
         color = shades.get(str(kinds[row]), NEUTRAL)
         bits = canvas.resize_mask(detections.masks[row])
@@ -77,5 +77,5 @@ def _painted(image: Any, detections: Instances, target: Target, side: int) -> By
         if kind not in (CORRECT, IGNORED):
             canvas.tag(kind, detections.boxes[row], shades[kind])
     for g in missed:
-        canvas.tag(MISSED, target.boxes[g], NEUTRAL)
+        canvas.tag(MISSED, target.boxes[g], shades[MISSED])
     return canvas.pixels

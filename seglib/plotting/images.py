@@ -113,6 +113,7 @@ def compare(
     caption: str = "",
     panel: float = 3.3,
     by_class: bool = False,
+    boxes: bool = True,
     like: Target | None = None,
 ) -> Figure:
     """An image, and beside it each of several results painted over the image.
@@ -124,6 +125,7 @@ def compare(
         layer: the field to paint; by default the first that is filled.
         min_score: instances with a lower score are left out.
         by_class: give each instance the colour of its class, the same in all panels.
+        boxes: also draw the boxes.
         like: the truth; what is found has the colour of the true object that it overlaps most.
     """
     count = len(results) + 1
@@ -133,7 +135,7 @@ def compare(
     )
     show_pixels(panels[0], image, "Image")
     shared: Any = {"layer": layer, "min_score": min_score, "by_class": by_class}
-    shared |= {"side": panel_pixels(columns, panel), "shrink": True}
+    shared |= {"boxes": boxes, "side": panel_pixels(columns, panel), "shrink": True}
     for axes, (name, result) in zip(panels[1:], results.items(), strict=True):
         if like is not None:
             shared["shades"] = matched_shades(result, like, layer, min_score)

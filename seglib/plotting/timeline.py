@@ -83,7 +83,7 @@ def timeline(
         _draw_lane(axes, lane, shade, top, heights[lane], strong)
         top += heights[lane]
     years = list(_years())
-    axes.set(xlim=(years[0] - 2.75, years[-1] + 0.6), ylim=(total, 0))
+    axes.set(xlim=(years[0] - 2.75, years[-1] + 0.75), ylim=(total, 0))
     axes.set_xticks(years, [str(year) for year in years])
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)

@@ -118,6 +118,11 @@ WRONG = {
             .replace("else 1", "else 0"),
         ),
         "divides by all objects": (DIVIDED, DIVIDED.replace("f / n", "f / sum(count_of)")),
+        "all masks grow at once, even if there are none": (
+            "    for masks, labels, found in images:\n",
+            "    for masks, labels, found in images:\n"
+            "        F.max_pool2d(masks.float(), 3, stride=1, padding=1)\n",
+        ),
         "an empty group has 0": (DIVIDED, DIVIDED.replace("math.nan", "0.0")),
         "an empty group has 1": (DIVIDED, DIVIDED.replace("math.nan", "1.0")),
         "an empty group divides by 0": (DIVIDED, DIVIDED.replace(" if n else math.nan", "")),
