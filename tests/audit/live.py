@@ -103,6 +103,7 @@ def show_as(page: Any, width: int, mode: str) -> None:
     """Resize an open page, and switch it to light or dark as the theme's button does."""
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate("mode => { document.documentElement.dataset.theme = mode; }", mode)
+    page.wait_for_timeout(600)  # the theme makes boxes that now scroll reachable by keyboard
 
 
 def examine(page: Any, *, axe: bool = True) -> Findings:
