@@ -27,7 +27,7 @@ KINDS = {
     "results": "results.html",
     "instructor": "instructor.html",
     "API": "api/ops.html",
-    "API of models": "api/pretrained.html",
+    "short API": "api/pretrained.html",
 }
 # Width in pixels and mode. axe runs where its findings can differ: each width and each mode once.
 VIEWS = ((1400, "light"), (1400, "dark"), (390, "light"), (390, "dark"))
