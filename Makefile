@@ -79,6 +79,7 @@ bench: ## time the primitives' bodies, and models beside torchvision and transfo
 	$(BIN)/python -m tests.benchmarks.bench_paradigms
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_two_stage
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_transformers
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_widgets
 
 lock: ## write requirements.lock from what is installed (for maintainers)
 	@$(ENVIRONMENT) lab book grade test

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from seglib.plotting.layout import place, placing_of
+from seglib.plotting.redrawing import layout_kind
+from seglib.plotting.style import STYLE
 from seglib.widgets import Explorer
 
 
@@ -27,6 +38,7 @@ def check_every_control(explorer: Explorer, moves: dict[str, Any]) -> None:
         assert plain(explorer.values) != before, name
         assert explorer._picture.value != picture, name
         assert explorer.summary() in explorer._words.value
+        check_redrawn(explorer)
 
 
 def check_values_ahead(explorer: Explorer) -> None:
@@ -42,3 +54,22 @@ def check_values_ahead(explorer: Explorer) -> None:
             else:
                 assert all(control.min <= end <= control.max for end in ends), name
     assert combinations <= 100
+
+
+def check_redrawn(explorer: Explorer) -> None:
+    """The picture drawn on kept axes is the one drawn anew with this layout."""
+    encoded = explorer._picture.value.partition("base64,")[2].partition('"')[0]
+    shown = np.array(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
+    fig, own = explorer.figure(), explorer.figure()
+    own.pixels()
+    kept = explorer._redrawing.placings[layout_kind(fig)]
+    fig.set_layout_engine("none")
+    with mpl.rc_context(STYLE):
+        place(fig, kept)
+        canvas = FigureCanvasAgg(fig)
+        canvas.draw()
+    assert np.array_equal(shown, np.asarray(canvas.buffer_rgba())[..., :3])
+    assert kept.size == pytest.approx(placing_of(own).size)
+    for (there, *_), (here, *_) in zip(kept.panels, placing_of(own).panels, strict=True):
+        gaps = np.abs(there.get_points() - here.get_points()) * fig.get_size_inches() * fig.dpi
+        assert gaps.max() < 8  # px: the label of an axis may end elsewhere

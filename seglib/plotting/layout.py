@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
+from matplotlib.transforms import Bbox
 
 SMALLEST = 7.5  # points: a title that would need smaller letters is broken into two lines
 LINE = 1.3  # line height of a title, as a multiple of its font size
@@ -31,6 +32,42 @@ def lay_out(fig: Figure, layout: LayoutEngine) -> None:
     if (spare := _spare_height(fig)) > 1 / fig.dpi:
         _grow(fig, -spare)
         _execute(fig, layout)
+
+
+class Placing(NamedTuple):
+    """The result of a layout.
+
+    Attributes:
+        size: (width, height) of the figure in inches.
+        panels: of each axes, its place and the font size of its title, and whether that is broken.
+        texts: (x, y) of the figure's own texts.
+    """
+
+    size: tuple[float, float]
+    panels: list[tuple[Bbox, float, bool]]
+    texts: list[tuple[float, float]]
+
+
+def placing_of(fig: Figure) -> Placing:
+    """How a figure has been laid out."""
+    width, height = fig.get_size_inches()
+    panels = [
+        (axes.get_position(original=True).frozen(), _points(axes), "\n" in axes.get_title())
+        for axes in fig.axes
+    ]
+    return Placing((width, height), panels, [text.get_position() for text in fig.texts])
+
+
+def place(fig: Figure, placing: Placing) -> None:
+    """Lay a figure out as another one that has the same panels and texts of the same lengths."""
+    fig.set_size_inches(*placing.size)
+    for axes, (box, points, broken) in zip(fig.axes, placing.panels, strict=True):
+        axes.set_position(box)
+        if broken:
+            axes.set_title(_in_two(axes.get_title()))
+        axes.title.set_fontsize(points)
+    for text, position in zip(fig.texts, placing.texts, strict=True):
+        text.set_position(position)
 
 
 def _execute(fig: Figure, layout: LayoutEngine) -> None:

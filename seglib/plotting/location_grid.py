@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 
 from seglib.plotting.canvas import as_rgb, to_numpy
@@ -60,9 +61,12 @@ def draw_location_grid(axes: Axes, image: Any, side: int, title: str = "") -> No
     picture = as_rgb(image)
     height, width = picture.shape[:2]
     bare(axes).imshow(picture, extent=(0, width, height, 0), alpha=0.6)
+    lines = []
     for n in range(side + 1):
-        axes.plot([0, width], [n * height / side] * 2, color=INK, lw=0.4, alpha=0.6)
-        axes.plot([n * width / side] * 2, [0, height], color=INK, lw=0.4, alpha=0.6)
+        x, y = n * width / side, n * height / side
+        lines += [[(0, y), (width, y)], [(x, 0), (x, height)]]
+    style: Any = {"colors": INK, "linewidths": 0.4, "capstyle": "projecting", "joinstyle": "round"}
+    axes.add_collection(LineCollection(lines, alpha=0.6, **style), autolim=False)
     axes.set(xlim=(-1, width + 1), ylim=(height + 1, -1))
     axes.set_title(title)
 

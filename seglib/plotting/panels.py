@@ -23,6 +23,7 @@ from seglib.errors import SeglibError
 from seglib.plotting.canvas import as_rgb
 from seglib.plotting.layout import lay_out
 from seglib.plotting.png import encode_png
+from seglib.plotting.recycling import recycled
 from seglib.plotting.style import DPI, EDGE, GREY, MAX_WIDTH, PANEL, STYLE, mark_colors, styled
 
 HEAVY = 150_000  # bytes: a larger PNG is reduced to 256 colours
@@ -42,12 +43,16 @@ class Figure(MatplotlibFigure):
         """The rendered figure: uint8 [H, W, 3]."""
         with mpl.rc_context(STYLE):
             canvas = FigureCanvasAgg(self)
-            if (layout := self.get_layout_engine()) is not None:
-                # Each run of the layout moves things by a fraction of a pixel, so it runs once.
-                lay_out(self, layout)
-                self.set_layout_engine("none")
+            self.arrange()
             canvas.draw()
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def arrange(self) -> None:
+        """Lay the panels and titles out, inside the house style."""
+        if (layout := self.get_layout_engine()) is not None:
+            # Each run of the layout moves things by a fraction of a pixel, so it runs once.
+            lay_out(self, layout)
+            self.set_layout_engine("none")
 
     def png(self) -> bytes:
         """The figure as PNG bytes without metadata; the same figure gives the same bytes."""
@@ -107,9 +112,15 @@ def figure(
     shrink = min(1.0, MAX_WIDTH / (width * ncols))
     extra = (0.35 if title else 0.0) + (0.3 + 0.16 * caption.count("\n") if caption else 0.0)
     size = (width * ncols * shrink, (height * shrink + 0.3) * nrows + extra)
-    layout = ConstrainedLayoutEngine(w_pad=EDGE, wspace=0.0)
-    fig = Figure(figsize=size, dpi=DPI, layout=layout)
-    axes = fig.subplots(nrows, ncols, squeeze=False, width_ratios=widths, **subplots)
+
+    def new() -> tuple[Figure, NDArray[Any]]:
+        layout = ConstrainedLayoutEngine(w_pad=EDGE, wspace=0.0)
+        fig = Figure(figsize=size, dpi=DPI, layout=layout)
+        return fig, fig.subplots(nrows, ncols, squeeze=False, width_ratios=widths, **subplots)
+
+    kind = (size, nrows, ncols, str(widths), str(subplots), bool(title), bool(caption))
+    fig, axes = recycled(kind, new)
+    fig.set_size_inches(*size)
     if title:
         fig.suptitle(title)
     if caption:

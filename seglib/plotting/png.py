@@ -33,6 +33,13 @@ def encode_png(pixels: Bytes, colors: int | None = None, kept: Sequence[Shade] =
     return buffer.getvalue()
 
 
+def pack_png(pixels: Bytes) -> bytes:
+    """PNG bytes of uint8 [H, W, 3] in a tenth of the time, in a file larger by a fifth or more."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
 def _as_drawing(pixels: Bytes) -> Image.Image | None:
     """A drawing in 256 colours with its areas unchanged; None if a difference would be visible."""
     packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
@@ -81,8 +82,9 @@ def draw_rays(
         start = torch.as_tensor(centre, dtype=torch.float32)
         ends = to_numpy(contour_points(start, torch.as_tensor(distances).float()))  # [n, 2]
         x, y = start.tolist()
-        for end in ends:
-            axes.plot([x, end[0]], [y, end[1]], color=color(number), lw=0.7, alpha=0.8)
+        rays = [[(x, y), end] for end in ends]
+        style: Any = {"colors": color(number), "linewidths": 0.7, "capstyle": "projecting"}
+        axes.add_collection(LineCollection(rays, alpha=0.8, zorder=2, **style), autolim=False)
         closed = np.concatenate([ends, ends[:1]])
         axes.plot(*closed.T, color="white", lw=2.6)
         axes.plot(*closed.T, color=color(number), lw=1.6, marker="o", markersize=1.8)

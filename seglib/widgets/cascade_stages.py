@@ -64,7 +64,9 @@ class CascadeStages(Explorer):
         if len(self.names) != max(counts):
             raise SeglibError(f"{max(counts)} stages need as many names, got {len(self.names)}")
         areas = torch.cat([box_area(one.objects) for one in self.images])
-        self._middle = float(areas.median())
+        middle = float(areas.median())
+        self._larger = [_of_larger_object(one, middle) for one in self.images]
+        self._overlaps = [[box_iou(one.objects, b) for b in one.stages] for one in self.images]
         super().__init__(
             {
                 "IoU threshold": slider("IoU threshold", threshold, 0.3, 0.95, 0.05),
@@ -82,31 +84,26 @@ class CascadeStages(Explorer):
             "objects": list(SIZES),
         }
 
-    def _kept(self, one: StagedImage, stage: int) -> tuple[Tensor, Tensor]:
-        """IoU [G, n] and rows [n] of the boxes whose object has the chosen size.
-
-        A box belongs to the object that its proposal overlaps most.
-        """
-        given = box_iou(one.objects, one.stages[0])  # [G, N]
-        larger = (box_area(one.objects) > self._middle)[given.argmax(0)]  # [N]
-        size = self.setting("objects")
+    def _kept(self, image: int, stage: int) -> tuple[Tensor, Tensor]:
+        """IoU [G, n] and rows [n] of the boxes whose object has the chosen size."""
+        larger, size = self._larger[image], self.setting("objects")
         keep = torch.ones_like(larger) if size == SIZES[0] else larger == (size == SIZES[2])
         rows = keep.nonzero().squeeze(1)
-        return box_iou(one.objects, one.stages[stage][rows]), rows
+        return self._overlaps[image][stage][:, rows], rows
 
     def compute(self) -> dict[str, Any]:
         """Label the boxes of each stage with `ops.assign_boxes` at the threshold."""
         threshold = self.setting("IoU threshold")
         positives, shares, means, best = [], [], [], []
         for stage in range(len(self.names)):
-            every = [self._kept(one, stage)[0] for one in self.images]
+            every = [self._kept(n, stage)[0] for n in range(len(self.images))]
             labels = torch.cat([assign_boxes(o, threshold, threshold)[0] for o in every])
             best.append(torch.cat([o.amax(0) for o in every]))
             positives.append(int((labels > 0).sum()))
             shares.append(positives[-1] / max(1, len(labels)))
             means.append(float(best[-1].mean()) if len(best[-1]) else 0.0)
-        shown, stage = self.images[self.setting("image") - 1], self._stage()
-        overlaps, rows = self._kept(shown, stage)
+        number, stage = self.setting("image") - 1, self._stage()
+        overlaps, rows = self._kept(number, stage)
         labels, index = assign_boxes(overlaps, threshold, threshold)
         return {
             "positives": positives,
@@ -115,7 +112,7 @@ class CascadeStages(Explorer):
             "here": int((labels > 0).sum()),
             "boxes_here": len(rows),
             "reached": len(index[labels > 0].unique()),
-            "objects": len(shown.objects),
+            "objects": len(self.images[number].objects),
             "overlaps": best[stage],
             "rows": rows[labels > 0],
         }
@@ -148,3 +145,12 @@ class CascadeStages(Explorer):
             f"Positives at {self.setting('IoU threshold'):.2f}: {counts}. "
             f"The boxes shown lie on {v['reached']} of {v['objects']} objects."
         )
+
+
+def _of_larger_object(one: StagedImage, middle: float) -> Tensor:
+    """Bool [N]: whether a box's object is larger than `middle` px².
+
+    A box belongs to the object that its proposal overlaps most.
+    """
+    given = box_iou(one.objects, one.stages[0])  # [G, N]
+    return (box_area(one.objects) > middle)[given.argmax(0)]

@@ -12,6 +12,7 @@ import ipywidgets as widgets
 
 from seglib.errors import SeglibError
 from seglib.plotting.panels import Figure
+from seglib.plotting.redrawing import Redrawing
 
 
 class Explorer(ABC):
@@ -23,14 +24,13 @@ class Explorer(ABC):
     Attributes:
         controls: name → widget.
         values: the numbers computed from the controls.
-        png: the picture as PNG bytes.
         panel: what is displayed.
     """
 
     def __init__(self, controls: dict[str, Any]) -> None:
         self.controls = controls
         self.values: dict[str, Any] = {}
-        self.png = b""
+        self._redrawing = Redrawing()
         self._picture = widgets.HTML()
         self._words = widgets.HTML()
         rows = widgets.VBox(list(controls.values()))
@@ -71,11 +71,17 @@ class Explorer(ABC):
             self.controls[name].value = value
         return self.values
 
-    def _refresh(self, _: Any = None) -> None:
+    @property
+    def png(self) -> bytes:
+        """The picture for the current settings as a small PNG file."""
+        return self.figure().png()
+
+    def _refresh(self, change: Any = None) -> None:
+        """Recompute, and redraw: at first as a small file, then as fast as a hand moves."""
         self.values = self.compute()
         words = self.summary()
-        self.png = self.figure().png()
-        self._picture.value = picture_tag(self.png, f"{type(self).__name__}: {words}")
+        png = self.png if change is None else self._redrawing.png(self.figure)
+        self._picture.value = picture_tag(png, f"{type(self).__name__}: {words}")
         self._words.value = f"<div>{words}</div>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -99,13 +105,13 @@ def slider(name: str, value: float, low: float, high: float, step: float = 1) ->
     """A labelled slider, of integers if `value` is one."""
     kind = widgets.IntSlider if isinstance(value, int) else widgets.FloatSlider
     limits = {"min": low, "max": high, "step": step}
-    return _control(kind, name, value=value, continuous_update=False, **limits)
+    return _control(kind, name, value=value, **limits)
 
 
 def span(name: str, value: tuple[int, int], low: int, high: int) -> Any:
     """A labelled slider with two handles."""
     limits = {"min": low, "max": high}
-    return _control(widgets.IntRangeSlider, name, value=value, continuous_update=False, **limits)
+    return _control(widgets.IntRangeSlider, name, value=value, **limits)
 
 
 def choice(name: str, options: list[Any], value: Any) -> Any:

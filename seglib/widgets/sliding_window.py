@@ -77,8 +77,8 @@ class SlidingWindow(Explorer):
         half = self.model.config.patch / 2 / (zoom * 2 ** self.setting("octave"))
         x, y = self.setting("x"), self.setting("y")
         window = torch.tensor([[x - half, y - half, x + half, y + half]])
-        soft, score = self._look(window)
-        mask = paste_masks(soft, window, self.objects.size, self.model.config.mask_threshold)
+        self._soft, score = self._look(window)
+        mask = paste_masks(self._soft, window, self.objects.size, self.model.config.mask_threshold)
         ious = mask_iou(mask, self.objects.masks)[0]
         best = int(ious.argmax()) if len(ious) and ious.max() > 0 else None
         return {
@@ -111,12 +111,11 @@ class SlidingWindow(Explorer):
         """The window and the predicted mask on the image, the patch, and the mask probabilities."""
         window = torch.tensor([self.values["window"]])
         patch = crop_windows(self.image, window, 4 * self.model.config.patch, GREY)[0]
-        soft, _ = self._look(window)
         row = self.values["object"]
         return show_window(
             self.image,
             self.values["window"],
-            {"Patch": patch, "Predicted mask": soft[0]},
+            {"Patch": patch, "Predicted mask": self._soft[0]},
             box=None if row is None else self.objects.boxes[row].tolist(),
             mask=self.values["mask"],
             title=f"score {self.values['score']:.2f}, mask IoU {self.values['iou']:.2f}",
