@@ -26,7 +26,11 @@ def test_cells_lie_where_their_rows_and_columns_say() -> None:
         == Rectangle((0, 0), 1, 1, color=PALETTE[0], alpha=0.7).get_facecolor()
     )
     assert {"4 × 4", "2 × 2", "cat", "dog"} <= set(words(fig))
-    assert len(first.lines) == 2 * 5 + 2  # five lines each way, and a centre with a light edge
+    (rules,) = first.collections
+    ends = [path.vertices.tolist() for path in rules.get_paths()]
+    assert ends[2:4] == [[[0, 8], [48, 8]], [[12, 0], [12, 32]]]
+    assert len(ends) == 2 * 5  # five lines each way
+    assert len(first.lines) == 2  # a centre with a light edge
     assert tuple(first.lines[-1].get_xydata()[0]) == (20, 10)
 
 

@@ -23,8 +23,9 @@ def test_rays_end_on_the_contour() -> None:
     fan = (torch.tensor([10.0, 8.0]), torch.tensor([4.0, 3.0, 2.0, 1.0]))  # down, right, up, left
     fig = show_rays(IMAGE, {"one": [fan], "none": []}, torch.ones(1, 20, 30, dtype=torch.bool))
     ends = [[10, 12], [13, 8], [10, 6], [9, 8]]
-    assert [line[1] for line in lines(fig)[:4]] == ends
-    assert lines(fig)[5] == [*ends, ends[0]]
+    rays = fig.axes[0].collections[-1].get_paths()
+    assert [path.vertices.tolist() for path in rays] == [[[10, 8], end] for end in ends]
+    assert lines(fig)[1] == [*ends, ends[0]]
     assert lines(fig)[-1] == [[10, 8]]
     assert lines(fig, 1) == []
     assert {"one", "none"} <= set(words(fig))

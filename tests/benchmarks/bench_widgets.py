@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -141,7 +142,7 @@ def measured(case: Case, scene: Scene, changes: int) -> tuple[list[float], float
         value = case.values[number % len(case.values)]
         if value == control.value:
             continue
-        took = seconds(lambda v=value: setattr(control, "value", v), time.process_time)
+        took = seconds(partial(setattr, control, "value", value), time.process_time)
         times.append(1e3 * took)
         sizes.append(len(explorer._picture.value) / 1e3)
     return sorted(times[1:]), statistics.median(sizes)
