@@ -49,7 +49,6 @@ answers = {
 # covers, with a score and an IoU above one half; then take the image on which these counts lie
 # farthest apart.
 
-
 # %% id="choose"
 def covered(name, index):
     """How many objects of an image are covered by a detection of their class (IoU > 1/2)."""
@@ -196,7 +195,6 @@ for name, evaluator in evaluators.items():
 # | 5 | cat | 0 | 0.3 |
 # | 6 | dog | 0.02 | 0.05 |
 
-
 # %% id="my-kinds"
 def my_kinds(overlaps, labels, true_labels):
     """IoUs [D][G], best score first; labels [D] and [G]. Returns the kind of each detection."""
@@ -218,7 +216,6 @@ def my_kinds(overlaps, labels, true_labels):
         else:
             kinds.append("background" if other < 0.1 else "both")
     return kinds
-
 
 # %% id="kinds-by-hand" tags=["nbval-check-output"]
 cat, dog = 1, 2
@@ -633,7 +630,6 @@ for row, evaluator in altered.items():
 # error come first, and which come late? Do it for the network that you placed first, and for the
 # one that you placed last.
 
-
 # %% id="knob" alt="One image and the judged detections of three networks: the car is found by all three, by DETR twice; among the umbrellas, the kite and the flying things there are duplicates, localisation and classification errors, and missed objects."
 def look(index, *names, per_object=1.0):
     """The judged detections of some networks on one image; per_object: how many they may name."""
@@ -655,38 +651,24 @@ look(hardest, "Mask R-CNN", "SOLO", "DETR")
 speed = Question(
     "A robot must sort large round fruit fast, on a small chip. What do you try first?",
     [
-        Option(
-            "DETR, since it needs neither anchors nor NMS",
-            feedback="No NMS, but by far the most arithmetic of our seven.",
-        ),
-        Option(
-            "Cascade R-CNN, since three stages are more accurate than one",
-            feedback="Three heads in turn cost time, for a precision that you do not need.",
-        ),
-        Option(
-            "YOLACT: one look, masks mixed from shared prototypes",
-            True,
-            "Large objects suit prototypes, and none of the seven takes less time.",
-        ),
+        Option("DETR, since it needs neither anchors nor NMS",
+               feedback="No NMS, but by far the most arithmetic of our seven."),
+        Option("Cascade R-CNN, since three stages are more accurate than one",
+               feedback="Three heads in turn cost time, for a precision that you do not need."),
+        Option("YOLACT: one look, masks mixed from shared prototypes", True,
+               "Large objects suit prototypes, and none of the seven takes less time."),
     ],
     objective="choice",
 )
 tiny = Question(
     "Satellite images with thousands of houses, each 10 pixels wide. What do you try first?",
     [
-        Option(
-            "Mask R-CNN, with anchors on a fine level",
-            True,
-            "It leads on small objects, and a second look reads the fine features again.",
-        ),
-        Option(
-            "MaskFormer, with 30 queries",
-            feedback="Small objects are its weak side, and there are more houses than queries.",
-        ),
-        Option(
-            "SOLO, since it has the highest AP of the seven",
-            feedback="The AP is high because of large objects; on small ones it is behind.",
-        ),
+        Option("Mask R-CNN, with anchors on a fine level", True,
+               "It leads on small objects, and a second look reads the fine features again."),
+        Option("MaskFormer, with 30 queries",
+               feedback="Small objects are its weak side, and there are more houses than queries."),
+        Option("SOLO, since it has the highest AP of the seven",
+               feedback="The AP is high because of large objects; on small ones it is behind."),
     ],
     objective="choice",
 )
@@ -696,38 +678,24 @@ Quiz([speed, tiny], title="Which would you choose for …")
 crowd = Question(
     "In a flock, boxes overlap by more than half and masks hardly. What should you avoid?",
     [
-        Option(
-            "NMS on boxes, which takes neighbours for duplicates",
-            True,
-            "Compare masks instead, as SOLO does, or compare nothing, as queries do.",
-        ),
-        Option(
-            "Matrix NMS on masks, since sheep look alike",
-            feedback="It compares where the masks lie, not what they look like.",
-        ),
-        Option(
-            "Masks at a fine stride, since the sheep are close together",
-            feedback="A fine stride helps to separate them; it removes none.",
-        ),
+        Option("NMS on boxes, which takes neighbours for duplicates", True,
+               "Compare masks instead, as SOLO does, or compare nothing, as queries do."),
+        Option("Matrix NMS on masks, since sheep look alike",
+               feedback="It compares where the masks lie, not what they look like."),
+        Option("Masks at a fine stride, since the sheep are close together",
+               feedback="A fine stride helps to separate them; it removes none."),
     ],
     objective="choice",
 )
 scenery = Question(
     "A map of a street is wanted: road, sky, and each car separately, without overlaps. Which one?",
     [
-        Option(
-            "FCN, which gives each pixel a class",
-            feedback="Road and sky, yes; but cars that touch become one region.",
-        ),
-        Option(
-            "MaskFormer, whose segments are objects and stuff alike",
-            True,
-            "One set of masks with classes, read as a panoptic map.",
-        ),
-        Option(
-            "Mask R-CNN with a lower score threshold",
-            feedback="It knows no stuff at any threshold, and its masks may overlap.",
-        ),
+        Option("FCN, which gives each pixel a class",
+               feedback="Road and sky, yes; but cars that touch become one region."),
+        Option("MaskFormer, whose segments are objects and stuff alike", True,
+               "One set of masks with classes, read as a panoptic map."),
+        Option("Mask R-CNN with a lower score threshold",
+               feedback="It knows no stuff at any threshold, and its masks may overlap."),
     ],
     objective="choice",
 )
@@ -737,38 +705,24 @@ Quiz([crowd, scenery], title="Which would you choose for …")
 kind = Question(
     "A detection says dog. It has an IoU of 0.3 with a dog and of 0.6 with a cat. Its kind?",
     [
-        Option(
-            "Classification: it outlines the cat well",
-            feedback="That comes second; its own class is asked first.",
-        ),
-        Option(
-            "Both: the class and the place are wrong",
-            feedback="Both means that neither its own class nor another one fits well.",
-        ),
-        Option(
-            "Localisation: its own class, between 0.1 and 0.5",
-            True,
-            "The first line that applies counts, and the own class comes first.",
-        ),
+        Option("Classification: it outlines the cat well",
+               feedback="That comes second; its own class is asked first."),
+        Option("Both: the class and the place are wrong",
+               feedback="Both means that neither its own class nor another one fits well."),
+        Option("Localisation: its own class, between 0.1 and 0.5", True,
+               "The first line that applies counts, and the own class comes first."),
     ],
     objective="errors",
 )
 duplicate = Question(
     "The scores of all duplicates of a network are halved. What happens to its AP?",
     [
-        Option(
-            "Nothing: they are false detections as before",
-            feedback="AP depends on the order; they now stand behind correct ones.",
-        ),
-        Option(
-            "It cannot fall, and rises if correct ones move ahead of them",
-            True,
-            "That is what Matrix NMS does: it lowers scores instead of removing.",
-        ),
-        Option(
-            "It falls, since the network is less sure of what it found",
-            feedback="The correct detections keep their scores and move up.",
-        ),
+        Option("Nothing: they are false detections as before",
+               feedback="AP depends on the order; they now stand behind correct ones."),
+        Option("It cannot fall, and rises if correct ones move ahead of them", True,
+               "That is what Matrix NMS does: it lowers scores instead of removing."),
+        Option("It falls, since the network is less sure of what it found",
+               feedback="The correct detections keep their scores and move up."),
     ],
     objective="errors",
 )
@@ -778,38 +732,24 @@ Quiz([kind, duplicate], title="Kinds of errors")
 threshold = Question(
     "Network A makes 54 detections with a score above 0.5, network B 527. What follows?",
     [
-        Option(
-            "Nothing yet: each needs its own threshold",
-            True,
-            "Scores of different networks are different quantities.",
-        ),
-        Option(
-            "B has the higher recall, and A the higher precision",
-            feedback="At this threshold perhaps; at thresholds of their own, who knows?",
-        ),
-        Option(
-            "A has the lower AP, since it finds less",
-            feedback="AP uses the order of the scores and not their size.",
-        ),
+        Option("Nothing yet: each needs its own threshold", True,
+               "Scores of different networks are different quantities."),
+        Option("B has the higher recall, and A the higher precision",
+               feedback="At this threshold perhaps; at thresholds of their own, who knows?"),
+        Option("A has the lower AP, since it finds less",
+               feedback="AP uses the order of the scores and not their size."),
     ],
     objective="comparison",
 )
 winter = Question(
     "A network for traffic, trained in summer, fails in snowfall. What do you do first?",
     [
-        Option(
-            "The paradigm: queries look at the whole image, and see through snow",
-            feedback="In our test the network with queries failed like the others.",
-        ),
-        Option(
-            "The threshold, so that it says less",
-            feedback="Fewer false detections, but what snow hides is not found either.",
-        ),
-        Option(
-            "The training images: add snow, and test on something else",
-            True,
-            "What a network withstands is mostly a matter of what it has seen.",
-        ),
+        Option("The paradigm: queries look at the whole image, and see through snow",
+               feedback="In our test the network with queries failed like the others."),
+        Option("The threshold, so that it says less",
+               feedback="Fewer false detections, but what snow hides is not found either."),
+        Option("The training images: add snow, and test on something else", True,
+               "What a network withstands is mostly a matter of what it has seen."),
     ],
     objective="robustness",
 )

@@ -50,7 +50,6 @@ from seglib.metrics import judge_detections
 # first one.
 # </details>
 
-
 # %% id="duplicates" nbgrader="solution" forbidden="seglib.metrics.judge_detections seglib.metrics.error_breakdown.judge_detections seglib.metrics.match_detections seglib.metrics.matching.match_detections"
 def duplicates(overlaps, labels, true_labels, threshold=0.5):
     """overlaps: IoU float [D, G], rows in falling order of score; labels: int64 [D];
@@ -72,7 +71,6 @@ def duplicates(overlaps, labels, true_labels, threshold=0.5):
             result[d] = fits.any() and not (near[d] & ~own[d]).any()
     return result
     ### END SOLUTION
-
 
 # %% id="duplicates-checks" nbgrader="checks" points=4
 def marked(rows, labels, true_labels, **settings):
@@ -226,7 +224,6 @@ for name in ("DETR", "DETR with NMS"):
 # <code>[H, W]</code> grow. Count four numbers over all images before you divide.
 # </details>
 
-
 # %% id="touching" nbgrader="solution"
 def touching_recall(images, gap=1):
     """images: a list of (masks bool [N, H, W], labels int64 [N], found bool [N]).
@@ -243,10 +240,11 @@ def touching_recall(images, gap=1):
             group = 0 if any((grown & masks[j]).any() for j in alike) else 1
             count_of[group] += 1
             found_of[group] += int(found[i])
-    touching, others = (f / n if n else math.nan for f, n in zip(found_of, count_of, strict=True))
+    touching, others = (
+        f / n if n else math.nan for f, n in zip(found_of, count_of, strict=True)
+    )
     return touching, others
     ### END SOLUTION
-
 
 # %% id="touching-checks" nbgrader="checks" points=5
 def scene(text, classes, found):
