@@ -88,8 +88,9 @@ plotting.show_paradigms(image, shown, target, dataset.categories)
 plotting.timeline(highlight=list(comparison.TITLES.values()))
 
 # %% [markdown] id="table-text"
-# The lanes are the answers: a class for each pixel; regions first, and a second look at each; from
-# 2019 on everything at once, in one pass; and since 2020 queries that each ask for an object.
+# The first lane holds the features that all of them need; the others are the answers: a class for
+# each pixel; regions first, and a second look at each; from 2019 on everything at once, in one
+# pass; and since 2020 queries that each ask for an object.
 #
 # Here is our table once more, mask AP on all 300 validation images. What it compares are
 # *checkpoints*. It does not say what a network does wrong: PolarMask has about the AP of DETR, and
