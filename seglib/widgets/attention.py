@@ -63,7 +63,7 @@ class AttentionViewer(Explorer):
         """Look the weights up, and what the query predicts after this layer."""
         query, layer = self.setting("query"), self.setting("layer") - 1
         height, width = self.image.shape[-2:]
-        rows, columns = self.output.memory.shape[-2:]
+        rows, columns = self.maps.decoder.shape[-2:]
         cell = (
             self.setting("down") * rows // height,
             self.setting("across") * columns // width,

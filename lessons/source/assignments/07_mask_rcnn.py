@@ -433,7 +433,7 @@ categories = Categories.from_coco([{"id": 1, "name": "person"}, {"id": 2, "name"
 network, picture = build_model("mask_rcnn", categories).eval(), torch.rand(3, 64, 96)
 layer = network.mask_branch.head.mask_fcn_logits
 with torch.no_grad():
-    layer.weight[1] = -layer.weight[0]  # where the masks of one class are empty, the other's are not
+    layer.weight[1] = -layer.weight[0]  # where masks of one class are empty, the other's are not
     output = network([picture])
     found = network.detect(output)
     squares = network.mask_branch.masks(output.pyramid, found)[0]

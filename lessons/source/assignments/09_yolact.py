@@ -490,7 +490,7 @@ for seed in range(8):
     loss, order = float(mined_class_loss(logits, labels)), torch.randperm(count)
     shuffled = float(mined_class_loss(logits[order], labels[order]))
     assert abs(shuffled - loss) < 1e-3 * max(1, loss), (
-        f"seed {seed}: in another order the same anchors have the loss {shuffled:.4f}, not {loss:.4f}"
+        f"seed {seed}: in another order the same anchors lose {shuffled:.4f}, not {loss:.4f}"
     )
     other = logits + 5 * (labels < 0)[:, None] * torch.randn(count, classes)
     unmoved = float(mined_class_loss(other, labels))

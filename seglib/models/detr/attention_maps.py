@@ -18,7 +18,9 @@ from seglib.primitives import use
 
 @dataclass(eq=False)
 class AttentionMaps:
-    """The weights of every layer, which sum to 1 over what is read; h w are the features' places.
+    """The weights of every layer, which sum to 1 over what is read.
+
+    The features have h w places in the image; those in the padding are left out.
 
     Attributes:
         encoder: [L, heads, h, w, h, w], what each place reads from all places.
@@ -43,22 +45,29 @@ def attention_maps(model: DETR, image: Tensor) -> tuple[DETROutput, AttentionMap
         dropout: float = 0.0,
     ) -> Tensor:
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-        weights = scores.softmax(dim=-1)  # one image has no padding, so nothing is blocked
+        if blocked is not None:  # the padding to a square canvas
+            scores = scores.masked_fill(blocked, -math.inf)
+        weights = scores.softmax(dim=-1)
         recorded.append(weights[0])
         return weights @ value
 
     with torch.no_grad(), use(attention=recording):
         output = model([image])
     config, size = model.config, output.memory.shape[-2:]
+    inside = ~output.padding[0]  # [h, w]
+    rows, columns = inside.any(dim=1).sum(), inside.any(dim=0).sum()  # nothing looks at the rest
     encoder = recorded[: config.encoder_layers]  # [heads, h w, h w] each
     # Each decoder layer attends twice: the queries to one another, then to the image.
     among, decoder = recorded[config.encoder_layers :: 2], recorded[config.encoder_layers + 1 :: 2]
     places = config.heads, *size, *size
-    maps = AttentionMaps(
+    within = (
         torch.stack(encoder).unflatten(-1, size).unflatten(2, size)
         if encoder
-        else output.memory.new_zeros(0, *places),
+        else output.memory.new_zeros(0, *places)
+    )  # [L, heads, h, w, h, w]
+    maps = AttentionMaps(
+        within[:, :, :rows, :columns, :rows, :columns],
         torch.stack(among),  # [L, heads, Q, Q]
-        torch.stack(decoder).unflatten(-1, size),  # [L, heads, Q, h, w]
+        torch.stack(decoder).unflatten(-1, size)[..., :rows, :columns],
     )
     return output, maps
