@@ -482,8 +482,8 @@ def example(kind):
         size = hidden_share(truth.masks) if kind == "occluded" else truth.area  # [G]
         alone = group[kind] & (sum(group[other].int() for other in kinds[1:]) == 1)  # [G]
         sizes |= {(i, g): float(size[g]) for g in alone.nonzero().flatten().tolist()}
-    i, g = max(sizes, key=sizes.get)
-    marked, red = samples[i][1].to_find[[g]], {0: (213, 94, 0)}
+    i, g = max(sizes, key=sizes.get, default=(0, 0))
+    marked, red = samples[i][1].to_find[g : g + 1], {0: (213, 94, 0)}
     return plotting.overlay(samples[i][0], marked, boxes=False, names=False, side=204, shades=red)
 
 
@@ -538,10 +538,12 @@ plotting.compare(picture, lost, dataset.categories, boxes=False, panel=3.3)
 # %% id="nobody-why" tolerance=0.2
 from scipy import ndimage
 
+sought = truth.to_find
 for g in unseen[hardest].nonzero().flatten().tolist():
-    pieces, _ = ndimage.label(truth.masks[g], np.ones((3, 3)))
-    share = np.bincount(pieces[pieces > 0]).max() / int(truth.masks[g].sum())
-    title = dataset.categories.by_label(int(truth.labels[g])).name
+    pieces, _ = ndimage.label(sought.masks[g], np.ones((3, 3)))
+    pixels = np.bincount(pieces[pieces > 0], minlength=1)  # of each piece
+    share = pixels.max() / max(pixels.sum(), 1)
+    title = dataset.categories.by_label(int(sought.labels[g])).name
     print(f"{title}, {share:.0%} in one piece")
     for name in models:
         says, about = kinds_on(name, hardest)
