@@ -24,6 +24,8 @@ def run(folder: Path, *command: object) -> None:
     places = {"JUPYTER_CONFIG_DIR": folder / "jupyter", "IPYTHONDIR": folder / "ipython"}
     environment = {**os.environ, **{name: str(place) for name, place in places.items()}}
     environment |= {"PYTHONPATH": str(ROOT), "SEGLIB_DATASET": "pocket"}
+    # nbgrader calls alembic by its name, as an activated environment has it.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     line = [sys.executable, "-m", *map(str, command)]
     done = subprocess.run(
         line, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
