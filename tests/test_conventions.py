@@ -1,4 +1,4 @@
-"""The conventions that all of seglib relies on, which structures.py states in words."""
+"""The conventions that all of seglib relies on, which seglib.structures states in words."""
 
 import pytest
 import torch
