@@ -1,23 +1,23 @@
 # %% [markdown] id="start"
 # # 14. Side by side
 #
-# You have built nine networks. Each lesson ended with one more row of the same table, and each row
-# was a few numbers. Now all networks look at the same images, and you look at *them*. (FCN and
-# DeepMask find no objects with classes; they appear in the first picture, and then seven remain.)
-# One question carries this lesson: **if two networks are wrong equally often, are they wrong in the
-# same way?**
+# You have built nine networks. Each lesson added a row to the same table, and each row was a few
+# numbers. Now all the networks look at the same images, and you look at *the networks*. (FCN and
+# DeepMask do not find objects with classes; they appear in the first picture only, and the other
+# seven remain.) One question runs through this lesson: **if two networks are wrong equally often,
+# are they wrong in the same way?**
 #
 # **You will be able to**
 #
 # 1. say what a table of AP compares, and what it cannot compare;
-# 2. give each false detection one cause, by hand and in code;
-# 3. explain the errors of a network by the way it works;
+# 2. assign each false detection one cause, by hand and in code;
+# 3. explain a network's errors by the way it works;
 # 4. measure which objects and which images a network finds hard;
 # 5. choose a paradigm for a task, with reasons.
 #
-# **You need first** [lesson 07](07_mask_rcnn.ipynb) and at least two of the lessons 08 to 13; a
-# table below reminds you of how each network works.
-# [Lesson 01](01_images_masks_coco.ipynb) explains average precision.
+# **You need first** [lesson 07](07_mask_rcnn.ipynb) and at least two of lessons 08 to 13; a table
+# below reminds you of how each network works. [Lesson 01](01_images_masks_coco.ipynb) explains
+# average precision.
 # **Time** about 65 minutes to read, about a minute to run.
 
 # %% id="imports"
@@ -30,8 +30,9 @@ from seglib.pretrained import load, record
 from seglib.widgets import Option, Question, Quiz
 
 # %% [markdown] id="data-text"
-# Each network sees the same 48 images once, and everything below reads these answers: this takes
-# most of the lesson's time. They are images of the validation split, which no network learned from.
+# Each network sees the same 48 images once, which takes most of the lesson's running time;
+# everything below uses these answers. The images are from the validation split, which no network
+# was trained on.
 
 # %% id="data"
 torch.manual_seed(0)
@@ -45,9 +46,9 @@ answers = {
 }
 
 # %% [markdown] id="choose-text"
-# Which of the images divides them most? For each network, count the objects that some detection
-# covers, with a score and an IoU above one half; then take the image on which these counts lie
-# farthest apart.
+# On which image do the networks differ most? For each network, count the objects that are covered
+# by some detection with a score and an IoU above one half; then take the image on which these
+# counts lie farthest apart.
 
 # %% id="choose"
 def covered(name, index):
@@ -70,41 +71,41 @@ shown |= {name: answers[name][chosen] for name in models}
 plotting.show_paradigms(image, shown, target, dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# One image, nine networks, as each lesson would have shown it: scores above one half, and the same
-# object in the same colour. (FCN knows no objects: a class has the colour of its first one.) Go
-# through it as a referee. Who draws the best outlines? Who sees the car behind the umbrella? Who
-# separates the green airplane from the blue bird in front of it? And PolarMask shows nothing at
-# all: is it the worst of them? **Decide before you read on**, and write down a first and a last
-# place.
+# One image and nine networks, as each lesson would have shown them: detections with a score above
+# one half, and the same object in the same colour. (FCN does not know objects: each class has the
+# colour of its first object.) Go through the panels as a referee. Who draws the best outlines? Who
+# sees the car behind the umbrella? Who separates the green airplane from the blue bird in front of
+# it? And PolarMask shows nothing at all: is it the worst of them? **Decide before you read on**,
+# and write down which network you place first and which last.
 
 # %% [markdown] id="problem"
 # ## The problem: one number for everything
 #
-# The field has answered each of the questions of this course several times. The answers rarely meet
-# on equal terms: papers use other backbones, other image sizes, other training times. What they
+# The field has answered each question of this course several times, but the answers are rarely
+# compared on equal terms: papers use different backbones, image sizes and training times. What they
 # share is the measure, AP, and AP is one number.
 
 # %% id="timeline" alt="A timeline of papers from 2012 to 2022 in five lanes, with the nine networks of the course marked: FCN and DeepMask 2015, Mask R-CNN 2017, Cascade R-CNN 2018, YOLACT 2019, SOLO, PolarMask and DETR 2020, MaskFormer 2021."
 plotting.timeline(highlight=list(comparison.TITLES.values()))
 
 # %% [markdown] id="table-text"
-# The first lane holds the features that all of them need; the others are the answers: a class for
-# each pixel; regions first, and a second look at each; from 2019 on everything at once, in one
-# pass; and since 2020 queries that each ask for an object.
+# The first lane holds the features that all of them need; the other lanes are the answers: a class
+# for each pixel; regions first, then a second look at each; from 2019, everything in one pass; and
+# from 2020, queries that each ask for an object.
 #
-# Here is our table once more, mask AP on all 300 validation images. What it compares are
-# *checkpoints*. It does not say what a network does wrong: PolarMask has about the AP of DETR, and
-# at an IoU of 0.5 (AP50) it is far ahead of it. **Predict before you run the next cells:** which of
-# the networks does the most arithmetic per image, and is the slowest one also the one with the most
-# parameters?
+# Here is our table once more: mask AP on all 300 validation images. What it compares is
+# *checkpoints*. It does not say what a network does wrong: PolarMask has about the same AP as DETR,
+# and yet at an IoU of 0.5 (AP50) it is far ahead. **Predict before you run the next cells:** which
+# of the networks does the most arithmetic per image, and is the slowest one also the one with the
+# most parameters?
 
 # %% id="all-networks" tags=["nbval-check-output"]
 print(comparison.record_table(paradigms))
 
 # %% [markdown] id="cost-text"
-# The parameters are nearly equal, since all of them have the same small backbone: they are no
-# reason to prefer one. For the cost we count the multiply-adds of one image, which are the same on
-# every machine; the time below is your machine's.
+# The parameter counts are nearly equal, since all the networks have the same small backbone: they
+# give no reason to prefer one. For the cost we count the multiply-adds per image, which are the
+# same on every machine; the times below are your machine's.
 
 # %% id="work"
 work = {name: comparison.multiply_adds(model, [image]) / 1e9 for name, model in models.items()}
@@ -120,14 +121,14 @@ print(comparison.time_table(by_name, image, rounds=3))
 
 # %% [markdown] id="seconds-read"
 # The dashed line joins MaskFormer, Mask R-CNN and SOLO: no cheaper network reaches their AP, and
-# each of the others is beaten in both respects by one of these three. MaskFormer needs the fewest
-# multiply-adds. DETR needs by far the most: its encoder lets every place of the image read every
-# other one, and its mask head works on each query.
+# each of the others is beaten in both AP and cost by one of these three. MaskFormer needs the
+# fewest multiply-adds. DETR needs by far the most: its encoder lets every location in the image
+# attend to every other, and its mask head runs once for each query.
 #
 # **Parameters are not arithmetic**: Cascade R-CNN has the most, by one per cent, and needs half of
-# DETR's multiply-adds. **And arithmetic is not time**: large products run fast, and many small
-# steps, such as sorting, suppressing and cropping, cost time without costing arithmetic. Compare
-# the two orders: which networks are slower than their arithmetic suggests?
+# DETR's multiply-adds. **And arithmetic is not time**: large matrix products run fast, whereas many
+# small steps, such as sorting, suppressing and cropping, take time but hardly any arithmetic.
+# Compare the two rankings: which networks are slower than their arithmetic suggests?
 
 # %% [markdown] id="idea"
 # ## The idea: ask each detection what is wrong with it
@@ -157,23 +158,24 @@ for name, evaluator in evaluators.items():
     print(f"{name:14s} {above:10d} detections {evaluator.lowest_score(objects):10.2f}")
 
 # %% [markdown] id="thresholds-read"
-# So a threshold of one half means something else for each network. PolarMask's score is a *product*
-# of two probabilities, the class and the centerness (lesson 11), so it rarely comes near 1. DETR is
-# nearly always sure, and many of its detections are duplicates that no NMS has removed. The first
-# picture compared habits of scoring. We even chose the image by this threshold, and it divides the
-# networks so much because PolarMask counted as finding nothing. AP does not mind, since it uses
-# only the *order* of the scores.
+# So a threshold of one half means something different for each network. PolarMask's score is a
+# *product* of two probabilities, the class and the centerness (lesson 11), so it rarely approaches
+# one. DETR is nearly always confident, and many of its detections are duplicates that no NMS has
+# removed. What the first picture compared was scoring habits. We even chose the image by this
+# threshold, and the networks differ so much on it because PolarMask was counted as finding nothing.
+# AP is not affected, since it uses only the *order* of the scores.
 #
-# We need a fair place to look at errors. From here on every network may name **as many things as
-# there are objects** in all images together, those with its highest scores. A perfect network would
-# make no error; and each error, a duplicate too, leaves one object unfound.
+# To compare errors we need a fair threshold. From here on, every network may make **as many
+# detections as there are objects** in all images together: those with its highest scores. A perfect
+# network would make no error; and each error, even a duplicate, leaves one object unfound.
 #
 # ### Two: five ways to be wrong
 #
-# Bolya and others (2020, "TIDE") give each false detection one cause. Two IoUs decide: the largest
-# one with an object of the detection's **own** class, and the largest one with an object of any
-# **other** class. There are two thresholds: 0.5, which makes a hit, and 0.1, below which nothing is
-# covered. The first line that applies counts; an empty cell means that any IoU will do:
+# Bolya and others (2020, "TIDE") assign each false detection one cause. Two IoUs decide it: the
+# largest with an object of the detection's **own** class, and the largest with an object of any
+# **other** class. There are two thresholds: 0.5, from which a detection is a hit, and 0.1, below
+# which it counts as covering nothing. The first row that applies counts; an empty cell means that
+# any IoU will do:
 #
 # | kind | own class | other classes |
 # | --- | --- | --- |
@@ -187,7 +189,7 @@ for name, evaluator in evaluators.items():
 # **By hand.** An image shows one cat and one dog. Six detections, best score first. **Predict
 # before you run:** what is each of them? And is the dog missed?
 #
-# | | it says | IoU with the cat | IoU with the dog |
+# | | predicted class | IoU with the cat | IoU with the dog |
 # | --- | --- | --- | --- |
 # | 1 | cat | 0.8 | 0 |
 # | 2 | cat | 0.9 | 0 |
@@ -224,17 +226,17 @@ rows = [[0.8, 0], [0.9, 0], [0.05, 0.7], [0, 0.3], [0, 0.3], [0.02, 0.05]]
 print(my_kinds(rows, [cat, cat, cat, dog, cat, dog], [cat, dog]))
 
 # %% [markdown] id="kinds-read"
-# Number 2 fits the cat better than number 1, but it comes later: the score decides who is correct,
-# and the other is a duplicate. Number 3 draws the dog and calls it cat. Number 5 is wrong about the
-# class *and* the place, so nobody can say what it meant. And **the dog is not missed**, though it
-# was not found either: numbers 3 and 4 are *about* it. An object counts as missed if no detection
-# finds it and none would find it with the right class or a better mask. That distinguishes an
-# object which the network does not see from one that it sees wrongly.
+# Number 2 fits the cat better than number 1, but it comes later: the score decides which is
+# correct, and the other is a duplicate. Number 3 outlines the dog and calls it a cat. Number 5 is
+# wrong about the class *and* the location, so nobody can say what it meant. And **the dog is not
+# missed**, though it was not found either: numbers 3 and 4 are *about* it. An object counts as
+# missed if no detection finds it, and none would find it if its class or its mask were repaired.
+# That distinguishes an object that the network does not see from one that it sees wrongly.
 #
 # ### Three: on one image
 #
-# Our image again, now with each network's own threshold. What is correct is grey; errors have a
-# colour and a name; hatched objects are missed.
+# Here is our image again, now with each network's own threshold. Correct detections are grey;
+# errors have a colour and a name; hatched objects are missed.
 
 # %% id="judged" alt="One image, and seven copies with the judged detections of one network each. Grey masks are correct. Mask R-CNN, Cascade R-CNN, SOLO, DETR and MaskFormer have orange-red localisation errors among the flying things, DETR also a yellow duplicate of the green airplane, and the car or the cup are missed by several networks."
 best = {name: evaluator.lowest_score(objects) for name, evaluator in evaluators.items()}
@@ -245,27 +247,27 @@ for name in models:
 plotting.show_judged(image, shown, target, columns=3, panel=3.0)
 
 # %% [markdown] id="judged-read"
-# So PolarMask is not blind: with a threshold of its own it finds about as much as the others. The
-# same object, the green airplane behind the blue bird, is a different problem for each network:
-# some draw parts of it in one piece with the bird, DETR draws it twice. The car and the cup, of
+# So PolarMask is not blind: with a threshold of its own it finds about as much as the others. One
+# and the same object, the green airplane behind the blue bird, is a different problem for each
+# network: some merge parts of it with the bird, and DETR draws it twice. The car and the cup, of
 # which little can be seen, are missed most often.
 #
 # ### Four: all networks, all images
 #
 # How each of the seven works, as a reminder:
 #
-# | | where it looks | what gives the class | what removes duplicates |
+# | | where it looks | where the class comes from | what removes duplicates |
 # | --- | --- | --- | --- |
 # | Mask R-CNN | proposals from anchors | features of the proposal's box | NMS on boxes |
 # | Cascade R-CNN | the same, corrected in stages | all stages together | NMS on boxes |
-# | YOLACT | all anchors at once | the anchor's place | NMS on boxes |
-# | SOLO | the cells of a grid | the cell, each class for itself | Matrix NMS on masks |
-# | PolarMask | all places at once | the place, times centerness | NMS on boxes |
-# | DETR | the whole image, by queries | the query | nothing: it learns to have none |
-# | MaskFormer | inside the query's own mask | the query | nothing: it learns to have none |
+# | YOLACT | all anchors at once | features at the anchor's location | NMS on boxes |
+# | SOLO | the cells of a grid | the cell, each class independently | Matrix NMS on masks |
+# | PolarMask | all locations at once | the location, times centerness | NMS on boxes |
+# | DETR | the whole image, by queries | the query | nothing: it learns not to make any |
+# | MaskFormer | inside the query's own mask | the query | nothing: it learns not to make any |
 #
 # **Predict before you run.** Which network makes the most duplicates? Which one confuses classes
-# most? Is there one that sees objects where there is nothing?
+# most? Does any of them see objects where there is nothing?
 
 # %% id="errors" alt="Two stacked bars for each of seven networks. On the left, detections by kind: all bars have the same length, most of it correct; DETR has by far the most duplicates, SOLO the most classification errors, the others mostly localisation errors; hardly any are background. On the right, the points of AP that repairing each kind would gain: localisation is the longest part for all, and DETR's duplicates are nearly as long as its localisation."
 breakdowns = {name: evaluator.compute(objects) for name, evaluator in evaluators.items()}
@@ -274,29 +276,29 @@ plotting.show_errors(breakdowns, gains)
 
 # %% [markdown] id="errors-read"
 # On the left all bars have the same length. YOLACT, SOLO and PolarMask find the same number of
-# objects, and still are not wrong in the same way: the answer to our question is no. Read each row
-# by its mechanism:
+# objects, and still they are not wrong in the same way: the answer to our question is no. Each row
+# follows from the network's mechanism:
 #
 # - **DETR: duplicates**, more than all other networks together. The others remove them afterwards,
-#   by NMS; DETR must *learn* that its queries divide the objects among themselves (lesson 12). Ours
-#   trained for minutes, the published one for days. **MaskFormer** has queries, too, and no NMS for
-#   its instances, and has the second most.
+#   by NMS; DETR must *learn* to divide the objects among its queries (lesson 12). Ours was trained
+#   for minutes, the published one for days. **MaskFormer**, which also has queries and no NMS for
+#   its instances, makes the second most.
 # - **SOLO: classes.** It has the fewest localisation errors, since its masks have a fine stride and
-#   no box in between, and the most classification errors. Why, the next cell asks.
+#   no box in between, and the most classification errors. The next cell asks why.
 # - **Mask R-CNN, Cascade R-CNN, MaskFormer, PolarMask, YOLACT: localisation**, for different
 #   reasons: a box that cuts off a part or contains two objects; prototypes that leak into the
 #   neighbour; rays that cannot follow a wing.
-# - **Background** hardly occurs. Drawn scenes have no rocks that look like sheep. On photographs it
-#   is one of the frequent errors.
+# - **Background** errors hardly occur: drawn scenes have no rocks that look like sheep. On
+#   photographs they are frequent.
 #
-# On the right is what AP50 would gain if *one* kind were repaired, in all detections, not only the
-# best. (Do not add the parts: once one kind is repaired, the next repair is worth something else.)
-# The two sides differ: a duplicate costs little if its score is low, and much if it stands before
-# correct detections.
+# On the right is what AP50 would gain if *one* kind of error were repaired in all detections, not
+# only in the best. (Do not add the parts up: once one kind is repaired, the gain from the next
+# changes.) The two sides differ: a duplicate costs little if its score is low, and much if it ranks
+# above correct detections.
 #
-# **Why does SOLO misname so much?** Two bets: it takes objects for something else, and never finds
-# them; or it finds them, and gives them a *second* name besides. Count the classification errors
-# about objects that a correct detection has found as well.
+# **Why does SOLO give so many wrong names?** There are two possibilities: it takes objects for
+# something else and never finds them; or it finds them and gives them a *second* name as well.
+# Count the classification errors about objects that a correct detection has also found.
 
 # %% id="second-names" tolerance=0.5
 from seglib.metrics import judge_detections
@@ -320,11 +322,11 @@ for name in models:
     print(f"{name:14s} {named:3d} wrong names, {again:3d} of them for objects that are found")
 
 # %% [markdown] id="second-names-read"
-# SOLO's are mostly second names. Each of its cells has a probability *for each class*, without a
-# softmax that would make the classes compete, and Matrix NMS compares only masks of the same class.
-# So when a cell hesitates between cup and donut, both go out with the same mask: a duplicate that
-# NMS cannot see. The others have this error, too, but less often. Nobody would have read it off an
-# AP.
+# SOLO's wrong names are mostly second names. Each of its cells has a probability *for each class*,
+# without a softmax that would make the classes compete, and Matrix NMS compares only masks of the
+# same class. So when a cell hesitates between cup and donut, it outputs both with the same mask: a
+# duplicate that NMS cannot see. The other networks make this error too, but less often. No AP would
+# have told you so.
 
 # %% id="missed" tolerance=0.1
 print(f"of {objects} objects   found  nearly  missed")
@@ -333,15 +335,15 @@ for name, one in breakdowns.items():
     print(f"{name:16s} {one.correct:6d} {nearly:7d} {one.missed:7d}")
 
 # %% [markdown] id="missed-read"
-# "Nearly" counts the objects that some localisation or classification error is about. DETR misses
-# most, and yet on the right above its black part is short: among *all* its detections, the missing
-# objects are there. They did not get into the list, because duplicates took their places. **One
-# error hides another one**, so repair the first and measure again.
+# "Nearly" counts the objects that were not found, but that some localisation or classification
+# error is about. DETR misses most, and yet its black part in the right-hand panel above is short:
+# among *all* its detections, the missing objects are there. They did not get into the list because
+# duplicates took their places. **One error hides another**, so repair the first and measure again.
 #
 # ### Five: a stricter question
 #
-# All this holds at an IoU of 0.5. **Predict before you run:** if a hit needs an IoU of 0.75, the
-# correct detections that are lost turn into which kind of error? And which network loses most?
+# All this is true at an IoU of 0.5. **Predict before you run:** if a hit needs an IoU of 0.75,
+# which kind of error do the lost correct detections turn into? And which network loses most?
 
 # %% id="strict" alt="The same two stacked bars at an IoU of 0.75: the correct part of all networks is shorter, the localisation part much longer; PolarMask's localisation errors are about as many as its correct detections. On the right, localisation is nearly all that a repair could gain."
 strict = {name: judged(name, foreground=0.75) for name in models}
@@ -355,10 +357,10 @@ plotting.show_errors(
 # Into localisation errors, by definition: the class is right, and the IoU lies between 0.1 and
 # 0.75. **PolarMask, which kept up with the best, loses most.** A few dozen rays give the rough
 # shape of nearly everything and the exact shape of little: AP50 is high, AP is low, and the first
-# picture told you neither. SOLO still leads: nothing in its form limits an outline but the stride.
-# But its signature is gone: few classification errors are left, and *both* has grown instead. Many
-# of its wrong names fit an object with an IoU between 0.5 and 0.75, which now is too little. **The
-# kinds depend on the threshold**, as AP does.
+# picture showed neither. SOLO still leads: only the stride limits its outlines. But its signature
+# is gone: few classification errors are left, and *both* has grown instead. Many of its wrongly
+# named masks fit an object with an IoU between 0.5 and 0.75, which is now too little. **The kinds
+# depend on the threshold**, as AP does.
 #
 # Cascade R-CNN, made for exactly this question, is behind Mask R-CNN here; before you blame the
 # idea, read on.
@@ -366,9 +368,9 @@ plotting.show_errors(
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# `seglib eval NAME --errors` prints the same breakdown for a whole data set. Our kinds against the
-# library's, for each detection of each network; and the library's AP50, computed from these kinds,
-# against that of COCO's evaluator.
+# `seglib eval NAME --errors` prints the same breakdown for a whole data set. We compare our kinds
+# with the library's, for each detection of each network; and the library's AP50, computed from
+# these kinds, with that of COCO's evaluator.
 
 # %% id="equality-kinds" tags=["nbval-check-output"]
 from seglib.metrics import CocoEvaluator
@@ -408,23 +410,24 @@ for name in paradigms:
 
 # %% [markdown] id="training-read"
 # (An image counts each time it is seen.) **This is not a fair race.** Mask R-CNN saw twice as many
-# images as Cascade R-CNN; at equal steps the cascade is ahead where boxes must fit closely (lesson
-# 08). All others began with Mask R-CNN's backbone, whose 35,200 views they have in addition, and
-# some then saw several times as many images, on a GPU. So what may you conclude?
+# images as Cascade R-CNN; after equally many steps the cascade is ahead where boxes must fit
+# closely (lesson 08). All the others began with Mask R-CNN's backbone, so its 35,200 views count
+# for them in addition, and some then saw several times as many images, on a GPU. So what may you
+# conclude?
 #
-# - That SOLO leads by several points, from fewer images than YOLACT or DETR: probably about the
-#   idea.
-# - That DETR is behind: mostly about time. The published DETR draws level with a strong Faster
-#   R-CNN, but after 500 epochs.
-# - *What kind* of error a network makes: mostly about the idea. More training makes the parts of
-#   the bars shorter, but SOLO's class still comes from one coarse cell, and PolarMask's rays stay
-#   rays.
+# - SOLO leads by several points, after fewer images than YOLACT or DETR: this is probably due to
+#   the idea.
+# - DETR is behind: this is mostly due to training time. The published DETR draws level with a
+#   strong Faster R-CNN, but after 500 epochs.
+# - *What kind* of error a network makes is mostly due to the idea. More training makes the error
+#   parts of the bars shorter, but SOLO's class still comes from one coarse cell, and PolarMask's
+#   rays remain rays.
 #
 # ### An equal start
 #
-# So we trained three of them once more, from random weights, on the same processor, for about equal
-# time: 12 to 15 minutes. **Predict before you run:** which one learns fastest, and by how much?
-# Will DETR have found its first object?
+# So we trained three of them once more, from random weights, on the same processor, for about the
+# same time: 12 to 15 minutes. **Predict before you run:** which one learns fastest, and by how
+# much? Will DETR have found its first object by the end?
 
 # %% id="curves" alt="Two panels of three curves over about fourteen processor minutes. Box AP: Mask R-CNN rises to about 0.36, MaskFormer to 0.05, DETR stays near 0. Mask AP: Mask R-CNN rises to about 0.26, MaskFormer to 0.05, DETR stays at 0."
 from seglib.pretrained import learning_curves
@@ -438,34 +441,34 @@ for name, curve in curves.items():
     print(f"{name:12s} {curve.images[-1]:6,} image views", last)
 
 # %% [markdown] id="curves-read"
-# In about equal time they saw about equally many images, and are worlds apart. Mask R-CNN is told
-# where to look: thousands of anchors tile the image, each small region is a training example of its
-# own, and most of what a box needs is built in. **A query must first learn to look at all.** It
-# gets one answer per image and object, and which object it answers for still changes from step to
-# step. (In MaskFormer the attention is masked, which helps; DETR's reads everywhere.) DETR's boxes
-# begin to move; its masks, which depend on the queries, have not begun.
+# In about the same time they saw about the same number of images, and yet they are worlds apart.
+# Mask R-CNN is told where to look: thousands of anchors tile the image, each small region is a
+# training example of its own, and most of what a box needs is built in. **A query must first learn
+# to look at all.** Each object trains just one query per image, and which query that is still
+# changes from step to step. (In MaskFormer the attention is masked, which helps; DETR attends
+# everywhere.) DETR's boxes are beginning to learn; its masks, which depend on the queries, are not.
 #
 # Compare this with the table, where DETR and MaskFormer had a trained backbone and more than ten
-# times as many images: there they come close. (One run each, with learning rates near those of the
-# shipped networks; others might suit so short a training better.) **Which network is best depends
-# on how long you can train**: short of time, take the one that has most built in.
+# times as many images: there they come close. (These are single runs, with learning rates near
+# those of the shipped networks; others might suit such a short training better.) **Which network is
+# best depends on how long you can train**: if time is short, take the one that has most built in.
 
 # %% [markdown] id="inside"
 # ## Look inside: what is hard?
 #
 # ### Which objects
 #
-# From the true masks alone we can tell five groups, in any data set:
+# From the true masks alone we can form five groups of objects, in any data set:
 #
 # - **small**: an area below 256 pixels of our images;
-# - **thin**: nowhere thick. The largest square inside has less than a fifth of the area;
+# - **thin**: nowhere thick: the largest square inside it has less than a fifth of its area;
 # - **crowded**: the box overlaps another object's box with an IoU of 0.3 or more;
-# - **occluded**: other objects lie *between* its parts. Pixels of others between two of its pixels,
-#   in a row or in a column, count as hidden; they make up 15 % or more of its visible and hidden
-#   pixels together.
+# - **occluded**: other objects lie *between* its parts. Pixels of other objects that lie between
+#   two of its pixels, in a row or in a column, count as hidden; these make up 15 % or more of its
+#   visible and hidden pixels together.
 #
-# (The fifth is **all**.) The groups overlap: an object may be small and occluded. Here is one that
-# belongs to a single group, for each of the four.
+# (The fifth is **all**.) The groups overlap: an object may be both small and occluded. For each of
+# the four, here is an object that belongs to that group only.
 
 # %% id="group-examples" alt="Four images with one object marked in each: small, a kite far away; thin, a donut, which is a ring; crowded, an airplane over another one; occluded, a person of whom an umbrella leaves only head and legs."
 from seglib.metrics.robustness import group_recall, hidden_share, object_groups
@@ -490,9 +493,9 @@ def example(kind):
 plotting.show_images([example(kind) for kind in kinds[1:]], kinds[1:], panel=2.1)
 
 # %% [markdown] id="groups-question"
-# We measure recall, the share of a group that is found among the best detections. (Precision has no
-# meaning here: to which group would a false detection belong?) **Predict before you run:** which
-# group is the hardest, and for whom? Who loses most on small objects? And in crowds: those that
+# We measure recall: the share of a group that the best detections find. (Precision has no meaning
+# here: to which group would a false detection belong?) **Predict before you run:** which group is
+# the hardest, and for which network? Which loses most on small objects? And in crowds: those that
 # remove overlapping boxes, or those that do not?
 
 # %% id="groups" tolerance=0.1
@@ -504,22 +507,23 @@ print(f"{'objects':14s}", *(f"{recalls[kind].objects:9d}" for kind in kinds))
 
 # %% [markdown] id="groups-read"
 # The groups are small: a share of 0.6 among 63 objects has a standard error of 0.06, so differences
-# below about 0.1 say little. What stands out has its reasons:
+# below about 0.1 say little. What does stand out can be explained:
 #
-# - **For those with boxes or rays, occluded objects are the hardest**: Mask R-CNN, Cascade R-CNN,
-#   YOLACT and PolarMask. What is left of such an object is in pieces, and looks like something
-#   else. SOLO does best; its cell needs no box around all the pieces.
-# - **For SOLO and the queries, small ones are**, and for DETR by far. The queries of DETR and
-#   MaskFormer read coarse features, and are last. YOLACT and PolarMask, with anchors or places on a
-#   fine level, are at the top; but fine anchors alone are not enough, as Cascade R-CNN shows. By
-#   the AP on small objects in the first table SOLO is ahead of both: there, masks must fit closely.
-# - **In crowds** compare each network with its own first column. Mask R-CNN, Cascade R-CNN and
+# - **Occluded objects are the hardest for the networks with boxes or rays**: Mask R-CNN, Cascade
+#   R-CNN, YOLACT and PolarMask. What is left of such an object is in pieces, and looks like
+#   something else. SOLO does best; its cell needs no box around all the pieces.
+# - **Small objects are the hardest for SOLO and the networks with queries**, and by far the hardest
+#   for DETR. The queries of DETR and MaskFormer read coarse features, and these two come last.
+#   YOLACT and PolarMask, with anchors or locations on a fine level, are at the top; but fine
+#   anchors alone are not enough, as Cascade R-CNN shows. In the first table's AP on small objects
+#   SOLO is ahead of both: there, masks must fit closely.
+# - **In crowds**, compare each network with its own first column. Mask R-CNN, Cascade R-CNN and
 #   YOLACT lose about 0.1, and PolarMask half of that, since NMS on *boxes* removes a neighbour
 #   whose box overlaps too much. SOLO compares masks, which hardly overlap; DETR and MaskFormer
 #   compare nothing. They lose little or nothing.
 #
-# A bet that fails: thin objects do not hurt PolarMask more than others. At an IoU of 0.5 a rough
-# outline is enough. And which objects does *nobody* find?
+# One plausible guess is wrong: thin objects are no harder for PolarMask than for the others, since
+# a rough outline is enough at an IoU of 0.5. And which objects does *no* network find?
 
 # %% id="nobody" alt="An image with umbrellas, a kite, a person behind a car and flying things, and the same with the three objects that no network finds outlined and named: the kite and the person, both mostly in one large piece with small scraps under the car, and a small clock beside the car."
 hits = [evaluator.found(objects) for evaluator in evaluators.values()]
@@ -532,8 +536,8 @@ lost = {"found by nobody": truth.to_find[unseen[hardest]]}
 plotting.compare(picture, lost, dataset.categories, boxes=False, panel=3.3)
 
 # %% [markdown] id="nobody-question"
-# Are they hard because they are cut into pieces? **Predict before you run:** how much of each one
-# lies in its largest piece? And what do the networks say about it?
+# Are they hard because they are cut into pieces? **Predict before you run:** how much of each
+# object lies in its largest piece? And what do the networks say about it?
 
 # %% id="nobody-why" tolerance=0.2
 from scipy import ndimage
@@ -553,17 +557,17 @@ for g in unseen[hardest].nonzero().flatten().tolist():
 # %% [markdown] id="nobody-read"
 # The pieces are not the reason: nine tenths of the kite and of the person are in one piece, enough
 # for an IoU of 0.9. **Each of the three is lost in its own way.** SOLO, PolarMask and MaskFormer
-# outline the kite and call it a bird. Four networks say person, but their masks fit too badly;
-# those of SOLO and PolarMask fail the IoU of 0.5 by a hair. About the clock, of which 66 pixels can
-# be seen, no network says anything.
+# outline the kite and call it a bird. Four networks recognise the person, but their masks fit too
+# badly; those of SOLO and PolarMask only just fall short of an IoU of 0.5. No network says anything
+# about the clock, of which 66 pixels can be seen.
 #
 # ### Which images
 #
-# The validation images come from the same brush as the training images. What if the camera is
-# worse? Two of the corruptions of Hendrycks and Dietterich (2019): a blur of one pixel, and grain.
-# You recognise everything in all three. **Predict before you run:** which one hurts more? Which
-# *kind* of error will each of them add? And is one of three very different networks, a detector
-# with boxes, one with a grid and one with queries, more robust than the others?
+# The validation images were drawn in the same way as the training images. What if the camera is
+# worse? We try two of the corruptions of Hendrycks and Dietterich (2019): a blur of one pixel, and
+# grain. You recognise everything in all three. **Predict before you run:** which one hurts more?
+# Which *kind* of error will each of them add? And of three very different networks, one with boxes,
+# one with a grid and one with queries, is any more robust than the others?
 
 # %% id="altered" alt="One image three times: as it is; slightly blurred, so that outlines are soft; and with coloured grain. All objects can be recognised in all three."
 from seglib.data.corruptions import add_noise, gaussian_blur
@@ -591,9 +595,9 @@ plotting.show_errors(
 )
 
 # %% [markdown] id="robust-question"
-# Every network must name as many things here as there are objects, so on bad images the list fills
-# with what it would rather not say. Count also what it says *above the threshold that it has on
-# the clean images*, and how much of that lies where there is nothing.
+# Here every network must make as many detections as there are objects, so on bad images the list
+# fills up with detections it has little confidence in. So count also what it finds *above its
+# threshold on the clean images*, and how much of that lies where there is nothing.
 
 # %% id="robust-figures" tolerance=0.2
 print(f"{evaluator.objects} objects                found   above the clean threshold   background")
@@ -611,17 +615,17 @@ for row, evaluator in altered.items():
 # different things.
 #
 # - **Blur takes away class and outline.** The fine patterns that distinguish a bird from an
-#   airplane are gone, and so are the edges. For SOLO and DETR, wrong names grow most; for Mask
-#   R-CNN, localisation and *both* grow just as much.
+#   airplane are gone, and so are the edges. For SOLO and DETR, classification errors grow most; for
+#   Mask R-CNN, localisation and *both* grow just as much.
 # - **Noise fills the list with fragments and with things that are not there.** The networks never
 #   saw grain, which a convolution reads as edges everywhere. Above the clean threshold SOLO and
-#   DETR say more than before, and Mask R-CNN says less; but of what each of them says, nearly half
-#   lies where there is nothing. In the right panel, removing these would gain hardly anything,
-#   because hardly anything correct stands behind them. You see through the grain; for all three
-#   networks it is a catastrophe.
+#   DETR make more detections than before, and Mask R-CNN makes fewer; but of each network's
+#   detections, nearly half lie where there is nothing. According to the right panel, removing these
+#   would gain hardly anything, because hardly anything correct ranks below them. You see through
+#   the grain; for all three networks it is a catastrophe.
 #
-# And none of the three paradigms is safe. What a network withstands is hardly a matter of its last
-# layers: it is a matter of the images that it has seen. The remedy is to train with blurred and
+# And none of the three paradigms is safe. What a network withstands depends little on its last
+# layers: it depends on the images that it was trained on. The remedy is to train with blurred and
 # noisy images, and then to measure on a corruption that was *not* in training. Michaelis and others
 # (2019) measure this for detectors on photographs, as the share of the clean AP that is left.
 
@@ -629,9 +633,9 @@ for row, evaluator in altered.items():
 # ## Try it
 #
 # **Be the referee.** Choose an image and some networks. How many detections may they make per true
-# object? With 0.5 you see what they are surest of, with 2 what they would say next. Which kinds of
-# error come first, and which come late? Do it for the network that you placed first, and for the
-# one that you placed last.
+# object? With 0.5 you see what they are most confident of, with 2 what they would add next. Which
+# kinds of error come early, and which come late? Try it for the network that you placed first, and
+# for the one that you placed last.
 
 # %% id="knob" alt="One image and the judged detections of three networks: the car is found by all three, by DETR twice; among the umbrellas, the kite and the flying things there are duplicates, localisation and classification errors, and missed objects."
 def look(index, *names, per_object=1.0):
@@ -709,11 +713,11 @@ kind = Question(
     "A detection says dog. It has an IoU of 0.3 with a dog and of 0.6 with a cat. Its kind?",
     [
         Option("Classification: it outlines the cat well",
-               feedback="That comes second; its own class is asked first."),
+               feedback="That comes second; its own class is checked first."),
         Option("Both: the class and the place are wrong",
                feedback="Both means that neither its own class nor another one fits well."),
         Option("Localisation: its own class, between 0.1 and 0.5", True,
-               "The first line that applies counts, and the own class comes first."),
+               "The first row that applies counts, and its own class comes first."),
     ],
     objective="errors",
 )
@@ -721,9 +725,9 @@ duplicate = Question(
     "The scores of all duplicates of a network are halved. What happens to its AP?",
     [
         Option("Nothing: they are false detections as before",
-               feedback="AP depends on the order; they now stand behind correct ones."),
+               feedback="AP depends on the order; they now rank below correct ones."),
         Option("It cannot fall, and rises if correct ones move ahead of them", True,
-               "That is what Matrix NMS does: it lowers scores instead of removing."),
+               "Matrix NMS does just that: it lowers scores and removes nothing."),
         Option("It falls, since the network is less sure of what it found",
                feedback="The correct detections keep their scores and move up."),
     ],
@@ -738,7 +742,7 @@ threshold = Question(
         Option("Nothing yet: each needs its own threshold", True,
                "Scores of different networks are different quantities."),
         Option("B has the higher recall, and A the higher precision",
-               feedback="At this threshold perhaps; at thresholds of their own, who knows?"),
+               feedback="At this threshold perhaps; at their own thresholds, who knows?"),
         Option("A has the lower AP, since it finds less",
                feedback="AP uses the order of the scores and not their size."),
     ],
@@ -767,22 +771,22 @@ Quiz([threshold, winter], title="Comparing and surviving")
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - Scores of different networks cannot be compared; their order can. Let each network name as many
-#   things as there are objects, and look at those.
+# - Scores of different networks cannot be compared; the order within each can be used. Let each
+#   network make as many detections as there are objects, and look at those.
 # - Each false detection has one cause: localisation, classification, duplicate, background, or both
-#   class and place. What no detection is about is missed.
-# - Equal numbers of errors hide different errors. Queries duplicate, a grid names twice, rays and
-#   boxes misplace, and a stricter IoU changes the order.
+#   class and location. An object that no detection is about is missed.
+# - Equal numbers of errors hide different errors. Queries duplicate, a grid names objects twice,
+#   rays and boxes localise badly, and a stricter IoU changes the ranking.
 # - Boxes and NMS lose neighbours in crowds; coarse features lose small objects; boxes and rays lose
 #   what is cut to pieces.
-# - Blur takes classes and outlines, noise fills the list with fragments and with things that are
+# - Blur removes classes and outlines, noise fills the list with fragments and with things that are
 #   not there, and no paradigm is safe: training data decides.
 # - A table compares checkpoints. Ask what differs between its rows apart from the idea.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO, with a backbone
 # of ResNet-50, from the authors' papers or repositories, as in the lessons; ours are on 300 drawn
-# images of 128 px. The order is not the same: the published table has years of progress in
-# training in it, and ours an afternoon.
+# images of 128 px. The order is not the same: the published table contains years of progress in
+# training, and ours an afternoon.
 
 # %% id="published" tolerance=0.03
 theirs = {"Mask R-CNN": 33.9, "Cascade R-CNN": 35.4, "YOLACT": 28.2, "SOLO": 34.8}
@@ -799,7 +803,7 @@ for name, published in theirs.items():
 # | a safe start | Mask R-CNN | good at all sizes, and best understood |
 # | boxes that fit closely | Cascade R-CNN | each stage corrects the one before |
 # | speed | YOLACT | one look, masks from a shared set of prototypes |
-# | exact outlines of large things | SOLO | masks at a fine stride, no box in between |
+# | exact outlines of large objects | SOLO | masks at a fine stride, no box in between |
 # | rough outlines as polygons | PolarMask | a shape is a few dozen numbers |
 # | few parts, and much time to train | DETR | no anchors, no NMS |
 # | things and stuff together | MaskFormer | one set of masks for three tasks |
