@@ -56,6 +56,16 @@ def test_the_lesson_map_has_every_lesson_and_its_own_times(readme):
     assert "| 68 min | 55 min | mask AP 0." in row
 
 
+def test_the_grid_of_the_readme_has_the_same_lessons_and_figures(readme):
+    grid, rows = readme.lesson_grid(), readme.lessons().splitlines()[2:]
+    for number, row in enumerate(rows):
+        link, _, _, figure, ceiling = (cell.strip() for cell in row.strip("|").split("|"))
+        cell = grid.splitlines()[2 + number // 3].strip("|").split("|")[number % 3]
+        assert link in cell
+        assert not figure or f"{figure} of {ceiling}" in cell
+    assert "07_mask_rcnn.ipynb)<br>68 + 55 min<br>mask AP 0." in grid
+
+
 def test_the_figures_are_those_on_record(readme, monkeypatch):
     record = {"figures": {"mask_AP": 0.12345}, "ceilings": {"mask_AP": {"ceiling": 0.9}}}
     monkeypatch.setattr(readme.pretrained, "record", lambda name: record)

@@ -34,6 +34,7 @@ PARADIGMS = {
     "12_detr": ("detr", "mask_AP"),
     "13_maskformer": ("maskformer", "mask_AP"),
 }
+COLUMNS = 3  # of the README's map
 MEASURES = {"mean_iou": "mean IoU", "mask_AR@100": "mask AR", "mask_AP": "mask AP"}
 
 
@@ -62,19 +63,33 @@ def lessons() -> str:
         "| Lesson | Read | Assignment | Its model reaches | Ceiling |",
         "|---|---|---|---|---|",
     ]
+    rows += [f"| {' | '.join(cells)} |" for cells in lesson_cells()]
+    return "\n".join(rows)
+
+
+def lesson_grid() -> str:
+    """The same in little space: three lessons per row, in the order of reading."""
+    cells = []
+    for link, read, task, figure, ceiling in lesson_cells():
+        times = " + ".join(each.removesuffix(" min") for each in (read, task) if each)
+        reached = f"<br>{figure} of {ceiling}" if figure else ""
+        cells.append(f"{link}<br>{times} min{reached}")
+    cells += [""] * (-len(cells) % COLUMNS)
+    rows = [" | ".join(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
+    return "\n".join([f"|{' |' * COLUMNS}", f"|{'---|' * COLUMNS}", *(f"| {r} |" for r in rows)])
+
+
+def lesson_cells() -> list[tuple[str, str, str, str, str]]:
+    """For each lesson its link, both times, and its model's figure and ceiling, if any."""
+    found = []
     for source in sorted((ROOT / "lessons" / "source").glob("[0-9][0-9]_*.py")):
         text = source.read_text("utf-8")
         number, title = _only(r"^# # (\d\d)\. (.+)$", text)
         start = " ".join(line.removeprefix("# ") for line in text.split("# %%")[1].splitlines())
         (read,) = _only(r"about (\d+) minutes to read\b", start)
-        cells = [
-            f"[{number} {title}](lessons/{source.stem}.ipynb)",
-            f"{read} min",
-            exercises(source.stem),
-            *figures(source.stem),
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        link = f"[{number} {title}](lessons/{source.stem}.ipynb)"
+        found.append((link, f"{read} min", exercises(source.stem), *figures(source.stem)))
+    return found
 
 
 def figures(lesson: str) -> tuple[str, str]:
@@ -105,7 +120,7 @@ def _only(pattern: str, text: str) -> tuple[str, ...]:
     return found.groups()
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"buttons": buttons, "lessons": lessons}
+BLOCKS: dict[str, Callable[[], str]] = {"buttons": buttons, "lessons": lesson_grid}
 
 
 def filled(text: str) -> str:

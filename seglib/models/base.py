@@ -222,11 +222,12 @@ class Segmenter(nn.Module, ABC):
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode without gradients; afterwards every module has its own mode again."""
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
+        training = [module for module in self.modules() if module.training]
+        if training:  # otherwise a walk through all modules costs as much as a layer of the network
+            self.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            for module, mode in modes.items():
-                module.training = mode
+            for module in training:
+                module.training = True
