@@ -11,7 +11,7 @@ import typer
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
-    from seglib.grading.scoring import TaskMark
+    from seglib.grading.marks import TaskMark
 
 Unsafe = Annotated[
     bool,
@@ -45,15 +45,17 @@ def grade(
     from seglib.cli.progress import Bar
     from seglib.grading import classroom
     from seglib.grading.class_summary import write_summary
+    from seglib.grading.plan import Plan
     from seglib.grading.reports import out_of, write_class
+    from seglib.grading.saved_marks import saved_seed
     from seglib.grading.submissions import find
 
     found = find(submissions)
     if seed is None:
-        seed = classroom.saved_seed(out)
+        seed = saved_seed(out)
     if seed is None:
         seed = secrets.randbelow(2**31)
-    plan = classroom.Plan(assignment, seed, unsafe)
+    plan = Plan(assignment, seed, unsafe)
     with Bar("grading", "submissions", len(found)) as bar:
         marks = classroom.grade(
             found, out, plan, jobs=jobs, on_done=lambda done, _marks: bar.update(done)
@@ -92,10 +94,10 @@ def check(
     from rich.markup import escape
 
     from seglib.grading import progress as record
-    from seglib.grading.classroom import check_one
+    from seglib.grading.check import check_notebook
     from seglib.grading.reports import cases_text, out_of
 
-    marks = check_one(notebook, assignment)
+    marks = check_notebook(notebook, assignment)
     if not marks.line:
         record.add(record.record_file(), marks, date.today())
     marks.tasks = _only(marks.tasks, cell)

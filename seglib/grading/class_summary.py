@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seglib.atomic import write_atomic
+from seglib.grading.marks import Marks
 from seglib.grading.reports import out_of, render_html, render_markdown
-from seglib.grading.scoring import Marks
 
 MAX_FAULTS = 3  # per checks cell
 HIDDEN_REASON = re.compile(r"^on \d+ of \d+ (inputs that are not shown, .*)", re.DOTALL)

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from seglib.atomic import write_atomic
-from seglib.workshop.assignments import assignment_names
+from seglib.workshop.assignments import assignment_names, master_path
 from seglib.workshop.build import lessons_folder
 
 SETUP = """#!/usr/bin/env bash
@@ -61,8 +61,7 @@ def pack(name: str, out: Path, *, seed: int, unsafe: bool = False) -> None:
     (found,) = assignment_names([name])
     root = lessons_folder().parent
     run = RUN.format(name=found, seed=seed, unsafe=" --unsafe" if unsafe else "")
-    master = root / "lessons" / "source" / "assignments" / f"{found}.py"
-    sources = [root / file for file in FILES] + [master]
+    sources = [root / file for file in FILES] + [master_path(found)]
     sources += [
         path
         for path in sorted((root / "seglib").rglob("*"))

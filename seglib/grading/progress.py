@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from seglib.atomic import write_atomic
-from seglib.grading.scoring import Marks
+from seglib.grading.marks import Marks
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from seglib.grading.protocol import Channel, Packer, ProtocolError, Unpacker, valid_text
+from seglib.grading.packing import Packer
+from seglib.grading.protocol import Channel, ProtocolError, valid_text
+from seglib.grading.unpacking import Unpacker
 
 CALL_SECONDS = 40.0  # for one call of a student's function
 MAX_NAME, MAX_MESSAGE = 80, 1_000  # characters of an error's class and message

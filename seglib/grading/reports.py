@@ -28,7 +28,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from seglib.atomic import write_atomic
-from seglib.grading.scoring import Marks, TaskMark
+from seglib.grading.marks import Marks, TaskMark
 from seglib.grading.submissions import Submission
 
 TAGS = {"h1", "h2", "h3", "p", "ul", "li", "strong", "code"}

@@ -7,22 +7,20 @@ earns about half. Marks are quarters of a point, rounded down.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
 
 from seglib.errors import SeglibError
 from seglib.grading.cases import NOT_REACHED, Case, run_cell
-from seglib.grading.remote import GoneError, RemoteFunction, Student
-from seglib.grading.sandbox import Limits, Run, running
+from seglib.grading.limits import Limits
+from seglib.grading.marks import Marks, TaskMark, empty_tasks
+from seglib.grading.remote import RemoteFunction
+from seglib.grading.session import Session
 from seglib.grading.splice import (
-    OPENING,
     Answers,
     functions_of,
     is_answer,
@@ -33,146 +31,7 @@ from seglib.grading.splice import (
 )
 
 STEP = 4  # marks are multiples of 1/STEP points
-MAX_RUNS = 3  # of one notebook, if its functions hang or end its process
 MAX_REASONS = 4  # per task
-
-
-@dataclass
-class TaskMark:
-    """The mark of one checks cell.
-
-    Attributes:
-        cell: its id.
-        title: the task that it belongs to.
-        points: what it is worth.
-        earned: what was earned.
-        visible, hidden: cases that passed, and all cases.
-        reasons: why points were lost, for the student.
-        details: the same for the instructor: may contain hidden values.
-    """
-
-    cell: str
-    title: str
-    points: int
-    earned: float = 0.0
-    visible: tuple[int, int] = (0, 0)
-    hidden: tuple[int, int] = (0, 0)
-    reasons: list[str] = field(default_factory=list)
-    details: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Marks:
-    """The marks of one submission.
-
-    Attributes:
-        student: who handed it in.
-        assignment: the name of the master.
-        seed: what the hidden inputs were made from.
-        line: what is to be said of the whole submission in one line, or "".
-        notes: what is unusual about the notebook.
-        forbidden: what its functions called although they must not.
-        answers: a hash of its answers, to find copies.
-        sandboxed: whether it ran in a sandbox.
-        tasks: the marks of its checks cells.
-    """
-
-    student: str
-    assignment: str
-    seed: int
-    line: str = ""
-    notes: list[str] = field(default_factory=list)
-    forbidden: list[str] = field(default_factory=list)
-    answers: str = ""
-    sandboxed: bool = True
-    tasks: list[TaskMark] = field(default_factory=list)
-
-    @property
-    def points(self) -> int:
-        """What all tasks are worth."""
-        return sum(task.points for task in self.tasks)
-
-    @property
-    def earned(self) -> float:
-        """What was earned."""
-        return sum(task.earned for task in self.tasks)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Marks:
-        """From `dataclasses.asdict`.
-
-        Raises:
-            SeglibError: the record is not one.
-        """
-        try:
-            tasks = [
-                TaskMark(**{**t, "visible": tuple(t["visible"]), "hidden": tuple(t["hidden"])})
-                for t in record["tasks"]
-            ]
-            return cls(**{**record, "tasks": tasks})
-        except (TypeError, KeyError) as error:
-            raise SeglibError(f"this is not a record of marks: {error}") from error
-
-
-class Session:
-    """The student's process, started again when it is gone."""
-
-    def __init__(self, notebook: str, limits: Limits, unsafe: bool) -> None:
-        self.forbidden: set[str] = set()
-        self._notebook, self._limits, self._unsafe = notebook, limits, unsafe
-        self._runs = contextlib.ExitStack()
-        self._run: Run | None = None
-        self._student: Student | None = None
-        self._started = 0
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._runs.close()
-
-    @property
-    def cells(self) -> dict[str, str]:
-        """The cells that failed, and why."""
-        return self._run.cells() if self._run else {}
-
-    @property
-    def unreachable(self) -> str:
-        """Why the notebook did not come to its last cell, which answers calls; "" if it did."""
-        return self._run.reason if self._run and self._student is None else ""
-
-    def begin_task(self) -> None:
-        """Start the process if there is none, or again if a function has ended it.
-
-        Raises:
-            SeglibError: the grader's own first cell failed.
-        """
-        never_ready = self._run is not None and self._student is None
-        alive = self._student is not None and not self._student.gone
-        if alive or never_ready or self._started == MAX_RUNS:
-            return
-        self._runs.close()
-        self._started += 1
-        self._run = self._runs.enter_context(
-            running(self._notebook, self._limits, unsafe=self._unsafe)
-        )
-        self._student = None
-        if self._run.connection is not None:
-            self._student = Student(self._run.connection, self._limits.call_seconds)
-            self._student.forbidden = self.forbidden
-        if OPENING in self.cells:
-            raise SeglibError(f"the grader's first cell failed: {self.cells[OPENING]}")
-
-    def student(self) -> Student:
-        """The process to call.
-
-        Raises:
-            GoneError: there is none.
-        """
-        reason = self._run.reason if self._run else ""
-        if self._student is None or (self._student.gone and reason):
-            raise GoneError(reason)
-        return self._student
 
 
 def mark(
@@ -218,16 +77,6 @@ def mark(
             marks.line = f"Nothing could be marked: {session.unreachable}."
         marks.forbidden = sorted(session.forbidden)
     return marks
-
-
-def empty_tasks(master: NotebookNode) -> Iterator[TaskMark]:
-    """The checks cells of an assignment, with no points earned."""
-    title = ""
-    for cell in master.cells:
-        if heading := re.match(r"## (Task \d+: .*)", cell.source):
-            title = heading[1]
-        elif is_checks(cell):
-            yield TaskMark(cell.id, title, cell.metadata["nbgrader"]["points"])
 
 
 def _judge(

@@ -51,6 +51,11 @@ def assignment_names(names: list[str] | None = None) -> list[str]:
     return lesson_names(names, lessons_folder() / "source" / "assignments")
 
 
+def master_path(name: str) -> Path:
+    """The master of an assignment, by its whole name."""
+    return lessons_folder() / "source" / "assignments" / f"{name}.py"
+
+
 def build(names: list[str] | None = None) -> list[Path]:
     """Write the student notebooks to `lessons/assignments/`.
 
@@ -64,16 +69,15 @@ def build(names: list[str] | None = None) -> list[Path]:
         SeglibError: a master has malformed markers or metadata, or a line of a solution or of a
             hidden check would be in the student notebook.
     """
-    folder = lessons_folder()
     files = []
     for name in assignment_names(names):
-        master = read_master(folder / "source" / "assignments" / f"{name}.py")
+        master = read_master(master_path(name))
         student = student_version(master)
         if leaked := leaked_lines(master, student):
             raise SeglibError(
                 f"{name}: students would see the hidden line {leaked[0]!r}: check its markers"
             )
-        files.append(folder / "assignments" / f"{name}.ipynb")
+        files.append(lessons_folder() / "assignments" / f"{name}.ipynb")
         write_notebook(student, files[-1])
     return files
 

@@ -12,11 +12,11 @@ from seglib.atomic import write_atomic
 from seglib.errors import SeglibError
 from seglib.workshop.assignments import (
     assignment_names,
+    master_path,
     read_master,
     student_version,
     without_hidden_checks,
 )
-from seglib.workshop.build import lessons_folder
 from seglib.workshop.execute import write_notebook
 from seglib.workshop.normalise import notebook_text
 
@@ -70,8 +70,3 @@ def write_solution(name: str, out: Path, *, hidden: bool = False) -> None:
     (found,) = assignment_names([name])
     master = read_master(master_path(found))
     write_notebook(master if hidden else without_hidden_checks(master), out)
-
-
-def master_path(name: str) -> Path:
-    """The master of an assignment."""
-    return lessons_folder() / "source" / "assignments" / f"{name}.py"

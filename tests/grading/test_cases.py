@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from seglib.grading.cases import NOT_REACHED, run_cell
-from seglib.grading.scoring import TaskMark, fill_in
+from seglib.grading.marks import TaskMark
+from seglib.grading.scoring import fill_in
 
 CELL = """
 got = f(3)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from seglib.grading import classroom, progress
-from seglib.grading.scoring import Marks, TaskMark
+from seglib.grading import check as checking
+from seglib.grading import progress
+from seglib.grading.marks import Marks, TaskMark
 from tests.helpers import assert_refused, run_cli
 
 
@@ -13,7 +14,7 @@ def check(monkeypatch, tmp_path, earned: list[float], *options: str, line: str =
     """Check a notebook of which the grader says that it earned this in cells of 2 points."""
     tasks = [TaskMark(f"cell{n}", f"Task {n}: x", 2, e) for n, e in enumerate(earned)]
     marks = Marks("me", "90_example", 0, line=line, tasks=tasks)
-    monkeypatch.setattr(classroom, "check_one", lambda path, assignment: marks)
+    monkeypatch.setattr(checking, "check_notebook", lambda path, assignment: marks)
     monkeypatch.setattr(progress, "record_file", lambda: tmp_path / "progress.json")
     return run_cli("check", "me.ipynb", *options)
 

@@ -19,9 +19,12 @@ from typer.testing import CliRunner
 
 from seglib.cli import app
 from seglib.errors import SeglibError
-from seglib.grading import classroom, sandbox
-from seglib.grading.classroom import Plan, grade
-from seglib.grading.scoring import TaskMark
+from seglib.grading import classroom, isolation, workers
+from seglib.grading.classroom import grade
+from seglib.grading.limits import Limits
+from seglib.grading.marks import TaskMark
+from seglib.grading.plan import Plan
+from seglib.grading.saved_marks import saved_seed
 from seglib.grading.submissions import find
 from seglib.workshop.assignments import read_master, student_version
 from tests.helpers import ROOT
@@ -29,7 +32,7 @@ from tests.helpers import ROOT
 MASTER = read_master(ROOT / "lessons" / "source" / "assignments" / "10_solo.py")
 REFERENCE = nbformat.writes(MASTER)
 needs_sandbox = pytest.mark.skipif(
-    sandbox.bubblewrap() is None, reason="bubblewrap does not work here"
+    isolation.bubblewrap() is None, reason="bubblewrap does not work here"
 )
 
 
@@ -55,11 +58,11 @@ def marked(monkeypatch):
 
     def in_turn(submissions, plan, jobs):
         for submission in submissions:
-            yield submission, classroom.mark_one(submission, plan)
+            yield submission, workers.mark_one(submission, plan)
 
-    monkeypatch.setattr(classroom, "mark", fake)
+    monkeypatch.setattr(workers, "mark", fake)
     monkeypatch.setattr(classroom, "prove", lambda name, plan: None)
-    monkeypatch.setattr(classroom, "_in_pool", in_turn)
+    monkeypatch.setattr(workers, "_in_pool", in_turn)
     return done
 
 
@@ -83,19 +86,19 @@ def test_a_folder_keeps_to_its_plan(folder, tmp_path, marked, monkeypatch, other
     grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     with pytest.raises(SeglibError, match="another run"):
         grade(find([folder]), tmp_path / "out", other)
-    assert classroom.saved_seed(tmp_path / "out") == 3
+    assert saved_seed(tmp_path / "out") == 3
 
 
 def test_one_broken_submission_does_not_stop_the_class(folder, tmp_path, marked, monkeypatch):
     (folder / "ben.ipynb").write_text("break the process", encoding="utf-8")
-    real = classroom.mark_one
+    real = workers.mark_one
 
     def mark_one(submission, plan):
         if submission.student == "ben":
             raise BrokenProcessPool
         return real(submission, plan)
 
-    monkeypatch.setattr(classroom, "mark_one", mark_one)
+    monkeypatch.setattr(workers, "mark_one", mark_one)
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     assert [m.student for m in found] == ["ada", "ben", "bob", "cy", "dan"]
     assert found[1].line == "Not marked: the grader failed (its process ended)."
@@ -104,14 +107,14 @@ def test_one_broken_submission_does_not_stop_the_class(folder, tmp_path, marked,
 
 
 def test_a_mistake_of_the_grader_is_one_line(folder, tmp_path, marked, monkeypatch):
-    monkeypatch.setattr(classroom, "mark", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(workers, "mark", lambda *_a, **_k: 1 / 0)
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     assert all("the grader failed (ZeroDivisionError" in m.line for m in found)
 
 
 def test_what_the_grader_failed_on_is_tried_again(folder, tmp_path, marked, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(classroom, "mark", lambda *_a, **_k: 1 / 0)
+        broken.setattr(workers, "mark", lambda *_a, **_k: 1 / 0)
         grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, unsafe=True))
     assert [m.line for m in found] == [""] * 4
@@ -122,9 +125,9 @@ def test_what_takes_too_long_to_judge_is_stopped(folder, tmp_path, marked, monke
         with contextlib.suppress(Exception):  # as a check might
             time.sleep(60)
 
-    monkeypatch.setattr(classroom, "mark", slow)
-    monkeypatch.setattr(classroom, "MAX_RUNS", -0.5)
-    limits = sandbox.Limits(wall_seconds=119.9)
+    monkeypatch.setattr(workers, "mark", slow)
+    monkeypatch.setattr(workers, "MAX_RUNS", -0.5)
+    limits = Limits(wall_seconds=119.9)
     found = grade(find([folder]), tmp_path / "out", Plan("10", 3, True, limits))
     assert all("took too long to judge" in m.line for m in found)
 
@@ -149,7 +152,7 @@ def test_the_assignment_is_recognised(folder, tmp_path, marked):
 
 
 def test_without_bubblewrap_grading_is_refused(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(sandbox, "bubblewrap", lambda: None)
+    monkeypatch.setattr(isolation, "bubblewrap", lambda: None)
     with pytest.raises(SeglibError, match="--unsafe"):
         grade(find([folder]), tmp_path / "out", Plan("10", 3))
     assert not (tmp_path / "out").exists()

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from seglib.grading import reports
-from seglib.grading.sandbox import bubblewrap
-from seglib.grading.scoring import Marks, TaskMark
+from seglib.grading.isolation import bubblewrap
+from seglib.grading.marks import Marks, TaskMark
 from tests.grading.class_of_five import NAME, submissions
 from tests.helpers import run_cli
 

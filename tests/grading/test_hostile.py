@@ -13,8 +13,10 @@ import nbformat
 import pytest
 
 from seglib.grading import reports
-from seglib.grading.sandbox import Limits, bubblewrap
-from seglib.grading.scoring import Marks, mark
+from seglib.grading.isolation import bubblewrap
+from seglib.grading.limits import Limits
+from seglib.grading.marks import Marks
+from seglib.grading.scoring import mark
 from seglib.workshop.assignments import read_master, student_version
 from tests.grading import hostile
 from tests.grading.hostile import searching

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seglib.grading.sandbox import bubblewrap
+from seglib.grading.isolation import bubblewrap
 from tests.grading.class_of_five import NAME, submissions
 from tests.helpers import ROOT
 

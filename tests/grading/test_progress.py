@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from seglib.grading import progress
-from seglib.grading.scoring import Marks, TaskMark
+from seglib.grading.marks import Marks, TaskMark
 
 
 def marks(*earned):

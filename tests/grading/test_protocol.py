@@ -12,14 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from seglib.grading.protocol import (
-    MAX_DEPTH,
-    Channel,
-    Other,
-    Packer,
-    ProtocolError,
-    Unpacker,
-)
+from seglib.grading.packing import Packer
+from seglib.grading.protocol import MAX_DEPTH, Channel, ProtocolError
+from seglib.grading.unpacking import Other, Unpacker
 
 
 def travelled(value, **how):

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from seglib.grading import class_summary, reports
-from seglib.grading.scoring import Marks, TaskMark
+from seglib.grading.marks import Marks, TaskMark
 from seglib.grading.submissions import Submission
 from seglib.plotting import lost_points
 

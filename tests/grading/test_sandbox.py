@@ -14,14 +14,15 @@ import pytest
 
 from seglib.errors import SeglibError
 from seglib.grading import sandbox
-from seglib.grading.sandbox import Limits, command, running
-from seglib.grading.scoring import Marks, mark
+from seglib.grading.isolation import bubblewrap, command
+from seglib.grading.limits import Limits
+from seglib.grading.marks import Marks
+from seglib.grading.sandbox import running
+from seglib.grading.scoring import mark
 from seglib.workshop.assignments import read_master
 from tests.helpers import ROOT
 
-needs_sandbox = pytest.mark.skipif(
-    sandbox.bubblewrap() is None, reason="bubblewrap does not work here"
-)
+needs_sandbox = pytest.mark.skipif(bubblewrap() is None, reason="bubblewrap does not work here")
 EMPTY = nbformat.writes(nbformat.v4.new_notebook())
 
 

@@ -11,8 +11,10 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from seglib.grading.isolation import bubblewrap
+from seglib.grading.limits import Limits
 from seglib.grading.remote import RemoteFunction, Student
-from seglib.grading.sandbox import Limits, bubblewrap, running
+from seglib.grading.sandbox import running
 from seglib.grading.splice import functions_of, is_answer, is_setup, read_answers, splice
 from seglib.workshop.assignments import read_master
 from tests.assignments import trying

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from seglib.grading.cases import NOT_REACHED, run_cell
-from seglib.grading.scoring import TaskMark, fill_in
+from seglib.grading.marks import TaskMark
+from seglib.grading.scoring import fill_in
 from seglib.workshop.assignments import read_master
 from tests.assignments import trying
 

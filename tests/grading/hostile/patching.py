@@ -31,11 +31,11 @@ import seglib.grading.serve
 seglib.grading.serve.serve = lambda names: None
 """,
     "the packer replaced": """
-from seglib.grading.protocol import Packer
+from seglib.grading.packing import Packer
 Packer.pack = lambda self, value: True
 """,
     "the packer says equal": """
-from seglib.grading.protocol import Packer
+from seglib.grading.packing import Packer
 Packer.pack = lambda self, value: {"kind": "other", "type": "AlwaysEqual"}
 """,
     "json replaced": """
