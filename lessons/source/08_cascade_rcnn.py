@@ -2,20 +2,20 @@
 # # 08. Cascade R-CNN
 #
 # Lesson 07 ended with a suspicion: its box head learns from every proposal that overlaps an object
-# by at least one half, so a box that misses half of it counts as right. The remedy seems obvious:
-# ask for more. In this lesson you ask for more, and the detector gets *no better*. One question
-# drives what follows: **why does a detector that is trained on better boxes gain nothing, and what
-# does it need instead?**
+# by at least one half, so a box that misses half of the object counts as correct. The remedy seems
+# obvious: demand more overlap. In this lesson you do so, and the detector gets *no better*. One
+# question drives what follows: **why does a detector that is trained on better boxes gain nothing,
+# and what does it need instead?**
 #
 # **You will be able to**
 #
 # 1. say what an overlap of 0.5 allows, and count the positives that remain at a threshold;
-# 2. name two reasons why a stricter threshold alone does not help: count the one, test the other on
-#    a trained network;
-# 3. write a cascade: correct, label anew, correct again, each stage with a scale of its own;
+# 2. name two reasons why a stricter threshold alone does not help, one by counting and the other by
+#    testing a trained network;
+# 3. write a cascade: correct, relabel, correct again, each stage with a scale of its own;
 # 4. explain why each stage needs a corrector of its own, and why applying the same one again is no
 #    substitute;
-# 5. read a paired comparison with its interval, and say where a cascade pays.
+# 5. read a paired comparison with its interval, and say where a cascade pays off.
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): proposals, the two stages; corrections and
 # RoIAlign from [lesson 06](06_rcnn.ipynb); AP at several thresholds from [lesson
@@ -49,10 +49,10 @@ practice = with_objects(range(held_out, min(held_out + 120, len(dataset))))
 print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for practice")
 
 # %% [markdown] id="load-text"
-# Two trained networks come with the course, both taught on Pocket COCO: lesson 07's Mask R-CNN, and
-# a cascade. (Your code also runs on photographs, where both networks fail; all results below hold
-# only for Pocket COCO.) First, look at the cascade at work: it starts from proposals and corrects
-# them three times.
+# Two of the course's networks appear here, both trained on Pocket COCO: lesson 07's Mask R-CNN, and
+# a cascade. (Your code also runs on photographs, where both networks fail; all results below are
+# for Pocket COCO only.) First, see the cascade at work: it starts from proposals and corrects them
+# three times.
 
 # %% id="shipped-cascade"
 cascade = load("cascade_rcnn", dataset.categories)
@@ -69,7 +69,7 @@ def boxes_by_stage(output):
 
 
 def best_rows(output):
-    """Up to four rows that the network is surest of, at different places."""
+    """Up to four rows that the network is most confident of, at different places."""
     last, probabilities = output.box_heads.stages[-1], output.box_heads.probabilities
     return ops.nms(last.refined[0], 1 - probabilities[:, 0], 0.3)[:4]
 
@@ -87,19 +87,19 @@ image, target = samples[clear]
 plotting.show_box_quality(image, dict(zip(stage_names, steps, strict=True)), target.boxes)
 
 # %% [markdown] id="first-picture-read"
-# The true boxes are green. Of the network's boxes you see the four that it is surest of, coloured
-# by how well they fit; the mean is over these. This is one of the clearest cases, chosen for that.
-# The first two stages move the boxes most, the last one only a little. And stage 1 even spoils the
-# kite's box, which was good already. Why three heads, and not one good one?
+# The true boxes are green. Of the network's boxes you see the four with the highest confidence,
+# coloured by how well they fit; the mean is over these four. The image was chosen because it is one
+# of the clearest cases. The first two stages move the boxes most, the last one only a little. Stage
+# 1 even spoils the kite's box, which was already good. Why three heads, and not one good one?
 
 # %% [markdown] id="problem"
 # ## The problem: what does "found" mean?
 #
-# Since Fast R-CNN (2015) every detector of this line had learned from one rule: a proposal with an
-# IoU of 0.5 or more is an object, the rest is background. COCO's AP, though, asks for 0.5, 0.55, …
-# up to 0.95 and takes the mean. What counts as found at 0.5 is often lost again at 0.75, since the
-# boxes are loose. Cai and Vasconcelos (2018) asked where the looseness comes from, and found it in
-# the rule.
+# Since Fast R-CNN (2015) every detector of this family had been trained by one rule: a proposal
+# with an IoU of 0.5 or more is an object, and the rest is background. COCO's AP, however, is the
+# mean over the thresholds 0.5, 0.55, … up to 0.95. What counts as found at 0.5 is often lost again
+# at 0.75, since the boxes are loose. Cai and Vasconcelos (2018) asked where the looseness comes
+# from, and found that the rule was the cause.
 
 # %% id="timeline" alt="A timeline of papers; Fast R-CNN 2015, Mask R-CNN 2017 and Cascade R-CNN 2018 are marked in the lane of methods that first find regions and then look."
 plotting.timeline(highlight=["Fast R-CNN", "Mask R-CNN", "Cascade R-CNN"])
@@ -135,15 +135,15 @@ beside = {name: moved[None] for name, moved in variants.items()}
 plotting.show_box_quality(samples[number][0], beside, true_box[None], columns=5)
 
 # %% [markdown] id="misconception-half"
-# A third. Push a box of width $w$ aside by $s$, and the overlap is $w - s$ wide, the union $w + s$:
-# $\text{IoU} = \frac{w - s}{w + s}$, and $s = w/3$ gives one half. **"IoU 0.5" is not a good box.**
-# Half an object passes, and so does a box of twice its area. Where all three count as *right*, the
-# score has no reason to favour a tight box.
+# A third. If a box of width $w$ is pushed aside by $s$, the overlap is $w - s$ wide and the union
+# $w + s$: $\text{IoU} = \frac{w - s}{w + s}$, and $s = w/3$ gives one half. **"IoU 0.5" is not a
+# good box.** Half an object passes, and so does a box of twice its area. If all three count as
+# *correct*, the score has no reason to favour a tight box.
 #
 # ### Two: raise the threshold, and nothing else
 #
-# Then ask for 0.7. We need the same things for every image, again and again: the features of the
-# shipped Mask R-CNN, its proposals, and the truth.
+# So let us demand 0.7. For every image we will need the same things repeatedly: the features of
+# the shipped Mask R-CNN, its proposals, and the truth.
 
 # %% id="scenes" tags=["nbval-check-output"]
 class Scene(NamedTuple):
@@ -174,7 +174,7 @@ print(f"about {round(per_image, -1):.0f} proposals per image")
 # %% [markdown] id="count-text"
 # Count the **positives**, the proposals that overlap some object by at least $u$.
 #
-# **Predict before you run:** going from 0.5 to 0.7 asks for a little more. What share of the
+# **Predict before you run:** going from 0.5 to 0.7 demands a little more. What share of the
 # positives remains: nine tenths, two thirds, or less than a third?
 
 # %% id="count" tolerance=0.1
@@ -190,16 +190,17 @@ for u in (0.5, 0.6, 0.7):
     print(f"IoU {u}: {count:4.1f} positives per image, {share:.0%} of those at 0.5")
 
 # %% [markdown] id="count-read"
-# Less than a third: a box that lies a tenth of its size too far right and too low already has an
-# IoU of 0.68. So the strict head has far fewer examples of "object". That is the first trouble.
+# Less than a third: a box that lies too far right and too low by a tenth of its size already has an
+# IoU of only 0.68. So the strict head has far fewer examples of objects. That is the first problem.
 #
-# #### Three heads, alike but for one number
+# #### Three heads that differ in one number
 #
-# Keep everything of the Mask R-CNN but its box head. Read every proposal once (with the true boxes
-# among them, as in training), and teach three new heads on the same features, from the same start,
-# in the same number of steps. Only $u$ differs: what is labelled an object. A quarter of every
-# sample is positive, so the strict head sees its few again and again. And each head gives one
-# correction per box, not one for each class: later heads will take these boxes.
+# Keep all of the Mask R-CNN except its box head. Extract the features of every proposal once (with
+# the true boxes among them, as in training), and train three new heads on these features, from the
+# same initial weights, for the same number of steps. Only $u$ differs: what is labelled an object.
+# A quarter of every sample is positive, so the strict head sees its few positives again and again.
+# And each head gives one correction per box, not one for each class, because later heads will take
+# these boxes as input.
 
 # %% id="read" tags=["nbval-check-output"]
 def read(scenes, boxes):
@@ -252,15 +253,15 @@ def train_head(features, labels, deltas, steps=200, on_step=None):
     return head.eval()
 
 # %% id="three-heads"
-first_weights = (10.0, 10.0, 5.0, 5.0)  # corrections are small: learned that many times as large
+first_weights = (10.0, 10.0, 5.0, 5.0)  # corrections are small: learned multiplied by these
 heads = {}
 for u in (0.5, 0.6, 0.7):
     heads[u] = train_head(features, *targets(train_scenes, given, u, first_weights))
 
 # %% [markdown] id="three-bet"
-# **Predict before you run:** measure the three at each IoU that COCO asks for. Which picture do you
-# expect? (a) The 0.7 head is best everywhere. (b) Each head is best where it was trained: 0.5 at
-# loose thresholds, 0.7 at strict ones. (c) The 0.7 head is not the best even at strict ones.
+# **Predict before you run:** measure the three heads at each IoU threshold of COCO. Which result do
+# you expect? (a) The 0.7 head is best everywhere. (b) Each head is best where it was trained: 0.5
+# at loose thresholds, 0.7 at strict ones. (c) The 0.7 head is not the best even at strict ones.
 
 # %% id="answer"
 def answer(head, scenes, boxes, weights=first_weights):
@@ -308,18 +309,18 @@ for u, result in alone.items():
 plotting.ap_by_iou({"Three heads on their proposals": lines(alone)}, asked)
 
 # %% [markdown] id="misconception-strict"
-# Nearly (c). This is one run on 60 images, where two points are no evidence; so look at the larger
-# gaps. The step to 0.6 pays from 0.8 on. The step from 0.6 to 0.7 loses four to nine points at
-# every threshold up to 0.8, and at 0.9, where it should shine, the two are level. Against the 0.5
-# head, the 0.7 head loses five or six points at 0.5 and 0.75 and gains four at 0.9. **A stricter
-# threshold alone does not raise AP.** (The network's own head, with 0.59 on all 300 validation
-# images, beats them all: it learned from 4,000 images, ours from 120.)
+# (c), nearly. This is one run on 60 images, where two points are no evidence, so look at the larger
+# gaps. Training with 0.6 pays off at thresholds from 0.8 on. Going from 0.6 to 0.7 loses four to
+# nine points at every threshold up to 0.8, and at 0.9, where the 0.7 head should shine, the two are
+# level. Against the 0.5 head, the 0.7 head loses five or six points at 0.5 and 0.75 and gains four
+# at 0.9. **A stricter threshold alone does not raise AP.** (The network's own head, with 0.59 on
+# all 300 validation images, beats them all: it learned from 4,000 images, ours from 120.)
 #
 # ### Three: the second reason
 #
-# Too few positives is one reason. But look at the *corrections* alone, which have nothing to do
-# with classes. Give every head the same proposals and compare the IoU of the box given with that of
-# the box returned.
+# Too few positives is one reason. For the other, look at the *corrections* alone, which have
+# nothing to do with classes. Give every head the same proposals and compare the IoU of each input
+# box with that of the box returned.
 
 # %% id="corrections" alt="Change of IoU by a correction against IoU before it, for three heads: all gain on poor boxes, the 0.5 head most and the 0.7 head least; the lines cross between 0.7 and 0.85; beyond, the 0.7 head is highest and the 0.5 head falls fastest, and at the right edge all three are below zero."
 def overlaps(scenes, before, found):
@@ -343,14 +344,14 @@ corrected_ious = {name: after for name, (_, after) in changed.items()}
 plotting.correction_curve(ious_given, corrected_ious, change=True)
 
 # %% [markdown] id="corrections-read"
-# (So that there are enough good boxes, we added to the proposals their corrected versions.) Read it
-# from left to right. On poor boxes the 0.5 head is best: it has seen such boxes. On good ones the
-# order turns around. Near the right edge all three make the boxes *worse* (below the dotted line),
-# the 0.5 head most, because it has learned to expect large errors. **A corrector is a specialist
-# for the boxes it has seen.** (Papers call this part of a head the regressor.)
+# (So that there are enough good boxes, we added to the proposals their corrected versions.) Read
+# the figure from left to right. On poor boxes the 0.5 head is best: it was trained on such boxes.
+# On good ones the order is reversed. Near the right edge all three make the boxes *worse* (below
+# the dotted line), the 0.5 head most, because it has learned to expect large errors. **A corrector
+# is a specialist for the boxes it has seen.** (Papers call this part of a head the regressor.)
 #
-# So the 0.7 head is not bad. It is in the wrong place. Compare the boxes that a head learned to
-# correct with those it is asked about.
+# So the 0.7 head is not bad; it is in the wrong place. Compare the boxes that a head learned to
+# correct with those it is given at test time.
 
 # %% id="mismatch" alt="Four histograms of IoU, two for the 0.5 head and two for the 0.7 head: the positives that each learned from, all above its threshold with a peak at 1 from the true boxes; beside them the proposals at test time, spread from 0 upwards, with about a third at 0.5 or more and few at 0.7 or more."
 learned, met = nearest(train_scenes, given), nearest(test_scenes, proposals)
@@ -361,10 +362,10 @@ for u in (0.5, 0.7):
 plotting.show_iou_histograms(groups, edges)
 
 # %% [markdown] id="mismatch-read"
-# The peak at 1 consists of the true boxes that we added, as every detector of this line does. At
+# The peak at 1 consists of the true boxes that we added, as every detector of this family does. At
 # test time nobody adds them. About a third of the proposals lie in the range that the 0.5 head
-# learned to correct, only 8 % in that of the 0.7 head; the rest each was taught to call background.
-# The paper calls it a **quality mismatch**.
+# learned to correct, but only 8 % in that of the 0.7 head; each head was trained to call all other
+# boxes background. The paper calls it a **quality mismatch**.
 #
 # If that is the reason, better boxes should bring the strict head to the top. We can cheat to find
 # out. **Predict before you run:** put the true boxes among the proposals *at test time too*. All
@@ -381,13 +382,13 @@ plotting.ap_by_iou(charts, asked)
 
 # %% [markdown] id="cheat-read"
 # In AP, and at every threshold from 0.8 on, the 0.7 head is now ahead, by far at 0.9 and above. (A
-# head that hardly moves boxes profits most from perfect ones: this does not show that it corrects
-# better.) The strict head *can* recognise and keep good boxes; it is given too few. So the recipe
-# must be: **first make the boxes better, then ask for more.**
+# head that hardly moves boxes profits most from perfect ones, so this does not show that it
+# corrects better.) The strict head *can* recognise and keep good boxes; it is just given too few.
+# So the recipe must be: **first improve the boxes, then demand more.**
 #
 # #### Why not the same head again?
 #
-# You have a machine that makes boxes better: the 0.5 head. **Predict before you run:** feed its
+# You already have something that improves boxes: the 0.5 head. **Predict before you run:** feed its
 # corrected boxes back into it, twice. Does AP rise each time, rise once, or not at all?
 
 # %% id="again" tolerance=0.08
@@ -401,14 +402,14 @@ for times in (1, 2, 3):
 # %% [markdown] id="misconception-again"
 # Not at all: AP75 falls from 0.53 to 0.48 in the second pass and does not recover. **Repeating a
 # corrector does not make it a better one.** A likely reason: after the first pass its boxes are, on
-# the whole, better than those it learned from; it goes on correcting as if they were poor, and
-# spoils the best, as at the right edge of the curve above. (The paper found no benefit beyond the
+# the whole, better than those it learned from; it goes on correcting them as if they were poor, and
+# spoils the best, as at the right edge of the curves above. (The paper found no benefit beyond the
 # second pass.) The second pass needs a head that has learned *from the output of the first*.
 #
 # ### Four: the cascade
 #
-# That is the whole idea. Three heads in a row; each is trained on the boxes that the one before it
-# returns, and is asked for more.
+# That is the whole idea: three heads in a row, each trained on the boxes that the one before it
+# returns, and with a stricter threshold.
 
 # %% id="diagram" alt="A flow diagram: the RPN's proposals go to head 1 with IoU 0.5, its boxes to head 2 with 0.6, those to head 3 with 0.7, whose boxes are returned; the class scores of all three heads go down into one mean."
 from seglib.plotting import Block
@@ -426,10 +427,10 @@ caption = "All heads read the same features, each at its own boxes. × 10: a sca
 plotting.flow_diagram(blocks, arrows, title="A cascade", caption=caption)
 
 # %% [markdown] id="loop-text"
-# Each head reads the same features with RoIAlign, but at the boxes as they are *now*. In code it is
-# a loop of a few lines. Note the `detach`: the next stage takes the boxes as given. Otherwise its
-# loss would pull at the boxes of the stage before, whose own loss already says where they belong:
-# on the object. At test time, the class probabilities of all heads are averaged.
+# Each head reads the same features with RoIAlign, but at the boxes as they are *now*. In code this
+# is a loop of a few lines. Note the `detach`: the next stage takes the boxes as given. Otherwise
+# its loss would pull at the boxes of the previous stage, whose own loss already says where they
+# belong: on the object. At test time, the class probabilities of all heads are averaged.
 
 # %% id="my-refine" tags=["nbval-check-output"]
 def my_refine(heads, pooler, weights, pyramid, boxes, size):
@@ -454,9 +455,9 @@ print("a gradient through the scores:", logits[-1].requires_grad)
 # %% [markdown] id="resampling-bet"
 # #### Resampling
 #
-# A stage that asks for 0.7 has fewer positives: you counted. **Predict before you run:** how many
-# positives has stage 3 of the shipped cascade with its 0.7, compared with stage 1 and its 0.5? A
-# third, half, about as many, or more?
+# A stage with a threshold of 0.7 has fewer positives: you counted them. **Predict before you run:**
+# how many positives does stage 3 of the shipped cascade have at 0.7, compared with stage 1 at 0.5?
+# A third, half, about as many, or more?
 
 # %% id="resampling" alt="Four histograms of IoU: the proposals are spread out, and from stage to stage the boxes that lie on objects gather further to the right; the share that reaches each stage's own threshold does not fall, while the threshold rises from 0.5 to 0.7." tolerance=0.1
 cascade_scenes = [
@@ -477,18 +478,18 @@ plotting.show_iou_histograms(qualities, given_to)
 # %% [markdown] id="misconception-fewer"
 # In orange you see the positives of the next stage (no stage follows the third). Read the diagonal
 # of the table: proposals at 0.5, after stage 1 at 0.6, after stage 2 at 0.7. That is 0.30, 0.39,
-# 0.39: stage 3 with its 0.7 has *more* positives than stage 1, 1.3 times as many. **The threshold
-# rises, and the positives do not vanish,** because the boxes rise with it. No new box is proposed:
-# the *same* boxes, moved, are labelled again. The authors call it **resampling**, and it mends both
-# troubles at once: enough positives for each stage, and at test time each head meets the kind of
-# boxes that it learned from. (The proposals are those of the cascade's own RPN, without the true
-# boxes that training adds.)
+# 0.39: stage 3, at 0.7, has *more* positives than stage 1, 1.3 times as many. **The threshold
+# rises, and the positives do not vanish,** because the boxes improve with it. No new box is
+# proposed: the *same* boxes, moved, are labelled again. The authors call this **resampling**, and
+# it solves both problems at once: enough positives for each stage, and at test time each head meets
+# the kind of boxes that it learned from. (The proposals are those of the cascade's own RPN, without
+# the true boxes that training adds.)
 
 # %% [markdown] id="specialists"
 # ### Five: specialists, and their scales
 #
 # Do the three heads differ in what they do? Give all of them *the same* boxes: the proposals and
-# those that the stages made of them.
+# the boxes that the stages turned them into.
 
 # %% id="specialist-curves" alt="Change of IoU by a correction against IoU before it for the three heads of the shipped cascade on the same boxes: on poor boxes the first head gains most and the third least; the lines cross between 0.65 and 0.85, and beyond the third head is highest and the first lowest, close together; near 1 all three are below zero."
 all_weights = cascade.config.stage_box_weights
@@ -501,11 +502,11 @@ for n, head in enumerate(cascade.box_heads.heads):
 plotting.correction_curve(ious_given, head_ious, change=True)
 
 # %% [markdown] id="specialist-read"
-# They do, in the same order as your three heads: the first helps poor boxes most, the others are
-# ahead on good ones, though by much less. Near 1 all three lose.
+# They do, in the same order as your three heads: the first improves poor boxes most, and the others
+# are ahead on good ones, though by much less. Near 1 all three lose.
 #
 # The corrections also shrink from stage to stage, since there is less left to correct. But losses
-# work best on numbers of about one. So each stage multiplies its corrections by weights of its own:
+# work best on numbers of about one, so each stage multiplies its corrections by weights of its own:
 # 10, then 20, then 30 (for width and height 5, 10, 15). **Predict before you run:** by what factor
 # do the true corrections of the positives shrink from stage 1 to stage 3? Compare their spread (the
 # standard deviation).
@@ -519,20 +520,20 @@ for n, (u, weights) in enumerate(zip(cascade.config.stage_ious, all_weights, str
     print("         times its weights       ", [round(v, 1) for v in scaled.tolist()])
 
 # %% [markdown] id="delta-read"
-# By two to three. The upper line of each pair falls from stage to stage, the lower one stays about
-# the same: that is all the weights do. They are made for spreads of 0.1 (width and height 0.2) in
-# stage 1, half of that in stage 2 and a third in stage 3. The price of forgetting them is subtle:
-# nothing breaks. Our loss is the absolute value of the error: without weights, the box loss of
-# stage 3 would count for 1/30 (width and height 1/15) of what it does now.
+# By two to three. The upper line of each pair falls from stage to stage, and the lower one stays
+# about the same: that is all the weights do. They are meant for spreads of 0.1 (width and height
+# 0.2) in stage 1, half of that in stage 2 and a third in stage 3. The effect of forgetting them is
+# subtle, since nothing breaks. But our loss is the absolute value of the error: without weights,
+# the box loss of stage 3 would count for 1/30 (width and height 1/15) of what it does now.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# For which boxes are the class probabilities that are averaged? In detectron2, and so in the
-# shipped network, each head scores the boxes that it is given. In the authors' program
+# Which boxes do the averaged class probabilities belong to? In detectron2, and so in the shipped
+# network, each head scores the boxes that it is given. In the authors' program
 # (`variant="official"` in the library) every head scores the input of the *last* stage. When you
-# compare two programs, know which one you have. Masks are not cascaded: one mask head draws in the
-# final boxes.
+# compare two programs, know which variant each uses. Masks are not cascaded: one mask head draws in
+# the final boxes.
 #
 # Compare your loop, on the shipped weights, with the library's; then your detections with those of
 # `predict` on the course's own tensor code.
@@ -548,7 +549,7 @@ with seglib.use("scratch"):
 print("same detections on scratch code:", torch.allclose(mine, found, atol=1e-2))
 
 # %% [markdown] id="equality-read"
-# The library itself is tested against numbers recorded from the reference
+# The library itself is tested against values recorded from the reference
 # (`tests/test_cascade_rcnn.py`).
 
 # %% [markdown] id="learns"
@@ -568,17 +569,18 @@ losses = overfit(fresh, [image], [target], steps=30, lr=2e-3)
 print(f"\nsum {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="overfit-read"
-# The sum falls to less than a third in thirty steps: the gradients arrive. But look at the box
-# losses of the untrained network: next to nothing, though it cannot correct a single box. Hardly a
-# proposal is positive, the true boxes that are added need no correction, and each stage's box loss
-# is divided by the number of *all* boxes. Remember it.
+# The sum falls to less than a third in thirty steps, so the gradients reach every part. But look at
+# the box losses of the untrained network: they are next to nothing, though it cannot correct a
+# single box. Hardly any proposal is positive, the true boxes that are added need no correction, and
+# each stage's box loss is divided by the number of *all* boxes. Remember this.
 #
 # ### Your 0.5 head gets two colleagues
 #
-# Back to the three heads that you taught. The 0.5 head becomes stage 1, as it is. Now let it
-# correct the practice boxes, label the result anew with 0.6, and teach stage 2 on that; then stage
-# 3 in the same way with 0.7. (A real cascade teaches all at once. One flaw: head 1 corrects the
-# images on which it was trained, so stage 2 may learn from better boxes than it will meet.)
+# Back to the three heads that you trained. The 0.5 head becomes stage 1 as it is. Now let it
+# correct the practice boxes, relabel the result with 0.6, and train stage 2 on that; then train
+# stage 3 in the same way with 0.7. (A real cascade trains all stages at once. Ours has one flaw:
+# head 1 corrects the images on which it was trained, so stage 2 may learn from better boxes than it
+# will meet.)
 
 # %% id="next-stage"
 def add_stage(row, boxes, u, weights, on_step=None):
@@ -603,8 +605,8 @@ with plotting.LiveCurve(steps=200, title="Stage 3 learns from the boxes of stage
     three_heads, _ = add_stage(two_heads, moved_once, 0.7, third_weights, on_step=live)
 
 # %% [markdown] id="own-bet"
-# **Predict before you run:** alone, the strict head did not raise AP. Now a new 0.7 head comes
-# last in a row. Will the row be ahead of every single head, and where by most?
+# **Predict before you run:** alone, the strict head did not raise AP. Now a new 0.7 head comes last
+# in a row of three. Will the row beat every single head, and at which threshold by most?
 
 # %% id="own-cascade"
 def run_in_a_row(scene, row):
@@ -624,15 +626,16 @@ for name, result in results.items():
 
 # %% [markdown] id="own-read"
 # The row is ahead in every column. Against the 0.5 head, from which it grew, the gain is largest at
-# AP90, which is twice as high; against the best one, the 0.6 head, it is two or three points, which
-# one run on 60 images does not settle. To be fair: the row has three heads, each
-# taught as long as the one. But "0.5, three times" has three passes too, scored by their mean as
-# well (above, only the last pass gave the scores), and does not get there.
+# AP90, which is twice as high; against the best single head, the 0.6 one, it is two or three
+# points, which is too little to count in one run on 60 images. To be fair, the row has three heads,
+# each trained for as long as the single one. But "0.5, three times" also has three passes, also
+# scored by their mean (above, only the last pass gave the scores), and it does not get there.
 #
 # ### The shipped network
 #
-# All parts were taught together, from the first step, for longer. **Predict before you run:** here
-# are the box losses of its three stages. A loss falls while a network learns. Does that of stage 3?
+# All its parts were trained together from the first step, and for longer. **Predict before you
+# run:** the next figure shows the box losses of its three stages. A loss falls while a network
+# learns. Does that of stage 3?
 
 # %% id="shipped-curve" alt="The box losses of three stages over the training: that of stage 1 rises for a moment and then falls; those of stages 2 and 3 begin lower, rise for several hundred steps, stage 3 longest, and only then fall slowly."
 shipped = record("cascade_rcnn")
@@ -644,16 +647,16 @@ plotting.training_curve(box_curves, title="The shipped cascade learns")
 
 # %% [markdown] id="shipped-curve-read"
 # It *rises*, for more than a thousand steps. **A rising loss need not be a fault.** At first hardly
-# a box reaches 0.7, so stage 3 has nothing to correct and nothing to get wrong, as in the fresh
+# any box reaches 0.7, so stage 3 has nothing to correct and nothing to get wrong, as in the fresh
 # network above. (The thin lines start near zero; the thick ones are smoothed.) As the stages before
-# it learn, they hand it positives. (Stage 1 rises only briefly: the RPN learns fast.) So the loss
-# of stage 3 grows mainly because it gets more positives. That it ends above stage 1 does not mean
-# larger errors: they are multiplied by 30, not by 10. Judge such a network by AP. (Here on all 300
-# validation images.)
+# it learn, they supply it with positives. (The loss of stage 1 rises only briefly: the RPN learns
+# fast.) So the loss of stage 3 grows mainly because it gets more positives. That it ends above that
+# of stage 1 does not mean larger errors: they are multiplied by 30, not by 10. Judge such a network
+# by AP, here on all 300 validation images.
 
 # %% [markdown] id="ceiling-text"
-# What could a perfect cascade reach? It can only correct what the RPN proposes. So, for every
-# object, take the box that fits it best.
+# What could a perfect cascade reach? It can only correct what the RPN proposes. So take, for every
+# object, the box that fits it best.
 
 # %% id="ceiling" tolerance=0.05
 print("objects with a box of IoU  0.5  0.75   0.9")
@@ -664,15 +667,15 @@ for name, boxes in by_stage.items():
     print(f"{name:24s}", *found)
 
 # %% [markdown] id="ceiling-read"
-# The first column does not move: what the RPN misses stays missed. A perfect cascade could at least
-# bring these 97 % into every column. From the proposals on, most of the gain comes in stage 1. **A
-# cascade tightens boxes, it does not find more objects.**
+# The first column does not change: what the RPN misses stays missed. A perfect cascade could bring
+# at least these 97 % into every column. Most of the gain over the proposals comes in stage 1. **A
+# cascade tightens boxes; it does not find more objects.**
 
 # %% [markdown] id="inside"
 # ## Look inside: where it pays, and where it does not
 #
-# Stop the shipped cascade after its first stage, after its second, or let it finish: the same
-# features and proposals each time, on our 60 images. Then sort by size.
+# Stop the shipped cascade after its first stage or after its second, or let it finish, with the
+# same features and proposals each time, on our 60 images. Then sort the objects by size.
 
 # %% id="by-size" tolerance=0.05
 print("                  AP  small  medium  large")
@@ -684,20 +687,20 @@ for n, name in enumerate(stage_names[1:], start=1):
     print(f"{name}: {ap:5.3f}  {small:5.3f}   {medium:5.3f}  {large:5.3f}")
 
 # %% [markdown] id="paired-text"
-# After stage 1, medium and large objects gain in the second stage; the point that the third adds
-# settles nothing. The small ones hardly gain: for a box of ten pixels, one pixel too far right and
-# too low is already an IoU of 0.68, and all stages read the same coarse cells.
+# Medium and large objects gain in the second stage; the point that the third adds is too little to
+# count. The small ones hardly gain: for a box of ten pixels, an error of one pixel to the right and
+# one down already means an IoU of 0.68, and all stages read the same coarse cells.
 #
 # ### Is it better than Mask R-CNN?
 #
-# Stopping a cascade early is not a fair opponent: its features were shaped by all three stages. Nor
-# is the shipped Mask R-CNN: it was trained for 4,400 steps, the cascade for 2,000. The fair one has
-# the same backbone, data, number of steps and, in one wider head, about as many weights. (It
-# differs once more: one correction for each class.) One run of each is not enough, since seeds give
-# different results. So: three **pairs** of runs, measured on all 300 validation images; the shipped
-# cascade is one of them. The two runs of a pair share the seed, and with it the order of the
-# images. The interval is $m \pm 4.30\, s / \sqrt{3}$ with mean $m$ and standard deviation $s$ of
-# the three differences. (4.30 is Student's factor for three values.)
+# A cascade stopped early is not a fair opponent: its features were shaped by all three stages. Nor
+# is the shipped Mask R-CNN: it was trained for 4,400 steps, the cascade for 2,000. A fair opponent
+# has the same backbone, data, number of steps and, in one wider head, about as many weights. (It
+# differs in one more respect: it has one correction for each class.) One run of each is not enough,
+# since seeds give different results. So we use three **pairs** of runs, measured on all 300
+# validation images; the shipped cascade is one of the runs. The two runs of a pair share the seed,
+# and with it the order of the images. The interval is $m \pm 4.30\, s / \sqrt{3}$ with mean $m$ and
+# standard deviation $s$ of the three differences. (4.30 is Student's factor for three values.)
 
 # %% id="paired-figure" alt="Seven mean differences with their intervals, against a line at zero: AP, AP75, AP90 and the AP of the three sizes lie to the right of it, AP90 farthest and large objects second; only the interval of AP50 crosses it."
 from seglib.data.assets import asset
@@ -725,28 +728,28 @@ plotting.show_differences(differences, title=title, xlabel=xlabel)
 
 # %% [markdown] id="paired-read"
 # (The table subtracts first, then rounds.) In the figure a dot is the mean of the three, and its
-# line the interval in which the true difference lies with 95 % confidence, as far as three pairs
-# can tell. A grey line reaches zero: the question stays open.
+# line the 95 % confidence interval of the true difference, as far as three pairs can tell. Where
+# the line is grey, it reaches zero: the question stays open.
 #
-# **The paper's claim holds here, and its reason shows.** AP rises by about seven points, with zero
-# far outside the interval. At AP50 zero is inside: three pairs do not show that the cascade *finds*
-# more objects. The stricter the measure, the larger the gain, and AP90 is more than twice that of
-# the Mask R-CNN. Large objects gain most; between small and medium ones three pairs do not decide.
-# But the small ones gain four points, and above they hardly gained from stage to stage. So part of
-# the gain is there at stage 1, perhaps because three heads teach the features, or one correction
-# for all classes is easier to learn. To be fair: training the cascade took about a sixth more
-# processor time. And the shipped Mask R-CNN, trained 2.2 times as long, also has an AP of 0.59
-# (AP90: 0.14, against the cascade's 0.27). The seven points hold at 2,000 steps; how much remains
-# when both are trained out, we have not measured.
+# **The paper's claim is confirmed here, and so is its reason.** AP rises by about seven points,
+# with zero far outside the interval. At AP50 zero is inside: three pairs do not show that the
+# cascade *finds* more objects. The stricter the measure, the larger the gain, and AP90 is more than
+# twice that of the Mask R-CNN. Large objects gain most; three pairs do not decide between small and
+# medium ones. But the small ones gain four points here, though above they hardly gained from stage
+# to stage. So part of the gain is already there at stage 1, perhaps because three heads train the
+# features, or because one correction for all classes is easier to learn. To be fair, training the
+# cascade took about a sixth more processor time. And the shipped Mask R-CNN, trained 2.2 times as
+# long, also has an AP of 0.59 (AP90: 0.14, against the cascade's 0.27). The seven points apply to
+# 2,000 steps; we have not measured how much remains when both are trained to convergence.
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # **One threshold over all stages.** The boxes are those of the shipped cascade. Start with the
-# proposals and raise the threshold: when is there hardly a positive left? Set it to 0.7 and walk
+# proposals and raise the threshold: when is there hardly a positive left? Set it to 0.7 and go
 # through the stages. Up to which threshold would a *fourth* stage have as many positives as the
-# first has at 0.5? And compare the smaller half of the objects with the larger. (The threshold: 0.8
-# to 0.85.)
+# first has at 0.5? (Answer: 0.8 to 0.85.) Then compare the smaller half of the objects with the
+# larger.
 
 # %% id="stage-explorer" alt="Four controls, for the IoU threshold, the stage, the size of the objects and the image, above the image with its true boxes and the positive boxes of the stage, coloured by quality, and a histogram of IoU with the threshold; a line below counts the positives of every stage."
 from seglib.widgets import CascadeStages, Option, Question, Quiz, StagedImage
@@ -767,7 +770,7 @@ twice_as_wide = Question(
     "A box is as high as the object and twice as wide, the object in its left half. Its IoU is",
     [
         Option("1, because the whole object is inside",
-               feedback="IoU counts what is too much as well: the union is the whole box."),
+               feedback="IoU also counts the excess: the union is the whole box."),
         Option("0.25, because the box is too wide",
                feedback="Intersection 1, union 2, in units of the object."),
         Option("0.5, just enough for a positive at 0.5", True,
@@ -783,7 +786,7 @@ strict = Question(
         Option("it suits boxes that it is not given", True,
                "The quality mismatch: training shows it boxes that it does not meet at test time."),
         Option("it has overfitted the practice images",
-               feedback="With true boxes it is the best on the other images too."),
+               feedback="With true boxes it is the best on other images too."),
     ],
     objective="the paradox",
 )
@@ -796,7 +799,7 @@ again = Question(
         Option("Because NMS has removed most of the boxes by then",
                feedback="NMS comes after the last pass."),
         Option("Because the features are computed only once for all passes",
-               feedback="In a cascade too; RoIAlign reads them anew at the moved boxes."),
+               feedback="So they are in a cascade; RoIAlign reads them at the moved boxes."),
         Option("Because it corrects good boxes as if they were poor", True,
                "They are better, on the whole, than those it learned from; it spoils the best."),
     ],
@@ -821,11 +824,11 @@ interval = Question(
     "Three pairs of runs differ by +0.8 on average, 95 % interval from -0.5 to +2.1. You write:",
     [
         Option("The cascade is better by 0.8",
-               feedback="The mean is, in three runs. Another three could reverse it."),
+               feedback="On average it was, in three runs. Another three could reverse it."),
         Option("The cascade is no better than its opponent",
-               feedback="Nor is that shown: +2 is as possible as 0."),
+               feedback="That is not shown either: +2 is as possible as 0."),
         Option("Three pairs do not settle it", True,
-               "More would narrow the interval. And look where it does gain."),
+               "More pairs would narrow the interval. And look where it does gain."),
     ],
     objective="comparison",
 )
@@ -846,26 +849,28 @@ Quiz([interval, pays], title="Does it pay?")
 # ### Your turn
 #
 # The [assignment](assignments/08_cascade_rcnn.ipynb) has three tasks: label boxes at a threshold
-# and count the positives; the cascade at test time, with both ways of averaging, which must return
-# what a whole network returns; and the resampling loop that sets what each stage learns.
+# and count the positives; write the cascade at test time, with both ways of averaging, so that it
+# returns what a whole network returns; and write the resampling loop that determines what each
+# stage learns from.
 
 # %% [markdown] id="summary"
 # ## In one minute
 #
 # - An IoU of 0.5 is a loose box: a third of the width aside, half the object, or twice its area.
-# - A stricter threshold alone takes away positives, and makes a head for boxes that it does not
-#   meet at test time. Given the true boxes too, that same head is the best in AP.
+# - A stricter threshold alone takes away positives, and trains a head for boxes that it does not
+#   meet at test time. Given the true boxes too, that same head has the best AP.
 # - A corrector is a specialist for the boxes it has seen. Repeating the same one does not help.
-# - The cascade: correct, label anew with more, correct again. The boxes rise with the threshold, so
-#   every stage has positives, and meets at test time what it learned from.
+# - The cascade: correct, relabel with a higher threshold, correct again. The boxes improve as the
+#   threshold rises, so every stage has positives, and meets at test time the kind of boxes it
+#   learned from.
 # - Each stage scales its corrections (10, 20, 30). No gradient flows through the boxes. Scores are
-#   averaged, boxes are the last stage's.
+#   averaged; the boxes are those of the last stage.
 # - It tightens boxes; it finds no new objects. Over three pairs of runs, 2,000 steps each, it gains
-#   about 7 points of AP, 16 of AP90, and none of AP50 that could be told from chance.
+#   about 7 points of AP and 16 of AP90; its gain in AP50 cannot be told from chance.
 #
 # **The published numbers beside ours.** Theirs are on photographs of COCO, from the authors' second
 # program and from detectron2; ours are the means of the three pairs, on drawn images of 128 px.
-# Only the direction can be compared, from the one network to its cascade.
+# Only the direction of the change from a network to its cascade can be compared.
 
 # %% id="published" tolerance=0.03
 def means(kind, names=("box_AP", "mask_AP")):
@@ -884,8 +889,8 @@ print("ours, on Pocket COCO       ", means("mask"), "   ", means("cascade"))
 # to four points, masks half of that or less. Ours gain more, and the masks again less than half as
 # much as the boxes.
 #
-# **Next**: all of these look twice, first for regions, then inside each. In
-# [lesson 09](09_yolact.ipynb) a network looks once, and still tells the objects apart.
+# **Next**: all these networks look twice, first for regions, then inside each. In [lesson
+# 09](09_yolact.ipynb) a network looks once and still tells the objects apart.
 #
 # **References**
 #

@@ -1,10 +1,10 @@
 # %% [markdown] id="start"
 # # 09. YOLACT
 #
-# Mask R-CNN cuts a piece of the features out for each object and draws a mask in it. YOLACT (Bolya
+# Mask R-CNN cuts out a piece of the features for each object and draws a mask in it. YOLACT (Bolya
 # and others 2019: "You Only Look At CoefficienTs") draws once for the whole image: 32 pictures, the
-# **prototypes**. For each object it only predicts how to mix them. One question carries the lesson:
-# **how can the same few pictures become the mask of every object?**
+# **prototypes**. For each object it only predicts how to mix them. One question runs through the
+# lesson: **how can the same few pictures become the mask of every object?**
 #
 # **You will be able to**
 #
@@ -38,8 +38,8 @@ yolact, mask_rcnn = (load(name, dataset.categories) for name in ("yolact", "mask
 print(f"{dataset.name}: {len(samples)} images to look at")
 
 # %% [markdown] id="load-text"
-# Both networks learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
-# build works there all the same.) First, the image on which YOLACT does best.
+# Both networks were trained on the classes of Pocket COCO. (On photographs expect wild guesses;
+# what you build works there all the same.) First, the image on which YOLACT does best.
 
 # %% id="fit"
 models = {"YOLACT": yolact, "Mask R-CNN": mask_rcnn}
@@ -64,22 +64,21 @@ plotting.compare(image, shown, dataset.categories, panel=2.4, by_class=True)
 # %% [markdown] id="first-picture-read"
 # YOLACT is at its best with large objects. Its outlines are as fine on a large object as on a small
 # one, because all masks are drawn on one map with cells of two pixels; Mask R-CNN stretches 28 × 28
-# cells over each box. Where objects touch, it is less sure: the kite loses most of its tail. And it
-# is fast. How good it is on average, and where it fails, comes later.
+# cells over each box. Where objects touch, YOLACT is less reliable: the kite loses most of its
+# tail. And it is fast. How good it is on average, and where it fails, comes later.
 
 # %% [markdown] id="problem"
 # ## The problem: a second look for every object
 #
 # The networks of lessons 06 to 08 look twice. The second look waits for the first, and it costs
-# time for *each* object: cut out, resize, four convolutions. A video has 30 images per second,
-# which leaves 33 milliseconds for each, however many objects are in it. Detectors without a second
-# look existed in 2019 (SSD, RetinaNet): they predict a class and a box for every anchor, and that
-# is all. A mask does not fit into such a scheme: 28 × 28 numbers for each of thousands of anchors
-# are millions, nearly all of them for nothing.
+# time for *each* object: cropping, resizing, four convolutions. A video has 30 images per second,
+# which leaves 33 milliseconds for each, however many objects it contains. Detectors without a
+# second look already existed in 2019 (SSD, RetinaNet): they predict a class and a box for every
+# anchor, and that is all. Masks do not fit into such a scheme: 28 × 28 numbers for each of
+# thousands of anchors make millions, nearly all of them wasted.
 #
 # YOLACT divides the work. What needs *space*, the shapes, is drawn once by convolutions, for all
-# objects together. What needs *meaning*, which object this is, becomes a handful of numbers per
-# anchor.
+# objects together. What needs *meaning*, which object this is, becomes a few numbers per anchor.
 
 # %% id="timeline" alt="A timeline of papers in five lanes; Mask R-CNN 2017 and YOLACT 2019 are marked, the latter as the first in the lane of methods that do all at once."
 plotting.timeline(highlight=["Mask R-CNN", "YOLACT"])
@@ -102,12 +101,12 @@ print("image", list(image.shape), "→ prototypes", list(prototypes.shape))
 plotting.show_prototypes(prototypes)
 
 # %% [markdown] id="prototypes-read"
-# Each picture is scaled from black, 0, to white, its own largest value, so brightness cannot be
-# compared between pictures. Some prototypes show a single object, many show several, some the
-# background, or one side of it, some edges. One is black; a few show only specks. No prototype is a
-# finished set of masks, and hardly one could be used alone.
+# In each picture black is 0 and white its own largest value, so brightness cannot be compared
+# between pictures. Some prototypes show a single object, many show several, some show the
+# background or one side of it, and some show edges. One is black; a few show only specks. No
+# prototype is a finished set of masks, and hardly any could be used alone.
 #
-# ### Two: a mixing desk, with a pencil
+# ### Two: a mixing desk on paper
 #
 # Take a strip of six cells with two equal cups, and three prototypes:
 #
@@ -117,11 +116,10 @@ plotting.show_prototypes(prototypes)
 # | right half | 0 | 0 | 0 | 8 | 8 | 8 |
 # | ground | 9 | 0 | 0 | 9 | 0 | 0 |
 #
-# A mask is a weighted sum; its sigmoid is the probability that a cell belongs to the object. The
-# left cup: add the things, subtract the right half and the ground. Cell 1 gives −9, cell 2 gives 6,
-# cell 5 gives 6 − 8 = −2. Now the **right** cup. The right half is added and the ground is
-# subtracted. **Predict before you run:** what about the things: add them, leave them out, or
-# subtract them?
+# A mask is a weighted sum; its sigmoid is the probability that a cell belongs to the object. For
+# the left cup, add "things" and subtract "right half" and "ground": cell 1 gives −9, cell 2 gives
+# 6, cell 5 gives 6 − 8 = −2. Now the **right** cup: "right half" is added and "ground" is
+# subtracted. **Predict before you run:** what about "things": add it, leave it out, or subtract it?
 
 # %% id="by-hand" tags=["nbval-check-output"]
 strip = torch.tensor([[0.0, 6, 6, 0, 6, 6], [0, 0, 0, 8, 8, 8], [9, 0, 0, 9, 0, 0]])
@@ -132,16 +130,17 @@ for name, mix in mixes.items():
     print(f"{name:22s} {[round(p, 2) for p in sums.sigmoid().tolist()]}")
 
 # %% [markdown] id="by-hand-read"
-# Subtract them. With +1/2 the left cup belongs to the mask as well; left out, it stays undecided at
-# exactly one half. "Things" is the only prototype that touches the left cup, so only a minus on it
-# brings the left cup below one half: **to draw a thing, the desk has to subtract "things"**. What a
-# prototype shows and what it is good for are two questions.
+# Subtract it. With +1/2 the left cup belongs to the mask as well; with "things" left out, the left
+# cup stays undecided at exactly one half. "Things" is the only prototype that touches the left cup,
+# so only a negative coefficient on it brings the left cup below one half: **to draw a thing, the
+# desk has to subtract "things"**. What a prototype shows and what it is good for are two different
+# questions.
 #
-# #### Must a coefficient be able to be negative?
+# #### Do coefficients need to be negative?
 #
-# YOLACT's coefficients pass through a tanh, so they lie between −1 and 1. Suppose they were only 0
-# to 1. **Predict before you run:** what would the mask of an object be: a little too large, empty,
-# or everything?
+# YOLACT's coefficients pass through a tanh, so they lie between −1 and 1. Suppose they could only
+# lie between 0 and 1. **Predict before you run:** what would the mask of an object be: a little too
+# large, empty, or everything?
 #
 # To try it, take for each true object the anchor that predicts it best, by the overlap of its box
 # and the score of the class. (`decode_boxes` applies the predicted corrections to the anchors.)
@@ -173,13 +172,15 @@ titles = ["its coefficients", "the positive ones only"]
 plotting.show_images([with_minus, without_minus], titles, panel=2.6)
 
 # %% [markdown] id="signs-read"
-# (Black is 0 here, white is 1.) Nearly everything. Prototypes are never negative; if coefficients
-# are not either, no sum is below 0 and no sigmoid below one half. A cell that any prototype with a
-# positive coefficient touches is inside; the others stay undecided. **Only a minus can say "not
-# here".** More than half of this object's coefficients are negative.
+# (Here black is 0 and white is 1.) Nearly everything. Prototypes are never negative; if
+# coefficients are not negative either, no sum is below 0 and no sigmoid below one half. A cell that
+# any prototype with a positive coefficient touches is inside; the others stay undecided. **Only a
+# negative coefficient can say "not here".** More than half of this object's coefficients are
+# negative.
 #
 # The same as an experiment: give an optimiser eight free prototypes and free coefficients, and let
-# it reproduce the true masks of this image, once with −1…1 and once with 0…1.
+# it reproduce the true masks of this image, once with coefficients from −1 to 1 and once from 0 to
+# 1.
 
 # %% id="minus" alt="Two losses over 150 steps: with coefficients from minus one to one it falls close to zero, without a minus it stops at 0.69 or a little below." tolerance=0.1
 from seglib.models.yolact.targets import masks_in_cells
@@ -209,13 +210,14 @@ for name, losses in curves.items():
 plotting.training_curve(curves, title="Eight free prototypes learn the masks of one image")
 
 # %% [markdown] id="minus-read"
-# Without a minus, a cell outside the object costs at least $\log 2 = 0.69$, that of "one half", and
-# most cells are outside. To keep these near one half, the optimiser drives prototypes to zero.
-# (Here and below, the pale line is the loss of each step, the strong one its running mean.)
+# Without negative coefficients, a cell outside the object costs at least $\log 2 = 0.69$, the loss
+# of "one half", and most cells are outside. To keep these near one half, the optimiser drives the
+# prototypes to zero. (Here and below, the pale line is the loss of each step, and the strong one
+# its running mean.)
 #
 # ### Three: all masks in one product
 #
-# Written as a loop over objects and prototypes, then without.
+# First we write it as a loop over objects and prototypes, then without.
 
 # %% id="assemble" tags=["nbval-check-output"]
 from seglib.models.yolact.masks import assemble_masks
@@ -256,21 +258,22 @@ mask = sums[0].sigmoid()
 plotting.show_mixture(image, torch.cat([terms, rest[None]]), mask, [*names, "others"], columns=5)
 
 # %% [markdown] id="mixture-read"
-# Orange is added, violet is taken away, and all panels share one scale. As with the cup, the two
-# strongest terms of our donut *subtract* it, and the plant with it; the next ones give more back to
-# the donut than to the plant. The tanh is saturated: of these 32 sliders the strongest all stand at
-# an end, +1 or −1. Nor do six do the work alone; the 26 others together weigh as much. In the end
-# the sum is far above zero on the donut, far below on the kite, and close to zero on the plant,
-# where a few spots remain.
+# Orange is added, violet is subtracted, and all panels share one scale. As with the cup, the two
+# strongest terms of our donut *subtract* it, together with the plant; the next ones give more back
+# to the donut than to the plant. The tanh is saturated: the strongest of these 32 coefficients all
+# stand at one end, +1 or −1. But six do not do the work alone; the other 26 together weigh as much.
+# In the end the sum is far above zero on the donut, far below it on the kite, and close to zero on
+# the plant, where a few spots remain.
 #
 # #### "Prototypes are class maps"
 #
-# It is tempting to take one prototype for the cats and one for the boats. Test it. Mix the masks of
-# all objects (without cropping, which comes next), and see how much of *another* object of the same
-# image such a mask covers. If a prototype showed a class, the mask of one cup would cover the
-# second cup as well as the first. If the pictures told individuals apart, it would cover another
-# cup no more than a cat. **Predict before you run:** as much as the object itself, as little as an
-# object of another class, or something between?
+# It is tempting to think that one prototype is for cats and another for boats. Test this. Mix the
+# masks of all objects (without cropping, which comes next), and see how much of *another* object in
+# the same image such a mask covers. If a prototype showed a class, the mask of one cup would cover
+# the second cup as well as the first. If the pictures told individuals apart, it would cover
+# another cup no more than a cat. **Predict before you run:** how much of another object of the same
+# class does it cover: as much as of the object itself, as little as of an object of another class,
+# or something in between?
 
 # %% id="covers-code"
 from seglib.models.yolact.masks import boxes_in_cells, crop_masks, masks_of_image
@@ -302,17 +305,17 @@ for name, values in shares.items():
     print(f"the uncropped mask covers {mean:.0%} of {name} ({len(values)} pairs)")
 
 # %% [markdown] id="covers-read"
-# Something between. **Prototypes are not class maps**, and not maps of individuals either. They
-# react to what things look like, and two cups look much alike, but seldom quite. They also react to
-# places, as "right half" did in the strip. (A convolution can know its place from the zeros of the
-# padding, as the authors point out; lesson 10 returns to this.) So the mixture leaves out much of a
-# second cup, but not all of it. The rest is the work of the next step.
+# Something in between. **Prototypes are not class maps**, and not maps of individuals either. They
+# react to what things look like, and two cups look much alike, but seldom exactly alike. They also
+# react to places, as "right half" did in the strip. (A convolution can know its place from the
+# zeros of the padding, as the authors point out; lesson 10 returns to this.) So the mixture leaves
+# out much of a second cup, but not all of it. Removing the rest is the job of the next step.
 
 # %% [markdown] id="crop-text"
 # ### Four: crop, in training too
 #
-# Each anchor predicts a box beside its coefficients, and everything outside the box is set to 0.
-# (One cell more on each side is kept, as in the authors' code.) First as a loop, then without.
+# Besides its coefficients each anchor predicts a box, and everything outside the box is set to 0.
+# (One more cell on each side is kept, as in the authors' code.) First as a loop, then without.
 
 # %% id="crop-loop"
 def crop_loop(masks, boxes):
@@ -342,7 +345,7 @@ print("mine = library's:", torch.equal(my_crop(masks, in_cells), crop_masks(mask
 
 # %% [markdown] id="crop-bet"
 # **Predict before you run:** without the crop, which masks suffer most, those of small or of large
-# objects? And which spill over more pixels outside the object?
+# objects? And which spill over into more pixels outside the object?
 
 # %% id="crop-gain" tolerance=0.1
 def iou_of(masks, truth):
@@ -368,8 +371,8 @@ for word in ("small", "medium", "large"):
         print("{:6s} IoU {:.2f} uncropped, {:.2f} cropped; spill {:.0f} px".format(word, *means))
 
 # %% [markdown] id="crop-gain-read"
-# The small ones, although they spill over fewer pixels: the spill outweighs a small object. Here is
-# the object that gains most:
+# Those of small objects, although they spill over into fewer pixels: the spill outweighs a small
+# object. Here is the object that gains most from the crop:
 
 # %% id="crop-figure" alt="One image four times: plain; uncropped, the mask of a small donut at the border also covers most of three cups; cropped, it covers the donut alone; and the true mask."
 from seglib.structures import Instances
@@ -384,8 +387,8 @@ plotting.compare(samples[n][0], shown, dataset.categories, panel=2.4, by_class=T
 
 # %% [markdown] id="crop-read"
 # Why is there any spill? Because **training crops as well**, to the *true* box: outside it, no mask
-# ever learned to be clean. The mask loss is the binary cross entropy of the cells in the true box
-# and one cell around it, divided by the box's area:
+# was ever trained to be clean. The mask loss is the binary cross entropy of the cells in the true
+# box and one cell around it, divided by the box's area:
 
 # %% id="mask-loss" tags=["nbval-check-output"]
 from seglib.models.yolact.losses import mask_loss
@@ -402,14 +405,14 @@ args = (sums, wanted[by_area], true_boxes)
 print("mine = library's:", torch.allclose(my_mask_loss(*args), mask_loss(*args)))
 
 # %% [markdown] id="mask-loss-read"
-# So the box tells two objects apart that look alike, and the mixture only has to do so *within* the
+# So the box separates two objects that look alike, and the mixture only has to do so *within* the
 # box. This makes the task easy enough for 32 pictures. Without the division by the area, an object
 # of 64 × 64 pixels would count a hundred times as much as one of 6 × 6.
 #
 # ### Five: one head, three answers
 #
-# The rest is a detector of one stage. A small head, shared by all levels, predicts for each anchor
-# one logit per class and one for the background, 4 corrections of the box, and $k$ coefficients.
+# The rest is a one-stage detector. A small head, shared by all levels, predicts for each anchor one
+# logit per class and one for the background, 4 box corrections, and $k$ coefficients.
 
 # %% id="diagram" alt="A flow diagram: the pyramid leads to the protonet with k pictures and to the head with classes, boxes and coefficients; Fast NMS selects the anchors; their coefficients meet the pictures in the product, and their boxes the masks in the crop."
 from seglib.plotting import Block
@@ -429,18 +432,18 @@ plotting.flow_diagram(blocks, arrows, title="YOLACT")
 
 # %% [markdown] id="head-read"
 # Protonet and head do not wait for each other. Anchors are assigned as in lesson 07, with
-# thresholds of 0.5 and 0.4, but nothing samples a balanced few of them. **Hard negative mining**
-# (from SSD) takes the three negatives per positive that the network most wrongly takes for objects,
-# those of the largest class loss; the other thousands have none. The **semantic loss** exists only
-# in training: a 1 × 1 convolution predicts from the finest map where each class is. Nothing reads
-# its answer later; its gradient improves the features.
+# thresholds of 0.5 and 0.4, but no balanced subset of them is sampled. Instead, **hard negative
+# mining** (from SSD) takes, for each positive, the three negatives with the largest class loss,
+# those that most resemble objects to the network; the thousands of others contribute no loss. The
+# **semantic loss** exists only in training: a 1 × 1 convolution predicts from the finest map where
+# each class is. Nothing uses its output later; its gradient improves the features.
 #
 # ### Six: Fast NMS
 #
-# Greedy NMS walks down the ranking, since a suppressed box suppresses nothing (lesson 06): whether
-# a box may act depends on all above it. Fast NMS drops this rule. **A box goes if *any* better box
-# of its class overlaps it too much, whether or not that one is itself suppressed.** On paper, for
-# three boxes A, B and C, best first, rows suppress columns:
+# Greedy NMS has to walk down the ranking, because a suppressed box suppresses nothing (lesson 06):
+# whether a box may act depends on all those above it. Fast NMS drops this rule. **A box is removed
+# if *any* better box of its class overlaps it too much, whether or not that one is itself
+# suppressed.** On paper, for three boxes A, B and C, best first, where rows suppress columns:
 #
 # | | A | B | C |
 # | --- | --- | --- | --- |
@@ -471,10 +474,10 @@ print("library:   ", ops.fast_nms(three, scores, 0.5).tolist())
 # One: B is suppressed by A and takes C with it. The last line of the function is the whole method.
 # The walk is gone, so all columns are decided at once.
 #
-# Can Fast NMS keep a box that greedy NMS removes? No: what it keeps overlaps *no* better box, so
-# nobody could have removed it. It keeps a part of what greedy NMS keeps. How large is the rest? The
-# detector with both, on all our images. **Predict before you run:** of the boxes that only greedy
-# NMS keeps, are most of them right?
+# Can Fast NMS keep a box that greedy NMS removes? No: a box that it keeps overlaps *no* better box
+# too much, so greedy NMS could not have removed it either. It keeps a subset of what greedy NMS
+# keeps. How large is the rest? We run the detector with both, on all our images. **Predict before
+# you run:** are most of the boxes that only greedy NMS keeps correct?
 
 # %% id="removed-code"
 def overlaps(truth, found):
@@ -534,17 +537,17 @@ title = f"{dataset.categories.by_label(label).name}: {scores[better].max():.3f} 
 plotting.show_boxes(samples[n][0], {title: groups}, panel=4.6)
 
 # %% [markdown] id="removed-read"
-# No: most fit no object of their class, or repeat one. But a few find an object that no other box
-# fits, as in the figure. No box that greedy NMS *keeps* overlaps it too much; the dashed one, which
-# removes it in Fast NMS, is suppressed itself. **What Fast NMS loses are objects in a crowd of
-# their own class.** That costs hardly any mask AP here, and 0.1 to 0.3 points in the authors'
-# experiments on COCO.
+# No: most fit no object of their class, or are duplicates. But a few find an object that no other
+# box fits, as in the figure. No box that greedy NMS *keeps* overlaps it too much; the dashed one,
+# which removes it in Fast NMS, is suppressed itself. **Fast NMS loses objects in a crowd of their
+# own class.** That costs hardly any mask AP here, and 0.1 to 0.3 points in the authors' experiments
+# on COCO.
 #
 # ### Seven: where the speed comes from
 #
-# Time the two ways to a mask: the product and crop here, and Mask R-CNN's second look (read 14 × 14
-# cells, four convolutions, enlarge). **Predict before you run:** how many times as long does the
-# second look take for ten objects: 2, 10, or more than 20 times?
+# Time the two ways of making a mask: the product and crop of YOLACT, and Mask R-CNN's second look
+# (read 14 × 14 cells, four convolutions, enlarge). **Predict before you run:** how many times as
+# long does the second look take for ten objects: 2, 10, or more than 20 times?
 
 # %% id="timing"
 from statistics import median
@@ -580,19 +583,20 @@ for n in (by_count[0], by_count[-1]):
     print("{} detections: Mask R-CNN {}, its second look {}; YOLACT {}".format(len(found), *times))
 
 # %% [markdown] id="cost-read"
-# For masks alone: dozens to hundreds of times as long (times vary). In whole networks, backbone and
-# pyramid dominate, so the gain is smaller; but the second look grows with the number of detections,
-# while YOLACT adds a row of a matrix.
+# For the masks alone, dozens to hundreds of times as long (times vary). In whole networks, backbone
+# and pyramid dominate, so the gain is smaller; but the cost of the second look grows with the
+# number of detections, while YOLACT adds one row of a matrix per detection.
 #
-# And Fast NMS? It computes all $N^2$ overlaps at once, which pays where the walk through the
-# ranking holds up everything else: the authors saved 12 of some 40 milliseconds per image, beside a
-# network on a GPU.
+# And Fast NMS? It computes all $N^2$ overlaps at once, which pays off where the walk through the
+# ranking holds up everything else: with their network on a GPU, the authors saved 12 of some 40
+# milliseconds per image.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# From the outputs of protonet and head to the detections, in your own code: softmax, a threshold,
-# your Fast NMS within each class, the product, the crop, and one half as the limit.
+# Your own code goes from the outputs of protonet and head to the detections: softmax, a score
+# threshold, your Fast NMS within each class, the product, the crop, and a mask threshold of one
+# half.
 
 # %% id="my-predict"
 def my_predict(n):
@@ -628,7 +632,7 @@ else:
     print("No anchor scores above 0.05 on this image, so there are no detections to compare.")
 
 # %% [markdown] id="equality-read"
-# The library is tested against numbers recorded from the authors' code: targets, losses, Fast NMS,
+# The library is tested against values recorded from the authors' code: targets, losses, Fast NMS,
 # masks, and whole networks from image to detections (`tests/test_yolact_parity.py` and
 # `tests/test_yolact_whole.py`).
 
@@ -648,17 +652,18 @@ losses = overfit(fresh, [image], [target], steps=30, lr=2e-3)
 plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-1]:.1f}")
 
 # %% [markdown] id="overfit-read"
-# Look at the first line. The class loss is divided by the positives alone, but each brings three
-# negatives, and those are the hardest: four guesses among the background and 16 classes would cost
-# $4 \ln 17 = 11.3$. The semantic loss is large because it asks about every class in every cell. The
-# mask loss is a little above $6.125 \cdot 0.69$: its weight, times the loss of "one half"; the crop
-# keeps one cell more on each side, but the division is by the box alone.
+# Look at the first line. The class loss is divided by the number of positives alone, but each
+# brings three negatives, and those are the hardest: four guesses among the background and 16
+# classes would cost $4 \ln 17 = 11.3$. The semantic loss is large because it asks about every class
+# in every cell. The mask loss is a little above $6.125 \cdot 0.69$, its weight times the loss of
+# "one half", because the crop keeps one more cell on each side, but the division is by the area of
+# the box alone.
 #
 # ### New pictures, while you watch
 #
-# Does anything decide that prototype 30 shows the donut? Take the shipped network, forget protonet
-# and coefficients, and teach both anew by the mask loss, while the rest stays frozen. The images
-# are this lesson's own, which is fair here only because no score is measured.
+# Does anything determine that prototype 30 shows the donut? Take the shipped network, reset its
+# protonet and coefficients, and retrain both by the mask loss, while the rest stays frozen. The
+# images are those of this lesson, which is fair here only because no score is measured.
 
 # %% id="teach"
 from copy import deepcopy
@@ -693,13 +698,15 @@ plotting.show_prototypes(torch.cat([prototypes[numbers], drawn[numbers]]), names
 
 # %% [markdown] id="live-read"
 # After fifty steps most of the strongest prototypes show "all things" or "all the ground": the
-# first distinction that pays is between object and ground. Telling objects apart comes later, as in
-# the shipped network. Compare the rows: numbers 3 and 30 now show the ground, while 21 happens to
-# show the same as before. **Nothing but chance decides what a number shows.**
+# first distinction that pays off is that between object and ground. Telling objects apart comes
+# later, as in the shipped network. Compare the rows: numbers 3 and 30 now show the ground, while 21
+# happens to show the same as before. **Only chance decides what the prototype with a given number
+# shows.**
 #
 # ### The shipped network
 #
-# It began with the backbone of lesson 07's Mask R-CNN, and learned all the rest.
+# Its training began with the backbone of lesson 07's Mask R-CNN and random weights for all the
+# rest.
 
 # %% id="shipped-curve" alt="The four losses of the shipped YOLACT over its training, all falling: steeply at first and then slowly."
 shipped = record("yolact")
@@ -718,18 +725,18 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 # The mask loss is the last to fall, and stays the largest: about 1.4, which is $1.4 / 6.125 = 0.23$
 # per cell. The ceiling is what perfect masks with cells of two pixels would reach in perfect boxes.
 # YOLACT is ahead of Mask R-CNN on large objects, level on medium ones, and far behind on small
-# ones. That fits the maps: 28 × 28 cells are coarser than two pixels in a box of more than 56 px,
-# and finer in a smaller one. (Not a fair contest: YOLACT began with the backbone that Mask R-CNN
-# had trained, and then saw 131,000 more images.)
+# ones. That agrees with the resolutions: 28 × 28 cells are coarser than two pixels in a box of more
+# than 56 px, and finer in a smaller one. (This is not a fair contest: YOLACT began with the
+# backbone that Mask R-CNN had trained, and then saw 131,000 more images.)
 
 # %% [markdown] id="inside"
 # ## Look inside: the pictures, or the mixing?
 #
-# When a mask is poor, three parts may be at fault: the box that cuts it, the coefficients, or the
-# prototypes, if no mixture of them would do. Replace one after another by the best there could be:
-# the true box; then also the best coefficients between −1 and 1, found by gradient descent on the
-# true mask; then perfect masks with the same cells. **Predict before you run:** which of the three
-# steps gains most?
+# When a mask is poor, three parts may be at fault: the box that crops it, the coefficients, or the
+# prototypes, if no mixture of them would do. Replace one after another with the best possible: the
+# true box; then also the best coefficients between −1 and 1, found by gradient descent on the true
+# mask; then perfect masks with the same cells. **Predict before you run:** which of the three steps
+# gains most?
 
 # %% id="best-mix"
 def best_mix(n, steps=60):
@@ -767,9 +774,9 @@ for word in ("small", "medium", "large"):
 # %% [markdown] id="by-size-read"
 # The box gains little, the mixing more, and the pictures most of all: **even the best mixture that
 # we found of these 32 prototypes does not give the true masks.** They have to serve all objects of
-# an image at once. (For a small object the third column flatters: 32 numbers for a few dozen cells
-# fit nearly anything.) Of the objects that both networks find, small ones left out, here is the one
-# whose mask in Mask R-CNN is better by most:
+# an image at once. (For a small object the third column is too optimistic: 32 coefficients can fit
+# nearly anything of a few dozen cells.) Of the objects that both networks find, apart from small
+# ones, here is the one on which Mask R-CNN's mask is ahead by most:
 
 # %% id="worst-code"
 ours, theirs = (torch.cat([best_ious(m, n) for n in range(held_out)]) for m in models)
@@ -786,18 +793,18 @@ shown["truth"] = truth
 plotting.compare(samples[n][0], shown, dataset.categories, panel=2.4, min_score=0.3, by_class=True)
 
 # %% [markdown] id="worst-read"
-# In Pocket COCO it is an umbrella behind a person. YOLACT's mask has half of the person's face and
-# pieces of a sleeve, far from the part of the umbrella that it gets right. The paper calls this
+# In Pocket COCO it is an umbrella behind a person. YOLACT's mask includes half of the person's face
+# and pieces of a sleeve, far from the part of the umbrella that it gets right. The paper calls this
 # **leakage**: what lies in the box and was not subtracted comes along, however far it is from the
 # object.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Your own mixing desk.** Sliders for the six prototypes that matter most in this image; choosing
-# an object sets them to its predicted coefficients. Which single slider destroys the mask fastest?
-# Can you turn the desk from one object to another by hand? Switch the crop off: what does the mask
-# cover outside its box? And let the other prototypes be silent: are six enough?
+# **Your own mixing desk.** It has sliders for the six prototypes that matter most in this image;
+# choosing an object sets them to its predicted coefficients. Which single slider destroys the mask
+# fastest? Can you turn the desk from one object to another by hand? Switch the crop off: what does
+# the mask cover outside its box? And switch the other prototypes off: are six enough?
 
 # %% id="mixing-desk" alt="Controls for the object, six coefficients, the other prototypes and the crop, above nine pictures: six weighted prototypes, the others together, their sum, and the mask over the image with the object's box."
 from seglib.widgets import MixingDesk, Option, Question, Quiz
@@ -876,7 +883,7 @@ fast_question = Question(
     objective="Fast NMS",
 )
 speed = Question(
-    "YOLACT has found 5 objects, then 5 more. What has to be computed for these?",
+    "YOLACT has found 5 objects, then 5 more. What must be computed for the new ones?",
     [
         Option("The prototypes, since ten objects need others than five",
                feedback="They are drawn once, before any object is known."),
@@ -894,7 +901,7 @@ Quiz([fast_question, speed], title="Suppression and speed")
 #
 # The [assignment](assignments/09_yolact.ipynb) has three tasks: Fast NMS from the corners of boxes;
 # the way from prototypes to masks of the image's size; and hard negative mining, which no cell
-# above contains. Each of them must give what a whole network gives.
+# above contains. The results of each must equal those of a whole network.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -902,12 +909,12 @@ Quiz([fast_question, speed], title="Suppression and speed")
 # - The protonet draws k pictures for the whole image, once. No target says what they show: they are
 #   neither class maps nor masks of single objects.
 # - An object is k numbers between −1 and 1. All masks are one product, $M = \sigma(C P)$.
-# - Without a minus no cell could fall below one half: prototypes are 0 or more, and so would be
-#   every sum.
-# - The crop separates what the mixture cannot: loss and prediction only look inside the box.
+# - Without negative coefficients no cell could fall below one half: prototypes are 0 or more, and
+#   so would be every sum.
+# - The crop separates what the mixture cannot: loss and prediction look only inside the box.
 # - Fast NMS compares every box with all better ones at once, whether suppressed or not; it keeps a
-#   part of what greedy NMS keeps.
-# - A further object costs one row of a small matrix. YOLACT is best at speed and with large
+#   subset of what greedy NMS keeps.
+# - Each further object costs one row of a small matrix. YOLACT's strengths are speed and large
 #   objects; it is weak on small ones, and where neighbours share a box.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (test-dev), from
@@ -921,9 +928,9 @@ print("YOLACT++, 550 px, ResNet-50    34.1   33.5 images/s")
 print(f"ours, on Pocket COCO           {100 * shipped['figures']['mask_AP']:.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far.** One row per network that finds instances with classes; the table grows
-# from lesson to lesson. Mask AP and its parts are those of the 300 validation images. Below it, the
-# time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
+# **All networks so far.** There is one row per network that finds instances with classes; the table
+# grows from lesson to lesson. Mask AP and its parts are measured on the 300 validation images.
+# Below it, the time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
 
 # %% id="all-networks" tags=["nbval-check-output"]
 from seglib import comparison
@@ -936,8 +943,9 @@ networks = {name: load(name, dataset.categories) for name in paradigms}
 print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
-# (The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded, see
-# lesson 08.) Published, YOLACT is several times as fast as Mask R-CNN and a few points below it.
+# (The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded; see
+# lesson 08.) In the published figures, YOLACT is several times as fast as Mask R-CNN and a few
+# points below it.
 #
 # **Next**: YOLACT still needs boxes, to find objects and to cut their masks apart. In
 # [lesson 10](10_solo.ipynb), SOLO does without them.

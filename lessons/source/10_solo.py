@@ -3,15 +3,15 @@
 #
 # Nearly every network so far that tells objects apart first finds a region and then looks inside
 # it; YOLACT draws on the whole image, but needs boxes to crop its masks. SOLO (Wang and others
-# 2020) needs no boxes, no proposals, no crops. It turns the place of an object into
-# a class, and asks every place of the image the same question at once. One question carries the
-# lesson: **how can a convolution, which answers alike wherever the image looks alike, draw each
-# object by itself?**
+# 2020) needs no boxes, no proposals, no crops. It turns the location of an object into a class, and
+# asks the same question at every location of the image at once. One question runs through the
+# lesson: **how can a convolution, which gives the same answer wherever the image looks the same,
+# draw each object separately?**
 #
 # **You will be able to**
 #
 # 1. say which cells of which grids learn an object, and what happens where two objects meet;
-# 2. explain why an ordinary convolution cannot tell places apart, and what CoordConv changes;
+# 2. explain why an ordinary convolution cannot tell locations apart, and what CoordConv changes;
 # 3. give the shapes of the two branches, and compare the dice loss with the cross entropy;
 # 4. draw a mask with a predicted kernel, as SOLOv2 does;
 # 5. compute Matrix NMS by hand, and say what its compensation is for.
@@ -41,8 +41,8 @@ solo, mask_rcnn = (load(name, dataset.categories) for name in ("solo", "mask_rcn
 print(f"{dataset.name}: {len(samples)} images to look at")
 
 # %% [markdown] id="load-text"
-# Both networks learned the classes of Pocket COCO. (On photographs expect wild guesses.) First SOLO
-# beside lesson 07's Mask R-CNN, on an image where SOLO's masks fit well and are ahead.
+# Both networks were trained on the classes of Pocket COCO. (On photographs expect wild guesses.)
+# First, SOLO beside lesson 07's Mask R-CNN, on an image where SOLO is good, and ahead.
 
 # %% id="fit"
 models = {"SOLO": solo, "Mask R-CNN": mask_rcnn}
@@ -67,23 +67,23 @@ plotting.compare(image, shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="first-picture-read"
 # SOLO is at its best with large objects and with outlines that must be exact: it draws on one fine
-# map of the whole image, and no box cuts anything off (its boxes are drawn around the finished
-# masks). Mask R-CNN draws in 28 × 28 cells inside a box, and a loose box loosens the mask. (In
-# Pocket COCO SOLO's bird on the right has taken a piece of the kite.)
+# map of the whole image, and no box cuts anything off (its boxes are computed from the finished
+# masks). Mask R-CNN draws in 28 × 28 cells inside a box, and a loose box means a loose mask. (In
+# Pocket COCO the mask of SOLO's bird on the right includes a piece of the kite.)
 
 # %% [markdown] id="problem"
 # ## The problem: two detours
 #
 # Before SOLO there were two ways. **Top-down**: find a box, then segment inside it (lessons 05 to
 # 08, and YOLACT's crop); a missed box is a missed object. **Bottom-up**: give each pixel an
-# embedding, such that pixels of one object lie close together, then group; a wrong grouping is a
-# wrong object. Both solve another task first. Semantic segmentation needs no such detour: a pixel
-# has a class, and the network says which (lesson 04). But "which object?" seems to be no class: the
-# objects of an image have no fixed number and no order.
+# embedding, such that pixels of one object lie close together, then group them; a wrong grouping is
+# a wrong object. Both solve another task first. Semantic segmentation needs no such detour: a pixel
+# has a class, and the network says which (lesson 04). But "which object?" does not seem to be a
+# matter of class: the objects of an image have no fixed number and no order.
 #
-# What tells two objects of one image apart, the authors found, is their **place** and their
-# **size**. Both can be cut into a fixed number of parts. An object's **instance category** is the
-# part of the image that its centre lies in, and the part of the sizes that it falls into.
+# What distinguishes two objects in one image, the authors found, is their **location** and their
+# **size**. Both can be divided into a fixed number of parts. An object's **instance category** is
+# the part of the image in which its centre lies, together with the range into which its size falls.
 
 # %% id="timeline" alt="A timeline of papers; Mask R-CNN 2017, YOLACT 2019 and SOLO 2020 are marked, the last two in the lane of methods that do all at once."
 plotting.timeline(highlight=["Mask R-CNN", "YOLACT", "SOLO"])
@@ -91,10 +91,11 @@ plotting.timeline(highlight=["Mask R-CNN", "YOLACT", "SOLO"])
 # %% [markdown] id="idea"
 # ## The idea, in eight parts
 #
-# ### One: a place is a class
+# ### One: a location is a class
 #
-# Is it true that place and size tell objects apart? Count pairs of objects whose centres lie less
-# than one of 24 cells apart, and among those, the pairs of similar size as well.
+# Do location and size really tell objects apart? On a grid of 24 × 24 cells, count the pairs of
+# objects whose centres lie less than one cell apart, and among those, the pairs that are also
+# similar in size.
 
 # %% id="pairs" tolerance=0.1
 from itertools import combinations, product
@@ -111,11 +112,11 @@ for truth in truths + [truth[~truth.iscrowd] for truth in further]:
 print(f"{count} pairs: {near} have their centres within one cell, {alike} of them a similar size")
 
 # %% [markdown] id="pairs-read"
-# Hardly any pair shares a place. Where one does, size seldom helps; its use is to choose suitable
-# features (part three). (In COCO, the authors report, the centres of 98.3 % of all pairs are more
-# than 30 pixels apart.) So lay a grid of $S \times S$ cells over the image. **The cell in which the
-# centre of an object lies is responsible for it**: it says what the object is, and it draws the
-# whole mask, also far outside the cell.
+# Hardly any pair shares a location. Where one does, size seldom helps; size is used to choose
+# suitable features (part three). (In COCO, the authors report, the centres of 98.3 % of all pairs
+# are more than 30 pixels apart.) So lay a grid of $S \times S$ cells over the image. **The cell in
+# which the centre of an object lies is responsible for it**: it says what the object is, and it
+# draws the whole mask, even far outside the cell.
 
 # %% id="grid" alt="The image under a grid of 12 by 12 cells: a cross marks the centre of each object, and the cell around it is tinted."
 from seglib.models.solo.targets import mass_centres
@@ -133,8 +134,8 @@ plotting.show_location_grid(
 # %% [markdown] id="centre-text"
 # ### Two: which cells learn an object
 #
-# Which centre? Not that of the box but the **mass centre**, the mean place of the object's pixels:
-# one long tail moves the box, but hardly the mass. First as a loop.
+# Which centre? Not that of the box but the **mass centre**, the mean position of the object's
+# pixels: a long tail moves the centre of the box, but hardly the mass centre. First as a loop.
 
 # %% id="centre-loop"
 def mass_centre_loop(mask):
@@ -161,9 +162,9 @@ print("loop = tensors:   ", torch.allclose(looped, mine, atol=1e-3))
 print("mine = library's: ", torch.allclose(mine, centres, atol=1e-3))
 
 # %% [markdown] id="region-text"
-# One positive cell among 576 is a meagre lesson. So all cells are positive that touch the **centre
-# region**: a box around the mass centre, with a fifth of the sides of the object's box, but no more
-# than the 3 × 3 cells around the centre.
+# One positive cell among 576 gives little to learn from. So all cells that touch the **centre
+# region** are positive: a box around the mass centre, with sides of a fifth of the object's box,
+# but no more than the 3 × 3 cells around the centre.
 
 # %% id="region"
 def positive_cells(centre, sides, size, grid, region=0.2):
@@ -179,8 +180,8 @@ def positive_cells(centre, sides, size, grid, region=0.2):
 # %% [markdown] id="levels-text"
 # ### Three: which level takes which object
 #
-# Place is one half of an instance category, size the other. SOLO reads a pyramid of five levels (P2
-# to P6, lesson 03), each with a grid of its own. $\sqrt{\text{area}}$ of the box decides: fine
+# Location is one half of an instance category, size the other. SOLO reads a pyramid of five levels
+# (P2 to P6, lesson 03), each with a grid of its own. The box's $\sqrt{\text{area}}$ decides: fine
 # grids take small objects, coarse grids large ones. **Predict before you run:** on how many levels
 # is one object learned? On one, on up to two, or on all five?
 
@@ -200,7 +201,7 @@ print({side: levels_of(torch.tensor([side, side])) for side in (8.0, 14.0, 30.0,
 
 # %% [markdown] id="levels-read"
 # On one or two: the ranges overlap, so that an object near a limit has a second chance. 2,048 means
-# "no limit". All of this together, for every object of the image, against the library's assignment:
+# "no limit". Now all of this, for every object of the image, against the library's assignment:
 
 # %% id="assignment-check" tags=["nbval-check-output"]
 def claims(found):
@@ -244,8 +245,8 @@ plotting.show_location_grid(image, panels, centres, columns=3)
 # #### One cell, one object?
 #
 # A cell has one output for the class and one for the mask. **Predict before you run:** in how many
-# of the images do two objects meet in a cell of the same grid: in none, in one of ten, or in more?
-# And of all objects, how many are left without any cell?
+# of the images do two objects meet in a cell of the same grid: in none, in one out of ten, or in
+# more? And of all objects, how many are left without any cell?
 
 # %% id="meetings"
 def meetings(index):
@@ -300,21 +301,21 @@ plotting.show_images(list(masks_of(crowded, [*alone, meeting])), titles, panel=2
 # %% [markdown] id="misconception-cell"
 # **"A grid cell holds at most one object" is not a fact about images but a rule that SOLO
 # imposes.** In Pocket COCO more than a quarter of the images have shared cells, though few centres
-# come as close as one cell of the finest grid: large objects live on coarse grids, and each claims
-# up to 3 × 3 cells. SOLO's first form lets the later object of the annotation overwrite the earlier
-# one. In SOLOv2, which drew these masks, the class is the later one's too, but the mask learns from
-# *both*. Hardly any object loses all its cells, since most have several. But see what happens here
-# (the umbrella is the earlier object): a cell of both and one of the person alone draw the person
-# with a part of the umbrella; one of the umbrella alone draws a mixture. Neighbouring cells read
-# nearly the same features.
+# come as close as one cell of the finest grid: large objects belong to coarse grids, and each
+# claims up to 3 × 3 cells. In the first version of SOLO, the object that is annotated later
+# overwrites the earlier one. In SOLOv2, which drew these masks, the class is also that of the later
+# object, but the mask learns from *both*. Hardly any object loses all its cells, since most have
+# several. But see what happens here (the umbrella is the earlier object): the shared cell and the
+# cell of the person alone draw the person with a part of the umbrella; the cell of the umbrella
+# alone draws a mixture. Neighbouring cells read nearly the same features.
 
 # %% [markdown] id="coord-text"
 # ### Four: a convolution does not know where it is
 #
-# Each cell must draw *its* object and leave the others out. SOLO's first form gives every cell a
-# channel of its own: channel $i \cdot S + j$ draws the object of row $i$ and column $j$. Take the
-# smallest case: one equal disc in each quarter of an image, a 2 × 2 grid, four channels; channel
-# $k$ must draw only the disc of quarter $k$.
+# Each cell must draw *its* object and leave the others out. The first version of SOLO gives every
+# cell a channel of its own: channel $i \cdot S + j$ draws the object of row $i$ and column $j$.
+# Take the smallest case: one equal disc in each quarter of an image, a 2 × 2 grid, four channels;
+# channel $k$ must draw only the disc of quarter $k$.
 
 # %% id="disc-data"
 def four_discs(count, seed):
@@ -332,10 +333,11 @@ names = ["image", *(f"channel {k}" for k in range(4))]
 plotting.show_images([discs[0, 0], *wanted[0]], names, columns=5, panel=1.7)
 
 # %% [markdown] id="coord-bet"
-# Two networks of three layers, alike but for the first: one appends two channels to its input, the
-# $x$ and $y$ of every cell from −1 to 1. That is all there is to **CoordConv** (Liu and others
-# 2018). **Predict before you run:** what does the ordinary network draw in channel 0 after
-# training: nothing, the disc of its quarter, all four discs faintly, or one at random?
+# We compare two networks of three layers that differ only in the first: one of them appends two
+# channels to its input, the $x$ and $y$ of every cell from −1 to 1. That is all there is to
+# **CoordConv** (Liu and others 2018). **Predict before you run:** what does the ordinary network
+# draw in channel 0 after training: nothing, the disc of its quarter, all four discs faintly, or one
+# at random?
 
 # %% id="coord-network"
 class Drawer(nn.Module):
@@ -388,10 +390,10 @@ plotting.show_images(pictures, titles, columns=4, panel=2)
 
 # %% [markdown] id="misconception-coord"
 # **All four, faintly**: the ordinary network sees the same window around each disc, so it must give
-# the same answer, and with one right in four the best answer is a probability of about 1/4. More
-# training or more channels cannot change that. (The zeros of the padding tell a deep network
-# something about places; but that is an accident, and CoordConv is a guarantee.) Two channels of
-# plain numbers suffice. What you wrote is `ops.coord_conv`:
+# the same answer for each, and as one disc in four is wanted, the best answer is a probability of
+# about 1/4. More training or more channels cannot change that. (The zeros of the padding tell a
+# deep network something about locations; but that is an accident, and CoordConv is a guarantee.)
+# Two channels of plain numbers suffice. What you wrote is `ops.coord_conv`:
 
 # %% id="coord-equal" tags=["nbval-check-output"]
 network, _ = drawers["with coordinates"]
@@ -404,9 +406,10 @@ print("mine = library's:", torch.allclose(first(placed), theirs, atol=1e-5))
 # %% [markdown] id="branches"
 # ### Five: two branches
 #
-# Two small networks read each level. The **category branch** resizes it to $S \times S$ and gives
-# $C$ logits per cell. It gets no coordinates: what a cup is does not depend on where it stands. The
-# **mask branch**, here in SOLO's first form, keeps the resolution and reads coordinates.
+# Two small networks read each level. The **category branch** resizes it to $S \times S$ and returns
+# $C$ logits per cell. It gets no coordinates: whether something is a cup does not depend on where
+# it stands. The **mask branch**, here that of the first version, keeps the resolution and reads
+# coordinates.
 
 # %% id="diagram" alt="A flow diagram: the pyramid leads to the category branch with C by S by S outputs and on to points NMS, and over coordinates to the mask branch with S squared maps; both meet in Matrix NMS."
 from seglib.plotting import Block
@@ -423,7 +426,7 @@ blocks = [
 arrows = [("level", "S × S"), ("S × S", "category"), ("category", "points NMS")]
 arrows += [("level", "x and y"), ("x and y", "masks"), ("masks", "Matrix NMS")]
 arrows += [("points NMS", "Matrix NMS")]
-plotting.flow_diagram(blocks, arrows, title="SOLO's first form, one level of the pyramid")
+plotting.flow_diagram(blocks, arrows, title="SOLO's first version, one level of the pyramid")
 
 # %% id="shapes" tags=["nbval-check-output"]
 from seglib.models.solo import SOLO, SOLOConfig
@@ -437,20 +440,20 @@ for logits, masks in zip(output.class_logits, output.masks.logits, strict=True):
 print("masks of all levels together:", sum(masks.shape[1] for masks in output.masks.logits))
 
 # %% [markdown] id="shapes-read"
-# On the way in, P2 (stride 2 here) is halved and P6 enlarged to the size of P5: strides 4, 4, 8,
-# 16, 16. The branch doubles each map. Each level gets its $S^2$ channels, 1,440 masks together, of
-# which a handful is used. The paper's largest grid has 40 × 40 cells: 1,600 channels. **Decoupled
-# SOLO** needs $2S$ instead of $S^2$ (assignment). SOLOv2, the form that we ship, needs none
-# (part seven).
+# At the input, P2 (stride 2 here) is halved and P6 is enlarged to the size of P5: strides 4, 4, 8,
+# 16, 16. The branch doubles each map. Each level gets its $S^2$ channels, which makes 1,440 masks
+# in total, of which only a few are used. The paper's largest grid has 40 × 40 cells: 1,600
+# channels. **Decoupled SOLO** needs $2S$ instead of $S^2$ (see the assignment). SOLOv2, the version
+# that we ship, needs none (part seven).
 
 # %% [markdown] id="dice-text"
 # ### Six: a loss that does not depend on size
 #
-# A mask is mostly background. Let a network draw *nothing*, a probability of 0.01 everywhere, where
-# the object is a square in a map of 64 × 64 cells. **Predict before you run:** a missed object of
-# side 4 costs how much, compared with one of side 32, by the mean cross entropy: as much, a tenth,
-# or even less? And by the **dice loss**, which is a ratio,
-# $1 - \frac{2 \sum p\,t}{\sum p^2 + \sum t^2}$, and 0 if $p = t$?
+# A mask is mostly background. Suppose a network draws *nothing*, a probability of 0.01 everywhere,
+# and the object is a square in a map of 64 × 64 cells. **Predict before you run:** by the mean
+# cross entropy, how much does a missed object of side 4 cost, compared with one of side 32: as
+# much, a tenth, or even less? And by the **dice loss**, which is a ratio, $1 - \frac{2 \sum
+# p\,t}{\sum p^2 + \sum t^2}$, and 0 if $p = t$?
 
 # %% id="dice" tags=["nbval-check-output"]
 def my_dice_loss(p, t):
@@ -471,8 +474,9 @@ for side in (4, 8, 16, 32):
 
 # %% [markdown] id="dice-read"
 # The cross entropy of the missed small object is a fortieth of that of the large one. The dice loss
-# is near 1 in every row: all of it is missing. (The 0.002 comes from the official code; it avoids
-# 0/0.) And the gradient? For the smallest square, the share of it that acts on the object's cells:
+# is near 1 in every row: all of the object is missing. (The 0.002 comes from the official code; it
+# avoids 0/0.) And the gradient? For the smallest square, here is the share of it that acts on the
+# object's cells:
 
 # %% id="dice-gradient" tags=["nbval-check-output"]
 truth = torch.zeros(64, 64)
@@ -484,9 +488,9 @@ for name, loss_of in (("cross entropy", F.binary_cross_entropy), ("dice", my_dic
     print(f"{name:14s} {size_of[truth > 0].sum() / size_of.sum():.0%} acts on the object")
 
 # %% [markdown] id="dice-gradient-read"
-# With the cross entropy most of the gradient keeps an empty background empty. (The classes have the
-# same trouble, 1,440 cells for a few objects. There SOLO uses the focal loss, which weighs down
-# what is already right.) The total is $L = L_\text{focal} + 3\,L_\text{dice}$.
+# With the cross entropy most of the gradient keeps an empty background empty. (Classification has
+# the same problem, with 1,440 cells for a few objects. There SOLO uses the focal loss, which gives
+# little weight to what is already correct.) The total is $L = L_\text{focal} + 3\,L_\text{dice}$.
 
 # %% [markdown] id="dynamic-text"
 # ### Seven: a kernel instead of a channel
@@ -495,11 +499,12 @@ for name, loss_of in (("cross entropy", F.binary_cross_entropy), ("dice", my_dic
 # and its mask is the product of that vector with the features. Most cells contain no object, and
 # their weights are learned in vain. SOLOv2 **predicts** the vector: a kernel branch gives every
 # cell $E$ numbers, which depend on the image, and one map of $E$ features at stride 2 serves all
-# cells of all levels. You know this from lesson 09: the features are YOLACT's prototypes, the
-# kernel its coefficients. The coordinates are new, and make the crop needless. They enter twice:
+# cells of all levels. You know this from lesson 09: the features correspond to YOLACT's prototypes,
+# and the kernel to its coefficients. The coordinates are new, and make cropping unnecessary. They
+# enter twice:
 #
-# - The **kernel branch** reads $x$ and $y$ beside each level, before it is resized to $S \times S$.
-#   Without them equal objects would get equal kernels.
+# - The **kernel branch** reads $x$ and $y$ together with each level, before the level is resized to
+#   $S \times S$. Without them equal objects would get equal kernels.
 # - The **features** are a sum over P2 to P5; the part from P5 reads $x$ and $y$.
 #   Without them one kernel would draw both objects.
 #
@@ -546,16 +551,16 @@ pictures = [plotting.feature_colors(features), *masks]
 plotting.show_images(pictures, ["features", *titles], panel=2.4)
 
 # %% [markdown] id="dynamic-read"
-# One map, and each kernel reads another object out of it. That works because kernels and features
-# both depend on coordinates. In Pocket COCO compare the two birds: they look alike, and yet the
-# features of the one are green and those of the other red. No mask is cropped.
+# There is one map, and each kernel reads a different object from it. That works because kernels and
+# features both depend on coordinates. In Pocket COCO compare the two birds: they look alike, and
+# yet the features of one are green and those of the other red. No mask is cropped.
 
 # %% [markdown] id="matrix-text"
 # ### Eight: Matrix NMS
 #
-# Several cells draw the same object. Greedy NMS removes repetitions one by one, which is slow for
-# masks. **Matrix NMS** computes all overlaps at once, and *lowers* scores instead. Three masks of
-# one class, with scores 0.9, 0.8 and 0.7, and these overlaps:
+# Several cells draw the same object. Greedy NMS removes duplicates one by one, which is slow for
+# masks. **Matrix NMS** computes all overlaps at once, and *lowers* scores instead. Take three masks
+# of one class, with scores 0.9, 0.8 and 0.7, and these overlaps:
 #
 # | | A | B | C |
 # | --- | --- | --- | --- |
@@ -563,12 +568,11 @@ plotting.show_images(pictures, ["features", *titles], panel=2.4)
 # | **B** (0.8) | | – | 0.7 |
 # | **C** (0.7) | | | – |
 #
-# Each better mask would lower a worse one by the factor $1 - \text{IoU}$. For B that is
-# $1 - 0.6 = 0.4$, and its score becomes 0.32. For C, A gives 0.9 and B gives 0.3. But B is itself
-# probably a repetition of A, and what is suppressed may not suppress. So each factor is divided by
-# the factor that lowers the *suppressor* most. A is the best and is not lowered, so its factor
-# stays 0.9; B's becomes $0.3 / 0.4 = 0.75$. The smallest factor counts: C keeps
-# $0.7 \cdot 0.75 = 0.525$.
+# Each better mask would lower a worse one by the factor $1 - \text{IoU}$. For B that is $1 - 0.6 =
+# 0.4$, and its score becomes 0.32. For C, A gives 0.9 and B gives 0.3. But B itself is probably a
+# duplicate of A, and what is suppressed must not suppress. So each factor is divided by the factor
+# that lowers the *suppressor* most. A is the best and is not lowered, so its factor stays 0.9; B's
+# becomes $0.3 / 0.4 = 0.75$. The smallest factor counts: C keeps $0.7 \cdot 0.75 = 0.525$.
 #
 # **Predict before you run:** which of the three survive greedy NMS at an IoU of 0.5?
 
@@ -590,9 +594,9 @@ iou = [[1, 0.6, 0.1], [0.6, 1, 0.7], [0.1, 0.7, 1]]
 print("Matrix NMS:", [round(score, 3) for score in matrix_nms_loop(iou, scores)])
 
 # %% [markdown] id="matrix-read"
-# Greedy NMS keeps A, removes B, and then C is safe: A and C. Matrix NMS says the same with numbers:
-# C stays far above B. Without the compensation C would be at 0.21, below B. Now without a loop.
-# SOLO uses the Gaussian $e^{-2\,\text{IoU}^2}$ in the place of $1 - \text{IoU}$. It is milder:
+# Greedy NMS keeps A and removes B, and then C is safe: A and C survive. Matrix NMS says the same in
+# numbers: C stays far above B. Without the compensation C would be at 0.21, below B. Now without a
+# loop. SOLO uses the Gaussian $e^{-2\,\text{IoU}^2}$ in place of $1 - \text{IoU}$. It is milder:
 # small overlaps hardly count, and no score becomes 0.
 
 # %% id="matrix-tensor" tags=["nbval-check-output"]
@@ -611,11 +615,11 @@ for name, decay in decays.items():
     print(f"{name:8s} {[round(v, 3) for v in mine.tolist()]}, as in the library: {same}")
 
 # %% [markdown] id="points-text"
-# Before any mask is drawn, **points NMS** thins the scores: a cell keeps its score only if none of
-# its upper, left and upper-left neighbours is higher. A maximum over 2 × 2 cells does it. And as a
-# class score says nothing about the *mask*, SOLO multiplies it by the mean probability inside the
-# mask (**maskness**), so that blurred masks fall behind. What remains of all cells at each step, on
-# our image:
+# Before any mask is drawn, **points NMS** thins out the cells: a cell keeps its score only if none
+# of its upper, left and upper-left neighbours has a higher one. A maximum over 2 × 2 cells computes
+# this. And as a class score says nothing about the *mask*, SOLO multiplies it by the mean
+# probability inside the mask (**maskness**), so that blurred masks fall behind. On our image, this
+# is what remains of all cells at each step:
 
 # %% id="steps" tolerance=0.1
 from seglib.models.solo.postprocess import suppressed
@@ -680,8 +684,8 @@ else:
     print("No cell scores above 0.1 on this image, so there are no detections to compare.")
 
 # %% [markdown] id="equality-read"
-# The library is tested against numbers recorded from the authors' code: targets, losses, Matrix
-# NMS, and whole networks from image to detections (`tests/test_solo_parity.py`).
+# The library is tested against values recorded from the authors' code: targets, losses, Matrix NMS,
+# and whole networks from image to detections (`tests/test_solo_parity.py`).
 
 # %% [markdown] id="learns"
 # ## It learns
@@ -703,12 +707,14 @@ plotting.training_curve(losses, title="One image, over and over")
 # The mask loss starts near 2, three times a dice loss of 0.7: the kernels start near zero, so every
 # pixel has a probability of one half. The class loss starts near 1, though nothing is recognised
 # yet: the last layer starts with a probability of 0.01 everywhere, which is right nearly
-# everywhere, and the focal loss ignores what is right. What is left comes from the positive cells,
-# by whose number the loss is divided: each costs about $0.25 \cdot 0.99^2 \cdot 4.6 \approx 1.1$.
+# everywhere, and the focal loss hardly counts what is right. What is left comes from the positive
+# cells; the loss is divided by their number, and each costs about $0.25 \cdot 0.99^2 \cdot 4.6
+# \approx 1.1$.
 #
 # ### The shipped network
 #
-# It began with the backbone of lesson 07's Mask R-CNN, and learned all the rest.
+# Its training began with the backbone of lesson 07's Mask R-CNN and random weights for all the
+# rest.
 
 # %% id="shipped-curve" alt="The two losses of the shipped SOLO over its training: both fall steeply in the first hundred steps and then slowly; the mask loss lies above the class loss throughout."
 shipped = record("solo")
@@ -724,19 +730,18 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
     print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%} {theirs:11.3f}")
 
 # %% [markdown] id="shipped-read"
-# The ceiling is what a perfect network would reach whose masks have cells of two pixels, and which
-# has one mask per grid cell. Compare the last column: SOLO is ahead on medium and large objects, by
-# 15 points on the large ones, and *behind* on the small ones. (One run each, and not a fair
-# contest: SOLO began with the backbone that Mask R-CNN had trained, and then saw 41,000 more
-# images.)
+# The ceiling is what a perfect network would reach if its masks had cells of two pixels and each
+# grid cell one mask. Compare the last column: SOLO is ahead on medium and large objects, by 15
+# points on the large ones, and *behind* on the small ones. (Single runs, and not a fair contest:
+# SOLO began with the backbone that Mask R-CNN had trained, and then saw 41,000 more images.)
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# Why the small ones? Either the masks are bad, or they are good and nobody finds them. SOLO lets
-# you ask: for each true object take the cell of its mass centre. How well does *its* mask fit, and
-# what score does it give to the true class? **Predict before you run:** for small objects, which of
-# the two is worse?
+# Why the small ones? Either their masks are bad, or the masks are good and the scores too low to be
+# found. SOLO lets you check: for each true object take the cell of its mass centre. How well does
+# *its* mask fit, and what score does it give to the true class? **Predict before you run:** for
+# small objects, which of the two is worse?
 
 # %% id="by-size" tolerance=0.1
 def own_cells(index):
@@ -764,13 +769,13 @@ for word in ("small", "medium", "large"):
         print(f"{word:6s} {len(fits):3d} objects: {means}")
 
 # %% [markdown] id="by-size-read"
-# Both fall, but the score falls further. In Pocket COCO the masks of small objects lose a fifth of
-# the IoU that large ones have; their scores are halved, and many do not reach the threshold or rank
-# behind false detections. The cell of a fine grid covers 5 pixels, and the features that it reads
-# have a stride of 4: an object of 10 pixels is two or three cells of them, mixed with what lies
-# around. Mask R-CNN puts its anchors on the same stride, but then reads the box *again*, from P2
-# itself. **A network that looks once has no second look for what is small.** Here is the image on
-# which SOLO does worst:
+# Both fall, but the score falls further. In Pocket COCO the masks of small objects have a fifth
+# less IoU than those of large ones; their scores are halved, and many do not reach the threshold or
+# rank below false detections. A cell of a fine grid covers 5 pixels, and the features that it reads
+# have a stride of 4: an object of 10 pixels covers two or three of these features, mixed with what
+# lies around it. Mask R-CNN puts its anchors on the same stride, but then reads the box *again*,
+# from P2 itself. **A network that looks once has no second look for what is small.** Here is the
+# image on which SOLO does worst:
 
 # %% id="worst" alt="An image with the masks of SOLO, those of Mask R-CNN and the true ones: SOLO finds the large umbrella, the kite and two plants, but neither the person behind the umbrella nor two small cats nor a bird at the border."
 worst = min(rich, key=lambda i: fit("SOLO", i))
@@ -779,16 +784,15 @@ plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="worst-read"
 # In Pocket COCO it misses the person behind the umbrella, two small cats, and the bird at the
-# border: what is small, and what is covered, so that little is left around its mass centre. (Mask
-# R-CNN misses person and bird too.)
+# border: objects that are small, or so covered that little is left around their mass centre. (Mask
+# R-CNN misses the person and the bird too.)
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Any cell you like.** Choose a place and a grid: you see the cell, what it says, and its mask.
-# Walk from one object to the next: where does the mask change, and what is drawn halfway? Ask a
-# fine grid about a large object. And ask a cell of the background, which nobody ever told what to
-# draw.
+# **Any cell you like.** Choose a grid and a location: you see the cell, its class, and its mask.
+# Move from one object to the next: where does the mask change, and what is drawn halfway? Ask a
+# fine grid about a large object. And ask a background cell, which was never trained to draw.
 
 # %% id="cell-explorer" alt="Three controls, for the grid and for the place down and across, above the image with its grid and the chosen cell tinted, and the mask of this cell over the grey image; a line below names the cell's best class and its probability."
 from seglib.widgets import CellMasks, Option, Question, Quiz
@@ -813,9 +817,9 @@ centre = Question(
     objective="cells",
 )
 shared_cell = Question(
-    "What becomes of a cell that two objects claim, in SOLO's first form?",
+    "What happens to a cell that two objects claim, in the first version of SOLO?",
     [
-        Option("The later one gets it, and the other has only its further cells", True,
+        Option("The later one gets it, and the other has only its other cells", True,
                "Most objects have several cells, on one or two levels."),
         Option("The cell is left out of the loss, as if it were ignored",
                feedback="It learns a class all the same, that of the later object."),
@@ -846,7 +850,7 @@ dice = Question(
                "It is a ratio; the area cancels."),
         Option("It is faster, since it needs no logarithm of each probability",
                feedback="Neither takes noticeable time."),
-        Option("It forbids two masks to overlap",
+        Option("It prevents two masks from overlapping",
                feedback="Each mask has a loss of its own; nothing compares them."),
     ],
     objective="branches",
@@ -870,7 +874,7 @@ compensation = Question(
     "IoU(A, B) = 0.5, IoU(B, C) = 0.5, IoU(A, C) = 0. By what does linear Matrix NMS multiply C?",
     [
         Option("By 0.5, because B overlaps it by one half",
-               feedback="B is lowered by A by as much, and its factor is divided by that."),
+               feedback="A lowers B by as much, and B's factor is divided by that."),
         Option("By 0.25, since the two factors are multiplied",
                feedback="Factors are not multiplied; the smallest of them counts."),
         Option("By 1: C keeps its score", True, "B's factor is 0.5 / 0.5, and A's is 1."),
@@ -882,23 +886,24 @@ Quiz([kernels, compensation], title="Kernels and scores")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/10_solo.ipynb) has three tasks: assign the cells of a grid, with a
+# The [assignment](assignments/10_solo.ipynb) has three tasks: assigning the cells of a grid, with a
 # rule for those that two objects claim; Matrix NMS on masks; and the masks of Decoupled SOLO.
 
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - Objects of one image differ in place or size. SOLO cuts both into classes: a cell of a grid, and
-#   a level of the pyramid.
+# - Objects in one image differ in location or size. SOLO divides both into classes: a cell of a
+#   grid, and a level of the pyramid.
 # - The cells around the mass centre learn the class and the whole mask. Two objects may claim one
-#   cell; the later one gives its class, and the other mostly has further cells.
-# - A convolution answers alike where windows are alike. Two channels of coordinates let it tell
-#   places apart, so that each cell can draw its own object.
+#   cell; the later one determines its class, and the other mostly has other cells.
+# - A convolution gives equal answers for equal windows. Two channels of coordinates let it tell
+#   locations apart, so that each cell can draw its own object.
 # - The dice loss is a ratio: small objects count as much as large ones.
 # - SOLOv2 predicts a kernel per cell for one shared map of features; both read coordinates.
-# - Points NMS thins the cells; Matrix NMS lowers the scores of repetitions at once, and forgives
-#   what only a repetition would suppress.
-# - It is strong where objects are large and outlines must be exact, and weak where they are small.
+# - Points NMS thins out the cells; Matrix NMS lowers the scores of all duplicates at once, and
+#   spares what only a duplicate would suppress.
+# - It is strong where objects are large and outlines must be exact, and weak where objects are
+#   small.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (val2017), from
 # the authors' repository; ours are on 300 drawn images of 128 px. Compare rows only within each
@@ -911,9 +916,9 @@ print("SOLOv2, ResNet-50                       34.8 / 37.5")
 print(f"ours, SOLOv2 on Pocket COCO             {100 * shipped['figures']['mask_AP']:.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far** that find instances with classes. Mask AP and its parts are those of the
-# 300 validation images. Below the table, the time for one image as a multiple of Mask R-CNN's,
-# measured on your machine just now.
+# **All networks so far** that find instances with classes. Mask AP and its parts are measured on
+# the 300 validation images. Below the table is the time for one image as a multiple of Mask
+# R-CNN's, measured on your machine just now.
 
 # %% id="all-networks" tags=["nbval-check-output"]
 from seglib import comparison
@@ -929,7 +934,7 @@ print(comparison.time_table(networks, image))
 # The cascade was trained for fewer steps than the Mask R-CNN, and only its boxes are cascaded
 # (lesson 08); YOLACT began with the backbone that Mask R-CNN had trained (lesson 09).
 #
-# **Next**: SOLO draws a whole mask of thousands of numbers for each cell. Does a shape need so
+# **Next**: SOLO draws a whole mask of thousands of numbers for each cell. Does a shape need that
 # many? [Lesson 11](11_polarmask.ipynb) makes do with 36.
 #
 # **References**

@@ -1,22 +1,22 @@
 # %% [markdown] id="start"
 # # 11. PolarMask
 #
-# SOLO (lesson 10) draws thousands of pixels for each object. A detector says four numbers, the
-# sides of a box. PolarMask (Xie and others 2020) lies in between: a centre, and the distances to
-# the outline in 36 fixed directions. One question carries the lesson: **how few numbers can
-# describe a mask, and what can they not say?**
+# SOLO (lesson 10) draws thousands of pixels for each object. A detector predicts four numbers, the
+# sides of a box. PolarMask (Xie and others 2020) lies in between: it predicts a centre, and the
+# distances to the outline in 36 fixed directions. One question runs through the lesson: **how few
+# numbers can describe a mask, and what can they not express?**
 #
 # **You will be able to**
 #
 # 1. turn a mask into a centre and distances along rays, and distances back into a mask;
-# 2. say which locations of which level learn an object, and why they lie around its mass centre;
-# 3. compute the polar centerness, and say what it does in the loss and in the score;
+# 2. say which locations on which level learn an object, and why they lie around its mass centre;
+# 3. compute the polar centerness, and say what it does in the loss and the score;
 # 4. compute Polar IoU by hand, and compare it with smooth L1;
 # 5. say which shapes rays cannot describe, and read the ceiling for any number of rays.
 #
 # **You need first** [lesson 07](07_mask_rcnn.ipynb): the pyramid, ceilings, scores by size; [lesson
-# 10](10_solo.ipynb): mass centres, and networks that answer everywhere; suppression from [lesson
-# 06](06_rcnn.ipynb). **Time** about 70 minutes to read, about a minute to run.
+# 10](10_solo.ipynb): mass centres, and networks that predict at every location; suppression from
+# [lesson 06](06_rcnn.ipynb). **Time** about 70 minutes to read, about a minute to run.
 
 # %% id="imports"
 import math
@@ -41,10 +41,10 @@ truths = [truth[polar.learnable_objects(truth)] for _, truth in samples]  # no c
 print(f"{dataset.name}: {len(samples)} images to look at; {config.rays} rays")
 
 # %% [markdown] id="load-text"
-# The network learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
-# build works there all the same.) First its raw answers: for each detection, a centre and the
-# lengths of the rays. You build every step of this function below. The cell after it only chooses
-# an image; skip it.
+# The network was trained on the classes of Pocket COCO. (On photographs expect wild guesses; what
+# you build works there all the same.) First we look at its raw output: for each detection, a centre
+# and the lengths of the rays. Below you will build every step of this function. The cell after it
+# only chooses an image; skip it.
 
 # %% id="detect"
 def detect(image, least=0.3):
@@ -89,17 +89,18 @@ plotting.show_rays(image, panels, panel=4.2)
 
 # %% [markdown] id="first-picture-read"
 # Each cross is a location of the network's maps; the rays from it and the line through their ends
-# are all that it says about a shape. The plant's contour is rough at the tips of the leaves, but
-# nearly all of its outline can be seen from the middle, and such shapes suit this form.
+# are all that the network says about a shape. The plant's contour is rough at the tips of the
+# leaves, but nearly all of its outline can be seen from the middle, and such shapes suit rays.
 
 # %% [markdown] id="problem"
 # ## The problem: between a box and a drawing
 #
 # A mask of 64 × 64 pixels has 4,096 numbers. Most of them are easy, deep inside the object or far
-# outside; what matters is the **outline** between. A box has 4 numbers, and a detector learns them
-# well: each location of a map says how far it is to the left, upper, right and lower side of its
-# object's box. (That detector, without anchors, is **FCOS**, Tian and others 2019.) PolarMask asks
-# the same kind of question in more directions. Segmentation becomes regression of a few distances.
+# outside it; what matters is the **outline** in between. A box has 4 numbers, and a detector learns
+# them well: each location of a map predicts how far it is to the left, upper, right and lower side
+# of its object's box. (That detector, without anchors, is **FCOS**, Tian and others 2019.)
+# PolarMask asks the same kind of question in more directions. Segmentation becomes regression of a
+# few distances.
 
 # %% id="timeline" alt="A timeline of papers; Mask R-CNN 2017, SOLO 2020 and PolarMask 2020 are marked, the last two in the lane of methods that do all at once."
 plotting.timeline(highlight=["Mask R-CNN", "SOLO", "PolarMask"])
@@ -127,10 +128,10 @@ tiny[2:5, 1:6] = True
 print(len(my_outline(tiny)), "of", int(tiny.sum()), "pixels are on the outline")
 
 # %% [markdown] id="rays-text"
-# With eight rays, by hand: down 1, right 2, up 1, left 2, and on the diagonals
-# $\sqrt{1^2 + 1^2} = 1.41$, where the ray meets the middle of an outline pixel. With more rays,
-# most of them pass between two pixels. So we note the distance for every degree that has a pixel,
-# and interpolate between the nearest two.
+# By hand, with eight rays: down 1, right 2, up 1, left 2, and on the diagonals $\sqrt{1^2 + 1^2} =
+# 1.41$, where the ray meets the middle of an outline pixel. With more rays, most of them pass
+# between two pixels. So we record the distance for every degree that has a pixel, and interpolate
+# between the nearest two.
 #
 # **Predict before you run:** a ray may cross the outline of a crooked shape several times. Which
 # distance should count: the nearest crossing, the farthest, or their mean?
@@ -157,12 +158,12 @@ plotting.show_rays(1 - 0.4 * tiny.float(), panels, panel=2.6)
 
 # %% [markdown] id="rays-read"
 # The line runs through the middles of the outline's pixels, half a pixel inside the rectangle; part
-# Two takes care of that. With 24 rays it waves, since distances between two pixels are
-# interpolated, and it is lopsided, since only whole degrees are noted.
+# Two takes care of that. With 24 rays it is wavy, since distances between two pixels are
+# interpolated, and lopsided, since only whole degrees are recorded.
 #
-# And crooked shapes? The *farthest* crossing counts, says the paper: what lies before it then
-# belongs to the mask, even a gap. Remember this choice; it returns in the ceiling. Now without the
-# loop, and for real objects. Of an object with several parts or holes, only the outline of its
+# And crooked shapes? In the paper the *farthest* crossing counts: everything before it then belongs
+# to the mask, even a gap. Remember this choice; it will matter for the ceiling. Now without the
+# loop, and for real objects. If an object has several parts or holes, only the outline of its
 # largest part counts.
 
 # %% id="rays-tensor" tags=["nbval-check-output"]
@@ -201,8 +202,8 @@ plotting.show_ray_profile(profiles)
 #
 # ### Two: and back
 #
-# A ray's end lies at $x = x_0 + d \sin\theta$, $y = y_0 + d \cos\theta$. The polygon through all
-# ends is filled by `ops.rasterize`, whose rule you know from lesson 01. Two halves of a pixel need
+# A ray ends at $x = x_0 + d \sin\theta$, $y = y_0 + d \cos\theta$. The polygon through all ends is
+# filled by `ops.rasterize`, whose rule you know from lesson 01. Two offsets of half a pixel need
 # care: the outline's pixels belong to the object themselves, so each ray is made half a pixel
 # longer; and `rasterize` puts the *corner* of the first pixel at 0.
 
@@ -238,13 +239,13 @@ for n in (6, 12, 36, 72):
 plotting.show_rays(image, panels, panel=2.5)
 
 # %% [markdown] id="number-read"
-# 36 are the first of these to pass 0.9. Doubling them to 72 costs the network hardly anything and
-# gains 3 points more; the paper settles on 36. What keeps the IoU below 1 you will find out in
-# "Look inside".
+# Of these numbers, 36 is the first to exceed 0.9. Doubling it to 72 costs the network hardly
+# anything and gains 3 more points; the paper settles on 36. In "Look inside" you will find out what
+# keeps the IoU below 1.
 #
 # ### Three: which centre?
 #
-# In FCOS the best locations are those around the *middle of the box*. For rays PolarMask takes the
+# In FCOS the best locations are those around the *middle of the box*. For rays PolarMask uses the
 # **mass centre** (lesson 10). **Predict before you run:** for how many of 100 objects does the
 # middle of the box lie outside the object itself: 5, 15, or 25? And the mass centre?
 
@@ -282,22 +283,23 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 
 # %% [markdown] id="centres-read"
 # **"The middle of the box is the natural centre" is true for boxes.** A ray needs a start from
-# which it can *see* the outline. In Pocket COCO the middle of the box lies outside of one object in
-# four; the mass centre seldom does, and its exact rays lose less. The figure shows a large object
-# (dark outline) for which they lose much less. From outside, many rays meet no outline, and
-# interpolation invents an arc. (Where more than half of the circle has no outline, the library sets
-# length 0, while `my_rays` interpolates: the one difference between them.)
+# which it can *see* the outline. In Pocket COCO the middle of the box lies outside the object for
+# one object in four; the mass centre seldom does, and exact rays from it lose less. The figure
+# shows a large object (dark outline) for which they lose much less. From outside, many rays meet no
+# outline, and interpolation invents an arc. (Where more than half of the circle has no outline, the
+# library sets the length to 0, while `my_rays` interpolates: this is the only difference between
+# them.)
 
 # %% [markdown] id="locations-text"
 # ### Four: which locations learn an object
 #
-# The network reads a pyramid, and *every cell of every level* answers: class, centerness, box and
-# rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for a **location** of the
-# image, $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
+# The network reads a pyramid, and *every cell of every level* predicts a class, a centerness, a box
+# and rays. The cell in column $i$ and row $j$ of a map of stride $s$ stands for a **location** of
+# the image, $(i s + \lfloor s/2 \rfloor, j s + \lfloor s/2 \rfloor)$. It learns an object if
 #
 # - it lies inside the object's box, and less than 1.5 strides from its mass centre, in $x$ and $y$;
-# - the *farthest* side of the box is within the range of its level: up to 32 px, 32 to 64 px, or
-#   from 64 px;
+# - the *farthest* side of the box is within the range of its level: up to 32 px, 32 to 64 px, or 64
+#   px and more;
 # - of several such objects, it learns the one with the smallest box.
 
 # %% id="owner-loop"
@@ -358,18 +360,18 @@ print(f"locations per object: {few[0]} to {few[-1]}, median {few[len(few) // 2]}
 print(f"objects without any location: {counts.count(0)} of {len(counts)}")
 
 # %% [markdown] id="positive-read"
-# Three strides hold three locations in a row, so nine on a level are the rule. An object whose
-# distances fit two ranges gets more. The plant has nine at stride 8 and three at stride 16, a row
-# below its mass centre: from the nearer rows no side of its box is 64 px away. A thin or small
-# object loses the locations outside its box and those that a smaller object takes. One without any
-# is not learned at all. Several answers for one object are welcome in training; afterwards
-# suppression removes them.
+# Three strides contain three locations in a row, so nine per level is usual. An object whose
+# distances fit two ranges gets more. The plant has nine at stride 8 and three at stride 16, in a
+# row below its mass centre: from the nearer rows no side of its box is 64 px away. A thin or small
+# object loses the locations outside its box and those that a smaller object takes. An object
+# without any locations is not learned at all. Several predictions for one object are welcome in
+# training; afterwards suppression removes the duplicates.
 
 # %% [markdown] id="centerness-text"
 # ### Five: centerness
 #
-# Not all of these locations are equally good. Near the border of an object some rays are short and
-# others long, and long distances are hard to regress. **Polar centerness** measures this:
+# These locations are not equally good. Near the border of an object some rays are short and others
+# long, and long distances are hard to regress. **Polar centerness** measures this:
 #
 # $$c = \sqrt{\frac{\min(d_1, \ldots, d_n)}{\max(d_1, \ldots, d_n)}}$$
 #
@@ -403,25 +405,25 @@ x0, y0, x1, y1 = objects.boxes[largest].int().tolist()
 plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", label="centerness")
 
 # %% [markdown] id="centerness-read"
-# **"Centerness is 1 in the middle of every object" is wrong**: that holds for discs (0.98 here, as
-# they consist of pixels). In the middle of the long bar it is $\sqrt{2/20}$, less than a third; at
-# its other places the shortest ray is no longer, and the longest ray is longer. In the heat map it
-# falls towards the outline.
+# **"Centerness is 1 in the middle of every object" is wrong**: that is true of discs (0.98 here, as
+# they consist of pixels). In the middle of the long bar it is $\sqrt{2/20}$, less than a third;
+# elsewhere in the bar the shortest ray is no longer than that, and the longest ray is longer. In
+# the heat map the centerness falls towards the outline.
 #
-# The network predicts the centerness beside the class, and it acts twice. In the *loss*, rays and
-# boxes count by the centerness of their location. The *score* is class probability times
-# centerness, so that of several answers for one object the most central one wins. The price: scores
-# of long objects are low, and all are lower than you are used to. (The authors multiply by
-# centerness + 0.5; we take the plain product, as in FCOS.)
+# The network predicts the centerness alongside the class, and it has two uses. In the *loss*, rays
+# and boxes are weighted by the centerness of their location. The *score* is class probability times
+# centerness, so that of several predictions for one object the most central one wins. The price is
+# that the scores of long objects are low, and all scores are lower than you are used to. (The
+# authors multiply by centerness + 0.5; we take the plain product, as in FCOS.)
 
 # %% [markdown] id="iou-text"
 # ### Six: Polar IoU
 #
 # How wrong are predicted rays $d$, if the true ones are $d^*$? A regression loss such as **smooth
 # L1** (half the square of an error below 1 px, the error minus one half above) looks at each ray
-# alone. But 36 rays make *one* mask, and what counts is its IoU. In polar coordinates the area of a
-# thin sector is $\frac12 d^2\,\Delta\theta$, and in each direction the two shapes share the shorter
-# of their rays:
+# separately. But 36 rays make *one* mask, and what counts is its IoU. In polar coordinates the area
+# of a thin sector is $\frac12 d^2\,\Delta\theta$, and in each direction the two shapes have the
+# shorter of their rays in common:
 #
 # $$\text{IoU} = \frac{\sum_k \min(d_k, d_k^*)^2}{\sum_k \max(d_k, d_k^*)^2}, \qquad
 # \text{Polar IoU} = \frac{\sum_k \min(d_k, d_k^*)}{\sum_k \max(d_k, d_k^*)}.$$
@@ -429,8 +431,8 @@ plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", 
 # The paper leaves the squares out, since the result trains better. The loss is
 # $-\ln(\text{Polar IoU})$.
 #
-# By hand, four rays: true (4, 4, 4, 4), predicted (2, 4, 4, 6). Shared $2 + 4 + 4 + 4 = 14$, joint
-# $4 + 4 + 4 + 6 = 18$: Polar IoU $= 14/18 = 0.78$.
+# By hand, with four rays: true (4, 4, 4, 4), predicted (2, 4, 4, 6). The minima add up to $2 + 4 +
+# 4 + 4 = 14$, the maxima to $4 + 4 + 4 + 6 = 18$: Polar IoU $= 14/18 = 0.78$.
 
 # %% id="polar-iou" tags=["nbval-check-output"]
 def polar_iou_loop(predicted, true):
@@ -466,15 +468,15 @@ for radius in (4.0, 10.0, 40.0):
     print(row)
 
 # %% [markdown] id="discs-read"
-# Smooth L1 sees no difference. But two pixels ruin the small disc and hardly hurt the large one.
-# Polar IoU is a *ratio*: it knows how large the object is. (And it is **not** the IoU of the masks,
-# as the last column shows: without the squares it is milder.)
+# Smooth L1 sees no difference. But two pixels ruin the small disc and hardly affect the large one.
+# Polar IoU is a *ratio*: it takes the size of the object into account. (And it is **not** the IoU
+# of the masks, as the last column shows: without the squares it is milder.)
 #
-# It also ties the rays together. The gradient of $-\ln$ is $-1/\sum\min$ for every ray that is too
-# short and $1/\sum\max$ for every ray that is too long: the whole shape sets its scale.
+# It also couples the rays. The gradient of $-\ln(\text{Polar IoU})$ is $-1/\sum\min$ for every ray
+# that is too short and $1/\sum\max$ for every ray that is too long: the whole shape sets its scale.
 
 # %% [markdown] id="predict-text"
-# ### Seven: from answers to masks
+# ### Seven: from predictions to masks
 #
 # Three towers of convolutions read each level: one for class and centerness, one for the box, one
 # for the rays. The same towers serve all levels; only a factor $\beta$ in the exponent, $d =
@@ -501,15 +503,15 @@ arrows += [("NMS", "masks"), ("rays", "masks")]
 plotting.flow_diagram(blocks, arrows, title="PolarMask, one level of the pyramid")
 
 # %% [markdown] id="predict-read"
-# Why boxes, where rays would do? Overlaps of boxes are quick to compute, and only the rays of the
-# survivors are filled. (By the authors' figures one may drop the box tower and take the box around
-# each contour: the accuracy is the same.)
+# Why boxes, when rays would do? Overlaps of boxes are quick to compute, and only the rays of the
+# survivors are turned into masks. (According to the authors' figures one may omit the box tower and
+# take the box around each contour: the accuracy is the same.)
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# From the best locations of each level (`candidates`: location, box, rays, class probabilities, and
-# centerness as `factors`) to scores, labels and masks, in your own code:
+# Your own code goes from the best locations of each level (`candidates`: location, box, rays, class
+# probabilities, and centerness as `factors`) to scores, labels and masks:
 
 # %% id="my-predict"
 def my_predict(image):
@@ -546,7 +548,7 @@ else:
     print("No class scores above the threshold on this image: there is nothing to compare.")
 
 # %% [markdown] id="equality-read"
-# The library is tested against numbers recorded from the authors' code: rays, targets, losses,
+# The library is tested against values recorded from the authors' code: rays, targets, losses,
 # contours, and whole networks from image to detections (`tests/test_polarmask_whole.py`).
 
 # %% [markdown] id="learns"
@@ -570,16 +572,16 @@ plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
 # The sum cannot reach zero: the centerness is learned with a cross entropy, and its targets lie
-# between 0 and 1. Even a perfect answer of 0.6 to a target of 0.6 costs 0.67.
+# between 0 and 1. Even a perfect prediction of 0.6 for a target of 0.6 costs 0.67.
 #
 # ### Live: two losses, the same start
 #
-# Does Polar IoU train better than smooth L1? Put a new ray tower into the trained network, and let
-# only this tower learn, twice, from the same random start, on 60 further validation images. The
-# model takes $-\ln$ of whatever `polar_iou` returns, weighted by centerness; so to train with
-# smooth L1, it is handed $e^{-\text{smooth L1}}$. **Predict before you run:** which tower will do
-# better where rays are short, and which where they are long? And what does a fresh tower draw
-# before its first step: nothing, a circle, or a star with random tips?
+# Does Polar IoU train better than smooth L1? Put a new ray tower into the trained network, and
+# train only this tower, once with each loss, from the same random start, on 60 further validation
+# images. The model takes $-\ln$ of whatever `polar_iou` returns, weighted by centerness; so to
+# train with smooth L1, we give it $e^{-\text{smooth L1}}$. **Predict before you run:** which tower
+# will do better where rays are short, and which where they are long? And what does a fresh tower
+# draw before its first step: nothing, a circle, or a star with random tips?
 
 # %% id="live-judged"
 def judged(network, pairs, as_iou):
@@ -645,17 +647,18 @@ plotting.show_rays(image, panels, panel=2.9)
 # %% [markdown] id="live-read"
 # A star: the bias of the last layer gives rays of about the right length for the level, and random
 # weights disturb each of them. After ten steps neighbouring rays agree, and the contour is nearly a
-# circle. 60 steps are enough for the size of the object, but not yet for its shape.
+# circle. Sixty steps are enough to learn the size of the object, but not its shape.
 #
 # At first the tower with Polar IoU is ahead, measured by its own loss. In the end the two are
-# nearly equal, and so they are on the held-out images: Polar IoU is slightly ahead where rays are
+# nearly equal, as they are on the held-out images: Polar IoU is slightly ahead where rays are
 # short, as its ratio suggests, and smooth L1 where they are long. (The optimiser, Adam, divides
 # every gradient by its usual size, so the scale of a loss does not matter here.) One seed and 60
 # steps do not settle it; on COCO the paper reports a clear gain with Polar IoU.
 #
 # ### The shipped network
 #
-# It began with the backbone of lesson 07's Mask R-CNN, and learned all the rest.
+# Its training began with the backbone of lesson 07's Mask R-CNN and random weights for all the
+# rest.
 
 # %% id="shipped-figures"
 shipped = record("polarmask")
@@ -669,19 +672,19 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 
 # %% [markdown] id="shipped-read"
 # Read the second column first: even a *perfect* network with 36 rays would stay far below 1, above
-# all for medium objects, which consist of several parts most often here. Large objects come closer
-# to what the form allows than small ones. And the boxes are better than the masks: the network
-# finds the objects, but its rays do not follow them closely. SOLO, which draws freely, is ahead.
+# all for medium objects, which here consist of several parts most often. Large objects come closer
+# to what rays allow than small ones. And the boxes are better than the masks: the network finds the
+# objects, but its rays do not follow them closely. SOLO, which draws freely, is ahead.
 
 # %% [markdown] id="inside"
 # ## Look inside: what rays cannot describe
 #
 # What lowers the ceiling? Four things can: holes and further parts; bays, which the farthest
-# crossing fills; too few rays; and our way of measuring them, degree by degree. We take them apart
-# with exact rays, without any network. First fill the holes of the largest part of each object and
-# drop the other parts. Describe that with 360 rays, measured by walking outwards in small steps,
-# then with 36, and at last with the 36 rays that the network learns. **Predict before you run:**
-# which step costs most?
+# crossing fills; too few rays; and our way of measuring them, degree by degree. We separate these
+# effects with exact rays, without any network. First fill the holes of the largest part of each
+# object and drop the other parts. Describe the result with 360 rays, measured by walking outwards
+# in small steps, then with 36, and finally with the 36 rays that the network learns. **Predict
+# before you run:** which step costs most?
 
 # %% id="forms"
 from scipy import ndimage
@@ -720,11 +723,11 @@ torn = [ndimage.label(m, np.ones((3, 3)))[1] > 1 for truth in truths for m in tr
 print(f"{sum(torn)} of {len(torn)} objects have several parts")
 
 # %% [markdown] id="reasons-read"
-# In Pocket COCO holes and further parts cost most, about 7 points of IoU: two objects of five
-# consist of several parts, since something stands before them or, as with many kites, since the
-# string between their parts is too thin. Bays cost about 5 more; 36 instead of 360 rays cost less,
-# and measuring by degrees least. So the form itself loses 12 points, the number of rays and their
-# measuring 6. Here are the shapes that lose most.
+# In Pocket COCO holes and further parts cost most, about 7 points of IoU: two objects in five
+# consist of several parts, because something stands in front of them or, as with many kites,
+# because the string between their parts is too thin. Bays cost about 5 more; 36 instead of 360 rays
+# cost less, and measuring by degrees least. So the representation itself loses 12 points, and the
+# number of rays and the way they are measured 6. Here are the shapes that lose most.
 
 # %% id="lost-shapes" alt="Four objects with the worst contours: large orange areas show what the contour covers although the object is not there, such as gaps between parts and bays; blue ones show parts of the object that the contour misses."
 def crop(index, g):
@@ -746,12 +749,12 @@ worst = [crop(*numbered[k]) for k in order[:4]]
 plotting.show_mask_errors(worst, [names[k] for k in order[:4]], columns=4)
 
 # %% [markdown] id="lost-read"
-# Orange: what the contour adds, such as what stands before the object. Blue: what it misses, such
-# as a second part.
+# Orange shows what the contour adds, such as whatever stands in front of the object; blue shows
+# what it misses, such as a second part.
 #
-# The score of exact rays is the **ceiling**: that of a network which has learned its targets
-# perfectly. (It is no strict bound. A network that shortens its rays at a bay may come out a little
-# above; but its loss does not ask for that.) For each number of rays:
+# The score of exact rays is the **ceiling**: the score of a network that has learned its targets
+# perfectly. (It is not a strict bound. A network that shortens its rays at a bay may score a little
+# higher; but its loss does not reward that.) For each number of rays:
 
 # %% id="ceiling" tolerance=0.02
 from dataclasses import replace
@@ -768,7 +771,7 @@ for n in (12, 18, 24, 36, 72):
 # %% [markdown] id="ceiling-read"
 # (These are the images at hand; the table further up is for all validation images.) At an IoU of
 # 0.5 nearly everything can be described, even with 12 rays. What rays lose is precision: look at
-# AP75. Doubling 12 rays gains 12 points of AP, doubling 36 only 3. So read a low mask AP of
+# AP75. Doubling 12 rays gains 12 points of AP, doubling 36 only 3. So interpret a low mask AP of
 # PolarMask with care: much of what is missing was never within reach.
 #
 # And within reach? Of the images with at least three objects, the one on which the network does
@@ -782,15 +785,15 @@ plotting.compare(samples[worst][0], shown, dataset.categories, min_score=0.3, pa
 # %% [markdown] id="worst-read"
 # In Pocket COCO it finds the bird and the umbrella, and joins the umbrella's canopy and handle with
 # straight lines: bays are filled. It misses the two kites, which other objects cut into parts, the
-# person and the plant behind the umbrella, and the small ones in the background.
+# person and the plant behind the umbrella, and the small persons in the background.
 
 # %% [markdown] id="try"
 # ## Try it
 #
 # **Polar explorer.** It starts at the largest object's mass centre, rounded to whole pixels. Choose
-# an object, move the centre, and change the number of rays. Where is the IoU highest, and where the
-# centerness? Are they the same place? Walk out of the object: what is left of its contour? How few
-# rays are enough for a compact object, and for one with tips?
+# an object, move the centre, and change the number of rays. Where is the IoU highest, and where is
+# the centerness highest? Is it the same place? Move out of the object: what is left of its contour?
+# How few rays are enough for a compact object, and for one with tips?
 
 # %% id="polar-explorer" alt="Four controls, for the object, the place across and down, and the number of rays, above the image with the rays from that place to the object's outline, and the image in grey in which green marks what mask and object share and other colours where they differ; a line below gives IoU and centerness."
 from seglib.widgets import Option, PolarExplorer, Question, Quiz
@@ -817,11 +820,11 @@ centre = Question(
     "Why the mass centre, and not the middle of the box?",
     [
         Option("It lies in the object more often, where rays see more of the outline", True,
-               "In our count it lies inside far more often, and exact rays lose less."),
+               "In our count it lies inside far more often, and its exact rays lose less."),
         Option("It can be computed faster than the middle of the box",
                feedback="The middle of a box is the mean of two corners: nothing is faster."),
         Option("It is inside every object",
-               feedback="Not of every object: think of a ring, or of a crescent."),
+               feedback="Not inside every object: think of a ring, or of a crescent."),
     ],
     objective="locations",
 )
@@ -829,22 +832,22 @@ Quiz([farthest, centre], title="Centres and rays")
 
 # %% id="quiz-two" tags=["quiz", "hide-input"]
 low_score = Question(
-    "A long ruler is recognised without doubt. Why is its score low all the same?",
+    "A long ruler is recognised with certainty. Why is its score still low?",
     [
         Option("Its class probability is divided by its length",
                feedback="The class probability knows nothing of the shape."),
         Option("NMS lowers scores of elongated boxes",
                feedback="Greedy NMS removes detections or leaves their scores alone."),
         Option("Its centerness is low everywhere", True,
-               "Its shortest and longest rays differ much, wherever one stands."),
+               "Its shortest and longest rays differ greatly from any point inside."),
     ],
     objective="centerness",
 )
 ratio = Question(
     "Predicted rays (3, 3, 3, 3), true rays (3, 3, 3, 6). What is the Polar IoU?",
     [
-        Option("0.75", feedback="Three of four rays are right, but the sums count: 12 / 15."),
-        Option("0.8", True, "Shared 3 + 3 + 3 + 3 = 12, joint 3 + 3 + 3 + 6 = 15."),
+        Option("0.75", feedback="Three of four rays are correct, but the sums count: 12 / 15."),
+        Option("0.8", True, "Minima 3 + 3 + 3 + 3 = 12, maxima 3 + 3 + 3 + 6 = 15."),
         Option("0.57", feedback="That is with squares, 36 / 63: the IoU of the areas."),
     ],
     objective="Polar IoU",
@@ -882,7 +885,7 @@ Quiz([scale, ceiling], title="Sizes and ceilings")
 #
 # The [assignment](assignments/11_polarmask.ipynb) has three tasks: Polar IoU with any exponent,
 # which then runs in the real model; exact rays to a polygon, without degrees; and masks from rays
-# without a polygon, by asking each pixel.
+# without a polygon, by testing each pixel.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -890,15 +893,15 @@ Quiz([scale, ceiling], title="Sizes and ceilings")
 # - A mask is its outline, and an outline is a centre and $n$ distances: 36 numbers instead of
 #   thousands.
 # - Locations around the mass centre of an object learn it, each with the rays from itself. The mass
-#   centre lies in the object more often than the middle of the box.
+#   centre lies inside the object more often than the middle of the box.
 # - Centerness compares the shortest ray with the longest. It weights the loss, and lowers the score
-#   near the border and of long objects everywhere.
+#   near the border of any object, and everywhere in long ones.
 # - Polar IoU judges all rays of a shape together, and relative to its size.
-# - Rays cannot say holes, further parts and what lies behind a bay. That costs more than the number
-#   of rays. So PolarMask suits compact shapes of which a rough outline will do.
+# - Rays cannot express holes, further parts or bays. That costs more than the number of rays. So
+#   PolarMask suits compact shapes for which a rough outline is enough.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (val2017), from
-# the authors' repository; ours are on 300 drawn images. Compare only the rows of each.
+# the authors' repository; ours are on 300 drawn images. Compare rows only within each group.
 
 # %% id="published" tolerance=0.01
 print("PolarMask, ResNet-50, 1x schedule            29.1")
@@ -908,8 +911,9 @@ print(f"ours, PolarMask on Pocket COCO               {100 * shipped['figures']['
 print(f"a perfect PolarMask there      {100 * shipped['ceilings']['mask_AP']['ceiling']:18.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far.** Mask AP and its parts are those of the 300 validation images. Below the
-# table, the time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
+# **All networks so far.** Mask AP and its parts are measured on the 300 validation images. Below
+# the table is the time for one image as a multiple of Mask R-CNN's, measured on your machine just
+# now.
 
 # %% id="all-networks" tags=["nbval-check-output"]
 from seglib import comparison
@@ -923,11 +927,11 @@ print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
 # Compare AP50 with AP: at an IoU of 0.5 PolarMask finds as much as Mask R-CNN, and loses where
-# outlines must be exact. (Trainings differ in length and images: differences of a few points say
-# little about the methods.)
+# outlines must be exact. (The training runs differ in length and images: differences of a few
+# points say little about the methods.)
 #
-# **Next**: every network so far finds an object many times and then removes the repetitions. Can a
-# network learn to say each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
+# **Next**: every network so far finds an object many times and then removes the duplicates. Can a
+# network learn to predict each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
 #
 # **References**
 #

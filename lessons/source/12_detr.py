@@ -1,19 +1,19 @@
 # %% [markdown] id="start"
 # # 12. DETR
 #
-# Every network for objects so far gives thousands of answers, one for each anchor, cell or place,
-# and then removes the repetitions. DETR (Carion and others 2020) gives a hundred, ours thirty, and
-# each object is to be among them once, without anchors, grid or non-maximum suppression. One
-# question carries the lesson: **how can a network answer with a set: each object once, in no
-# order?** Two things are new: *attention*, by which the answers read the image and one another, and
-# *matching*, which decides in training which answer learns which object.
+# Every object network so far makes thousands of predictions, one for each anchor, cell or location,
+# and then removes the duplicates. DETR (Carion and others 2020) makes a hundred, ours thirty, and
+# each object should be among them exactly once, without anchors, grid or non-maximum suppression.
+# One question runs through the lesson: **how can a network predict a set: each object once, in no
+# order?** Two things are new: *attention*, by which the predictions read the image and one another,
+# and *matching*, which decides in training which prediction learns which object.
 #
 # **You will be able to**
 #
-# 1. build attention from a look-up in a dictionary, with blocked keys and heads, equal to
+# 1. build attention, starting from a look-up in a dictionary, with blocked keys and heads, equal to
 #    PyTorch's;
 # 2. solve a small assignment problem by hand, and compute the cost that DETR minimises;
-# 3. explain why one-to-one targets make suppression unnecessary, and test whether they did;
+# 3. explain why one-to-one targets make suppression unnecessary, and test whether they do;
 # 4. say what a query is and is not, and what "no object" means;
 # 5. weigh what DETR gains against what it costs to train.
 #
@@ -44,9 +44,10 @@ detr, mask_rcnn = (load(name, dataset.categories) for name in ("detr", "mask_rcn
 print(f"{dataset.name}: {len(samples)} images to look at")
 
 # %% [markdown] id="load-text"
-# Both networks learned the classes of Pocket COCO. (On photographs expect wild guesses; what you
-# build works there all the same.) First an image on which DETR is good, and ahead of lesson 07's
-# Mask R-CNN. DETR's scores mean something else, as you will see: 0.91 stands for an even chance.
+# Both networks were trained on the classes of Pocket COCO. (On photographs expect wild guesses;
+# what you build works there all the same.) First, an image on which DETR is good, and ahead of
+# lesson 07's Mask R-CNN. DETR's scores have a different meaning, as you will see: 0.91 stands for
+# an even chance.
 
 # %% id="fit"
 sure = {"DETR": 0.91, "Mask R-CNN": 0.5}
@@ -77,18 +78,18 @@ shown = {name: x[(1000 * x.labels + x.boxes[:, 0]).argsort()] for name, x in sho
 plotting.compare(image, shown, dataset.categories, panel=2.4)
 
 # %% [markdown] id="first-picture-read"
-# DETR is at its best with large objects, also where others cover them: each answer may read the
-# whole image. (In Pocket COCO: the kite behind two birds and a car.) Nothing was suppressed in its
-# picture.
+# DETR is at its best with large objects, even where others cover them, because each prediction may
+# read the whole image. (In Pocket COCO, see the kite behind two birds and a car.) Nothing was
+# suppressed in its picture.
 
 # %% [markdown] id="problem"
-# ## The problem: answers that know nothing of one another
+# ## The problem: predictions that know nothing of one another
 #
-# An anchor of Mask R-CNN, a cell of SOLO, a place of PolarMask: each learns by a rule that
-# somebody wrote down (an IoU above 0.7, a cell near the mass centre), and by itself. Several are
-# right about the same object, and none knows that another one has answered. So a second rule,
-# suppression, removes what is similar, even where both answers are right, as with two people close
-# together.
+# An anchor of Mask R-CNN, a cell of SOLO, a location of PolarMask: each gets its target from a
+# hand-written rule (an IoU above 0.7, a cell near the mass centre), independently of the others.
+# Several are right about the same object, and none knows of the others' predictions. So a second
+# rule, suppression, removes similar predictions, even where both are right, as with two people
+# close together.
 
 # %% id="counts" tags=["nbval-check-output"]
 anchors = 3 * sum((128 // stride) ** 2 for stride in (4, 8, 16, 32))  # 3 shapes per cell
@@ -120,8 +121,9 @@ query = torch.tensor([2.0, 2, 0, 0])
 print("the second key:", look_up(keys[1]), "  another query:", look_up(query))
 
 # %% [markdown] id="soft-text"
-# Attention returns a *mixture* of all values, most of those whose keys fit best. How well a key
-# fits is its dot product with the query, divided by $\sqrt d$. For the query (2, 2, 0, 0):
+# Attention returns a *mixture* of all values, with the largest shares for those whose keys fit
+# best. How well a key fits is measured by its dot product with the query, divided by $\sqrt d$. For
+# the query (2, 2, 0, 0):
 #
 # | key | dot product | / √4 | $e^{…}$ | weight | value |
 # | --- | --- | --- | --- | --- | --- |
@@ -129,14 +131,14 @@ print("the second key:", look_up(keys[1]), "  another query:", look_up(query))
 # | (1, 0, 1, 0) | 2 | 1 | 2.72 | 0.245 | 20 |
 # | (0, 0, 1, 1) | 0 | 0 | 1.00 | 0.090 | 40 |
 #
-# The weights are the softmax, $7.39 / 11.11$ and so on, and the answer is
-# $6.65 + 4.90 + 3.60 = 15.15$. Unlike the dictionary's answer it has a gradient: a query that
-# moves a little towards a key gets a little more of its value.
+# The weights are the softmax, $7.39 / 11.11$ and so on, and the answer is $6.65 + 4.90 + 3.60 =
+# 15.15$. Unlike the dictionary's answer, this one has a gradient: a query that moves a little
+# towards a key gets a little more of that key's value.
 
 # %% [markdown] id="blocked-text"
 # For all queries at once it is two matrix products. Some keys must not be read, such as the padding
 # beside a small image: they are **blocked** by a score of $-\infty$. **Predict before you run:** if
-# the first key is blocked, what becomes of the weights of the others: do they stay 0.245 and 0.090?
+# the first key is blocked, what happens to the weights of the others: do they stay 0.245 and 0.090?
 
 # %% id="attention-tensor" tags=["nbval-check-output"]
 def my_attention(query, key, value, blocked=None, dropout=0.0):
@@ -160,14 +162,15 @@ for name, blocked in (("plain", None), ("blocked", first)):
 # %% [markdown] id="scale-text"
 # They grow to $2.72 / 3.72 = 0.731$ and 0.269: weights always sum to 1. **There is no way to read
 # nothing.** And why $\sqrt d$? The dot product of two random vectors of $d$ numbers has a standard
-# deviation of $\sqrt d$, 16 for $d = 256$. Undivided, one key of a hundred would get nearly
-# everything, by chance: the look-up is hard again, and the softmax has hardly a gradient left.
+# deviation of $\sqrt d$, which is 16 for $d = 256$. Without the division, one key in a hundred
+# would get nearly all the weight by chance: the look-up would be hard again, and the softmax would
+# have hardly any gradient left.
 #
 # ### Two: heads
 #
-# One softmax makes one mixture. To find a box, a query would like to read at its left *and* at its
-# right edge, without mixing the two. **Multi-head attention** cuts the channels into parts: each
-# head has its own projection of queries, keys and values, and its own softmax. A last layer mixes
+# One softmax makes one mixture. To find a box, a query would have to read at its left *and* at its
+# right edge, without mixing the two. **Multi-head attention** divides the channels into parts: each
+# head has its own projection of queries, keys and values, and its own softmax. A final layer mixes
 # what the heads have read.
 
 # %% id="heads" tags=["nbval-check-output"]
@@ -195,8 +198,8 @@ print("mine = library's:", torch.allclose(mine, own(q, k, v), atol=1e-6))
 # ### Three: attention sees a set
 #
 # A convolution knows which neighbour is left and which is right. **Predict before you run:** we
-# shuffle the nine keys together with their values. Does the output stay, change a little, or is it
-# shuffled, too? And what if we shuffle the *queries*?
+# shuffle the nine keys together with their values. Does the output stay the same, change a little,
+# or get shuffled too? And what if we shuffle the *queries*?
 
 # %% id="order" tags=["nbval-check-output"]
 shuffled = torch.randperm(9)
@@ -207,11 +210,11 @@ again = layer(q[:, order], k, v)[0]
 print("queries shuffled, the same rows:", torch.allclose(torchs[:, order], again, atol=1e-6))
 
 # %% [markdown] id="misconception-order"
-# **"Attention sees the image" is wrong: it sees a bag of features.** If a feature's place is to
-# count, it must be in the feature. DETR adds a **position** to queries and keys: sines and cosines
-# of row and column, of many wavelengths. (Not to the values: it tells where to look, not what is
-# there.) The second line is the first half of the answer to our question: queries have no order,
-# either. Whatever comes out is a set.
+# **"Attention sees the image" is wrong: it sees a bag of features.** If a feature's position is to
+# matter, it must be part of the feature. DETR adds a **position** to queries and keys: sines and
+# cosines of row and column, with many wavelengths. (It is not added to the values: it tells where
+# to look, not what is there.) The second line of the output is the first half of the answer to our
+# question: queries have no order either. Whatever comes out is a set.
 
 # %% id="position" alt="A map of 16 by 16 cells: the dot product of one place's position with those of all places is largest at the place itself and falls off in all directions."
 from seglib.nn.position import SinePosition
@@ -222,18 +225,19 @@ similar = (position[:, 5, 10, None, None] * position).sum(dim=0)  # [16, 16]
 plotting.show_heatmap(similar, "How the position in row 5, column 10 fits the others")
 
 # %% [markdown] id="position-read"
-# The place itself fits best, then its neighbours: attention can ask for "near here".
+# The location itself fits best, then its neighbours: attention can ask for "near here".
 #
 # ### Four: the whole network
 #
-# A backbone gives one feature map, projected to $D = 128$ channels. In the **encoder** every place
-# reads every other place; its output is called **memory**. The **decoder** has $Q$ states that all
-# start as **zeros**. What tells them apart are $Q$ learned vectors, the **queries**, which play
-# the part of positions: they are added to a state whenever it asks or is asked. In each of $L$
-# layers the states read one another (*self-attention*), then the memory (*cross-attention*), then
-# pass two linear layers. What each of these three steps gives is added to the state, and the sum
-# is normalised. Small heads turn each state into a class, a box (centre, width and height as parts
-# of the image) and a mask. Class 0 means "no object"; the labels of objects begin at 1.
+# A backbone gives one feature map, projected to $D = 128$ channels. In the **encoder** every
+# location attends to every other; its output is called **memory**. The **decoder** has $Q$ states
+# that all start as **zeros**. What distinguishes them are $Q$ learned vectors, the **queries**,
+# which play the part of positions: they are added to a state whenever it serves as query or key. In
+# each of $L$ layers the states read one another (*self-attention*), then the memory
+# (*cross-attention*), then pass through two linear layers. The result of each of these three steps
+# is added to the state, and the sum is normalised. Small heads turn each state into a class, a box
+# (centre, width and height as fractions of the image) and a mask. Class 0 means "no object"; the
+# labels of objects begin at 1.
 
 # %% id="diagram" alt="A flow diagram: backbone, encoder with positions, and decoder with the learned queries, from which classes, boxes and masks are read; the mask head also reads backbone and encoder."
 from seglib.plotting import Block
@@ -261,7 +265,7 @@ print("states of all layers:", list(output.states.shape), "= [L, B, Q, D]")
 print("class logits:", list(output.logits.shape), "  boxes:", list(output.boxes.shape))
 
 # %% [markdown] id="decoder-text"
-# That is all of the decoder, and your multi-head attention can run it, with the network's weights:
+# That is the whole decoder, and your multi-head attention can run it with the network's weights:
 
 # %% id="decoder" tags=["nbval-check-output"]
 def my_layer(x, queries, memory, places, blocked, layer):
@@ -286,13 +290,13 @@ same = torch.allclose(decoder.norm(x), output.states[-1], atol=1e-4)
 print("my decoder's states = the library's:", same)
 
 # %% [markdown] id="set-text"
-# ### Five: what should query 7 have said?
+# ### Five: what should query 7 have predicted?
 #
-# To train we need a target for each query, and the file lists the objects in *some* order. Two
-# objects on a line lie at 20 and 70, and the answers are 71 and 22. In the order of the file the
-# distances are $51 + 48 = 99$; in the best order they are $2 + 1 = 3$. So **first find the
-# cheapest pairing, then compute the loss with it.** Each query gets one object at most. Three
-# queries, three objects, and what each pair would cost:
+# To train we need a target for each query, and the file lists the objects in *some* order. Suppose
+# two objects on a line lie at 20 and 70, and the predictions are 71 and 22. In the order of the
+# file the distances are $51 + 48 = 99$; in the best order they are $2 + 1 = 3$. So **first find the
+# cheapest pairing, then compute the loss with it.** Each query gets at most one object. Here are
+# three queries, three objects, and the cost of each pair:
 #
 # | | A | B | C |
 # | --- | --- | --- | --- |
@@ -300,8 +304,8 @@ print("my decoder's states = the library's:", same)
 # | **query 2** | 2 | 6 | 9 |
 # | **query 3** | 7 | 8 | 3 |
 #
-# **By hand, before you run:** which three pairs cost least together? Does it help to take the
-# cheapest cell first?
+# **By hand, before you run:** which three pairs have the lowest total cost? Does it help to take
+# the cheapest cell first?
 
 # %% id="by-hand" tags=["nbval-check-output"]
 from itertools import permutations
@@ -318,14 +322,14 @@ for columns in permutations(range(3)):
     print(f"{words}: {total(columns):2.0f}")
 
 # %% [markdown] id="hungarian-text"
-# The cheapest cell, 1-A, leads to 10; in the best pairing query 1 must do without A. For 30
-# queries and 8 objects there are $30 \cdot 29 \cdots 23$ pairings, far too many to try. The trick
-# of the **Hungarian method** (Kuhn 1955): subtract a number from a row, and *every* pairing gets
-# cheaper by as much, since each uses the row once. So the best one stays the best. The same holds
-# for columns. Subtract the least number of each row (1, 2, 3), then of each column (0, 1, 0). In
-# the last panel three zeros lie in different rows and columns, and no pairing can cost less than
-# 0. Before, it cost $1 + 2 + 3 + 1 = 7$.  (If the zeros do not suffice, the method goes on: see
-# `ops.hungarian`.) A light cell is cheap, a frame marks a pair:
+# The cheapest cell, 1-A, leads to 10; in the best pairing query 1 must do without A. For 30 queries
+# and 8 objects there are $30 \cdot 29 \cdots 23$ pairings, far too many to try. The trick of the
+# **Hungarian method** (Kuhn 1955) is this: if a number is subtracted from a row, *every* pairing
+# gets cheaper by that number, since each uses the row once. So the best one stays the best. The
+# same is true of columns. Subtract the smallest number of each row (1, 2, 3), then of each column
+# (0, 1, 0). In the last panel three zeros lie in different rows and columns, so no pairing can cost
+# less than this one, which cost $1 + 2 + 3 + 1 = 7$ before. (If the zeros do not suffice, the
+# method goes on: see `ops.hungarian`.) A light cell is cheap, a frame marks a pair:
 
 # %% id="costs-figure" alt="The cost matrix three times: first 1-A, the cheapest cell, and then 2-B and 3-C are framed; then the cheapest pairs 1-B, 2-A and 3-C; last these are zeros, after the least numbers of rows and columns were subtracted."
 rows, columns = ops.hungarian(cost)
@@ -340,17 +344,18 @@ plotting.show_costs(panels, ["query 1", "query 2", "query 3"], ["A", "B", "C"])
 # %% [markdown] id="cost-text"
 # ### Six: the cost
 #
-# A query fits an object if it gives a high probability $p$ to the object's class, and if its box
-# is near. Boxes are compared twice: by the L1 distance of centre, width and height, which depends
-# on size, and by the **generalized IoU** (Rezatofighi and others 2019), which does not:
+# A query fits an object if it assigns a high probability $p$ to the object's class, and if its box
+# is near. Boxes are compared in two ways: by the L1 distance between centres, widths and heights,
+# which depends on size, and by the **generalized IoU** (Rezatofighi and others 2019), which does
+# not:
 #
 # $$\text{cost} = -p + 5\,\lVert b - \hat b \rVert_1 - 2\,\text{GIoU}(b, \hat b)$$
 #
-# The GIoU is the IoU minus the *gap*: the share of the smallest box around both that neither
-# covers. So it also says how far apart two boxes are that do not touch. By hand, for an object
-# with the box (0.5, 0.5, 0.4, 0.4):
+# The GIoU is the IoU minus the *gap*: the share of the smallest box around both that neither of
+# them covers. So it also measures how far apart two boxes are that do not touch. By hand, for an
+# object with the box (0.5, 0.5, 0.4, 0.4):
 #
-# | answer | $p$ | distance | IoU | gap | cost |
+# | predicted box | $p$ | distance | IoU | gap | cost |
 # | --- | --- | --- | --- | --- | --- |
 # | (0.6, 0.5, 0.4, 0.4) | 0.8 | 0.1 | 0.12 / 0.20 = 0.6 | 0 | −0.8 + 0.5 − 1.2 = −1.5 |
 # | (0.1, 0.5, 0.2, 0.4) | 0.3 | 0.4 + 0.2 | 0 | 0.04 / 0.28 = 0.14 | −0.3 + 3.0 + 0.29 = 2.99 |
@@ -368,8 +373,9 @@ hand = my_cost(torch.tensor([[0.2, 0.8], [0.7, 0.3]]), boxes[:2], torch.tensor([
 print("by hand -1.50 and 2.99, in tensors {:.2f} and {:.2f}".format(*hand[:, 0].tolist()))
 
 # %% [markdown] id="real-cost-text"
-# Now our image: the cost of all thirty answers for all its objects. (`object_batch` brings objects
-# to the size at which the network saw its images, `output.batch`; boxes become parts of the image.)
+# Now for our image: the cost of each of the thirty predictions for each of its objects.
+# (`object_batch` scales objects to the size at which the network saw its images, `output.batch`;
+# boxes become fractions of the image.)
 
 # %% id="real-cost" tags=["nbval-check-output"]
 from seglib.models.detr.objects import object_batch
@@ -394,9 +400,10 @@ plotting.show_costs(
 )
 
 # %% [markdown] id="matching-text"
-# Each column has one frame, the cheapest pairing, though other cells are as light. (In Pocket COCO
-# queries 0 and 25 both cost −1.88 for car 2, and only one of them gets it.) The same rows in the
-# image: a line joins the centres of each pair, and the dashed boxes have no partner.
+# Each column has one framed cell, that of the cheapest pairing, though other cells are as light.
+# (In Pocket COCO queries 0 and 25 both cost −1.88 for car 2, and only one of them gets it.) Here
+# are the same queries in the image: a line joins the centres of each pair, and the dashed boxes
+# have no partner.
 
 # %% id="matching-figure" alt="The image with the true boxes in green and the boxes of the matched queries in red, with a line between the centres of each pair; the boxes of the next-best queries are dashed."
 from seglib.models.detr.postprocess import best_classes, boxes_in_pixels
@@ -409,16 +416,17 @@ plotting.show_matching(image, panel, [str(q) for q in rows], panel=4.2)
 # %% [markdown] id="duplicates-text"
 # **Here is a good place for a break.** You have attention, the network and the pairing.
 #
-# ### Seven: why repetitions vanish
+# ### Seven: why duplicates vanish
 #
-# One-to-one is the second half of the answer. If five queries lie on an object, one gets it as its
-# target, and **the other four learn "no object"**, however well they fit. A repetition is an
-# error, and errors can be trained away. Is it the *rule* that does it? In the smallest world an
-# "image" is a line of 24 cells, 1 to 4 of them are objects, and 8 queries say where: each gives a
-# place and a logit. The library's decoder with two layers, and two rules:
+# One-to-one matching is the second half of the answer. If five queries predict the same object, one
+# gets it as its target, and **the other four learn "no object"**, however well they fit. A
+# duplicate is an error, and errors can be trained away. Is it the *rule* that achieves this? In a
+# tiny world an "image" is a line of 24 cells, 1 to 4 of them are objects, and 8 queries say where:
+# each predicts a position and a logit. We train the library's decoder, with two layers, by two
+# rules:
 #
-# - **nearest**: every query moves towards the object nearest to its answer, and learns "something"
-#   if it is less than a cell away, else "nothing";
+# - **nearest**: every query moves towards the object nearest to its prediction, and learns
+#   "something" if it is less than a cell away, otherwise "nothing";
 # - **matched**: the cheapest pairing; a query without a partner learns "nothing".
 #
 # **Predict before you run:** 200 new lines contain about 500 objects. How many does each rule
@@ -489,16 +497,16 @@ for rule in ("nearest", "matched"):
     print(f"{rule}: {claims} claims, {claims - found} repeat an object, {found} objects found")
 
 # %% [markdown] id="tiny-read"
-# By the first rule most claims repeat another one, and suppression would leave few objects:
-# nothing sends two queries to two objects. (Anchors are spread by their fixed places; queries have
-# none.) By the second, after a few seconds of training, most claims are of different objects; some
-# still repeat, and some objects are missed. Only the question "who learns what?" was answered
-# differently.
+# By the first rule most claims are duplicates, and suppression would leave few objects: nothing
+# sends two queries to two different objects. (Anchors are spread out by their fixed positions;
+# queries have none.) By the second rule, after a few seconds of training, most claims are about
+# different objects; some are still duplicates, and some objects are missed. The two differ only in
+# how they decide which query learns what.
 #
-# Does the real network keep the promise? The authors' test: suppress anyway (lesson 06, at an IoU
-# of 0.5), after each layer of the decoder. To be silent, a query must know of the others, but in
-# the first layer all states are zeros when they read one another. **Predict before you run:**
-# after which layers does suppression help?
+# Does the real network keep this promise? We repeat the authors' test: apply suppression anyway
+# (lesson 06, at an IoU of 0.5), after each layer of the decoder. To be silent, a query must know of
+# the others, but in the first layer all states are zeros when they read one another. **Predict
+# before you run:** after which layers does suppression help?
 
 # %% id="suppress-anyway" tolerance=0.02
 from seglib.metrics import CocoEvaluator
@@ -523,14 +531,14 @@ for layer in range(detr.config.decoder_layers):
 
 # %% [markdown] id="suppress-read"
 # After the first layer it helps, later less and less: the queries have settled among themselves
-# who answers. (In the paper, over six layers, suppression even costs a little AP at the end: it
-# removes answers that were right.)
+# which of them predicts each object. (In the paper, with six layers, suppression even costs a
+# little AP at the end: it removes predictions that were right.)
 
 # %% [markdown] id="no-object-text"
 # ### Eight: "no object" is not background
 #
-# **Predict before you run:** where do the boxes of the queries lie that say "no object" with a
-# probability above one half: in the sky and on the grass, or on objects, too?
+# **Predict before you run:** some queries say "no object" with a probability above one half. Where
+# do their boxes lie: in the sky and on the grass, or on objects too?
 
 # %% id="no-object" tolerance=0.15
 silent = on_object = 0
@@ -546,22 +554,22 @@ count = int((scores > 0.5).sum())
 print(f"{count} answers score above one half, for {sum(map(len, truths))} objects")
 
 # %% [markdown] id="misconception-no-object"
-# **Background is a property of a place; "no object" is the state of a query.** It says: nothing is
-# left for me, be it because nothing is here, or because another query has it. No pixel is labelled
-# with it, and no loss touches the box of such a query.
+# **Background is a property of a place; "no object" is the state of a query.** It means that
+# nothing is left for this query, either because there is nothing here, or because another query has
+# it. No pixel is labelled with it, and no loss affects the box of such a query.
 #
-# Most queries have no object, and this class would dominate the loss. DETR gives it the weight
-# 0.1, and that changes what a score means: if an answer is right with the probability $p$, the
-# weighted cross entropy is least for a score of $p / (p + 0.1\,(1 - p))$. **For $p = 0.1$ that is
-# 0.53**, for an even chance 0.91. Hence the many answers above one half. Two answers for one
-# object cannot both be matched, so their chances add up to 1 at most, and both cannot rightly
+# Most queries have no object, and this class would dominate the loss. DETR gives it the weight 0.1,
+# and that changes what a score means: if a prediction is right with probability $p$, the weighted
+# cross entropy is smallest for a score of $p / (p + 0.1\,(1 - p))$. **For $p = 0.1$ that is 0.53**,
+# for an even chance 0.91. Hence the many predictions above one half. Two predictions for one object
+# cannot both be matched, so their probabilities add up to at most 1, and they cannot both deserve a
 # score above 0.91.
 #
-# Now the whole loss. After **every layer of the decoder**, with a pairing of its own: the cross
-# entropy of all queries with these weights, and for matched ones 5 times the L1 distance and twice
-# $1 - \text{GIoU}$. After the last layer matched queries learn masks, too, by a cross entropy that
-# counts easy pixels less (*focal loss*) and by dice loss (lesson 10). Masks take no part in the
-# cost.
+# Now the whole loss. After **every layer of the decoder**, with a pairing of its own, it has the
+# cross entropy of all queries with these weights, and for the matched ones 5 times the L1 distance
+# and twice $1 - \text{GIoU}$. After the last layer matched queries also learn masks, by a cross
+# entropy that gives easy pixels less weight (*focal loss*) and by the dice loss (lesson 10). Masks
+# play no part in the cost.
 
 # %% id="loss" tags=["nbval-check-output"]
 with torch.no_grad():
@@ -576,8 +584,8 @@ print("all losses:", ", ".join(losses))
 # %% [markdown] id="queries-text"
 # ### Nine: a query is not an anchor and not a class
 #
-# The queries are the same thirty vectors for every image. What does each of them stand for? **Bet
-# first:** one class each, one place each, or nothing at all? A dot marks the centre of each box
+# The queries are the same thirty vectors for every image. What does each of them stand for? **Guess
+# first:** one class each, one location each, or nothing at all? A dot marks the centre of each box
 # with a score above one half:
 
 # %% id="queries-figure" alt="Twelve small squares, one for each of twelve queries, with dots at the centres of its boxes in many images: the dots of a query gather in one part of the square; dark and bright ones mix."
@@ -593,17 +601,18 @@ for q in busy[:6]:
 plotting.show_query_boxes(panels, columns=6)
 
 # %% [markdown] id="misconception-query"
-# **A query is not a class**: each has found several. If you bet on a place, you were nearly right:
-# each prefers a *region*, so that thirty queries share the work. (Centres anywhere would have a
-# spread of 0.29, in parts of the image's side.) **But it is not an anchor**: it has no box before
-# it has read the image, and its boxes are small and large. One-to-one targets reward this: who is
-# likely to be nearest should speak, and the others be silent.
+# **A query is not a class**: each has found several. If you guessed a location, you were nearly
+# right: each prefers a *region*, so that thirty queries share the work. (Centres spread over the
+# whole image would have a spread of 0.29, as a fraction of the image's side.) **But it is not an
+# anchor**: it has no box before it has read the image, and its boxes are both small and large.
+# One-to-one targets reward this: the query that is likely to be nearest should speak, and the
+# others should be silent.
 
 # %% [markdown] id="maps-text"
-# ### Ten: what is read
+# ### Ten: what the queries read
 #
-# The weights of attention can be looked at. The library's fast form never stores them, but yours
-# can: `seglib.use` lets the whole network run on your function, which keeps its weights.
+# Attention weights can be inspected. The library's fast implementation never stores them, but yours
+# can: with `seglib.use` the whole network runs on your function, which keeps its weights.
 
 # %% id="spy" tags=["nbval-check-output"]
 kept = []
@@ -625,8 +634,8 @@ print("decoder:", [list(w.shape) for w in kept[layers:]])
 
 # %% [markdown] id="spy-read"
 # Each layer of the encoder has one attention, each layer of the decoder two: the queries read one
-# another, then the image. What does the last one read, on the mean of its heads, for the four
-# largest objects? (In each panel the largest weight is the brightest.)
+# another, then the image. What does the last one read for the four largest objects, averaged over
+# its heads? (In each panel the largest weight is the brightest.)
 
 # %% id="decoder-figure" alt="The image four times in grey with the box of a query; a few bright cells inside the box show where that query reads."
 h, w = output.memory.shape[-2:]
@@ -645,12 +654,12 @@ plotting.show_attention(image, panels, boxes=boxes)
 #
 # #### The mask head
 #
-# The **mask head** computes one more attention, without reading anything: 8 heads give 8 maps of
-# weights per query, of which you see the three sharpest. A few cells say *which* object is meant.
-# With the features the maps go through a small FPN (lesson 03), query by query, to half the
-# image's resolution; the outline comes from the backbone's finer features. (Our heads have a
-# softmax each. In the published network *one* softmax runs over all heads and places. The authors
-# call that a bug, but their weights need it, so `DETRConfig.paper()` has it, too.)
+# The **mask head** computes one more attention, but only its weights: 8 heads give 8 maps of
+# weights per query, of which you see the three sharpest. A few cells tell *which* object is meant.
+# Together with the features the maps go through a small FPN (lesson 03), query by query, to half
+# the image's resolution; the outline comes from the backbone's finer features. (Our heads have a
+# softmax each. In the published network *one* softmax runs over all heads and locations. The
+# authors call that a bug, but their weights need it, so `DETRConfig.paper()` has it too.)
 
 # %% id="mask-head" tags=["nbval-check-output"] alt="Three of a query's eight maps over the image, each bright in a few cells of one object, and the mask: the whole object with its outline."
 def my_maps(q):
@@ -676,9 +685,9 @@ plotting.show_attention(image, panels)
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# Your decoder gave the library's states. Now your attention runs in the whole network, and
+# Your decoder returned the library's states. Now your attention runs in the whole network, and
 # `predict` turns out to be hardly more than a maximum: the best class of each query, whatever the
-# probability of "no object". **No answer is removed, and none is matched**: matching belongs to
+# probability of "no object". **No prediction is removed, and none is matched**: matching belongs to
 # training.
 
 # %% id="equality-whole" tags=["nbval-check-output"]
@@ -702,7 +711,7 @@ print("boxes: ", torch.allclose(mine[2], theirs.boxes, atol=1e-2))
 
 # %% [markdown] id="equality-read"
 # The library is also tested against `torch.nn.MultiheadAttention` and PyTorch's decoder layer,
-# against numbers recorded from the authors' code, and against DETR in `transformers`
+# against values recorded from the authors' code, and against DETR in `transformers`
 # (`tests/test_transformers_parity.py`).
 
 # %% [markdown] id="learns"
@@ -722,11 +731,12 @@ plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
 # The loss drops, rests for ten steps, and falls again: one image can be learned by heart, without
-# looking. With many images a query must learn *where* to look, which takes long.
+# looking at it. With many images a query must learn *where* to look, which takes a long time.
 #
 # ### The shipped network
 #
-# It began with the backbone of lesson 07's Mask R-CNN. All the rest it learned.
+# Its training began with the backbone of lesson 07's Mask R-CNN and random weights for all the
+# rest.
 
 # %% id="shipped-curve" alt="Losses of the shipped DETR over its training: class, L1, GIoU and mask losses of the last layer fall quickly at first and then slowly, all the way to the end."
 shipped = record("detr")
@@ -751,25 +761,26 @@ for name in ("mask_rcnn", "solo", "detr"):
     print(f"{name} saw {seen:,} images")
 
 # %% [markdown] id="shipped-read"
-# The ceiling limits only the form of the answer, and for boxes it is 1: a set of thirty free boxes
-# can be perfect. What is missing is learning, and for small objects resolution, as you will see.
-# The masks of large objects are ahead of Mask R-CNN's; small ones are far behind.  It also needed
-# five times as many images as Mask R-CNN (without those of its backbone).
+# The ceiling concerns only the form of the output, and for boxes it is 1: a set of thirty free
+# boxes can be perfect. What is missing is training, and for small objects resolution, as you will
+# see. The masks of large objects are ahead of Mask R-CNN's; those of small ones are far behind. It
+# also needed five times as many images as Mask R-CNN (not counting those of its backbone).
 #
-# Why so many? An anchor starts near its object and corrects a little; a query starts anywhere, and
-# an untrained attention reads about the mean of the whole image. Meanwhile the pairing changes,
-# and with it what a query is pulled towards. The authors trained for **500 epochs**; the Faster
-# R-CNN that they compare with got 109. Deformable DETR (Zhu and others 2021) needs 50, since a
-# query reads a few places only. The next lesson takes another way, masked attention.
+# Why so many? An anchor starts near its object and is corrected a little; a query starts anywhere,
+# and untrained attention reads roughly the mean of the whole image. Meanwhile the pairing changes,
+# and with it the target that a query is pulled towards. The authors trained for **500 epochs**; the
+# Faster R-CNN that they compare with got 109. Deformable DETR (Zhu and others 2021) needs 50, since
+# a query reads only a few locations. The next lesson takes a different approach, masked attention.
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# The table above shows it: small objects. One reason is the map that everything is read from. Its
-# cells have a side of 8 pixels: an object of 10 × 10 pixels touches four to nine of 256 cells, and
-# fills the area of fewer than two. A finer map is expensive, since attention compares every place
-# with every other: **half the cell size means four times the places and sixteen times the
-# weights.** Of the images with several objects, here is the one on which DETR does worst:
+# The table above shows that it fails on small objects. One reason is the map from which everything
+# is read. Its cells have a side of 8 pixels: an object of 10 × 10 pixels touches four to nine of
+# 256 cells, and fills the area of fewer than two. A finer map is expensive, since attention
+# compares every location with every other: **half the cell size means four times the locations and
+# sixteen times the weights.** Of the images with several objects, here is the one on which DETR
+# does worst:
 
 # %% id="worst" alt="An image with the masks of DETR, those of Mask R-CNN and the true ones: DETR finds two large cups, one of them twice, and misses three umbrellas and a plant."
 worst = min(rich, key=lambda i: fit("DETR", i))
@@ -784,8 +795,8 @@ plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Who reads what?** Follow one query from the first layer to the last. Do its heads read the same
-# places? What does a place in the sky read?
+# **Which query reads what?** Follow one query from the first layer to the last. Do its heads read
+# the same locations? What does a location in the sky read?
 
 # %% id="attention-viewer" alt="Controls for the reader, the query, the place, the layer and the head, above the image with the box of a query and a heat map of where it reads; a line below names its class and score."
 from seglib.widgets import AttentionViewer, MatchingViewer, Option, Question, Quiz
@@ -793,8 +804,8 @@ from seglib.widgets import AttentionViewer, MatchingViewer, Option, Question, Qu
 AttentionViewer(detr, image, query=query_of[largest[0]])
 
 # %% [markdown] id="matching-viewer-text"
-# **Who is matched?** Which pairs change if only the class counts, and which if it does not count
-# at all? Are the pairs of the first layer those of the last?
+# **Which queries are matched?** Which pairs change if only the class counts, and which if it does
+# not count at all? Are the pairs of the first layer those of the last?
 
 # %% id="matching-viewer" alt="Sliders for the weights of class, distance and overlap and for the decoder layer, above the cost matrix with framed pairs and the image with the matched boxes; a line below gives the total cost and the number of changed pairs."
 MatchingViewer(detr, image, target)
@@ -835,7 +846,7 @@ five_on_one = Question(
         Option("All five learn its class, and the best of them is kept at the end",
                feedback="That is the rule of anchors, which needs suppression."),
         Option("One of them learns the object, four learn 'no object'", True,
-               "So a repetition is an error like any other."),
+               "So a duplicate is an error like any other."),
         Option("One of them learns the object, and four are left out of the loss",
                feedback="Then nothing would tell them to be silent."),
     ],
@@ -847,7 +858,7 @@ is_query = Question(
         Option("A learned vector, the same for all images, that asks the image", True,
                "It prefers a region and a size, because that was rewarded."),
         Option("A box of fixed place and size that is corrected by the network",
-               feedback="That is an anchor. A query has no box before it has read."),
+               feedback="That is an anchor. A query has no box before it reads the image."),
         Option("A detector for one of the classes",
                feedback="Each has found several classes."),
     ],
@@ -863,7 +874,7 @@ meaning = Question(
         Option("The network takes the cat for background",
                feedback="Another query may have answered for the cat, with a high score."),
         Option("There is an error in the box head",
-               feedback="No loss touches the boxes of such queries."),
+               feedback="No loss affects the boxes of such queries."),
     ],
     objective="no object",
 )
@@ -892,13 +903,13 @@ Quiz([meaning, price], title="Scores and training")
 # ## In one minute
 #
 # - Attention is a soft look-up: a mixture of values, weighted by the softmax of $q \cdot k / \sqrt
-#   d$. Heads make several mixtures. Keys and queries have no order: the answer is a set.
-# - The Hungarian method finds the cheapest one-to-one pairing; the cost is made of class
-#   probability, L1 distance and generalized IoU.
-# - One query learns an object, the others learn "no object": repetitions become errors.
+#   d$. Heads make several mixtures. Keys and queries have no order: the output is a set.
+# - The Hungarian method finds the cheapest one-to-one pairing; the cost combines class probability,
+#   L1 distance and generalized IoU.
+# - One query learns an object, the others learn "no object": duplicates become errors.
 # - A query is a learned vector that prefers a region; it is not an anchor and not a class.
-# - "No object" is about a query, not about a place; its small weight inflates the scores.
-# - DETR is best at large objects, weak at small ones, and slow to train.
+# - "No object" is about a query, not about a location; its small weight inflates the scores.
+# - DETR is strong on large objects, weak on small ones, and slow to train.
 #
 # **The published numbers beside ours.** Theirs are from the authors' repository, on photographs of
 # COCO (val2017); ours are on 300 drawn images of 128 px. Compare rows of the same kind only.
@@ -911,8 +922,9 @@ ours = [100 * shipped["figures"][key] for key in ("box_AP", "mask_AP")]
 print(f"ours on Pocket COCO, box / mask AP      {ours[0]:.1f} / {ours[1]:.1f}")
 
 # %% [markdown] id="table-text"
-# **All networks so far.** Mask AP and its parts are those of the 300 validation images. Below the
-# table, the time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
+# **All networks so far.** Mask AP and its parts are measured on the 300 validation images. Below
+# the table is the time for one image as a multiple of Mask R-CNN's, measured on your machine just
+# now.
 
 # %% id="all-networks" tags=["nbval-check-output"]
 from seglib import comparison
@@ -925,8 +937,8 @@ networks = {name: load(name, dataset.categories) for name in paradigms}
 print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
-# **Next**: [lesson 13](13_maskformer.ipynb) asks what the box is still for, if a query can make a
-# mask by one product with shared features.
+# **Next**: [lesson 13](13_maskformer.ipynb) asks what boxes are still needed for, if a query can
+# make a mask by one product with shared features.
 #
 # **References**
 #
