@@ -3,11 +3,11 @@
 #
 # A picture goes in. Out comes, for every object in it, **what it is and which pixels belong to
 # it**. This task is called **instance segmentation**, and this course is about how a program can do
-# it. You will build the answers of ten years of papers, one after another, each from scratch, each
-# on pictures small enough for a laptop.
+# it. You will build the answers that ten years of papers gave, one after another, each from scratch
+# and on pictures small enough for a laptop.
 #
-# This first lesson shows you the whole road: what the task is, why it is hard, which ideas people
-# had, and how to use the notebooks. Nothing is built yet. You will look, guess, and press keys.
+# This first lesson is an overview: what the task is, why it is hard, which ideas people had, and
+# how to use the notebooks. Nothing is built yet. You will look, guess, and press keys.
 #
 # **You will be able to**
 #
@@ -68,8 +68,8 @@ attempt("a trained network", lambda: load("fcn"))
 
 # %% [markdown] id="check-read"
 # Six ticks in all? Then go on. A cross comes with an arrow that says what to do. In this course,
-# errors that you can mend always read like this; if you ever see a bare Python traceback from
-# inside `seglib`, you have found a bug of ours.
+# errors that you can fix always read like this; if you ever see a bare Python traceback from inside
+# `seglib`, you have found a bug of ours.
 #
 # Now to the picture that the whole course is about.
 
@@ -105,19 +105,19 @@ plotting.show_images(
 )
 
 # %% [markdown] id="first-read"
-# Look for neighbours of the same class: they have the same name and different colours. The outline
-# follows each object, not a rectangle around it. That is all there is to the task. The rest of the
-# course is about how to do it.
+# Look for neighbours of the same class: they have the same name but different colours. The outline
+# follows each object, not a rectangle around it. That is the whole task. The rest of the course is
+# about how to do it.
 #
 # `find_image` found this scene by its properties: a few objects, two of one class touching.
-# Pictures that a lesson speaks about are chosen like this, not by number, so that it also holds for
-# your own data.
+# Pictures that a lesson discusses are chosen like this, not by number, so that the text also
+# applies to your own data.
 
 # %% [markdown] id="problem"
 # ## The problem: five questions about one picture
 #
-# "What is in this picture?" can be asked in five ways, and each has a field of its own. Read the
-# panels in order, and ask of each what it leaves out.
+# "What is in this picture?" can be asked in five ways, each with a research field of its own. Read
+# the panels in order, and ask of each what it leaves out.
 
 # %% id="five-tasks" alt="Six panels of one scene: the image; a list of class names; boxes with names; every pixel tinted by class, neighbours of one class in one tint; every object in its own tint; and objects and background together."
 plotting.five_tasks(image, target, categories)
@@ -143,7 +143,7 @@ plotting.five_tasks(image, target, categories)
 #
 # **Predict before you run.** Suppose a perfect detector gives you the tightest possible box of
 # every object, and you take all pixels in the box as the object. Averaged over all objects in 60
-# images, what share of those pixels is right: nine tenths, three quarters, or closer to half?
+# images, what share of those pixels is correct: nine tenths, three quarters, or closer to half?
 
 # %% id="boxes-share" tolerance=0.02
 shares = []
@@ -185,10 +185,10 @@ plotting.show_images([boxed_image, filled, exact], titles, panel=2.8)
 
 # %% [markdown] id="boxes-answer"
 # Closer to half. The rest of a *perfect* box is something else: background, or a neighbour. And the
-# figure shows worse trouble. Where two boxes overlap, a pixel lies in both, and no tightening can
-# say whose it is. **A box is four numbers; a mask is an answer for every pixel.** Boxes help to
-# find objects, and half of this course starts from them, but the mask has to come from somewhere
-# else.
+# figure shows a worse problem. Where two boxes overlap, a pixel lies in both, and no tightening can
+# say which object it belongs to. **A box is four numbers; a mask is an answer for every pixel.**
+# Boxes help to find objects, and half of this course starts from them, but the mask has to come
+# from somewhere else.
 
 # %% [markdown] id="count-question"
 # ### "Semantic segmentation counts objects"
@@ -214,7 +214,7 @@ label = crowded.labels[touching_pairs(crowded)[:, 0]].mode().values.item()
 plotting.touching_instances(crowded_image, crowded, crowded.semantic, scenes.categories, label)
 
 # %% [markdown] id="count-answer"
-# Objects that touch have melted into one region: **fewer** regions, wherever they touch. And an
+# Objects that touch have merged into one region: **fewer** regions, wherever they touch. And an
 # object cut in two by something in front of it makes **more**. The two errors can even cancel out,
 # which is worse, because then the count looks right. A class map does not know what an object is.
 # Semantic segmentation leaves this gap (lesson 04), and the rest of the course fills it.
@@ -266,10 +266,9 @@ plotting.show_images(painted, list(found), columns=4)
 # %% [markdown] id="hard-read"
 # - **Neighbours** of one class may look the same on both sides of their border, and one object may
 #   have many colours. Colour will not tell them apart.
-# - **Occlusion**: what you see of the object behind may be two separate pieces that are still one
-#   object.
+# - **Occlusion**: what you see of the object behind may be two separate pieces of one object.
 # - **Size**: the same class can fill the picture or a few pixels.
-# - **Number**: nobody says beforehand how many objects there are.
+# - **Number**: nobody knows beforehand how many objects there are.
 #
 # The last one sounds harmless. Look at how much the number varies over all images.
 
@@ -324,14 +323,14 @@ mask = whole_target.masks[chosen, *part]
 plotting.show_mask_pixels(mask, f"its mask: {int(mask.sum())} ones among {mask.numel()} numbers")
 
 # %% [markdown] id="mask-read"
-# The ones form its shape. A grid of $n$ cells can be filled in $2^n$ ways: about a thousand for 10
-# cells, a number of 61 digits for 200. So a network cannot choose among all masks as it chooses
-# among a few classes. It has to *compose* a mask: pixel by pixel, or ray by ray, or as a mixture of
-# patterns. How it does so is where the paradigms differ most.
+# The ones form the object's shape. A grid of $n$ cells can be filled in $2^n$ ways: about a
+# thousand for 10 cells, a number of 61 digits for 200. So a network cannot choose among all masks
+# as it chooses among a few classes. It has to *compose* a mask: pixel by pixel, or ray by ray, or
+# as a mixture of patterns. How it does so is where the paradigms differ most.
 #
 # An instance segmentation is a list: for each object a mask `[H, W]`, a **label** (the number of
-# its class), and, if a network made it, a **score** between 0 and 1 that says how sure it is. Here
-# is the one of this lesson's first picture; an annotation has no scores.
+# its class), and, if a network made it, a **score** between 0 and 1 that says how confident it is.
+# Here is the list for this lesson's first picture; an annotation has no scores.
 
 # %% id="target-fields" tags=["nbval-check-output"]
 print("image ", list(image.shape))
@@ -343,8 +342,8 @@ print("labels", target.labels.tolist(), "→", names)
 # ## The idea: ten years of answers
 #
 # Here are the papers of the course, each at its year. A coloured lane is a family with one way of
-# thinking; the grey one holds the networks that the others see through (lesson 03). The table says
-# what each added.
+# thinking; the grey one holds the networks that give all the others their features (lesson 03). The
+# table says what each paper added.
 
 # %% id="timeline" alt="A timeline from 2012 to 2022 in five lanes: features (AlexNet to FPN), a class for every pixel (FCN 2015), find regions then look (R-CNN 2014 to Cascade R-CNN 2018), all at once (YOLACT, SOLO, PolarMask), and queries (DETR, MaskFormer, Mask2Former)."
 built = ["FCN", "DeepMask", "R-CNN", "Mask R-CNN", "Cascade R-CNN"]
@@ -356,34 +355,34 @@ plotting.timeline(
 # %% [markdown] id="paradigms"
 # | Lesson | Paradigm | Year | Its one idea | What it leaves open |
 # |---|---|---|---|---|
-# | 04 | **FCN** | 2015 | A classifier's last layers are convolutions in disguise: let it slide over the picture, and it names every place. | Touching objects of one class are one region. Whose pixel is it? |
-# | 05 | **DeepMask** | 2015 | Look through a window: *is an object centred here, and if so, which pixels belong to it?* Ask at every place and size. | It has no classes, and it looks through very many windows. |
-# | 06–07 | **R-CNN → Mask R-CNN** | 2014–17 | First find regions that may hold an object; then look into each for its class, a better box and a small mask. | A box that overlaps half of the object already counts as right. What about good boxes? |
+# | 04 | **FCN** | 2015 | A classifier's last layers are convolutions in disguise: let it slide over the picture, and it classifies every location. | Touching objects of one class are one region. Which object does a pixel belong to? |
+# | 05 | **DeepMask** | 2015 | Look through a window: *is an object centred here, and if so, which pixels belong to it?* Ask at every location and size. | It has no classes, and it looks through very many windows. |
+# | 06–07 | **R-CNN → Mask R-CNN** | 2014–17 | First find regions that may hold an object; then look into each for its class, a better box and a small mask. | A box that overlaps half of the object already counts as correct. How does one get good boxes? |
 # | 08 | **Cascade R-CNN** | 2018 | Improve boxes in stages; each stage learns from the better boxes of the one before, and is stricter. | Two, three, four looks at each object. Must there be so many? |
 # | 09 | **YOLACT** | 2019 | One look: draw a few *prototype* masks for the whole picture; each object only says how to mix them. | It still needs boxes, to find objects and to crop their masks. |
-# | 10 | **SOLO** | 2020 | No boxes: lay a grid over the picture; the cell in which an object's centre lies answers for its mask. | A whole mask for each cell: does a shape need so many numbers? |
+# | 10 | **SOLO** | 2020 | No boxes: lay a grid over the picture; the cell in which an object's centre lies draws its mask. | A whole mask for each cell: does a shape need so many numbers? |
 # | 11 | **PolarMask** | 2020 | A shape is a centre and 36 distances to its outline. | Holes, and objects in several pieces. And, as in every method since DeepMask, one object is found many times, and the duplicates must be removed. |
 # | 12 | **DETR** | 2020 | A hundred learned *queries* each ask for one object; in training each object is given to exactly one of them, so nothing is found twice. | It learns slowly, and its masks are added afterwards. |
 # | 13 | **MaskFormer** | 2021 | A query answers with a class and a mask of the whole picture: semantic, instance and panoptic segmentation become one task. | Where should a query look? (Mask2Former, 2022) |
 #
 # The years are those of publication; in 2015, FCN came half a year before DeepMask. A
-# **convolution** (lesson 02) lays one small window of weights on every place of a picture and
-# writes down an answer for each. Notice how each entry in the last column is the question for the
-# row below it. You need not memorise the table; come back to it when a lesson begins.
+# **convolution** (lesson 02) lays one small window of weights on every location of a picture and
+# records an answer for each. Notice how each entry in the last column is the question for the row
+# below it. You need not memorise the table; come back to it when a lesson begins.
 #
 # Now recall the question about unordered lists of unknown length. FCN does not answer it; the
 # families below do. Regions: propose far too many candidates and keep the good ones. All at once:
-# give each place on a grid one possible answer. Queries: a fixed number of askers, most of which
-# say "nothing".
+# give each location on a grid one possible answer. Queries: ask a fixed number of times, and let
+# most of the answers be "nothing".
 
 # %% [markdown] id="pocket"
 # ### The data: Pocket COCO
 #
-# The field measures itself on **COCO**: more than a hundred thousand photographs, with a mask for
-# each object. Training on it takes days on big machines. You have a laptop and an evening. So the
-# course draws its own pictures, **Pocket COCO**: 128 × 128 pixels, stored exactly as COCO is
-# stored. It has twelve classes of things (person, car, airplane, boat, bird, cat, umbrella, kite,
-# cup, donut, potted plant, clock) and four kinds of stuff (road, sea, sky, grass).
+# The field's benchmark is **COCO**: more than a hundred thousand photographs, with a mask for each
+# object. Training on it takes days on big machines. You have a laptop and an evening. So the course
+# draws its own pictures, **Pocket COCO**: 128 × 128 pixels, stored exactly as COCO is stored. It
+# has twelve classes of things (person, car, airplane, boat, bird, cat, umbrella, kite, cup, donut,
+# potted plant, clock) and four kinds of stuff (road, sea, sky, grass).
 
 # %% id="dataset-grid" alt="Four scenes of the data set with every object tinted, outlined and named: different numbers of objects, sizes, and overlaps."
 plotting.dataset_grid(dataset, 4, title="The first four images, with their masks")
@@ -391,13 +390,13 @@ plotting.dataset_grid(dataset, 4, title="The first four images, with their masks
 # %% [markdown] id="pocket-read"
 # (Some names seem to have no object: look for the few pixels that still show behind something.)
 #
-# It is drawn, and on purpose it is not easy: objects hide each other, are cut off by the border,
-# touch others of their own class, come in several parts, and change shape, pose and colour. Two
-# rules keep it honest. **Colour must not give the answer away**: grouping pixels by colour finds
-# hardly any object, and a test of the course checks that. And **the code that learns here is the
-# same code** that can load the published weights: only the numbers of channels and pixels are
-# smaller. What Pocket COCO cannot tell you is how good a method is on photographs. For that, each
-# lesson quotes the published figures, and you can switch the data.
+# It is drawn, but deliberately not easy: objects hide each other, are cut off by the border, touch
+# others of their own class, come in several parts, and change shape, pose and colour. Two rules
+# keep it honest. **Colour must not give the answer away**: grouping pixels by colour finds hardly
+# any object, and a test of the course checks that. And **the code that learns here is the same
+# code** that can load the published weights: only the numbers of channels and pixels are smaller.
+# What Pocket COCO cannot tell you is how good a method is on photographs. For that, each lesson
+# quotes the published figures, and you can switch to other data.
 
 # %% [markdown] id="switch"
 # ### Switching the data
@@ -479,16 +478,17 @@ plotting.show_images(
 # **crowd**, a group outlined as one; it does not count.) In the middle row, look for parts that
 # vanished or broke into pieces, such as the kite's tail and the umbrella's handle, and for outlines
 # that bulge. The bottom row shows what it looks like when a network is wrong: not noise, but a
-# wrong name given with confidence, or an object missing altogether. (On photographs this network is
-# lost, since it has only ever seen drawings. That is honest, too.)
+# wrong name given with confidence, or an object missing altogether. (On photographs this network
+# fails, since it has only ever seen drawings.)
 
 # %% [markdown] id="data-question"
 # ### "More data always comes first"
 #
-# It makes mistakes. **Predict before you run:** what would help most: (a) ten times as many images,
-# (b) longer training, or (c) can you not know before you have looked at something else?
+# The network makes mistakes. **Predict before you run:** what would help most: (a) ten times as
+# many images, (b) longer training, or (c) can you not know before you have looked at something
+# else?
 #
-# Look at this first. FCN-8s does not answer for each pixel but for each block of 8 × 8, and
+# Look at this first. FCN-8s does not give an answer for each pixel but for each block of 8 × 8, and
 # enlarges the answers. What would a *perfect* network of this form reach, one that never errs? The
 # score is **mean IoU**: for each class, the pixels that prediction and truth share, divided by all
 # pixels of either, averaged over the classes; 1 is perfect. Lesson 01 builds the IoU.
@@ -503,12 +503,12 @@ for stride in (32, 16, 8, 4):
     print(f"perfect, one answer for {stride:2d} × {stride:2d} pixels: {ceiling:.2f}")
 
 # %% [markdown] id="data-answer"
-# A perfect network with one answer for 32 × 32 pixels is stopped far below 1; on Pocket COCO it
-# stays even below our imperfect FCN-8s. Give it all the pictures in the world: it will not move.
-# **The form of the output is a ceiling, and data cannot lift it.** So the answer is (c): first see
-# which limit you are at. For our own network, split what is missing in two: from its score up to
-# the 8 × 8 line is what data or training may win; from that line up to 1 is what neither can. Which
-# part is larger? Each lesson prints this ceiling beside its score.
+# A perfect network with one answer per 32 × 32 pixels stops far below 1; on Pocket COCO it even
+# stays below our imperfect FCN-8s. All the pictures in the world would not improve it. **The form
+# of the output is a ceiling, and data cannot lift it.** So the answer is (c): first see which limit
+# you are at. For our own network, divide what is missing into two parts: from its score up to the 8
+# × 8 line is what data or training may gain; from that line up to 1 is what neither can. Which part
+# is larger? Each lesson prints this ceiling beside its score.
 #
 # There is a second thing to rule out before you collect data.
 
@@ -517,7 +517,7 @@ for stride in (32, 16, 8, 4):
 #
 # Everything that a lesson builds by hand is a **primitive** of `seglib`, and `seglib.use` puts
 # *your* function in its place inside a real network, for as long as the `with` block lasts. Try it
-# with a function that has a bug: a convolution (lesson 02) whose little windows of weights are
+# with a function that has a bug: a convolution (lesson 02) whose small windows of weights are
 # turned upside down. It takes one call, and there is no error message.
 
 # %% id="swap-code"
@@ -536,7 +536,7 @@ with seglib.use(conv2d=turned_conv2d):
 plotting.compare(best, {"FCN": sound, "FCN with one bug": broken}, panel=2.7)
 
 # %% [markdown] id="swap-read"
-# Nothing crashed, nothing warned. The answer is merely wrong, and someone who trusts only scores
+# There was no crash and no warning. The answer is merely wrong, and someone who trusts only scores
 # would now order more data. Networks fail **silently**. That is why this course compares
 # everything: your loop with your tensor form, yours with the library's, the library's with the
 # field's reference. Take `.flip(-1, -2)` out and run the last two cells again: both pictures are
@@ -555,8 +555,8 @@ plotting.compare(best, {"FCN": sound, "FCN with one bug": broken}, panel=2.7)
 #
 # **Widgets** are pictures with sliders. This one asks when two boxes agree: move an edge and watch
 # the **IoU**, the area that the boxes share divided by the area that they cover together. From 0.5
-# on, a detection usually counts as right (a *true positive*), below that as a false alarm. It
-# starts below: what is the smallest move that lifts it over 0.5?
+# on, a detection usually counts as correct (a *true positive*), below that as a false alarm. The
+# IoU starts below: what is the smallest move that lifts it over 0.5?
 
 # %% id="explorer" alt="A true and a predicted box that overlap, their common part hatched, the IoU written above, and sliders for the edges and a threshold."
 from seglib.widgets import IoUExplorer
@@ -571,8 +571,8 @@ IoUExplorer()
 # need. (Lesson 00 has no assignment.) Many checks also put your function into a real model with
 # `seglib.use`.
 #
-# A **quiz** closes each lesson. Press a letter; a wrong one tells you why it is wrong. Here is the
-# first.
+# A **quiz** closes each lesson. Press a letter; a wrong answer tells you why it is wrong. Here is
+# the first quiz.
 
 # %% id="quiz-one" tags=["quiz", "hide-input"]
 from seglib.widgets import Option, Question, Quiz
@@ -587,7 +587,7 @@ sheep = Question(
         Option(
             "one region named sheep",
             correct=True,
-            feedback="The class map is right at every pixel, and the objects have melted.",
+            feedback="The class map is right at every pixel, and the objects have merged.",
         ),
         Option("three boxes, each named sheep", feedback="Boxes come from a detector."),
     ],
@@ -758,8 +758,7 @@ Quiz([sheep, task, boxes, queries, order, stuck, data, silent])
 #   Regions, grids and queries are three ways around it.
 # - Before you ask for more data: what is the ceiling of the output's form, and is the code right?
 #
-# **The published FCN-8s beside ours.** The pictures are different, so this is only to get a
-# feeling:
+# **The published FCN-8s beside ours.** The pictures are different, so this gives only a rough idea:
 
 # %% id="published" tolerance=0.03
 print("FCN-8s (Shelhamer et al. 2017), PASCAL VOC's validation photographs: mean IoU 0.655")
@@ -781,7 +780,7 @@ print(f"FCN-8s of this course, {small.name}, {len(small)} images: mean IoU {ours
 # | 15, 16 | what came after, and real COCO with published weights |
 #
 # Lessons with a link are ready; the others are still to come. A lesson takes one to two hours, its
-# assignment about another; one lesson an evening is a good pace.
+# assignment about another; one lesson per evening is a good pace.
 #
 # ### First words
 #

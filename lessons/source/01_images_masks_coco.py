@@ -3,8 +3,9 @@
 #
 # Before a network can learn to cut objects out of a picture, three things must be settled: how a
 # picture is stored, how the *right answer* is stored, and how a machine's answer is scored against
-# it. All three hide mistakes that cost people weeks. You will open a COCO file by hand, build each
-# part yourself, and end with the twelve numbers that papers on instance segmentation report.
+# it. All three invite mistakes that have cost people weeks. You will open a COCO file by hand,
+# build each part yourself, and end with the twelve numbers that papers on instance segmentation
+# report.
 #
 # **You will be able to**
 #
@@ -34,9 +35,9 @@ dataset = load_dataset(split="val", cache=True)
 print(f"{len(dataset)} images, {len(dataset.categories)} categories")
 
 # %% [markdown] id="choose-text"
-# Pictures that the text speaks about are chosen by a property, not by number, so that the text also
-# holds for your own data. Here: three to eight objects, no crowd, as many classes as possible, and
-# room between them.
+# Pictures that the text discusses are chosen by a property, not by number, so that the text also
+# applies to your own data. Here the property is: three to eight objects, no crowd, as many classes
+# as possible, and room between them.
 
 
 # %% id="first-picture" alt="A picture with two cats, a plant, an airplane, a kite, a car and an umbrella; beside it the same picture with each object painted in a colour of its own, outlined, boxed and named."
@@ -65,7 +66,7 @@ plotting.compare(
 # Ask ten people what is in the picture above, and you get answers of different kinds. Data sets had
 # to decide. ImageNet (2009) gave a whole picture **one name**. PASCAL VOC (2005–2012) gave every
 # object a **box**. COCO (2014) gave every object a **mask**: the set of pixels that show it. In
-# 2019 panoptic annotation added the rest of the picture, sky and grass included. Each step asks
+# 2019 panoptic annotation added the rest of the picture, sky and grass included. Each step demands
 # more of a network. Look at how many numbers it takes to describe one object.
 
 # %% id="answers" tags=["nbval-check-output"]
@@ -77,7 +78,7 @@ print("a mask:", list(target.masks[0].shape), f" ({target.masks[0].numel():,} ye
 # %% [markdown] id="problem-two"
 # So two questions are open. How does a file hold many thousands of yes-or-no answers for each of
 # nearly a million objects? And when a network returns a mask that is *nearly* right, how right is
-# it? COCO's answers became everybody's, and you will build them now. First, the picture itself.
+# it? COCO's answers became the standard, and you will build them now. First, the picture itself.
 
 # %% [markdown] id="idea"
 # ## The idea, piece by piece
@@ -100,7 +101,7 @@ plotting.show_images(
 # %% [markdown] id="channels-read"
 # White is bright in all three sheets, yellow in the first two, red in the first alone. Nothing in
 # the tensor says which sheet is red. Some libraries (OpenCV) load blue first; the network will not
-# complain, it will only be worse. The fourth picture is what it would see.
+# complain, but its results will be worse. The fourth picture is what it would see.
 #
 # **Predict before you run.** You want a red square around the point $x$ pixels from the left and
 # $y$ from the top. Which one is it: `image[:, x, y]` or `image[:, y, x]`?
@@ -123,8 +124,8 @@ plotting.show_images([first, second], ["image[:, x, y]", "image[:, y, x]"], capt
 # ### What a COCO file says
 #
 # A COCO annotation file is one JSON object. Open it without any library: it has three flat lists
-# that refer to each other by `id`. You will meet the list of annotations daily; it has one record
-# for each object.
+# that refer to each other by `id`. The list of annotations is the one you will use most; it has one
+# record for each object.
 
 # %% id="record"
 content = json.loads(dataset.annotations_path.read_text())
@@ -190,10 +191,9 @@ print("as seglib's:", list(corners) == seglibs.tolist())
 # %% [markdown] id="rle-text"
 # ### Masks, and the runs that hold them
 #
-# In memory a mask is a `bool` tensor `[H, W]`, and the masks of an image are stacked to
-# `[N, H, W]`. A file should not store all of these zeros and ones. Since they come in long
-# stretches, it stores the **lengths of the runs**: **run-length encoding**, RLE. COCO's rule has
-# two parts:
+# In memory a mask is a `bool` tensor `[H, W]`, and the masks of an image are stacked into `[N, H,
+# W]`. A file should not store all of these zeros and ones. Since they come in long stretches, it
+# stores the **lengths of the runs**: **run-length encoding**, RLE. COCO's rule has two parts:
 #
 # - read **down the columns**, from left to right;
 # - begin with a run of **zeros**, even if it is empty; then ones, zeros, ones …
@@ -233,7 +233,7 @@ print("zeros and ones exchanged: ", encode_loop(~tiny))
 # could tell whether a list starts with zeros or with ones.
 #
 # The tensor form needs no loop. A run ends wherever a pixel differs from the one before it, so find
-# the places of change, and take differences.
+# the positions of the changes, and take differences.
 
 
 # %% id="rle-tensor"
@@ -264,7 +264,7 @@ print(f"the largest mask: {largest.numel():,} pixels, {len(encode(largest))} run
 
 # %% [markdown] id="rle-wrong-text"
 # **Predict before you run:** someone decodes these runs with `reshape(height, width)`, row by row.
-# The number of ones is right, and no error is raised. What does the mask look like?
+# The number of ones is correct, and no error is raised. What does the mask look like?
 
 # %% id="rle-wrong" alt="Left, the mask of a cat, decoded rightly. Right, the same runs read along the rows: the cat lies on its side, mirrored across the diagonal."
 height, width = target.size
@@ -286,7 +286,7 @@ plotting.show_images(
 # polygons, each `[x0, y0, x1, y1, …]` with fractions of pixels: several if something in front cuts
 # the object in two, and run lengths instead where it has a hole.
 #
-# A network answers in pixels, and areas and overlaps are counted in pixels. So a polygon must be
+# A network predicts pixels, and areas and overlaps are counted in pixels. So a polygon must be
 # **rasterised**: for each pixel, in or out? The first idea: a pixel is in if its centre is. Send a
 # ray from the centre to the right; an odd number of crossings with the outline means inside.
 
@@ -318,9 +318,10 @@ caption = "Dots and lines: five clicked corners. Blue: their pixels by COCO's ru
 plotting.show_polygon([polygon], (10, 14), caption=caption)
 
 # %% [markdown] id="polygon-read"
-# **A polygon is not more exact than a mask.** It is a guess made of a few clicks, and two sensible
-# rules differ on its rim. (COCO's rule walks along the outline on a grid five times finer than the
-# pixels.) If you rasterise by another rule, your "perfect" masks will not equal the official ones.
+# **A polygon is not more exact than a mask.** It is an estimate made of a few clicks, and two
+# sensible rules differ along its rim. (COCO's rule walks along the outline on a grid five times
+# finer than the pixels.) If you rasterise by another rule, your "perfect" masks will not equal the
+# official ones.
 #
 # The coarser the grid, the more the rim matters. Here is the outline with the most corners in the
 # data set on coarser and coarser grids.
@@ -343,7 +344,7 @@ plotting.show_images(drawn, [f"{s} pixels" for s in sizes], panel=2.3)
 #
 # Countable objects are called **things**: person, boat, cup. The rest, sky or grass, is **stuff**:
 # it has an extent but no number. Three different targets are made from the same annotation. Watch
-# what becomes of the largest group of one class in the data set.
+# what happens to the largest group of one class in the data set.
 
 
 # %% id="maps" tags=["nbval-check-output"] alt="A picture of seven boats, two birds, a kite and an airplane, and its targets: the semantic map gives all boats one colour, the instance masks give each object its own, and the panoptic map does so too and also colours the sky and the sea."
@@ -360,10 +361,10 @@ plotting.task_comparison(crowded_image, crowded, dataset.categories)
 
 # %% [markdown] id="maps-read"
 # The **semantic** map is one tensor `[H, W]` of labels: it says *which class* each pixel has, and
-# neighbours of one class melt together; 255 means "do not judge here". **Instance** masks are
-# `[N, H, W]`, and may overlap. The **panoptic** map gives each pixel one label and one object
-# number: things counted, stuff named, nothing twice. (A plain COCO folder without panoptic
-# annotation has no stuff; then three pictures are drawn.)
+# neighbours of one class merge; 255 means "do not judge here". **Instance** masks are `[N, H, W]`,
+# and may overlap. The **panoptic** map gives each pixel one label and one object number: things
+# counted, stuff named, nothing twice. (A plain COCO folder without panoptic annotation has no
+# stuff; then three pictures are drawn.)
 
 # %% [markdown] id="iou-text"
 # ### How right is nearly right?
@@ -402,9 +403,9 @@ plotting.show_iou(torch.tensor(square), torch.tensor((3, 0, 9, 6)), caption=capt
 
 # %% [markdown] id="iou-half-read"
 # One third. **IoU 0.5 does not mean that half overlaps**: the union grows while the intersection
-# shrinks, so at 0.5 two equal squares still share two thirds of each. Moved by the part $f$ of its
-# width, a box keeps $\mathrm{IoU} = (1 - f)/(1 + f)$; you will use that below. An IoU of 0.9 allows
-# a slip of only about a twentieth of the width.
+# shrinks, so at 0.5 two equal squares still share two thirds of each. A box moved by a fraction $f$
+# of its width has $\mathrm{IoU} = (1 - f)/(1 + f)$; you will use that below. An IoU of 0.9 allows a
+# shift of only about a twentieth of the width.
 #
 # Now all pairs at once. Detections go along the rows, objects along the columns, and
 # **broadcasting** makes the table.
@@ -490,16 +491,17 @@ plotting.show_iou(*cut, names=("the detection", "the crowd"))
 # %% [markdown] id="crowd-read"
 # By plain IoU the detection is hopeless, although it may well sit on a real spectator. So for
 # crowds COCO divides by **the detection's own area**: "how much of what you found lies in the
-# crowd?" And a detection that matches a crowd is then **ignored**: it counts neither as right nor
-# as wrong. Any number of detections may match the same crowd, and a crowd never counts as missed.
+# crowd?" And a detection that matches a crowd is then **ignored**: it counts neither as correct nor
+# as false. Any number of detections may match the same crowd, and a crowd never counts as missed.
 
 # %% [markdown] id="ap-text"
 # ### Average precision by hand
 #
 # Now score a whole answer. A detector returns boxes or masks, each with a class and a **score**,
 # its own confidence. Take one image and one class with four objects, and pretend that a detector
-# returned five boxes. Four of them are true boxes moved by a part $f$ of their width, so you can
-# work out each IoU, $(1 - f)/(1 + f)$. The fifth covers only the upper third of object C: IoU 1/3.
+# returned five boxes. Four of them are true boxes moved by a fraction $f$ of their width, so you
+# can work out each IoU, $(1 - f)/(1 + f)$. The fifth covers only the upper third of object C: IoU
+# 1/3.
 
 
 # %% id="ap-choose"
@@ -550,13 +552,13 @@ for score, line in zip(scores, overlaps, strict=True):
     print(f" {score:.2f} ", "  ".join(f"{v:.2f}" for v in line))
 
 # %% [markdown] id="ap-match-text"
-# **Step 2: right or wrong?** A detection is right, a **true positive** (TP), if its IoU with an
+# **Step 2: true or false?** A detection is correct, a **true positive** (TP), if its IoU with an
 # object reaches a threshold, here 0.5, and the object is still free. Otherwise it is a **false
 # positive** (FP). Each object can be found once. The detections choose **in order of their
 # scores**, and each takes the free object that it overlaps most.
 #
 # **Predict before you run:** two detections sit on object A. One has score 0.95 and IoU 0.67, the
-# other score 0.85 and IoU 0.90. Which of them counts as right: the one that fits better, the more
+# other score 0.85 and IoU 0.90. Which of them counts as correct: the one that fits better, the more
 # confident one, or both?
 
 
@@ -583,11 +585,12 @@ for n in order.tolist():
 
 # %% [markdown] id="ap-match-read"
 # The more confident one. **A duplicate is a false positive**, even when it fits better: the
-# matching is greedy and never looks back. The 0.55 detection covers a third of C: it is wrong too,
-# and object C counts as missed.
+# matching is greedy and never looks back. The 0.55 detection covers a third of C: it is a false
+# positive too, and object C counts as missed.
 #
-# **Step 3: precision and recall.** Go down the list. After each detection: of what was reported so
-# far, how much is right (**precision**)? Of the four objects, how many were found (**recall**)?
+# **Step 3: precision and recall.** Go down the list. After each detection ask: of what was reported
+# so far, how much is correct (**precision**)? Of the four objects, how many were found
+# (**recall**)?
 
 # %% id="ap-curve" tags=["nbval-check-output"]
 precision, recall, hits = [], [], 0
@@ -632,9 +635,9 @@ print(f"five detections:         AP {before:.4f}")
 print(f"and a hundred wrong ones: AP {after:.4f}")
 
 # %% [markdown] id="ap-junk-read"
-# Not at all. **AP judges the order, not the cut.** Wrong detections *after* the last right one
-# change no sample, and that is why detectors are evaluated with all their answers, down to scores
-# near zero.
+# Not at all. **AP judges the order, not the score threshold.** False detections *after* the last
+# correct one change no sample, and that is why detectors are evaluated with all their detections,
+# down to scores near zero.
 #
 # **Step 5: other IoU thresholds.** COCO repeats all of this for the ten IoU thresholds 0.50, 0.55,
 # … 0.95, for each class, and takes the mean. At a higher threshold, true positives turn into false
@@ -709,7 +712,7 @@ print("your box IoU:  ", torch.allclose(box_iou(*in_float64), torch.from_numpy(t
 # %% [markdown] id="equality-ap-text"
 # And now everything together: a whole data set, all classes, all thresholds. That needs a detector.
 # Here is a poor one, made from the truth: it moves masks, reports some objects twice, overlooks
-# others, and gets every tenth name wrong. Its confidence is half honest, half noise.
+# others, and gets every tenth name wrong. Its scores are half honest, half noise.
 
 
 # %% id="poor-detector"
@@ -786,8 +789,8 @@ print("all twelve equal within 1e-9:", bool(largest_difference < 1e-9))
 # All but AR1 and AR10 count at most 100 detections per class and image.
 #
 # Ask two questions of them. *Is AP50 fine and AP75 poor?* Then objects are found, but their
-# outlines are bad. *Is AR100 much higher than AP?* Then the objects are there among the answers,
-# but wrong answers rank above them. Papers print percent: 37.1 means 0.371.
+# outlines are bad. *Is AR100 much higher than AP?* Then the objects are among the detections, but
+# false detections rank above them. Papers print percent: 37.1 means 0.371.
 #
 # Small, medium and large are split at 32² and 96² pixels in COCO. Pocket COCO's pictures are only
 # 128 pixels wide; it splits at 16² and 40². In APs, objects of other sizes are *ignored*, as crowds
@@ -796,7 +799,7 @@ print("all twelve equal within 1e-9:", bool(largest_difference < 1e-9))
 # %% [markdown] id="inside"
 # ## Look inside: what the numbers punish
 #
-# Let every object of the data set slip to the right by the same distance: two hundredths of the
+# Shift every object of the data set to the right by the same distance: two hundredths of the
 # picture's width. What does that do to the IoU?
 
 # %% id="slip"
@@ -819,21 +822,21 @@ bins, title = [i / 20 for i in range(21)], "IoU after the same small slip"
 plotting.histogram(occurring, bins=bins, title=title, xlabel="IoU with the truth")
 
 # %% [markdown] id="slip-read"
-# The same slip leaves the large objects right and makes most small ones wrong. So expect a low APs
-# of any method, for two reasons: small things are harder to *find*, and the same error in pixels
-# costs them more. Thin things, legs and poles, suffer in the same way at any size.
+# The same shift leaves most large objects correct and makes most small ones false. So expect a low
+# APs from any method, for two reasons: small things are harder to *find*, and the same error in
+# pixels costs them more. Thin things, such as legs and poles, suffer in the same way at any size.
 #
-# The truth has limits, too. Outlines are clicked by people and lie a few pixels off. An object that
-# nobody annotated makes a correct detection a false positive. And a class with five objects weighs
-# as much as one with five thousand. Remember that when two methods differ by a few tenths of a
-# point.
+# The truth has its limits too. Outlines are clicked by people and may be a few pixels off. An
+# object that nobody annotated makes a correct detection a false positive. And a class with five
+# objects weighs as much as one with five thousand. Remember that when two methods differ by a few
+# tenths of a point.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# Here are two boxes to push about. Make them equally large with an IoU of exactly 0.5: how much of
-# each is covered? Then shrink both to a quarter of their size and let one slip by 5: how far does
-# the IoU fall?
+# Here are two boxes to move around. Make them equally large with an IoU of exactly 0.5: how much of
+# each is covered? Then shrink both to a quarter of their size and shift one by 5: how far does the
+# IoU fall?
 
 # %% id="explorer" alt="Two overlapping boxes with their intersection hatched, sliders for their edges and for a threshold, and the IoU with its verdict."
 from seglib.widgets import IoUExplorer
@@ -906,7 +909,7 @@ polygon_quiz = Question(
         Option(
             "Because networks answer in pixels, and overlaps are counted in them",
             correct=True,
-            feedback="And by one fixed rule: another rule gives other rims, and never IoU 1.",
+            feedback="And by one fixed rule: another rule gives other rims, so no IoU of 1.",
         ),
         Option(
             "Because run lengths take less space than corners",
@@ -927,7 +930,7 @@ iou_quiz = Question(
         Option(
             "0.60", correct=True, feedback="0.75 / 1.25, which is (1 − f)/(1 + f) with f = 0.25."
         ),
-        Option("0.50", feedback="That would need a slip of a third: (1 − 1/3)/(1 + 1/3)."),
+        Option("0.50", feedback="That would need a shift of a third: (1 − 1/3)/(1 + 1/3)."),
     ],
     objective="IoU",
 )
@@ -982,7 +985,7 @@ ap_quiz = Question(
 
 # %% id="quiz-numbers" tags=["quiz", "hide-input"]
 numbers_quiz = Question(
-    "A method has AP50 = 0.62, AP75 = 0.20 and AR100 close to AP. What should it mend first?",
+    "A method has AP50 = 0.62, AP75 = 0.20 and AR100 close to AP. What should be improved first?",
     [
         Option(
             "Its ranking: good masks have low scores",
@@ -1020,9 +1023,10 @@ Quiz([corners_quiz, runs_quiz, polygon_quiz, iou_quiz, crowd_quiz, ap_quiz, numb
 #   them into pixels.
 # - IoU is intersection over union; at 0.5 two equal boxes share two thirds of each. Against a
 #   crowd: intersection over the detection's area, then ignored.
-# - AP: match greedily in order of score, duplicates are wrong; precision and recall; a staircase;
+# - AP: match greedily in order of score, duplicates are false; precision and recall; a staircase;
 #   101 samples; mean over thresholds and classes.
-# - AP judges the order of the answers, not the cut, and the same slip costs small objects most.
+# - AP judges the order of the detections, not a threshold, and the same shift costs small objects
+#   most.
 #
 # COCO's published numbers beside those of the data in this lesson (small, medium and large by each
 # data set's own ranges):

@@ -353,9 +353,9 @@ plotting.show_query_masks(image, drawn[surest].sigmoid(), titles, columns=4, pan
 # pixel goes to *one* query, that with the largest $p_q\,m_q(x)$, where $p_q$ is the probability of
 # its best class.
 #
-# Take one pixel and three queries: the first says cat (0.9) and has a mask value of 0.6 here; the
-# second says cat (0.5), with 0.5; the third sky (1.0), with 0.7. **Predict before you run:** is
-# this pixel cat or sky in the label map, and in the panoptic map?
+# One pixel, three queries: the first says cat (0.9), with a mask value of 0.6 here; the second cat
+# (0.5), with 0.5; the third sky (1.0), with 0.7. **Predict before you run:** is this pixel cat or
+# sky in the label map, and in the panoptic map?
 
 # %% id="one-pixel" tolerance=0.001
 votes = [("cat", 0.9 * 0.6), ("cat", 0.5 * 0.5), ("sky", 1.0 * 0.7)]
@@ -510,7 +510,7 @@ for level in levels:
     print(size, "mine = library's:", torch.equal(my_blocked(output.masks[0, 0], size), theirs))
 
 # %% [markdown] id="layers-text"
-# See how a query closes in, before the first layer and after each of the four. Of the most
+# How does a query close in, before the first layer and after each of the four? Of the most
 # confident queries for things we take the one whose mask changes most.
 
 # %% id="layers" alt="Five grey copies of the image with the mask of one query: before the first layer it lies in pieces on two birds; after the first layer it covers the right one, and then changes little."
@@ -883,8 +883,7 @@ Quiz([first_choice], title="Which one?")
 # - MaskFormer predicts a set of pairs of class and mask. It has three modules: features for each
 #   pixel, queries that read the image, and a dot product of the two.
 # - Semantic, instance and panoptic segmentation are three ways to read the same set.
-# - Masked attention lets a query read only inside its own mask; if the mask is empty, it reads
-#   everything.
+# - Masked attention lets a query read only inside its own mask; if that is empty, everywhere.
 # - Mask2Former also reads several levels in turn, and computes its loss at sampled points.
 # - It is strong on stuff and large objects, and weak on small ones.
 #
@@ -929,7 +928,7 @@ found = {title: network.predict([image])[0] for title, network in everyone.items
 plotting.show_paradigms(image, found, target, dataset.categories, min_score=0.3)
 
 # %% [markdown] id="paradigms-read"
-# Read the panels as the history of one question, *what gets a class?*
+# Read it as the history of one question, *what gets a class?*
 #
 # | | what gets a class | best at | pays with |
 # | --- | --- | --- | --- |
