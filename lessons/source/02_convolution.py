@@ -62,11 +62,11 @@ print(f"one 3×3 convolution:        {3 * 3 * 3:,} weights (nine for each of thr
 
 # %% [markdown] id="shift"
 # Eight hundred million, for one class and one layer. Size is not even the worst of it. A fully
-# connected layer has a separate weight for each pair of places, so what it learns about a dog in
-# the left half tells it nothing about a dog in the right half.
+# connected layer has a separate weight for each pair of input and output, so what it learns about a
+# dog in the left half tells it nothing about a dog in the right half.
 #
 # Test this with random weights on a small crop. Move the picture one pixel to the right: a layer
-# that treats all places alike should give the same answer, moved one pixel to the right.
+# that treats all positions alike should give the same answer, moved one pixel to the right.
 
 # %% id="shift-test" tags=["nbval-check-output"]
 patch = grey[40:56, 40:56]  # [16, 16]
@@ -86,8 +86,8 @@ for name, layer in layers.items():
 # %% [markdown] id="history"
 # This property is called **translation equivariance**: shift, then filter, gives the same as
 # filter, then shift (away from the borders, and as long as the kernel moves pixel by pixel). It
-# comes from one decision: all places **share** the same weights. A second decision, that an output
-# looks only at a **local** window, keeps the weights as few as 27.
+# comes from one decision: all positions **share** the same weights. A second decision, that an
+# output looks only at a **local** window, reduces the weights to as few as 27.
 #
 # The idea is older than deep learning. Fukushima's Neocognitron (1980) had local windows with
 # shared weights; LeCun and others trained them by backpropagation to read postcodes (1989); AlexNet
@@ -101,8 +101,8 @@ for name, layer in layers.items():
 #
 # $$ y_{r,c} = \sum_{i}\sum_{j} w_{i,j}\; x_{r+i,\;c+j} $$
 #
-# Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the place in the output. The
-# figure shows a tiny image with a stripe of large numbers (9, shaded) among small ones (0), a
+# Here $x$ is the image, $w$ the **kernel** (or filter), and $(r, c)$ the position in the output.
+# The figure shows a tiny image with a stripe of large numbers (9, shaded) among small ones (0), a
 # kernel that subtracts left from right, and the output as far as it is computed.
 
 # %% id="one-step" alt="A 5 by 6 grid of numbers with a shaded stripe of nines, a 3 by 3 kernel, and the output grid with its first row and part of its second filled; the nine input cells under the kernel are marked, and under the grids their weighted sum is written out: 27."
@@ -214,7 +214,7 @@ plotting.show_images(
 #   $p = d\,(k-1)/2$ and stride 1, the size stays the same.
 #
 # Take one direction, with an image of $n$ pixels and a kernel of $k$. The kernel spans $d\,(k-1)+1$
-# of the $n + 2p$ padded pixels. That is the first place; every $s$ pixels that are left give one
+# of the $n + 2p$ padded pixels. That is the first position; every $s$ pixels that are left give one
 # more. All libraries use this formula:
 #
 # $$ n_\text{out} = \left\lfloor \frac{n + 2p - d\,(k-1) - 1}{s} \right\rfloor + 1 $$
@@ -328,9 +328,9 @@ print(f"the matrix form is {slow / fast:,.0f} times faster")
 # ### Groups
 #
 # Must every output channel look at every input channel? With $G$ **groups** the channels are split
-# into $G$ parts that do not see one another, and the layer has $G$ times fewer weights:
-# $O \cdot (C/G) \cdot k^2$. At the extreme, $G = C = O$, each channel has a flat kernel of its own:
-# a **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again. With a
+# into $G$ parts that do not see one another, and the layer has $G$ times fewer weights: $O \cdot
+# (C/G) \cdot k^2$. At the extreme, $G = C = O$, each channel has a flat kernel of its own: a
+# **depthwise** convolution. A 1 × 1 convolution after it mixes the channels again. With only a
 # fraction of a full layer's weights, the pair is nearly as accurate (MobileNet, Howard et al.
 # 2017).
 
@@ -386,7 +386,7 @@ plotting.show_transposed_convolution(
 )
 
 # %% [markdown] id="backward-loop"
-# Or stand at one input cell and collect what arrives there. At the 5, $g_{0,0}$ meets $w_{1,2}$;
+# Or take one input cell and collect what arrives there. At the 5, $g_{0,0}$ meets $w_{1,2}$;
 # $g_{1,2}$, further down and right, meets $w_{0,0}$, further up and left. You read the kernel
 # backwards: the textbooks' minus sign is back. In PyTorch's terms, `conv2d` runs over $g$ with the
 # **turned** kernel. Only $g_{0,0}$ reaches the corner $x_{0,0}$, so the rest of the window there
@@ -447,10 +447,10 @@ mine, library = conv2d_matrix(image, blocks), ops.conv2d(image[None], blocks)[0]
 print(f"yours    equals native: {torch.allclose(mine, library, atol=1e-5)}")
 
 # %% [markdown] id="swap"
-# Now the part that makes it yours. A real network, the FCN of lesson 04 with its shipped weights,
-# runs below on *your* `conv2d_matrix`. `seglib.use` puts a function in the place of a primitive for
-# as long as the `with` block lasts. The FCN makes mistakes, and on your function it must make the
-# very same ones.
+# Now comes the part that makes it yours. A real network, the FCN of lesson 04 with its shipped
+# weights, runs below on *your* `conv2d_matrix`. `seglib.use` replaces a primitive with your
+# function for as long as the `with` block lasts. The FCN makes mistakes, and on your function it
+# must make the very same ones.
 
 # %% id="swap-code"
 calls = []
@@ -516,15 +516,15 @@ plotting.show_images(pairs, ["image", "wanted"] * 2)
 
 # %% [markdown] id="overfit-text"
 # The network has two convolutions with a ReLU (negative numbers become 0) between them; its first
-# layer has 16 kernels of 3 × 7 × 7. They begin as **small noise**, so that what is learned is not
-# buried under it.
+# layer has 16 kernels of 3 × 7 × 7. They begin as **small noise**, so that the noise does not bury
+# what is learned.
 #
-# For each pixel the network gives one number, a **logit** $z$: above 0 means "rather an outline",
-# below 0 "rather not". The sigmoid, $1/(1 + e^{-z})$, turns it into a score between 0 and 1. The
-# loss is the cross-entropy of that score with the truth. Outlines are rare, so `pos_weight` counts
-# their pixels three times. (That pushes scores up: they are not probabilities.)
+# For each pixel the network returns one number, a **logit** $z$: above 0 means "more likely an
+# outline", below 0 "more likely not". The sigmoid, $1/(1 + e^{-z})$, turns it into a score between
+# 0 and 1. The loss is the cross-entropy of that score with the truth. Outlines are rare, so
+# `pos_weight` counts their pixels three times. (That pushes scores up: they are not probabilities.)
 #
-# To judge a loss you need one to compare with: how good is the best answer that is the same
+# To judge a loss you need another to compare it with: how good is the best answer that is the same
 # everywhere? Try a row of logits.
 
 # %% id="model" tolerance=0.01
@@ -550,7 +550,7 @@ print(f"loss of the best answer that is the same everywhere: {constant:.2f}")
 # wanted, found" again: the loss on many images stays about 0.9, worse than a constant answer.)
 #
 # First the habit that will save you days: **overfit one batch**. If a network cannot come close to
-# learning a few images by heart, something is broken, and more data will not mend it.
+# learning a few images by heart, something is broken, and more data will not fix it.
 
 # %% id="overfit" tolerance=0.1 alt="The loss on one batch falls steeply in the first steps and then more and more slowly."
 centre = 0.5
@@ -591,8 +591,8 @@ with plotting.LiveCurve(steps=300, title="Outlines of objects") as live:
 # %% [markdown] id="train-read"
 # It does not. After a bump before step 50 the curve falls ever more slowly. It ends near 0.6,
 # better than a constant answer but far above the 0.2 of a single batch. A run of 1,000 steps
-# reached about 0.55: patience alone does not close the gap. Look at the results on new images, and
-# keep the question *why* for "Look inside".
+# reached about 0.55: patience alone does not close the gap. Look at the results on new images;
+# "Look inside" will ask *why*.
 
 # %% id="learned-result" alt="Three new images, the wanted outlines, and the network's: bright along most of the objects' borders, faint along a tan body on tan ground, bright also along stripes, eyes, clock hands and the lines of the road."
 with torch.no_grad():  # on images that it was not trained on
@@ -650,11 +650,11 @@ plotting.feature_maps(
 # %% [markdown] id="inside"
 # ## Look inside: what a small window cannot see
 #
-# Look at the three results again. The network marks most borders of objects and misses those of
-# low contrast (the tan body in the first row). It also marks borders *inside* objects and in the
-# background. These false alarms are not random. Cut out what the network sees there: its two layers
-# together see a square of 11 × 11 pixels (five neighbouring windows of 7 overlap: 7 pixels, and 4
-# more), and they judge the pixel at its centre.
+# Look at the three results again. The network marks most borders of objects and misses those of low
+# contrast (the tan body in the first row). It also marks borders *inside* objects and in the
+# background. These false positives are not random. Cut out what the network sees there: its two
+# layers together see a square of 11 × 11 pixels (five neighbouring windows of 7 overlap: 7 pixels,
+# and 4 more), and they judge the pixel at its centre.
 
 # %% id="false-alarms"
 near = F.max_pool2d(wanted[trained:], 7, 1, 3)[:, 0] > 0  # within 3 pixels of an outline
@@ -813,7 +813,7 @@ copied = Question(
         ),
         Option(
             "The kernel must be learned before it is used",
-            feedback="Any numbers work; here they are used in another order than the book's.",
+            feedback="Any numbers work; here they are used in a different order from the book's.",
         ),
     ],
     objective="filters",
@@ -830,8 +830,8 @@ Quiz([sizes, by_hand, counted, faster, backward, copied])
 # %% [markdown] id="summary"
 # ## In one minute
 #
-# - A convolution is a weighted sum over a local window, with the same weights at every place. Both
-#   keep it small; the shared weights make its answer move along with the picture.
+# - A convolution is a weighted sum over a local window, with the same weights at every position.
+#   Both keep it small; the shared weights make its answer move along with the picture.
 # - A kernel reaches through all input channels: $O \cdot (C/G) \cdot k^2$ weights with $G$
 #   groups (plus $O$ biases).
 # - $n_\text{out} = \lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$.

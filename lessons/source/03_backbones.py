@@ -2,8 +2,8 @@
 # # 03. From CNN to backbone and pyramid
 #
 # One convolution sees a window of a few pixels. A **backbone** is a stack of them that turns an
-# image into maps: fewer and fewer cells, each knowing more and more about its surroundings. You
-# will train a small one, find out why deep stacks refuse to learn, and build the two parts that
+# image into maps: fewer and fewer cells, each of which knows more and more about its surroundings.
+# You will train a small one, find out why deep stacks refuse to learn, and build the two parts that
 # most of the methods on our timeline share: the residual network and the feature pyramid.
 #
 # **You will be able to**
@@ -70,8 +70,8 @@ plotting.show_images(
 )
 
 # %% [markdown] id="first-picture-read"
-# Each place of a map is called a **cell**; it contains one number per channel. At stride 2 the
-# colours follow edges. Further on they follow *things*: on Pocket COCO, the cup at stride 8 is
+# Each position in a map is called a **cell**; it contains one number per channel. At stride 2 the
+# colours follow edges. Further on they follow *things*: on Pocket COCO, the cup at stride 8 has
 # nearly one colour, stripes and all. The price is position. At stride 32 one cell stands for 32 ×
 # 32 pixels, and you can no longer say where anything ends.
 
@@ -88,8 +88,8 @@ plotting.show_images(
 # 65 pixels? About 7, 16, or 32?
 #
 # AlexNet (2012) had five convolutions, VGG (Simonyan and Zisserman 2015) up to sixteen of small
-# kernels, and ResNet (He et al. 2016) more than a hundred. FPN (Lin et al. 2017) then gave back to
-# the small objects what depth had taken from them.
+# kernels, and ResNet (He et al. 2016) more than a hundred. FPN (Lin et al. 2017) then restored to
+# small objects what depth had taken from them.
 
 # %% id="timeline" alt="A timeline of papers from AlexNet in 2012 to Mask2Former in 2022; AlexNet, VGG, ResNet and FPN, the backbones, are marked."
 plotting.timeline(highlight=["AlexNet", "VGG", "ResNet", "FPN"])
@@ -124,7 +124,7 @@ for layers in ([(3, 1)] * 2, [(3, 1)] * 5, [(3, 2)] * 3 + [(3, 1)] * 2):
 # $$ r \leftarrow r + d\,(k-1)\,j, \qquad j \leftarrow j \cdot s $$
 #
 # starting at $r = 1$, $j = 1$ for the image itself. Mind the order: a layer's own stride counts
-# only from the *next* layer on.
+# only from the *next* layer onwards.
 
 
 # %% id="recursion-code" tags=["nbval-check-output"]
@@ -155,8 +155,8 @@ for layer in fcn.network.backbone.features:
 # %% [markdown] id="pooling"
 # ### Max pooling: step, but keep the strongest
 #
-# A stride throws places away. **Max pooling** looks at all places in a window and keeps the largest
-# value: "was there an edge *somewhere* here?"
+# A stride throws positions away. **Max pooling** looks at all positions in a window and keeps the
+# largest value: "was there an edge *somewhere* here?"
 #
 # **Predict before you run:** a map with a bright line, one pixel wide, is halved in two ways: by
 # taking every second cell, and by pooling 2 × 2. In which of the results is the line still there?
@@ -175,7 +175,7 @@ print("equal to seglib.ops:", torch.equal(ops.max_pool2d(image[None], 2)[0], max
 
 # %% [markdown] id="pooling-read"
 # Taking every second cell lost the line, because it lies in column 3; in column 2 it would have
-# stayed. Pooling keeps it in either case, and forgets its exact column.
+# stayed. Pooling keeps it in either case, but forgets its exact column.
 
 # %% [markdown] id="first-cnn"
 # ### A first CNN
@@ -225,7 +225,7 @@ plotting.show_images([x[i] / 4 + 0.5 for i in drawn], kinds * 2, columns=len(kin
 
 # %% [markdown] id="crops-read"
 # Objects stand in front of one another, so a crop may show two; its label names the one around
-# which it was cut, even where most of that one is hidden. Such labels are right, only hard.
+# which it was cut, even where most of that one is hidden. Such labels are correct, just hard.
 
 
 # %% id="small-cnn"
@@ -243,7 +243,8 @@ def small_cnn(norm=nn.Identity, seed=0):
 # ### The habit: overfit one batch
 #
 # Before a network is trained, it should learn a handful of examples by heart. A network that cannot
-# do *that* has a fault that no amount of data will mend. Here are three, beside a sound run:
+# do *that* has a fault that no amount of data will fix. Here are three such faults, beside a sound
+# run:
 #
 # - **softmax twice**: the network's scores go through a softmax, and then into a loss that applies
 #   one itself;
@@ -290,13 +291,13 @@ plotting.training_curve(curves, window=1, title="One batch, over and over")
 
 # %% [markdown] id="misconception-falling-loss"
 # In one of the three: "softmax twice". **A falling loss does not mean that the code is right.** It
-# says that gradients reach some weights. Look at where it ends instead. Probabilities of at most 1,
-# used as scores, can never express certainty, so with eight classes this loss cannot go below
-# $-\log\frac{e}{e + 7} = 1.27$.
+# only means that gradients reach some weights. Look at where it ends instead. Probabilities of at
+# most 1, used as scores, can never express certainty, so with eight classes this loss cannot go
+# below $-\log\frac{e}{e + 7} = 1.27$.
 #
-# Learn the two numbers that tell: a fresh classifier of $C$ classes *starts* near $\log C$, and on
-# one batch it *ends* near 0. "Labels shuffled" stays at $\log C$: with labels that change, guessing
-# is the best there is. But the habit has a blind spot.
+# Learn two telltale numbers: a fresh classifier of $C$ classes *starts* near $\log C$, and on one
+# batch it *ends* near 0. "Labels shuffled" stays at $\log C$: with labels that change, guessing is
+# the best there is. But the habit has a blind spot.
 
 
 # %% id="blind-spot" tolerance=0.05
@@ -322,8 +323,8 @@ print(f"labels all off by one: loss {losses[0]:.1f} → {losses[-1]:.1f}")
 #
 # **Batch normalisation** (Ioffe and Szegedy 2015) measures and corrects, in every layer and at
 # every step. For each channel, take all its values, over the images of the batch and over all
-# places. Subtract their mean, divide by their standard deviation. Then let the network choose scale
-# and shift for itself, by two learned numbers per channel, $\gamma$ and $\beta$:
+# positions. Subtract their mean and divide by their standard deviation. Then let the network choose
+# scale and shift for itself, through two learned numbers per channel, $\gamma$ and $\beta$:
 #
 # $$ \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \gamma\,\hat x + \beta $$
 
@@ -395,8 +396,8 @@ plotting.layer_profile(
 # ### One image, two answers
 #
 # In training mode, the mean is taken over the whole batch. **Predict before you run:** the same
-# crop goes through a trained network twice, each time with other companions in the batch. Does the
-# network give the same answer?
+# crop goes through a trained network twice, each time with different companions in the batch. Does
+# the network give the same answer?
 
 # %% id="companions" tolerance=0.3
 normed = small_cnn(nn.BatchNorm2d)
@@ -420,9 +421,9 @@ for mode in ("training", "evaluation"):
 
 # %% [markdown] id="misconception-eval"
 # In training mode **the answer depends on who else is in the batch**; in evaluation mode it does
-# not. A network left in training mode runs and answers; it is only worse, and each time
-# differently. The cure is `network.eval()` before predicting, and `network.train()` before
-# training. (`torch.no_grad()` is something else: it saves the memory for gradients.)
+# not. A network left in training mode runs and answers; it is just worse, in a different way each
+# time. The cure is `network.eval()` before predicting, and `network.train()` before training.
+# (`torch.no_grad()` is something else: it saves the memory for gradients.)
 #
 # And the extreme case, a batch of one? **Predict before you run** what batch norm in training mode
 # makes of two images whose maps are down to one cell, and of a single such image.
@@ -447,7 +448,7 @@ except ValueError as error:
 #
 # The signal is healthy now. Is deeper better, then? Build networks from pairs of 3 × 3
 # convolutions, some with **shortcuts**, which add a pair's input to its output. A deeper network
-# can do all that a shallow one can: the extra layers would only have to pass their input on.
+# can do everything that a shallow one can: the extra layers would only have to pass their input on.
 # **Predict before you run:** 6 layers or 32 layers, both with batch norm and without shortcuts:
 # which one learns a batch faster?
 
@@ -491,8 +492,8 @@ for name, options in candidates.items():
 plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 
 # %% [markdown] id="misconception-depth"
-# **Deeper is not by itself better, not even on the training data.** The 32 plain layers have about
-# five times the weights of the 6, and gain nothing from them. That was the riddle in 2015: on
+# **Deeper is not automatically better, not even on the training data.** The 32 plain layers have
+# about five times the weights of the 6, and gain nothing from them. That was the puzzle in 2015: on
 # CIFAR-10, a plain network of 56 layers had a *higher training error* than one of 20 (He et al.
 # 2016, figure 1). It cannot be overfitting, then. The good solution exists, and gradient descent
 # does not find it. (32 layers with shortcuts start *above* $\log C$: each block adds to the signal,
@@ -527,7 +528,7 @@ plotting.layer_profile(sizes, title=title, ylabel="size of the gradient")
 # $$ \frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}
 # \left(1 + \frac{\partial \mathcal F}{\partial x}\right) $$
 #
-# Because of the 1, the gradient of the block above also arrives unchanged, whatever the
+# Because of the 1, the gradient from the block above also arrives unchanged, whatever the
 # convolutions do. And "pass the input on", which the plain layers could not find, is now the
 # easiest thing of all: $\mathcal F = 0$.
 
@@ -589,18 +590,18 @@ plotting.resnet_diagram(size=128)
 # ## The idea, part three: a pyramid
 #
 # $C_5$ knows *what* is there, in cells of 32 pixels. $C_2$ knows *where*, in cells of 4, but has
-# seen little of the surroundings. **Predict** before you look at the figures below: could you not
-# just enlarge $C_5$ eight times?
+# seen little of the surroundings. **Predict** before you look at the figures below: could one not
+# simply enlarge $C_5$ eight times?
 #
-# The **feature pyramid network** (FPN) takes both. From the top down, at each level:
+# The **feature pyramid network** (FPN) uses both. From the top down, at each level:
 #
 # 1. **lateral**: a 1 × 1 convolution gives each $C_k$ the same number of channels (256);
 # 2. **top-down**: the *sum* of the level above is enlarged by repeating cells (*nearest* neighbour)
 #    and added; nothing lies above $C_5$, so its lateral alone is the first sum;
-# 3. **output**: a 3 × 3 convolution on each sum smooths the steps that the repeating left; the
-#    results are $P_2 \dots P_5$.
+# 3. **output**: a 3 × 3 convolution on each sum smooths the steps left by repeating; the results
+#    are $P_2 \dots P_5$.
 #
-# Mind what travels down: the sums of step 2, *before* their 3 × 3. In the figure each green box
+# Note what travels down: the sums of step 2, *before* their 3 × 3. In the figure each green box
 # contains a sum and its result; the arrows ×2 carry the sum. (In general, a map is enlarged to the
 # exact size of the map below: 7 cells were halved to 4.)
 
@@ -629,7 +630,7 @@ print("2 × 2 to 3 × 4:", nearest(torch.tensor([[[1, 2], [3, 4]]]), (3, 4))[0].
 # %% [markdown] id="see-it-work"
 # Do the laterals contribute anything? Look into a pyramid that has been trained together with the
 # heads that read it: that of the shipped Mask R-CNN (lesson 07), which enlarges the image to twice
-# its size. Its 1 × 1 convolutions, your merging:
+# its size. Its 1 × 1 convolutions, with your merging:
 
 # %% id="merge-figure" alt="Two rows of four coloured maps at strides 4, 8, 16 and 32. In the upper row, the laterals, the finest map shows edges and the stripes of the cup. In the lower row, the sums, the finest map shows the cup and the airplane in colours of their own, with sharp outlines; at stride 32 both rows are the same squares."
 detector = load("mask_rcnn").requires_grad_(False)
@@ -645,7 +646,7 @@ plotting.show_images(colours, titles, columns=4, panel=2.1)
 # shows the cup's stripes as clearly as its outline. The finest sum has the same fine cells, but in
 # it the cup has a colour of its own, and the airplane another: what they *are* came down from
 # above. That also answers the question: an enlarged $C_5$ still has only the few squares at the
-# right end. No upsampling brings positions back; the laterals do.
+# right end. Upsampling does not bring positions back; the laterals do.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -671,8 +672,9 @@ agreeing = (native_labels == your_labels).float().mean()
 print(f"pixels with the same label: {agreeing:.1%}")
 
 # %% [markdown] id="equality-resnet-text"
-# Then whole networks, in double precision: torchvision's ResNet-50 with random weights, copied into
-# `seglib`'s, and a pyramid on its stages: torchvision's, `seglib`'s, and the one with your merging.
+# Then we compare whole networks, in double precision: torchvision's ResNet-50 with random weights,
+# copied into `seglib`'s, and a pyramid on its stages: torchvision's, `seglib`'s, and the one with
+# your merging.
 
 # %% id="equality-resnet" tags=["nbval-check-output"]
 import torchvision
@@ -740,13 +742,14 @@ print(f"accuracy on images it has not seen: {accuracy(network, unseen):.2f}")
 print(f"always answering the largest class: {majority:.2f}")
 
 # %% [markdown] id="transfer-text"
-# Always put the trivial answer beside the score. On Pocket COCO the small network is far above it.
+# Always compare a score with that of the trivial answer. On Pocket COCO the small network is far
+# above it.
 #
 # **Why backbones are shared.** The shipped FCN has been trained for much longer, on another task:
-# to label pixels. Is what its backbone has learned of use for *this* task? Freeze it: none of its
-# weights changes. Average each of its last three maps over an object's box, and train nothing but
-# one linear layer on these numbers. (Its own score, printed first, is the mean IoU of lesson 00. It
-# answers in cells of 8 pixels, so even a perfect network of its form stays below 1.)
+# to label pixels. Is what its backbone has learned useful for *this* task? Freeze it, so that none
+# of its weights changes. Average each of its last three maps over an object's box, and train
+# nothing but one linear layer on these numbers. (Its own score, printed first, is the mean IoU of
+# lesson 00. It answers in cells of 8 pixels, so even a perfect network of its form stays below 1.)
 
 
 # %% id="frozen"
@@ -786,7 +789,7 @@ print(f"your CNN, {weights(network):,} weights: {accuracy(network, unseen):.2f}"
 print(f"one linear layer, {weights(linear):,} weights, on the frozen backbone: {transferred:.2f}")
 
 # %% [markdown] id="transfer-read"
-# On Pocket COCO, on which the backbone was trained (on other images of it, never these), a single
+# On Pocket COCO, on which the backbone was trained (on different images, never these), a single
 # linear layer beats your whole network, and one pass over an image served all its objects. This is
 # the economy of the field: train a backbone once, on a lot of data, and put small heads on it.
 # Nearly all published detectors start from weights trained on ImageNet; and "average the map over a
@@ -812,9 +815,9 @@ plotting.bars(cases, ranked=False, title="The same network, the same crops", xla
 
 # %% [markdown] id="forgotten-eval-read"
 # On Pocket COCO, large mixed batches do so little harm that you would not notice, and sorted ones
-# do the most: what sixteen kites have in common *is* their mean, which batch norm takes away. A
-# score that changes with the batch size, or with the order of the data, is the mark of a network in
-# the wrong mode.
+# do the most: what sixteen kites have in common *is* their mean, which batch norm removes. A score
+# that changes with the batch size, or with the order of the data, is the mark of a network in the
+# wrong mode.
 
 # %% [markdown] id="effective"
 # ### What a cell really sees
@@ -865,7 +868,7 @@ title = "Objects with less area than one cell"
 plotting.bars(shares, title=title, xlabel="share of all objects", ranked=False)
 
 # %% [markdown] id="small-object-read"
-# At stride 32 such an object only tinges a cell, and a cell can contain two objects as easily as
+# At stride 32 such an object only tints a cell, and a cell can contain two objects as easily as
 # one. At stride 4 it still has a shape. But $C_2$, which has these cells, has not seen enough to
 # know what the shape is; $P_2$ has the same cells *and* the view from above. That is why detectors
 # look for small objects at $P_2$ and for large ones at $P_5$.
@@ -940,7 +943,7 @@ floor = Question(
     [
         Option(
             "Train for longer, and on a larger part of the data",
-            feedback="What cannot learn 32 examples by heart needs no more of them.",
+            feedback="A network that cannot learn 32 examples by heart needs no more of them.",
         ),
         Option(
             "Check whose labels and whose optimiser these are",

@@ -1,10 +1,11 @@
 # %% [markdown] id="start"
 # # 04. Fully convolutional networks
 #
-# A classifier looks at a picture and says one word. In this lesson you will turn such a classifier,
-# weights and all, into a network that names every pixel. Two ideas do it: a fully connected layer
-# is a convolution in disguise, and the operation that carried gradients *back* in lesson 02 can
-# carry scores *up* to the full picture. Then you will see what this network cannot do at all.
+# A classifier looks at a picture and returns one word. In this lesson you will turn such a
+# classifier, weights and all, into a network that names every pixel. Two ideas do it: a fully
+# connected layer is a convolution in disguise, and the operation that carried gradients *back* in
+# lesson 02 can carry scores *up* to the full picture. Then you will see what this network cannot do
+# at all.
 #
 # **You will be able to**
 #
@@ -51,8 +52,9 @@ answers = {f"FCN-{name}": maps[chosen] for name, maps in label_maps.items()}
 plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 
 # %% [markdown] id="first-picture-read"
-# Three networks with the same kind of backbone, on a picture on which FCN-8s does well. The number
-# is the stride, in pixels, of the finest score map that takes part on the way back to pixels.
+# These are three networks with the same kind of backbone, on a picture on which FCN-8s does well.
+# The number is the stride, in pixels, of the finest score map that is used on the way back to
+# pixels.
 
 # %% [markdown] id="problem"
 # ## The problem: one word for a whole picture
@@ -61,7 +63,7 @@ plotting.score_maps(image, answers, truths[chosen], dataset.categories)
 # flattened into one long row of numbers, and each class gets a weighted sum of all of them.
 # *Where* things are is lost.
 #
-# A plain way out is the **sliding window**: classify the patch around every pixel (Ciresan and
+# A simple way out is the **sliding window**: classify the patch around every pixel (Ciresan and
 # others 2012). **Predict before you run:** patches of 38 × 38 pixels, one at every place where a
 # patch fits into an image of 128 × 128. How often does the network read an average pixel? About 7
 # times, 70 times, or 700 times?
@@ -86,7 +88,8 @@ plotting.timeline(highlight="FCN")
 # ### One: the head is a convolution
 #
 # Start with a classifier small enough to train while you watch. It answers one question about a
-# patch of 38 × 38 pixels: does its centre lie on an annotated object? Its head is fully connected.
+# patch of 38 × 38 pixels: does the patch's centre lie on an annotated object? Its head is fully
+# connected.
 
 # %% id="classifier" tags=["nbval-check-output"]
 conv, relu, pool = torch.nn.Conv2d, torch.nn.ReLU(), torch.nn.MaxPool2d(2)
@@ -127,7 +130,7 @@ print(f"on images that it has not seen: {correct:.2f} right")
 print(f"always giving the same answer:  {max(share, 1 - share):.2f} right")
 
 # %% [markdown] id="naive-slide"
-# Now the naive way to a map: slide its window in steps of 8 pixels.
+# Now the naive way to a map: slide the classifier's window in steps of 8 pixels.
 
 # %% id="slide" tags=["nbval-check-output"]
 def slide(classify, picture, window=38, stride=8):
@@ -145,8 +148,8 @@ with torch.no_grad():
 print("score map:", list(by_patches.shape))
 
 # %% [markdown] id="misconception-size"
-# Why not give the network the whole image at once? Convolutions do not mind the size, but the first
-# linear layer refuses: it has weights for exactly $32 \cdot 3 \cdot 3 = 288$ numbers. From this,
+# Why not give the network the whole image at once? Convolutions accept any size, but the first
+# linear layer does not: it has weights for exactly $32 \cdot 3 \cdot 3 = 288$ numbers. From this,
 # people conclude that **a network with a fully connected head works at one size only, and must be
 # retrained for others**. Look at what the layer does. Output $o$ is
 #
@@ -199,8 +202,8 @@ plotting.show_images(
 )
 
 # %% [markdown] id="padding-note"
-# In this picture the classifier takes much of the upper sky for objects. Never mind: both
-# ways give the same map.
+# In this picture the classifier takes much of the upper sky for objects. That does not matter here:
+# both ways give the same map.
 #
 # Two details matter later. A patch must fit inside, so the map has fewer cells than an eighth of
 # the image's side; the course's FCN pads each convolution, and 128 pixels become 16, 8 and 4 cells.
@@ -212,7 +215,7 @@ plotting.show_images(
 #
 # Twelve by twelve scores are not yet a label for each pixel. A layer that makes maps *larger* is
 # the **transposed convolution**: each input number stamps the kernel, multiplied by its value; the
-# stamps are `stride` apart; where they overlap, they add up. (In lesson 02 each gradient did so.)
+# stamps are `stride` apart; where they overlap, they add up. (In lesson 02 the gradients did this.)
 
 # %% id="stamping-figure" alt="A 2 by 2 input, a 3 by 3 kernel, and the 5 by 5 output; the stamps of two neighbouring inputs are framed, and in the column where the frames overlap the values add up."
 small = torch.tensor([[1.0, 2], [3, 4]])
@@ -338,16 +341,17 @@ enlargements = [stamp_fast(heat, w, stride=8)[4:-4, 4:-4] for w in starts.values
 plotting.show_images([m / m.max() for m in enlargements], list(starts))
 
 # %% [markdown] id="start-why"
-# Noise has to be tamed first; the flat kernel repeats the nearest cell, in blocks; with the tent, a
-# good coarse map gives a reasonable fine one at once. So FCN starts from the tent. In the paper,
-# and here too, the × 2 steps go on learning from there; the last step stays fixed.
+# A random kernel must first unlearn its noise; the flat kernel repeats the nearest cell, in blocks;
+# with the tent, a good coarse map gives a reasonable fine one at once. So FCN starts from the tent.
+# In the paper, and here too, the × 2 steps continue learning from there; the last step stays fixed.
 
 # %% [markdown] id="skips"
 # ### Three: what a coarse map cannot say, and skips
 #
-# VGG and its kin pool five times: stride 32. **Predict before you run:** how many cells has the
-# score map of a 128 × 128 image? And take the *truth*: replace each cell by the shares of the
-# classes in it, interpolate these shares, give each pixel the class with the largest. What is left?
+# VGG and similar networks pool five times: stride 32. **Predict before you run:** how many cells
+# does the score map of a 128 × 128 image have? And take the *truth*: replace each cell by the
+# shares of the classes in it, interpolate these shares, and give each pixel the class with the
+# largest share. What is left?
 
 # %% id="ceilings-figure" alt="The truth seen through grids of stride 32, 16 and 8: at 32 only large blobs remain, at 16 shapes appear, at 8 only thin parts, corners and notches are lost."
 from seglib.metrics.ceilings import labels_at_stride
@@ -357,12 +361,12 @@ through = {f"truth at stride {s}": maps[chosen] for s, maps in limits.items()}
 plotting.score_maps(image, through, truths[chosen], dataset.categories)
 
 # %% [markdown] id="ceilings-read"
-# Four by four cells. At stride 32 kite, road and sea drown. The mean IoU (Part Four) of such maps
-# is the **ceiling** of their stride. It is not a strict bound, since a network may exaggerate: the
-# FCN-32s of the first figure, with the same grid, shows a kite and a road.
+# Four by four cells. At stride 32 the kite, the road and the sea disappear. The mean IoU (Part
+# Four) of such maps is the **ceiling** of their stride. It is not a strict bound, since a network
+# may exaggerate: the FCN-32s of the first figure, with the same grid, shows a kite and a road.
 #
 # Where would finer detail come from? On its way down the backbone *had* finer maps: `pool3` at
-# stride 8 and `pool4` at stride 16. They know less about classes, since their receptive field is
+# stride 8 and `pool4` at stride 16. They say less about classes, since their receptive field is
 # smaller, but more about where things are. So give each of them a 1 × 1 convolution to class
 # scores, and **add** the scores on the way up. These shortcuts are called **skips**. FCN-32s has
 # none; FCN-16s adds the scores of `pool4`, FCN-8s those of `pool3` as well. (`conv6` and `conv7`
@@ -389,7 +393,7 @@ plotting.score_maps(image, alone, truths[chosen], dataset.categories)
 # **A finer map is not a better one.** Alone, the finest is the patchiest, and stride 16 has more
 # pixels right. In this picture stride 32 has the fewest and names no object, although the FCN-32s
 # did with the same grid. The maps were trained as a *sum*, in which objects seem to have become the
-# work of stride 16. Alone they do not show what a stride *could* know, nor what stride 8 adds:
+# task of stride 16. Alone they show neither what a stride *could* learn nor what stride 8 adds:
 # compare the first figure's FCN-16s and FCN-8s. (White is background, absent from Pocket COCO.)
 
 # %% [markdown] id="crops"
@@ -410,9 +414,9 @@ cells_of = {  # name: (where the cells lie, how many there are)
 plotting.show_alignment(cells_of, size=128)
 
 # %% [markdown] id="crops-read"
-# Cell 1 of the doubled map lies on cell 0 of `score16`: cut one cell at each end, then add. The
-# last step overhangs by 8 pixels at each end; cut those. That is all that an FCN-16s does after its
-# score layers:
+# Cell 1 of the doubled map lies on cell 0 of `score16`: crop one cell at each end, then add. The
+# last step overhangs by 8 pixels at each end; crop those. That is all that an FCN-16s does after
+# its score layers:
 
 # %% id="fuse" tags=["nbval-check-output"]
 def enlarge(scores, stride, overhang):
@@ -453,7 +457,7 @@ gradient = torch.autograd.grad(by_loops, logits)[0]  # [4, 6, 6]
 print("largest gradient in the ignored rows:", gradient[:, :2].abs().max().item())
 
 # %% [markdown] id="ignored-read"
-# Ignored means no gradient at all. Background is a class, and answering it can be wrong.
+# Ignored means no gradient at all. Background is a class, and predicting it can be wrong.
 
 # %% [markdown] id="confusion"
 # #### One table, two very different measures
@@ -506,15 +510,15 @@ print(f"pixel accuracy {accuracy(tiny_table):.3f}, mean IoU {mean_iou(tiny_table
 print("IoU per class ", [round(v, 3) for v in class_iou(tiny_table).tolist()])
 
 # %% [markdown] id="misconception-accuracy"
-# A class was missed entirely, and accuracy is above 0.9. **Pixel accuracy flatters**, because large
-# classes count more; mean IoU gives each class the same weight.
+# A class was missed entirely, and yet accuracy is above 0.9. **Pixel accuracy flatters**, because
+# large classes count more; mean IoU gives each class the same weight.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# Piece by piece, then your whole way up against an FCN-16s's own logits. (The shipped one has
-# *learned* its × 2 step, so build a fresh one, with random scores. `native` is PyTorch's layer,
-# `scratch` the course's own tensor code.)
+# First we compare piece by piece, then your whole way up with an FCN-16s's own logits. (The shipped
+# one has *learned* its × 2 step, so build a fresh one, with random scores. `native` is PyTorch's
+# layer, `scratch` the course's own tensor code.)
 
 # %% id="equality-parts" tags=["nbval-check-output"]
 from seglib.models import build_model
@@ -534,8 +538,8 @@ way_up = fuse_16s(raw.scores[32][0], raw.scores[16][0], size=(96, 128))
 print("your way up = seglib's:", torch.allclose(way_up, raw.logits[0], atol=1e-4))
 
 # %% [markdown] id="wrong-crop-text"
-# How much does one wrong crop matter? **Predict before you run:** forget to cut the first cell
-# (`cell=0`), and add maps that are 16 pixels apart.
+# How much does one wrong crop matter? **Predict before you run:** what happens if you forget to
+# crop the first cell (`cell=0`), and add maps that are 16 pixels apart?
 
 # %% id="wrong-crop" tolerance=0.02
 from seglib.metrics import confusion_matrix  # the same table as above, without loops
@@ -560,7 +564,7 @@ for cell in (1, 0):
     print(f"FCN-16s, crop {cell}: mean IoU {mean_iou(measure(cropped)):.2f}")
 
 # %% [markdown] id="wrong-crop-read"
-# In Pocket COCO one cell costs most of what the skip had brought, and no error message tells you.
+# In Pocket COCO one cell costs most of what the skip had gained, and no error message tells you.
 # (`fuse_16s` keeps the bilinear kernel; the shipped FCN-16s, with its learned one, is slightly
 # better.)
 
@@ -582,15 +586,15 @@ print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}, wrong {own:.1%} (grid of stri
 plotting.score_maps(few[0][0], {"learned by heart": recited[0]}, truths[0], dataset.categories)
 
 # %% [markdown] id="overfit-read"
-# It can learn by heart. In Pocket COCO it has about as many pixels wrong as the grid of stride 8
+# It can learn by heart. In Pocket COCO it gets about as many pixels wrong as the grid of stride 8
 # alone costs the truth: no sign of a bug.
 #
 # ### Half a minute: teaching a 32s to be an 8s
 #
 # The paper trains in stages: first the 32s, then a 16s that begins with its weights, then an 8s.
 # Here both skips are added to the shipped FCN-32s at once, with scores of zero, so that the new
-# network begins by saying what the old one says. Only score layers and × 2 kernels learn, on
-# images that the 32s has not seen either. **Predict before you run:** its backbone never had to say
+# network begins with the outputs of the old one. Only score layers and × 2 kernels learn, on images
+# that the 32s has not seen either. **Predict before you run:** its backbone never had to predict
 # anything finer than a cell of 32 pixels. Will the new score layers find outlines in it?
 
 # %% id="live" alt="The training loss over 100 steps: noisy, rising a little at first, then falling to about two thirds of where it began, with a short spike shortly before step 60."
@@ -621,8 +625,8 @@ plotting.score_maps(image, compared, truths[chosen], dataset.categories)
 # ### The shipped networks
 #
 # The three checkpoints were trained in the same stages, for longer, backbone included. Measure them
-# on the images of this lesson, each beside the ceiling of its stride, and your functions beside the
-# library's `evaluate`. The figure shows the last stage, in which the 16s became an 8s.
+# on the images of this lesson, each beside the ceiling of its stride, and compare your functions
+# with the library's `evaluate`. The figure shows the last stage, in which the 16s became an 8s.
 
 # %% id="shipped-table" alt="Left, the training loss of the shipped FCN-8s falling over its 2,200 steps; right, its mean IoU on validation images rising and levelling off below the dashed ceiling." tolerance=0.02
 from seglib.metrics import evaluate
@@ -647,9 +651,9 @@ plotting.history_curve(curves, ceiling=limit, title="The shipped FCN-8s")
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# A row of the confusion matrix tells, in per cent, what the pixels of one true class were taken
-# for; a column, what was taken for that class. A class that never occurs, such as background in
-# Pocket COCO, has neither. **Find** the largest number off the diagonal.
+# A row of the confusion matrix shows, in per cent, what the pixels of one true class were taken
+# for; a column shows what was taken for that class. A class that never occurs, such as background
+# in Pocket COCO, has neither. **Find** the largest number off the diagonal.
 
 # %% id="confusion-figure" alt="A square table with a bright diagonal and small numbers beside it, at most 6 per cent: airplanes are taken for sky, cats for persons, boats for sea."
 from seglib.plotting.overlays import short_name
@@ -658,7 +662,7 @@ names = ["background", *(short_name(name) for name in dataset.categories.names)]
 plotting.confusion_heatmap(measure(label_maps["8s"]), names)
 
 # %% [markdown] id="class-read"
-# In Pocket COCO it is an airplane taken for sky, 6 %. Boats lose pixels to the sea, and cats to
+# In Pocket COCO it is airplanes taken for sky, 6 %. Boats lose pixels to the sea, and cats to
 # persons.
 #
 # **Predict before you run:** what share of a small object's pixels gets the right class, and of a
@@ -727,9 +731,9 @@ shown = samples[index][0], samples[index][1], truths[index], dataset.categories
 plotting.touching_instances(*shown, max(label, 1))
 
 # %% [markdown] id="misconception-count"
-# All this comes from the *truth*. The figure has fewer regions than objects; over all images of
-# Pocket COCO there are *more*, since many objects lie in pieces, some cut by others in front.
-# **Better semantic segmentation does not become instance segmentation**: the output has no place to
+# All this is computed from the *truth*. The figure has fewer regions than objects; over all images
+# of Pocket COCO there are *more*, since many objects lie in pieces, some cut by others in front.
+# **Better semantic segmentation does not become instance segmentation**: the output has no way to
 # say "this one, not that one", and no training changes that. The question itself has to change,
 # from "which class is this pixel?" to "which pixels belong to this object?".
 
@@ -737,8 +741,8 @@ plotting.touching_instances(*shown, max(label, 1))
 # ## Try it
 #
 # Mix the streams of the FCN-8s with weights of your own, enlarged by fixed interpolation. Can you
-# beat 1, 1, 1? And the network? Turn off one stream at a time: which is missed most, and where?
-# (In the first figure a few false `cup` pixels count as a class with IoU 0.)
+# beat weights of 1, 1, 1? And the network itself? Turn off one stream at a time: which is missed
+# most, and where? (In the first figure a few false `cup` pixels count as a class with IoU 0.)
 
 # %% id="mixer" alt="Three sliders, one for each stream's weight, above the image, the mixed label map and the truth, with the mean IoU of the mix." tolerance=0.02
 from seglib.widgets import Option, Question, Quiz, SkipMixer

@@ -2,22 +2,22 @@
 # # 05. DeepMask
 #
 # A label map cannot count: two touching objects of one class become one region. So ask another
-# question. Cut a window out of the picture and ask for the mask of the object *in its middle*;
-# then move the window. DeepMask is a network that answers this question, together with a second
-# one: is there an object in the middle at all? Slid over the whole picture it draws objects of any
-# kind, before anybody knows what they are.
+# question. Cut a window out of the picture and ask for the mask of the object *in its middle*; then
+# move the window. DeepMask is a network that answers this question, together with a second one: is
+# there an object in the middle at all? Slid over the whole picture it draws objects of any kind,
+# before anything is known about what they are.
 #
 # **You will be able to**
 #
 # 1. label any window positive, negative or unused for an object, by the rules of the canonical
 #    position;
 # 2. count the weights of a mask layer, and say what its low rank saves and what it costs;
-# 3. write the joint loss of masks and scores, and say which windows teach which answer and where
-#    the 1/32 stands;
-# 4. slide a network of windows over an image at several scales and turn its answers into a sorted
-#    list of proposals;
+# 3. write the joint loss of masks and scores, and say which windows train which output and where
+#    the 1/32 belongs;
+# 4. slide a window network over an image at several scales and turn its outputs into a sorted list
+#    of proposals;
 # 5. read average recall at 10, 100 and 1000 proposals between a baseline and a ceiling, and say
-#    what a score of "objectness" does not tell.
+#    what an "objectness" score does not tell you.
 #
 # **You need first** [lesson 04](04_fcn.ipynb) (a fully connected layer is a convolution; objects
 # of a class that touch, merge), [lesson 01](01_images_masks_coco.ipynb) (IoU, recall).
@@ -36,7 +36,7 @@ held_out = min(40, len(dataset) // 4)  # images for measuring; the others may be
 print(f"{dataset.name}: {len(dataset)} images, the first {held_out} to measure on")
 
 # %% [markdown] id="load-text"
-# The trained network that comes with the course learned from Pocket COCO. It knows no classes, so
+# The trained network that comes with the course learned from Pocket COCO. It has no classes, so
 # nothing has to be translated for other data; expect it to be much worse on photographs.
 
 # %% id="load-model"
@@ -77,19 +77,19 @@ proposals = model.predict([image])[0].proposals
 plotting.show_coverage(image, proposals, target)
 
 # %% [markdown] id="first-picture-read"
-# The network has proposed a thousand masks for this picture, sorted by score. Each object wears the
-# proposal that fits it best, with its IoU, among the first 10, 100 and 1000; an object that none
-# fits by 0.5 is hatched. No proposal says what it is.
+# The network has proposed a thousand masks for this picture, sorted by score. Each object is shown
+# with the proposal that fits it best, and its IoU, among the first 10, 100 and 1000; an object that
+# none fits by 0.5 is hatched. No proposal says what it is.
 
 # %% [markdown] id="problem"
 # ## The problem: which object do you mean?
 #
-# A network with one answer per pixel has no place to say "this one, not that one". In 2014 the way
-# around it was to decide *first* where objects might be, and to look at each place afterwards.
+# A network with one answer per pixel has no way to say "this one, not that one". In 2014 the way
+# around this was to decide *first* where objects might be, and to look at each place afterwards.
 # R-CNN (Girshick et al. 2014) took about 2000 regions per image from **selective search**, which
 # groups neighbouring pixels of similar colour and texture by hand-made rules. Such candidates are
-# called **proposals**. Nothing about them was learned, and a detector never finds what nobody
-# proposes.
+# called **proposals**. Nothing about them was learned, and a detector never finds what is not
+# proposed.
 
 # %% id="timeline" alt="A timeline of papers; R-CNN, 2014, and DeepMask, 2015, are marked in the lane of methods that find regions first and then look."
 plotting.timeline(highlight=["R-CNN", "DeepMask"])
@@ -194,14 +194,14 @@ patches_twice = middle(two_patches).repeat(2, 1, 1, 1)
 plotting.show_patches(patches_twice, torch.cat([answers, truths]), titles, columns=4)
 
 # %% [markdown] id="misconception-which"
-# Same picture, same weights: **the network needs no input that says which object. The window is
-# the input that says it.** (No outline is perfect; look at which object is drawn.)
+# Same picture, same weights: **the network needs no extra input that says which object is meant.
+# The window is that input.** (No outline is perfect; look at which object is drawn.)
 #
 # #### Positive windows, negative windows, and the others
 #
 # To learn this, the network needs windows with labels. A window that is a pixel off should still
-# count as right, one that is far off should not. The paper's rules, in pixels of the *patch* (here
-# 56; the paper's numbers for 224 in brackets):
+# count as positive, one that is far off should not. The paper's rules, in pixels of the *patch*
+# (here 56; the paper's numbers for 224 in brackets):
 #
 # - **positive**: the object's centre is at most 4 px [16] off in x and in y, and its longer side
 #   is within a quarter **octave** of 32 px [128], a factor of $2^{\pm 1/4}$;
@@ -274,10 +274,10 @@ loops = [[label_window(w, b) for b in boxes.tolist()] for w in all_windows[::eve
 print("loops and tensors agree:", bool((torch.tensor(loops) == kinds[::every]).all()))
 
 # %% [markdown] id="sampling"
-# About one in a thousand. Training on the windows as they come would teach the network to say no.
-# So **patches** are sampled: a share of them around objects, shifted and resized at random within
-# the positive range; the others anywhere, as long as they are negative for every object. (Half and
-# half in the paper; three of four around objects in ours.)
+# About one in a thousand. Training on the windows as they come would teach the network always to
+# say no. So **patches** are sampled: some of them around objects, shifted and resized at random
+# within the positive range; the others anywhere, as long as they are negative for every object.
+# (Half of them are around objects in the paper; three in four in ours.)
 #
 # **Predict before you run:** what do the negative patches show? Empty scenery, or objects too?
 
@@ -294,9 +294,9 @@ signs = ["+1" if y > 0 else "−1" for y in sampled.labels[to_show]]
 plotting.show_patches(middle(sampled.images[to_show]), sampled.masks[to_show], signs)
 
 # %% [markdown] id="misconception-negative"
-# **A negative window is not an empty one.** Many hold objects, or pieces of them: off the middle,
-# far too small, far too large. That is the point. "Is there something?" would be true nearly
-# everywhere. What the score must learn is "is there one, whole, in the middle, of the right
+# **A negative window is not an empty one.** Many contain objects, or pieces of them: off the
+# middle, far too small, far too large. That is the point. "Is there something?" would be true
+# nearly everywhere. What the score must learn is "is there one, whole, in the middle, of the right
 # size?", since only then can its mask be right.
 
 # %% [markdown] id="rank"
@@ -325,7 +325,7 @@ for name, sizes in layers.items():
 # %% [markdown] id="rank-text"
 # The way out is two linear layers, from the features to a **code** of $R$ numbers, and from the
 # code to the mask. What is lost? Masks are not random pictures. Take the true masks of many objects
-# in canonical position, and look for the patterns that they are mixtures of (the singular vectors;
+# in canonical position, and look for the patterns of which they are mixtures (the singular vectors;
 # in statistics this is called principal component analysis).
 
 # %% id="alphabet" alt="Twelve square patterns in orange and purple: from a single large blob over halves and bars to ever finer patches."
@@ -373,12 +373,12 @@ panels = [*torch.cat([*rebuilt.values(), picked]).clamp(0, 1)]
 plotting.show_images(panels, [*titles, *["truth"] * len(picked)], columns=6, panel=1.6)
 
 # %% [markdown] id="rank-read"
-# Orange cells of a pattern are added to the mean mask, purple ones taken away (or the other way
-# round). The first patterns say "larger", or "upright rather than flat", the later ones move the
-# outline. With no pattern every answer is the mean mask. (The squared error falls with every
-# pattern; the IoU of a single mask need not rise.) A few dozen numbers say most of a mask of 784
-# cells; thin parts need the rest, and that is what a low rank costs. So the second layer has to
-# learn $R$ patterns, and the first one how much of each.
+# Orange cells of a pattern are added to the mean mask, purple ones subtracted (or the other way
+# round). The first patterns say "larger", or "upright rather than flat"; the later ones move the
+# outline. Without any pattern every answer is the mean mask. (The squared error falls with every
+# pattern; the IoU of a single mask need not rise.) A few dozen numbers describe most of a mask of
+# 784 cells; thin parts need the rest, and they are what a low rank costs. So the second layer has
+# to learn $R$ patterns, and the first one how much of each.
 #
 # Here is the network. A patch comes with a margin of 24 px, 104 × 104 in all; part four says why.
 # The backbone is a small ResNet ([lesson 03](03_backbones.ipynb)) with a stride of 8. Of its
@@ -419,10 +419,10 @@ print("one matrix gives the same:", torch.allclose(in_two, in_one, atol=1e-3))
 print("its size:", list(matrix.shape), " its rank:", torch.linalg.matrix_rank(matrix).item())
 
 # %% [markdown] id="misconception-linear"
-# The first sentence is right: one matrix gives the same. But not *any* matrix of that size. Its
-# rank is at most $R$, the width of the bottleneck. **The second layer is not there to say more, it
-# is there to say less:** a matrix with a fifth of the weights, whose answers are all mixtures of
-# $R$ patterns.
+# The first sentence is right: one matrix gives the same. But it is not just *any* matrix of that
+# size. Its rank is at most $R$, the width of the bottleneck. **The second layer is not there to
+# express more, but less:** the two have a fifth of the full matrix's weights, and their outputs are
+# all mixtures of $R$ patterns.
 
 # %% [markdown] id="loss"
 # ### Three: two questions, one loss
@@ -478,13 +478,13 @@ print("gradient on the positive's mask:", bool(z.grad[0].abs().min() > 0))
 print("gradient on the negative's mask:", bool(z.grad[1].abs().max() > 0))
 
 # %% [markdown] id="misconception-empty"
-# Whatever it likes. **A negative window has no right mask; it teaches nothing about masks.** An
-# empty mask would be a lie in a window where an object stands a little aside. The score says
+# Whatever it likes. **A negative window has no correct mask; it teaches nothing about masks.** An
+# empty mask would be wrong in a window whose object is a little off the middle. The score says
 # whether to believe the mask.
 #
-# And the 1/32: on which term does it stand? On the *score's*. Drawing is the harder task, and a
-# single logit can pull the shared layers with more force than 784 averaged ones. Measure the pull
-# of both terms on the backbone of a fresh network, without the 1/32:
+# And the 1/32: on which term is it? On the *score's*. Drawing is the harder task, and a single
+# logit can pull the shared layers with more force than 784 averaged ones. Measure the pull of both
+# terms on the backbone of a fresh network, without the 1/32:
 
 # %% id="pull" tolerance=0.5
 from seglib.models import build_model
@@ -530,8 +530,8 @@ with torch.no_grad():
 print("every window:", torch.allclose(one_by_one, codes, atol=1e-4), list(codes.shape))
 
 # %% [markdown] id="slide-whole-text"
-# Equal up to rounding. **Predict before you run:** and the network as a whole, backbone included?
-# Does the image at once give *exactly* the scores of a loop over patches?
+# Equal up to rounding. **Predict before you run:** what about the network as a whole, backbone
+# included? Does one pass over the image give *exactly* the scores of a loop over patches?
 
 # %% id="slide-whole" tolerance=0.15
 from torch.utils.flop_counter import FlopCounterMode
@@ -550,11 +550,11 @@ for patches in (normalised(cut(view, grid[0, :1])), padded):
 print(f"patch by patch: {flops[0] * len(gap) / flops[1]:.0f} times the work")
 
 # %% [markdown] id="slide-whole-read"
-# Nearly, but not exactly. Lesson 04 said why: its small classifier had no padding, this backbone
-# has. In a patch that is cut out, every padded layer sees zeros at the border; in the whole image
-# it sees the neighbours. Hence the margin: the outermost cells, which suffer most, are thrown away.
-# The paper's claim that dense and patch-wise computation are the same is exact for the heads, and a
-# good approximation for the backbone.
+# Nearly, but not exactly. Lesson 04 said why: its small classifier had no padding, but this
+# backbone has. In a patch that is cut out, every padded layer sees zeros at the border; in the
+# whole image it sees the neighbours. Hence the margin: the outermost cells, which suffer most, are
+# thrown away. The paper's claim that dense and patch-wise computation are the same is exact for the
+# heads, and a good approximation for the backbone.
 
 # %% [markdown] id="scales"
 # #### Every size has its scale
@@ -569,8 +569,8 @@ heat = {f"× {2**x.octave:.2g}": (x.windows, x.scores.sigmoid()) for x in levels
 plotting.show_window_scores(image, heat, target.boxes)
 
 # %% [markdown] id="scales-read"
-# The title of a panel gives the factor, then how large its windows are on the image. In the shrunk
-# images a window covers much, so the large objects light up there; the small ones do so in the
+# The title of each panel gives the factor, then the size of its windows on the image. In the shrunk
+# images a window covers more, so the large objects light up there; the small ones do so in the
 # enlarged images. And hardly any object has only one bright window.
 #
 # #### From windows to proposals
@@ -674,8 +674,8 @@ twice = middle(batch.images[objects]).repeat(2, 1, 1, 1)
 plotting.show_patches(twice, torch.cat([drawn, true]), titles, columns=len(objects))
 
 # %% [markdown] id="overfit-read"
-# It can. Now for real, a quarter of a minute from random weights, on images that are not set aside
-# for measuring. **Predict before you run:** what will a network of this kind learn *first*?
+# It can. Now train for real: a quarter of a minute from random weights, on images that are not set
+# aside for measuring. **Predict before you run:** what will a network of this kind learn *first*?
 
 # %% id="live" alt="The loss of masks and scores over forty training steps: it falls quickly in the first ten and hardly at all after that."
 rest = torch.utils.data.Subset(dataset, range(held_out, len(dataset)))
@@ -702,8 +702,8 @@ plotting.show_patches(fourfold, rows, titles, columns=6)
 
 # %% [markdown] id="live-read"
 # The first thing to learn is the convention itself: *there is something in the middle*. The mean
-# mask needs no eyes at all, and after these steps the network is about as good as that. So the mean
-# mask is what any learned proposal must be compared with.
+# mask does not look at the image at all, and after these steps the network is about as good as
+# that. So any learned proposal must be compared with the mean mask.
 #
 # ### The shipped network
 #
@@ -724,11 +724,11 @@ plotting.training_curve(curves, title="The shipped DeepMask")
 # %% [markdown] id="recall"
 # #### Average recall, between a floor and a ceiling
 #
-# Lesson 01's average precision will not do: it asks for classes and charges for every false
-# positive. Proposals name no classes, and a false one costs little; what counts is that every
-# object is covered. An object is **recalled** at a threshold $t$ if one of the best $N$ proposals
-# of its image has an IoU of at least $t$ with it. **Average recall**, AR@$N$, is the share of
-# objects recalled, averaged over $t = 0.50, 0.55, \dots, 0.95$, so that tight masks earn more.
+# Lesson 01's average precision will not do: it needs classes and penalises every false positive.
+# Proposals have no classes, and a false one costs little; what counts is that every object is
+# covered. An object is **recalled** at a threshold $t$ if one of the best $N$ proposals of its
+# image has an IoU of at least $t$ with it. **Average recall**, AR@$N$, is the share of objects
+# recalled, averaged over $t = 0.50, 0.55, \dots, 0.95$, so that tight masks earn more.
 
 # %% id="recall-loop" tags=["nbval-check-output"]
 def recall(best_ious):
@@ -740,11 +740,12 @@ def recall(best_ious):
 print(round(recall([0.82, 0.61, 0.3]), 3))
 
 # %% [markdown] id="recall-read"
-# By hand: 0.82 passes seven thresholds (.50 to .80), 0.61 three, 0.3 none: $10 / 30$.
+# By hand: 0.82 passes seven thresholds (.50 to .80), 0.61 passes three, 0.3 none: $10 / 30$.
 #
-# A number alone says nothing. The **floor**: the same windows in random order, each with the mean
-# training mask; no eyes. The **ceiling**: the same windows and the same 28 × 28 cells, but perfect
-# knowledge: each object's true mask, from the best window in which it is canonical.
+# A number alone says nothing. The **floor** takes the same windows in random order, each with the
+# mean training mask, without looking at the image. The **ceiling** takes the same windows and the
+# same 28 × 28 cells, but with perfect knowledge: each object's true mask, from the best window in
+# which it is canonical.
 
 # %% id="measure"
 from seglib.metrics.ceilings import model_baseline, model_ceiling
@@ -771,10 +772,10 @@ print(f"AR@100 of DeepMask is {reached / ceiling:.0%} of the ceiling")
 plotting.show_average_recall(lines, title=f"Masks of {count} images")
 
 # %% [markdown] id="recall-figure-read"
-# Read it from below. Windows alone, as many as they are, cover next to nothing. The ceiling does
-# not reach 1: objects too thin for the 28 × 28 cells of their window, and windows in steps of 8,
-# cost the rest. And from 10 to 100 proposals DeepMask gains a lot. So the good masks are there, but
-# not in front. Why?
+# Read the figure from below. Windows alone, however many there are, cover next to nothing. The
+# ceiling does not reach 1: objects too thin for the 28 × 28 cells of their window, and windows in
+# steps of 8, cost the rest. And from 10 to 100 proposals DeepMask gains a lot. So the good masks
+# are there, but not at the top of the list. Why?
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
@@ -806,10 +807,10 @@ fit, different = (sum(n) / count for n in zip(*(fits_of_ten(*pair) for pair in p
 print(f"on average over {count} images, {fit:.1f} fit an object; they fit {different:.1f}")
 
 # %% [markdown] id="duplicates-read"
-# A window one step aside, or one scale further, sees the same object and scores nearly as high.
-# Nothing in DeepMask says "we have had this one already". What if a proposal is dropped when its
-# box overlaps a better one's by more than 0.7? This is called **non-maximum suppression** (NMS),
-# and lesson 06 takes it apart.
+# A window one step aside, or one scale away, sees the same object and scores nearly as high.
+# Nothing in DeepMask says "we already have this one". What if a proposal is dropped when its box
+# overlaps a better one's by more than 0.7? This is called **non-maximum suppression** (NMS), and
+# lesson 06 takes it apart.
 
 # %% id="suppress" tolerance=0.05
 def without_duplicates(some, threshold=0.7):
@@ -822,12 +823,11 @@ for name, found in {"sorted": figures["DeepMask"], "with NMS": thinned}.items():
     print(f"{name:9s}" + "".join(f"{found[f'AR@{n}']:6.2f}" for n in (10, 100, 1000)))
 
 # %% [markdown] id="suppress-read"
-# The first ten gain, because there are fewer duplicates among them. A long list loses: what was
-# thrown away was now and then the tighter mask. The paper suppresses nothing and leaves that to the
-# detector.
+# The first ten gain, because there are fewer duplicates among them. A long list loses: now and then
+# the tighter mask was thrown away. The paper suppresses nothing and leaves that to the detector.
 
 # %% [markdown] id="objectness"
-# ### Objectness is not a class, and no promise
+# ### Objectness is neither a class nor a promise
 #
 # **Predict before you run:** the score is a number between 0 and 1, like a classifier's. Could you
 # tell a class from it? Below are the scores of negative windows, and of windows in canonical
@@ -845,8 +845,8 @@ plotting.histogram(groups, bins=20, xlabel="score", title="Scores by what is in 
 
 # %% [markdown] id="misconception-class"
 # **The score says "an object, whole, in the middle". It does not say which, and it does not say
-# that the mask is good.** The two classes have their bars in the same places. Naming is the work of
-# whoever takes the proposals.
+# that the mask is good.** The two classes have their bars in the same places. Naming is left to the
+# network that uses the proposals.
 #
 # Does a high score at least mean a good mask? Compare the score of each proposal with the IoU that
 # it really has.
@@ -863,8 +863,8 @@ for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)):
 
 # %% [markdown] id="promise-read"
 # It ranks, and ranking is all that a proposal needs. But even at the top the mean IoU is far from
-# 1: the score was taught with the labels of *windows*; it never saw how good the mask was. And what
-# are the confident proposals that fit no object at all?
+# 1: the score was trained with the labels of *windows*; it never saw how good the mask was. And
+# what are the confident proposals that fit no object at all?
 
 # %% id="false-alarms" alt="Six proposals with high scores that fit no annotated object: parts of objects with an outline of their own, pieces of scenery between other things, and several objects taken together."
 def close_ups(rows, words):
@@ -886,9 +886,10 @@ for some, picture, truth in zip(learned, few_pictures, few_targets, strict=True)
 close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
-# Pieces, mostly: a part of a thing, or what shows between two others. Nothing in a wheel shows that
-# it is not an object; it does not count because nobody annotated wheels. **What counts as an object
-# is a decision of those who annotate**, and with no class to go by, the score has to guess it.
+# Pieces, mostly: a part of a thing, or what shows between two others. Nothing about a wheel shows
+# that it is not an object; it does not count because nobody annotated wheels. **What counts as an
+# object is a decision of those who annotate**, and with no class to go by, the score has to guess
+# it.
 #
 # And which objects got the worst masks?
 
@@ -901,8 +902,8 @@ for (some, things), picture in zip(pairs, few_pictures, strict=True):
 close_ups(sorted(worst, key=lambda row: row[0])[:6], "IoU")
 
 # %% [markdown] id="missed-read"
-# What is painted is the truth; the number is the best IoU among a thousand proposals. Look at the
-# cross first, then at the shapes.
+# The painted masks are the truth; the number is the best IoU among a thousand proposals. Look at
+# the cross first, then at the shapes.
 #
 # - **Hidden** ones in a crowd: in the *middle* of their box there is often the object that covers
 #   them, so the window points at the wrong one.
@@ -958,7 +959,7 @@ saving = Question(
     [
         Option("400,000 weights", feedback="That is the full layer: 1000 · 400."),
         Option("20,000 weights",
-               feedback="The second part, 50 · 400; but the features must become a code first."),
+               feedback="That is the second part, 50 · 400; first the features become a code."),
         Option("70,000 weights", True, "1000 · 50 + 50 · 400."),
     ],
     objective="low rank",
@@ -984,7 +985,7 @@ taught = Question(
         Option("an empty mask, all zeros",
                feedback="That is an answer, and a gradient would have to teach it. There is none."),
         Option("the mean mask of all objects",
-               feedback="That is what a blind network would say; nobody asks for it."),
+               feedback="That is what a blind network would draw; the loss does not ask for it."),
         Option("nothing at all, as its mask term is zero", True,
                "(1 + y)/2 is 0. The score alone learns from it."),
     ],
@@ -1031,9 +1032,9 @@ Quiz([sliding, reading], title="From windows to proposals")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/05_deepmask.ipynb) has three tasks: label all windows for all objects
-# at once; the mask layer of low rank, and the best two factors of a full one; and heads that slide,
-# from a feature map to a sorted list of windows.
+# The [assignment](assignments/05_deepmask.ipynb) has three tasks: labelling all windows for all
+# objects at once; the low-rank mask layer, and the best two factors of a full one; and heads that
+# slide, from a feature map to a sorted list of windows.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -1044,9 +1045,9 @@ Quiz([sliding, reading], title="From windows to proposals")
 #   Negative windows are full of objects in the wrong place or size.
 # - Every cell of the mask reads the whole window through two linear maps with nothing in between,
 #   a matrix of low rank: masks are mixtures of few patterns.
-# - Mask loss on positives only, plus 1/32 of the score's loss on all.
+# - The loss is the mask loss on positives only, plus 1/32 of the score's loss on all windows.
 # - The network slides as a convolution, over the image at several scales; sort by score, draw the
-#   best. The score ranks objectness. It names nothing, and neighbours repeat each other.
+#   best. The score ranks objectness. It names nothing, and neighbouring windows give duplicates.
 # - Average recall at 10, 100, 1000 means something only beside a floor and a ceiling.
 #
 # **The published numbers beside ours.** Theirs: masks on 5000 photographs of COCO 2014, the
@@ -1061,8 +1062,8 @@ pocket = [shipped["figures"][f"mask_AR@{n}"] for n in published]
 print("ours (Pocket) " + "".join(f"{value:7.3f}" for value in pocket))
 
 # %% [markdown] id="references"
-# **Next**: in [lesson 06](06_rcnn.ipynb) somebody looks at the proposals: R-CNN names them, one by
-# one and slowly; then the features are shared. In Mask R-CNN, in lesson 07, DeepMask's two
+# **Next**: in [lesson 06](06_rcnn.ipynb) a second network looks at the proposals: R-CNN names them,
+# one by one and slowly; then the features are shared. In Mask R-CNN, in lesson 07, DeepMask's two
 # questions live on as two heads.
 #
 # **References**

@@ -2,14 +2,14 @@
 # # 06. From R-CNN to RoIAlign
 #
 # FCN names every pixel and cannot count. DeepMask draws objects and cannot name them. Now a network
-# finds objects *and* names them. One question carries this lesson: **how often must a network look
-# at a picture to find everything in it, and does it look at exactly the right place?** The first
-# answer was two thousand times. The last one is: once, but without rounding.
+# finds objects *and* names them. One question runs through this lesson: **how often must a network
+# look at a picture to find everything in it, and does it look at exactly the right place?** The
+# first answer was: two thousand times. The last is: once, but without rounding.
 #
 # **You will be able to**
 #
 # 1. carry out the four steps of R-CNN on an image, and count what they waste;
-# 2. write a box as a correction of another one;
+# 2. write a box as a correction of another;
 # 3. remove duplicates by greedy non-maximum suppression, and say which boxes it keeps;
 # 4. say what RoIPool rounds away, in pixels;
 # 5. compute RoIAlign for any box, at the border of the image too.
@@ -40,10 +40,9 @@ names = ["background", *(short_name(name) for name in dataset.categories.names)]
 print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for practice")
 
 # %% [markdown] id="fit-text"
-# First the whole machine at work; then we take it apart. R-CNN needs a trained network and a few
-# images with known objects. Its network here is the backbone of lesson 04's FCN, and two dozen
-# practice images are enough to fit R-CNN's last part. (The settings suit speed and few
-# examples.)
+# First we see the whole machine at work; then we take it apart. R-CNN needs a trained network and a
+# few images with known objects. Its network here is the backbone of lesson 04's FCN, and two dozen
+# practice images are enough to fit R-CNN's last part. (The settings suit speed and few examples.)
 
 # %% id="fit"
 from dataclasses import replace
@@ -86,9 +85,9 @@ plotting.show_boxes(
 )
 
 # %% [markdown] id="first-picture-read"
-# This is one of the clearer images, chosen for that; even so, two umbrellas are missing. Every box
-# has a name and a score, and no pixel was ever asked for its class: the machine asks "where may an
-# object be?" first, and "what is it?" second. To answer, it sent two hundred crops of this one
+# This image was chosen because it is one of the clearer ones; even so, two umbrellas are missing.
+# Every box has a name and a score, and no pixel was ever classified: the machine asks "where might
+# an object be?" first, and "what is it?" second. To answer, it sent two hundred crops of this one
 # picture through its network.
 
 # %% [markdown] id="problem"
@@ -111,9 +110,9 @@ plotting.timeline(highlight=["R-CNN", "Fast R-CNN", "Mask R-CNN"])
 #
 # ### One: R-CNN by hand
 #
-# **Step 1, propose.** No learning here. Split the picture into small regions of similar colour,
-# then merge the two neighbours that are most alike, in colour, texture and size, again and again,
-# until one region is left. Every region on the way may be an object, so its box becomes a
+# **Step 1, propose.** This step learns nothing. Split the picture into small regions of similar
+# colour, then merge the two neighbours that are most alike, in colour, texture and size, again and
+# again, until one region is left. Every region on the way may be an object, so its box becomes a
 # **proposal**. (R-CNN used selective search, Uijlings and others 2013; `propose_regions` is a small
 # relative of it.)
 
@@ -138,13 +137,13 @@ panels = {"the first ten": {"proposal": boxes[:10]}, "the best for each object":
 plotting.show_boxes(image, panels, panel=3.4)
 
 # %% [markdown] id="propose-read"
-# It is a poor ranking: in Pocket COCO's picture the first ten miss four of five. Regions merged
-# late, the large ones, come early, with much chance mixed in, since the method knows nothing about
-# objects. So R-CNN needs *many*.
+# It is a poor ranking: in Pocket COCO's picture the first ten miss four objects out of five.
+# Regions merged late, the large ones, come early, with a good deal of randomness mixed in, since
+# the method knows nothing about objects. So R-CNN needs *many*.
 #
 # **Step 2, warp.** The network wants squares of one size. So every box is cut out, with a little
-# context around it, and squeezed into shape, whatever that does to the picture. Beyond the image it
-# is filled with grey.
+# context around it, and squeezed into shape, whatever that does to the picture. Where it extends
+# beyond the image, it is filled with grey.
 
 # %% id="warp" alt="Eight square cut-outs, blurred and squeezed to 48 by 48 pixels: the proposals nearest to objects, and some others that show parts of objects or background."
 crops = rcnn.warp(image, boxes)  # [N, 3, 48, 48]
@@ -170,8 +169,8 @@ print("forward passes for one picture:", rcnn.cost.forward_passes - passes_befor
 # %% [markdown] id="classify-text"
 # **Step 4, classify.** On these rows, one **linear classifier** for each class computes a *margin*,
 # a weighted sum $m = w \cdot f + b$ that should be positive for that class and negative for
-# everything else. It is a support vector machine, fitted at the start: true boxes of the class
-# should get a margin of at least 1, proposals that hardly overlap any of them at most −1.
+# everything else. It is a support vector machine, which we fitted at the start: true boxes of the
+# class should get a margin of at least 1, and proposals that hardly overlap any of them at most −1.
 
 # %% id="classify" tolerance=0.3
 margins = rcnn.classify(features)  # [N, C], above 0 means yes
@@ -181,11 +180,11 @@ for number, label in zip(nearest.tolist(), objects.labels.tolist(), strict=True)
     print(f"truth {names[label]:10s} {answered}")
 
 # %% [markdown] id="classify-read"
-# In Pocket COCO's picture four of five best answers are right, after two dozen images and with a
-# linear sum: the features do the work. (One is right for the wrong reason: the third crop shows
-# mostly the umbrella in front.) But a negative margin is a no, even where the best answer is right.
-# Scores are the sigmoid of such margins: yes begins at 0.5. (In the first picture, other proposals
-# won.)
+# In Pocket COCO's picture four of the five best answers are right, after two dozen images and with
+# a linear sum: the features do the work. (One is right for the wrong reason: the third crop shows
+# mostly the umbrella in front.) But a negative margin means no, even where the best answer is
+# right. Scores are the sigmoid of these margins, so yes begins at 0.5. (In the first picture, other
+# proposals won.)
 #
 # These are the four steps. Two repairs are still missing.
 #
@@ -236,9 +235,9 @@ print("the centre moves by", (after - before).item(), "pixels")
 #
 # #### Repair two: one object, one box
 #
-# Many proposals hit the same object, and the classifier says yes to all of them. **Greedy
-# non-maximum suppression** (NMS): keep the box with the best score, suppress all boxes that overlap
-# it by more than a threshold, keep the best of the rest, and so on.
+# Many proposals hit the same object, and the classifier says yes to all of them. The remedy is
+# **greedy non-maximum suppression** (NMS): keep the box with the best score, suppress all boxes
+# that overlap it by more than a threshold, keep the best of the rest, and so on.
 
 # %% id="nms-loop"
 def nms_loop(boxes, scores, threshold):
@@ -314,7 +313,7 @@ for n in stay:
 # That is the answer of the first picture. Three of five objects of Pocket COCO's picture are found,
 # each with one box left, and the correction improved two of them. The cup's box is visibly cut,
 # although a much better one was there (black): **the best score is not the best fit**, and NMS
-# looks at the score only.
+# looks only at the score.
 #
 # ### Two: the bill
 #
@@ -337,9 +336,9 @@ plotting.show_heatmap(cover, "In how many crops is each pixel?", label="crops")
 # Work grows with the pixels of the squeezed crops (in 2014, 2000 crops of 227 × 227 from a
 # photograph of 500 × 375). You know this waste, and the way out, from lesson 04's sliding window:
 # run the convolutions once, on the whole picture. What a convolution computes at a place depends on
-# the surroundings of that place, and hardly on where somebody cuts.
+# the surroundings of that place, and hardly on where the crop is cut.
 #
-# Speed is not the only bill. R-CNN's network, classifiers and regressors are fitted one after the
+# Speed is not the only cost. R-CNN's network, classifiers and regressors are fitted one after the
 # other. The classifiers cannot tell the network which features they lack, because no gradient
 # passes from one to the other.
 #
@@ -365,7 +364,7 @@ print("stride 8:", list(eighth.shape))
 
 # %% [markdown] id="roipool"
 # Fully connected layers follow, so each box must come out with the same number of cells, say 7 × 7.
-# Fast R-CNN's **RoIPool** does it in whole cells. It rounds the edges of the box to numbers of
+# Fast R-CNN's **RoIPool** does this in whole cells. It rounds the edges of the box to numbers of
 # cells. The rounded right edge is taken as the number of the *last cell*, and that cell is read to
 # its end: with cells of 8 pixels, a box that ends at 40 is read to 48. Then RoIPool divides the
 # cells into bins, rounds the bins outwards, and keeps the largest value of each bin.
@@ -402,14 +401,14 @@ example = max(candidates if len(candidates) else objects.boxes, key=misplaced)
 plotting.show_roi_reading(image, example, stride=8, bins=2, samples=2)
 
 # %% [markdown] id="reading-read"
-# RoIPool reads the dashed frame instead of the blue box (thin lines: its bins). For a *word* about
-# the object this hardly matters. For its exact place and its mask it does: in the paper, RoIPool
+# RoIPool reads the dashed frame instead of the blue box (thin lines: its bins). For *naming* the
+# object this hardly matters. For its exact location and its mask it does: in the paper, RoIPool
 # costs a quarter of box AP75 and of mask AP.
 #
 # **Predict before you run:** take a map in which each cell contains its own x coordinate, so that
-# reading it tells you *where* you read. Slide a box slowly to the right. Does the area that
-# RoIPool reads slide along? (We plot its middle; the maximum would be the last cell's value. The 0
-# before each box is its image's number in the batch.)
+# reading it tells you *where* you read. Slide a box slowly to the right. Does the area that RoIPool
+# reads slide along with it? (We plot its middle; the maximum would be the last cell's value. The 0
+# before each box is the index of its image in the batch.)
 
 # %% id="sliding-box" alt="A diagonal line, RoIAlign, which reads exactly where the box is; the middle of RoIPool's area is a staircase with steps of 8 pixels that touches the diagonal from above."
 ruler = ((torch.arange(16) + 0.5) * 8).expand(1, 1, 16, 16)  # [1, 1, 16, 16], x in pixels
@@ -422,9 +421,9 @@ plotting.reading_curve(40 + shifts, read, xlabel="the box's centre, x in pixels"
 
 # %% [markdown] id="misconception-rounding"
 # **RoIPool does not see small movements.** This box is five whole cells wide, so both its edges
-# jump together, after every eight pixels; the edges of most boxes jump in turn. What comes after it
-# would have to give different answers for the same numbers. The staircase also lies up to a cell
-# above the line, never below, since the last cell is always read to its end.
+# jump together, after every eight pixels; the edges of most boxes jump at different times. The
+# layers after it would have to give different answers for the same numbers. The staircase also lies
+# up to a cell above the line, never below, since the last cell is always read to its end.
 #
 # #### RoIAlign: read between the cells
 #
@@ -476,7 +475,8 @@ print(list(theirs.shape), torch.allclose(align_loop(eighth[0], inner, 8, 7), the
 #
 # **Predict before you run:** the first two cells of a row contain 10 and 30. What should a point
 # read that lies 0.3 cells to the left of the first cell's middle? 4, because the line through 10
-# and 30 goes on? 7, because the tent has fallen to 0.7? Or 10, because the border's value goes on?
+# and 30 continues? 7, because the tent has fallen to 0.7? Or 10, because the border's value
+# continues?
 
 # %% id="border" tags=["nbval-check-output"]
 pair = torch.tensor([10.0, 30]).expand(1, 1, 2, 2)  # cells of one pixel
@@ -489,10 +489,10 @@ print(f"the library {ops.roi_align(pair, point, 1, 1.0, sampling_ratio=1).item()
 # %% [markdown] id="border-read"
 # 10, and both of our formulas would have been wrong. The reference implementations **continue the
 # border** up to one cell beyond the middles of the outermost cells; a sample farther out reads 0.
-# So move every point to the nearest place between middles first, and then interpolate.
+# So first move every point to the nearest position between middles, and then interpolate.
 #
-# That settles the tensor form as well. In the formula, each weight is one number for the row times
-# one for the column. So a box needs one small matrix that mixes rows and one that mixes columns:
+# That settles the tensor form as well. In the formula, each weight is a number for the row times a
+# number for the column. So a box needs one small matrix that mixes rows and one that mixes columns:
 # each row of a matrix holds the mean tent of one bin's samples.
 
 # %% id="align-fast"
@@ -514,7 +514,8 @@ def align_fast(feature, box, stride, bins, samples=2):
     return rows @ feature @ columns.T  # [bins, H] @ [C, H, W] @ [W, bins] -> [C, bins, bins]
 
 # %% [markdown] id="align-test-text"
-# A test must be able to fail. So: three hundred random boxes, many across the border, some outside.
+# A test must be able to fail. So we use three hundred random boxes, many across the border, some
+# outside.
 
 # %% id="align-test" tags=["nbval-check-output"]
 generator = torch.Generator().manual_seed(0)
@@ -533,7 +534,7 @@ print("matrices = library:", torch.allclose(fast, library, atol=1e-4))
 #
 # `box_iou`, `nms`, `roi_align` and `roi_pool` are primitives of `seglib`, each with a naive form
 # that is a loop like yours; its tests compare them with torchvision. Last comes the whole pipeline:
-# your boxes, and those of `rcnn.predict`.
+# your boxes against those of `rcnn.predict`.
 
 # %% id="equality-parts" tags=["nbval-check-output"]
 some_boxes = 100 * torch.rand(2, 60, 4, generator=generator).sort(dim=2).values
@@ -553,15 +554,16 @@ print("R-CNN     ", same)
 # %% [markdown] id="learns"
 # ## It learns
 #
-# After the reading, Fast R-CNN puts one small network, the **head**, whose class and correction are
-# learned *together*, and the backbone with them: gradients pass through the reading. Here the maps
-# stay fixed, and the head is simpler: one hidden layer instead of two, one correction for all
-# classes. Two losses are added: the cross-entropy of the class, and the mean absolute difference of
-# the correction's numbers (the paper smooths it near zero). Now a test: two heads, the same start
-# and boxes; only the reading differs. (Nearly fair: the maps were trained with RoIAlign.)
+# After reading the features, Fast R-CNN applies one small network, the **head**, whose class and
+# correction are learned *together*, and the backbone with them: gradients pass through the reading.
+# Here the maps stay fixed, and the head is simpler: one hidden layer instead of two, one correction
+# for all classes. Two losses are added: the cross-entropy of the class, and the mean absolute
+# difference of the correction's numbers (the paper smooths it near zero). Now a test: two heads
+# have the same start and the same boxes; only the reading differs. (The test is nearly fair: the
+# maps were trained with RoIAlign.)
 #
-# The boxes are true ones, shaken. None of them shows background, so the heads never learn to reject
-# a box; lesson 07 mends that.
+# The boxes are true ones, randomly shifted and resized. None of them shows background, so the heads
+# never learn to reject a box; lesson 07 remedies that.
 
 # %% id="shake"
 def shake(truth, copies=8):
@@ -639,16 +641,16 @@ print(f"one batch: {losses[0]:.1f} → {losses[-1]:.2f}")
 plotting.training_curve(losses, title="One batch, over and over")
 
 # %% [markdown] id="live-text"
-# It can learn. Now on all practice boxes, live:
+# It can learn. Now train it on all practice boxes, live:
 
 # %% id="live" alt="The loss of the head that reads with RoIAlign over 400 steps: a steep fall in the first hundred, then a slow one, with noise."
 with plotting.LiveCurve(steps=400, title="A head that reads with RoIAlign") as live:
     heads = {"RoIAlign": train("RoIAlign", 400, on_step=live)[0]}
 
 # %% [markdown] id="reading-test-bet"
-# **Predict before you run:** a head that reads with RoIPool gains less over no head at all, that
-# is, over guessing the commonest class and leaving the boxes as they are. Where is more of the gain
-# lost: in the right classes, or in the boxes that fit at 0.75?
+# **Predict before you run:** compared with no head at all (guessing the most frequent class and
+# leaving the boxes as they are), a head that reads with RoIPool gains less. Where is more of the
+# gain lost: in the correct classes, or in the boxes that fit at 0.75?
 
 # %% id="reading-test" tolerance=0.05
 heads["RoIPool"], _ = train("RoIPool", 400)
@@ -671,16 +673,16 @@ for name, head in heads.items():
     print(f"{name:9s} right classes {right:4.0%}, {fit(moved_boxes)}")
 
 # %% [markdown] id="reading-test-read"
-# In Pocket COCO RoIAlign gains 48 points in right classes, and RoIPool loses an eighth of that. In
-# boxes at 0.75 it gains 19 points, and RoIPool loses a third; in mean IoU, a quarter. A head cannot
-# correct what it cannot see. (One seed, and small heads after seconds of training: read the
-# direction, not the size. The paper's comparison of fully trained networks stands at the end.)
+# In Pocket COCO RoIAlign gains 48 points in correct classes, and RoIPool loses an eighth of that.
+# In boxes at 0.75 it gains 19 points, and RoIPool loses a third; in mean IoU, a quarter. A head
+# cannot correct what it cannot see. (This is one seed, and small heads after seconds of training:
+# read the direction, not the size. The paper's comparison of fully trained networks is at the end.)
 
 # %% [markdown] id="inside"
 # ## Look inside: where it fails, and why
 #
-# The reading is solved. But every answer began with a proposal, and nobody has trained the
-# proposals. **Predict before you run:** what share of the small objects (here under 16 × 16 = 256
+# The reading is solved. But every answer began with a proposal, and the proposals are not trained
+# at all. **Predict before you run:** what share of the small objects (here under 16 × 16 = 256
 # pixels) is covered by two hundred proposals, and what share of the larger ones?
 
 # %% id="missed" tolerance=0.1
@@ -704,13 +706,13 @@ panels = {"200 proposals": {"proposal": regions[worst][:200]}, "the objects": sp
 plotting.show_boxes(samples[worst][0], panels, panel=2.9)
 
 # %% [markdown] id="missed-read"
-# In Pocket COCO the grouping does make fitting regions of most small objects, such as the car on
-# the left. But the ranking puts large regions first, and every further place costs R-CNN a pass.
+# In Pocket COCO the grouping does form fitting regions for most small objects, such as the car on
+# the left. But the ranking puts large regions first, and every further proposal costs R-CNN a pass.
 # The car behind the doughnut is not small, but we see it in pieces, and no merging of neighbours
 # joins them without the doughnut. What is not proposed can never be found, however good the network
 # behind it is.
 #
-# So the proposals do not learn. They are slow, too: once the features are shared, the grouping
+# So the proposals do not learn. They are also slow: once the features are shared, the grouping
 # takes most of the time (in the papers 2 seconds per photograph, against 0.3 for everything else).
 # And there are no masks yet.
 
@@ -742,7 +744,7 @@ bill = Question(
     "R-CNN describes 200 overlapping crops. Why is sharing the convolutions possible at all?",
     [
         Option("Because crops of one size give features of one size",
-               feedback="That is why crops are warped; it does not make their work common."),
+               feedback="That is why crops are warped; it does not let them share work."),
         Option("Because neighbouring crops mostly have the same class",
                feedback="They often do not, and the backbone knows no classes."),
         Option("Because features depend on a pixel's surroundings, hardly on the crop", True,
@@ -771,13 +773,13 @@ suppression = Question(
         Option("only the first", feedback="The third overlaps it by 0.1, and the second is gone."),
         Option("the first and the third", True, "The second goes before its turn."),
         Option("all: none overlaps all others",
-               feedback="One overlap with a kept box is enough to go."),
+               feedback="One overlap with a kept box is enough to be removed."),
     ],
     objective="suppression",
 )
 rounding_question = Question(
-    "Stride 16. A box begins at x = 39 px. Where does the area begin that RoIPool reads, and where "
-    "that of RoIAlign?",
+    "Stride 16. A box begins at x = 39 px. Where do the areas begin that RoIPool and RoIAlign "
+    "read?",
     [
         Option("at 32 px, and at 39 px", True, "round(39/16) = 2, times 16: seven pixels off."),
         Option("both at 39 px", feedback="RoIPool knows whole cells only: 39/16 = 2.4 is rounded."),
@@ -816,9 +818,9 @@ Quiz([sample, border_question], title="Reading")
 # %% [markdown] id="assignment"
 # ### Your turn
 #
-# The [assignment](assignments/06_rcnn.ipynb) has four tasks: corrections of boxes and back; NMS
-# that must carry the shipped detector; RoIAlign with any number of bins and samples; and a
-# suppression that no cell above contains, which lowers scores instead of removing boxes.
+# The [assignment](assignments/06_rcnn.ipynb) has four tasks: box corrections, in both directions;
+# NMS with which the shipped detector must work; RoIAlign with any number of bins and samples; and a
+# kind of suppression that no cell above contains, which lowers scores instead of removing boxes.
 
 # %% [markdown] id="summary"
 # ## In one minute
@@ -829,13 +831,13 @@ Quiz([sample, border_question], title="Reading")
 #   learned together.
 # - A correction is counted in sides of the box and logarithms, so it means the same at every size.
 # - NMS walks down the ranking; what has been suppressed suppresses nothing.
-# - RoIPool rounds to cells, RoIAlign reads between them: the mean of bilinear samples. At the
-#   border of the map the border's value goes on.
-# - Still missing: proposals that learn and are fast, and masks.
+# - RoIPool rounds to cells, RoIAlign reads between them: the mean of bilinear samples. Beyond the
+#   border of the map the border's value continues.
+# - Still missing: proposals that are learned and fast, and masks.
 #
 # **The published numbers.** Times are seconds per photograph with VGG-16, from the Fast R-CNN and
 # Faster R-CNN papers; AP is Mask R-CNN's ablation of the reading on COCO, with cells of 32 pixels.
-# They are not comparable with ours; only the direction is.
+# They are not comparable with ours; only their direction is.
 
 # %% id="published" tags=["nbval-check-output"]
 print("R-CNN 47.0 s, Fast R-CNN 0.32 s, plus about 2 s of selective search")

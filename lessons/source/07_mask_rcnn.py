@@ -2,15 +2,15 @@
 # # 07. From anchors to Mask R-CNN
 #
 # Lesson 06 ended with a network that looks once and reads without rounding, but it was told where
-# to look, by a method that never learns, and it returned boxes without masks. Here both gaps close.
-# One question carries the lesson: **how can a convolution, which gives numbers at fixed cells,
-# propose boxes of any size, and say which pixels of a box belong to its object?**
+# to look, by a method that never learns, and it returned boxes without masks. Here both gaps are
+# closed. One question runs through the lesson: **how can a convolution, which computes numbers at
+# fixed cells, propose boxes of any size, and say which pixels of a box belong to its object?**
 #
 # **You will be able to**
 #
 # 1. lay anchors over an image, and say what each of them learns, and why;
 # 2. build the head of a region proposal network, and compute its two losses;
-# 3. follow the anchors to proposals, and say which level of the pyramid reads a box;
+# 3. follow anchors until they become proposals, and say from which pyramid level a box is read;
 # 4. build the mask head, and explain why its classes do not compete;
 # 5. read a score beside its ceiling, and tell from the stages where an error comes from.
 #
@@ -43,7 +43,7 @@ print(f"{dataset.name}: {len(samples)} images to measure on, {len(practice)} for
 
 # %% [markdown] id="load-text"
 # The trained network knows the classes of Pocket COCO: on images of your own expect wild guesses.
-# (What the text says of pictures and results holds for Pocket COCO.)
+# (What the text says about pictures and results applies to Pocket COCO.)
 
 # %% id="first-picture" alt="An image, the same with coloured masks, boxes and names that Mask R-CNN found, and with the true ones: nearly all objects are found, and objects that touch have masks of their own."
 predictions = [model.predict([picture])[0].instances for picture, _ in samples]
@@ -71,16 +71,16 @@ plotting.compare(image, views, dataset.categories, panel=3.3)
 
 # %% [markdown] id="first-picture-read"
 # This is the image on which the network does best; its failures come later. Look at the three cups:
-# they touch or overlap, they have one class, and each has a mask of its own. No label map can
-# express that (lesson 04).
+# they touch or overlap, they are of the same class, and each has a mask of its own. No label map
+# can express that (lesson 04).
 
 # %% [markdown] id="problem"
 # ## The problem: the slowest part does not learn
 #
 # Once Fast R-CNN shared its features, the grouping that proposes regions took most of the time, and
-# no gradient ever reached it. Faster R-CNN (Ren and others 2015) lets a network propose, from the
-# features that are there anyway. Mask R-CNN (He and others 2017) adds RoIAlign and a third branch,
-# the mask.
+# no gradient ever reached it. Faster R-CNN (Ren and others 2015) lets a network propose the
+# regions, from the features that are computed anyway. Mask R-CNN (He and others 2017) adds RoIAlign
+# and a third branch, the mask.
 
 # %% id="timeline" alt="A timeline of papers; Faster R-CNN 2015, FPN 2017 and Mask R-CNN 2017 are marked; the R-CNN line lies in the lane of methods that first find regions and then look."
 plotting.timeline(highlight=["Faster R-CNN", "FPN", "Mask R-CNN"])
@@ -90,7 +90,7 @@ plotting.timeline(highlight=["Faster R-CNN", "FPN", "Mask R-CNN"])
 #
 # ### One: anchors, a ruler for boxes
 #
-# A convolution gives numbers at every cell, not boxes. So lay fixed boxes over the image, the
+# A convolution computes numbers at every cell, not boxes. So lay fixed boxes over the image, the
 # **anchors**: at every cell (around its upper left corner, as detectron2 does) three shapes of the
 # same area, one size for each level of the pyramid. The network will answer two questions for each
 # anchor: is there an object here, and what correction would make the anchor fit it?
@@ -192,8 +192,8 @@ print("loop and tensor form agree:", torch.equal(labels, fast))
 
 # %% [markdown] id="rescue-bet"
 # Far fewer than one in fifty: nine for six objects, since four tie for one cup. **Predict before
-# you run:** the rescue rule sounds like a rule for odd cases. For how many of the objects is it the
-# only reason that they have a positive anchor at all: none, one or two, or more than half?
+# you run:** the rescue rule sounds like a rule for rare cases. For how many of the objects is it
+# the only reason that they have a positive anchor at all: none, one or two, or more than half?
 
 # %% id="rescue" tags=["nbval-check-output"]
 best_anchor = iou.amax(dim=1)  # [G]
@@ -230,15 +230,16 @@ enlarged = {"window": around(objects.boxes), "panel": 3.2}
 plotting.show_boxes(image, panels, shades=shades, **enlarged)
 
 # %% [markdown] id="losses-text"
-# All objects of this image live on the rescue rule, and more than four in five of all images. On
-# every level the step is 0.4 of the anchors' size, so the nearest square may be off by 0.2 of it
-# each way: IoU 0.47. And an object of 28 pixels meets only squares of 20 and of 40: IoU at most
-# 0.51.
+# All objects in this image depend on the rescue rule, and more than four in five over all images.
+# On every level the step is 0.4 of the anchors' size, so the nearest square may be off by 0.2 of it
+# in each direction: IoU 0.47. And an object of 28 pixels meets only squares of 20 and of 40: IoU at
+# most 0.51.
 #
-# Learning from all $N$ anchors, the network would hear "nothing here" hundreds of times for each
-# "here it is", and learn to say nothing. So each step **samples** $M$ of them, here 128 per image,
-# at most half of them positive. With $p_i$ the probability of anchor $i$ (the sigmoid of its
-# logit), $p_i^*$ its label, $t_i$ its predicted correction and $t_i^*$ the true one, the losses are
+# If it learned from all $N$ anchors, the network would be told "nothing here" hundreds of times for
+# each "here it is", and would learn to find nothing. So each step **samples** $M$ of them, here 128
+# per image, at most half of them positive. With $p_i$ the probability of anchor $i$ (the sigmoid of
+# its logit), $p_i^*$ its label, $t_i$ its predicted correction and $t_i^*$ the true one, the losses
+# are
 #
 # $$ L_{cls} = -\frac1M \sum_i \big[ p_i^* \log p_i + (1 - p_i^*) \log (1 - p_i) \big] , \qquad
 # L_{reg} = \frac1M \sum_i p_i^* \, |t_i - t_i^*|_1 . $$
@@ -262,8 +263,8 @@ print("objectness loss", torch.allclose(class_part, theirs[0], atol=1e-4))
 print("box loss       ", torch.allclose(box_part, theirs[1], atol=1e-4))
 
 # %% [markdown] id="objectness-text"
-# Now what the trained RPN answers. First its scores: for each cell the best of its three anchors,
-# from 0 (black) to 1 (white).
+# Now see what the trained RPN predicts. First its scores: for each cell the best of its three
+# anchors, from 0 (black) to 1 (white).
 
 # %% id="objectness" alt="The image and four maps of objectness: at stride 4 only the place of the small umbrella is bright, at stride 8 that of the donut, at stride 16 those of the cups and the car, at stride 32 the lower right quarter."
 maps = []
@@ -274,9 +275,9 @@ titles = [f"stride {stride}" for stride in strides]
 plotting.show_images([image, *maps], ["the image", *titles], columns=5, panel=1.75)
 
 # %% [markdown] id="objectness-read"
-# Each level answers mostly for objects of its own size: the umbrella at stride 4, the donut at
-# stride 8, the cups and the car at strides 16 and 32. There is no class here; "something is centred
-# here, about this large" is all.
+# Each level responds mostly to objects of its own size: the umbrella at stride 4, the donut at
+# stride 8, the cups and the car at strides 16 and 32. There is no class here; all it says is
+# "something is centred here, about this large".
 #
 # Then the corrections. For each object, take the anchor with the best score among its positive
 # ones, before and after.
@@ -299,10 +300,10 @@ plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free], 
 # %% [markdown] id="select-text"
 # Better; the second stage will correct once more.
 #
-# Last, the selection: the 200 boxes with the best scores on each level (the coarse ones have only
-# 192 and 48), clipped to the image, NMS with a threshold of 0.7 inside each level, and the best 100
-# of those that remain. **Predict before you run:** why so high? What would 0.3 do to two objects
-# that overlap?
+# Last comes the selection: the 200 boxes with the best scores on each level (the coarse ones have
+# only 192 and 48), clipped to the image, NMS with a threshold of 0.7 inside each level, and the
+# best 100 of those that remain. **Predict before you run:** why is the threshold so high? What
+# would 0.3 do to two objects that overlap?
 
 # %% id="select" tolerance=0.02
 starts = torch.tensor([0, *(len(a) for a in rpn.anchors)]).cumsum(0).tolist()
@@ -335,11 +336,12 @@ for title, (boxes, rows) in views.items():
 plotting.show_boxes(image, panels, **enlarged)
 
 # %% [markdown] id="stages-read"
-# A colour tells which object a box overlaps most after its correction; cup 2, in the middle, has
-# none among these ten. Corrected, the boxes bunch on the objects; suppression then removes only
-# near-copies. At 0.3 cup 2 loses its best box to one of the car, and cup 3 to a box that fits worse
-# but scores better, before anyone has asked what they are; what is not proposed can never be found.
-# A second suppression, after the classes, will deal with the duplicates that remain.
+# The colours show which object a box overlaps most after its correction; cup 2, in the middle, has
+# none among these ten. After correction the boxes gather on the objects; suppression then removes
+# only near-copies. At 0.3 cup 2 loses its best box to one of the car, and cup 3 its own to a box
+# that fits worse but scores better, before their classes have even been considered; what is not
+# proposed can never be found. A second suppression, after the classes, will deal with the
+# duplicates that remain.
 #
 # **Predict before you run:** many texts call anchors "the proposals of Faster R-CNN". How well does
 # the best of thousands of anchors fit an object, and how well the best of a hundred proposals?
@@ -356,19 +358,21 @@ for name, best in (("of all anchors", by_anchor), ("of the 100 proposals", by_pr
 
 # %% [markdown] id="anchors-read"
 # **Anchors are not proposals.** Anchors are a ruler: the same on every image, known before it is
-# seen. Proposals are an answer. One fortieth of the number of boxes fits better, because each has
-# been moved and stretched onto what is there.
+# seen. Proposals are an answer. With one fortieth of the number of boxes they fit better, because
+# each has been moved and stretched onto what is there.
 #
 # ### Two: which level reads a box?
 #
 # The second stage reads each proposal with RoIAlign, from *one* level of the pyramid: a small box
-# from fine cells, a large one from coarse cells. The FPN paper (Lin and others 2017) chooses level
+# from fine cells, a large one from coarse cells. The FPN paper (Lin and others 2017) chooses the
+# level
 #
 # $$ k = \left\lfloor k_0 + \log_2 \frac{\sqrt{wh}}{s_0} \right\rfloor , \qquad
 # k_0 = 4 , \quad s_0 = 224 , $$
 #
-# where level $k$ has the stride $2^k$: a box of 224 pixels reads stride 16. **Predict before you
-# run:** which stride reads a box of 112 × 112 pixels, and which a narrow one of 448 × 28?
+# where level $k$ has the stride $2^k$: a box of 224 pixels is read at stride 16. **Predict before
+# you run:** at which stride is a box of 112 × 112 pixels read, and at which a narrow one of 448 ×
+# 28?
 
 # %% id="levels" tags=["nbval-check-output"]
 import math
@@ -394,15 +398,15 @@ print("our objects, as in the library:", library.tolist() == ours)
 print("of our objects read", {f"stride {2**k}": ours.count(k) for k in sorted(set(ours))})
 
 # %% [markdown] id="levels-read"
-# Both read stride 8: the rule knows only the area. Our network, in which $s_0 = 256$:
+# Both are read at stride 8: the rule considers only the area. In our network, $s_0 = 256$:
 #
-# | level $k$ | stride | anchors | read by boxes with $\sqrt{wh}$ |
+# | level $k$ | stride | anchors | used for boxes with $\sqrt{wh}$ |
 # | --- | --- | --- | --- |
 # | 1 | 2 | none | below 64 px |
 # | 2 | 4 | 10 px | 64 to below 128 px |
 # | 3 | 8 | 20 px | 128 to below 256 px |
 # | 4 | 16 | 40 px | from 256 px |
-# | 5 | 32 | 80 px | no box |
+# | 5 | 32 | 80 px | no boxes |
 #
 # Level 1 is there because an outline needs finer cells than a proposal, level 5 for the largest
 # anchors.
@@ -411,9 +415,9 @@ print("of our objects read", {f"stride {2**k}": ours.count(k) for k in sorted(se
 #
 # The **box head** is Fast R-CNN's from lesson 06: 7 × 7 cells, fully connected layers, one logit
 # for each class and one for background, and four numbers, here *for each class*: a correction
-# multiplied by (10, 10, 5, 5), the `box_weights`, so that small errors still count. Of the scores,
-# those above 0.05 are kept; then come the second correction and NMS at 0.5 inside each class: a
-# person on a horse must not suppress the horse.
+# multiplied by (10, 10, 5, 5), the `box_weights`, so that small errors still count. Scores above
+# 0.05 are kept; then come the second correction and NMS at 0.5 inside each class: a person on a
+# horse must not suppress the horse.
 
 # %% id="box-head" tags=["nbval-check-output"]
 with torch.no_grad():
@@ -439,10 +443,10 @@ print(f"{len(proposals)} proposals, {len(detections)} detections, {sure} with a 
 # %% [markdown] id="box-losses-text"
 # In training a proposal is **foreground** if it overlaps an object with an IoU of at least 0.5: it
 # learns that object's class $u$, correction $v$ (multiplied as above) and mask. All others learn
-# "background", $u = 0$, and nothing else. The true boxes join the proposals, since the proposals of
-# an untrained RPN contain hardly any foreground; of all, $R$ are sampled, here 64, at most a
-# quarter of them foreground. With the probabilities $p$ and the correction $t^u$ of class $u$, the
-# losses are means over these $R$ boxes:
+# "background", $u = 0$, and nothing else. The true boxes are added to the proposals, since those of
+# an untrained RPN contain hardly any foreground; from all of these $R$ are sampled, here 64, at
+# most a quarter of them foreground. With the probabilities $p$ and the correction $t^u$ of class
+# $u$, the losses are means over these $R$ boxes:
 #
 # $$ L_{cls} = \frac1R \sum -\log p_u , \qquad
 # L_{loc} = \frac1R \sum\, [u \ge 1]\; |t^u - v|_1 . $$
@@ -511,14 +515,14 @@ titles = ["the box", f"mask of {names[label]}", *(f"of {names[n]}" for n in othe
 plotting.show_images(pictures, titles, columns=5, panel=1.75)
 
 # %% [markdown] id="mask-head-read"
-# The maps of other classes contain numbers, too: that of the car is bright in places, even outside
-# the car, and full of holes. Nobody asks it. (The chessboard comes from the transposed convolution,
-# each of whose four weights writes every second pixel.)
+# The maps of other classes contain numbers too: that of the car is bright in places, even outside
+# the car, and full of holes. It is never used. (The chequered pattern comes from the transposed
+# convolution, each of whose four weights writes every second pixel.)
 #
-# The target is the true mask, cut out in the same way. So what the form itself loses can be
-# measured: take the true masks down to 28 × 28 and back. **Predict before you run:** 28 × 28 cells
-# for an object, or 16 × 16 for the whole image, those of a stride-8 FCN: which form can express
-# more about an object?
+# The target is the true mask, cut out in the same way. So the loss due to this form of output can
+# be measured: reduce the true masks to 28 × 28 and enlarge them again. **Predict before you run:**
+# 28 × 28 cells for an object, or 16 × 16 for the whole image, as in a stride-8 FCN: which form can
+# express more about an object?
 
 # %% id="mask-ceiling" tolerance=0.02
 ceiling = mask_ceiling(dataset, roi_size=28, limit=held_out)
@@ -529,7 +533,8 @@ for stride in (4, 8):
 
 # %% [markdown] id="misconception-28"
 # **28 × 28 is not coarse.** The grid lies over the *box*, so a small object gets cells smaller than
-# a pixel. Only on objects much larger than 28 pixels do the cells show, as rounded corners.
+# a pixel. Only on objects much larger than 28 pixels do the cells become visible, as rounded
+# corners.
 #
 # #### Why the classes do not compete
 #
@@ -540,7 +545,7 @@ for stride in (4, 8):
 # $$ L_{mask} = -\frac{1}{28^2} \sum_{i,j} \big[ y_{ij} \log \sigma(z^u_{ij}) +
 # (1 - y_{ij}) \log (1 - \sigma(z^u_{ij})) \big] . $$
 #
-# A softmax would have all maps share each pixel: with $c_{ij} = u$ where $y_{ij} = 1$, and $0$,
+# A softmax would make all maps share each pixel: with $c_{ij} = u$ where $y_{ij} = 1$, and $0$,
 # "not the object", elsewhere,
 #
 # $$ L_{softmax} = -\frac{1}{28^2} \sum_{i,j}
@@ -569,9 +574,10 @@ for name, loss in (("sigmoid", mask_loss), ("softmax", softmax_mask_loss)):
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
 #
-# The heads and losses were compared as you built them. Now the whole: your proposals, detections
-# and masks of the chosen image, against `model.predict`; and the network on the course's own tensor
-# code alone. (The library equals torchvision, see `tests/test_mask_rcnn_parity.py`.)
+# The heads and losses were compared as you built them. Now compare the whole: your proposals,
+# detections and masks of the chosen image with those of `model.predict`, and with the network on
+# the course's own tensor code alone. (The library equals torchvision; see
+# `tests/test_mask_rcnn_parity.py`.)
 
 # %% id="equality-whole" tags=["nbval-check-output"]
 print("proposals:", torch.allclose(proposals, outputs[chosen].proposals[0], atol=1e-3))
@@ -611,7 +617,7 @@ plotting.training_curve(losses, title=f"One image: {losses[0]:.1f} → {losses[-
 # Take the *finished* mask head, and let it learn the softmax instead, while you watch. The sigmoids
 # never trained map 0, so we set it to zero: since $e^z / (e^z + e^0) = \sigma(z)$, the named class
 # against map 0 alone begins as exactly the finished head's answer. Everything before the head stays
-# frozen, so read its input only once: from the practice images, all proposals that overlap an
+# frozen, so we compute its input only once: from the practice images, all proposals that overlap an
 # object by at least a half. (These cells are the slowest of the lesson.)
 
 # %% id="collect" tags=["nbval-check-output"]
@@ -646,10 +652,11 @@ with plotting.LiveCurve(steps=100, title="The finished head learns a softmax") a
         live.update(step, loss=loss.item())
 
 # %% [markdown] id="ablation-bet"
-# The loss begins high because nobody ever told the maps of other classes to be silent.
+# The loss begins high because the maps of other classes were never trained to be silent.
 #
-# Now a trick that separates competition from everything else: take the *same* softmax head, and
-# remove all classes but the named one from its softmax. What comes back was lost to other classes.
+# Now a trick separates the effect of competition from everything else: take the *same* softmax
+# head, and remove all classes but the named one from its softmax. What the masks regain had been
+# lost to other classes.
 #
 # **Predict before you run:** the box head names the class in any case. Will removing the rivals
 # change nothing, a little at the edges, or bring back a good part of what the softmax lost?
@@ -678,8 +685,8 @@ for title, (head, read_maps) in readings.items():
 # The last two lines come from one head. Removing its rivals costs no training and changes no box,
 # and yet the masks become much better: more than a third of what the softmax lost was lost to other
 # classes, pixel by pixel. (The rest has other reasons: in a hundred steps with a large learning
-# rate, 0.001, map 0 had to be learned from nothing. We left out the control, sigmoids trained
-# likewise.)
+# rate, 0.001, map 0 had to be learned from scratch. We left out the control: sigmoids trained in
+# the same way.)
 #
 # How much of an object goes to rivals when the box is the true one and the true class selects the
 # map? And which object loses most? (The table asked for one half; here a cell counts as lost only
@@ -714,16 +721,16 @@ titles = ["the object", f"{named}, sigmoid", f"{named}, softmax", f"rivals, {riv
 plotting.show_images(pictures, titles, panel=2.3)
 
 # %% [markdown] id="competition-read"
-# The rivals take the whole pot: patch by patch, it may be part of something else. The true class
-# selects the map, but it cannot silence the other maps: the head itself only sees the cells, and
-# its doubts about the class became holes in the mask. With sigmoids it answers a simpler question:
+# The rivals take the whole pot: each patch of it may be part of something else. The true class
+# selects the map, but it cannot silence the other maps: the head itself sees only the cells, and
+# its doubts about the class become holes in the mask. With sigmoids it answers a simpler question:
 # *if* this is a plant, which pixels belong to it? The paper, trained to the end, found that the
 # competition costs 5.5 points.
 #
 # ### The shipped network
 #
-# All parts were trained together, for longer. The curve shows it: its first three points are
-# measured on 60 validation images, the last on all 300.
+# All its parts were trained together, for longer. In the validation curve, the first three points
+# are measured on 60 images, the last on all 300.
 
 # %% id="shipped-curve" alt="Left, the training loss of the shipped Mask R-CNN falling over its steps; right, its box AP and, lower, its mask AP on validation images, both levelling off far below the dashed ceiling of 28 by 28 masks."
 from seglib.pretrained import record
@@ -752,7 +759,7 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
     print(f"{word:21s} {mask_ap:8.3f} {limit:8.3f} {mask_ap / limit:6.0%} {box_ap:7.3f}")
 
 # %% [markdown] id="shipped-read"
-# The ceiling is near one in every row: the form of the output takes hardly anything. What is
+# The ceiling is near one in every row: the form of the output costs hardly anything. What is
 # missing is due to the network's errors: more than half for small objects, a good third for large
 # ones. Box AP is only 0.58, so suspect classes, scores and boxes first. An object of 12 pixels
 # covers 6 × 6 cells of the finest map, and 14 × 14 cells read from these contain no more than the
@@ -762,9 +769,9 @@ for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large"))
 # ## Look inside: where it fails, and why
 #
 # The stages let you tell causes apart. For every true object take the detections of its class with
-# a score of at least 0.3. If none has a mask with IoU 0.5, the object is not found; then look at
-# the best box. Is its IoU at least 0.5, so that only the mask is wrong? Is it badly placed (or
-# meant for a neighbour)? Or is there none?
+# a score of at least 0.3. If none has a mask with an IoU of 0.5, the object is not found; then look
+# at the best box. Is its IoU at least 0.5, so that only the mask is wrong? Is it badly placed (or
+# meant for a neighbour)? Or is there no box?
 
 # %% id="causes"
 def fits(n):
@@ -813,12 +820,12 @@ titles = ["image", "not found", "the closest answers"]
 plotting.show_images([picture, *drawn], titles, panel=3.3)
 
 # %% [markdown] id="hardest-read"
-# Over all images no cause dominates. These five are partly covered. Of the boat and the
-# clock little is left. The hidden umbrella is merged with the one in front. The person's
-# true box reaches down to the feet, below the car; the answer's ends at the car. The kite's box
-# contains more of its neighbours than of itself: the mask covers the bird's head, and of the kite
-# only part of the right half. Which pixels are meant, the mask head can only tell from their place
-# in the box.
+# Over all images no cause dominates. These five objects are partly covered. Little can be seen of
+# the boat and the clock. The hidden umbrella is merged with the one in front. The person's true box
+# reaches down to the feet, below the car; the predicted one ends at the car. The kite's box
+# contains more of its neighbours than of the kite itself: the mask covers the bird's head, and only
+# part of the kite's right half. The mask head can tell only from their position in the box which
+# pixels are meant.
 
 # %% [markdown] id="crowd-text"
 # ### What suppression cannot know
@@ -847,12 +854,12 @@ drawn = plotting.overlay(samples[crowded][0], pair, dataset.categories, layer="i
 plotting.show_images([drawn], [f"the closest pair, IoU {overlap:.2f}"])
 
 # %% [markdown] id="crowd-read"
-# A low threshold loses true neighbours, a high one keeps duplicates. At the 0.5 of our network the
-# loss is small here, one of these two; in a flock of sheep it is not. And no training changes it:
-# suppression is a rule, written by hand. DETR (lesson 12) does without it.
+# A low threshold loses true neighbours, a high one keeps duplicates. At our network's threshold of
+# 0.5 the loss is small here, one of these two; in a flock of sheep it is not. And no training
+# changes this: suppression is a hand-written rule. DETR (lesson 12) does without it.
 #
 # And every proposal with an IoU of at least 0.5 is foreground, so a box that misses half of its
-# object counts as right. What if you ask for 0.7? Lesson 08 begins with that question, and the
+# object counts as correct. What if you demand 0.7? Lesson 08 begins with that question, and the
 # answer is not the obvious one.
 
 # %% [markdown] id="try"
@@ -860,7 +867,7 @@ plotting.show_images([drawn], [f"the closest pair, IoU {overlap:.2f}"])
 #
 # **Anchors.** Which stride and size *reach* most objects, with an IoU of at least the upper
 # threshold? Turn off "keep best anchor" and see which objects lose theirs. Then make the anchors
-# much smaller than a large object: all that lie inside it tie for the best overlap, and the rescue
+# much smaller than a large object: all those inside it tie for the best overlap, and the rescue
 # rule floods the image with "positives".
 
 # %% id="anchor-explorer" alt="Six controls for stride, size, shapes and thresholds above the image with its true boxes and the positive anchors; a line below counts them."
@@ -911,7 +918,7 @@ threshold = Question(
     "Two sheep stand so close that their true boxes have an IoU of 0.6. NMS inside a class at 0.5",
     [
         Option("keeps both if the network is good enough",
-               feedback="With perfect boxes and scores one of them still goes."),
+               feedback="Even with perfect boxes and scores one of them is removed."),
         Option("keeps both, since their masks do not overlap", feedback="It never sees the masks."),
         Option("loses one of the two, however good the network is", True,
                "It is a rule about boxes."),
@@ -949,23 +956,23 @@ Quiz([competition, stage_question], title="Masks")
 # ### Your turn
 #
 # The [assignment](assignments/07_mask_rcnn.ipynb) has three tasks: the labels of the anchors; the
-# two losses of an RPN; and a mask pasted into the image, which no cell above does by hand.
+# two losses of an RPN; and pasting a mask into the image, which no cell above does by hand.
 
 # %% [markdown] id="summary"
 # ## In one minute
 #
 # - Anchors are fixed boxes at every cell. A positive one learns "object" and its correction, a
-#   negative one "nothing here". Most objects get their positive anchor by the rescue rule.
+#   negative one "nothing here". Most objects get their positive anchor through the rescue rule.
 # - The RPN is three small convolutions over shared features. Its best corrected anchors, thinned
 #   out, are the proposals.
-# - A box reads one level, chosen by its area; it is named, corrected again, and suppressed within
-#   its class.
+# - A box is read from one level, chosen by its area; it is named, corrected again, and goes through
+#   suppression within its class.
 # - The mask head is a small FCN in a box, with a map for each class, of which only the named one
-#   counts. In a softmax, other classes take pixels from it.
+#   counts. With a softmax, other classes take pixels from it.
 # - NMS cannot tell a duplicate from a neighbour.
 #
-# **The published numbers beside ours**, theirs on photographs of COCO, ours on 300 drawn images of
-# 128 px: only the *order* inside a line can be compared.
+# **The published numbers beside ours.** Theirs are on photographs of COCO, ours on 300 drawn images
+# of 128 px: only the *order* within a line can be compared.
 
 # %% id="published" tolerance=0.03
 print("paper: softmax 24.8, sigmoid 30.3 mask AP")
@@ -977,8 +984,8 @@ print(f"ours, on Pocket COCO: mask AP {mask_ap:.1f}, box AP {box_ap:.1f}")
 
 # %% [markdown] id="references"
 # **Next**: [lesson 08](08_cascade_rcnn.ipynb), Cascade R-CNN (Cai and Vasconcelos 2018), asks why a
-# detector that is trained on better boxes does not become better, and answers with three heads in a
-# row.
+# detector that is trained on better boxes does not become better, and its answer is three heads in
+# a row.
 #
 # **References**
 #
