@@ -54,7 +54,7 @@ def test_a_planted_fault_is_the_most_probable_cause(fault: Fault, tmp_path: Path
 def test_nothing_is_found_where_nothing_is_wrong(arguments):
     result = run_cli("doctor", *arguments)
     assert result.exit_code == 0, result.output
-    assert f"{arguments[0]}: nothing found" in result.output
+    assert f"{arguments[0]}: no fault found" in result.output
     assert "edges along the outlines of masks" in result.output
 
 
@@ -77,7 +77,7 @@ def test_chance_is_not_taken_for_a_misreading(tmp_path):
 
     result = run_cli("doctor", *predicted(at_random)(tmp_path))
     assert "they fit when" not in result.output
-    assert "The predictions have nothing to do with these images." in result.output
+    assert "The predictions do not fit these images at all." in result.output
 
 
 def test_images_without_predictions_are_counted(tmp_path):

@@ -36,7 +36,7 @@ def doctor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Predictions of your own code for DATASET, in COCO's results format.",
+            help="Predictions for DATASET, from any program, in COCO's results format.",
         ),
     ] = None,
     dataset: Dataset = None,
@@ -44,7 +44,7 @@ def doctor(
         str | None,
         typer.Option(
             metavar="SPLIT",
-            help="train or val.  [dim]\\[default: val, and train of a folder][/]",
+            help="train or val.  [dim]\\[default: val, and for a folder also train][/]",
         ),
     ] = None,
     limit: Annotated[
@@ -52,7 +52,7 @@ def doctor(
         typer.Option(
             min=1,
             metavar="N",
-            help="Only the first N images.  [dim]\\[default: 100 of a data set, 8 predicted][/]",
+            help="Use only the first N images.  [dim]\\[default: 100 per split, 8 predicted][/]",
             show_default=False,
         ),
     ] = None,
@@ -63,7 +63,7 @@ def doctor(
 ) -> None:
     """Why is my AP 0? Lists probable causes, with evidence and what to do.
 
-    Data: faulty records, crowds alone, boxes as corners, masks transposed
+    Data set: faulty records, only crowds, boxes as corners, masks transposed
     or of another image, categories that differ between train and val.
 
     Run or checkpoint: also the log (learning rate, number of steps), the
@@ -133,18 +133,20 @@ def _bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
 
 
 def _print(report: Report, console: Console) -> None:
-    """The findings, numbered, the most probable first; then what is in order."""
+    """Print the findings, numbered, the most probable first; then what has no fault."""
     count = len(report.findings)
-    title = {0: "nothing found", 1: "1 finding"}.get(count, f"{count} findings, likeliest first")
+    title = {0: "no fault found", 1: "1 finding"}.get(
+        count, f"{count} findings, the most probable first"
+    )
     _say(console, "", f"{report.subject}: {title}", style="bold")
     for number, finding in enumerate(report.findings, start=1):
         console.print()
         _say(console, f"{number}. ", finding.cause, style="bold")
         _say(console, "   evidence: ", finding.evidence)
         _say(console, "   to do:    ", finding.advice)
-    if report.in_order:
-        console.print("\nExamined and in order:", style="bold")
-    for line in report.in_order:
+    if report.passed:
+        console.print("\nExamined, without a fault:", style="bold")
+    for line in report.passed:
         _say(console, "- ", line)
 
 

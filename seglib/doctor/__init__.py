@@ -1,8 +1,8 @@
-"""Why is my AP 0? Measures a run, a checkpoint, a data set or predictions, and names causes.
+"""Why is my AP 0? Examines a run, a checkpoint, a data set or predictions, and names causes.
 
 symptoms   what is measured, as plain numbers
 measures   how it is measured
-diagnoses  from symptoms to findings, each a small function
+diagnoses  small functions that turn symptoms into findings
 examine    the three examinations: of a data set, of a checkpoint or run, of predictions
 """
 

@@ -1,4 +1,4 @@
-"""Collect symptoms. Whatever is broken becomes a fault among them, and the rest goes on."""
+"""Collect symptoms. Whatever is broken is recorded as a fault, and the examination continues."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 
 LOG_NAME = "log.jsonl"
-# A title and a number of images → a context that receives how many images are done.
+# A title and a number of images → a context whose function is called with the images done so far.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
 @contextmanager
 def silent(title: str, total: int) -> Iterator[Callable[[int], object]]:
-    """No progress is shown."""
+    """A `Progress` that shows nothing."""
     yield lambda done: None
 
 
 @contextmanager
 def examining(symptoms: Symptoms, what: str) -> Iterator[None]:
-    """Whatever a broken file or model raises becomes a fault, and the examination goes on."""
+    """Record whatever a broken file or model raises as a fault, so that the rest is examined."""
     try:
         yield
     except SeglibError as error:
@@ -39,7 +39,7 @@ def examining(symptoms: Symptoms, what: str) -> Iterator[None]:
 
 
 def measure_log(symptoms: Symptoms, name: str, settings: Mapping[str, Any] | None) -> None:
-    """The log of a run's folder, or the history of a shipped checkpoint."""
+    """Measure the log in a run's folder, or the history of a shipped checkpoint."""
     with examining(symptoms, LOG_NAME):
         if settings is not None:
             symptoms.log = log_symptoms(Path(name) / LOG_NAME, settings)
@@ -50,7 +50,7 @@ def measure_log(symptoms: Symptoms, name: str, settings: Mapping[str, Any] | Non
 def measure_data(
     symptoms: Symptoms, spec: str | None, split: str | None, limit: int, progress: Progress
 ) -> None:
-    """Both splits of a folder, unless one is named; a file that serves as both counts once."""
+    """Measure both splits of a folder, or only `split`; a file that serves as both counts once."""
     with examining(symptoms, spec or "the data set"):
         data = load_dataset(spec, split or "val", limit=1, faults=[])
         symptoms.dataset = data.name
@@ -70,7 +70,7 @@ def measure_model(
     limit: int,
     progress: Progress,
 ) -> None:
-    """Predict a few images that can be read."""
+    """Measure a model's predictions for at most `limit` readable images."""
     size, done = model.config.image_size, 0
     with examining(symptoms, "the model"):
         data = load_dataset(spec, split or "val", size=size, cache=True, faults=[])
@@ -86,12 +86,12 @@ def measure_model(
 
 
 def _readable(data: CocoFolder, limit: int) -> CocoFolder:
-    """The first images that can be read and have an object; without any, the first."""
+    """The first images that can be read and have an object; if there are none, the first one."""
     chosen: list[int] = []
     for index, image_id in enumerate(data.image_ids):
         try:
             target = data[index][1]
-        except SeglibError:  # said where the data set is checked
+        except SeglibError:  # reported where the data set is checked
             continue
         if len(target):
             chosen.append(image_id)
@@ -101,6 +101,8 @@ def _readable(data: CocoFolder, limit: int) -> CocoFolder:
 
 
 def _watched(advance: Callable[[int], object]) -> Callable[[Sequence[int]], Iterator[int]]:
+    """An iteration over image ids that calls `advance` with the number of images done."""
+
     def watch(image_ids: Sequence[int]) -> Iterator[int]:
         for done, image_id in enumerate(image_ids, start=1):
             yield image_id

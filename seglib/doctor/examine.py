@@ -16,14 +16,14 @@ from seglib.doctor.collect import (
     silent,
 )
 from seglib.doctor.diagnoses import DIAGNOSES, LAST_RESORTS
-from seglib.doctor.findings import Finding, InOrder, Report
+from seglib.doctor.findings import Finding, Passed, Report
 from seglib.doctor.measures.file_predictions import file_symptoms
 from seglib.doctor.measures.results_file import read_results
 from seglib.doctor.measures.weights import weight_symptoms
 from seglib.doctor.symptoms import Symptoms
 
-DATA_LIMIT = 100  # images of a data set
-PREDICTION_LIMIT = 8  # images that a model predicts, or whose predictions are compared
+DATA_LIMIT = 100  # images per split
+PREDICTION_LIMIT = 8  # images that a model predicts
 
 
 def examine_dataset(
@@ -36,10 +36,10 @@ def examine_dataset(
 
     Args:
         spec: as for `load_dataset`.
-        split: "train" or "val"; None for those that a folder has. Pocket COCO's train split is
+        split: "train" or "val"; None examines all that a folder has. Pocket COCO's train split is
             examined only if it is named, since it would have to be drawn first.
-        limit: only the first images of each split.
-        progress: shows how far the examination is.
+        limit: examine only the first `limit` images of each split; 100 by default.
+        progress: shows how far the examination has come.
     """
     symptoms = Symptoms()
     measure_data(symptoms, spec, split, limit or DATA_LIMIT, progress)
@@ -59,12 +59,13 @@ def examine_checkpoint(
 
     Args:
         name: a run's folder, a file, or the name of a shipped checkpoint.
-        settings: of the run, from its run.json; empty if that cannot be read, None without one.
-        spec: the data set; None means the run's, or without a run the default.
+        settings: the run's, from its run.json; empty if that cannot be read, None if `name` is
+            not a run.
+        spec: the data set; None means the run's, or the default one if `name` is not a run.
         split: to predict; "val" by default.
-        limit: only the first images.
-        progress: shows how far the examination is.
-        faults: what could not be read before, as (file, message).
+        limit: use only the first `limit` images; by default 100 for the data and 8 to predict.
+        progress: shows how far the examination has come.
+        faults: what the caller could not read, as (file, message).
     """
     symptoms, run = Symptoms(faults=list(faults)), settings or {}
     spec = spec or run.get("dataset")
@@ -91,8 +92,8 @@ def examine_predictions(
         file: a list of records.
         spec: the data set that was predicted.
         split: "val" by default.
-        limit: only the first images with objects.
-        progress: shows how far the examination is.
+        limit: use only the first `limit` images, of the predictions those with objects.
+        progress: shows how far the examination has come.
     """
     symptoms, split = Symptoms(), split or "val"
     measure_data(symptoms, spec, split, limit or DATA_LIMIT, progress)
@@ -104,8 +105,8 @@ def examine_predictions(
 
 
 def _report(subject: str, symptoms: Symptoms) -> Report:
-    """Try all diagnoses; the last resorts if none of them found anything."""
-    findings, in_order = list[Finding](), list[str]()
+    """Try all diagnoses, and the last resorts only if none of those found anything."""
+    findings, passed = list[Finding](), list[str]()
     for diagnoses in (DIAGNOSES, LAST_RESORTS):
         if findings:
             break
@@ -113,7 +114,7 @@ def _report(subject: str, symptoms: Symptoms) -> Report:
             result = diagnose(symptoms)
             if isinstance(result, Finding):
                 findings.append(result)
-            elif isinstance(result, InOrder):
-                in_order.append(result.text)
+            elif isinstance(result, Passed):
+                passed.append(result.text)
     findings.sort(key=lambda finding: -finding.certainty)
-    return Report(subject, findings, in_order)
+    return Report(subject, findings, passed)

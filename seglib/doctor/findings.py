@@ -1,4 +1,4 @@
-"""What a diagnosis returns: a fault with its evidence, or a statement that all is in order."""
+"""What a diagnosis returns: a fault with its evidence, or a note that no fault was found."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """A probable cause of bad figures.
+    """A probable cause of poor results.
 
     Attributes:
         code: a short name for scripts and tests, such as "boxes-misread".
         cause: one sentence.
         evidence: the numbers that point to it.
         advice: what to do.
-        certainty: 0…1, by which findings are sorted. A cause that explains other symptoms has
-            more than the symptoms that it explains.
+        certainty: 0…1; findings are sorted by it. A cause has a higher certainty than the
+            symptoms that it explains.
     """
 
     code: str
@@ -27,8 +27,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class InOrder:
-    """Something that was examined and shows no fault, with its numbers."""
+class Passed:
+    """Something that was examined and has no fault, with its numbers."""
 
     text: str
 
@@ -40,13 +40,13 @@ class Report:
     Attributes:
         subject: what was examined.
         findings: the most probable cause first.
-        in_order: what was examined without a finding.
+        passed: what was examined without a finding.
     """
 
     subject: str
     findings: list[Finding] = field(default_factory=list)
-    in_order: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """The report as values that JSON can represent."""
         return asdict(self)

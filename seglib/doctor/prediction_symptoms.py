@@ -1,4 +1,4 @@
-"""Measured quantities of predictions and of the model that made them. None: not measured."""
+"""What is measured of predictions and of the model that made them; None means not measured."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Readings:
-    """How well the same values fit the truth when they are read in different ways.
+    """How well the same values fit the truth under different readings of them.
 
     Attributes:
-        as_is: in 0…1, read as the format prescribes.
-        otherwise: in 0…1 for each other reading, such as "read as corners (x0, y0, x1, y1)".
-        count: number of true objects, pairs or outlines over which the means were taken.
+        as_is: the fit, usually in 0…1, when they are read as the format prescribes.
+        otherwise: the fit for each other reading, such as "read as corners (x0, y0, x1, y1)".
+        count: number of true objects, pairs or images over which the means were taken.
     """
 
     as_is: float
@@ -22,30 +22,30 @@ class Readings:
 
     @property
     def best(self) -> tuple[str, float]:
-        """The best of the other readings; ("", 0) if there is none."""
+        """The name and the fit of the best other reading; ("", 0) if there is none."""
         return max(self.otherwise.items(), key=lambda item: item[1], default=("", 0.0))
 
 
 @dataclass
 class PredictionSymptoms:
-    """Predictions beside the truth of a few images. IoUs ignore classes.
+    """Predictions compared with the truth of a few images. IoUs ignore classes.
 
     Attributes:
         images: number of images with objects to find.
         predictions: number of predictions for them.
-        records: number of records of the whole file; None for a model's own predictions.
-        unreadable: fault → number of records.
+        records: number of records in the whole file; None for a model's own predictions.
+        unreadable: fault → number of records that have it.
         unknown_images: number of records whose image the data set does not list.
         unknown_classes: number of records whose category id the data set does not list.
         scores: (lowest, highest), None without predictions.
         distinct_scores: number of different scores.
         covered: number of images, of `images`, with at least one prediction.
-        repeated: share of predictions that overlap a better one of their class by IoU 0.7.
-        located: number of true objects that a predicted box overlaps by IoU 0.5.
-        image_ids: mean IoU of true boxes with predicted ones, image ids read otherwise.
-        boxes: mean IoU of true boxes with predicted ones.
-        masks: mean IoU of true masks with predicted ones; None without masks.
-        classes: share of the located objects whose class is right.
+        repeated: share of predictions whose IoU with a better one of their class exceeds 0.7.
+        located: number of true objects whose IoU with a predicted box is at least 0.5.
+        image_ids: mean IoU of true boxes with predicted ones, under readings of the image ids.
+        boxes: mean IoU of true boxes with predicted ones, under readings of the boxes.
+        masks: mean IoU of true masks with predicted ones, under readings of the masks.
+        classes: share of the located objects whose class is right, under readings of the classes.
         pixels: share of object pixels whose class is right (semantic maps only).
         empty: share of object pixels predicted as background (semantic maps only).
     """
@@ -78,9 +78,9 @@ class ModelSymptoms:
         figure: the name of the figure, such as "mask_AP50".
         value: the figure as the model is; nan where there was nothing to find.
         images: number of images.
-        inputs: the figure with images normalised otherwise.
+        inputs: the figure with other normalisations of the images.
         thresholds: the figure and the number of predictions without score thresholds.
-        lowered: names of the thresholds, with their values.
+        lowered: name → value of the thresholds that were set to 0 for that.
         predictions: number of predictions as the model is; None for semantic maps.
     """
 

@@ -17,17 +17,18 @@ class SplitSymptoms:
         split: "train" or "val".
         file: the annotation file; empty if it cannot be read.
         faults: as `seglib data check` words them.
-        notes: the same.
+        notes: as `seglib data check` words them.
         images: number of images that could be read.
         objects: number of objects in them, without crowds.
         crowds: number of crowds in them.
         categories: None if the annotations cannot be read.
         objects_by_class: number of objects by class name.
-        boxes: mean IoU of annotated boxes with those of the masks.
-        masks: mean IoU of annotated boxes with those of the masks, the masks read otherwise.
-        outlines: mean brightness gradient along the outlines of masks, over that of the image.
+        boxes: mean IoU of annotated boxes with those of the masks, under readings of the boxes.
+        masks: the same, under readings of the masks instead of the boxes.
+        outlines: mean brightness gradient along the outlines of masks, divided by that of the
+            whole image.
         blank: number of images of a single colour.
-        sides: median of the square root of the objects' pixels, in px; None without objects.
+        sides: median over the objects of √area, in px; None without objects.
     """
 
     split: str
@@ -48,22 +49,23 @@ class SplitSymptoms:
 
 @dataclass
 class LogSymptoms:
-    """The course of a training run. Losses are means over a tenth of the steps.
+    """How a training run went. Losses are means over a tenth of the steps.
 
     Attributes:
         steps: number of finished steps.
         planned: number of steps asked for.
         first: loss of the first tenth.
         last: loss of the last tenth.
-        lowest: lowest loss of a tenth.
-        before_last: loss of the tenth before the last.
+        lowest: lowest loss of any tenth.
+        before_last: loss of the last tenth but one.
         not_finite: number of steps with a NaN or infinite loss.
         damaged: number of lines that are not JSON records.
-        lr: highest learning rate that was asked for.
+        lr: highest learning rate of the schedule.
         optimizer: "adamw" or "sgd".
         batch_size: images per step.
-        usual_lr: of the shipped checkpoint of the same paradigm, None if it has none.
-        usual_images: number of images that the shipped checkpoint saw, repetitions included.
+        usual_lr: learning rate of the same paradigm's shipped checkpoint; None if there is none
+            or its optimizer is another one.
+        usual_images: number of images that this checkpoint saw, repetitions included.
     """
 
     steps: int
@@ -97,10 +99,10 @@ class WeightSymptoms:
         wanted: the paradigm that the run's settings name, if they could be read.
         categories: what its labels mean.
         trained_on: name of the data set, if the file says so.
-        vectors: number of biases and parameters of norms.
+        vectors: number of biases and normalisation parameters.
         as_at_start: number of those that have exactly the values of a new model.
-        dead: names of matrices and kernels that are zero throughout, unlike those of a new model.
-        image_size: longer side in px to which the model resizes images, None keeps their sizes.
+        dead: names of matrices and kernels that are all zeros, unlike those of a new model.
+        image_size: longer side in px to which the model resizes images; None if it does not.
     """
 
     fault: str = ""
@@ -117,7 +119,7 @@ class WeightSymptoms:
 
 @dataclass
 class Symptoms:
-    """All that was measured in one examination.
+    """Everything that was measured in one examination.
 
     Attributes:
         dataset: the name of the data set.

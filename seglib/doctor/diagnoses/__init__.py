@@ -1,7 +1,7 @@
 """From symptoms to findings. Each diagnosis is a small function, tried in this order.
 
-A diagnosis returns None if what it needs was not measured. Last resorts are tried only where no
-other diagnosis found anything.
+A diagnosis returns None if what it needs was not measured. Last resorts are tried only if no other
+diagnosis found anything.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seglib.doctor.diagnoses import data, model, predictions, ranking, training
-from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.symptoms import Symptoms
 
-Diagnosis = Callable[[Symptoms], Finding | InOrder | None]
+Diagnosis = Callable[[Symptoms], Finding | Passed | None]
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     data.unreadable,

@@ -6,7 +6,7 @@ from itertools import combinations
 
 from seglib.data.checking import count
 from seglib.doctor.diagnoses.wording import better, listed
-from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.prediction_symptoms import Readings
 from seglib.doctor.symptoms import SplitSymptoms, Symptoms
 
@@ -24,12 +24,12 @@ def unreadable(symptoms: Symptoms) -> Finding | None:
         "unreadable",
         f"{where} cannot be used.",
         message + rest,
-        "Mend or replace it; the rest was examined without it.",
+        "Fix or replace it; the rest was examined without it.",
         0.98,
     )
 
 
-def faulty_records(symptoms: Symptoms) -> Finding | InOrder | None:
+def faulty_records(symptoms: Symptoms) -> Finding | Passed | None:
     """Records or images that `seglib data check` calls faulty."""
     faults = [(s.split, fault) for s in symptoms.splits for fault in s.faults]
     if not symptoms.splits:
@@ -37,20 +37,20 @@ def faulty_records(symptoms: Symptoms) -> Finding | InOrder | None:
     if not faults:
         images = ", ".join(f"{count(s.images, 'image')} of {s.split}" for s in symptoms.splits)
         objects = count(sum(s.objects for s in symptoms.splits), "object")
-        return InOrder(f"data: no fault in {images} with {objects}")
+        return Passed(f"data: no fault in {images} with {objects}")
     split, first = faults[0]
     what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults, the first"
     return Finding(
         "data-faults",
         "The data set has faulty records or images.",
         f"{what}: {first}",
-        f"Mend them; `seglib data check --split {split}` lists all.",
+        f"Fix them; `seglib data check --split {split}` lists all of them.",
         0.7,
     )
 
 
 def nothing_to_find(symptoms: Symptoms) -> Finding | None:
-    """No object, or crowds alone."""
+    """Splits without objects, or with crowds only."""
     for split in symptoms.splits:
         if split.categories is None or split.objects or split.images == 0:
             continue
@@ -73,8 +73,8 @@ def nothing_to_find(symptoms: Symptoms) -> Finding | None:
     return None
 
 
-def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Annotated boxes that fit the masks only when they are read otherwise."""
+def boxes_misread(symptoms: Symptoms) -> Finding | Passed | None:
+    """Annotated boxes that fit the masks only under another reading."""
     for split, readings in _measured(symptoms, "boxes"):
         if (reading := better(readings)) and not _masks_at_fault(split):
             return Finding(
@@ -86,11 +86,11 @@ def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
                 "Convert 'bbox' to x, y, width, height in pixels.",
                 0.92,
             )
-    return _in_order(symptoms, "boxes", "annotated boxes overlap those of their masks with IoU")
+    return _passed(symptoms, "boxes", "annotated boxes overlap those of their masks with IoU")
 
 
 def masks_beside_boxes(symptoms: Symptoms) -> Finding | None:
-    """Annotated masks that fit the boxes only when they are read otherwise."""
+    """Annotated masks that fit the boxes only under another reading."""
     for split, readings in _measured(symptoms, "masks"):
         if split.boxes is not None and better(split.boxes) and not _masks_at_fault(split):
             continue
@@ -101,18 +101,18 @@ def masks_beside_boxes(symptoms: Symptoms) -> Finding | None:
                 f"in {split.split}, annotated boxes overlap the boxes of their masks with mean "
                 f"IoU {readings.as_is:.2f} as they are, {readings.best[1]:.2f} when "
                 f"these are {reading} ({readings.count} objects)",
-                "Write the masks anew: polygons as x0, y0, x1, y1, …; run lengths along columns, "
+                "Write the masks again: polygons as x0, y0, x1, y1, …; run lengths along columns, "
                 "with 'size' as [height, width].",
                 0.91,
             )
     return None
 
 
-def masks_beside_image(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Outlines that follow the edges of the image only when they are read otherwise."""
+def masks_beside_image(symptoms: Symptoms) -> Finding | Passed | None:
+    """Outlines that follow the edges of the image only under another reading."""
     for split, readings in _measured(symptoms, "outlines"):
         if split.masks is not None and better(split.masks):
-            continue  # the boxes say it more exactly
+            continue  # the boxes show it more precisely
         name, value = readings.best
         if value > EDGE_TIMES * readings.as_is:
             return Finding(
@@ -121,11 +121,11 @@ def masks_beside_image(symptoms: Symptoms) -> Finding | InOrder | None:
                 f"in {split.split}, brightness changes along their outlines {readings.as_is:.1f} "
                 f"times as much as elsewhere; {value:.1f} times when {name} "
                 f"({readings.count} images)",
-                "Compare image ids, file names and the order of coordinates in the annotations "
-                "with where they come from.",
+                "Compare the image ids, the file names and the order of coordinates in the "
+                "annotations with those in their source.",
                 0.86,
             )
-    return _in_order(
+    return _passed(
         symptoms, "outlines", "edges along the outlines of masks, relative to the whole image:"
     )
 
@@ -162,16 +162,16 @@ def blank_images(symptoms: Symptoms) -> Finding | None:
         if split.blank * 10 > split.images > 0:
             return Finding(
                 "blank-images",
-                "Images show nothing.",
+                "Some images show nothing.",
                 f"{split.blank} of {split.images} images of {split.split} have a single colour",
-                "Look at the files: a conversion may have divided by 255 twice.",
+                "Open the files: a conversion may have divided by 255 twice.",
                 0.9,
             )
     return None
 
 
-def tiny_objects(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Objects that cover less than a cell of most networks' finest maps."""
+def tiny_objects(symptoms: Symptoms) -> Finding | Passed | None:
+    """Objects smaller than a cell of most networks' finest feature maps."""
     for split in symptoms.splits:
         if split.sides is not None and split.sides < TINY_SIDE:
             return Finding(
@@ -179,15 +179,15 @@ def tiny_objects(symptoms: Symptoms) -> Finding | InOrder | None:
                 "Objects are too small to be learned.",
                 f"half of the objects of {split.split} cover less than {split.sides:.1f} x "
                 f"{split.sides:.1f} px",
-                "Use larger images (--size), or crops.",
+                "Use larger images (--size) or crops.",
                 0.6,
             )
     sides = [f"{s.sides:.0f} px in {s.split}" for s in symptoms.splits if s.sides is not None]
-    return InOrder(f"size of the objects (median): {', '.join(sides)}") if sides else None
+    return Passed(f"size of the objects (median): {', '.join(sides)}") if sides else None
 
 
 def _masks_at_fault(split: SplitSymptoms) -> bool:
-    """Where boxes and masks disagree: whether it is the masks that are beside the objects."""
+    """Whether it is the masks, not the boxes, that miss the objects where the two disagree."""
     outlines = split.outlines
     return outlines is not None and outlines.best[1] > EDGE_TIMES * outlines.as_is
 
@@ -196,6 +196,6 @@ def _measured(symptoms: Symptoms, name: str) -> list[tuple[SplitSymptoms, Readin
     return [(s, getattr(s, name)) for s in symptoms.splits if getattr(s, name) is not None]
 
 
-def _in_order(symptoms: Symptoms, name: str, text: str) -> InOrder | None:
+def _passed(symptoms: Symptoms, name: str, text: str) -> Passed | None:
     values = [f"{r.as_is:.2f} in {s.split}" for s, r in _measured(symptoms, name)]
-    return InOrder(f"{text} {', '.join(values)}") if values else None
+    return Passed(f"{text} {', '.join(values)}") if values else None

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from seglib.data.checking import count
 from seglib.doctor.diagnoses.wording import better, listed
-from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.measures.classes import FEWEST, RENAMED
 from seglib.doctor.prediction_symptoms import Readings
 from seglib.doctor.symptoms import Symptoms
 
-COVERED = 0.75  # share of images with objects: with fewer, something is amiss
+COVERED = 0.75  # share of images with objects below which missing predictions are suspicious
 FEWEST_IMAGES = 4
 CLEAR_MAPPING = 0.75  # share of objects that a mapping of classes must explain
 WRONG = 0.2  # share of objects with the right class
 
 
-def faulty_records(symptoms: Symptoms) -> Finding | InOrder | None:
+def faulty_records(symptoms: Symptoms) -> Finding | Passed | None:
     """Records that cannot be read."""
     found = symptoms.predictions
     if found is None or found.records is None:
         return None
     if not found.unreadable:
-        return InOrder(f"predictions: all {found.records} records can be read")
+        return Passed(f"predictions: all {found.records} records can be read")
     total = sum(found.unreadable.values())
     kinds = [f"{times} x {fault}" for fault, times in found.unreadable.most_common()]
     return Finding(
         "faulty-predictions",
-        "Records of the predictions are faulty.",
+        "Some records of the predictions are faulty.",
         f"{count(total, 'fault')} in {count(found.records, 'record')}: {listed(kinds, 3)}",
         "Write one record per object: image_id, category_id, bbox (x, y, width, height), score, "
         "and segmentation as run lengths with 'size' [height, width].",
@@ -35,12 +35,12 @@ def faulty_records(symptoms: Symptoms) -> Finding | InOrder | None:
 
 
 def unknown_ids(symptoms: Symptoms) -> Finding | None:
-    """Ids that the data set does not have."""
+    """Ids that are not in the data set."""
     found = symptoms.predictions
     if found is None or not found.records:
         return None
     unknown = [
-        f"{times} of {found.records} records have {what} that the data set does not list"
+        f"{times} of {found.records} records have {what} that is not in the data set"
         for times, what in (
             (found.unknown_images, "an image_id"),
             (found.unknown_classes, "a category_id"),
@@ -51,16 +51,16 @@ def unknown_ids(symptoms: Symptoms) -> Finding | None:
         return None
     return Finding(
         "unknown-ids",
-        "Predictions carry ids that the data set does not have.",
+        "Some predictions have ids that are not in the data set.",
         "; ".join(unknown),
-        "Use the ids of 'images' and 'categories' of the annotation file, not positions or "
-        "labels, and the same split.",
+        "Use the ids of 'images' and 'categories' in the annotation file, not positions or "
+        "labels, and predict the same split.",
         0.85,
     )
 
 
-def images_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Predictions that belong to other images than they name."""
+def images_mixed_up(symptoms: Symptoms) -> Finding | Passed | None:
+    """Predictions that belong to images other than those whose ids they have."""
     found = symptoms.predictions
     if found is None or found.image_ids is None:
         return None
@@ -70,30 +70,30 @@ def images_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
         if found.images >= FEWEST_IMAGES and found.covered <= COVERED * found.images:
             return Finding(
                 "images-left-out",
-                "Images have no predictions.",
+                "Some images have no predictions.",
                 covered,
                 "Predict every image of the split, and write the id of each; keep low scores.",
                 0.5,
             )
-        return InOrder(f"image ids: {covered}")
+        return Passed(f"image ids: {covered}")
     return Finding(
         "images-mixed-up",
         f"Image ids are wrong: they fit when {reading}.",
         f"true boxes overlap the best predicted ones with {_iou(found.image_ids, reading)}",
-        "Write the id of the image that was predicted; a loader that shuffles, or counts "
-        "from 0, loses it.",
+        "Write the id of the image that was predicted; it is easily lost by a loader that "
+        "shuffles or counts from 0.",
         0.95,
     )
 
 
-def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Boxes that fit only when they are read otherwise."""
+def boxes_misread(symptoms: Symptoms) -> Finding | Passed | None:
+    """Boxes that fit only under another reading."""
     found = symptoms.predictions
     if found is None or found.boxes is None:
         return None
     reading = better(found.boxes)
     if not reading:
-        return InOrder(
+        return Passed(
             f"boxes: predicted ones overlap true ones with mean IoU {found.boxes.as_is:.2f}"
         )
     form = "corners (x0, y0, x1, y1)" if found.records is None else "(x, y, width, height)"
@@ -106,14 +106,14 @@ def boxes_misread(symptoms: Symptoms) -> Finding | InOrder | None:
     )
 
 
-def masks_misread(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Masks that fit only when they are moved or read otherwise."""
+def masks_misread(symptoms: Symptoms) -> Finding | Passed | None:
+    """Masks that fit only when they are moved or read in another way."""
     found = symptoms.predictions
     if found is None or found.masks is None:
         return None
     reading = better(found.masks)
     if not reading:
-        return InOrder(
+        return Passed(
             f"masks: predicted ones overlap true ones with mean IoU {found.masks.as_is:.2f}"
         )
     return Finding(
@@ -128,7 +128,7 @@ def masks_misread(symptoms: Symptoms) -> Finding | InOrder | None:
 def _mask_advice(reading: str) -> str:
     """What to do about masks that fit under a reading of `MASK_READINGS`, or when moved."""
     if reading.startswith("moved"):
-        return "Undo padding and cropping before masks are written; check the origin of boxes."
+        return "Undo padding and cropping before masks are written; check the boxes' origin."
     if reading.startswith("resized"):
         return "Resize masks to the original size of the image before they are encoded."
     if reading.startswith("mirrored"):
@@ -139,8 +139,8 @@ def _mask_advice(reading: str) -> str:
     )
 
 
-def classes_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Objects that are found, with wrong classes that follow a rule."""
+def classes_mixed_up(symptoms: Symptoms) -> Finding | Passed | None:
+    """Objects that are found, but with wrong classes, which may follow a rule."""
     found = symptoms.predictions
     readings = None if found is None else found.classes or found.pixels
     if found is None or readings is None:
@@ -154,27 +154,27 @@ def classes_mixed_up(symptoms: Symptoms) -> Finding | InOrder | None:
                 "classes-wrong",
                 "Objects are found, but their classes are wrong.",
                 f"{readings.as_is:.0%} of {readings.count} {what} have the right class, and no "
-                "other reading of the classes explains it",
+                "other reading of the class ids explains it",
                 "Compare the categories in training with those of the data set; train the class "
                 "layer longer.",
                 0.55,
             )
-        return InOrder(f"classes: {readings.as_is:.0%} of {readings.count} {what} are right")
+        return Passed(f"classes: {readings.as_is:.0%} of {readings.count} {what} are right")
     if readings.otherwise.get(name) == value and name == RENAMED:
         others = {k: v for k, v in readings.otherwise.items() if v == value and k != RENAMED}
-        name = next(iter(others), name)  # a rule says more than a mapping
+        name = next(iter(others), name)  # a rule such as "add 1" is a better explanation
     return Finding(
         "classes-mixed-up",
         f"Class ids are wrong: they fit when {name}.",
         f"{readings.as_is:.0%} of {readings.count} {what} have the right class as they are, "
         f"{value:.0%} when {name}",
-        "Write the data set's category ids, and keep the order of classes from training.",
+        "Write the data set's category ids, and keep the order that the classes had in training.",
         0.92,
     )
 
 
 def _iou(readings: Readings, reading: str) -> str:
-    """The evidence in words."""
+    """The mean IoUs of both readings, in words."""
     return (
         f"mean IoU {readings.as_is:.2f} as they are, {readings.otherwise[reading]:.2f} "
         f"when {reading} ({readings.count} objects)"

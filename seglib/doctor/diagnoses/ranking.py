@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.symptoms import Symptoms
 
-LOW_SCORE = 0.05  # what evaluations and viewers commonly leave out
+LOW_SCORE = 0.05  # evaluations and viewers commonly leave out predictions below this
 MOSTLY_REPEATED = 0.5
 POOR = 0.2  # share of objects that are located
 
 
-def scores(symptoms: Symptoms) -> Finding | InOrder | None:
-    """Scores that are too low to be shown, or do not rank."""
+def scores(symptoms: Symptoms) -> Finding | Passed | None:
+    """Scores that are too low to be shown, or all equal."""
     found = symptoms.predictions
     if found is None or found.scores is None:
         return None
@@ -30,10 +30,10 @@ def scores(symptoms: Symptoms) -> Finding | InOrder | None:
             "scores-equal",
             "All scores are equal.",
             f"{found.predictions} predictions have the score {high:.3g}",
-            "Write the class probability: average precision ranks by it.",
+            "Write the class probability: average precision ranks predictions by their scores.",
             0.6,
         )
-    return InOrder(f"scores: {low:.2g} to {high:.2g} in {found.predictions} predictions")
+    return Passed(f"scores: {low:.2g} to {high:.2g} in {found.predictions} predictions")
 
 
 def repeated(symptoms: Symptoms) -> Finding | None:
@@ -46,13 +46,13 @@ def repeated(symptoms: Symptoms) -> Finding | None:
         "Objects are predicted many times.",
         f"{found.repeated:.0%} of {found.predictions} predictions overlap a better one of their "
         "class with an IoU above 0.7",
-        "Apply non-maximum suppression: every repetition is a false positive.",
+        "Apply non-maximum suppression: every repeated detection is a false positive.",
         0.7,
     )
 
 
 def nothing_fits(symptoms: Symptoms) -> Finding | None:
-    """Predictions that are nowhere near the truth under any reading."""
+    """Predictions that are far from the truth under every reading."""
     found = symptoms.predictions
     if found is None or found.records is None:
         return None
@@ -60,15 +60,15 @@ def nothing_fits(symptoms: Symptoms) -> Finding | None:
         evidence = f"none of the first {found.images} images with objects has a prediction"
     elif found.boxes is not None and (share := found.located / found.boxes.count) < POOR:
         evidence = (
-            f"{share:.0%} of {found.boxes.count} true boxes overlap a predicted one by an IoU of "
-            f"0.5; the mean IoU is {found.boxes.as_is:.2f}"
+            f"{share:.0%} of {found.boxes.count} true boxes have an IoU of at least 0.5 with a "
+            f"predicted one; the mean IoU is {found.boxes.as_is:.2f}"
         )
     else:
         return None
     return Finding(
         "nothing-fits",
-        "The predictions have nothing to do with these images.",
+        "The predictions do not fit these images at all.",
         evidence,
-        "Check that they are for this data set and this split.",
+        "Check that they were made for this data set and this split.",
         0.5,
     )

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from seglib.data.checking import count
-from seglib.doctor.findings import Finding, InOrder
+from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.symptoms import LogSymptoms, Symptoms
 
-# A loss that ends above this share of its beginning has not fallen.
-STAYED = 0.9
-# A loss that ends this many times above its lowest value has grown again.
-GREW = 1.3
+STAYED = 0.9  # last loss / first loss above which the loss has not fallen
+GREW = 1.3  # last loss / lowest loss above which the loss has grown again
 STILL_FALLING = 0.03  # relative fall from the last tenth but one to the last
-# Learning rates that far from the shipped run's are suspicious.
-FAR = 4.0
-HIGH_RATE = {"adamw": 1e-2, "sgd": 0.2}  # without a shipped run to compare with
-SHORT = 0.1  # of the images that the shipped run saw
-GOOD_FIGURE = 0.3  # with this, a short training was long enough
+FAR = 4.0  # a learning rate this many times the shipped run's, or its inverse, is suspicious
+HIGH_RATE = {"adamw": 1e-2, "sgd": 0.2}  # if there is no shipped run to compare with
+SHORT = 0.1  # share of the images that the shipped run saw below which a run is short
+GOOD_FIGURE = 0.3  # a model that reaches it was trained for long enough
 
 
 def not_finite(symptoms: Symptoms) -> Finding | None:
@@ -27,7 +24,7 @@ def not_finite(symptoms: Symptoms) -> Finding | None:
         "loss-not-finite",
         "The loss became NaN or infinite.",
         f"{log.not_finite} of {log.steps} steps have no finite loss; learning rate {_rate(log)}",
-        "Train anew with a tenth of the learning rate, --clip 1 and --precision fp32.",
+        "Train again with a tenth of the learning rate, --clip 1 and --precision fp32.",
         0.94,
     )
 
@@ -39,28 +36,28 @@ def interrupted(symptoms: Symptoms) -> Finding | None:
         return None
     return Finding(
         "interrupted",
-        "The training stopped before its end.",
+        "The training was interrupted.",
         f"{log.steps} of {log.planned} steps are in the log",
-        "Go on with `seglib train MODEL --out RUN --resume`.",
+        "Continue it with `seglib train MODEL --out RUN --resume`.",
         0.75,
     )
 
 
-def rate_too_high(symptoms: Symptoms) -> Finding | InOrder | None:
-    """A loss that stays or grows again, or a poor figure, at a high learning rate."""
+def rate_too_high(symptoms: Symptoms) -> Finding | Passed | None:
+    """A high learning rate with a loss that does not fall or grows again, or with a poor figure."""
     log, model = symptoms.log, symptoms.model
     if log is None or log.lr is None or log.not_finite:
         return None
     poor = model is not None and model.value < GOOD_FIGURE
     if log.lr <= _limit(log) or not (poor or _stayed(log) or log.last > GREW * log.lowest):
         fall = f"loss: {log.first:.3g} in the first tenth of {log.steps} steps, {log.last:.3g}"
-        return None if _stayed(log) else InOrder(f"{fall} in the last")
+        return None if _stayed(log) else Passed(f"{fall} in the last")
     return Finding(
         "rate-too-high",
         "The learning rate is too high.",
         f"the loss is {log.first:.3g} in the first tenth of the steps, {log.lowest:.3g} at its "
         f"lowest and {log.last:.3g} in the last tenth; learning rate {_rate(log)}",
-        f"Train anew with --lr {_usual(log):g}.",
+        f"Train again with --lr {_usual(log):g}.",
         0.84,
     )
 
@@ -78,15 +75,15 @@ def rate_too_low(symptoms: Symptoms) -> Finding | None:
             "The learning rate is too low.",
             f"the loss is {log.first:.3g} in the first tenth of the steps and {log.last:.3g} in "
             f"the last; learning rate {_rate(log)}",
-            f"Train anew with --lr {_usual(log):g}.",
+            f"Train again with --lr {_usual(log):g}.",
             0.8,
         )
     return Finding(
         "loss-stays",
-        "The model does not learn, although the learning rate is usual.",
+        "The model does not learn, although the learning rate is a common one.",
         f"the loss is {log.first:.3g} in the first tenth of the steps and {log.last:.3g} in the "
         f"last; learning rate {_rate(log)}",
-        "Fit a few images first (--overfit 4): if that fails, the fault is in the data or in "
+        "Overfit a few images first (--overfit 4): if that fails, the fault is in the data or in "
         "the loss.",
         0.5,
     )
@@ -107,7 +104,7 @@ def too_few_steps(symptoms: Symptoms) -> Finding | None:
     return Finding(
         "too-few-steps",
         "The training is too short.",
-        f"{count(log.steps, 'step')} showed it {count(seen, 'image')}, repetitions "
+        f"the model saw {count(seen, 'image')} in {count(log.steps, 'step')}, repetitions "
         f"included{usual}; the loss went from {log.first:.3g} to {log.last:.3g}",
         "Train longer (--steps), or start from a checkpoint (--init).",
         0.78,

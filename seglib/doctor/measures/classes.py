@@ -1,4 +1,4 @@
-"""Which classes were meant: labels and category ids read otherwise than the format prescribes."""
+"""Which classes were meant: other readings of labels and category ids than the prescribed one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from seglib.doctor.measures.readings import AS_IS
 from seglib.doctor.prediction_symptoms import Readings
 from seglib.structures import Categories
 
-FEWEST = 6  # pairs beyond the classes in them, from which a mapping of classes can be read
+FEWEST = 6  # pairs needed, besides one per class, to infer a mapping of classes
 RENAMED = "renamed one to one"
-ClassReading = Callable[[int], int]  # from what was written to a label
-Pair = tuple[int, int]  # what was written, and the true label
+ClassReading = Callable[[int], int]  # from the written class to a label
+Pair = tuple[int, int]  # (the written class, the true label)
 
 
 def id_readings(categories: Categories) -> dict[str, ClassReading]:
-    """How the category ids of a file may have been meant."""
+    """How the category ids in a file may have been meant."""
     by_id = {c.coco_id: c.label for c in categories}
     return {
         AS_IS: lambda written: by_id.get(written, 0),

@@ -43,7 +43,7 @@ def split_symptoms(spec: str | None, split: str, limit: int, watch: Watch = iter
     )
     try:
         data = load_dataset(spec, split, limit=limit, faults=[])
-    except SeglibError:  # among the faults already
+    except SeglibError:  # already among the faults
         return found
     found.file, found.categories = str(data.annotations_path), data.categories
     _measure(data, found)
@@ -80,7 +80,7 @@ def _measure(data: CocoFolder, found: SplitSymptoms) -> None:
 def _compare_boxes(
     truth: Target, boxes: dict[str, list[float]], masks: dict[str, list[float]]
 ) -> None:
-    """Add each object's IoU of annotated box and mask's box, under every reading of either."""
+    """Add the IoU of each object's annotated box with its mask's box, under every reading."""
     raw = xyxy_to_xywh(truth.boxes)
     for name, read in BOX_READINGS.items():
         boxes[name] += _paired_iou(read(raw, truth.size), masks_to_boxes(truth.masks).double())
@@ -91,11 +91,12 @@ def _compare_boxes(
 
 
 def _paired_iou(a: Tensor, b: Tensor) -> list[float]:
+    """The IoU of each box of a [N, 4] with the same row of b [N, 4]; 0 where it is undefined."""
     return [float(v) for v in box_iou(a, b).diagonal().nan_to_num(0)]
 
 
 def _edges(image: Tensor) -> Tensor:
-    """float [H, W], the size of the brightness gradient."""
+    """Brightness gradient of an image [3, H, W]: float [H, W], differences to all neighbours."""
     grey = image.mean(dim=0)
     across = (grey[:, 1:] - grey[:, :-1]).abs()
     down = (grey[1:] - grey[:-1]).abs()
@@ -110,7 +111,7 @@ def _edges(image: Tensor) -> Tensor:
 def _compare_outlines(
     targets: Sequence[Target], edges: Sequence[Tensor], outlines: dict[str, list[float]]
 ) -> None:
-    """Add, for each image, how much stronger edges are on outlines than elsewhere."""
+    """Add, for each image, how much stronger edges are on outlines than on average."""
     for index, truth in enumerate(targets):
         if len(truth) == 0:
             continue
@@ -124,7 +125,7 @@ def _compare_outlines(
 
 
 def _contrast(masks: Tensor, edges: Tensor) -> float:
-    """Mean gradient along the outlines of masks bool [N, H, W], over the image's mean."""
+    """Mean gradient along the outlines of masks bool [N, H, W], divided by the image's mean."""
     inner = masks.clone()
     inner[:, 1:] &= masks[:, :-1]
     inner[:, :-1] &= masks[:, 1:]

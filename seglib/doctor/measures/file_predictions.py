@@ -1,4 +1,4 @@
-"""Measure the predictions of a file: first which image each record means, then what it says."""
+"""Measure the predictions in a file: first which image each record means, then what it says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from seglib.errors import SeglibError
 from seglib.ops.masks import mask_area
 from seglib.structures import Target
 
-# From the position of an image in the data set to the id under which a record may name it.
+# From an image's position in the data set to the id that a record may use for it.
 IdReading = Callable[[int, Sequence[int]], int]
 IMAGE_READINGS: dict[str, IdReading] = {
     AS_IS: lambda index, ids: ids[index],
@@ -63,7 +63,7 @@ def _truths(data: CocoFolder, limit: int) -> tuple[list[Target], list[int]]:
     for index in range(len(data)):
         try:
             truth = data[index][1].to_find
-        except SeglibError:  # said where the data set is checked
+        except SeglibError:  # reported where the data set is checked
             continue
         truth = truth[~truth.iscrowd & (mask_area(truth.masks) > 0)]
         if len(truth):
@@ -79,13 +79,13 @@ def _truths(data: CocoFolder, limit: int) -> tuple[list[Target], list[int]]:
 def _predicted(
     file: ResultsFile, truths: Sequence[Target], ids: Sequence[int], unreadable: Counter[str] | None
 ) -> list[Predicted]:
-    """What the file says of each image, under the ids that it may have there.
+    """The file's predictions for each image, looked up under the given ids.
 
     Args:
         file: all records.
-        truths: for each image.
-        ids: for each image.
-        unreadable: receives the faults of masks; None leaves masks out where there are boxes.
+        truths: one for each image.
+        ids: the id under which each image is looked up.
+        unreadable: receives the faults of masks; None skips the masks of records with boxes.
     """
     faults = Counter[str]() if unreadable is None else unreadable
     with_masks = unreadable is not None
@@ -96,7 +96,7 @@ def _predicted(
 
 
 def _image_readings(by_reading: dict[str, list[Predicted]], truths: Sequence[Target]) -> Readings:
-    """How well boxes fit, read in the best way, for every reading of the image ids."""
+    """How well the best reading of the boxes fits, for every reading of the image ids."""
     values, count = {}, 0
     for name, predicted in by_reading.items():
         shares = box_shares(corner_readings(predicted, truths, XYWH), truths)

@@ -1,4 +1,4 @@
-"""Measure the course of a training run from its log, or from a shipped checkpoint's record."""
+"""Measure how a training run went, from its log or from a shipped checkpoint's record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def log_symptoms(path: Path, settings: Mapping[str, Any]) -> LogSymptoms:
     losses = [row["loss"] for row in rows if isinstance(row.get("loss"), int | float)]
     logged = [row["run"] for row in rows if isinstance(row.get("run"), dict)]
     if not losses:
-        raise SeglibError(f"{path} contains no step: the training never began")
+        raise SeglibError(f"{path} contains no steps: the training never began")
     found = _measured(losses, dict(logged[0] if logged else {}) | dict(settings))
     found.damaged = damaged
     return _with_usual(found, str(settings.get("model", "")))
@@ -73,7 +73,7 @@ def _measured(losses: Sequence[float], settings: Mapping[str, Any]) -> LogSympto
 
 
 def _number(value: Any) -> Any:
-    """The value if it is a number, else None: files may say anything."""
+    """The value if it is a number, else None: a file may contain anything."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

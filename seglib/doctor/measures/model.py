@@ -1,4 +1,4 @@
-"""Measure a model on a few images: its figure as it is, and with one setting changed at a time."""
+"""Measure a model on a few images: as it is, and with one setting changed at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seglib.ops.images import PIXEL_MEAN, PIXEL_STD
 from seglib.structures import BACKGROUND, IGNORE, Target
 
 Advance = Callable[[int], object]
-# The figure of each task that a doctor looks at, the most telling task first.
+# The figures by which a model of each task is judged, the most telling task first.
 FIGURES = {
     "instances": ("mask_AP50", "box_AP50"),
     "semantic": ("mean_iou",),
@@ -37,7 +37,7 @@ INPUTS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "as bytes (0…255)": ((0.0,) * 3, (1 / 255,) * 3),
 }
 THRESHOLDS = ("score_threshold", "final_threshold")
-ROUNDS = len(INPUTS) + 3  # how often the images are predicted, for a progress bar
+ROUNDS = len(INPUTS) + 3  # how often all images are predicted, for a progress bar
 
 
 def model_symptoms(
@@ -47,11 +47,11 @@ def model_symptoms(
 
     Args:
         model: in evaluation mode.
-        data: a few images, best cached in memory.
-        advance: called with a number of images that were predicted.
+        data: a few images, preferably cached in memory.
+        advance: called after each round with the number of images that it predicted.
 
     Returns:
-        the figures, and the predictions beside the truth (None if they cannot be compared).
+        the figures, and the predictions compared with the truth (None if they cannot be).
     """
     try:
         shared = SharedClasses(model.categories, data.categories)
@@ -123,7 +123,7 @@ def _rows(prediction: Any) -> Any:
 
 
 def _predictions(model: Segmenter, data: CocoFolder, shared: SharedClasses) -> PredictionSymptoms:
-    """The model's predictions beside the truth, in the classes of both."""
+    """Compare the model's predictions with the truth, in the classes that both have."""
     predicted, truths, pairs = [], [], []
     proposals = "proposals" in model.tasks
     for _, target, prediction in _predicted(model, data):
@@ -143,7 +143,12 @@ def _predictions(model: Segmenter, data: CocoFolder, shared: SharedClasses) -> P
 
 
 def _semantic(pairs: list[tuple[Tensor, Tensor]], count: int) -> PredictionSymptoms:
-    """Object pixels of label maps: how many are background, and how many have the right class."""
+    """The shares of object pixels predicted as background and predicted in the right class.
+
+    Args:
+        pairs: for each image, (predicted, true) label maps int64 [H, W].
+        count: the number of classes.
+    """
     found = PredictionSymptoms(images=len(pairs))
     if not pairs:
         return found
@@ -155,7 +160,7 @@ def _semantic(pairs: list[tuple[Tensor, Tensor]], count: int) -> PredictionSympt
     predicted, true = predicted[objects], true[objects]
     found.empty = float((predicted == BACKGROUND).double().mean())
     seen = predicted != BACKGROUND
-    some = slice(None, None, max(1, int(seen.sum()) // 20000))  # enough for a share
+    some = slice(None, None, max(1, int(seen.sum()) // 20000))  # about 20,000 pixels are enough
     rows = list(zip(predicted[seen][some].tolist(), true[seen][some].tolist(), strict=True))
     found.pixels = class_shares(rows, label_readings(count))
     return found

@@ -35,13 +35,13 @@ def compare(
     box_format: str,
     class_readings: Mapping[str, ClassReading],
 ) -> PredictionSymptoms:
-    """Measure predictions beside the truth of the same images.
+    """Compare predictions with the truth of the same images.
 
     Args:
-        predicted: for each image.
-        truths: for each image, without crowds.
+        predicted: one for each image.
+        truths: one for each image, without crowds.
         box_format: the key of `BOX_READINGS` that is prescribed.
-        class_readings: from what was written as class to a label; the first is the prescribed one.
+        class_readings: from a written class to a label; the first is the prescribed one.
     """
     best = [_best(one, truth) for one, truth in zip(predicted, truths, strict=True)]
     scores = finite_scores(predicted)
@@ -65,7 +65,7 @@ def compare(
 
 
 def _best(one: Predicted, truth: Target) -> Predicted:
-    """The best-scored predictions: by luck, many would overlap anything."""
+    """The best-scored predictions only: among many, some would overlap an object by chance."""
     count = compared(truth)
     return Predicted(one.boxes[:count], one.scores[:count], one.classes[:count], one.masks[:count])
 
@@ -103,7 +103,7 @@ def box_shares(corners: Mapping[str, Sequence[Tensor]], truths: Sequence[Target]
 
 
 def _scale(corners: Sequence[Tensor], truths: Sequence[Target]) -> float:
-    """How many times larger the true objects are than the predicted ones, all in all."""
+    """Mean coordinate of the true boxes divided by that of the predicted ones; 1 without boxes."""
     pairs = [(b, t.boxes) for b, t in zip(corners, truths, strict=True) if len(b) and len(t)]
     own = sum(float(boxes.double().mean()) for boxes, _ in pairs)
     return sum(float(true.double().mean()) for _, true in pairs) / own if own > 0 else 1.0
@@ -152,12 +152,12 @@ def _best_mask_overlaps(masks: Tensor, truth: Target) -> list[float]:
 def _located(
     predicted: Sequence[Predicted], corners: Sequence[Tensor], truths: Sequence[Target]
 ) -> list[Pair]:
-    """(class as written, true label) of each true object that a predicted box overlaps."""
+    """(written class, true label) of each true object that a predicted box overlaps."""
     pairs = []
     for one, boxes, truth in zip(predicted, corners, truths, strict=True):
         if len(one) == 0 or len(truth) == 0:
             continue
-        overlaps = box_iou(boxes, truth.boxes.double()).nan_to_num(0)
+        overlaps = box_iou(boxes, truth.boxes.double()).nan_to_num(0)  # [D, N]
         values, rows = overlaps.max(dim=0)  # [N]
         for value, row, label in zip(values, rows.tolist(), truth.labels.tolist(), strict=True):
             written = one.classes[row]

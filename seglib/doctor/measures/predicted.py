@@ -17,7 +17,7 @@ from seglib.ops.masks import masks_to_boxes
 from seglib.structures import Instances, Target
 
 MOST = 100  # predictions per image that COCO's evaluation counts
-MORE = 5  # predictions per image that are compared beyond twice the number of true objects
+EXTRA = 5  # predictions compared per image, in addition to twice the number of true objects
 
 
 @dataclass
@@ -26,10 +26,10 @@ class Predicted:
 
     Attributes:
         boxes: float64 [N, 4], the numbers as they were written.
-        scores: float64 [N], -inf where there is none.
+        scores: float64 [N], -inf where there is no finite score.
         classes: category ids (of a file) or labels (of a model); None where there is none.
-        masks: bool [h, w] each, of any size, of at least the `compared` predictions; empty if
-            one of these has none.
+        masks: bool [h, w], of any size, for at least the `compared` predictions; empty if one of
+            those has no mask.
     """
 
     boxes: Tensor
@@ -47,11 +47,11 @@ def from_records(
     unreadable: Counter[str],
     with_masks: bool = True,
 ) -> Predicted:
-    """The predictions of a file for one image.
+    """A file's predictions for one image.
 
     Args:
         records: best score first.
-        truth: of the image.
+        truth: the image's objects.
         unreadable: counts the masks that cannot be read, by fault; such masks count as empty.
         with_masks: also read the masks of predictions that have boxes.
     """
@@ -77,19 +77,19 @@ def from_records(
 
 def compared(truth: Target) -> int:
     """How many of the best-scored predictions are compared with the true objects of an image."""
-    return 2 * len(truth) + MORE
+    return 2 * len(truth) + EXTRA
 
 
 def _mask(record: Record, size: tuple[int, int], unreadable: Counter[str]) -> Tensor | None:
     try:
         return raw_mask(record, size)
     except SeglibError as error:
-        unreadable[f"a mask cannot be read, such as: {error}"[:120]] += 1
+        unreadable[f"a mask cannot be read: {error}"[:120]] += 1
         return torch.zeros(size, dtype=torch.bool)
 
 
 def from_instances(instances: Instances) -> Predicted:
-    """A model's predictions for one image; their boxes are corners."""
+    """A model's predictions for one image, with boxes as corners."""
     order = instances.scores.argsort(descending=True, stable=True)[:MOST]
     best: Instances = instances[order].to("cpu")
     return Predicted(
@@ -101,6 +101,6 @@ def from_instances(instances: Instances) -> Predicted:
 
 
 def finite_scores(predicted: Sequence[Predicted]) -> list[float]:
-    """All scores that are numbers."""
+    """All scores that are finite."""
     values = [score for one in predicted for score in one.scores.tolist()]
     return [score for score in values if math.isfinite(score)]

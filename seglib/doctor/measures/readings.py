@@ -46,7 +46,7 @@ BOX_READINGS: Mapping[str, BoxReading] = {
 
 
 def _as_they_are(mask: Tensor, size: Size) -> Tensor:
-    """The mask; one of another size than the image overlaps nothing."""
+    """The mask itself; if its size is not the image's, an empty one, which overlaps nothing."""
     return mask if tuple(mask.shape) == size else mask.new_zeros(size)
 
 
@@ -61,7 +61,7 @@ def _along_rows(mask: Tensor, size: Size) -> Tensor:
 
 def _resized(mask: Tensor, size: Size) -> Tensor:
     if tuple(mask.shape) == size:
-        return mask.new_zeros(size)  # not another reading
+        return mask.new_zeros(size)  # the same as AS_IS, and so not another reading
     return F.interpolate(mask[None, None].float(), size=size)[0, 0] > 0.5
 
 
@@ -84,7 +84,7 @@ def best_shift(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[int, int]:
             bool [H, W].
 
     Returns:
-        (dx, dy) in px to be added to what was predicted; (0, 0) without pairs.
+        (dx, dy) in px to add to the predicted coordinates; (0, 0) without pairs.
     """
     if not pairs:
         return 0, 0
@@ -98,7 +98,7 @@ def best_shift(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[int, int]:
 
 
 def moved_by(shift: tuple[int, int]) -> str:
-    """The name of the reading."""
+    """The name of the reading in which boxes or masks are moved by (dx, dy) px."""
     return f"moved by {shift[0]} px in x and {shift[1]} px in y"
 
 
@@ -118,7 +118,7 @@ def moved(mask: Tensor, shift: tuple[int, int]) -> Tensor:
 
 
 def _window(shift: int, length: int) -> tuple[slice, slice]:
-    """Where values come from, and where they go."""
+    """The source and the destination of a shift along one axis."""
     source = slice(max(0, -shift), length - max(0, shift))
     return source, slice(max(0, shift), length - max(0, -shift))
 

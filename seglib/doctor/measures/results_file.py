@@ -1,4 +1,4 @@
-"""Read predictions in COCO's results format, keeping whatever can be used of faulty records."""
+"""Read predictions in COCO's results format, and keep what can be used of faulty records."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ResultsFile:
 
     Attributes:
         by_image: usable records by their `image_id`, best score first.
-        count: number of all records.
-        unreadable: fault → number of records.
+        count: number of all records, usable or not.
+        unreadable: fault → number of records that have it.
     """
 
     by_image: dict[int, list[Record]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def read_results(path: Path) -> ResultsFile:
 
 
 def _checked(entry: Any) -> tuple[str, int | None]:
-    """A record's fault, if it has one, and its image id; None if the record is of no use."""
+    """A record's fault ("" for none), and its image id; None if the record cannot be used."""
     if not isinstance(entry, dict):
         return "not a record with named fields", None
     if "image_id" not in entry and "image" in entry:
@@ -99,12 +99,12 @@ def score_of(record: Record) -> float:
 
 
 def class_of(record: Record) -> int | None:
-    """The category id."""
+    """The category id; None if it is missing or not a whole number."""
     return _whole(record.get("category_id"))
 
 
 def raw_box(record: Record) -> list[float] | None:
-    """The four numbers of the box as they are in the file; None without a usable box."""
+    """The box's four numbers as they are in the file; None without a usable box."""
     box = record.get("bbox")
     if not isinstance(box, Sequence) or len(box) != 4:
         return None

@@ -1,4 +1,4 @@
-"""Measure a model's file: can it be loaded, and has it been trained?"""
+"""Measure a model's file: whether it can be loaded, and whether it has been trained."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _is_zero(value: Tensor) -> bool:
 
 
 def _trained_on(name: str) -> str:
-    """The data set that a file of seglib's names: a run's in one form, a shipped one in another."""
+    """The name of the training data that the file states, as a run or a shipped file; or ""."""
     if pretrained.is_official(pretrained.find(name)):
         return ""
     notes = pretrained.header(name).notes

@@ -1,7 +1,7 @@
-"""Who read what: the attention weights of a DETR for one image.
+"""The attention weights of a DETR for one image.
 
-The model itself does not keep them, since the fast attention never forms them. For one pass,
-`ops.attention` is replaced by the form that does.
+The model does not keep them, since the fast attention never computes them explicitly. For one pass,
+`ops.attention` is replaced by an implementation that does.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from seglib.primitives import use
 
 @dataclass(eq=False)
 class AttentionMaps:
-    """The weights of every layer, which sum to 1 over what is read.
+    """The weights of every layer, which sum to 1 over the positions or queries attended to.
 
-    The features have h w places in the image; those in the padding are left out.
+    The features have h w positions in the image; those in the padding are left out.
 
     Attributes:
-        encoder: [L, heads, h, w, h, w], what each place reads from all places.
-        among_queries: [L, heads, Q, Q], what each query reads from all queries.
-        decoder: [L, heads, Q, h, w], what each query reads from all places.
+        encoder: [L, heads, h, w, h, w], from each position to all positions.
+        among_queries: [L, heads, Q, Q], from each query to all queries.
+        decoder: [L, heads, Q, h, w], from each query to all positions.
     """
 
     encoder: Tensor
@@ -34,7 +34,7 @@ class AttentionMaps:
 
 
 def attention_maps(model: DETR, image: Tensor) -> tuple[DETROutput, AttentionMaps]:
-    """The outputs for one image, float [3, H, W] in 0…1, and the attention that led to them."""
+    """The outputs for one image, float [3, H, W] in 0…1, and the attention weights behind them."""
     recorded: list[Tensor] = []
 
     def recording(
@@ -55,7 +55,7 @@ def attention_maps(model: DETR, image: Tensor) -> tuple[DETROutput, AttentionMap
         output = model([image])
     config, size = model.config, output.memory.shape[-2:]
     inside = ~output.padding[0]  # [h, w]
-    rows, columns = inside.any(dim=1).sum(), inside.any(dim=0).sum()  # nothing looks at the rest
+    rows, columns = inside.any(dim=1).sum(), inside.any(dim=0).sum()  # the rest has no weight
     encoder = recorded[: config.encoder_layers]  # [heads, h w, h w] each
     # Each decoder layer attends twice: the queries to one another, then to the image.
     among, decoder = recorded[config.encoder_layers :: 2], recorded[config.encoder_layers + 1 :: 2]

@@ -19,30 +19,30 @@ class DETRConfig(ModelConfig):
     """How a DETR is built.
 
     Attributes:
-        variant: "boxes" alone, also "masks" from the mask head, or "panoptic": masks of stuff as
-            well as of things, and a panoptic map.
-        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: limit of the longer side, where min_size is given.
-        blocks: residual blocks of the backbone's four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
+        variant: "boxes" only, "masks" with the mask head, or "panoptic" with masks of stuff as
+            well and a panoptic map.
+        min_size: images are resized to this shorter side in pixels; None uses `image_size`.
+        max_size: limit of the longer side in pixels, if min_size is given.
+        blocks: residual blocks per stage of the backbone.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
         dilated: the last stage keeps the resolution of the one before it ("DC5").
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        channels: D of the transformer.
-        heads: of every attention.
+        channels: D, channels of the transformer.
+        heads: number of heads of every attention layer.
         hidden: channels between the two feed-forward layers.
-        encoder_layers: of the transformer.
-        decoder_layers: L; each predicts, and each has a loss.
-        dropout: in the transformer, in training.
-        queries: Q, the most objects that can be found in an image.
-        position: sine or learned positions of the features.
+        encoder_layers: number of encoder layers.
+        decoder_layers: L, number of decoder layers; each has predictions and a loss.
+        dropout: probability of dropout in the transformer during training.
+        queries: Q, the largest number of objects that can be found in an image.
+        position: sine or learned position embeddings of the features.
         mask_softmax: the mask head's attention is normalised "per_head", or "joint" over all heads
-            and places together, see mask_head.py.
-        class_weight, box_weight, giou_weight: of cost and loss.
-        mask_weight, dice_weight: of the two losses of masks.
-        no_object_weight: of queries without an object in the class loss.
+            and positions together, see mask_head.py.
+        class_weight, box_weight, giou_weight: weights in the matching cost and in the loss.
+        mask_weight, dice_weight: weights of the focal and the dice loss of masks.
+        no_object_weight: weight of queries without an object in the class loss.
         segment_threshold: class probability that a query must exceed to enter a panoptic map.
     """
 
@@ -91,7 +91,8 @@ class DETRConfig(ModelConfig):
         """About 2.8 M parameters for Pocket COCO at 128 px.
 
         The backbone is that of Mask R-CNN's pocket network, so that its weights fit. Its last stage
-        is dilated: with stride 16 an image would be 64 features, and a small object less than one.
+        is dilated: with stride 16, an image would have only 64 features, and a small object would
+        be smaller than one of them.
         """
         return cls(
             square_canvas=True,

@@ -1,13 +1,13 @@
-"""DETR's mask head (section 4.4): where a query looked becomes a mask.
+"""DETR's mask head (section 4.4): it turns the attention of each query into a mask.
 
-    N queries of B images [N, D]   --attention maps-->   [N, heads, h, w]   where each looks
-    features [B, D, h, w] beside them               [N, D + heads, h, w]   what is there
-      3x3 convolutions, upsampled and joined with c4, c3, c2 as in an FPN
+    N queries of B images [N, D]  --attention maps-->  [N, heads, h, w]
+      concatenated with features [B, D, h, w]          [N, D + heads, h, w]
+      3x3 convolutions, upsampled and added to c4, c3, c2 as in an FPN
     masks [N, H, W] at the resolution of c2
 
-The released weights were trained with one softmax over all heads and places together (issue 247
-of the authors' repository calls it a bug), so that the maps of all heads sum to 1 and not those of
-each; `softmax="joint"` reproduces it.
+The released weights were trained with one softmax over all heads and positions together (issue 247
+of the authors' repository calls it a bug), so that the maps of all heads together sum to 1 instead
+of each map; `softmax="joint"` reproduces it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from torch import Tensor, nn
 from seglib.nn.layers import Conv2d, GroupNorm
 from seglib.ops.upsampling import interpolate
 
-GROUPS = 8  # of the group normalisation in the authors' code; narrower layers have fewer
+GROUPS = 8  # groups of the group normalisation in the authors' code; narrower layers have fewer
 
 
 class AttentionMap(nn.Module):
-    """Where each query looks in the encoded image, for several heads; nothing is read there.
+    """The attention weights of each query over the encoded image; no values are read.
 
     Args:
         channels: D.
-        heads: divides D.
-        softmax: "per_head" over the places, or "joint" over heads and places.
+        heads: number of heads, which divides D.
+        softmax: "per_head" over the positions, or "joint" over heads and positions.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class AttentionMap(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, queries: Tensor, image: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
-        """Attention weights, not negative.
+        """Attention weights in 0…1.
 
         Args:
             queries: [N, D].
             image: int64 [N], the image of each query.
             memory: [B, D, h, w].
-            padding: bool [B, h, w], True in the padding, where nothing looks.
+            padding: bool [B, h, w], True in the padding, whose weights are 0.
 
         Returns:
             [N, heads, h, w].
@@ -64,18 +64,18 @@ class AttentionMap(nn.Module):
         scores = (k[image] @ q[..., None])[..., 0]  # [N, heads, h w]
         scores = scores.masked_fill(padding.flatten(1)[image][:, None], -math.inf)
         if self.softmax == "joint":
-            weights = scores.flatten(1).softmax(-1).view_as(scores)
+            weights = scores.flatten(1).softmax(-1).view_as(scores)  # [N, heads, h w]
         else:
-            weights = scores.softmax(-1)
+            weights = scores.softmax(-1)  # [N, heads, h w]
         return weights.unflatten(-1, memory.shape[-2:])  # [N, heads, h, w]
 
 
 class MaskHead(nn.Module):
-    """Attention maps and features to mask logits, query by query.
+    """Turn attention maps and features into mask logits, for each query separately.
 
     Args:
-        channels: of the features and attention maps together.
-        context: channels that the layers halve, one after another.
+        channels: channels of the features and attention maps together.
+        context: number of channels that the layers halve one after another.
         pyramid: channels of c4, c3, c2.
     """
 
@@ -101,15 +101,15 @@ class MaskHead(nn.Module):
 
         Args:
             features: [B, D, h, w].
-            maps: [N, heads, h, w] where each query looks.
+            maps: [N, heads, h, w], attention weights of each query.
             image: int64 [N], the image of each query.
             pyramid: c4, c3, c2, [B, C_l, H_l, W_l] each.
 
         Returns:
-            [N, H, W], the size of c2.
+            [N, H, W] at the size of c2.
         """
         x = torch.cat([features[image], maps], dim=1)  # [N, D + heads, h, w]
-        x = self._layer(1, x)
+        x = self._layer(1, x)  # [N, D + heads, h, w]
         x = self._layer(2, x)  # [N, context / 2, h, w]
         for level, finer in enumerate(pyramid, start=1):
             added = self.get_submodule(f"adapter{level}")(finer)  # [B, C, H_l, W_l]

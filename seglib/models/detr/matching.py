@@ -1,7 +1,7 @@
-"""Which query answers for which object: the pairing of least cost (section 3.1).
+"""Match queries to objects one to one, at the lowest total cost (section 3.1).
 
-A cost compares every query with every object. It has no gradient, and may be any number: the
-probability itself, rather than its logarithm, so that it is as large as the cost of boxes.
+A cost compares every query with every object. It has no gradient and need not be a loss: the class
+cost uses the probability instead of its logarithm, so that it is comparable to the costs of boxes.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from seglib.ops.hungarian import hungarian
 
 @dataclass(eq=False)
 class Matching:
-    """The pairs of all images, for every decoder layer; each layer has N pairs.
+    """The N matched pairs of all images, for every decoder layer.
 
     Attributes:
-        queries: int64 [L, N] positions among all queries of the batch, B Q.
-        objects: int64 [L, N] positions among the batch's objects as `ObjectBatch` has them, B G.
+        queries: int64 [L, N], indices into the B Q queries of the batch.
+        objects: int64 [L, N], indices into the B G rows of an `ObjectBatch`.
     """
 
     queries: Tensor
     objects: Tensor
 
     def predicted(self, values: Tensor) -> Tensor:
-        """The predictions of the paired queries: [L, B, Q, …] -> [L, N, …]."""
+        """The predictions of the matched queries: [L, B, Q, …] -> [L, N, …]."""
         layers = torch.arange(len(self.queries), device=values.device)[:, None]
         return values.flatten(1, 2)[layers, self.queries]
 
     def true(self, values: Tensor) -> Tensor:
-        """The truth of the paired objects: [B, G, …] -> [L, N, …]."""
+        """The true values of the matched objects: [B, G, …] -> [L, N, …]."""
         return values.flatten(0, 1)[self.objects]
 
     def labels_of_queries(self, labels: Tensor, queries: int) -> Tensor:
-        """What each query should say: int64 [B, G] labels -> [L, B, Q], 0 for no object."""
+        """Each query's target label: int64 [B, G] -> [L, B, Q], 0 for "no object"."""
         wanted = labels.new_zeros(len(self.queries), len(labels) * queries)  # [L, B Q]
         return wanted.scatter(1, self.queries, self.true(labels)).unflatten(1, (-1, queries))
 
 
 def match(costs: Tensor, counts: Sequence[int]) -> Matching:
-    """The cheapest pairing of queries and objects, for each layer and image.
+    """The matching of lowest cost, for each layer and image.
 
-    The assignment problem is solved on the CPU: the costs of all layers and images go there
-    together, and the pairs come back together, so that a GPU waits only once per step.
+    The assignment problem is solved on the CPU: the costs of all layers and images are copied there
+    together, and the pairs are copied back together, so that a GPU waits only once per step.
 
     Args:
         costs: [L, B, Q, G].
-        counts: the number of objects in each of the B images; the other columns do not count.
+        counts: the number of objects in each of the B images; the other columns are padding.
     """
     layers, _, queries, most = costs.shape
     here = costs.detach().float().cpu()
@@ -79,12 +79,12 @@ def box_costs(boxes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """L1 distance and minus the generalized IoU.
 
     Args:
-        boxes: [L, B, Q, 4] centre, width and height over the image's size.
+        boxes: [L, B, Q, 4] centre, width and height in 0…1 of the image's size.
         truth: [B, G, 4], likewise.
 
     Returns:
-        two [L, B, Q, G].
+        two tensors [L, B, Q, G].
     """
-    distance = (boxes[..., :, None, :] - truth[..., None, :, :]).abs().sum(dim=-1)
+    distance = (boxes[..., :, None, :] - truth[..., None, :, :]).abs().sum(dim=-1)  # [L, B, Q, G]
     corners = cxcywh_to_xyxy(truth).expand(len(boxes), -1, -1, -1)  # [L, B, G, 4]
     return distance, -generalized_box_iou(cxcywh_to_xyxy(boxes), corners)

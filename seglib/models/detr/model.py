@@ -1,17 +1,17 @@
 """DETR: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020, arXiv 2005.12872).
 
-The idea: predict all objects at once, as a set. A fixed number of learned queries read the image
-through attention and see each other, so that each object is taken by one of them: there are no
-anchors, and no duplicates to suppress. In training, the cheapest pairing of predictions and objects
-decides which query learns which object.
+The idea: predict all objects at once, as a set. A fixed number of learned queries attend to the
+image and to each other, so that each object is detected by only one of them: there are no anchors,
+and no duplicates to suppress. In training, the matching of lowest cost decides which query learns
+which object.
 
     image [B, 3, H, W]
       ResNet         c5 [B, C, h, w]
       1x1 conv       features [B, D, h, w]
-      encoder        memory [B, D, h, w]: every place has read every other       (nn/transformer.py)
+      encoder        memory [B, D, h, w]: every position attends to all others   (nn/transformer.py)
       decoder        queries [L, B, Q, D] after each of L layers
       linear         class logits [L, B, Q, K], K = C + 1: class 0 is "no object"
-      MLP, sigmoid   boxes [L, B, Q, 4]: centre, width, height over the image's size
+      MLP, sigmoid   boxes [L, B, Q, 4]: centre, width, height in 0…1 of the image's size
       mask head      masks [B, Q, H/s, W/s] of the last layer's queries          (mask_head.py)
       arg-max        a panoptic map [H, W], if stuff was learned as well          (panoptic.py)
 """
@@ -61,12 +61,12 @@ Size = tuple[int, int]
 
 @dataclass(eq=False)
 class DETROutput:
-    """The predictions of every decoder layer, and what the mask head needs.
+    """The predictions of every decoder layer, and the inputs of the mask head.
 
     Attributes:
         logits: [L, B, Q, K], class 0 is "no object".
-        boxes: [L, B, Q, 4] centre, width and height over the image's size.
-        states: [L, B, Q, D] the queries.
+        boxes: [L, B, Q, 4] centre, width and height in 0…1 of the image's size.
+        states: [L, B, Q, D], the queries after each layer.
         features: [B, D, h, w] before the encoder.
         memory: [B, D, h, w] after it.
         padding: bool [B, h, w], True in the padding.
@@ -88,10 +88,10 @@ class DETR(Segmenter):
     """Detection as set prediction, with masks and a panoptic map if the variant has them.
 
     Attributes:
-        backbone, input_proj, position: image to features and their places.
-        transformer, query_embed: features to queries.
-        class_embed, bbox_embed: queries to classes and boxes.
-        bbox_attention, mask_head: queries to masks; None without them.
+        backbone, input_proj, position: turn images into features with position embeddings.
+        transformer, query_embed: turn features into queries.
+        class_embed, bbox_embed: predict classes and boxes from queries.
+        bbox_attention, mask_head: predict masks from queries; None for the variant "boxes".
     """
 
     name: ClassVar[str] = "detr"
@@ -138,46 +138,48 @@ class DETR(Segmenter):
     def forward(self, images: Sequence[Tensor]) -> DETROutput:
         """The predictions of all layers for images of any size, float [3, H, W] in 0…1."""
         batch = self.prepare(images)  # tensor [B, 3, H, W]
-        pyramid = self.backbone(batch.tensor)
+        pyramid = self.backbone(batch.tensor)  # [B, C_l, H_l, W_l] each
         features = self.input_proj(pyramid.c5)  # [B, D, h, w]
         padding = batch.padding_mask[:, None].float()  # [B, 1, H, W]
         padding = F.interpolate(padding, size=features.shape[-2:])[:, 0] > 0  # [B, h, w], nearest
-        place = self.position(padding, batch.tensor)  # [B, D, h, w]
+        position = self.position(padding, batch.tensor)  # [B, D, h, w]
         queries = self.query_embed.weight  # [Q, D]
         # Attention is faster without a mask, and most batches have no padding.
         padded = any(size != batch.canvas for size in batch.sizes)
         states, memory = self.transformer(  # [L, B, Q, D], [B, D, h, w]
-            features, place, queries, padding if padded else None
+            features, position, queries, padding if padded else None
         )
         logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
         boxes = at_least_float32(self.bbox_embed(states)).sigmoid()  # [L, B, Q, 4]
         return DETROutput(logits, boxes, states, features, memory, padding, pyramid, batch)
 
     def resize(self, image: Tensor) -> Tensor:
-        """By the shorter side where the config has `min_size`, as published (section 4)."""
+        """Resize by the shorter side if the config has `min_size`, as published (section 4)."""
         if self.config.min_size is None:
             return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     def masks(self, output: DETROutput, queries: Tensor, image: Tensor) -> Tensor:
-        """Mask logits of N queries [N, D] of the images int64 [N]: [N, H/s, W/s]."""
+        """Mask logits [N, H/s, W/s] of queries [N, D], which belong to the images int64 [N]."""
         assert self.bbox_attention is not None, "this variant has no masks"
         assert self.mask_head is not None, "this variant has no masks"
-        maps = self.bbox_attention(queries, image, output.memory, output.padding)
+        maps = self.bbox_attention(
+            queries, image, output.memory, output.padding
+        )  # [N, heads, h, w]
         finer = (output.pyramid.c4, output.pyramid.c3, output.pyramid.c2)
         return at_least_float32(self.mask_head(output.features, maps, image, finer))
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The losses of every decoder layer, each with a pairing of its own (section 3.2).
+        """The losses of every decoder layer, each with a matching of its own (section 3.2).
 
         Returns:
-            "class_loss", "box_loss" (L1) and "giou_loss" of the last layer, the same of the layers
-            before it as "class_loss_1"…, and "mask_loss" and "dice_loss" of the last layer where
-            there are masks. All are weighted.
+            weighted losses: "class_loss", "box_loss" (L1) and "giou_loss" of the last layer, those
+            of the layers before it as "class_loss_1"…, and with a mask head "mask_loss" and
+            "dice_loss" of the last layer.
 
         Raises:
             SeglibError: a target whose masks do not have its image's size, a label that the model
-                does not know, or for "panoptic" a target without label map.
+                does not know, or for "panoptic" a target without a label map.
         """
         output, config = self(images), self.config
         objects = self.objects(images, targets, output.batch)
@@ -201,13 +203,13 @@ class DETR(Segmenter):
     def objects(
         self, images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch
     ) -> ObjectBatch:
-        """What the queries learn: things, and for a panoptic map each kind of stuff as well."""
+        """The objects to be matched: things, and for "panoptic" each stuff class as well."""
         if self.panoptic:
             return segment_batch(images, targets, batch, self.categories)
         return object_batch(images, targets, batch, len(self.categories))
 
     def match(self, output: DETROutput, objects: ObjectBatch) -> Matching:
-        """The cheapest pairing of queries and objects in every layer."""
+        """The matching of queries and objects in every layer."""
         config = self.config
         with torch.no_grad():
             distance, overlap = box_costs(output.boxes, objects.boxes)  # [L, B, Q, G] each
@@ -219,10 +221,10 @@ class DETR(Segmenter):
     def _mask_losses(
         self, output: DETROutput, objects: ObjectBatch, matching: Matching, count: Tensor
     ) -> dict[str, Tensor]:
-        """Focal and dice loss of the masks of the queries that have objects."""
+        """Focal and dice loss of the matched queries' masks in the last layer."""
         if self.mask_head is None:
             return {}
-        # Masks are made for these queries alone: the others have no loss and cost as much.
+        # Only matched queries get masks: the others have no mask loss and would cost as much.
         last = Matching(matching.queries[-1:], matching.objects[-1:])
         states = last.predicted(output.states[-1:])[0]  # [N, D]
         image = last.queries[0] // self.config.queries  # [N]
@@ -237,7 +239,7 @@ class DETR(Segmenter):
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One detection per query, best first, at each image's own size.
 
-        For "panoptic", the queries that found stuff are left out of these, and are in the map.
+        For "panoptic", queries that found stuff are not among the detections but in the map.
         """
         output = self(images)
         size = (images[0].shape[-2], images[0].shape[-1])
@@ -263,13 +265,21 @@ class DETR(Segmenter):
     def _panoptic(
         self, logits: Tensor, masks: Tensor, rows: Tensor, seen: Size, size: Size
     ) -> Panoptic:
-        """The map of one image: class logits [Q, K], and mask logits [Q, h, w] of `rows`."""
-        in_order = masks[rows.argsort()]  # that of the queries, as stuff is merged
+        """The panoptic map of one image.
+
+        Args:
+            logits: [Q, K] of the classes.
+            masks: [Q, h, w] logits, in the order of `rows`.
+            rows: int64 [Q], the query of each mask.
+            seen: (H, W) of the resized image on the canvas.
+            size: (H, W) of the original image.
+        """
+        in_order = masks[rows.argsort()]  # merging stuff depends on the order of the queries
         threshold = self.config.segment_threshold
         return panoptic_map(logits, in_order, self.categories, seen, size, threshold)
 
     def _are_things(self, labels: Tensor) -> Tensor:
-        """bool [N]: which of these labels are things'."""
+        """bool [N]: which of the labels int64 [N] are those of things."""
         things = torch.tensor([c.label for c in self.categories.things], device=labels.device)
         return torch.isin(labels, things)
 
@@ -280,7 +290,7 @@ class DETR(Segmenter):
 
     @property
     def output_form(self) -> OutputForm:
-        """As many boxes as queries, and masks of one stride."""
+        """As many boxes as queries, with masks of one stride unless the variant is "boxes"."""
         queries, stride = self.config.queries, self.mask_stride
         if self.mask_head is None:
             return OutputForm(f"a perfect set of {queries} boxes", {"queries": queries})
@@ -292,7 +302,7 @@ class DETR(Segmenter):
     def perfect(self, image: Tensor, target: Target) -> Prediction:
         """The true boxes of the largest Q objects, with their masks at the mask head's stride.
 
-        The panoptic map has all objects and all stuff.
+        The panoptic map contains all objects and all stuff.
         """
         check_targets([image], [target], len(self.categories))
         objects = target[~target.iscrowd]
@@ -307,5 +317,5 @@ class DETR(Segmenter):
         return Prediction(target.size, self.categories, found, panoptic=panoptic)
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The last layer of the classes."""
+        """The class layer."""
         return {"class_embed.weight": (0,), "class_embed.bias": (0,)}

@@ -1,4 +1,4 @@
-"""The objects of a batch in tensors of one size, so that losses need no loop over images."""
+"""The objects of a batch, padded to one number per image so that losses need no loop."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Size = tuple[int, int]
 
 @dataclass(eq=False)
 class ObjectBatch:
-    """The objects of B images, each filled up to the G of the image that has most, at least 1.
+    """The objects of B images, padded to G, the largest number in any of them and at least 1.
 
     Attributes:
         labels: int64 [B, G], 1…C; 0 where there is no object.
-        boxes: [B, G, 4] centre, width and height over the image's size.
+        boxes: [B, G, 4] centre, width and height in 0…1 of the image's size.
         masks: bool [B, G, H, W] on the batch's canvas.
         counts: the number of objects in each image.
     """
@@ -41,12 +41,12 @@ def object_batch(
 
     Args:
         images: as given to the model, before resizing.
-        targets: theirs.
+        targets: one for each image.
         batch: the same images resized and padded; the result is on its device.
         classes: C, the highest label allowed.
 
     Raises:
-        SeglibError: targets that `check_targets` refuses.
+        SeglibError: `check_targets` refuses the targets.
     """
     # Gathered where the targets are; only whole tensors move to the model's device.
     here = targets[0].boxes.device if targets else batch.tensor.device
@@ -56,7 +56,7 @@ def object_batch(
 
 
 def stack_objects(sized: Sequence[SizedTarget], batch: ImageBatch) -> ObjectBatch:
-    """Fill the objects of all images up to one number, on the batch's device."""
+    """Pad the objects of all images to one number, on the batch's device."""
     counts = [len(target.labels) for target in sized]
     most, (height, width) = max(1, *counts), batch.canvas
     boxes = pad_sequence([_relative(t, s) for t, s in zip(sized, batch.sizes, strict=True)], True)
@@ -72,6 +72,7 @@ def stack_objects(sized: Sequence[SizedTarget], batch: ImageBatch) -> ObjectBatc
 
 
 def _relative(target: SizedTarget, size: Size) -> Tensor:
+    """[G, 4] centre, width and height of the boxes in 0…1 of an image's (H, W)."""
     height, width = size
     scale = target.boxes.new_tensor([width, height, width, height])
     return xyxy_to_cxcywh(target.boxes / scale)  # [G, 4]

@@ -1,4 +1,4 @@
-"""From a set of masks to a panoptic map: each pixel goes to one segment (DETR, section 4.4)."""
+"""Turn a set of masks into a panoptic map: each pixel gets one segment (DETR, section 4.4)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def panoptic_map(
     size: Size,
     threshold: float = SEGMENT_THRESHOLD,
 ) -> Panoptic:
-    """Each pixel goes to the query whose mask logit is the largest there.
+    """Assign each pixel to the query with the largest mask logit there.
 
-    Queries of one kind of stuff are merged into the first of them. Segments of a few pixels are
-    then dropped and their pixels given to the others, until none is left; as in the authors' code,
-    a query that was merged into another has no pixel of its own and is dropped here, too.
+    Queries of the same stuff class are merged into the first of them. Segments of only a few pixels
+    are then dropped and their pixels given to the others, until none is left; as in the authors'
+    code, a query that was merged into another has no pixel of its own and is dropped here, too.
 
     Args:
         logits: [Q, K], class 0 is "no object".
         masks: [Q, h, w] logits.
         categories: tell things from stuff.
-        seen: (H, W) of the image inside the network, where the masks are compared.
-        size: (H, W) of the image itself.
+        seen: (H, W) of the resized image, at which the masks are compared.
+        size: (H, W) of the original image.
         threshold: class probability that a query must exceed.
 
     Returns:
@@ -63,18 +63,21 @@ def panoptic_map(
     return Panoptic(segment_map, ids, labels, torch.zeros_like(ids, dtype=torch.bool))
 
 
-def _largest(masks: Tensor, instead: Tensor, size: Size) -> Tensor:
-    """The mask with the largest logit at each pixel, replaced by `instead` [S]: int64 [*size]."""
+def _largest(masks: Tensor, numbers: Tensor, size: Size) -> Tensor:
+    """The number in `numbers` [S] of the mask with the largest logit at each pixel: int64 [*size].
+
+    Masks [S, H, W] are logits.
+    """
     if len(masks) == 0:
         return torch.zeros(size, dtype=torch.int64, device=masks.device)
-    best = instead[masks.argmax(dim=0)]  # [H, W]
-    # The pixel whose centre is nearest, as an image library enlarges a picture.
+    best = numbers[masks.argmax(dim=0)]  # [H, W]
+    # "nearest-exact" takes the pixel whose centre is nearest, as image libraries do.
     resized = F.interpolate(best[None, None].double(), size=size, mode="nearest-exact")
     return resized[0, 0].long()
 
 
 def _first_of_its_stuff(labels: Tensor, categories: Categories) -> Tensor:
-    """For each of S segments, its own number, or that of the first of the same kind of stuff."""
+    """int64 [S]: each segment's own number, or that of the first segment of its stuff class."""
     same = labels[:, None] == labels  # [S, S]
     stuff = torch.tensor([c.label for c in categories.stuff], device=labels.device)
     is_stuff = torch.isin(labels, stuff)
@@ -98,10 +101,10 @@ def perfect_map(
 
 
 def panoptic_from_shares(shares: Tensor, labels: Tensor) -> Panoptic:
-    """The map of segments known exactly: each pixel goes to the one that covers most of it.
+    """The panoptic map of exactly known segments: each pixel gets the one that covers most of it.
 
     Args:
-        shares: [S, H, W] in 0…1; a pixel of which no segment covers one half has none.
+        shares: [S, H, W] in 0…1; a pixel gets no segment if none covers half of it.
         labels: int64 [S].
 
     Returns:
@@ -115,12 +118,12 @@ def panoptic_from_shares(shares: Tensor, labels: Tensor) -> Panoptic:
 
 
 def segment_shares(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:
-    """Each segment's share of the cells that mask logits have, at the image's size.
+    """The share of each cell of the mask logits that a segment covers, at the image's size.
 
     Args:
         masks: bool [S, H, W].
-        resize: from float [C, H, W] to what the network sees.
-        stride: of the mask logits, in pixels of what the network sees.
+        resize: the model's, for float [C, H, W].
+        stride: stride of the mask logits in pixels of the resized image.
 
     Returns:
         [S, H, W] in 0…1.

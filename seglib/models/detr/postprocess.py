@@ -1,4 +1,4 @@
-"""From a set of predictions to detections: every query gives one, and nothing is suppressed."""
+"""Turn a set of predictions into detections: one per query, without suppression."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 
 def best_classes(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest class of each query, whatever the probability of "no object".
+    """The most probable class of each query, however probable "no object" is.
 
     Args:
         logits: [..., K], class 0 is "no object".
@@ -25,7 +25,7 @@ def best_classes(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def boxes_in_pixels(boxes: Tensor, size: Size) -> Tensor:
-    """[..., 4] centre, width and height over the image's size -> corners in pixels."""
+    """[..., 4] centre, width and height in 0…1 of the image's (H, W) -> corners in pixels."""
     height, width = size
     return cxcywh_to_xyxy(boxes) * boxes.new_tensor([width, height, width, height])
 
@@ -36,8 +36,8 @@ def masks_in_pixels(logits: Tensor, canvas: Size, seen: Size, size: Size) -> Ten
     Args:
         logits: [N, h, w] on the canvas of a batch.
         canvas: (H, W) of the batch.
-        seen: (H, W) of the image on it, without padding.
-        size: (H, W) of the image before it was resized.
+        seen: (H, W) of the resized image on it, without padding.
+        size: (H, W) of the original image.
 
     Returns:
         bool [N, *size].

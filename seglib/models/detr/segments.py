@@ -1,4 +1,4 @@
-"""The segments of a batch: every thing for itself, and all pixels of a kind of stuff as one."""
+"""The segments of a batch: one for each thing, and one for each stuff class in an image."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def segment_batch(
 
     Args:
         images: as given to the model, before resizing.
-        targets: theirs, with label maps.
+        targets: one for each image, with label maps.
         batch: the same images resized and padded; the result is on its device.
         categories: tell things from stuff.
 
     Raises:
-        SeglibError: targets that `sized_targets` or `semantic_labels` refuses.
+        SeglibError: `sized_targets` or `semantic_labels` refuses the targets.
     """
     # Gathered where the targets are; only whole tensors move to the model's device.
     here = targets[0].boxes.device if targets else batch.tensor.device
@@ -40,15 +40,15 @@ def segment_batch(
 
 
 def with_stuff(things: SizedTarget, semantic: Tensor, categories: Categories) -> SizedTarget:
-    """The things of an image, followed by one segment for each kind of stuff in its label map.
+    """The things of an image, followed by one segment for each stuff class in its label map.
 
     Args:
-        things: masks bool [G, H, W].
-        semantic: int64 [H, W].
+        things: G things, with masks bool [G, H, W].
+        semantic: the label map, int64 [H, W].
         categories: tell things from stuff.
 
     Returns:
-        things and stuff; the boxes of stuff are those around its pixels.
+        G things and S segments of stuff; the boxes of stuff enclose its pixels.
     """
     stuff = semantic.new_tensor([category.label for category in categories.stuff])
     present = stuff[torch.isin(stuff, semantic)]  # [S]

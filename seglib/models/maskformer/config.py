@@ -20,35 +20,36 @@ class MaskFormerConfig(ModelConfig):
 
     Attributes:
         variant: "maskformer", or "mask2former" with masked attention, several resolutions and
-            losses on sampled points.
-        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: limit of the longer side, where min_size is given.
-        blocks: residual blocks of the backbone's four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
+            losses at sampled points.
+        min_size: images are resized to this shorter side in pixels; None uses `image_size`.
+        max_size: limit of the longer side in pixels, if min_size is given.
+        blocks: residual blocks per stage of the backbone.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
         dilated: the last stage keeps the resolution of the one before it.
-        frozen_stages: parts of the backbone that do not train.
-        pixel_channels: of the pixel decoder.
-        mask_channels: of the mask features, and of the mask embeddings of the queries.
-        pixel_layers: transformer layers in the pixel decoder: on c5 (MaskFormer), or deformable on
-            c3 to c5 together (Mask2Former). 0: an FPN alone.
+        frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
+        pixel_channels: channels of the pixel decoder.
+        mask_channels: channels of the mask features and of the queries' mask embeddings.
+        pixel_layers: number of transformer layers in the pixel decoder: on c5 (MaskFormer), or
+            deformable on c3 to c5 together (Mask2Former). With 0, it is only an FPN.
         pixel_hidden: channels between their two feed-forward layers.
-        channels: D of the transformer.
-        heads: of every attention.
+        channels: D, channels of the transformer.
+        heads: number of heads of every attention layer.
         hidden: channels between the two feed-forward layers.
-        decoder_layers: each predicts, and each has a loss; Mask2Former also predicts before.
-        dropout: in the transformer, in training.
-        queries: Q, the most segments that can be found in an image.
-        points: P, points per mask that losses and costs look at; None: all pixels.
-        oversampling: candidates per point, of which the uncertain ones are taken.
-        uncertain_share: the share of points that are taken for their uncertainty.
-        class_weight, mask_weight, dice_weight: of cost and loss.
-        no_object_weight: of queries without a segment in the class loss.
+        decoder_layers: number of decoder layers; each has predictions and a loss, and in
+            Mask2Former the initial queries have them, too.
+        dropout: probability of dropout in the transformer during training.
+        queries: Q, the largest number of segments that can be found in an image.
+        points: P, points per mask at which losses and costs are computed; None uses all pixels.
+        oversampling: candidates per point, among which the most uncertain are chosen.
+        uncertain_share: the share of points that are chosen for their uncertainty.
+        class_weight, mask_weight, dice_weight: weights in the matching cost and in the loss.
+        no_object_weight: weight of queries without a segment in the class loss.
         segment_threshold: class probability that a query must exceed to enter a panoptic map.
-        overlap_threshold: share of its own mask that a segment must win there.
-        max_detections: instances per image.
+        overlap_threshold: share of its own mask that a segment must keep there.
+        max_detections: largest number of instances per image.
     """
 
     variant: Variant = "maskformer"
@@ -115,7 +116,7 @@ class MaskFormerConfig(ModelConfig):
             bottleneck=False,
             width=32,
             stem="half",
-            dilated=not masked,  # one resolution is read, so it must not be too coarse
+            dilated=not masked,  # the queries read c5 only, so it must not be too coarse
             pixel_channels=64,
             mask_channels=64,
             channels=128,

@@ -1,4 +1,4 @@
-"""How well each query's mask fits each segment, as the pairing's cost."""
+"""Matching costs: how badly each query's mask fits each segment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def focal_cost(logits: Tensor, truth: Tensor, alpha: float = 0.25, gamma: float 
     Args:
         logits: [..., Q, P].
         truth: [..., G, P], 0 or 1, of the same type.
-        alpha: weight of pixels inside.
-        gamma: how much less what is certain counts.
+        alpha: weight of pixels inside the segment.
+        gamma: exponent that reduces the loss of pixels that are already right.
 
     Returns:
         [..., Q, G].
@@ -30,7 +30,15 @@ def focal_cost(logits: Tensor, truth: Tensor, alpha: float = 0.25, gamma: float 
 
 
 def cross_entropy_cost(logits: Tensor, truth: Tensor) -> Tensor:
-    """The binary cross-entropy of every pair, averaged over the pixels; shapes as above."""
+    """The binary cross-entropy of every pair, averaged over the pixels.
+
+    Args:
+        logits: [..., Q, P].
+        truth: [..., G, P], 0 or 1, of the same type.
+
+    Returns:
+        [..., Q, G].
+    """
     return _sum_over(F.softplus(-logits), F.softplus(logits), truth) / logits.shape[-1]
 
 

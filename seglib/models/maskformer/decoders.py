@@ -1,8 +1,8 @@
-"""The transformer modules: queries that read the image and become segments.
+"""The transformer modules, whose queries attend to the image and become segments.
 
-MaskFormer's is DETR's decoder on c5. Mask2Former's reads a pyramid, coarse to fine and again, and
-each query reads only inside the mask that it predicted so far (masked attention): it need not
-learn first where not to look.
+MaskFormer's is DETR's decoder on c5. Mask2Former's attends to the levels of a pyramid in turn, from
+coarse to fine and again, and each query only to the inside of its latest mask (masked attention),
+so that it does not have to learn first what to ignore.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from seglib.nn.position import SinePosition
 from seglib.nn.transformer import Decoder, as_sequence
 from seglib.ops.upsampling import interpolate
 
-# From queries [B, Q, D] to their mask logits [B, Q, H, W].
+# Maps queries [B, Q, D] to their mask logits [B, Q, H, W].
 MasksOf = Callable[[Tensor], Tensor]
 
 
 class PlainDecoder(nn.Module):
-    """MaskFormer's: every query reads all of c5, or of its encoding, in every layer."""
+    """MaskFormer's decoder: in every layer, every query attends to all of c5 or its encoding."""
 
     def __init__(
         self,
@@ -45,7 +45,10 @@ class PlainDecoder(nn.Module):
         xavier(self.decoder)
 
     def forward(self, features: Tensor, like: Tensor) -> Tensor:
-        """c5 [B, C, h, w] -> queries after every layer [L, B, Q, D]; positions are as `like`."""
+        """c5 [B, C, h, w] -> queries after every layer [L, B, Q, D].
+
+        Position embeddings have the dtype and device of `like`.
+        """
         memory = as_sequence(self.input_proj(features))  # [B, h w, D]
         place = as_sequence(whole_places(self.position, features, like))  # [B, h w, D]
         queries = self.query_embed.weight.expand(len(features), -1, -1)  # [B, Q, D]
@@ -54,17 +57,17 @@ class PlainDecoder(nn.Module):
 
 
 class MaskedDecoder(nn.Module):
-    """Mask2Former's (section 3.2): masked attention on the levels of a pyramid in turn.
+    """Mask2Former's decoder (section 3.2): masked attention to the levels of a pyramid in turn.
 
     Args:
-        in_channels: of the pyramid's levels.
-        levels: how many of them are read.
+        in_channels: channels of the pyramid's levels.
+        levels: number of levels that are used.
         channels: D.
-        queries: Q; their contents are learned as well as their positions.
-        layers: each reads one level.
-        heads: of every attention.
+        queries: Q; both their contents and their positions are learned.
+        layers: number of layers; each attends to one level.
+        heads: number of heads of every attention layer.
         hidden: channels between the two feed-forward layers.
-        dropout: 0 as published.
+        dropout: probability; 0 as published.
     """
 
     def __init__(
@@ -95,18 +98,18 @@ class MaskedDecoder(nn.Module):
 
         Args:
             pyramid: [B, C, h_l, w_l], coarsest first.
-            like: a tensor of the type that positions have.
-            masks_of: the masks that queries predict.
+            like: a tensor with the dtype and device of the position embeddings.
+            masks_of: predicts the masks of queries.
 
         Returns:
-            [1 + L, B, Q, D], normalised.
+            [1 + L, B, Q, D], after layer normalisation.
         """
         memories, places = [], []
         for level, features in enumerate(pyramid):
             projected = self.input_proj[level](features)  # [B, D, h, w]
-            projected = projected + self.level_embed.weight[level, :, None, None]
+            projected = projected + self.level_embed.weight[level, :, None, None]  # [B, D, h, w]
             memories.append(as_sequence(projected))  # [B, h w, D]
-            places.append(as_sequence(whole_places(self.position, features, like)))
+            places.append(as_sequence(whole_places(self.position, features, like)))  # [B, h w, D]
         batch = len(pyramid[0])
         place_of_query = self.query_embed.weight.expand(batch, -1, -1)  # [B, Q, D]
         x = self.query_feat.weight.expand(batch, -1, -1)  # [B, Q, D]
@@ -115,13 +118,15 @@ class MaskedDecoder(nn.Module):
             level = number % len(pyramid)
             height, width = pyramid[level].shape[-2:]
             blocked = outside_masks(masks_of(states[-1]), (height, width))  # [B, Q, h w]
-            x = layer(x, memories[level], place_of_query, places[level], blocked[:, None])
+            x = layer(
+                x, memories[level], place_of_query, places[level], blocked[:, None]
+            )  # [B, Q, D]
             states.append(self.norm(x))
         return torch.stack(states)  # [1 + L, B, Q, D]
 
 
 class MaskedLayer(nn.Module):
-    """Cross-attention comes first: contents are learned, so there is something to refine."""
+    """A decoder layer with cross-attention first, since the queries' contents are learned."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -134,7 +139,18 @@ class MaskedLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, query_position: Tensor, position: Tensor, blocked: Tensor
     ) -> Tensor:
-        """[B, Q, D], [B, N, D] and positions likewise, bool [B, 1, Q, N] -> [B, Q, D]."""
+        """Refine the queries.
+
+        Args:
+            x: [B, Q, D], the queries.
+            memory: [B, N, D], the features.
+            query_position: [B, Q, D].
+            position: [B, N, D].
+            blocked: bool [B, 1, Q, N], True where a query does not attend to a feature.
+
+        Returns:
+            [B, Q, D].
+        """
         read = self.cross_attn(x + query_position, memory + position, memory, blocked)
         x = self.norm1(x + self.dropout(read))
         placed = x + query_position
@@ -145,12 +161,12 @@ class MaskedLayer(nn.Module):
 
 
 def outside_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which places of a map lie outside the masks: where queries may not look.
+    """Which positions of a map lie outside the queries' masks and are blocked in attention.
 
-    A query whose mask is empty at this size may look everywhere: it would read nothing at all.
+    For a query whose mask is empty at this size nothing is blocked, as it would read nothing.
 
     Args:
-        logits: [B, Q, H, W]; no gradient flows.
+        logits: [B, Q, H, W]; no gradient flows through them.
         size: (h, w) of the map.
 
     Returns:
@@ -162,5 +178,5 @@ def outside_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _projection(in_channels: int, channels: int) -> nn.Module:
-    """As published, nothing where the channels fit already."""
+    """A 1x1 convolution; as published, the identity if the channels are equal."""
     return nn.Identity() if in_channels == channels else Conv2d(in_channels, channels, 1)

@@ -1,8 +1,8 @@
-"""Attention that reads a few points instead of every place (Deformable DETR, Zhu et al. 2021).
+"""Attention to a few points instead of all positions (Deformable DETR, Zhu et al. 2021).
 
-Full attention compares each of N places with all N. Here each place predicts, from its own content,
-where to look (a few offsets from itself, in each of several maps) and how much each of these points
-counts: the work grows with N, so the fine maps of a pyramid can take part.
+Full attention compares each of N positions with all N. Here each position predicts, from its own
+content, a few sampling points (offsets from itself, in each of several maps) and their weights. The
+cost grows with N instead of N², so that the fine maps of a pyramid can be used.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Size = tuple[int, int]
 
 
 def read_at_points(maps: Sequence[Tensor], points: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum of what each query finds at its points, bilinearly; zero outside a map.
+    """The weighted sum of bilinear samples at each query's points; zero outside a map.
 
     Args:
-        maps: L of [B, heads, d, H_l, W_l].
-        points: [B, Q, heads, L, P, 2] x and y over the maps' size, 0…1.
+        maps: [B, heads, d, H_l, W_l] for each of L levels.
+        points: [B, Q, heads, L, P, 2], x and y in 0…1 of the maps' size.
         weights: [B, Q, heads, L, P].
 
     Returns:
@@ -42,13 +42,13 @@ def read_at_points(maps: Sequence[Tensor], points: Tensor, weights: Tensor) -> T
 
 
 class DeformableAttention(nn.Module):
-    """Each place of a pyramid reads `points` places in each of its levels, for several heads.
+    """Each position of a pyramid samples P points in each of its levels, for several heads.
 
     Args:
-        width: channels D.
-        heads: divides D.
-        levels: L of the pyramid.
-        points: P, for each head and level.
+        width: D, the number of channels.
+        heads: number of heads, which divides D.
+        levels: L, the number of levels.
+        points: P, the number of points per head and level.
     """
 
     def __init__(self, width: int, heads: int, levels: int, points: int) -> None:
@@ -60,7 +60,7 @@ class DeformableAttention(nn.Module):
         self._start()
 
     def _start(self) -> None:
-        """Each head looks in its own direction, the p-th point p cells away; all count alike."""
+        """Give each head a direction, put point p at a distance of p cells, weight all alike."""
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], dim=-1)  # [heads, 2]
         direction = direction / direction.abs().amax(dim=-1, keepdim=True)
@@ -75,13 +75,13 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(start_at_zero)
 
     def forward(self, x: Tensor, position: Tensor, places: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """Read the pyramid from every place of it.
+        """Attend from every position of the pyramid to sampled points of all levels.
 
         Args:
             x: [B, N, D], the levels one after another, row by row.
-            position: [B, N, D], added to what offsets and weights are predicted from.
-            places: [N, 2] x and y of each place over its map's size, 0…1.
-            sizes: (H_l, W_l) of the levels; N is the sum of their products.
+            position: [B, N, D], added to x before offsets and weights are predicted.
+            places: [N, 2], x and y of each position in 0…1 of its map's size.
+            sizes: (H_l, W_l) of the levels; N is the sum of their areas.
 
         Returns:
             [B, N, D].
@@ -90,9 +90,10 @@ class DeformableAttention(nn.Module):
         cells = x.new_tensor([(width, height) for height, width in sizes])  # [L, 2]
         offsets = self.sampling_offsets(placed).unflatten(-1, (*shape, 2))  # [B, N, heads, L, P, 2]
         points = places[:, None, None, None] + offsets / cells[:, None]  # [B, N, heads, L, P, 2]
-        scores = self.attention_weights(placed).unflatten(-1, (self.heads, -1))
+        scores = self.attention_weights(placed).unflatten(-1, (self.heads, -1))  # [B, N, heads, LP]
         weights = scores.softmax(dim=-1).unflatten(-1, shape[1:])  # [B, N, heads, L, P]
-        values = self.value_proj(x).transpose(1, 2).unflatten(1, (self.heads, -1))
+        values = self.value_proj(x).transpose(1, 2)  # [B, D, N]
+        values = values.unflatten(1, (self.heads, -1))  # [B, heads, D / heads, N]
         lengths = [height * width for height, width in sizes]
         maps = [
             part.unflatten(-1, size)  # [B, heads, D / heads, H_l, W_l]
@@ -103,7 +104,7 @@ class DeformableAttention(nn.Module):
 
 
 class DeformableLayer(nn.Module):
-    """Deformable self-attention, then a feed-forward network; each adds and normalises."""
+    """Deformable self-attention and a feed-forward network, each with residual sum and norm."""
 
     def __init__(
         self, width: int, heads: int, hidden: int, levels: int, points: int, dropout: float
@@ -115,7 +116,7 @@ class DeformableLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, position: Tensor, places: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """[B, N, D] -> [B, N, D]; arguments as of `DeformableAttention`."""
+        """[B, N, D] -> [B, N, D]; arguments as for `DeformableAttention`."""
         x = self.norm1(x + self.dropout(self.self_attn(x, position, places, sizes)))
         forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
         output: Tensor = self.norm2(x + self.dropout(forward))
@@ -123,7 +124,7 @@ class DeformableLayer(nn.Module):
 
 
 class DeformableEncoder(nn.Module):
-    """Layers in a row; arguments as of `DeformableLayer`."""
+    """Several layers one after another; arguments as for `DeformableLayer`."""
 
     def __init__(
         self,
@@ -141,8 +142,8 @@ class DeformableEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor, position: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """[B, N, D] -> [B, N, D], N places of levels with these sizes."""
-        # As published, not in bfloat16: an offset's error would be cells of a large map.
+        """[B, N, D] -> [B, N, D], for the N positions of levels with these (H_l, W_l)."""
+        # As published, not in bfloat16: rounding would shift points by whole cells of large maps.
         with without_autocast(x):
             x, position = at_least_float32(x), at_least_float32(position)
             places = torch.cat([cell_centres(size, x) for size in sizes])  # [N, 2]
@@ -152,7 +153,7 @@ class DeformableEncoder(nn.Module):
 
 
 def cell_centres(size: Size, like: Tensor) -> Tensor:
-    """x and y of every cell's centre over a map's size (H, W), row by row: [H W, 2] in 0…1."""
+    """x and y of all cell centres, in 0…1 of a map's size (H, W), row by row: [H W, 2]."""
     height, width = size
     y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
     x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / width

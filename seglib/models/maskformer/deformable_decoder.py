@@ -1,4 +1,4 @@
-"""Mask2Former's pixel decoder: the coarse maps read one another before the fine one is added.
+"""Mask2Former's pixel decoder: the coarse maps attend to each other before the fine one is added.
 
     c5, c4, c3 --1x1, norm--> [B, N, F] --deformable encoder--> p5, p4, p3
                                                                         | x2 bilinear
@@ -28,20 +28,20 @@ from seglib.nn.position import SinePosition
 from seglib.nn.transformer import as_sequence
 from seglib.ops.upsampling import interpolate
 
-POINTS = 4  # that each head reads in each map
+POINTS = 4  # sampling points per head and map
 
 
 class DeformablePixelDecoder(nn.Module):
-    """Backbone maps to a pyramid and to mask features (section 3.2.1).
+    """Turn the backbone's maps into a pyramid and mask features (section 3.2.1).
 
     Args:
-        in_channels: of the backbone's maps, finest first.
-        channels: of every level of the pyramid.
-        mask_channels: of the mask features.
-        layers: of the encoder.
-        heads: of its attention.
-        hidden: channels between its two feed-forward layers.
-        dropout: 0 as published.
+        in_channels: channels of the backbone's maps, finest first.
+        channels: F, channels of every level of the pyramid.
+        mask_channels: M, channels of the mask features.
+        layers: number of encoder layers.
+        heads: number of heads of their attention.
+        hidden: channels between their two feed-forward layers.
+        dropout: probability; 0 as published.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DeformablePixelDecoder(nn.Module):
         start_convolutions(self)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Backbone maps, finest first -> pyramid [B, F, H_l, W_l] likewise, [B, M, H_0, W_0]."""
+        """Maps [B, C_l, H_l, W_l], finest first -> pyramid [B, F, H_l, W_l], [B, M, H_0, W_0]."""
         finest, *coarse = features
         projected = [layer(c) for layer, c in zip(self.input_proj, coarse[::-1], strict=True)]
         sizes = [(x.shape[-2], x.shape[-1]) for x in projected]
@@ -87,5 +87,6 @@ class DeformablePixelDecoder(nn.Module):
             for part, size in zip(parts, sizes, strict=True)
         ]
         size = (finest.shape[-2], finest.shape[-1])
-        merged = self.output(self.lateral(finest) + interpolate(pyramid[-1], size, "bilinear"))
+        upsampled = interpolate(pyramid[-1], size, "bilinear")  # [B, F, H_0, W_0]
+        merged = self.output(self.lateral(finest) + upsampled)  # [B, F, H_0, W_0]
         return (merged, *pyramid[::-1]), self.mask_features(merged)

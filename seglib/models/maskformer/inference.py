@@ -1,7 +1,7 @@
-"""One set of segments, three tasks: label map, panoptic map and instances.
+"""Turn one set of segments into a label map, a panoptic map and instances.
 
-All of them start from class logits [Q, K], class 0 being "no object", and mask logits [Q, H, W]
-at the image's own size.
+The inputs are class logits [Q, K], with class 0 for "no object", and mask logits [Q, H, W] at the
+image's own size.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ EPSILON = 1e-6
 
 
 def semantic_scores(logits: Tensor, masks: Tensor) -> Tensor:
-    """Every query votes for its classes, inside its mask (MaskFormer, section 3.4).
+    """Sum the queries' class probabilities inside their masks (MaskFormer, section 3.4).
 
     Args:
         logits: [Q, K].
         masks: [Q, H, W] logits.
 
     Returns:
-        [C, H, W], C = K − 1: the sum over queries of class times mask probability.
+        [C, H, W], C = K − 1: the sum over queries of class probability times mask probability.
     """
     return torch.einsum("qc,qhw->chw", logits.softmax(dim=-1)[:, 1:], masks.sigmoid())
 
@@ -31,8 +31,8 @@ def semantic_scores(logits: Tensor, masks: Tensor) -> Tensor:
 def semantic_map(logits: Tensor, masks: Tensor, categories: Categories) -> Tensor:
     """The best class of each pixel, int64 [H, W].
 
-    Where all classes are things, pixels without one are background: those whose best score is
-    below one half. With stuff, every pixel has a class, as published.
+    If all classes are things, pixels whose best score is below one half are background. With stuff,
+    every pixel has a class, as published.
     """
     scores, classes = semantic_scores(logits, masks).max(dim=0)  # [H, W] each
     labels = classes + 1
@@ -48,16 +48,16 @@ def panoptic_map(
     *,
     inside_only: bool,
 ) -> Panoptic:
-    """Segments that do not overlap: each pixel goes to the query that is surest of it.
+    """Segments without overlap: each pixel is assigned to the query with the highest probability.
 
     Args:
         logits: [Q, K].
         masks: [Q, H, W] logits.
         categories: tell things from stuff; segments of one kind of stuff are merged.
         segment_threshold: class probability that a query must exceed.
-        overlap_threshold: the least share of its own mask (probability from one half) that a
-            query must win: one that is mostly covered by better ones is a duplicate.
-        inside_only: paint a segment's pixels inside its own mask alone (Mask2Former).
+        overlap_threshold: smallest share of its own mask (pixels with probability 0.5 or more)
+            that a query must keep; one that is mostly covered by better queries is a duplicate.
+        inside_only: give a segment only pixels inside its own mask (Mask2Former).
 
     Returns:
         segments with ids from 1.
@@ -66,7 +66,7 @@ def panoptic_map(
     kept = (labels > 0) & (scores > segment_threshold)
     probabilities, labels = masks[kept].sigmoid(), labels[kept]  # [S, H, W], [S]
     segment_map = torch.zeros(masks.shape[-2:], dtype=torch.int64, device=masks.device)
-    ids_of: dict[int, int] = {}  # of stuff
+    ids_of: dict[int, int] = {}  # label → id, for merging stuff
     found: list[int] = []
     if len(labels):
         best = (scores[kept][:, None, None] * probabilities).argmax(dim=0)  # [H, W]
@@ -88,19 +88,19 @@ def panoptic_map(
 
 
 def instances(logits: Tensor, masks: Tensor, categories: Categories, most: int) -> Instances:
-    """The best pairs of query and class; of these, the things (Mask2Former's code).
+    """The things among the best pairs of query and class (Mask2Former's code).
 
-    A query may enter with several classes. Its score is the probability of the class times the
-    mean probability inside its mask.
+    A query may occur with several classes. A pair's score is the probability of the class times the
+    mean probability inside the query's mask.
 
     Args:
         logits: [Q, K].
         masks: [Q, H, W] logits.
         categories: tell things from stuff.
-        most: pairs that are taken, before stuff is left out.
+        most: largest number of pairs, before stuff is left out.
 
     Returns:
-        best first, with boxes around the masks.
+        instances with boxes around their masks, best first.
     """
     probabilities = logits.softmax(dim=-1)[:, 1:]  # [Q, C]
     classes = probabilities.shape[1]
@@ -108,7 +108,7 @@ def instances(logits: Tensor, masks: Tensor, categories: Categories, most: int) 
     things = torch.tensor([category.is_thing for category in categories], device=masks.device)
     is_thing = things[pairs % classes]
     scores, pairs = scores[is_thing], pairs[is_thing]
-    chosen, row = (pairs // classes).unique(return_inverse=True)  # each mask once
+    chosen, row = (pairs // classes).unique(return_inverse=True)  # [R], [N]: each mask once
     inside = masks[chosen] > 0  # [R, H, W]
     sure = (masks[chosen].sigmoid() * inside).flatten(1).sum(1)
     sure = sure / (inside.flatten(1).sum(1) + EPSILON)  # [R]

@@ -1,4 +1,4 @@
-"""Pairing and mask losses, on all pixels (MaskFormer) or on sampled points (Mask2Former)."""
+"""Matching and mask losses, over all pixels (MaskFormer) or at sampled points (Mask2Former)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def match_segments(
     config: MaskFormerConfig,
     generators: Sequence[Generator],
 ) -> Matching:
-    """The cheapest pairing of queries and segments in every layer.
+    """The matching of lowest cost between queries and segments in every layer.
 
-    All pixels are compared at the size of the predictions, or with `config.points` the same random
-    points for all masks of an image.
+    All pixels are compared at the size of the predictions or, with `config.points`, the same random
+    points in all masks of an image.
 
     Args:
         logits: [L, B, Q, K].
         masks: [L, B, Q, h, w] logits.
-        segments: with masks [B, G, H, W].
-        config: weights and number of points.
+        segments: G per image, with masks [B, G, H, W].
+        config: contains the weights and the number of points.
         generators: one per image, on the CPU.
     """
     labels = segments.labels.expand(len(logits), -1, -1)  # [L, B, G]
@@ -53,22 +53,22 @@ def match_segments(
         points = random_points([1] * len(generators), 1, config.points, generators)
         points = points[0].to(masks.device)  # [B, P, 2]
         truth = at_shared_points(segments.masks.to(masks.dtype), points)  # [B, G, P]
-        pixels = torch.stack([at_shared_points(layer, points) for layer in masks])
+        pixels = torch.stack([at_shared_points(layer, points) for layer in masks])  # [L, B, Q, P]
         mask_cost = cross_entropy_cost(pixels, truth)  # [L, B, Q, G]
     cost = cost + config.mask_weight * mask_cost + config.dice_weight * dice_cost(pixels, truth)
     return match(cost, segments.counts)
 
 
 def pixel_losses(masks: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """Focal and dice loss of all pixels, at the size of the truth.
+    """Focal and dice loss over all pixels, at the size of the truth.
 
     Args:
-        masks: [L, N, h, w] logits of the paired queries.
+        masks: [L, N, h, w] logits of the matched queries.
         truth: bool [L, N, H, W].
-        count: the number of segments, to divide by.
+        count: the number of segments, by which both are divided.
 
     Returns:
-        two [L].
+        two tensors [L].
     """
     size = (truth.shape[-2], truth.shape[-1])
     large = interpolate(masks.flatten(0, 1)[:, None], size, "bilinear")  # [L N, 1, H, W]
@@ -78,18 +78,18 @@ def pixel_losses(masks: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
 def point_losses(
     masks: Tensor, truth: Tensor, count: Tensor, candidates: Tensor, uniform: Tensor, uncertain: int
 ) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy and dice loss at points, most of them where the mask is undecided.
+    """Binary cross-entropy and dice loss at points, most of them where the mask is uncertain.
 
     Args:
-        masks: [L, N, h, w] logits of the paired queries.
+        masks: [L, N, h, w] logits of the matched queries.
         truth: bool [L, N, H, W].
-        count: the number of segments, to divide by.
-        candidates: [L, N, M, 2] random points.
-        uniform: [L, N, R, 2] random points that are taken as they are.
-        uncertain: how many of the candidates are taken.
+        count: the number of segments, by which both are divided.
+        candidates: [L, N, M, 2] random points, of which the most uncertain are used.
+        uniform: [L, N, R, 2] random points, all of which are used.
+        uncertain: how many of the candidates are used.
 
     Returns:
-        two [L].
+        two tensors [L].
     """
     layers = len(masks)
     flat, truth = (
@@ -102,7 +102,7 @@ def point_losses(
     )  # [L N, M, 2], [L N, R, 2]
     with torch.no_grad():
         rows = uncertain_points(flat, candidates, uncertain)  # [L N, uncertain]
-        chosen = candidates.gather(1, rows[..., None].expand(-1, -1, 2))
+        chosen = candidates.gather(1, rows[..., None].expand(-1, -1, 2))  # [L N, uncertain, 2]
         points = torch.cat([chosen, uniform], dim=1)  # [L N, P, 2]
         wanted = sample_at(truth, points)  # [L N, P]
     logits = sample_at(flat, points)  # [L N, P]
@@ -120,11 +120,11 @@ def sampled_losses(
     counts: Sequence[int],
     generators: Sequence[Generator],
 ) -> tuple[Tensor, Tensor]:
-    """`point_losses` at random points of every image; `counts` are the pairs of each image."""
-    assert config.points is not None, "all pixels count"
+    """`point_losses` at random points; `counts` are the numbers of pairs in each image."""
+    assert config.points is not None, "use pixel_losses for all pixels"
     uncertain = int(config.uncertain_share * config.points)
-    many = int(config.oversampling * config.points)
-    sizes = (many, config.points - uncertain)
+    oversampled = int(config.oversampling * config.points)
+    sizes = (oversampled, config.points - uncertain)
     candidates, uniform = (
         random_points(counts, len(masks), size, generators).to(masks.device) for size in sizes
     )

@@ -1,8 +1,8 @@
 """MaskFormer (Cheng et al., NeurIPS 2021, arXiv 2107.06278), Mask2Former (CVPR 2022, 2112.01527).
 
 The idea: classify masks, not pixels. A set of queries predicts segments, each with one class and
-one mask, and learns them by the pairing of DETR. The same segments, read in three ways, are a
-label map, a panoptic map, and instances: one model and one loss for three tasks.
+one mask, and learns them with DETR's matching. The same segments give a label map, a panoptic map
+and instances: one model and one loss for three tasks.
 
     image [B, 3, H, W]
       pixel-level module    ResNet c2…c5, FPN      pyramid [B, F, H_l, W_l]   (pixel_decoder.py)
@@ -13,8 +13,8 @@ label map, a panoptic map, and instances: one model and one loss for three tasks
                             MLP                    mask embeddings [L, B, Q, M]
                             dot product            mask logits [L, B, Q, H/s, W/s]
 
-Mask2Former changes the transformer module (each query reads inside its own mask, at three
-resolutions in turn) and looks at sampled points instead of all pixels in the loss.
+Mask2Former changes the transformer module (each query attends only inside its own mask, at three
+resolutions in turn) and computes its losses at sampled points instead of all pixels.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from seglib.ops.precision import at_least_float32, without_autocast
 from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, ImageBatch, Prediction, Target
 
-MASKED_LEVELS = 3  # of the pyramid, which Mask2Former reads in turn
+MASKED_LEVELS = 3  # levels of the pyramid that Mask2Former's queries attend to in turn
 
 
 @dataclass(eq=False)
@@ -67,10 +67,10 @@ class MaskFormer(Segmenter):
     """Mask classification for semantic, instance and panoptic segmentation.
 
     Attributes:
-        backbone, pixel_encoder, pixel_decoder: image to pyramid and mask features; the encoder is
-            None where c5 is taken as it is.
-        decoder: pyramid to queries.
-        class_embed, mask_embed: queries to classes and mask embeddings.
+        backbone, pixel_encoder, pixel_decoder: turn images into a pyramid and mask features; the
+            encoder is None if c5 is used as it is.
+        decoder: turns the pyramid into queries.
+        class_embed, mask_embed: predict classes and mask embeddings from queries.
     """
 
     name: ClassVar[str] = "maskformer"
@@ -110,28 +110,30 @@ class MaskFormer(Segmenter):
     def forward(self, images: Sequence[Tensor]) -> MaskFormerOutput:
         """The predictions of all layers for images of any size, float [3, H, W] in 0…1."""
         batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
-        features = self.backbone(batch.tensor)
+        features = self.backbone(batch.tensor)  # [B, C_l, H_l, W_l] each
         if self.pixel_encoder is not None:
             encoded = self.pixel_encoder(features.c5, batch.tensor)  # [B, F, h, w]
             features = features._replace(c5=encoded)
         pyramid, pixels = self.pixel_decoder(features)  # pixels [B, M, H/s, W/s]
         if isinstance(self.decoder, MaskedDecoder):
             levels = pyramid[: -MASKED_LEVELS - 1 : -1]  # coarsest first
-            states = self.decoder(levels, batch.tensor, lambda x: self.masks(x, pixels))
+            states = self.decoder(
+                levels, batch.tensor, lambda queries: self.masks(queries, pixels)
+            )  # [L, B, Q, D]
         else:
             states = self.decoder(features.c5, batch.tensor)  # [L, B, Q, D]
         logits = at_least_float32(self.class_embed(states))  # [L, B, Q, K]
         return MaskFormerOutput(logits, self.masks(states, pixels), batch)
 
     def resize(self, image: Tensor) -> Tensor:
-        """By the shorter side where the config has `min_size`, as published for COCO."""
+        """Resize by the shorter side if the config has `min_size`, as published for COCO."""
         if self.config.min_size is None:
             return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)
 
     @property
     def _deepest_channels(self) -> int:
-        """Of what MaskFormer's queries read."""
+        """Channels of the features that MaskFormer's queries attend to."""
         encoded = self.pixel_encoder is not None
         return self.config.pixel_channels if encoded else self.backbone.channels[-1]
 
@@ -141,15 +143,15 @@ class MaskFormer(Segmenter):
         return at_least_float32(torch.einsum("...bqm,bmhw->...bqhw", embeddings, pixels))
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The losses of every layer, each with a pairing of its own.
+        """The losses of every layer, each with a matching of its own.
 
         Returns:
-            "class_loss", "mask_loss" (focal, or cross-entropy at points) and "dice_loss" of the
-            last layer, and of the layers before it as "class_loss_1"…; all are weighted.
+            weighted losses: "class_loss", "mask_loss" (focal, or cross-entropy at points) and
+            "dice_loss" of the last layer, and those of the layers before it as "class_loss_1"….
 
         Raises:
-            SeglibError: a target without label map, one that does not have its image's size, or a
-                label that the model does not know.
+            SeglibError: a target without a label map, one that does not have its image's size, or
+                a label that the model does not know.
         """
         output, config = self(images), self.config
         check_targets(images, targets, len(self.categories))
@@ -159,7 +161,8 @@ class MaskFormer(Segmenter):
             matching = match_segments(output.logits, output.masks, segments, config, generators)
         wanted = matching.labels_of_queries(segments.labels, config.queries)  # [L, B, Q]
         count = object_count(segments.counts, output.logits)
-        masks, truth = matching.predicted(output.masks), matching.true(segments.masks)
+        masks = matching.predicted(output.masks)  # [L, N, h, w]
+        truth = matching.true(segments.masks)  # [L, N, H, W]
         if config.points is None:
             mask_loss, dice_loss = pixel_losses(masks, truth, count)  # [L] each
         else:
@@ -180,14 +183,14 @@ class MaskFormer(Segmenter):
         predictions = []
         for logits, small in zip(output.logits[-1], output.masks[-1], strict=True):
             masks = interpolate(small[None], output.batch.canvas, "bilinear")  # [1, Q, H, W]
-            masks = masks[..., :height, :width]
+            masks = masks[..., :height, :width]  # [1, Q, height, width], without padding
             if (height, width) != size:
                 masks = interpolate(masks, size, "bilinear")  # [1, Q, *size]
             predictions.append(self._read(logits, masks[0], size))
         return predictions
 
     def _read(self, logits: Tensor, masks: Tensor, size: tuple[int, int]) -> Prediction:
-        """Class logits [Q, K] and mask logits [Q, H, W] of one image, in three ways."""
+        """All three tasks from class logits [Q, K] and mask logits [Q, H, W] of one image."""
         config, categories = self.config, self.categories
         return Prediction(
             size,
@@ -216,10 +219,10 @@ class MaskFormer(Segmenter):
         return OutputForm(f"a perfect set of masks of stride {stride}", {"stride": stride})
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true segments, their masks averaged over the cells of the logits."""
+        """The true segments, with masks averaged over the cells of the mask logits."""
         check_targets([image], [target], len(self.categories))
         return perfect_prediction(image, target, self.categories, self.resize, self.mask_stride)
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The last layer of the classes."""
+        """The class layer."""
         return {"class_embed.weight": (0,), "class_embed.bias": (0,)}

@@ -1,4 +1,4 @@
-"""What a perfect set of segments predicts: the truth on the grid of the mask logits."""
+"""The prediction of a perfect set of segments: the truth on the grid of the mask logits."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def perfect_prediction(
         image: float [3, H, W].
         target: with a label map.
         categories: tell things from stuff.
-        resize: from float [C, H, W] to what the network sees.
-        stride: of the mask logits, in pixels of what the network sees.
+        resize: the model's, for float [C, H, W].
+        stride: stride of the mask logits in pixels of the resized image.
     """
     size = (image.shape[-2], image.shape[-1])
     semantic = semantic_labels([image], [target], [size], size, len(categories))[0]  # [H, W]
@@ -41,6 +41,6 @@ def perfect_prediction(
     masks = shares[: len(objects)] >= 0.5
     found = Instances(masks_to_boxes(masks), torch.ones_like(objects.area), objects.labels, masks)
     panoptic = panoptic_from_shares(shares, labels)
-    map_of = torch.cat([labels.new_zeros(1), labels])  # from 0…S to labels
-    semantic = map_of[panoptic.segment_map]
+    label_of = torch.cat([labels.new_zeros(1), labels])  # [1 + S], by segment id
+    semantic = label_of[panoptic.segment_map]  # [H, W]
     return Prediction(size, categories, found, semantic=semantic, panoptic=panoptic)

@@ -6,8 +6,8 @@
                                                   …
     c2 --1x1, norm----------------------------> + --3x3, norm, ReLU--> p2 --conv--> mask features
 
-The backbone's maps c2 to c5 come in from the left; each has half the stride of the one above it.
-In MaskFormer's models for COCO, c5 has passed a transformer encoder before (`DeepEncoder`);
+The backbone's maps c5 to c2 are on the left; each has half the stride of the one above it. In
+MaskFormer's models for COCO, c5 first passes through a transformer encoder (`DeepEncoder`);
 Mask2Former's pixel decoder is in deformable_decoder.py.
 """
 
@@ -26,13 +26,13 @@ from seglib.ops.upsampling import interpolate
 
 
 class PixelDecoder(nn.Module):
-    """Backbone maps to a pyramid and to mask features.
+    """Turn the backbone's maps into a pyramid and mask features.
 
     Args:
-        in_channels: of the backbone's maps, finest first.
-        channels: of every level of the pyramid.
-        mask_channels: of the mask features.
-        kernel: side of the last convolution: 3 in MaskFormer, 1 in Mask2Former.
+        in_channels: channels of the backbone's maps, finest first.
+        channels: F, channels of every level of the pyramid.
+        mask_channels: M, channels of the mask features.
+        kernel: kernel size of the last convolution: 3 in MaskFormer, 1 in Mask2Former.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PixelDecoder(nn.Module):
         start_convolutions(self)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Backbone maps, finest first -> pyramid [B, F, H_l, W_l] likewise, [B, M, H_0, W_0]."""
+        """Maps [B, C_l, H_l, W_l], finest first -> pyramid [B, F, H_l, W_l], [B, M, H_0, W_0]."""
         merged = self.output[-1](features[-1])  # [B, F, H_l, W_l], like all maps below
         pyramid = [merged]
         for lateral, output, c in zip(
@@ -61,15 +61,15 @@ class PixelDecoder(nn.Module):
 
 
 class DeepEncoder(nn.Module):
-    """A transformer encoder, as in DETR: every place of c5 reads all others.
+    """A transformer encoder, as in DETR: every position of c5 attends to all others.
 
     Args:
-        in_channels: of c5.
-        channels: of its output.
-        layers: of the encoder.
-        heads: of its attention.
-        hidden: channels between its two feed-forward layers.
-        dropout: in training.
+        in_channels: channels of c5.
+        channels: F, channels of the output.
+        layers: number of encoder layers.
+        heads: number of heads of their attention.
+        hidden: channels between their two feed-forward layers.
+        dropout: probability during training.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DeepEncoder(nn.Module):
         start_convolutions(self)
 
     def forward(self, c5: Tensor, like: Tensor) -> Tensor:
-        """[B, C, h, w] -> [B, F, h, w]; positions have the type of `like`."""
+        """[B, C, h, w] -> [B, F, h, w]; position embeddings have the dtype of `like`."""
         x = self.input_proj(c5)  # [B, F, h, w]
         place = as_sequence(whole_places(self.position, c5, like))  # [B, h w, F]
         encoded: Tensor = self.encoder(as_sequence(x), place)  # [B, h w, F]
@@ -91,26 +91,26 @@ class DeepEncoder(nn.Module):
 
 
 def whole_places(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
-    """[B, D, h, w]: as published, the padding counts as image."""
+    """Position embeddings [B, D, h, w]; as published, the padding counts as part of the image."""
     batch, _, height, width = features.shape
     nothing = torch.zeros(batch, height, width, dtype=torch.bool, device=features.device)
     return position(nothing, like)
 
 
 def xavier(module: nn.Module) -> None:
-    """Matrices start Xavier-uniform, as in DETR."""
+    """Initialise all matrices Xavier-uniform, as in DETR."""
     for parameter in module.parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter)
 
 
 def lateral_layer(in_channels: int, channels: int) -> nn.Sequential:
-    """From a map of the backbone."""
+    """A 1x1 convolution and norm for a map of the backbone."""
     return nn.Sequential(Conv2d(in_channels, channels, 1, bias=False), make_norm("group", channels))
 
 
 def output_layer(in_channels: int, channels: int) -> nn.Sequential:
-    """To a level of the pyramid."""
+    """A 3x3 convolution, norm and ReLU that produce a level of the pyramid."""
     return nn.Sequential(
         Conv2d(in_channels, channels, 3, padding=1, bias=False),
         make_norm("group", channels),
@@ -119,7 +119,7 @@ def output_layer(in_channels: int, channels: int) -> nn.Sequential:
 
 
 def start_convolutions(module: nn.Module) -> None:
-    """As detectron2's `c2_xavier_fill`."""
+    """Initialise all convolutions as detectron2's `c2_xavier_fill` does, biases at 0."""
     for layer in module.modules():
         if isinstance(layer, Conv2d):
             nn.init.kaiming_uniform_(layer.weight, a=1)

@@ -1,4 +1,4 @@
-"""What lies between backbone and queries, by the config's variant."""
+"""Build the modules between backbone and queries, as the config's variant requires."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def make_pixel_level(
     """The encoder of c5, if there is one, and the pixel decoder.
 
     Args:
-        config: variant, layers and channels.
-        in_channels: of the backbone's maps, finest first.
+        config: contains the variant and the numbers of layers and channels.
+        in_channels: channels of the backbone's maps, finest first.
     """
     channels, mask_channels = config.pixel_channels, config.mask_channels
     transformer = (config.pixel_layers, config.heads, config.pixel_hidden, config.dropout)

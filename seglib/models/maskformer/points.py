@@ -1,7 +1,7 @@
-"""Masks compared at sampled points (Mask2Former, section 3.3; PointRend, Kirillov et al. 2020).
+"""Sampling of points in masks (Mask2Former, section 3.3; PointRend, Kirillov et al. 2020).
 
-Most pixels of a mask are far from its outline and settled after a few steps. A thousand points
-tell as much as all pixels, if most of them lie where the mask is undecided.
+Most pixels of a mask are far from its outline and learned after a few steps. A small number of
+points is therefore enough if most of them lie where the mask is uncertain.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import Generator, Tensor
 
 
 def sample_at(maps: Tensor, points: Tensor) -> Tensor:
-    """Read maps between their pixels, bilinearly; zero outside.
+    """Sample maps bilinearly; zero outside.
 
     Args:
         maps: float [N, H, W].
-        points: [N, P, 2] x and y over the map's size, 0…1.
+        points: [N, P, 2], x and y in 0…1 of the map's size.
 
     Returns:
         [N, P].
@@ -27,18 +27,18 @@ def sample_at(maps: Tensor, points: Tensor) -> Tensor:
 
 
 def at_shared_points(maps: Tensor, points: Tensor) -> Tensor:
-    """Read all maps [B, R, H, W] of an image at the same points [B, P, 2] -> [B, R, P]."""
+    """Sample all maps [B, R, H, W] of an image at the same points [B, P, 2] -> [B, R, P]."""
     grid = 2 * points[:, :, None] - 1  # [B, P, 1, 2], -1…1
     return F.grid_sample(maps, grid.to(maps.dtype), align_corners=False)[..., 0]
 
 
 def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """Of some candidates, those where the mask is least decided: the logits nearest to 0.
+    """The candidates where the mask is most uncertain: those with logits nearest to 0.
 
     Args:
         logits: [N, H, W].
-        candidates: [N, M, 2].
-        count: how many to take.
+        candidates: [N, M, 2], x and y in 0…1.
+        count: how many to choose.
 
     Returns:
         int64 [N, count] rows of `candidates`.
@@ -52,9 +52,9 @@ def random_points(
     """Uniform points for the masks of every image, from the image's own generator.
 
     Args:
-        counts: masks of each image.
+        counts: number of masks in each image.
         layers: L.
-        points: M, per mask.
+        points: M, the number of points per mask.
         generators: on the CPU, one per image.
 
     Returns:

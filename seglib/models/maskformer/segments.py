@@ -1,4 +1,4 @@
-"""MaskFormer learns the same segments as a DETR for panoptic segmentation."""
+"""MaskFormer learns the same segments as the panoptic variant of DETR."""
 
 from seglib.models.detr.segments import segment_batch, with_stuff
 

@@ -10,7 +10,7 @@ from seglib.models.config import ModelConfig, check_range
 from seglib.nn.norm import Norm
 from seglib.nn.resnet import Stem
 
-# RGB of the ResNets that were converted from Caffe; they are not divided by a deviation.
+# RGB mean of the ResNets converted from Caffe, whose images are not divided by a deviation.
 CAFFE_MEAN = (122.7717 / 255, 115.9465 / 255, 102.9801 / 255)
 CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 
@@ -20,36 +20,38 @@ class PolarMaskConfig(ModelConfig):
     """How a PolarMask is built.
 
     Attributes:
-        published: follow the authors' code where it does otherwise than one would today, as their
-            weights need: corners of boxes are the last pixels and sides are counted with + 1, mass
-            centres are rounded down, rays without a contour within 3° are given up, contours are
-            rounded down before they are filled, boxes end at the last pixel's centre, and a score
-            is the class's times (centerness + 1/2), which may exceed 1.
-        fixed_size: (H, W) to which images are resized whatever their shape; None: by `image_size`.
-        blocks: residual blocks of the four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
+        published: follow conventions of the authors' code that are unusual today but that their
+            weights need: corners of boxes are the last pixels and sides are counted with + 1,
+            centres of mass are rounded down, rays without a contour point within 3° get the
+            length 1e-6, contours are rounded down before they are filled, boxes end at the last
+            pixel's centre, and the class probability is multiplied by (centerness + 1/2), which
+            may exceed 1.
+        fixed_size: (H, W) to which images are resized, whatever their aspect ratio; None uses
+            `image_size`.
+        blocks: residual blocks per stage.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
         stride_in_1x1: as in `MaskRCNNConfig`.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        fpn_width: F.
-        coarser_levels: levels of the pyramid beyond the backbone's, each half as fine.
+        fpn_width: F, channels of each level of the pyramid.
+        coarser_levels: number of levels after the backbone's, each with twice the stride.
         head_width: channels of the three towers.
-        head_convolutions: 3x3 layers of each tower.
-        ranges: for each level, the largest distance from a location to a side of the box that it
-            is responsible for.
-        radius: locations within this many strides of the mass centre are positive.
-        rays: n, from the mass centre at equal angles.
-        box_loss: also learn boxes, which suppression compares.
-        score_threshold: candidates have a class probability above this.
-        before_nms: candidates per level that enter suppression.
-        nms_iou: overlap above which the lower-scoring of two detections of a class is removed.
-        max_detections: per image.
+        head_convolutions: number of 3x3 layers in each tower.
+        ranges: for each level, the largest distance in pixels from a location to a side of the box
+            that it predicts.
+        radius: locations within this many strides of the centre of mass are positive.
+        rays: n, the number of rays, at equal angles.
+        box_loss: also learn boxes, which NMS compares.
+        score_threshold: class probability that a candidate must exceed.
+        before_nms: largest number of candidates per level that enter NMS.
+        nms_iou: IoU above which the lower-scoring of two detections of a class is removed.
+        max_detections: largest number of detections per image.
 
     Raises:
-        SeglibError: a value that its field cannot have, rays that do not divide 360, or another
-            number of ranges than levels.
+        SeglibError: a value is out of range, the rays do not divide 360, or there is not one range
+            per level.
     """
 
     published: bool = True
@@ -85,7 +87,7 @@ class PolarMaskConfig(ModelConfig):
         levels = len(self.blocks) - 1 + self.coarser_levels
         if len(self.ranges) != levels or list(self.ranges) != sorted(self.ranges):
             raise SeglibError(
-                f"ranges={self.ranges}: give one for each of the {levels} levels, rising"
+                f"ranges={self.ranges}: give one for each of the {levels} levels, in rising order"
             )
 
     @classmethod
@@ -93,7 +95,7 @@ class PolarMaskConfig(ModelConfig):
         """About 2.5 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
         The backbone is that of Mask R-CNN's pocket preset, so `--init mask_rcnn` starts from its
-        weights. Three levels of strides 4, 8 and 16 share the objects, 6 to 120 px.
+        weights. Three levels of strides 4, 8 and 16 detect objects of 6 to 120 px.
         """
         return cls(
             square_canvas=True,

@@ -15,17 +15,17 @@ from torch import Tensor
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-TOUCHING = np.ones((3, 3), dtype=bool)  # diagonal neighbours belong to one part
-BESIDE = ndimage.generate_binary_structure(2, 1)
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)  # diagonal neighbours belong to the same part
+FOUR_NEIGHBOURS = ndimage.generate_binary_structure(2, 1)
 
 
 @dataclass(eq=False)
 class Contour:
-    """The outline of the largest part of a mask; its holes and other parts do not count.
+    """The outline of the largest part of a mask; holes and other parts are ignored.
 
     Attributes:
-        points: float32 [K, 2], x and y of the pixels along the outline, in no order.
-        center: float32 [2], x and y of the mass centre of what the outline encloses.
+        points: float32 [K, 2], x and y of the pixels along the outline, in no particular order.
+        center: float32 [2], x and y of the centre of mass of the area that the outline encloses.
     """
 
     points: Tensor
@@ -33,10 +33,13 @@ class Contour:
 
 
 def contours_of(masks: Tensor) -> tuple[list[int], list[Contour]]:
-    """The contours of bool [G, H, W] masks, after the index of each: an empty mask has none.
+    """The contours of masks bool [G, H, W].
 
     A contour runs through the centres of the border pixels, as OpenCV's `findContours` draws it,
-    and encloses what lies between them.
+    and encloses the area between them.
+
+    Returns:
+        the indices of the masks that are not empty, and a contour for each of these.
     """
     pixels = masks.cpu().numpy()
     drawn = [index for index, mask in enumerate(pixels) if mask.any()]
@@ -44,27 +47,27 @@ def contours_of(masks: Tensor) -> tuple[list[int], list[Contour]]:
 
 
 def _contour(pixels: Bools) -> Contour:
-    """Of a [H, W] mask that is not empty: that of its part with the largest area."""
-    parts, _ = ndimage.label(pixels, TOUCHING)
+    """The contour of the largest part of a mask [H, W] that is not empty."""
+    parts, _ = ndimage.label(pixels, EIGHT_NEIGHBOURS)
     outlines = []
     for number, where in enumerate(ndimage.find_objects(parts), 1):
         filled = ndimage.binary_fill_holes(parts[where] == number)
         outlines.append((*enclosed(filled), filled, (where[1].start, where[0].start)))
     _, center, filled, corner = max(outlines, key=lambda outline: outline[0])
-    border = filled & ~ndimage.binary_erosion(filled, BESIDE)
+    border = filled & ~ndimage.binary_erosion(filled, FOUR_NEIGHBOURS)
     points = np.argwhere(border)[:, ::-1] + np.array(corner)  # [K, 2]
     return Contour(*(torch.tensor(part, dtype=torch.float32) for part in (points, center + corner)))
 
 
 def enclosed(filled: Bools) -> tuple[float, Floats]:
-    """Area and mass centre (x, y) of what the outline of a part without holes encloses.
+    """Area and centre of mass (x, y) of what the outline of a part without holes encloses.
 
     Four pixels that meet at a corner span a square between their centres: all of it is enclosed
     if all four belong to the part, and half of it, a triangle, if three do.
     """
     owned = filled.astype(np.int64)
     right, left = slice(1, None), slice(None, -1)
-    corners = {  # by the steps to the right and down from the upper left one: [H - 1, W - 1]
+    corners = {  # by (steps to the right, steps down) from the upper left corner: [H - 1, W - 1]
         (0, 0): owned[left, left],
         (1, 0): owned[left, right],
         (0, 1): owned[right, left],
@@ -72,7 +75,7 @@ def enclosed(filled: Bools) -> tuple[float, Floats]:
     }
     total = np.sum(list(corners.values()), axis=0)
     at = np.nonzero(total >= 3)
-    if len(at[0]) == 0:  # a line, or a pixel
+    if len(at[0]) == 0:  # a line or a single pixel
         y, x = np.nonzero(filled)
         return 0.0, np.array([x.mean(), y.mean()])
     count = total[at]

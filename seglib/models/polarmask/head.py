@@ -1,4 +1,4 @@
-"""The head, shared by all levels: what is at each location, and how far its contour is."""
+"""The head, shared by all levels: the class at each location, and the distances to its contour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seglib.ops.focal_loss import focal_prior_bias
 from seglib.ops.precision import at_least_float32
 
 SIDES = 4
-INITIAL_STD = 0.01  # of all weights, as in FCOS
+INITIAL_STD = 0.01  # standard deviation of all initial weights, as in FCOS
 
 
 @dataclass(eq=False)
@@ -24,10 +24,11 @@ class HeadOutput:
     """The head's outputs at L locations, level after level, row by row.
 
     Attributes:
-        logits: [B, L, C] of the classes, without a background.
+        logits: [B, L, C] of the classes, without background.
         centerness: [B, L] logits.
-        sides: [B, L, 4] distances from the location to the box's left, upper, right, lower side.
-        rays: [B, L, n] distances to the contour.
+        sides: [B, L, 4] distances in pixels from the location to the box's left, upper, right and
+            lower side.
+        rays: [B, L, n] distances in pixels to the contour along the rays.
     """
 
     logits: Tensor
@@ -39,18 +40,18 @@ class HeadOutput:
 class PolarHead(nn.Module):
     """Three towers of convolutions: for classes and centerness, for boxes, for rays.
 
-    A level's distances are exp(s · x) with a learned factor s for each level, so that one head
-    serves objects of all sizes (FCOS, Tian et al. 2019, section 3.2).
+    Distances are exp(s · x) with a learned factor s for each level, so that one head serves
+    objects of all sizes (FCOS, Tian et al. 2019, section 3.2).
 
     Args:
-        config: of the model.
-        classes: C.
+        config: the model's.
+        classes: C, without background.
     """
 
     def __init__(self, config: PolarMaskConfig, classes: int) -> None:
         super().__init__()
         self.class_tower, self.box_tower, self.ray_tower = (_tower(config) for _ in range(3))
-        # The first distances are those of middling objects of each level, not one pixel.
+        # Initial distances fit medium-sized objects of each level instead of being one pixel.
         finest = math.log(config.ranges[0] / 2)
         coarser = torch.arange(len(config.ranges)) * math.log(2)
         self.to_classes = _output(config.head_width, classes, focal_prior_bias())
@@ -61,7 +62,7 @@ class PolarHead(nn.Module):
         self.ray_scales = nn.Parameter(1 + coarser / finest)
 
     def forward(self, pyramid: Sequence[Tensor]) -> HeadOutput:
-        """Maps [B, F, H_l, W_l], finest first -> outputs at all their cells."""
+        """Maps [B, F, H_l, W_l], finest first -> outputs for all their cells."""
         logits, centerness, sides, rays = (
             torch.cat([at_least_float32(map_).flatten(2).mT for map_ in maps], dim=1)  # [B, L, K]
             for maps in zip(*(self._level(features) for features in pyramid), strict=True)
@@ -72,11 +73,14 @@ class PolarHead(nn.Module):
             for scales in (self.side_scales, self.ray_scales)
         )
         return HeadOutput(
-            logits, centerness.squeeze(2), (sides * side_scale).exp(), (rays * ray_scale).exp()
+            logits,
+            centerness.squeeze(2),  # [B, L]
+            (sides * side_scale).exp(),  # [B, L, 4]
+            (rays * ray_scale).exp(),  # [B, L, n]
         )
 
     def _level(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """[B, F, H, W] -> class logits, centerness, and unscaled logarithms of sides and rays."""
+        """[B, F, H, W] -> class and centerness logits, and log distances before scaling."""
         hidden = self.class_tower(features)  # [B, width, H, W]
         return (
             self.to_classes(hidden),  # [B, C, H, W]

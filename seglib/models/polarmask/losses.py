@@ -18,8 +18,8 @@ SMALLEST_IOU = 1e-6
 def polar_centerness(rays: Tensor) -> Tensor:
     """√(min d / max d) of rays [P, n] -> [P]: 1 in the middle of a disc, 0 at its edge.
 
-    Distances to a mass centre differ less than those to other points of a shape, so a location
-    with a low centerness has long and short rays, which are hard to regress (section 3.3).
+    The rays from a location with low centerness differ greatly in length and are hard to regress;
+    those from the centre of mass differ least (section 3.3).
     """
     return (rays.amin(1) / rays.amax(1)).sqrt()
 
@@ -29,13 +29,16 @@ def polar_losses(
 ) -> dict[str, Tensor]:
     """The named losses of a batch.
 
-    Rays and boxes count by the centerness of their location.
+    The losses of rays and boxes are weighted by the centerness of their location.
 
     Args:
-        output: of the head.
+        output: the head's outputs.
         targets: on the same device.
-        published: sides of boxes are counted with + 1 in their overlap.
+        published: count sides of boxes with + 1 in their IoU.
         box_loss: whether boxes are learned.
+
+    Returns:
+        scalars: "class_loss", "centerness_loss", "mask_loss", and with `box_loss` "box_loss".
     """
     images, _, classes = output.logits.shape
     positives = len(targets.location)
@@ -62,11 +65,11 @@ def side_iou(predicted: Tensor, true: Tensor, extra: float) -> Tensor:
     """IoU [P] of boxes given by distances [P, 4] from one point inside the true box to their sides.
 
     Args:
-        predicted: above 0.
-        true: above 0.
-        extra: added to every width and height.
+        predicted: distances in pixels, above 0.
+        true: distances in pixels, above 0.
+        extra: pixels added to every width and height.
     """
-    shared = torch.minimum(predicted, true)  # [P, 4]: both boxes contain the point
+    shared = torch.minimum(predicted, true)  # [P, 4], since both boxes contain the point
     areas = [
         (sides[:, :2] + sides[:, 2:] + extra).prod(1) for sides in (shared, predicted, true)
     ]  # [P] each

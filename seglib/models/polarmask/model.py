@@ -1,17 +1,17 @@
 """PolarMask (Xie, Sun, Song, Wang, Liu, Liang, Shen, Luo, CVPR 2020, arXiv 1909.13226).
 
 The idea: a mask is a contour, and a contour is a centre with the distances to it along n rays. So
-instance segmentation becomes what a one-stage detector does anyway: each location of a feature map
-says what is there and regresses a few distances, 36 to a contour beside four to a box.
+instance segmentation becomes one-stage detection: each location of a feature map predicts a class
+and regresses a few distances, 36 to the contour besides four to the sides of the box.
 
     image [B, 3, H, W]
       ResNet + FPN -> levels [B, F, H_l, W_l] of strides 8 to 128 (pocket(): 4 to 32)
       head         -> at each of L locations: class logits [B, L, C], centerness [B, L],
                       distances to a box [B, L, 4] and along the rays [B, L, n]         (head.py)
-    training:  locations near an object's mass centre learn it                       (targets.py)
-    inference: suppression of boxes -> rays of the survivors -> filled contours         (rays.py)
+    training:  locations near an object's centre of mass are positive                (targets.py)
+    inference: NMS of boxes -> rays of the survivors -> filled contours                 (rays.py)
 
-The detector without rays is FCOS (Tian et al. 2019).
+Without rays, the network is FCOS (Tian et al. 2019).
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class PolarMaskOutput:
     """The network's outputs for a batch.
 
     Attributes:
-        head: classes, centerness and distances at L locations.
-        locations: where these are.
-        levels: number of locations of each level.
+        head: class logits, centerness and distances at L locations.
+        locations: where the locations are.
+        levels: number of locations in each level.
         batch: the images as the network saw them.
     """
 
@@ -68,14 +68,14 @@ class PolarMaskOutput:
 
 
 class Candidates(NamedTuple):
-    """The locations of one image that enter suppression, n of all levels.
+    """The n locations of one image, from all levels, that enter NMS.
 
     Attributes:
         boxes: [n, 4] in pixels of the original image, half-open.
-        points: [n, 2] in the network's input.
-        rays: [n, rays] from there.
+        points: [n, 2], x and y in pixels of the network's input.
+        rays: [n, rays], distances from there in pixels of the network's input.
         probabilities: [n, C] of the classes.
-        factors: [n] by which they are multiplied for the score.
+        factors: [n], by which the probabilities are multiplied to get scores.
     """
 
     boxes: Tensor
@@ -86,11 +86,11 @@ class Candidates(NamedTuple):
 
 
 class PolarMask(Segmenter):
-    """One-stage instance segmentation by contours, complete.
+    """The whole one-stage network.
 
     Attributes:
-        backbone, fpn, coarser: image to pyramid.
-        head: pyramid to classes and distances.
+        backbone, fpn, coarser: turn images into a pyramid.
+        head: predicts classes, centerness and distances from the pyramid.
     """
 
     name: ClassVar[str] = "polarmask"
@@ -123,9 +123,9 @@ class PolarMask(Segmenter):
         ]
 
     def forward(self, images: Sequence[Tensor]) -> PolarMaskOutput:
-        """Images of any size, float [3, H, W] in 0…1."""
+        """Raw outputs for images of any size, float [3, H, W] in 0…1."""
         batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
-        pyramid = self.features(batch.tensor)
+        pyramid = self.features(batch.tensor)  # [B, F, H_l, W_l] each
         sizes = [(level.shape[-2], level.shape[-1]) for level in pyramid]
         locations = make_locations(sizes, self.strides, self.config.ranges)
         return PolarMaskOutput(self.head(pyramid), locations, [h * w for h, w in sizes], batch)
@@ -134,17 +134,18 @@ class PolarMask(Segmenter):
         """[B, 3, H, W] -> the pyramid [B, F, H_l, W_l], finest first."""
         pyramid = list(self.fpn(self.backbone(pixels)[1:]))
         for index, conv in enumerate(self.coarser):
-            pyramid.append(conv(pyramid[-1].relu() if index else pyramid[-1]))  # half as fine
+            last = pyramid[-1].relu() if index else pyramid[-1]
+            pyramid.append(conv(last))  # [B, F, ceil(H/2), ceil(W/2)]
         return pyramid
 
     def resize(self, image: Tensor) -> Tensor:
-        """To the config's `fixed_size`, as published, or by its `image_size`."""
+        """Resize to the config's `fixed_size`, as published, or by its `image_size`."""
         if self.config.fixed_size is None:
             return resize_longer(image, self.config.image_size)
         return F.interpolate(image[None], size=self.config.fixed_size, mode="bilinear")[0]
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The losses of all parts, to be summed with equal weight as published.
+        """The losses of all parts, to be summed with equal weights as published.
 
         Returns:
             "class_loss", "centerness_loss", "mask_loss", and "box_loss" if the config has it.
@@ -171,7 +172,7 @@ class PolarMask(Segmenter):
             masks = self._masks(
                 candidates.points[rows], candidates.rays[rows], size, output.batch.sizes[index]
             )
-            highest = 1.5 if self.config.published else 1.0  # so that no score exceeds 1
+            highest = 1.5 if self.config.published else 1.0  # dividing by it keeps scores in 0…1
             found = Instances(candidates.boxes[rows], scores / highest, labels, masks)
             predictions.append(Prediction(size, self.categories, found))
         return predictions
@@ -180,9 +181,9 @@ class PolarMask(Segmenter):
         """The best locations of each level of one image.
 
         Args:
-            output: of the network.
-            index: of the image in the batch.
-            size: (H, W) of the image before resizing.
+            output: the network's outputs.
+            index: the image's index in the batch.
+            size: (H, W) of the original image.
         """
         head = output.head
         probabilities = head.logits[index].sigmoid()  # [L, C]
@@ -191,7 +192,7 @@ class PolarMask(Segmenter):
         kept, start = [], 0
         for cells in output.levels:
             best = rank[start : start + cells].topk(min(cells, self.config.before_nms)).indices
-            # A level that is not cut keeps its order.
+            # A level with few cells keeps all of them, in their order.
             best = best if cells > self.config.before_nms else torch.arange(cells).to(best)
             kept.append(best + start)
             start += cells
@@ -202,12 +203,16 @@ class PolarMask(Segmenter):
         return Candidates(boxes, points, head.rays[index, at], probabilities[at], factors)
 
     def select(self, candidates: Candidates) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of the candidates that survive suppression, their labels 1…C and scores, best first.
+        """Suppress candidates.
 
-        The threshold is for the class alone, the order by class times centerness.
+        The threshold applies to the class probability alone; the order is that of the scores.
+
+        Returns:
+            int64 [d] rows of the survivors, best first, int64 [d] labels 1…C, and [d] scores.
         """
         config = self.config
-        rows, classes = (candidates.probabilities > config.score_threshold).nonzero().unbind(1)
+        passing = candidates.probabilities > config.score_threshold  # [n, C]
+        rows, classes = passing.nonzero().unbind(1)  # [m] each
         scores = candidates.probabilities[rows, classes] * candidates.factors[rows]  # [m]
         kept = batched_nms(candidates.boxes[rows], scores, classes, config.nms_iou)
         kept = kept[: config.max_detections]  # [d]
@@ -216,7 +221,7 @@ class PolarMask(Segmenter):
     def contours(self, points: Tensor, rays: Tensor, seen: Size, size: Size) -> Tensor:
         """Contour points [d, n, 2] in pixels of the original image.
 
-        The authors cut them off at the last pixel's centre.
+        Published contours are clipped to the last pixel's centre.
         """
         ends = contour_points(points, rays)  # [d, n, 2]
         if self.config.published:
@@ -224,7 +229,7 @@ class PolarMask(Segmenter):
         return ends * _factor(seen, size, ends)
 
     def _boxes(self, points: Tensor, sides: Tensor, seen: Size, size: Size) -> Tensor:
-        """[n, 4] half-open boxes in pixels of the original image, cut off at its border."""
+        """[n, 4] half-open boxes in pixels of the original image, clipped to it."""
         corners = torch.cat([points - sides[:, :2], points + sides[:, 2:]], dim=1)  # [n, 4]
         limit = corners.new_tensor([seen[1], seen[0], seen[1], seen[0]])
         factor = _factor(seen, size, corners).repeat(2)  # [4]
@@ -234,13 +239,13 @@ class PolarMask(Segmenter):
         return torch.minimum((corners + HALF_PIXEL).clamp(min=0), limit) * factor
 
     def _masks(self, points: Tensor, rays: Tensor, size: Size, seen: Size) -> Tensor:
-        """bool [d, H, W] of the original image's size."""
+        """Masks bool [d, H, W] at the original image's size."""
         scale = (size[0] / seen[0], size[1] / seen[1])
         rule: FillRule = "published" if self.config.published else "outer_edge"
         return polar_masks(points, rays, size, scale, rule)
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true boxes, and contours from the true mass centres with exact distances."""
+        """The true boxes, and contours with exact distances from the true centres of mass."""
         check_targets([image], [target], len(self.categories))
         objects = target[self.learnable_objects(target)]
         (seen,) = sized_targets(
@@ -256,7 +261,7 @@ class PolarMask(Segmenter):
         return Prediction(target.size, self.categories, found)
 
     def learnable_objects(self, target: Target) -> Tensor:
-        """Single objects with a box and a pixel."""
+        """Leave out objects without pixels, too: they have no contour."""
         return super().learnable_objects(target) & target.masks.flatten(1).any(1)
 
     @property
@@ -268,7 +273,7 @@ class PolarMask(Segmenter):
         )
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """The last layer of the classes; it has no background."""
+        """The head's class layer, which has no background."""
         return {f"head.to_classes.{part}": (0,) for part in ("weight", "bias")}
 
 

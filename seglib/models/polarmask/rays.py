@@ -18,10 +18,8 @@ from seglib.ops.polygons import rasterize_objects
 RayRule = Literal["interpolated", "published"]
 FillRule = Literal["outer_edge", "published"]
 MISSING = 1e-6  # the length of a ray along which there is no contour
-NEARBY = (0, 1, -1, 2, -2, 3, -3)  # degrees from a ray at which a contour point still counts
-WIDEST_GAP = (
-    180  # degrees; seen from inside an outline, no two neighbours of its points are farther
-)
+NEARBY = (0, 1, -1, 2, -2, 3, -3)  # degrees from a ray where a contour point is looked for
+WIDEST_GAP = 180  # degrees; between neighbouring points, seen from inside the outline
 HALF_PIXEL = 0.5  # from the centre of an outline's pixel to its outer edge
 
 
@@ -33,22 +31,21 @@ def ray_angles(rays: int, like: Tensor) -> Tensor:
 def ray_distances(
     points: Tensor, count: Tensor, centers: Tensor, rays: int, rule: RayRule = "interpolated"
 ) -> Tensor:
-    """How far the contour is from a centre along every ray: the farthest crossing.
+    """The distance to the contour along every ray, at its farthest crossing.
 
     Args:
         points: [P, K, 2] contour points (x, y) for each centre.
-        count: int64 [P], how many of the K are points; the rest is filling.
-        centers: [P, 2] where the rays start.
-        rays: n; it divides 360.
-        rule: where no point lies within the ray's degree, "interpolated" takes the distance
-            between those of the points on either side; "published" takes a point up to 3° away,
-            or gives up.
+        count: int64 [P], how many of the K are points; the rest is padding.
+        centers: [P, 2], the starting points of the rays.
+        rays: n, which divides 360.
+        rule: if no point lies within the ray's degree, "interpolated" interpolates between the
+            points on either side; "published" uses a point up to 3° away, or returns 1e-6.
 
     Returns:
         [P, n] in pixels, at least 1e-6.
 
     Raises:
-        SeglibError: a number of rays that does not divide 360.
+        SeglibError: the number of rays does not divide 360.
     """
     if rays < 3 or 360 % rays:
         raise SeglibError(f"rays must divide 360 and be at least 3, not {rays}")
@@ -62,7 +59,7 @@ def farthest_by_degree(points: Tensor, count: Tensor, centers: Tensor) -> Tensor
     """[P, 360] distance of the farthest contour point within each degree; -1 if there is none."""
     offset = points - centers[:, None]  # [P, K, 2]
     degree = torch.rad2deg(torch.atan2(offset[..., 0], offset[..., 1])) % 360  # [P, K]
-    index = degree.long().clamp(max=359)  # rounding may have made 360 of a little less
+    index = degree.long().clamp(max=359)  # values just below 360 may have been rounded up to it
     real = torch.arange(points.shape[1], device=points.device) < count[:, None]  # [P, K]
     distance = torch.where(real, offset.norm(dim=2), -1.0)  # [P, K]
     farthest = distance.new_full((len(points), 360), -1.0)
@@ -70,7 +67,7 @@ def farthest_by_degree(points: Tensor, count: Tensor, centers: Tensor) -> Tensor
 
 
 def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
-    """The authors' rule; the search does not pass from 0° to 359°."""
+    """The authors' rule: [P, n] distances; the search does not pass from 0° to 359°."""
     found = farthest.new_full((len(farthest), len(degrees)), -1.0)  # [P, n]
     for step in reversed(NEARBY):
         degree = degrees + step
@@ -81,12 +78,12 @@ def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
 
 
 def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
-    """Linear between the degrees on either side that have a point."""
+    """Interpolate linearly between the nearest degrees that have a point: [P, n] distances."""
     index = torch.arange(360, device=farthest.device, dtype=torch.int32)
     present = farthest >= 0  # [P, 360]
     before = torch.where(present, index, -1).cummax(1).values
     after = torch.where(present, index, 360).flip(1).cummin(1).values.flip(1)
-    # Round the circle: before the first point comes the last one.
+    # The circle is closed: before the first point comes the last one.
     before = torch.where(before < 0, before[:, -1:] - 360, before)[:, degrees]  # [P, n]
     after = torch.where(after > 359, after[:, :1] + 360, after)[:, degrees]  # [P, n]
     low, high = (farthest.gather(1, side.long() % 360) for side in (before, after))  # [P, n] each
@@ -96,7 +93,7 @@ def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
 
 
 def contour_points(centers: Tensor, distances: Tensor) -> Tensor:
-    """The ends of the rays: centres [..., 2] and distances [..., n] -> (x, y) [..., n, 2]."""
+    """End points (x, y) [..., n, 2] of rays with centres [..., 2] and distances [..., n]."""
     angle = ray_angles(distances.shape[-1], distances)  # [n]
     direction = torch.stack([angle.sin(), angle.cos()], dim=-1)  # [n, 2]
     return centers[..., None, :] + distances[..., None] * direction
@@ -111,17 +108,17 @@ def polar_masks(
 ) -> Tensor:
     """Fill contours.
 
-    A contour runs through the centres of its pixels, which belong to the shape themselves.
+    A contour runs through the centres of the border pixels, which belong to the shape.
 
     Args:
-        centers: float [N, 2] where the rays start, coordinates of pixel centres.
+        centers: float [N, 2], the starting points of the rays; the first pixel's centre is at 0.
         distances: float [N, n] along the rays, in pixels.
         size: (H, W) of the masks.
-        scale: pixels of the masks per unit of the coordinates, vertically and horizontally, if
-            the shapes were found in a resized image.
+        scale: pixels of the masks per unit of the coordinates, vertically and horizontally; not 1
+            if the shapes were found in a resized image.
         rule: "outer_edge" makes the rays half a pixel longer, so that they reach the outer edge
             of the contour's pixels; "published" rounds the contour down to whole pixels, fills it
-            and sets those that it runs through, as OpenCV does in the authors' code.
+            and also sets the pixels on it, as OpenCV does in the authors' code.
 
     Returns:
         bool [N, H, W].

@@ -1,4 +1,4 @@
-"""Which location learns which object, and what (Xie et al. 2020, section 3.2; FCOS, section 3.1).
+"""Assign objects to locations (Xie et al. 2020, section 3.2; FCOS, section 3.1).
 
 Coordinates are those of pixel centres: the centre of the first pixel is at 0.
 """
@@ -20,12 +20,13 @@ from seglib.models.targets import SizedTarget
 
 @dataclass(eq=False)
 class Locations:
-    """The cells of all levels, as points of the image.
+    """The cells of all levels, as points in the image.
 
     Attributes:
-        points: float [L, 2], x and y.
-        strides: float [L] of the level of each.
-        ranges: float [L, 2]: the smallest and largest distance to a side of a box, of its level.
+        points: float [L, 2], x and y in pixels.
+        strides: float [L], the stride of each location's level.
+        ranges: float [L, 2], the range of each location's level for the largest distance to a
+            side of the box.
     """
 
     points: Tensor
@@ -35,14 +36,14 @@ class Locations:
 
 @dataclass(eq=False)
 class PolarTargets:
-    """What the locations of a batch learn; P of them are positive.
+    """The targets of the locations of a batch; P of them are positive.
 
     Attributes:
         labels: int64 [B, L], 1…C; 0 where there is no object.
-        image: int64 [P] of each positive location, and
-        location: int64 [P].
-        sides: float [P, 4] distances to the sides of the object's box.
-        rays: float [P, n] distances to its contour.
+        image: int64 [P], the image of each positive location.
+        location: int64 [P], its index 0…L−1.
+        sides: float [P, 4], its distances to the sides of its object's box.
+        rays: float [P, n], its distances to its object's contour.
     """
 
     labels: Tensor
@@ -52,14 +53,14 @@ class PolarTargets:
     rays: Tensor
 
     def to(self, device: torch.device) -> PolarTargets:
-        """The same on a device."""
+        """Move all tensors to a device."""
         return PolarTargets(*(getattr(self, one.name).to(device) for one in fields(self)))
 
 
 def make_locations(
     sizes: Sequence[tuple[int, int]], strides: Sequence[int], ranges: Sequence[float]
 ) -> Locations:
-    """The middle of each cell, of maps of the given sizes (H, W), level after level."""
+    """The centres of all cells of maps of the given sizes (H, W), level after level."""
     points, of_stride, of_range = [], [], []
     lows = (-1.0, *ranges[:-1])
     for (height, width), stride, low, high in zip(sizes, strides, lows, ranges, strict=True):
@@ -73,21 +74,21 @@ def make_locations(
 def assign_locations(
     locations: Locations, corners: Tensor, centers: Tensor, areas: Tensor, radius: float
 ) -> Tensor:
-    """Give each location at most one object.
+    """Assign each location to at most one object.
 
-    An object's are strictly inside its box, within `radius` strides of its mass centre along both
-    axes, and on the level in whose range the box's farthest side lies. Of several objects the
-    smallest takes the location.
+    The locations of an object lie strictly inside its box, within `radius` strides of its centre of
+    mass along both axes, and on a level whose range contains the distance to the box's farthest
+    side. If several objects claim a location, the smallest one gets it.
 
     Args:
-        locations: L of them.
-        corners: float [G, 4] of the boxes.
-        centers: float [G, 2] mass centres.
+        locations: L locations.
+        corners: float [G, 4], corners of the boxes.
+        centers: float [G, 2], centres of mass.
         areas: float [G] of the boxes.
         radius: in strides.
 
     Returns:
-        int64 [L] index of the object, or -1.
+        int64 [L], the index of each location's object, or -1.
     """
     if len(corners) == 0:
         return torch.full((len(locations.points),), -1, dtype=torch.int64)
@@ -108,10 +109,9 @@ def sides_of(points: Tensor, corners: Tensor) -> Tensor:
 
 
 def index_corners(boxes: Tensor, published: bool) -> Tensor:
-    """Half-open boxes [G, 4] in the coordinates of pixel centres.
+    """Convert half-open boxes [G, 4] to coordinates in which the first pixel's centre is at 0.
 
-    The authors take x + w - 1 for the right side, the last pixel of a box of whole pixels, but x
-    for the left.
+    The authors take x for the left side and x + w - 1, the last whole pixel, for the right one.
     """
     shift = boxes.new_tensor([0, 0, 1, 1]) if published else HALF_PIXEL
     return boxes - shift
@@ -124,8 +124,8 @@ def polar_targets(
 
     Args:
         locations: of the batch.
-        objects: of each image; those without pixels are not learned.
-        config: of the model.
+        objects: the objects of each image; those without pixels are not learned.
+        config: the model's.
     """
     labels, images, at, sides = [], [], [], []
     contours: list[Contour] = []
@@ -149,7 +149,7 @@ def polar_targets(
 
 
 def rays_from(contours: Sequence[Contour], starts: Tensor, rays: int, rule: RayRule) -> Tensor:
-    """[P, n] distances from starts [P, 2] to a contour for each."""
+    """[P, n] distances from each of the starts [P, 2] to its own contour."""
     if not contours:
         return starts.new_zeros(0, rays)
     points = pad_sequence([contour.points for contour in contours], batch_first=True)  # [P, K, 2]
@@ -158,7 +158,7 @@ def rays_from(contours: Sequence[Contour], starts: Tensor, rays: int, rule: RayR
 
 
 def mass_centers(contours: Sequence[Contour], published: bool) -> Tensor:
-    """[G, 2] mass centres; the authors' are whole pixels."""
+    """[G, 2] centres of mass; the authors' are rounded down to whole pixels."""
     if not contours:
         return torch.zeros(0, 2)
     centers = torch.stack([contour.center for contour in contours])
@@ -166,5 +166,5 @@ def mass_centers(contours: Sequence[Contour], published: bool) -> Tensor:
 
 
 def ray_rule(config: PolarMaskConfig) -> RayRule:
-    """What is done where a ray meets no pixel of the contour."""
+    """The rule for rays that meet no pixel of the contour."""
     return "published" if config.published else "interpolated"

@@ -1,4 +1,4 @@
-"""The category branch: what is the object whose centre lies in this cell (section 3.1.1)."""
+"""The category branch predicts the class of the object centred in each cell (section 3.1.1)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from seglib.ops.precision import at_least_float32
 
 
 class CategoryBranch(nn.Module):
-    """One network for all levels: S x S cells, C class logits each.
+    """One network for all levels: C class logits for each of S x S cells.
 
-    It sees no coordinates: what an object is does not depend on its place.
+    It has no coordinate channels: what an object is does not depend on where it is.
 
     Args:
-        config: of the model.
-        classes: C.
+        config: the model's.
+        classes: C, without background.
     """
 
     def __init__(self, config: SOLOConfig, classes: int) -> None:

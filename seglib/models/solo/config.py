@@ -17,23 +17,25 @@ Variant = Literal["solo", "decoupled", "decoupled_light", "v2"]
 
 @dataclass(frozen=True)
 class SOLORules:
-    """Where the official code departs from the geometry; its released weights need all of it.
+    """Where the official code deviates from exact geometry; its released weights need all of it.
 
     Attributes:
         padded: grid and coordinates span the padded batch instead of each image, so that an
-            image's targets and predictions depend on what it is batched with (solo_head.py,
+            image's targets and predictions depend on the images it is batched with (solo_head.py,
             `upsampled_size`, and `forward_single`).
         rounded_division: a cell is int((c / size) // (1 / S)) instead of floor(c · S / size): most
             centres exactly on the border of two cells fall into the lower one, since 1 / S is
             rounded (`solo_target_single`).
-        pixel_indices: the mass centre is the mean index of the pixels, half a pixel above and left
-            of the mean of their centres (SciPy's `center_of_mass`).
-        short_boxes: sides of boxes are one pixel short, x + w − 1 being the right border (the data
-            set of mmdetection 1.0); PolarMask adds the pixel back, SOLO never does.
-        binary_targets: what a cell of a mask map learns is rounded to 0 or 1 (masks are resized as
-            images of bytes) instead of the fraction of the cell that the object covers. Fractions
-            tell where between two cells the outline runs: with masks of stride 2, a perfect network
-            has a mask AP of 0.92 on 60 images of Pocket COCO, and 0.78 with rounded targets.
+        pixel_indices: the centre of mass is the mean index of the pixels, half a pixel above and
+            left of the mean of their centres (SciPy's `center_of_mass`).
+        short_boxes: sides of boxes are one pixel too short, since the right border is taken to be
+            x + w − 1 (the data set of mmdetection 1.0); PolarMask adds the pixel back, SOLO does
+            not.
+        binary_targets: the targets of a mask map's cells are rounded to 0 or 1 (masks are resized
+            as byte images) instead of being the fraction of the cell that the object covers.
+            Fractions tell where between two cells the outline runs: with masks of stride 2, a
+            perfect network has a mask AP of 0.92 on 60 images of Pocket COCO, and 0.78 with rounded
+            targets.
     """
 
     padded: bool = False
@@ -55,16 +57,16 @@ OFFICIAL = SOLORules(
 
 @dataclass(frozen=True)
 class Selection:
-    """From scores and masks of all cells to detections; the defaults are the official code's.
+    """How detections are selected from all cells; the defaults are the official code's.
 
     Attributes:
-        score_threshold: cells whose class scores more than this are candidates.
-        mask_threshold: pixels whose probability exceeds this belong to a mask.
-        before_nms: candidates that enter Matrix NMS.
-        decay: its function of the overlap.
-        sigma: of the Gaussian.
+        score_threshold: cells with a class score above this are candidates.
+        mask_threshold: pixels with a probability above this belong to a mask.
+        before_nms: largest number of candidates that enter Matrix NMS.
+        decay: Matrix NMS's function of the IoU.
+        sigma: parameter of the Gaussian decay.
         final_threshold: lowest score after Matrix NMS.
-        max_detections: per image.
+        max_detections: largest number of detections per image.
         keep_empty: keep detections whose mask has no pixel at the size of the image, as the
             official code does.
     """
@@ -90,29 +92,29 @@ class SOLOConfig(ModelConfig):
     Attributes:
         variant: "solo" (a mask channel per cell), "decoupled" (one per row and one per column),
             "decoupled_light" (both from one tower) or "v2" (a kernel per cell).
-        rules: the official code's departures from the geometry that the model follows.
-        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: limit of the longer side, where min_size is given.
-        blocks: residual blocks of the four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
+        rules: which of the official code's deviations from the geometry the model follows.
+        min_size: images are resized to this shorter side in pixels; None uses `image_size`.
+        max_size: limit of the longer side in pixels, if min_size is given.
+        blocks: residual blocks per stage.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        fpn_width: F.
+        fpn_width: F, channels of each level of the pyramid.
         grids: S of each level of the pyramid, finest first.
-        scale_ranges: for each level, the √area in pixels of the boxes whose objects it takes, both
+        scale_ranges: for each level, the range of √area in pixels of its objects' boxes, both
             limits included.
-        centre_region: sides of the region of positive cells over those of the box.
-        tower_width: channels of the stacked convolutions.
-        tower_layers: their number.
+        centre_region: sides of the region of positive cells, divided by those of the box.
+        tower_width: channels of the heads' stacked convolutions.
+        tower_layers: number of these convolutions.
         kernel_channels: E, channels of SOLOv2's kernels and of its mask features.
         mask_width: channels inside the branch of SOLOv2's mask features.
-        mask_loss_weight: of the dice loss, the focal loss having 1.
+        mask_loss_weight: weight of the dice loss; that of the focal loss is 1.
         selection: how detections are selected.
 
     Raises:
-        SeglibError: a value that its field cannot have, or not one grid and one range per level.
+        SeglibError: a value is out of range, or there is not one grid and one range per level.
     """
 
     variant: Variant = "solo"
@@ -159,16 +161,16 @@ class SOLOConfig(ModelConfig):
 
     @property
     def cells(self) -> int:
-        """N, cells of all grids together."""
+        """N, the number of cells of all grids."""
         return sum(side * side for side in self.grids)
 
     @classmethod
     def pocket(cls, variant: Variant = "v2") -> SOLOConfig:
         """About 2.2 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
-        Backbone and pyramid are Mask R-CNN's, so that its weights fit. Scale ranges follow the
-        objects, 6 to 120 px, with the overlap that the paper has. Grids are coarser than 40: cells
-        of 40 x 40 would be 3 px wide, finer than two centres ever lie apart.
+        Backbone and pyramid are Mask R-CNN's, so that its weights fit. The scale ranges suit
+        objects of 6 to 120 px and overlap as in the paper. Grids are coarser than 40 x 40, whose
+        cells would be 3 px wide, less than the distance between any two centres.
         """
         return cls(
             square_canvas=True,
@@ -191,7 +193,7 @@ class SOLOConfig(ModelConfig):
 
     @classmethod
     def paper(cls, variant: Variant = "solo") -> SOLOConfig:
-        """The published networks with a ResNet-50, as in the official configs."""
+        """The published networks with ResNet-50, as in the official configs."""
         light: dict[str, Any] = {
             "min_size": 512,
             "max_size": 852,
@@ -210,7 +212,7 @@ class SOLOConfig(ModelConfig):
 
     @classmethod
     def light_v2(cls) -> SOLOConfig:
-        """The published light SOLOv2 for images of 448 px, with a ResNet-50."""
+        """The published light SOLOv2 for images of 448 px, with ResNet-50."""
         return cls(
             variant="v2",
             rules=OFFICIAL,

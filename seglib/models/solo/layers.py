@@ -1,4 +1,4 @@
-"""Layers of SOLO's heads: convolutions with group norm, some of which see coordinates."""
+"""Layers of SOLO's heads: convolutions with group norm, some with coordinate channels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seglib.ops.focal_loss import focal_prior_bias
 
 
 class CoordConv2d(Conv2d):
-    """`Conv2d` that also reads the coordinates of its cells, see `ops.coord_conv`.
+    """`Conv2d` with the cells' coordinates as further input channels, see `ops.coord_conv`.
 
     Args:
-        in_channels: of the features alone.
-        out_channels: of the output.
-        kernel_size: side of the window, odd; the output has the size of the input.
-        axes: the coordinates that it reads.
+        in_channels: channels of the features, without the coordinates.
+        out_channels: channels of the output.
+        kernel_size: side of the kernel, odd; the output has the size of the input.
+        axes: the coordinates to add.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, axes: Axes) -> None:
@@ -34,7 +34,7 @@ class CoordConv2d(Conv2d):
 
 
 class NormedConv(nn.Module):
-    """Convolution, group norm, ReLU. With `axes`, the convolution reads these coordinates too."""
+    """Convolution, group norm, ReLU; with `axes`, the convolution is a `CoordConv2d`."""
 
     def __init__(
         self, in_channels: int, width: int, kernel_size: int = 3, axes: Axes | None = None
@@ -49,13 +49,13 @@ class NormedConv(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor, spans: Sizes | None = None) -> Tensor:
-        """[B, C, H, W] -> [B, width, H, W]; `spans` matters to coordinates alone."""
+        """[B, C, H, W] -> [B, width, H, W]; `spans` is used by coordinates only."""
         convolved = self.conv(x, spans) if isinstance(self.conv, CoordConv2d) else self.conv(x)
         return F.relu(self.norm(convolved), inplace=True)
 
 
 class Tower(nn.Module):
-    """Stacked 3x3 convolutions; with `axes`, the first one reads these coordinates."""
+    """Stacked 3x3 convolutions; with `axes`, the first one is a `CoordConv2d`."""
 
     def __init__(self, in_channels: int, width: int, layers: int, axes: Axes | None = None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Tower(nn.Module):
 
 
 def output_conv(in_channels: int, out_channels: int, kernel_size: int, prior: bool) -> Conv2d:
-    """A last layer: small weights, and with `prior` probabilities of 0.01 at the start."""
+    """A last layer with small weights; with `prior`, its initial probabilities are about 0.01."""
     conv = Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     nn.init.normal_(conv.weight, std=0.01)
     assert conv.bias is not None

@@ -1,4 +1,4 @@
-"""The pyramid as SOLO's heads read it, and the part of each map that an image covers."""
+"""The pyramid as SOLO's heads use it, and the part of each map that an image covers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from seglib.structures import ImageBatch
 
 @dataclass(eq=False)
 class Levels:
-    """The maps that the heads read, one for each grid.
+    """The input maps of the heads, one for each grid.
 
     Attributes:
         maps: [B, F, h_l, w_l], finest first.
-        strides: of the maps, in pixels of the batch.
+        strides: strides of the maps, in pixels of the batch.
         spans: for each map, the (height, width) in cells that each image's grid covers; None: all
             grids cover the whole maps.
     """
@@ -35,7 +35,7 @@ class Levels:
 
 
 def level_strides(backbone_strides: Sequence[int]) -> tuple[int, ...]:
-    """Strides of the five maps: of c2…c5 doubled at the fine end, and the last one repeated."""
+    """Strides of the five maps, from those of C2…C5: P2 has that of P3, and P6 that of P5."""
     _, second, third, fourth = backbone_strides
     return (second, second, third, fourth, fourth)
 
@@ -43,16 +43,16 @@ def level_strides(backbone_strides: Sequence[int]) -> tuple[int, ...]:
 def rescaled_levels(
     pyramid: Sequence[Tensor], strides: Sequence[int], batch: ImageBatch, padded: bool
 ) -> Levels:
-    """Bring the first level to half its size and the last one to that of its neighbour.
+    """Resize the first level to half its size and the last one to the size of its neighbour.
 
     P2 would be costly for a head that predicts S² masks, and P6 has too few cells for them
     (official code, `split_feats`).
 
     Args:
         pyramid: P2…P6, [B, F, h_l, w_l].
-        strides: of c2…c5.
+        strides: strides of C2…C5.
         batch: the images as the network sees them.
-        padded: the grids cover the padding, see `SOLORules.padded`.
+        padded: whether the grids cover the padding, see `SOLORules.padded`.
     """
     p2, *middle, p6 = pyramid
     half = (p2.shape[-2] // 2, p2.shape[-1] // 2)
@@ -65,7 +65,7 @@ def rescaled_levels(
 
 
 def resize_to_grid(features: Tensor, side: int, spans: Sizes | None = None) -> Tensor:
-    """Resize what each image covers of its map to S x S cells.
+    """Resize the part of its map that each image covers to S x S cells.
 
     Args:
         features: [B, F, h, w].

@@ -1,4 +1,4 @@
-"""SOLO's two losses: focal for the classes of all cells, dice for the masks of positive ones."""
+"""SOLO's losses: focal loss for the classes of all cells, dice loss for masks of positive cells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def class_loss(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
     Args:
         logits: [B, C, S_l, S_l] per level.
         labels: int64 [B, N], 1…C, 0 for negatives.
+
+    Returns:
+        a scalar.
     """
     cells = torch.cat([level.flatten(2) for level in logits], 2)  # [B, C, N]
     classes = torch.arange(1, cells.shape[1] + 1, device=labels.device)  # [C]
@@ -33,10 +36,13 @@ def mask_loss(
     """Mean dice loss of the positive cells of all levels and images (equation 4).
 
     Args:
-        maps: what the mask branch predicts.
-        assignment: of the cells.
+        maps: the mask branch's outputs.
+        assignment: the positive cells and their objects.
         masks: bool [G, H, W], the objects on the canvas.
         binary: see `SOLORules.binary_targets`.
+
+    Returns:
+        a scalar.
     """
     losses = []
     for index, probabilities in maps.masks_of(assignment.cells):  # [n, h, w]

@@ -1,4 +1,4 @@
-"""The mask branches: where is the object whose centre lies in this cell (sections 3.1.2 and 4)."""
+"""The mask branches predict the mask of the object centred in each cell (sections 3.1.2 and 4)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from seglib.ops.upsampling import interpolate
 
 
 class LocationBranch(nn.Module):
-    """SOLO's: S² channels, each of which draws the object of one cell.
+    """SOLO's mask branch: S² channels, each with the mask of one cell's object.
 
-    To draw another object in every channel, the network has to know where it is: its first
-    convolution reads coordinates.
+    To predict a different object in every channel, the network must know positions: its first
+    convolution has coordinate channels.
     """
 
     def __init__(self, config: SOLOConfig) -> None:
@@ -31,7 +31,7 @@ class LocationBranch(nn.Module):
         )
 
     def forward(self, pyramid: Sequence[Tensor], levels: Levels) -> MaskMaps:
-        """The levels -> logits [B, S², 2h, 2w] for each; the pyramid itself is not needed."""
+        """Levels -> logits [B, S², 2h, 2w] per level; the pyramid itself is not used."""
         logits = []
         for layer, (features, spans) in zip(self.logits, levels, strict=True):
             hidden = _doubled(self.tower(features, spans))  # [B, width, 2h, 2w]
@@ -40,9 +40,9 @@ class LocationBranch(nn.Module):
 
 
 class DecoupledBranch(nn.Module):
-    """Decoupled SOLO's: S channels for the columns and S for the rows, instead of S².
+    """Decoupled SOLO's mask branch: S channels for the columns and S for the rows, not S².
 
-    A tower each, which reads its own coordinate; the light form has one tower with both.
+    Each has a tower that reads its own coordinate; the light variant has one tower with both.
     """
 
     def __init__(self, config: SOLOConfig) -> None:
@@ -60,7 +60,7 @@ class DecoupledBranch(nn.Module):
         )
 
     def forward(self, pyramid: Sequence[Tensor], levels: Levels) -> MaskMaps:
-        """The levels -> two maps of logits [B, S, 2h, 2w] for each."""
+        """Levels -> two maps of logits [B, S, 2h, 2w] per level."""
         columns, rows = [], []
         for x_layer, y_layer, (features, spans) in zip(
             self.columns, self.rows, levels, strict=True
@@ -72,7 +72,7 @@ class DecoupledBranch(nn.Module):
 
 
 class DynamicBranch(nn.Module):
-    """SOLOv2's: a kernel for each cell, and features for it to convolve."""
+    """SOLOv2's mask branch: a kernel for each cell, and the features that it convolves."""
 
     def __init__(self, config: SOLOConfig) -> None:
         super().__init__()
@@ -83,13 +83,14 @@ class DynamicBranch(nn.Module):
         self.features = MaskFeatures(config)
 
     def forward(self, pyramid: Sequence[Tensor], levels: Levels) -> MaskMaps:
-        """The levels -> kernels [B, E, S, S] for each; the pyramid -> features [B, E, h, w]."""
+        """Levels -> kernels [B, E, S, S] per level; pyramid -> features [B, E, h, w]."""
         kernels = []
         for side, (features, spans) in zip(self.grids, levels, strict=True):
             placed = with_coordinates(features, "xy", spans)  # [B, F + 2, h_l, w_l]
             cells = resize_to_grid(placed, side, spans)  # [B, F + 2, S, S]
             kernels.append(at_least_float32(self.kernels(self.tower(cells))))  # [B, E, S, S]
-        shared = self.features(pyramid, None if levels.spans is None else levels.spans[-1])
+        spans = None if levels.spans is None else levels.spans[-1]
+        shared = self.features(pyramid, spans)  # [B, E, h, w]
         return DynamicMaps(kernels, at_least_float32(shared), self.grids)
 
 
@@ -137,11 +138,12 @@ class Enlarger(nn.Module):
 
 
 def mask_branch(config: SOLOConfig) -> nn.Module:
-    """The branch of a config's variant."""
+    """The mask branch of a configuration's variant."""
     if config.variant == "solo":
         return LocationBranch(config)
     return DynamicBranch(config) if config.variant == "v2" else DecoupledBranch(config)
 
 
 def _doubled(x: Tensor) -> Tensor:
+    """[B, C, h, w] -> [B, C, 2h, 2w], bilinear."""
     return interpolate(x, (2 * x.shape[-2], 2 * x.shape[-1]))

@@ -1,11 +1,11 @@
-"""What the mask branches predict, and the mask that each cell of a grid gets from it.
+"""The outputs of the mask branches, and how the mask of a grid cell is computed from them.
 
-    solo        a map per cell          mask(k) = σ(M_k)
-    decoupled   a map per row and column: mask(i, j) = σ(Y_i) · σ(X_j)
-    v2          a kernel per cell       mask(i, j) = σ(G_ij ∗ F), over one map F of features
+    solo        a map per cell              mask(k) = σ(M_k)
+    decoupled   a map per row and column    mask(i, j) = σ(Y_i) · σ(X_j)
+    v2          a kernel per cell           mask(i, j) = σ(G_ij ∗ F), over one map F of features
 
-All answer one question, `masks_of`: the masks of these cells, please. Training asks it for positive
-cells, and prediction for the cells whose class scores high.
+All have one method, `masks_of`, which returns the masks of given cells: the positive ones in
+training, those with high class scores in prediction.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Cells:
         image: int64 [P], 0…B−1.
         level: int64 [P], index of the grid.
         row: int64 [P], 0…S−1.
-        column: int64 [P].
+        column: int64 [P], 0…S−1.
     """
 
     image: Tensor
@@ -71,7 +71,7 @@ class MaskMaps(ABC):
 
         Args:
             cells: P cells.
-            size: (h, w) to which all probabilities are enlarged; None: as they are.
+            size: (h, w) to which all probabilities are resized; None keeps each level's size.
 
         Yields:
             int64 [n] positions in `cells`, and [n, h, w] mask probabilities.
@@ -89,15 +89,15 @@ class LocationMaps(MaskMaps):
     """SOLO's masks: channel i · S + j belongs to the cell in row i and column j (equation 2).
 
     Attributes:
-        logits: [B, S_l², h_l, w_l], a map of channels per level.
-        grids: S_l.
+        logits: [B, S_l², h_l, w_l] per level.
+        grids: S_l of each level.
     """
 
     logits: list[Tensor]
     grids: tuple[int, ...]
 
     def masks_of(self, cells: Cells, size: Size | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `MaskMaps`: picked out of the channels."""
+        """See `MaskMaps`; each mask is one channel."""
         for level, (logits, side) in enumerate(zip(self.logits, self.grids, strict=True)):
             index = (cells.level == level).nonzero().squeeze(1)  # [n]
             own = cells[index]
@@ -134,7 +134,7 @@ class DynamicMaps(MaskMaps):
     Attributes:
         kernels: [B, E, S_l, S_l] per level.
         features: [B, E, h, w].
-        grids: S_l.
+        grids: S_l of each level.
     """
 
     kernels: list[Tensor]
@@ -142,7 +142,7 @@ class DynamicMaps(MaskMaps):
     grids: tuple[int, ...]
 
     def masks_of(self, cells: Cells, size: Size | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `MaskMaps`: a matrix product per image, for the cells of all levels."""
+        """See `MaskMaps`; one matrix product per image, for the cells of all levels."""
         order = cells.image.argsort(stable=True)  # [P]
         own = cells[order]
         kernels = torch.cat([level.flatten(2) for level in self.kernels], 2)  # [B, E, N]

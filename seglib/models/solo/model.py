@@ -1,9 +1,9 @@
 """SOLO (Wang, Kong, Shen, Jiang, Li, ECCV 2020, arXiv 1912.04488) and SOLOv2 (Wang, Zhang, Kong,
 Li, Shen, NeurIPS 2020, arXiv 2003.10152).
 
-The idea: two objects of one image differ in place or in size. So let place be a class: an S x S
-grid is laid over the image, and the cell in which the centre of an object lies predicts what it is
-and draws its mask. No boxes, no proposals, no crops, no grouping of pixels.
+The idea: two objects in an image differ in location or in size. So location becomes a class: an
+S x S grid is laid over the image, and the cell that contains an object's centre predicts the
+object's class and mask. There are no boxes, no proposals, no crops, no grouping of pixels.
 
     image [B, 3, H, W]
       ResNet + FPN     -> pyramid P2…P6 [B, F, H_l, W_l]
@@ -15,9 +15,9 @@ and draws its mask. No boxes, no proposals, no crops, no grouping of pixels.
         v2             -> a kernel per cell [B, E, S_l, S_l] for features [B, E, H/4, W/4]
       points NMS, Matrix NMS -> detections                                     (postprocess.py)
 
-YOLACT assembles masks from prototypes, and crops them by boxes. SOLO needs neither, because its
-convolutions know where they are (CoordConv). SOLOv2's kernels are YOLACT's coefficients again, for
-features that see coordinates: there is nothing left to crop.
+YOLACT assembles masks from prototypes and crops them to boxes. SOLO needs neither, because its
+convolutions have coordinates as input (CoordConv). SOLOv2's kernels correspond to YOLACT's
+coefficients, but their features contain coordinates, so that nothing has to be cropped.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Size = tuple[int, int]
 
 @dataclass(eq=False)
 class SOLOOutput:
-    """The outputs of both branches for a batch.
+    """The raw outputs of both branches for a batch.
 
     Attributes:
         pyramid: feature maps [B, F, H_l, W_l], P2…P6.
@@ -76,12 +76,12 @@ class SOLOOutput:
 
 
 class SOLO(Segmenter):
-    """Instance segmentation by location, complete.
+    """The whole network.
 
     Attributes:
-        backbone, fpn: image to pyramid.
-        category: levels to class logits.
-        mask_branch: levels to masks, by `config.variant`.
+        backbone, fpn: turn images into a pyramid.
+        category: predicts class logits from the levels.
+        mask_branch: predicts masks from the levels, in the form of `config.variant`.
     """
 
     name: ClassVar[str] = "solo"
@@ -104,17 +104,17 @@ class SOLO(Segmenter):
         self.mask_branch = mask_branch(config)
 
     def forward(self, images: Sequence[Tensor]) -> SOLOOutput:
-        """Both branches on images of any size, float [3, H, W] in 0…1."""
+        """Raw outputs for images of any size, float [3, H, W] in 0…1."""
         batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
         pyramid = self.fpn(self.backbone(batch.tensor))  # P2…P6, [B, F, H_l, W_l] each
         padded = self.config.rules.padded
-        levels = rescaled_levels(pyramid, self.backbone.strides, batch, padded)
+        levels = rescaled_levels(pyramid, self.backbone.strides, batch, padded)  # [B, F, h_l, w_l]
         class_logits = self.category(levels)  # [B, C, S_l, S_l] each
         masks = self.mask_branch(pyramid, levels)
         return SOLOOutput(pyramid, class_logits, masks, batch)
 
     def resize(self, image: Tensor) -> Tensor:
-        """By the shorter side where the config has `min_size`, as published (section 4)."""
+        """Resize by the shorter side if the config has `min_size`, as published (section 4)."""
         if self.config.min_size is None:
             return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)
@@ -141,13 +141,13 @@ class SOLO(Segmenter):
     def assign(
         self, images: Sequence[Tensor], targets: Sequence[Target], batch: ImageBatch
     ) -> tuple[BatchObjects, Assignment]:
-        """The objects of a batch, and which cells learn them."""
+        """The objects of a batch, and the cells that they are assigned to."""
         truth = sized_targets(images, targets, batch, len(self.categories))
         objects = batch_objects(truth, batch.sizes, batch.canvas, self.config.rules.padded)
         return objects, assign_cells(objects, len(images), self.config)
 
     def learnable_objects(self, target: Target) -> Tensor:
-        """Also without objects that have no pixel: they have no mass centre."""
+        """Leave out objects without pixels, too: they have no centre of mass."""
         return super().learnable_objects(target) & target.masks.flatten(1).any(1)
 
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
@@ -167,7 +167,7 @@ class SOLO(Segmenter):
         return torch.cat([scores.flatten(2) for scores in maps], 2).transpose(1, 2)  # [B, N, C]
 
     def candidates(self, output: SOLOOutput, scores: Tensor, index: int) -> Candidates:
-        """What enters Matrix NMS for one image of the batch; all masks have the finest stride."""
+        """The input of Matrix NMS for one image of the batch; all masks have the finest stride."""
         height, width = (side // self.mask_strides[0] for side in output.batch.canvas)
         grids = self.config.grids
         own = scores.new_tensor(level_strides(self.backbone.strides))  # [L]
@@ -184,7 +184,7 @@ class SOLO(Segmenter):
     def _prediction(
         self, found: Candidates, batch: ImageBatch, index: int, size: Size
     ) -> Prediction:
-        """Detections with masks [K, h, w] over the canvas as a prediction at (H, W)."""
+        """Turn detections with masks [K, h, w] over the canvas into a prediction at `size`."""
         rules = self.config.selection
         masks = full_size(
             found.masks, batch.canvas, batch.sizes[index], size, rules.mask_threshold
@@ -195,7 +195,7 @@ class SOLO(Segmenter):
         return Prediction(size, self.categories, instances)
 
     def perfect(self, image: Tensor, target: Target) -> Prediction:
-        """The true masks, as coarse as the maps, of every object that owns a cell."""
+        """The true masks at the resolution of the maps, for every object that owns a cell."""
         batch = self.prepare([image], divisor=max(self.backbone.strides))
         objects, assignment = self.assign([image], [target], batch)
         owners, levels = owners_of_cells(assignment, self.config)  # [K] each
@@ -211,7 +211,7 @@ class SOLO(Segmenter):
 
     @property
     def mask_strides(self) -> tuple[int, ...]:
-        """Of each level's masks, in pixels of the batch: half the level's, or in v2 that of P2."""
+        """The stride of each level's masks in px: half the level's own, or in v2 that of P2."""
         finest, *_ = strides = self.backbone.strides
         if self.config.variant == "v2":
             return (finest,) * len(self.config.grids)

@@ -1,4 +1,4 @@
-"""From scores and masks of cells to detections (section 3.4; Matrix NMS: SOLOv2, section 4)."""
+"""Turn cells' scores and masks into detections (section 3.4; Matrix NMS: SOLOv2, section 4)."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Candidates(NamedTuple):
     masks: Tensor
 
     def at(self, index: Tensor) -> Candidates:
-        """The rows of an index or of a mask."""
+        """The rows that an index int64 [n] or a mask bool [K] selects."""
         return Candidates(*(field[index] for field in self))
 
 
 def candidates(
     scores: Tensor, masks_of: Callable[[Tensor], Tensor], strides: Tensor, rules: Selection
 ) -> Candidates:
-    """What enters Matrix NMS: well-scored cells whose masks are large enough.
+    """The input of Matrix NMS: cells with high scores whose masks are large enough.
 
     A class score says nothing about the mask. It is multiplied by the mean probability inside the
-    mask, so that blurred masks fall behind ("maskness", official code).
+    mask, so that blurred masks are ranked lower ("maskness", official code).
 
     Args:
         scores: [N, C] class probabilities of an image's cells after points NMS.
-        masks_of: from int64 [n] numbers of cells to their [n, h, w] mask probabilities.
-        strides: [N] of each cell's level: its masks need more pixels than that.
-        rules: thresholds.
+        masks_of: maps cell numbers int64 [n] to mask probabilities [n, h, w].
+        strides: [N], the stride of each cell's level; a mask must have more cells than this.
+        rules: thresholds and counts.
     """
     cells, classes = (scores > rules.score_threshold).nonzero().unbind(1)  # [n] each
     masks = masks_of(cells)  # [n, h, w]
@@ -71,7 +71,7 @@ def suppressed(found: Candidates, rules: Selection) -> Candidates:
 
 
 def _overlaps(masks: Tensor) -> Tensor:
-    """[K, h, w] of zeros and ones -> [K, K] IoU; `ops.mask_iou` needs a device with float64."""
+    """IoUs [K, K] of masks [K, h, w] of zeros and ones, on devices without float64 too."""
     pixels = masks.flatten(1)  # [K, h·w]
     shared, area = pixels @ pixels.T, pixels.sum(1)  # [K, K], [K]
     return shared / (area[:, None] + area - shared).clamp(min=1)
@@ -83,7 +83,7 @@ def full_size(masks: Tensor, canvas: Size, seen: Size, size: Size, threshold: fl
     Args:
         masks: [K, h, w] probabilities over the canvas.
         canvas: (H, W) of the padded batch.
-        seen: (H, W) of the image in it.
+        seen: (H, W) of the resized image on the canvas.
         size: (H, W) of the original image.
         threshold: pixels above it belong to the object.
 

@@ -1,9 +1,10 @@
-"""Which cells learn which object (SOLO, section 3.3.1).
+"""Assign objects to cells (SOLO, section 3.3.1).
 
-An object's size, √(w · h) of its box, chooses the levels: ranges overlap, so often two. On each of
-them, the cell of its mass centre is positive, and those neighbours that a region of a fifth of the
-box around the centre touches: 1 to 9 cells. All positive cells learn the class and the whole mask
-of the object. In a cell that two objects claim, the later one wins; SOLOv2 learns both masks there.
+An object's size, √(w · h) of its box, selects the levels, often two, because their ranges overlap.
+On each of them, the cell of its centre of mass is positive, and so are the neighbours that a region
+of a fifth of the box around this centre touches: 1 to 9 cells. All positive cells learn the
+object's class and its whole mask. If two objects claim a cell, the later one gets it; SOLOv2 learns
+both masks there.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class BatchObjects:
     """The objects of a batch, image after image; rows are objects.
 
     Attributes:
-        image: int64 [G].
+        image: int64 [G], index of the image in the batch.
         labels: int64 [G], 1…C.
         boxes: float [G, 4] in pixels of the batch.
         masks: bool [G, H, W] on the canvas.
-        extents: float [G, 2], (height, width) in pixels of what the object's grid covers.
+        extents: float [G, 2], (height, width) in pixels of the area that the object's grid covers.
     """
 
     image: Tensor
@@ -45,11 +46,11 @@ class BatchObjects:
 
 @dataclass(eq=False)
 class Assignment:
-    """What the cells of a batch learn.
+    """The targets of the cells of a batch.
 
     Attributes:
-        cells: P pairs of a cell and an object whose mask it learns.
-        objects: int64 [P], row of the object among those of the batch.
+        cells: P positive cells; one that learns two masks occurs twice.
+        objects: int64 [P], the row of each cell's object in `BatchObjects`.
         labels: int64 [B, N], 1…C, or 0 for negatives; cells are numbered as in `Cells.numbers`.
     """
 
@@ -88,13 +89,19 @@ def batch_objects(
 
 
 def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assignment:
-    """Decide which cells of a batch of `images` are positive, for all levels at once."""
+    """Assign objects to cells in all images and levels at once.
+
+    Args:
+        objects: G objects.
+        images: B, the number of images.
+        config: contains the grids and ranges.
+    """
     rules, grids = config.rules, objects.labels.new_tensor(config.grids)  # [L]
     shortened = 1 if rules.short_boxes else 0
     sides = objects.boxes[:, 2:] - objects.boxes[:, :2] - shortened  # [G, 2]
-    # The official division is that of Python's 64-bit numbers, which not every device has.
+    # The official code divides Python's 64-bit floats; not every device has float64.
     dtype = torch.float64 if rules.rounded_division else torch.float32
-    sides = sides.clamp(min=0).flip(1).to(dtype)  # [G, 2], (height, width) like what follows
+    sides = sides.clamp(min=0).flip(1).to(dtype)  # [G, 2], from here on (height, width)
     extents = objects.extents.to(dtype)
     centres = mass_centres(objects.masks, rules.pixel_indices, dtype)  # [G, 2]
     half = config.centre_region * sides / 2  # [G, 2]
@@ -105,7 +112,7 @@ def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assi
     last_cell = grids[:, None] - 1  # [L, 1]
     first = torch.maximum(first.clamp(min=0), cell - 1)
     last = torch.minimum(torch.minimum(last, last_cell), cell + 1)
-    # The 3 x 3 cells around the centre, as offsets along one axis each.
+    # Rows and columns of the 3 x 3 cells around the centre.
     around = cell[..., None] + torch.arange(-1, 2, device=cell.device)  # [G, L, 2, 3]
     inside = (around >= first[..., None]) & (around <= last[..., None])  # [G, L, 2, 3]
     takes = _levels_taken(sides, config.scale_ranges) & (mask_area(objects.masks) > 0)[:, None]
@@ -123,7 +130,7 @@ def assign_cells(objects: BatchObjects, images: int, config: SOLOConfig) -> Assi
 def mass_centres(
     masks: Tensor, pixel_indices: bool = False, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """The mean place of each mask's pixels.
+    """The centre of mass of each mask.
 
     Args:
         masks: bool [G, H, W].
@@ -135,7 +142,7 @@ def mass_centres(
     """
     area = mask_area(masks).clamp(min=1)[:, None].to(dtype)  # [G, 1]
     means = []
-    for axis in (2, 1):  # pixels in every row, then in every column
+    for axis in (2, 1):  # count the pixels of each row, then of each column
         counts = masks.sum(axis).to(dtype)  # [G, H] or [G, W]
         index = torch.arange(counts.shape[1], dtype=dtype, device=masks.device)
         means.append((counts * index).sum(1, keepdim=True) / area)  # [G, 1]
@@ -143,16 +150,16 @@ def mass_centres(
 
 
 def cells_of(places: Tensor, extents: Tensor, grids: Tensor, rounded: bool = False) -> Tensor:
-    """The rows and columns of places in every grid.
+    """The row and column of each place in every grid.
 
     Args:
         places: float [G, 2], (y, x) in pixels.
         extents: float [G, 2], (height, width) that the grids cover.
-        grids: int64 [L], S of each.
+        grids: int64 [L], S of each grid.
         rounded: see `SOLORules.rounded_division`.
 
     Returns:
-        int64 [G, L, 2]; outside 0…S−1 for a place outside.
+        int64 [G, L, 2]; outside 0…S−1 for a place outside the grid.
     """
     sides = grids[:, None].to(places)  # [L, 1]
     if rounded:
@@ -162,7 +169,7 @@ def cells_of(places: Tensor, extents: Tensor, grids: Tensor, rounded: bool = Fal
 
 
 def _levels_taken(sides: Tensor, ranges: Sequence[tuple[float, float]]) -> Tensor:
-    """bool [G, L]: the levels whose range contains √(h · w); limits belong to it."""
+    """bool [G, L]: the levels whose range, limits included, contains √(h · w)."""
     size = sides.prod(1, keepdim=True).sqrt()  # [G, 1]
     low, high = size.new_tensor(ranges).unbind(1)  # [L] each
     return (size >= low) & (size <= high)
@@ -171,19 +178,19 @@ def _levels_taken(sides: Tensor, ranges: Sequence[tuple[float, float]]) -> Tenso
 def _resolved(
     cells: Cells, objects: Tensor, labels: Tensor, images: int, config: SOLOConfig
 ) -> Assignment:
-    """Settle cells that several objects claim: the later object wins."""
+    """Resolve cells that several objects claim: the last object gets the cell."""
     numbers = cells.image * config.cells + cells.numbers(config.grids)  # [P]
     owner = objects.new_full((images * config.cells,), -1)  # [B·N]
     owner = owner.scatter_reduce(0, numbers, objects, "amax")
-    if config.variant != "v2":  # SOLOv2 learns the masks of all claimants
+    if config.variant != "v2":  # SOLOv2 learns the masks of all objects that claim a cell
         wins = owner[numbers] == objects  # [P]
         cells, objects = cells[wins], objects[wins]
-    padded = F.pad(labels, (1, 0))  # row 0: no object
+    padded = F.pad(labels, (1, 0))  # row 0 is the label of cells without an object
     return Assignment(cells, objects, padded[owner + 1].unflatten(0, (images, config.cells)))
 
 
 def owners_of_cells(assignment: Assignment, config: SOLOConfig) -> tuple[Tensor, Tensor]:
-    """The objects of one image that are the last to claim a cell; the others can get no mask.
+    """The objects of one image that own at least one cell; the others cannot get a mask.
 
     Returns:
         int64 [K] objects, and int64 [K] the finest level on which each owns a cell.
@@ -199,7 +206,7 @@ def owners_of_cells(assignment: Assignment, config: SOLOConfig) -> tuple[Tensor,
 
 
 def mask_targets(masks: Tensor, size: Size, binary: bool = False) -> Tensor:
-    """What a mask map learns of objects.
+    """Resize objects' masks to the targets of a mask map.
 
     Args:
         masks: bool [G, H, W] on the canvas.
@@ -207,7 +214,7 @@ def mask_targets(masks: Tensor, size: Size, binary: bool = False) -> Tensor:
         binary: see `SOLORules.binary_targets`.
 
     Returns:
-        float [G, h, w], the fraction of each cell that the object covers; or 0 and 1.
+        float [G, h, w], the fraction of each cell that the object covers; 0 or 1 if binary.
     """
     if not binary:
         stride = (masks.shape[1] // size[0], masks.shape[2] // size[1])

@@ -12,12 +12,12 @@ def anchor_shapes(sizes: Sequence[float], ratios: Sequence[float], square: bool)
     """Widths and heights of one cell's anchors.
 
     Args:
-        sizes: sides in pixels of the squares whose areas the anchors have.
-        ratios: widths over heights.
+        sizes: S square roots of the anchors' areas, in pixels.
+        ratios: R ratios of width to height.
         square: the official rule: the height equals the width, see conventions.py.
 
     Returns:
-        float64 [A, 2] in pixels, all ratios of the first size first.
+        float64 [A, 2] in pixels, A = S · R, beginning with all ratios of the first size.
     """
     side = torch.tensor(sizes, dtype=torch.float64)[:, None]  # [S, 1]
     root = torch.tensor(ratios, dtype=torch.float64).sqrt()  # [R]
@@ -27,7 +27,7 @@ def anchor_shapes(sizes: Sequence[float], ratios: Sequence[float], square: bool)
 
 
 def grid_of_anchors(shapes: Tensor, cells: tuple[int, int], canvas: tuple[int, int]) -> Tensor:
-    """Repeat a cell's anchors over a feature map; their centres are those of the cells.
+    """Repeat a cell's anchors over a feature map, centred on each of its cells.
 
     Args:
         shapes: [A, 2] widths and heights in pixels.

@@ -1,7 +1,7 @@
 """The box coder of SSD (Liu et al., ECCV 2016, section 2.2), which YOLACT uses.
 
-It predicts the same corrections as R-CNN, multiplied by (10, 10, 5, 5): one over the "variances"
-0.1 and 0.2. Unlike `ops.decode_deltas`, decoding sets no limit to a box's growth.
+The regression targets are those of R-CNN, divided by the "variances" (0.1, 0.1, 0.2, 0.2). Unlike
+`ops.decode_deltas`, decoding does not limit how much larger than its anchor a box can be.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ CENTER_VARIANCE, SIDE_VARIANCE = 0.1, 0.2
 
 
 def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """The correction that turns each anchor into its box.
+    """The deltas that turn each anchor into its box.
 
     Args:
         anchors: [..., 4] (centre x, centre y, width, height).
         boxes: [..., 4] corners in the same unit, of positive width and height.
 
     Returns:
-        [..., 4] shift of the centre in sides of the anchor, and logarithm of the sides' growth,
-        divided by the variances.
+        [..., 4] (dx, dy, dw, dh): the shift of the centre as a fraction of the anchor's sides and
+        the logarithm of the ratio of the sides, both divided by the variances.
     """
     targets = xyxy_to_cxcywh(boxes)
     shift = (targets[..., :2] - anchors[..., :2]) / anchors[..., 2:]  # [..., 2]
@@ -32,7 +32,7 @@ def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
 
 
 def decode_boxes(anchors: Tensor, deltas: Tensor) -> Tensor:
-    """Apply corrections to anchors; undoes `encode_boxes`.
+    """Apply deltas to anchors; the inverse of `encode_boxes`.
 
     Args:
         anchors: [..., 4] (centre x, centre y, width, height).

@@ -19,14 +19,14 @@ BACKBONE_LEVELS = 3  # C3, C4, C5
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factors of the losses; the defaults are those of the released code.
+    """Weights of the losses in their sum; the defaults are those of the released code.
 
     Attributes:
-        classes: of the class loss.
-        boxes: of the box loss.
-        masks: of the mask loss.
-        semantic: of the auxiliary semantic loss.
-        mask_iou: of the loss of predicted mask IoUs, with re-scoring.
+        classes: weight of the class loss.
+        boxes: weight of the box loss.
+        masks: weight of the mask loss.
+        semantic: weight of the auxiliary semantic loss.
+        mask_iou: weight of the loss of the predicted mask IoUs; used only with re-scoring.
     """
 
     classes: float = 1.0
@@ -44,44 +44,45 @@ class YOLACTConfig(ModelConfig):
     """How a YOLACT is built; the defaults are the published ones, with ResNet-50.
 
     Attributes:
-        conventions: the details that it follows, see conventions.py.
-        blocks: residual blocks of the four stages; (3, 4, 23, 3) in the paper's base model.
-        bottleneck: bottleneck blocks instead of basic ones.
+        conventions: whose details it follows, see conventions.py.
+        blocks: residual blocks per stage; (3, 4, 23, 3) in the paper's base model.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        fpn_width: F.
-        extra_levels: levels of the pyramid behind P5.
-        anchor_sizes: sides in pixels for each level of the pyramid, finest first.
-        anchor_ratios: widths over heights.
-        prototypes: k.
+        fpn_width: F, channels of each level of the pyramid.
+        extra_levels: number of levels of the pyramid after P5.
+        anchor_sizes: square roots of the anchors' areas, in pixels, per level, finest first.
+        anchor_ratios: ratios of width to height.
+        prototypes: k, the number of prototypes.
         proto_width: channels of the protonet.
-        proto_convolutions: its 3x3 layers before the upsampling.
+        proto_convolutions: number of its 3x3 layers before the upsampling.
         head_width: channels of the prediction head's shared layer.
-        positive_iou: an anchor with this overlap with an object is positive.
-        negative_iou: one with less overlap with every object is negative; in between: no loss.
+        positive_iou: an anchor whose IoU with an object is at least this is positive.
+        negative_iou: an anchor whose IoU with every object is below this is negative; in between,
+            it has no loss.
         crowd_overlap: share of a negative anchor inside a crowd above which it has no loss.
-        negatives: hardest negatives of an image that have a class loss, per positive.
-        masks_per_image: positives of an image that have a mask loss, at most.
-        binary_targets: cells of mask targets are in the object or not; otherwise, the share that
-            the object covers, so that upsampling can bring back an outline between two cells.
-        loss_weights: of the losses in their sum.
+        negatives: number of the hardest negatives per positive that have a class loss.
+        masks_per_image: largest number of positives per image that have a mask loss.
+        binary_targets: a cell of a mask target is 1 or 0; otherwise it is the share that the object
+            covers, so that upsampling can restore an outline between two cells.
+        loss_weights: weights of the losses in their sum.
         rescoring: predict the IoU of every mask and multiply scores by it (YOLACT++).
-        score_threshold: anchors score more than this.
+        score_threshold: score that a detection must exceed.
         suppression: "fast" or "greedy" NMS.
-        across_classes: boxes suppress one another whatever their class.
-        per_class: anchors per class that enter suppression.
-        nms_iou: overlap above which the lower-scoring of two detections is removed.
-        max_detections: per image.
+        across_classes: boxes suppress one another even if their classes differ.
+        per_class: number of anchors per class that enter suppression.
+        nms_iou: IoU above which the lower-scoring of two detections is removed.
+        max_detections: largest number of detections per image.
 
     Raises:
-        SeglibError: a value that its field cannot have, another number of anchor levels than the
-            pyramid has, or thresholds in the wrong order.
+        SeglibError: a value is out of range, the number of anchor levels is not that of the
+            pyramid, or the thresholds are in the wrong order.
     """
 
     image_size: int | None = 550
-    # Those of the released code, which rounds ImageNet's in its own way.
+    # The released code's rounding of ImageNet's mean and deviation.
     pixel_mean: tuple[float, float, float] = (123.68 / 255, 116.78 / 255, 103.94 / 255)
     pixel_std: tuple[float, float, float] = (58.40 / 255, 57.12 / 255, 57.38 / 255)
     conventions: Reference = "official"
@@ -165,12 +166,12 @@ class YOLACTConfig(ModelConfig):
     def pocket(cls) -> YOLACTConfig:
         """About 2.2 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
-        The backbone is that of Mask R-CNN's pocket preset, so that its trained weights can be
-        taken over (`seglib train yolact --init mask_rcnn`). C3 to C5 have strides 4, 8 and 16,
-        half of the published ones, so the prototypes have stride 2; one extra level of stride 32
-        is enough for objects of up to 120 px. Two anchor sizes per level give an object three
-        times as many positives as one. Mask targets are shares: rounded to 0 or 1, even perfect
-        masks would reach an AP of only 0.75 in Pocket COCO, instead of 0.92.
+        The backbone is that of Mask R-CNN's pocket preset, so that training can start from its
+        weights (`seglib train yolact --init mask_rcnn`). C3 to C5 have strides 4, 8 and 16, half
+        of the published ones, so the prototypes have stride 2; one extra level of stride 32 is
+        enough for objects of up to 120 px. Two anchor sizes per level give an object three times
+        as many positives as one size. Mask targets are shares: rounded to 0 or 1, even perfect
+        masks would reach an AP of only 0.75 on Pocket COCO, instead of 0.92.
         """
         return cls(
             square_canvas=True,

@@ -13,17 +13,17 @@ Reference = Literal["official", "seglib"]
 
 @dataclass(frozen=True)
 class Conventions:
-    """The choices of the official code, or ours.
+    """The details in which the official code and seglib differ.
 
     Attributes:
-        square_anchors: every anchor is a square, of side s·√ratio, because the height was computed
-            by the formula of the width. Its author found that after training ("all our anchors
-            were squares this whole time", github.com/dbolya/yolact/issues/19) and measured a gain
-            of 0.2 AP without it; the published COCO weights still need it.
+        square_anchors: every anchor is a square of side s·√ratio, because the height was computed
+            with the formula for the width. The author noticed this after training ("all our
+            anchors were squares this whole time", github.com/dbolya/yolact/issues/19) and gained
+            0.2 AP by correcting it; the published COCO weights still need it.
         square_input: images are stretched to `image_size` x `image_size`, whatever their aspect
-            (section 5 of the paper); otherwise the longer side gets that length.
+            ratio (section 5 of the paper); otherwise the longer side gets that length.
         every_class: an anchor whose best class passes the score threshold is a candidate for all
-            classes, including those that score less; otherwise for those that pass it.
+            classes; otherwise only for the classes whose own scores pass it.
         whole_pixels: boxes are truncated to whole pixels after suppression.
     """
 

@@ -26,10 +26,10 @@ def select_per_class(
     """
     candidates = _candidates(scores, config)  # [M]
     threshold = -1 if config.reference.every_class else config.score_threshold
-    takes_part = scores[candidates] > threshold  # [M, C]
-    rows, classes = [candidates[:0]], [candidates[:0]]  # something to join where nothing is found
-    for label in takes_part.any(dim=0).nonzero().flatten().tolist():
-        own = candidates[takes_part[:, label]]  # [m]
+    eligible = scores[candidates] > threshold  # [M, C]
+    rows, classes = [candidates[:0]], [candidates[:0]]  # torch.cat needs at least one tensor
+    for label in eligible.any(dim=0).nonzero().flatten().tolist():
+        own = candidates[eligible[:, label]]  # [m]
         kept = _suppressed(own, boxes, scores[:, label], suppress, config)  # [K]
         rows.append(kept)
         classes.append(torch.full_like(kept, label))
@@ -39,7 +39,7 @@ def select_per_class(
 def select_across_classes(
     boxes: Tensor, scores: Tensor, suppress: Suppress, config: YOLACTConfig
 ) -> Detections:
-    """The official variant in which an anchor has one class, and all anchors compete.
+    """The official variant in which an anchor has one class and all anchors compete.
 
     Arguments as for `select_per_class`; `config.per_class` anchors enter suppression.
     """
@@ -49,22 +49,25 @@ def select_across_classes(
 
 
 def _candidates(scores: Tensor, config: YOLACTConfig) -> Tensor:
-    """int64 [M]: the anchors of which some class scores more than the threshold."""
+    """int64 [M]: the anchors with at least one class score above the threshold."""
     return (scores.amax(dim=1) > config.score_threshold).nonzero().squeeze(1)
 
 
 def _suppressed(
     candidates: Tensor, boxes: Tensor, scores: Tensor, suppress: Suppress, config: YOLACTConfig
 ) -> Tensor:
-    """The anchors [K] among candidates [M] that survive, by boxes [N, 4] and scores [N]."""
-    order = scores[candidates].argsort(descending=True, stable=True)
+    """The anchors [K] among candidates [M] that survive suppression.
+
+    Boxes [N, 4] and scores [N] are those of all anchors.
+    """
+    order = scores[candidates].argsort(descending=True, stable=True)  # [M]
     best = candidates[order[: config.per_class]]  # [n]
     return best[suppress(boxes[best], scores[best], config.nms_iou)]
 
 
 def _best(boxes: Tensor, scores: Tensor, rows: Tensor, classes: Tensor, count: int) -> Detections:
-    """The best of these (row, class) pairs as detections, best first."""
-    own = scores[rows, classes]
+    """The `count` best of these (row, class) pairs as detections, best first."""
+    own = scores[rows, classes]  # one score per pair
     order = own.argsort(descending=True, stable=True)[:count]  # [K]
     rows, classes = rows[order], classes[order]
     return Detections(boxes[rows], own[order], classes, rows)

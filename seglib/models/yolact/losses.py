@@ -1,4 +1,4 @@
-"""Class and mask loss of YOLACT (sections 3.1 and 4): sums, to be divided by the positives."""
+"""YOLACT's class and mask losses (sections 3.1 and 4): sums that the model divides by positives."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from seglib.ops.losses import cross_entropy
 def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
     """Cross-entropy of positives and of the hardest negatives (SSD, section 2.2).
 
-    Nearly all anchors are background; learning from all of them would drown the few that are not.
+    Nearly all anchors are background; a loss over all of them would drown the few that are not.
 
     Args:
         logits: [B, N, K], background first.
         labels: int64 [B, N], 1…C positive, 0 background, −1 no loss.
-        negatives: per positive of an image, so an image without objects has no class loss.
+        negatives: number of negatives per positive of the same image; an image without objects
+            therefore has no class loss.
 
     Returns:
         the sum, a scalar.
@@ -29,7 +30,7 @@ def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
 
 
 def hard_negatives(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
-    """The negatives of each image that are most surely taken for objects.
+    """The negatives of each image that the network most confidently takes for objects.
 
     Arguments as for `class_loss`.
 
@@ -45,7 +46,7 @@ def hard_negatives(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
 
 
 def mask_loss(logits: Tensor, targets: Tensor, boxes: Tensor) -> Tensor:
-    """Binary cross-entropy inside the true boxes, over the boxes' areas (section 3.1).
+    """Binary cross-entropy inside the true boxes, divided by the boxes' areas (section 3.1).
 
     Cropping to the *true* box keeps masks of small objects sharp; dividing by its area makes small
     objects count as much as large ones.

@@ -1,4 +1,4 @@
-"""The positives that learn masks, and what is assembled for them."""
+"""Sample the positive anchors that have a mask loss, and assemble their masks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Size = tuple[int, int]
 
 @dataclass(eq=False)
 class MaskSample:
-    """Positives of one image.
+    """The sampled positives of one image.
 
     Attributes:
         logits: [n, h, w] their assembled masks.
         targets: [n, h, w] in 0…1.
-        boxes: [n, 4] the true boxes, in cells.
+        boxes: [n, 4] their true boxes, in cells.
         labels: int64 [n], 1…C.
-        weight: of their losses, above 1 if there were more positives than may be sampled.
+        weight: factor of their losses; above 1 if not all positives were sampled.
     """
 
     logits: Tensor
@@ -52,12 +52,12 @@ def sample_masks(
     Args:
         prototypes: [k, h, w].
         coefficients: [P, k] of the positives.
-        index: int64 [P], the object of each.
-        objects: of the image.
+        index: int64 [P], the row of each positive's object.
+        objects: the image's objects.
         canvas: (H, W) of the padded batch in pixels.
-        limit: the largest number of masks; the losses are scaled up for the others.
+        limit: largest number of masks; their losses are scaled up to make up for the others.
         binary: see `masks_in_cells`.
-        generator: on the CPU.
+        generator: random numbers, on the CPU.
     """
     positives = len(index)
     if positives > limit:
@@ -89,15 +89,15 @@ def sample_batch(
     Args:
         prototypes: [B, k, h, w].
         coefficients: [P, k] of all positives, image after image.
-        index: int64 [P], the object of each in its image.
-        counts: positives of every image.
-        objects: of every image.
+        index: int64 [P], the row of each positive's object in its image.
+        counts: number of positives in each image.
+        objects: the objects of each image.
         canvas: (H, W) of the padded batch in pixels.
-        config: with the limit and the form of targets.
+        config: contains the limit and the form of the targets.
         generators: one per image, on the CPU.
     """
-    # Splitting a tensor costs its gradient one concatenation; indexing it would cost a tensor of
-    # zeros of the batch's size for every image.
+    # The gradient of a split is one concatenation; that of indexing would allocate a tensor of
+    # zeros as large as the batch for every image.
     split = coefficients.split(list(counts)), index.split(list(counts))  # [p, k], [p] each
     images = zip(prototypes.unbind(), *split, objects, generators, strict=True)
     return [

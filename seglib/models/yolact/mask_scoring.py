@@ -1,7 +1,7 @@
-"""Re-scoring masks, YOLACT++'s option (Bolya et al., PAMI 2020, arXiv 1912.06218, section 5.1).
+"""Mask re-scoring, an option of YOLACT++ (Bolya et al., PAMI 2020, arXiv 1912.06218, section 5.1).
 
 A class score says how sure the network is of the class, not how good the mask is. A small network
-looks at the finished mask and predicts its IoU with the object, as in Mask Scoring R-CNN.
+predicts the IoU of the finished mask with the object, as in Mask Scoring R-CNN.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from seglib.models.yolact.networks import xavier_initialise
 from seglib.nn.layers import Conv2d
 
 WIDTHS = (8, 16, 32, 64, 128)
-SMALLEST_SIDE = 2 ** (len(WIDTHS) + 1) - 1  # of a map that five unpadded 3x3 layers can halve
-SMALLEST_AREA = 25.0  # cells that a true mask must exceed to be learned from
+SMALLEST_SIDE = 2 ** (len(WIDTHS) + 1) - 1  # cells; five unpadded 3x3 layers of stride 2 need it
+SMALLEST_AREA = 25.0  # cells; smaller true masks have no loss
 
 
 class MaskIoUNet(nn.Module):
@@ -58,7 +58,7 @@ class MaskIoUNet(nn.Module):
 
 
 def mask_iou_targets(masks: Tensor, truth: Tensor) -> Tensor:
-    """The IoU of each mask, cut at one half, with its object.
+    """The IoU of each mask, thresholded at one half, with its object.
 
     Args:
         masks: [n, h, w] probabilities.

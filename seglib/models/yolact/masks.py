@@ -9,8 +9,7 @@ from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
 
 Size = tuple[int, int]
-ENLARGED_TOGETHER = 16  # masks: a photograph's probabilities would otherwise fill gigabytes
-
+ENLARGED_TOGETHER = 16  # masks; those of a photograph would fill gigabytes if enlarged at once
 MARGIN = 1.0  # cells that the official crop adds around a box
 
 
@@ -54,19 +53,19 @@ def crop_masks(masks: Tensor, boxes: Tensor) -> Tensor:
 
 
 def boxes_in_cells(boxes: Tensor, canvas: tuple[int, int], cells: Size) -> Tensor:
-    """Boxes [n, 4] in pixels of a canvas (H, W), in cells of a map (h, w) that covers it."""
+    """Convert boxes [n, 4] from pixels of a canvas (H, W) to cells of a map (h, w) covering it."""
     down, across = cells[0] / canvas[0], cells[1] / canvas[1]
     return boxes * boxes.new_tensor([across, down, across, down])
 
 
 def enlarge_masks(masks: Tensor, canvas: Size, seen: Size, size: Size) -> Tensor:
-    """Probabilities on the prototypes' grid, resized to the image.
+    """Resize mask probabilities from the prototypes' grid to the image.
 
     Args:
-        masks: [n, h, w], a map of the whole canvas.
+        masks: [n, h, w] over the whole canvas.
         canvas: (H, W) of the padded batch.
-        seen: (H, W) of the image in it, at its top left.
-        size: (H, W) of the image itself.
+        seen: (H, W) of the resized image at the canvas's top left.
+        size: (H, W) of the original image.
 
     Returns:
         [n, H, W] of the image's size.

@@ -1,7 +1,7 @@
 """YOLACT: Real-time Instance Segmentation (Bolya, Zhou, Xiao, Lee, ICCV 2019, arXiv 1904.02689).
 
 The idea: do not crop features first. One branch computes prototypes, masks of the whole image that
-belong to no object; another predicts for every anchor, beside class and box, one coefficient per
+belong to no object; another predicts for every anchor, besides class and box, one coefficient per
 prototype. The weighted sum of the prototypes, cropped to the box, is the object's mask.
 
     image [B, 3, H, W]
@@ -68,7 +68,7 @@ class YOLACTOutput:
         pyramid: feature maps [B, F, H_l, W_l], finest first.
         prototypes: [B, k, h, w], 0 or more.
         anchors: [N, 4] (centre x, centre y, width, height) in pixels of the batch.
-        of_anchors: class logits, deltas and coefficients of the anchors.
+        of_anchors: class logits, deltas and mask coefficients of the anchors.
         batch: the images as the network saw them.
     """
 
@@ -85,13 +85,13 @@ class YOLACTOutput:
 
 
 class YOLACT(Segmenter):
-    """Single-stage instance segmentation with prototypes, complete.
+    """The whole single-stage network.
 
     Attributes:
-        backbone, pyramid: image to feature maps.
-        protonet: finest map to prototypes.
-        head: feature maps to class, box and coefficients of every anchor.
-        semantic: finest map to class maps, for an auxiliary loss only.
+        backbone, pyramid: turn images into feature maps.
+        protonet: turns the finest map into prototypes.
+        head: predicts class, box and coefficients of every anchor.
+        semantic: predicts class maps from the finest map, for an auxiliary loss only.
         mask_iou_net: re-scores masks; None without `config.rescoring`.
     """
 
@@ -146,7 +146,7 @@ class YOLACT(Segmenter):
         return torch.cat(levels)
 
     def resize(self, image: Tensor) -> Tensor:
-        """To a square as published (section 5), or by the longer side, see conventions.py."""
+        """Resize to a square as published (section 5) or by the longer side, see conventions.py."""
         side = self.config.image_size
         if side is None or not self.reference.square_input:
             return resize_longer(image, side)
@@ -155,10 +155,10 @@ class YOLACT(Segmenter):
         return interpolate(image[None], (side, side))[0]
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The losses of all branches, weighted, to be summed (section 4 and the released code).
+        """The weighted losses of all branches, to be summed (section 4 and the released code).
 
-        All but the semantic loss are divided by the number of positives in the batch; it is
-        divided by the number of images.
+        The semantic loss is divided by the number of images, the others by the number of positives
+        in the batch.
 
         Returns:
             "class_loss", "box_loss", "mask_loss", "semantic_loss"; with re-scoring also
@@ -173,7 +173,7 @@ class YOLACT(Segmenter):
         labels, index = anchor_targets(output.anchors, truth, config)  # [B, N] each
         image, anchor = (labels > 0).nonzero().unbind(1)  # [P] each: the positives
         logits, deltas, coefficients = output.of_anchors  # [B, N, K], [B, N, 4], [B, N, k]
-        matched = index[image, anchor]  # [P] the object of each
+        matched = index[image, anchor]  # [P] the object of each positive
         boxes = truth.boxes[image, matched]  # [P, 4]
         true_deltas = encode_boxes(output.anchors[anchor], boxes)  # [P, 4]
         box_loss = F.smooth_l1_loss(deltas[image, anchor], true_deltas, reduction="sum")
@@ -227,9 +227,14 @@ class YOLACT(Segmenter):
     def finish(
         self, found: Detections, masks: Tensor, seen: Size, canvas: Size, size: Size
     ) -> Prediction:
-        """Detections of an image that was seen at (H, W) on a canvas, at its own size.
+        """Bring the detections of an image to its original size.
 
-        Masks are probabilities [d, h, w] at the prototypes' size.
+        Args:
+            found: d detections, boxes in pixels of the batch.
+            masks: [d, h, w] probabilities at the prototypes' size.
+            seen: (H, W) of the resized image on the canvas.
+            canvas: (H, W) of the padded batch.
+            size: (H, W) of the original image.
         """
         scores = found.scores
         if self.mask_iou_net is not None:  # YOLACT++: a good class with a poor mask scores less

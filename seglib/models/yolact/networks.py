@@ -1,4 +1,4 @@
-"""YOLACT's networks behind the backbone: pyramid, protonet, prediction head (section 3)."""
+"""YOLACT's networks after the backbone: pyramid, protonet, prediction head (section 3)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from seglib.ops.upsampling import interpolate
 
 
 class Pyramid(nn.Module):
-    """The FPN of C3, C4, C5 with ReLUs, and coarser levels P6, P7… behind it (section 4.1).
+    """An FPN over C3, C4, C5 with ReLUs, and the coarser levels P6, P7… after it (section 4.1).
 
     Args:
-        in_channels: of the backbone's maps, finest first.
+        in_channels: channels of the backbone's maps, finest first.
         width: F, channels of every level.
         extra_levels: how many 3x3 convolutions of stride 2 follow P5.
     """
@@ -44,10 +44,10 @@ class ProtoNet(nn.Module):
     """Image-wide prototypes from the finest level (section 3.1, figure 3).
 
     Args:
-        in_channels: F, of the pyramid.
+        in_channels: F, channels of the pyramid.
         width: channels of all layers.
-        convolutions: 3x3 layers before the upsampling; 3 in the paper.
-        prototypes: k.
+        convolutions: number of 3x3 layers before the upsampling; 3 in the paper.
+        prototypes: k, the number of prototypes.
     """
 
     def __init__(self, in_channels: int, width: int, convolutions: int, prototypes: int) -> None:
@@ -66,12 +66,13 @@ class ProtoNet(nn.Module):
         height, width = hidden.shape[-2:]
         hidden = interpolate(hidden, (2 * height, 2 * width))  # [B, width, 2H, 2W]
         hidden = F.relu(self.fine(hidden))  # [B, width, 2H, 2W]
-        # Unbounded, so that a prototype can be very sure; a ReLU makes it easier to interpret.
+        # Unbounded above, for very confident prototypes; the ReLU makes them easier to interpret
+        # (section 3.1).
         return at_least_float32(F.relu(self.prototypes(hidden)))  # [B, k, 2H, 2W]
 
 
 class AnchorOutputs(NamedTuple):
-    """What the head predicts for every anchor, N = sum of H_l·W_l·A over the levels.
+    """The head's outputs for every anchor, N = sum of H_l·W_l·A over the levels.
 
     Attributes:
         class_logits: [B, N, K], K = C + 1, background first.
@@ -85,16 +86,17 @@ class AnchorOutputs(NamedTuple):
 
 
 class PredictionHead(nn.Module):
-    """Class, box and mask coefficients of every anchor, by layers that all levels share.
+    """Predict class, box and mask coefficients of every anchor, with layers shared by all levels.
 
-    RetinaNet's head made lighter, with a third branch for the coefficients (section 4.1, figure 4).
+    A lighter version of RetinaNet's head, with a third branch for the coefficients (section 4.1,
+    figure 4).
 
     Args:
-        in_channels: F, of the pyramid.
+        in_channels: F, channels of the pyramid.
         width: channels of the layer that the three branches share.
-        anchors: A, per cell.
-        classes: K = C + 1.
-        prototypes: k.
+        anchors: A, the number of anchors per cell.
+        classes: K = C + 1, with background.
+        prototypes: k, the number of prototypes.
     """
 
     def __init__(
@@ -103,14 +105,14 @@ class PredictionHead(nn.Module):
         super().__init__()
         self.anchors = anchors
         self.shared = Conv2d(in_channels, width, kernel_size=3, padding=1)
-        # Channels are class by class, in each anchor by anchor: a class is one block of rows.
+        # Channels are ordered by class, then by anchor, so that a class is one block of rows.
         self.class_logits = Conv2d(width, classes * anchors, kernel_size=3, padding=1)
         self.deltas = Conv2d(width, anchors * 4, kernel_size=3, padding=1)
         self.coefficients = Conv2d(width, anchors * prototypes, kernel_size=3, padding=1)
         xavier_initialise(self)
 
     def forward(self, pyramid: Sequence[Tensor]) -> AnchorOutputs:
-        """Levels [B, F, H_l, W_l] -> the outputs of all anchors, level after level."""
+        """Levels [B, F, H_l, W_l] -> outputs for all anchors, level after level."""
         levels = [self._of_level(level) for level in pyramid]
         logits, deltas, coefficients = (
             at_least_float32(torch.cat(part, dim=1)) for part in zip(*levels, strict=True)
@@ -132,7 +134,7 @@ class PredictionHead(nn.Module):
 
 
 def xavier_initialise(network: nn.Module) -> None:
-    """Every convolution outside the backbone starts as in the released code, biases at zero."""
+    """Initialise all convolutions as the released code does outside the backbone, biases at 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)

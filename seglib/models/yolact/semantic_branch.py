@@ -1,6 +1,6 @@
-"""The auxiliary semantic loss (YOLACT, section 4.2): where is each class?
+"""The auxiliary semantic segmentation loss (YOLACT, section 4.2).
 
-A layer that exists only to train: its gradient helps the features, and predictions do not use it.
+The branch is used only in training: its gradient improves the features.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class SemanticBranch(nn.Module):
     """One 1x1 convolution on the finest level of the pyramid.
 
     Args:
-        in_channels: F, of the pyramid.
-        classes: C, without background: the maps do not exclude each other.
+        in_channels: F, channels of the pyramid.
+        classes: C, without background; each has a sigmoid of its own.
     """
 
     def __init__(self, in_channels: int, classes: int) -> None:
@@ -42,9 +42,13 @@ class SemanticBranch(nn.Module):
         canvas: tuple[int, int],
         binary: bool = True,
     ) -> Tensor:
-        """The mean over the images, from the finest level [B, F, h, w] of a canvas (H, W).
+        """The mean of `semantic_loss` over the images, a scalar.
 
-        Whether targets are binary, see `masks_in_cells`.
+        Args:
+            finest: [B, F, h, w], the finest level of the pyramid.
+            objects: the objects of each image.
+            canvas: (H, W) of the padded batch in pixels.
+            binary: see `masks_in_cells`.
         """
         logits = self(finest)  # [B, C, h, w]
         cells = (logits.shape[-2], logits.shape[-1])
@@ -57,11 +61,11 @@ class SemanticBranch(nn.Module):
 
 
 def semantic_targets(masks: Sequence[Tensor], labels: Sequence[Tensor], classes: int) -> Tensor:
-    """Where each class is, the union of its objects' masks.
+    """The map of each class: the union of its objects' masks.
 
     Args:
-        masks: [G, h, w] of each image, in 0…1.
-        labels: int64 [G] of each, 1…C.
+        masks: [G, h, w] for each image, in 0…1.
+        labels: int64 [G] for each image, 1…C.
         classes: C.
 
     Returns:

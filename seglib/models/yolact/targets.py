@@ -1,4 +1,4 @@
-"""What YOLACT learns from: anchors assigned to objects, and masks at the prototypes' size."""
+"""YOLACT's targets: anchors assigned to objects, and masks at the prototypes' size."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def anchor_targets(
         config: with the thresholds.
 
     Returns:
-        int64 [B, N] labels, 1…C, 0 background, −1 no loss; int64 [B, N] the number of each
-        anchor's object, which counts where the label is above 0.
+        labels int64 [B, N]: 1…C, 0 background, −1 no loss; index int64 [B, N]: the row of each
+        anchor's object, meaningful only where the label is above 0.
     """
     corners = cxcywh_to_xyxy(anchors)  # [N, 4]
     images, objects = truth.labels.shape
@@ -86,19 +86,20 @@ def anchor_targets(
 
 
 def assign_anchors(iou: Tensor, positive_iou: float, negative_iou: float) -> tuple[Tensor, Tensor]:
-    """Give each anchor the object that it overlaps most, and each object one anchor for sure.
+    """Assign each anchor to the object that it overlaps most, and at least one anchor to each.
 
-    After thresholding as in `ops.assign_boxes`, every object forces one anchor: the pair with the
-    largest overlap of all comes first, and object and anchor then leave the competition (the
-    official `match`). So two objects never force the same anchor.
+    After thresholding as in `ops.assign_boxes`, every object claims one anchor: the pair with the
+    largest IoU comes first, and its object and anchor are then taken (the official `match`), so
+    that two objects never claim the same anchor.
 
     Args:
         iou: [B, G, N] of objects with anchors; −1 in the rows of objects that do not exist.
-        positive_iou: an anchor with this overlap or more is positive.
-        negative_iou: one with less is negative; in between, ignored.
+        positive_iou: an anchor whose best IoU is at least this is positive.
+        negative_iou: an anchor whose best IoU is below this is negative; in between, ignored.
 
     Returns:
-        int64 [B, N] states, 1 positive, 0 negative, −1 ignored; int64 [B, N] the object of each.
+        states int64 [B, N]: 1 positive, 0 negative, −1 ignored; index int64 [B, N]: each anchor's
+        object.
     """
     best, index = iou.max(dim=1)  # [B, N] each
     states = torch.full_like(index, IGNORED)
@@ -129,14 +130,13 @@ def overlap_with_crowds(corners: Tensor, crowds: Tensor) -> Tensor:
 
 
 def masks_in_cells(masks: Tensor, canvas: Size, cells: Size, binary: bool = True) -> Tensor:
-    """Masks as a map of fewer cells shows them.
+    """Resize masks to a map of fewer cells.
 
     Args:
         masks: bool [G, H, W] of an image at the top left of the canvas.
         canvas: (H, W) of the padded batch in pixels.
         cells: (h, w) of the map, which covers the canvas.
-        binary: more than half of a cell's interpolated value counts as 1, else 0; otherwise the
-            values themselves.
+        binary: interpolated values above one half become 1, others 0; if False, they are kept.
 
     Returns:
         float [G, h, w] in 0…1.
