@@ -28,7 +28,7 @@ class Findings:
 
     Attributes:
         faults: one message per fault, to be fixed or removed.
-        notes: what can be used, though perhaps not as intended, and what is left out and why.
+        notes: one message per peculiarity: what may not be as intended, or is left out and why.
         images: number of images that could be read.
         objects: number of objects in these images, without crowds.
         crowds: number of crowds in these images.
@@ -42,7 +42,7 @@ class Findings:
 
 
 def check_dataset(spec: str | None = None, split: str = "val", watch: Watch = iter) -> Findings:
-    """Read a whole data set, every record and every image.
+    """Read every record and every image of a data set.
 
     Args:
         spec: as for `load_dataset`.
@@ -66,11 +66,11 @@ class _Census:
 
     Attributes:
         empty: ids of images without objects.
-        unseen: an image id per object whose mask has no pixel.
-        beyond: an image id per object whose box is partly outside the image.
-        doubled: an image id per object that equals an earlier one in class, box and mask.
+        unseen: for each object whose mask has no pixel, the image's id.
+        beyond: for each object whose box is partly outside the image, the image's id.
+        doubled: for each object that equals an earlier one in class, box and mask, the image's id.
         labels: number of objects by label.
-        largest: pixels of the largest object.
+        largest: number of pixels of the largest object.
     """
 
     images: int = 0
@@ -124,14 +124,14 @@ class _Census:
 
 
 def _reaches_beyond(truth: Target) -> Tensor:
-    """bool [N], boxes partly outside the image; those completely outside have their own note."""
+    """bool [N], boxes partly outside the image; completely outside ones have their own note."""
     clipped = clip_boxes(truth.boxes, truth.size)
     has_area = (clipped[:, 2:] > clipped[:, :2]).all(dim=1)
     return has_area & (clipped != truth.boxes).any(dim=1)
 
 
 def _is_double(truth: Target) -> list[bool]:
-    """[N] whether an earlier object of the image is equal."""
+    """For each of N objects, whether an earlier object of the image is equal."""
     seen: set[Any] = set()
     doubles = []
     for label, box, mask in zip(truth.labels, truth.boxes, truth.masks, strict=True):
@@ -150,7 +150,7 @@ def _category_notes(data: CocoFolder, census: _Census) -> list[str]:
 
 
 def _file_notes(data: CocoFolder) -> list[str]:
-    """Notes on images that several records name, and on images that none does."""
+    """Notes on image files that several records name, and on files that no record names."""
     names = Counter(data.record(image_id).file_name for image_id in data.image_ids)
     repeated = [name for name, count in names.items() if count > 1]
     unlisted = sorted(

@@ -1,4 +1,4 @@
-"""What the converters between formats of data sets share."""
+"""Shared parts of the converters between data set formats."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from seglib.errors import SeglibError
 
 @dataclass
 class Conversion:
-    """What was converted.
+    """The result of a conversion.
 
     Attributes:
-        images: number of images.
-        objects: number of objects.
-        joined: objects of several parts or with holes, which became one polygon.
-        crowds: objects left out because they are crowds.
-        empty: objects left out because they have no pixel.
-        lowest_iou: between the mask of an object before and after; 1 if all are the same.
+        images: number of converted images.
+        objects: number of converted objects.
+        joined: number of objects with several parts or holes, which became one polygon each.
+        crowds: number of crowds, which are left out.
+        empty: number of objects without pixels, which are left out.
+        lowest_iou: lowest IoU of an object's masks before and after the conversion, in 0…1.
     """
 
     images: int = 0
@@ -32,7 +32,7 @@ class Conversion:
 
 
 def check_empty(folder: Path) -> None:
-    """Create a folder unless it exists; SeglibError if it contains anything."""
+    """Create a folder if it does not exist; SeglibError if it is not empty."""
     make_folder(folder)
     if any(folder.iterdir()):
         raise SeglibError(f"{folder} is not empty: choose a new folder")

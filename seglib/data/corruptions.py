@@ -1,4 +1,4 @@
-"""Images made worse on purpose: blurred or noisy, to measure what a network stands.
+"""Corrupt images with blur or noise, to measure how robust a network is.
 
 Two of the corruptions of Hendrycks and Dietterich 2019, "Benchmarking neural network robustness to
 common corruptions and perturbations", as used for detection by Michaelis et al. 2019. The objects
@@ -15,11 +15,14 @@ from torch import Generator, Tensor
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Blur an image; beyond its border the outermost pixels are repeated.
+    """Blur an image; its border pixels are repeated outside.
 
     Args:
         image: float [3, H, W] in 0…1.
         sigma: standard deviation of the Gaussian in px; 0 leaves the image as it is.
+
+    Returns:
+        float [3, H, W].
     """
     if sigma == 0:
         return image
@@ -42,7 +45,10 @@ def add_noise(image: Tensor, sigma: float, generator: Generator) -> Tensor:
     Args:
         image: float [3, H, W] in 0…1.
         sigma: standard deviation of the noise.
-        generator: on the CPU, so that every device sees the same noise.
+        generator: on the CPU, so that the noise is the same on every device.
+
+    Returns:
+        float [3, H, W] in 0…1.
     """
     noise = torch.randn(image.shape, generator=generator, dtype=image.dtype)
     return (image + sigma * noise.to(image.device)).clamp(0, 1)

@@ -1,7 +1,7 @@
-"""The text files of Ultralytics' polygon folders: data.yaml, and one file of labels per image.
+"""The text files of Ultralytics' segmentation data sets: data.yaml, and a label file per image.
 
 A line of a label file is one object: the number of its class, counted from 0, and the corners of
-its polygon, "x y x y …", as shares of the image's width and height.
+its polygon, "x y x y …", normalised to 0…1 by the image's width and height.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from seglib.errors import SeglibError
 
 Floats = NDArray[np.float64]
-DIGITS = 6  # of a share: exact to a hundredth of a pixel up to 10,000 px
-BOX_NUMBERS = 5
+DIGITS = 6  # decimals of a coordinate: exact to a hundredth of a pixel up to 10,000 px
+BOX_NUMBERS = 5  # numbers in a line that is a box instead of a polygon
 
 
 def yaml_package() -> Any:
@@ -33,10 +33,10 @@ def yaml_package() -> Any:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a data.yaml.
+    """Read the settings in a data.yaml.
 
     Raises:
-        SeglibError: the package pyyaml or the file is missing, or it is not a YAML mapping.
+        SeglibError: the package pyyaml or the file is missing, or the file is not a YAML mapping.
     """
     yaml = yaml_package()
     try:
@@ -64,7 +64,7 @@ def class_names(path: Path, settings: dict[str, Any]) -> list[str]:
         settings: its content; `names` is a list, or a mapping with the numbers 0…C-1.
 
     Raises:
-        SeglibError: there are no names, or they are not text, unique and numbered from 0.
+        SeglibError: the names are missing, not text, repeated, or not numbered from 0.
     """
     names = settings.get("names")
     if isinstance(names, dict):
@@ -89,10 +89,10 @@ def parse_labels(path: Path, classes: int) -> list[tuple[int, Floats]]:
         classes: the number of classes.
 
     Returns:
-        for each object, the number of its class and the corners [K, 2], x and y in 0…1.
+        for each object, the number of its class and its corners float64 [K, 2], x and y in 0…1.
 
     Raises:
-        SeglibError: a line that is not an object; the message names the file and the line.
+        SeglibError: a line is not an object; the message names the file and the line.
     """
     if not path.is_file():
         return []
@@ -105,13 +105,13 @@ def parse_labels(path: Path, classes: int) -> list[tuple[int, Floats]]:
 
 
 def format_label(number: int, corners: Floats) -> str:
-    """The line of one object; `corners` [K, 2] in 0…1."""
+    """The line of an object of class `number` with `corners` float64 [K, 2] in 0…1."""
     values = " ".join(f"{value:.{DIGITS}f}" for value in corners.ravel().tolist())
     return f"{number} {values}"
 
 
 def label_path(image: Path) -> Path:
-    """The label file of an image: "images" in its path, the last one, becomes "labels"."""
+    """The label file of an image: the last "images" in its path becomes "labels"."""
     parts = list(image.parts)
     if "images" not in parts[:-1]:
         raise SeglibError(f"{image} does not lie below a folder called 'images', as labels expect")
@@ -121,6 +121,7 @@ def label_path(image: Path) -> Path:
 
 
 def _parse(where: str, words: list[str], classes: int) -> tuple[int, Floats]:
+    """The class and the corners [K, 2] in the words of a line; `where` is for error messages."""
     try:
         number, *values = map(float, words)
     except ValueError as error:

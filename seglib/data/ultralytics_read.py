@@ -1,4 +1,4 @@
-"""A folder in Ultralytics' format, written as a COCO folder; see ultralytics_write.py."""
+"""Convert a data set in Ultralytics' format to a COCO folder; see also ultralytics_write.py."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ SPLITS = ("train", "val")
 def from_ultralytics(
     source: Path, folder: Path, watch: Callable[[int], object] = lambda done: None
 ) -> Conversion:
-    """Write an Ultralytics folder of polygons as a COCO folder.
+    """Convert an Ultralytics folder of polygons to a COCO folder.
 
-    Each polygon becomes one, with its seams; a class has its number in `coco_ids`, or else its
-    number in `names` plus 1.
+    Polygons are kept as they are, with their seams. A category's id is taken from `coco_ids`;
+    without these, it is the class's number in `names` plus 1.
 
     Args:
-        source: the folder with data.yaml, or that file, by whatever name.
-        folder: does not exist yet, or is empty.
+        source: the folder with data.yaml, or the path of that file.
+        folder: must be empty or not exist yet.
         watch: called with the number of images done.
 
     Raises:
-        SeglibError: the folder contains something, or a file is missing or malformed; the message
-            names it and the line.
+        SeglibError: the folder is not empty, or a file is missing or malformed; the message names
+            the file and the line.
     """
     check_empty(folder)
     path = source / "data.yaml" if source.is_dir() else source
@@ -77,8 +77,8 @@ def _coco_content(
         content["images"].append(
             {"id": image_id, "file_name": relative.as_posix(), "height": height, "width": width}
         )
-        for number, shares in parse_labels(label_path(file), len(categories)):
-            annotation = _annotation(shares, (height, width))
+        for number, normalised in parse_labels(label_path(file), len(categories)):
+            annotation = _annotation(normalised, (height, width))
             annotation |= {
                 "id": len(content["annotations"]) + 1,
                 "image_id": image_id,
@@ -92,10 +92,13 @@ def _coco_content(
     return content
 
 
-def _annotation(shares: Floats, size: tuple[int, int]) -> dict[str, Any]:
-    """Polygon, box and area of an object, in pixels."""
+def _annotation(normalised: Floats, size: tuple[int, int]) -> dict[str, Any]:
+    """Polygon, box and area in pixels of an object with corners [K, 2] in 0…1.
+
+    Size is the image's (H, W).
+    """
     height, width = size
-    corners = shares * (width, height)
+    corners = normalised * (width, height)
     (x0, y0), (x1, y1) = corners.min(0).tolist(), corners.max(0).tolist()
     return {
         "segmentation": [corners.ravel().round(3).tolist()],
@@ -106,13 +109,14 @@ def _annotation(shares: Floats, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _image_ids(files: Sequence[Path]) -> list[int]:
-    """COCO's ids, which are the images' names, if all names are different numbers; else 1…N."""
+    """The file names as ids, as in COCO, if all of them are different numbers; otherwise 1…N."""
     stems = [file.stem for file in files]
     numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdigit()]
     return numbers if len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
 
 
 def _category_ids(path: Path, settings: dict[str, Any], classes: int) -> list[int]:
+    """The category id of each class, by its number."""
     known = settings.get("coco_ids")
     if known is None:
         return list(range(1, classes + 1))
@@ -124,7 +128,7 @@ def _category_ids(path: Path, settings: dict[str, Any], classes: int) -> list[in
 
 
 def _splits(path: Path, settings: dict[str, Any]) -> dict[str, Path]:
-    """The folder of images of each split; one that both name is read once."""
+    """The folder of images of each split; a folder that both splits name is read once."""
     found = {split: _images_folder(path, settings, split) for split in SPLITS}
     folders = {split: images for split, images in found.items() if images is not None}
     if not folders:
@@ -143,8 +147,8 @@ def _images_folder(path: Path, settings: dict[str, Any], split: str) -> Path | N
     if not isinstance(named, str):
         raise SeglibError(f"{path}: {split!r} must be the path of one folder of images")
     root = path.parent / str(settings.get("path") or ".")
-    # "path" may be meant for another computer, and Roboflow writes "../train/images" for a folder
-    # beside data.yaml; Ultralytics' programs allow for that, too.
+    # "path" may be that of another computer, and Roboflow writes "../train/images" for a folder
+    # next to data.yaml; Ultralytics' programs accept both.
     tried = [root / named, path.parent / named, path.parent / named.removeprefix("../")]
     for images in tried:
         if images.is_dir():

@@ -1,12 +1,12 @@
-"""COCO data sets written as a folder of polygons for Ultralytics' programs.
+"""Convert COCO data sets to a folder of polygons for Ultralytics' programs.
 
     data.yaml            train, val (folders of images) and names of the classes
     images/train/a.jpg   the images of a split
-    labels/train/a.txt   the polygons of each, see ultralytics_labels.py
+    labels/train/a.txt   the polygons in each image, see ultralytics_labels.py
 
-The format has one polygon per object, no crowds, and no ids. So parts and holes are joined by seams
-(seglib/ops/outlines.py), crowds are left out, and COCO's category ids are kept in data.yaml under
-`coco_ids`, which Ultralytics' programs do not read.
+The format has one polygon per object, no crowds, and no ids. Parts and holes are therefore joined
+by seams (seglib/ops/outlines.py), crowds are left out, and COCO's category ids are kept in
+data.yaml under `coco_ids`, which Ultralytics' programs ignore.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ def to_ultralytics(
     folder: Path,
     watch: Callable[[int], object] = lambda done: None,
 ) -> Conversion:
-    """Write COCO data sets as one Ultralytics folder.
+    """Convert the splits of a COCO data set to one Ultralytics folder.
 
     Args:
         datasets: the splits, with the same categories.
-        folder: does not exist yet, or is empty.
+        folder: must be empty or not exist yet.
         watch: called with the number of images done.
 
     Raises:
-        SeglibError: the package pyyaml is missing, the folder contains something, the splits have
-            different categories, or a sample cannot be read.
+        SeglibError: the package pyyaml is missing, the folder is not empty, the splits have
+            different categories, two images have the same name, or a sample cannot be read.
     """
     yaml_package()  # before anything is written
     check_empty(folder)
@@ -72,7 +72,7 @@ def to_ultralytics(
             done.images += 1
             watch(done.images)
     splits = {data.split: f"images/{data.split}" for data in datasets}
-    # Ultralytics' programs need both splits. Without "path", they look beside data.yaml.
+    # Ultralytics' programs need both splits. Without "path", they search next to data.yaml.
     settings = {
         "train": splits.get("train") or splits["val"],
         "val": splits.get("val") or splits["train"],
@@ -90,7 +90,7 @@ def _write(path: Path, content: bytes) -> None:
 def _label_lines(
     data: CocoFolder, image_id: int, numbers: dict[int, int], done: Conversion
 ) -> list[str]:
-    """The lines of an image's objects; counts them in `done`."""
+    """The label lines of an image's objects, which are counted in `done`."""
     record = data.record(image_id)
     kept = [a for a in data.annotations(image_id) if a["category_id"] in numbers]
     lines = []
@@ -100,37 +100,39 @@ def _label_lines(
         elif not mask.any():
             done.empty += 1
         else:
-            shares, parts = _polygon(annotation.get("segmentation"), mask)
+            corners, parts = _polygon(annotation.get("segmentation"), mask)
             done.objects += 1
             done.joined += parts > 1
-            done.lowest_iou = min(done.lowest_iou, _iou(shares, mask))
-            lines.append(format_label(numbers[annotation["category_id"]], shares))
+            done.lowest_iou = min(done.lowest_iou, _iou(corners, mask))
+            lines.append(format_label(numbers[annotation["category_id"]], corners))
     return lines
 
 
 def _polygon(segmentation: Any, mask: Tensor) -> tuple[Floats, int]:
-    """One polygon for an object, and the number of outlines that it joins.
+    """One polygon for an object.
 
-    The file's own polygons have the fewest corners. Where joining or clipping them changes the
-    mask, and for run lengths, the outlines of the mask's pixels take their place.
+    The file's own polygons have the fewest corners. If joining or clipping them changes the mask,
+    and for run lengths, the outlines of the mask's pixels are used instead.
 
     Returns:
-        [K, 2] in 0…1, as the file will state them.
+        corners [K, 2] in 0…1, as they will be in the file, and the number of joined outlines.
     """
     if isinstance(segmentation, list):
-        shares = _shares(join_outlines(segmentation), mask)
-        if _iou(shares, mask) == 1:
-            return shares, len(segmentation)
+        corners = _normalised(join_outlines(segmentation), mask)
+        if _iou(corners, mask) == 1:
+            return corners, len(segmentation)
     outlines = mask_outlines(mask)
-    return _shares(join_outlines(outlines), mask), len(outlines)
+    return _normalised(join_outlines(outlines), mask), len(outlines)
 
 
-def _shares(corners: Floats, mask: Tensor) -> Floats:
+def _normalised(corners: Floats, mask: Tensor) -> Floats:
+    """Corners [K, 2] in pixels of a mask [H, W] -> in 0…1, rounded as in the file."""
     height, width = mask.shape
     return (corners / (width, height)).clip(0, 1).round(DIGITS)
 
 
-def _iou(shares: Floats, mask: Tensor) -> float:
+def _iou(corners: Floats, mask: Tensor) -> float:
+    """The IoU of a mask [H, W] with the polygon of corners [K, 2] in 0…1."""
     height, width = mask.shape
-    again = rasterize([shares * (width, height)], (height, width))
+    again = rasterize([corners * (width, height)], (height, width))
     return float((again & mask).sum() / (again | mask).sum())

@@ -1,11 +1,11 @@
 """Average precision: the figure by which detectors are ranked, from a ranked list of detections.
 
-The idea in four steps, each a function: the first two in matching.py, the others here.
+Four functions compute it, the first two in matching.py, the others here:
 
-    image_overlaps        how much does every detection overlap every true object?
-    match_detections      in order of score, each detection takes the best free object it overlaps
-    precision_recall      after each detection: which share is correct, which objects are found?
-    interpolate_precision the best precision at 101 levels of recall; AP is their mean
+    image_overlaps         the IoU of every detection with every true object
+    match_detections       in order of score, each detection gets the best free object it overlaps
+    precision_recall       after each detection, the shares of correct detections and found objects
+    interpolate_precision  the best precision at 101 levels of recall; AP is their mean
 
 `CocoEvaluator` runs all four for every category, IoU threshold and range of object sizes.
 
@@ -19,7 +19,7 @@ import numpy as np
 from seglib.metrics.matching import Bools, Floats
 
 RECALL_POINTS: Floats = np.linspace(0.0, 1.0, 101)
-UNDEFINED = -1.0  # what COCO reports where there was nothing to find
+UNDEFINED = -1.0  # COCO's value if there was nothing to find
 
 
 def precision_recall(
@@ -28,10 +28,10 @@ def precision_recall(
     """Precision and recall after each detection, best score first.
 
     Args:
-        true_positives: [..., D], detections that found an object that counts.
-        false_positives: [..., D], detections that found nothing. A detection that is neither
-            (it found an ignored object) leaves both figures as they were.
-        num_objects: how many there were to find, at least 1.
+        true_positives: bool [..., D], detections that found an object that is not ignored.
+        false_positives: bool [..., D], detections that found nothing. A detection that is neither
+            (it found an ignored object) changes neither figure.
+        num_objects: how many objects there were to find, at least 1.
 
     Returns:
         precision [..., D]: of the detections so far, the share of true positives.
@@ -47,8 +47,9 @@ def interpolate_precision(
 ) -> Floats:
     """Read the precision at fixed levels of recall, as the best at that recall or beyond.
 
-    The running maximum from the right removes the dips of the curve: nobody would stop at a
-    threshold when a lower one is better in both. A recall that is never reached counts as 0.
+    The running maximum from the right removes the dips of the curve: nobody would choose a
+    threshold if a lower one gives better precision and recall. At a recall that is never reached,
+    the precision is 0.
 
     Args:
         precision: [D], from `precision_recall`.

@@ -1,10 +1,10 @@
-"""The score of a perfect network: what the form of an output loses before anything is learned.
+"""The score of a perfect network: how much the form of an output loses before training.
 
-A network that answers on a grid of stride 8 cannot draw an outline finer than that, however well
-it is trained. Here the truth is put through a model's form, or through a form without a model, and
-scored, so that a model's figure can be read beside what its form allows. State the data set, the
-number of images and the input size with every such figure. It is what a network reaches that has
-learned everything, not a strict bound: on a few images a network may be above it.
+A network with outputs of stride 8 cannot represent an outline more finely than that, however well
+it is trained. Here the truth is converted to a model's output form, or to a given form, and scored,
+so that a model's figure can be compared with what its form allows. State the data set, the number
+of images and the input size with every such figure. It is not a strict bound: on a few images, a
+network may exceed it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ __all__ = [
     "semantic_ceiling",
 ]
 
-# Rebuilds the true masks of an image, bool [N, H, W], as a perfect network of some form would
-# predict them.
+# From a target to its masks, bool [N, H, W], as a perfect network of some form would predict them.
 Rebuild = Callable[[Target], Tensor]
 
 
@@ -46,8 +45,8 @@ def model_ceiling(
     """The figures that `evaluate` would give for a perfect network of the model's output form.
 
     Args:
-        model: its form counts, not its weights; see `Segmenter.perfect`.
-        dataset: its size decides: the same form loses more on smaller images.
+        model: only its output form matters, not its weights; see `Segmenter.perfect`.
+        dataset: images with targets; the same form loses more on smaller images.
         limit: only the first images.
         progress: as for `evaluate`.
 
@@ -70,7 +69,7 @@ def model_baseline(
     progress: Progress | None = None,
     seed: int = 0,
 ) -> Metrics | None:
-    """The figures of what the model's form predicts without looking; None if it has none.
+    """The figures of predictions made without looking at the images; None if the form has none.
 
     Args:
         model: see `Segmenter.baseline`.
@@ -91,7 +90,7 @@ def model_baseline(
 
 
 def _in_model_labels(target: Target, model: Segmenter, dataset: LabelledImages) -> Target:
-    """The target with the model's labels; without objects that the model has no class for.
+    """The target with the model's labels, without objects of classes that the model does not have.
 
     Pixels of such classes are ignored. Proposals have no classes and need no labels.
     """
@@ -111,7 +110,7 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
     """The mean IoU of a perfect network whose logits have one value per stride x stride pixels.
 
     Args:
-        dataset: its size decides: the same stride costs more on smaller images.
+        dataset: images with targets; the same stride costs more on smaller images.
         stride: in pixels of the data set's images.
         limit: only the first images.
 
@@ -119,7 +118,7 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
         in 0…1.
 
     Raises:
-        SeglibError: no image, a target without label map, or a stride below 1.
+        SeglibError: no image, a target without a label map, or a stride below 1.
     """
 
     def predict(_: list[Tensor], targets: list[Target]) -> list[Prediction]:
@@ -145,7 +144,7 @@ def mask_ceiling(
     """The mask AP of a perfect detector whose masks have a given form; name exactly one form.
 
     Args:
-        dataset: its size decides: the same stride costs more on smaller images.
+        dataset: images with targets; the same form costs more on smaller images.
         stride: soft masks on a grid of this stride over the image (prototypes, mask features).
         roi_size: soft masks of roi_size x roi_size cells over each object's box (R-CNN heads).
         rebuild: any other form, see `Rebuild`.

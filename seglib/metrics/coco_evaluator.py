@@ -67,7 +67,7 @@ class APResult:
 
 @dataclass(frozen=True)
 class _Verdicts:
-    """The D detections of one category in one image by falling score, for every range of sizes.
+    """The D detections of one category in one image, best score first, for every area range.
 
     A detection matched to an ignored object is neither a true nor a false positive; nor is an
     unmatched one whose own size lies outside the range.
@@ -95,17 +95,17 @@ def _verdicts(
 
 
 class CocoEvaluator:
-    """Gathers images one by one, then gives COCO's twelve figures.
+    """Collect the predictions of images one by one, and compute COCO's twelve figures.
 
     Args:
-        categories: of the dataset; a category without a true object is left out of the means.
+        categories: the data set's; a category without a true object is left out of the means.
         iou_type: "segm" or "bbox".
-        area_ranges: name → (least, most) px², both included. The first is the one of AP,
-            the others give APs, APm … by their first letter. True objects are sorted by their
+        area_ranges: name → (smallest, largest) px², both included. The first is the one of AP; the
+            others give APs, APm … by their first letter. True objects are grouped by their
             annotated area, detections by the area of their mask or box.
-        max_detections: how many of the best detections per image and category are used; the
-            figures are AR1, AR10, AR100, and the last applies to everything else.
-        class_agnostic: ignore the labels: any detection may find any object.
+        max_detections: how many of the best detections per image and category are used for AR1,
+            AR10, AR100; the last number applies to all other figures.
+        class_agnostic: ignore the labels, so that any detection may find any object.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class CocoEvaluator:
 
         Args:
             prediction: the detections.
-            target: compared by its `to_find`: in a target of the COCO reader, the file's own
-                boxes and areas in float64, and all its objects.
+            target: its `to_find` is used: for a target of the COCO reader, the file's own boxes
+                and areas in float64, with all objects.
 
         Raises:
             SeglibError: an image that was added before, a label outside the categories, missing
@@ -152,7 +152,7 @@ class CocoEvaluator:
         overlaps = image_overlaps(prediction, target, self.iou_type)  # [D, G]
         ignored = iscrowd | self._outside(to_numpy(target.area))  # [A, G]
         other_size = self._outside(self._areas(prediction))  # [A, D]
-        # Falling score; among equal scores by class, as pycocotools does.
+        # Best score first; among equal scores by class, as in pycocotools.
         rows, columns = np.lexsort((labels, -scores)), np.argsort(true_labels, kind="stable")
         if self.class_agnostic:
             labels, true_labels = np.zeros_like(labels), np.zeros_like(true_labels)
@@ -200,7 +200,7 @@ class CocoEvaluator:
         return APResult(self._stats(precision, recall), per_category, precision, recall)
 
     def _curves(self, images: list[_Verdicts]) -> tuple[Floats, Floats]:
-        """Of one category: precision [A, T, R] and recall [A, T, M], -1 where undefined."""
+        """The precision [A, T, R] and recall [A, T, M] of one category, -1 where undefined."""
         ranges, thresholds = len(self._bounds), len(IOU_THRESHOLDS)
         precision = np.full((ranges, thresholds, len(RECALL_POINTS)), UNDEFINED)
         recall = np.full((ranges, thresholds, len(self.max_detections)), UNDEFINED)

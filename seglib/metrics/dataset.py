@@ -24,7 +24,7 @@ class LabelledImages(Protocol):
 
     @property
     def area_ranges(self) -> AreaRanges:
-        """The sizes by which figures are split: name → (least, most) px², "all" first."""
+        """The area ranges for figures by size: name → (smallest, largest) px², "all" first."""
 
     def __len__(self) -> int:
         """How many images."""

@@ -1,18 +1,19 @@
-"""What a detector gets wrong: every false positive and every missed object gets one cause.
+"""The errors of a detector: each false positive is assigned one of five kinds.
 
-Average precision says how good a detector is, and not why. Here each detection is compared with
-all true objects of its image at two thresholds: `foreground` (0.5), the IoU of a true positive,
-and `background` (0.1), below which it covers nothing.
+Average precision says how good a detector is, but not what it gets wrong. Here each detection is
+compared with all true objects of its image at two IoU thresholds: `foreground` (0.5), for a true
+positive, and `background` (0.1), below which a detection is not related to an object at all.
 
     correct         a true positive, as in COCO
-    localisation    its own class, IoU from 0.1 to below 0.5
-    classification  IoU 0.5 or more, with an object of another class
-    duplicate       its own class, IoU 0.5 or more, but the object is found already
+    localisation    right class, IoU from 0.1 to below 0.5
+    classification  wrong class, IoU 0.5 or more
+    duplicate       right class, IoU 0.5 or more, but the object is already found
     background      IoU below 0.1 with every object
-    both            anything else: another class, IoU from 0.1 to below 0.5
+    both            anything else: wrong class, IoU from 0.1 to below 0.5
 
-The first that applies counts, in this order. An object is *missed* if no detection finds it and
-none with a classification or localisation error is about it. `ErrorEvaluator` gathers images.
+The first kind that applies is assigned, in this order. An object is *missed* if no detection finds
+it and no classification or localisation error belongs to it. `ErrorEvaluator` does this for a
+data set.
 
 Source: Bolya et al. 2020, "TIDE: a general toolbox for identifying object detection errors",
 section 2; the order is that of the authors' code.
@@ -37,17 +38,18 @@ Kinds = NDArray[np.str_]
 
 @dataclass(frozen=True)
 class ErrorBreakdown:
-    """How often a detector is right, and wrong in which way.
+    """How often a detector is right, and how often it makes each kind of error.
 
     Attributes:
-        detections: how many were judged; those that found a crowd are not among them.
-        objects: how many there were to find.
-        correct: true positives.
-        errors: kind of error → detections. `correct` and all errors add up to `detections`.
-        missed: objects that no detection is about.
-        ap: average precision at `foreground`, nan if there was nothing to find.
-        gains: kind of error, or "missed" → what `ap` would gain if these errors alone were
-            repaired (TIDE's dAP). They do not add up to what is missing.
+        detections: number of judged detections, without those that found a crowd.
+        objects: number of objects to find.
+        correct: number of true positives.
+        errors: kind of error → number of detections. `correct` and all errors add up to
+            `detections`.
+        missed: number of missed objects.
+        ap: average precision at `foreground` in 0…1, nan if there was nothing to find.
+        gains: kind of error, or "missed" → how much `ap` would rise if only these errors were
+            repaired (TIDE's dAP). The gains do not add up to 1 − `ap`.
     """
 
     detections: int
@@ -59,7 +61,7 @@ class ErrorBreakdown:
     gains: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; None where undefined."""
+        """The figures as JSON values; None where they are undefined."""
         gains = {kind: None if np.isnan(gain) else gain for kind, gain in self.gains.items()}
         return asdict(self) | {"ap": None if np.isnan(self.ap) else self.ap, "gains": gains}
 
@@ -72,21 +74,21 @@ def judge_detections(
     foreground: float = FOREGROUND,
     background: float = BACKGROUND,
 ) -> tuple[Kinds, Ints]:
-    """Give each detection of an image its kind, and the true object that it is about.
+    """Determine the kind of each detection of an image, and the true object that it belongs to.
 
-    A detection that finds nothing but a crowd of its class is ignored, as in COCO; apart from
-    that, crowds play no part.
+    A detection that finds only a crowd of its class is ignored, as in COCO; otherwise, crowds play
+    no part.
 
     Args:
-        overlaps: [D, G] from `image_overlaps`, rows in falling order of score.
-        labels: [D].
-        true_labels: [G].
-        iscrowd: [G].
+        overlaps: float64 [D, G] from `image_overlaps`, best score first.
+        labels: int64 [D].
+        true_labels: int64 [G].
+        iscrowd: bool [G].
         foreground, background: IoU thresholds in 0…1.
 
     Returns:
-        kinds [D]: "correct", "ignored" or one of `ERRORS`.
-        objects int64 [D]: row of the true object, or -1 for "both" and "background".
+        kinds, str [D]: "correct", "ignored" or one of `ERRORS`.
+        objects, int64 [D]: the row of the true object, or -1 for "both" and "background".
     """
     own = labels[:, None] == true_labels  # [D, G]
     thresholds = np.array([foreground])
@@ -101,7 +103,13 @@ def judge_detections(
 
 
 def _error(overlaps: Floats, own: Bools, foreground: float, background: float) -> tuple[str, int]:
-    """The kind of a false positive and its object, from its overlaps [G] and its own class [G]."""
+    """The kind of a false positive, and the row of its object or -1.
+
+    Args:
+        overlaps: [G] of the detection with the objects, 0 for crowds.
+        own: bool [G], whether an object has the detection's class.
+        foreground, background: IoU thresholds in 0…1.
+    """
     if not len(overlaps):
         return "background", -1
     same, other = overlaps * own, overlaps * ~own

@@ -1,4 +1,4 @@
-"""Gathers the errors of a detector over a data set, and measures what each kind costs."""
+"""Collects the errors of a detector over a data set, and measures how much AP each kind costs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from seglib.structures import Instances, Target
 
 @dataclass(frozen=True)
 class _Detections:
-    """Detections in falling order of score; row i of every field is the same one."""
+    """D detections, best score first; row i of every field belongs to detection i."""
 
-    scores: Floats
-    labels: Ints
-    kinds: Kinds
-    objects: Ints  # the number of the true object that it is about, or -1
+    scores: Floats  # [D]
+    labels: Ints  # [D]
+    kinds: Kinds  # [D]
+    objects: Ints  # [D], the number of the true object that it belongs to, or -1
 
     def __getitem__(self, rows: Ints | Bools) -> _Detections:
         return _Detections(
@@ -40,20 +40,23 @@ class _Detections:
 
     @classmethod
     def join(cls, parts: list[_Detections]) -> _Detections:
-        """Those of all images; among equal scores, those of the earlier image come first."""
+        """The detections of all images; among equal scores, earlier images come first."""
         columns = ("scores", "labels", "kinds", "objects")
         joined = cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
         return joined[np.argsort(-joined.scores, kind="stable")]
 
 
 class ErrorEvaluator:
-    """Gathers images one by one, then gives their `ErrorBreakdown`.
+    """Collect the predictions of images one by one, and compute their `ErrorBreakdown`.
 
     Args:
         iou_type: "segm" compares masks, "bbox" boxes.
-        foreground: the IoU of a true positive, in 0…1.
-        background: an IoU below it counts as nothing, in 0…`foreground`.
+        foreground: smallest IoU of a true positive, in 0…1.
+        background: smallest IoU of a detection that is related to an object, in 0…`foreground`.
         max_detections: how many of the best detections per image and category are used.
+
+    Raises:
+        SeglibError: thresholds out of range or in the wrong order.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class ErrorEvaluator:
         """Add one image: its detections, in any order, and its true objects.
 
         Raises:
-            SeglibError: missing masks or masks of another size.
+            SeglibError: masks are missing or have another size than the image.
         """
         target = target.to_find
         true_labels, iscrowd = to_numpy(target.labels), to_numpy(target.iscrowd)
@@ -97,16 +100,16 @@ class ErrorEvaluator:
 
     @property
     def objects(self) -> int:
-        """How many objects there were to find so far."""
+        """The number of objects to find so far, without crowds."""
         return int(sum((~crowds).sum() for crowds in self._crowds))
 
     def compute(self, best: int | None = None) -> ErrorBreakdown:
         """The breakdown over all images so far.
 
         Args:
-            best: judge only the detections with the highest scores of all images, this many.
-                With as many as there are objects, detectors whose scores mean different things
-                can be compared: a perfect one makes no error. None: all of them.
+            best: number of detections to judge, those with the highest scores over all images;
+                None judges all. With as many as there are objects, detectors whose scores are not
+                comparable can be compared: a perfect one makes no error.
         """
         judged = self._judged(best)
         labels, counts = self._objects()
@@ -128,20 +131,20 @@ class ErrorEvaluator:
         )
 
     def lowest_score(self, best: int) -> float:
-        """The score of the last of the `best` detections; nan without detections."""
+        """The lowest score among the `best` detections; nan without detections."""
         scores = self._judged(best).scores
         return float(scores[-1]) if len(scores) else math.nan
 
     def found(self, best: int | None = None) -> list[Bools]:
-        """For each image, in order: bool [G], the objects found by the `best` detections."""
+        """For each image, bool [G]: whether the `best` detections found each object."""
         numbers = _about(self._judged(best), (CORRECT,))
-        everyone = np.zeros(sum(map(len, self._true_labels)), dtype=bool)
-        everyone[numbers] = True
+        is_found = np.zeros(sum(map(len, self._true_labels)), dtype=bool)
+        is_found[numbers] = True
         ends = np.cumsum([len(labels) for labels in self._true_labels])
-        return np.split(everyone, ends[:-1]) if self._images else []
+        return np.split(is_found, ends[:-1]) if self._images else []
 
     def _judged(self, best: int | None) -> _Detections:
-        """The detections that count, best score first."""
+        """The detections that are not ignored, best score first, at most `best`."""
         nothing = _Detections(
             np.zeros(0), np.zeros(0, np.int64), np.zeros(0, "<U14"), np.zeros(0, np.int64)
         )
@@ -149,7 +152,7 @@ class ErrorEvaluator:
         return joined[np.flatnonzero(joined.kinds != IGNORED)[:best]]
 
     def _objects(self) -> tuple[Ints, Bools]:
-        """Of all true objects, crowds too: labels, and whether each is to be found."""
+        """The labels of all true objects, crowds included, and whether each is to be found."""
         nothing = np.zeros(0, dtype=np.int64)
         labels = np.concatenate([nothing, *self._true_labels])
         return labels, ~np.concatenate([nothing.astype(bool), *self._crowds])
@@ -167,15 +170,15 @@ def _best_of_each(scores: Floats, labels: Ints, count: int) -> Ints:
 
 
 def _about(detections: _Detections, kinds: tuple[str, ...]) -> Ints:
-    """The numbers of the objects that detections of these kinds are about."""
+    """The numbers of the objects that detections of these kinds belong to."""
     return np.unique(detections.objects[np.isin(detections.kinds, kinds)])
 
 
 def _repair(detections: _Detections, kind: str, true_labels: Ints) -> _Detections:
-    """Without one kind of error.
+    """Repair one kind of error.
 
-    The best of those that are about an object becomes a true positive, if nothing else has found
-    it. All others are removed (Bolya et al. 2020, section 2.3).
+    The best such detection of each object becomes a true positive unless the object is already
+    found. All others are removed (Bolya et al. 2020, section 2.3).
     """
     if kind not in REPAIRABLE:
         return detections[detections.kinds != kind]
@@ -191,7 +194,7 @@ def _repair(detections: _Detections, kind: str, true_labels: Ints) -> _Detection
 
 
 def _mean_ap(detections: _Detections, to_find: Ints) -> float:
-    """The mean AP over the classes of the objects [N] to find; nan without any."""
+    """The mean AP over the classes in `to_find`, the labels [N] of all objects; nan if N is 0."""
     values = []
     for label in np.unique(to_find):
         own = detections[detections.labels == label]

@@ -25,13 +25,13 @@ _BATCH_SIZE = 8
 
 @dataclass(frozen=True)
 class Predictor:
-    """What is scored: a model, or something that has seen the truth, such as a perfect network.
+    """Something to be scored: a model, or a perfect network that predicts from the truth.
 
     Attributes:
         name: for tables.
         tasks: the fields of `Prediction` that are filled.
         categories: what the predicted labels mean.
-        predict: from images and their targets to predictions.
+        predict: maps images and their targets to predictions.
     """
 
     name: str
@@ -49,16 +49,16 @@ def evaluate(
 ) -> Metrics:
     """Predict the images and score each of the model's `tasks`.
 
-    Classes are compared by name. Where model and data set differ, only the classes of both are
-    scored and the notes say so: predictions of other classes become background or are dropped,
-    true pixels of other classes are ignored, true objects of other classes are left out.
-    Proposals have no classes, so for them every true object counts.
+    Classes are compared by name. If those of model and data set differ, only the shared classes are
+    scored, and a note says so: predictions of other classes become background or are dropped, true
+    pixels of other classes are ignored, and true objects of other classes are left out. Proposals
+    have no classes, so for them every true object counts.
 
     Args:
         model: any paradigm.
         dataset: images with targets; its area ranges split the figures by size.
         limit: only the first images.
-        progress: called with (images done, images in all) after every batch.
+        progress: called with (images done, total number of images) after every batch.
         watch: called with every prediction, on the CPU, and its target.
 
     Returns:
@@ -108,7 +108,7 @@ def score(
 
 
 def _refuse_repeated(targets: list[Target], seen: set[int], name: str) -> None:
-    """Every image counts once, for tasks without ids of their own, too."""
+    """Refuse a second target of the same image, which not every scorer would notice."""
     for target in targets:
         if target.image_id in seen:
             raise SeglibError(f"{name}: image {target.image_id} comes twice; it would count twice")

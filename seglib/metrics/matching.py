@@ -1,8 +1,8 @@
 """Matching detections to true objects: the first half of average precision and recall.
 
-"Matching" is COCO's word for it, and in this library it means only this. A detection that is
-matched to an object is a true positive; average_precision.py, the second half, goes on from
-there. Assigning boxes to objects for training is another matter: see seglib/ops/assignment.py.
+"Matching" is COCO's word for it. A detection that is matched to an object is a true positive;
+average_precision.py contains the second half. For the assignment of boxes to objects in training
+see seglib/ops/assignment.py, and for DETR's bipartite matching seglib/models/detr/matching.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Bools = NDArray[np.bool_]
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 
-# Masks of 100 detections at a time: 1000 proposals of a photograph would fill a gigabyte.
+# The masks of 1000 proposals in a photograph would fill a gigabyte if compared at once.
 _ROWS_AT_ONCE = 100
 
 
@@ -45,7 +45,7 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
         float64 [D, G] in 0…1.
 
     Raises:
-        SeglibError: masks are to be compared but missing, or of another size than the image.
+        SeglibError: the masks to be compared are missing or do not have the image's size.
     """
     if iou_type == "bbox":
         return _box_overlaps(prediction.boxes.double(), target.boxes.double(), target.iscrowd)

@@ -1,8 +1,8 @@
-"""Which objects are hard: small, thin, crowded and occluded ones, and how many of each are found.
+"""The recall of difficult objects: small, thin, crowded and occluded ones.
 
-The groups are read off the true masks and boxes alone, so that any data set in COCO's format has
-them. Precision has no meaning for a group, since a false positive belongs to none; recall has.
-For altered images (blur, noise) see seglib/data/corruptions.py.
+The groups are determined from the true masks and boxes alone, so that they exist in any data set in
+COCO's format. A group has a recall but no precision, since a false positive belongs to none. For
+altered images (blur, noise) see seglib/data/corruptions.py.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from seglib.metrics.matching import Bools
 from seglib.ops.boxes import box_iou
 from seglib.structures import AreaRanges, Target
 
-THIN = 0.2  # thickness² / area below this; a square has about 1, a disc 0.8
-CROWDED = 0.3  # IoU of the boxes
-OCCLUDED = 0.15  # share of the object that others seem to hide
+THIN = 0.2  # thickness² / area below which an object is thin; a square has about 1, a disc 0.8
+CROWDED = 0.3  # box IoU with a neighbour from which an object is crowded
+OCCLUDED = 0.15  # share hidden by others from which an object is occluded
 
 
 class GroupRecall(NamedTuple):
-    """How many objects of a group there are, and how many of them are found."""
+    """The number of objects in a group, and how many of them are found."""
 
     found: int
     objects: int
@@ -38,14 +38,14 @@ class GroupRecall(NamedTuple):
 
 
 def object_groups(target: Target, area_ranges: AreaRanges) -> dict[str, Tensor]:
-    """Which objects of an image belong to which group; an object can belong to several.
+    """The objects of an image in each group; an object can belong to several.
 
     Args:
-        target: compared by its `to_find`, as in `ErrorEvaluator`.
-        area_ranges: of the data set; "small" is read from it.
+        target: its `to_find` is used, as in `ErrorEvaluator`.
+        area_ranges: the data set's, which define "small".
 
     Returns:
-        "all", "small", "thin", "crowded", "occluded" → bool [G]. A crowd is in none of them.
+        "all", "small", "thin", "crowded", "occluded" → bool [G]. Crowds belong to none of them.
     """
     target = target.to_find
     single = ~target.iscrowd
@@ -65,9 +65,9 @@ def object_groups(target: Target, area_ranges: AreaRanges) -> dict[str, Tensor]:
 
 
 def thickness(masks: Tensor) -> Tensor:
-    """How thick each mask is where it is thickest: the side of the largest square inside, in px.
+    """The thickness of each mask: the side in px of the largest square inside it.
 
-    Only squares with a pixel at their centre count, so the side is odd; 0 for an empty mask.
+    Only squares centred on a pixel are considered, so the side is odd; it is 0 for an empty mask.
 
     Args:
         masks: bool [N, H, W].
@@ -75,31 +75,32 @@ def thickness(masks: Tensor) -> Tensor:
     Returns:
         int64 [N].
     """
-    padded = np.pad(masks.cpu().numpy(), ((0, 0), (1, 1), (1, 1)))  # outside is not the object
+    # The distance transform ignores the border, so it is surrounded by background.
+    padded = np.pad(masks.cpu().numpy(), ((0, 0), (1, 1), (1, 1)))  # [N, H + 2, W + 2]
     depth = [ndimage.distance_transform_cdt(mask, "chessboard").max() for mask in padded]
     sides = 2 * torch.tensor(depth, dtype=torch.int64) - 1  # [N]
     return sides.clamp(min=0)
 
 
 def neighbour_iou(boxes: Tensor) -> Tensor:
-    """The largest IoU of each box [N, 4] with another one, [N] in 0…1; 0 for a box alone."""
+    """The largest IoU of each box [N, 4] with another one: [N] in 0…1, 0 for a single box."""
     overlap = box_iou(boxes, boxes)  # [N, N]
     overlap.fill_diagonal_(0)
     return overlap.max(dim=1).values if len(boxes) else overlap.new_zeros(0)
 
 
 def hidden_share(masks: Tensor) -> Tensor:
-    """How much of each object others seem to hide.
+    """An estimate of how much of each object is hidden by others.
 
-    A pixel of another object that lies between two pixels of this one, in its row or in its
-    column, is counted as hidden: something stands in front. What is cut off at an end is not
-    seen, so this is a lower bound for convex objects.
+    A pixel of another object that lies between two pixels of this one, in the same row or column,
+    is counted as hidden. Ends that are hidden are not noticed, so for convex objects this is a
+    lower bound.
 
     Args:
         masks: bool [N, H, W], without crowds.
 
     Returns:
-        [N]: hidden pixels / (hidden and visible ones), in 0…1.
+        [N]: hidden pixels / (hidden + visible pixels), in 0…1.
     """
     between = _between(masks, 1) | _between(masks, 2)  # [N, H, W]
     others = masks.sum(dim=0) - masks.long() > 0  # [N, H, W]
@@ -108,9 +109,9 @@ def hidden_share(masks: Tensor) -> Tensor:
 
 
 def _between(masks: Tensor, dim: int) -> Tensor:
-    """Whether a mask has a pixel at or before, and one at or after each place along `dim`."""
-    before = masks.cumsum(dim=dim) > 0
-    after = masks.flip(dim).cumsum(dim=dim).flip(dim) > 0
+    """bool [N, H, W]: whether each position lies between two pixels of its mask along `dim`."""
+    before = masks.cumsum(dim=dim) > 0  # [N, H, W]
+    after = masks.flip(dim).cumsum(dim=dim).flip(dim) > 0  # [N, H, W]
     return before & after
 
 
@@ -122,6 +123,9 @@ def group_recall(
     Args:
         found: for each image bool [G], from `ErrorEvaluator.found`.
         groups: for each image, from `object_groups`.
+
+    Returns:
+        group → recall; empty without images.
     """
     names = groups[0] if groups else ()
     result = {}

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglib.models.maskformer.pixel_decoder import whole_places, xavier
+from seglib.models.maskformer.pixel_decoder import positions_everywhere, xavier_initialise
 from seglib.nn.attention import MultiheadAttention
 from seglib.nn.layers import Conv2d
 from seglib.nn.position import SinePosition
@@ -42,7 +42,7 @@ class PlainDecoder(nn.Module):
         self.position = SinePosition(channels)
         self.query_embed = nn.Embedding(queries, channels)
         self.decoder = Decoder(layers, channels, heads, hidden, dropout)
-        xavier(self.decoder)
+        xavier_initialise(self.decoder)
 
     def forward(self, features: Tensor, like: Tensor) -> Tensor:
         """c5 [B, C, h, w] -> queries after every layer [L, B, Q, D].
@@ -50,7 +50,7 @@ class PlainDecoder(nn.Module):
         Position embeddings have the dtype and device of `like`.
         """
         memory = as_sequence(self.input_proj(features))  # [B, h w, D]
-        place = as_sequence(whole_places(self.position, features, like))  # [B, h w, D]
+        place = as_sequence(positions_everywhere(self.position, features, like))  # [B, h w, D]
         queries = self.query_embed.weight.expand(len(features), -1, -1)  # [B, Q, D]
         states: Tensor = self.decoder(torch.zeros_like(queries), memory, queries, place)
         return states  # [L, B, Q, D]
@@ -91,7 +91,7 @@ class MaskedDecoder(nn.Module):
             MaskedLayer(channels, heads, hidden, dropout) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(channels)
-        xavier(self.layers)
+        xavier_initialise(self.layers)
 
     def forward(self, pyramid: Sequence[Tensor], like: Tensor, masks_of: MasksOf) -> Tensor:
         """Queries before and after every layer.
@@ -109,7 +109,9 @@ class MaskedDecoder(nn.Module):
             projected = self.input_proj[level](features)  # [B, D, h, w]
             projected = projected + self.level_embed.weight[level, :, None, None]  # [B, D, h, w]
             memories.append(as_sequence(projected))  # [B, h w, D]
-            places.append(as_sequence(whole_places(self.position, features, like)))  # [B, h w, D]
+            places.append(
+                as_sequence(positions_everywhere(self.position, features, like))
+            )  # [B, h w, D]
         batch = len(pyramid[0])
         place_of_query = self.query_embed.weight.expand(batch, -1, -1)  # [B, Q, D]
         x = self.query_feat.weight.expand(batch, -1, -1)  # [B, Q, D]

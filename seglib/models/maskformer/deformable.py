@@ -57,9 +57,9 @@ class DeformableAttention(nn.Module):
         self.sampling_offsets = nn.Linear(width, heads * levels * points * 2)
         self.attention_weights = nn.Linear(width, heads * levels * points)
         self.value_proj, self.output_proj = nn.Linear(width, width), nn.Linear(width, width)
-        self._start()
+        self._initialise()
 
-    def _start(self) -> None:
+    def _initialise(self) -> None:
         """Give each head a direction, put point p at a distance of p cells, weight all alike."""
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], dim=-1)  # [heads, 2]
@@ -71,8 +71,8 @@ class DeformableAttention(nn.Module):
         for layer in (self.value_proj, self.output_proj):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for start_at_zero in (self.sampling_offsets.weight, *self.attention_weights.parameters()):
-            nn.init.zeros_(start_at_zero)
+        for zeroed in (self.sampling_offsets.weight, *self.attention_weights.parameters()):
+            nn.init.zeros_(zeroed)
 
     def forward(self, x: Tensor, position: Tensor, places: Tensor, sizes: Sequence[Size]) -> Tensor:
         """Attend from every position of the pyramid to sampled points of all levels.

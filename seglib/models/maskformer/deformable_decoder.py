@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from seglib.models.maskformer.deformable import DeformableEncoder
 from seglib.models.maskformer.pixel_decoder import (
+    initialise_convolutions,
     lateral_layer,
     output_layer,
-    start_convolutions,
-    whole_places,
+    positions_everywhere,
 )
 from seglib.nn.layers import Conv2d
 from seglib.nn.norm import make_norm
@@ -68,7 +68,7 @@ class DeformablePixelDecoder(nn.Module):
         self.lateral = lateral_layer(finest, channels)
         self.output = output_layer(channels, channels)
         self.mask_features = Conv2d(channels, mask_channels, 1)
-        start_convolutions(self)
+        initialise_convolutions(self)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         """Maps [B, C_l, H_l, W_l], finest first -> pyramid [B, F, H_l, W_l], [B, M, H_0, W_0]."""
@@ -76,7 +76,7 @@ class DeformablePixelDecoder(nn.Module):
         projected = [layer(c) for layer, c in zip(self.input_proj, coarse[::-1], strict=True)]
         sizes = [(x.shape[-2], x.shape[-1]) for x in projected]
         places = [
-            whole_places(self.position, x, x) + embedding[:, None, None]  # [B, F, H_l, W_l]
+            positions_everywhere(self.position, x, x) + embedding[:, None, None]  # [B, F, H_l, W_l]
             for x, embedding in zip(projected, self.level_embed, strict=True)
         ]
         x, place = (torch.cat([as_sequence(m) for m in maps], 1) for maps in (projected, places))

@@ -45,7 +45,7 @@ class PixelDecoder(nn.Module):
             output_layer(c, channels) for c in (*[channels] * len(finer), deepest)
         )
         self.mask_features = Conv2d(channels, mask_channels, kernel, padding=kernel // 2)
-        start_convolutions(self)
+        initialise_convolutions(self)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         """Maps [B, C_l, H_l, W_l], finest first -> pyramid [B, F, H_l, W_l], [B, M, H_0, W_0]."""
@@ -79,25 +79,25 @@ class DeepEncoder(nn.Module):
         self.input_proj = Conv2d(in_channels, channels, 1)
         self.position = SinePosition(channels)
         self.encoder = Encoder(layers, channels, heads, hidden, dropout)
-        xavier(self.encoder)
-        start_convolutions(self)
+        xavier_initialise(self.encoder)
+        initialise_convolutions(self)
 
     def forward(self, c5: Tensor, like: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, F, h, w]; position embeddings have the dtype of `like`."""
         x = self.input_proj(c5)  # [B, F, h, w]
-        place = as_sequence(whole_places(self.position, c5, like))  # [B, h w, F]
+        place = as_sequence(positions_everywhere(self.position, c5, like))  # [B, h w, F]
         encoded: Tensor = self.encoder(as_sequence(x), place)  # [B, h w, F]
         return encoded.transpose(1, 2).unflatten(2, x.shape[-2:])  # [B, F, h, w]
 
 
-def whole_places(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
+def positions_everywhere(position: SinePosition, features: Tensor, like: Tensor) -> Tensor:
     """Position embeddings [B, D, h, w]; as published, the padding counts as part of the image."""
     batch, _, height, width = features.shape
     nothing = torch.zeros(batch, height, width, dtype=torch.bool, device=features.device)
     return position(nothing, like)
 
 
-def xavier(module: nn.Module) -> None:
+def xavier_initialise(module: nn.Module) -> None:
     """Initialise all matrices Xavier-uniform, as in DETR."""
     for parameter in module.parameters():
         if parameter.ndim > 1:
@@ -118,7 +118,7 @@ def output_layer(in_channels: int, channels: int) -> nn.Sequential:
     )
 
 
-def start_convolutions(module: nn.Module) -> None:
+def initialise_convolutions(module: nn.Module) -> None:
     """Initialise all convolutions as detectron2's `c2_xavier_fill` does, biases at 0."""
     for layer in module.modules():
         if isinstance(layer, Conv2d):
