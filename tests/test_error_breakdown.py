@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from seglib import SeglibError, plotting
 from seglib.metrics import CocoEvaluator, ErrorEvaluator, judge_detections
 from seglib.metrics.error_breakdown import ERRORS
+from seglib.plotting.canvas import Canvas
 from seglib.plotting.error_bars import SHADES
 from seglib.plotting.style import as_bytes
 from seglib.structures import Instances, Target
@@ -287,6 +289,46 @@ def test_a_judged_mask_has_the_colour_that_its_kind_has_in_the_bars():
         axes = plotting.show_judged(image, {"one": found}, target).axes[1]
         pixels = np.asarray(axes.images[0].get_array())
         assert (pixels == as_bytes(SHADES[kind])).all(axis=-1).any(), kind
+
+
+def test_errors_on_the_image_name_the_predicted_class_and_missed_objects_the_true_one(monkeypatch):
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "tag", lambda self, text, *_: written.append(text))
+    target = truth((CAT, 0, 10), (DOG, 10, 20), (DOG, 30, 34))
+    found = strip((0.9, CAT, 0, 10), (0.8, CAT, 10, 20))
+    image = torch.full((3, 1, 40), 0.5)
+    plotting.show_judged(image, {"some": found}, target, CATEGORIES)
+    names = [CATEGORIES.by_label(label).name for label in (CAT, DOG)]
+    assert written == [f"says {names[0]}: classification", f"missed: {names[1]}"]
+    plotting.show_judged(image, {"some": found}, target)
+    assert written[2:] == ["classification", "missed"]
+
+
+# Machado and others (2009), "A physiologically-based model for simulation of color vision
+# deficiency", table 1, severity 1: what linear red, green and blue look like.
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+def cielab(shade: str, vision: object) -> np.ndarray:
+    """CIE L*a*b* [3] of a colour as someone sees it."""
+    srgb = np.array(as_bytes(shade)) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.asarray(vision) @ linear, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.asarray(to_xyz) @ seen / (0.9505, 1, 1.089))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_kinds_of_errors_have_colours_that_everyone_can_tell_apart(vision):
+    seen = {kind: cielab(SHADES[kind], VISION[vision]) for kind in (*ERRORS, "missed")}
+    for one, other in itertools.combinations(seen, 2):
+        assert np.linalg.norm(seen[one] - seen[other]) > 20, (one, other)
 
 
 def test_eval_prints_the_errors(tmp_path):

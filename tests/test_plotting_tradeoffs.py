@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from matplotlib.colors import to_hex
+
 from seglib import plotting
+from seglib.comparison import TITLES
+from seglib.plotting.network_colors import NETWORK_COLORS, network_colors
 from seglib.plotting.tradeoffs import frontier
 from seglib.pretrained.curves import LearningCurve
 
@@ -28,3 +32,24 @@ def test_learning_curves_have_a_point_for_each_validation():
     assert (boxes.get_title(), masks.get_title()) == ("box AP", "mask AP")
     assert boxes.lines[0].get_xydata().tolist() == [[1.0, 0.1], [2.5, 0.3]]
     assert masks.lines[0].get_xydata().tolist() == [[1.0, 0.0], [2.5, 0.1]]
+
+
+def test_a_paradigm_has_one_colour_in_all_figures_and_under_both_of_its_names():
+    curve = LearningCurve("train", [1.0], [16], {"mask_AP": [0.1], "box_AP": [0.3]})
+    lines = plotting.show_learning({"MaskFormer": curve, "DETR": curve}).axes[0].lines
+    points = {"detr": (3.0, 0.4), "yolact": (1.0, 0.5), "maskformer": (0.9, 0.5)}
+    dots = plotting.tradeoff(points).axes[0].collections
+    shades = {dot.get_label(): to_hex(dot.get_facecolor()[0]) for dot in dots}
+    drawn = {line.get_label().lower(): to_hex(line.get_color()) for line in lines}
+    assert drawn == {name: shades[name] for name in ("maskformer", "detr")}
+
+
+def test_every_paradigm_that_finds_instances_has_a_colour_of_its_own():
+    titles = [title for name, title in TITLES.items() if name not in ("fcn", "deepmask")]
+    assert len(set(network_colors(titles))) == len(titles) == len(NETWORK_COLORS)
+
+
+def test_other_names_take_colours_that_are_left():
+    shades = network_colors(["mine", "Mask R-CNN", "yours", "Cascade R-CNN"])
+    assert len(set(shades)) == 4
+    assert shades[1::2] == network_colors(["mask_rcnn", "cascade_rcnn"])

@@ -12,8 +12,8 @@ from seglib.metrics.error_breakdown import CORRECT, ERRORS, ErrorBreakdown
 from seglib.plotting.panels import Figure, check_some, figure
 from seglib.plotting.style import (
     BLUE,
+    BROWN,
     INK,
-    ORANGE,
     PALE,
     PURPLE,
     VERMILION,
@@ -23,14 +23,14 @@ from seglib.plotting.style import (
 )
 
 MISSED = "missed"
-# What is correct stays quiet; dark and bright errors alternate, for all types of colour vision.
+# What is correct stays quiet; errors differ in hue and brightness, for all types of colour vision.
 SHADES = {
     CORRECT: PALE,
-    "classification": ORANGE,
+    "classification": BLUE,
     "localisation": VERMILION,
     "both": PURPLE,
     "duplicate": YELLOW,
-    "background": BLUE,
+    "background": BROWN,
     MISSED: INK,
 }
 LEAST = 0.05  # of the axis: a narrower part has no number

@@ -11,10 +11,10 @@ from seglib.metrics.error_breakdown import CORRECT, IGNORED, REPAIRABLE, judge_d
 from seglib.metrics.matching import image_overlaps
 from seglib.plotting.canvas import Bytes, Canvas, to_numpy
 from seglib.plotting.error_bars import MISSED, SHADES
-from seglib.plotting.overlays import NEUTRAL
+from seglib.plotting.overlays import NEUTRAL, short_name
 from seglib.plotting.panels import Figure, image_panels, panel_pixels, show_pixels
 from seglib.plotting.style import as_bytes, styled
-from seglib.structures import Instances, Target
+from seglib.structures import Categories, Instances, Target
 
 
 @styled
@@ -22,13 +22,14 @@ def show_judged(
     image: Any,
     found: Mapping[str, Instances],
     target: Target,
+    categories: Categories | None = None,
     *,
     columns: int = 4,
     title: str = "",
     caption: str = "",
     panel: float = 3.3,
 ) -> Figure:
-    """What several detectors find in an image: errors have their kind as a name.
+    """What several detectors find in an image: errors are named, such as "says cat: duplicate".
 
     True positives are grey, and errors have the colours of `show_errors`; objects that no
     detection is about are hatched and named "missed".
@@ -37,6 +38,7 @@ def show_judged(
         image: float [3, H, W] in 0…1.
         found: name → the detections to judge, with masks.
         target: the truth.
+        categories: the meaning of the labels; None: errors are named by their kind alone.
     """
     count = len(found) + 1
     columns = min(columns, count)
@@ -46,11 +48,13 @@ def show_judged(
     show_pixels(panels[0], image, "Image")
     for axes, (name, detections) in zip(panels[1:], found.items(), strict=True):
         side = panel_pixels(columns, panel)
-        show_pixels(axes, _painted(image, detections, target.to_find, side), name)
+        show_pixels(axes, _painted(image, detections, target.to_find, categories, side), name)
     return fig
 
 
-def _painted(image: Any, detections: Instances, target: Target, side: int) -> Bytes:
+def _painted(
+    image: Any, detections: Instances, target: Target, categories: Categories | None, side: int
+) -> Bytes:
     """The image with the outlines and kinds of all detections."""
     detections = detections[detections.scores.argsort(descending=True, stable=True)]
     kinds, objects = judge_detections(
@@ -75,7 +79,17 @@ def _painted(image: Any, detections: Instances, target: Target, side: int) -> By
     for row in order.tolist():
         kind = str(kinds[row])
         if kind not in (CORRECT, IGNORED):
-            canvas.tag(kind, detections.boxes[row], shades[kind])
+            text = _name(kind, int(detections.labels[row]), categories)
+            canvas.tag(text, detections.boxes[row], shades[kind])
     for g in missed:
-        canvas.tag(MISSED, target.boxes[g], shades[MISSED])
+        text = _name(MISSED, int(target.labels[g]), categories)
+        canvas.tag(text, target.boxes[g], shades[MISSED])
     return canvas.pixels
+
+
+def _name(kind: str, label: int, categories: Categories | None) -> str:
+    """The name of an error or of a missed object: "says cat: duplicate", "missed: cat"."""
+    if categories is None:
+        return kind
+    name = short_name(categories.by_label(label).name)
+    return f"{MISSED}: {name}" if kind == MISSED else f"says {name}: {kind}"

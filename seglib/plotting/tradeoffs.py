@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from seglib.plotting.network_colors import network_colors
 from seglib.plotting.panels import Figure, figure, legend_beside
-from seglib.plotting.style import GREY, PALETTE, styled
+from seglib.plotting.style import GREY, styled
 
 
 @styled
@@ -29,8 +30,8 @@ def tradeoff(
     axes = grid[0, 0]
     best = frontier(list(points.values()))
     axes.plot(*zip(*best, strict=True), color=GREY, linewidth=1, linestyle="--", zorder=1)
-    for index, (name, (x, y)) in enumerate(points.items()):
-        axes.scatter([x], [y], color=PALETTE[index % len(PALETTE)], s=48, zorder=2, label=name)
+    for shade, (name, (x, y)) in zip(network_colors(points), points.items(), strict=True):
+        axes.scatter([x], [y], color=shade, s=48, zorder=2, label=name)
     axes.set(title=title, xlabel=cost, ylabel=accuracy)
     axes.set_xlim(0, 1.08 * max(x for x, _ in points.values()))
     axes.set_ylim(0, 1.12 * max(y for _, y in points.values()))
