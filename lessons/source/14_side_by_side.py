@@ -125,10 +125,10 @@ print(comparison.time_table(by_name, image))
 # location attend to every other, and its mask head runs once for each query.
 #
 # **Parameters are not arithmetic**: Cascade R-CNN has the most, by one per cent, and needs half of
-# DETR's multiply-adds. **And arithmetic is not time**: on our machine Cascade R-CNN still takes
-# nearly as long as DETR, the slowest, and YOLACT is faster than MaskFormer. Divide the times by the
-# arithmetic: Cascade R-CNN and MaskFormer do worst. Cropping and suppressing in three stages, or
-# many small layers one after another, take time but little arithmetic.
+# DETR's multiply-adds. **And arithmetic is not time**: Cascade R-CNN takes about as long as DETR
+# (which of the two is the slowest depends on the machine), and YOLACT less than MaskFormer. Divided
+# by their arithmetic, Cascade R-CNN and then MaskFormer are the slowest: cropping and suppressing
+# in stages, or many small layers in turn, take time but little arithmetic.
 
 # %% [markdown] id="idea"
 # ## The idea: ask each detection what is wrong with it
@@ -247,11 +247,10 @@ for name in models:
 plotting.show_judged(image, shown, target, dataset.categories, columns=3, panel=3.3)
 
 # %% [markdown] id="judged-read"
-# So PolarMask is not blind: with a threshold of its own it finds about as much as the others (and
-# calls the cat a cup). The green airplane behind the blue bird divides the networks: YOLACT,
-# PolarMask and MaskFormer find it; Mask R-CNN, Cascade R-CNN and SOLO cover parts of both with one
-# mask; DETR draws it twice. The car and the cup, of which little can be seen, are missed most
-# often.
+# So PolarMask is not blind: with its own threshold it finds about as much as the others (and calls
+# the cat a cup). The green airplane behind the blue bird divides the networks: YOLACT, PolarMask
+# and MaskFormer find it; Mask R-CNN, Cascade R-CNN and SOLO cover parts of both with one mask; DETR
+# draws it twice. The car and the cup, of which little can be seen, are missed most often.
 #
 # ### Four: all networks, all images
 #
