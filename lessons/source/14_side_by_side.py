@@ -128,7 +128,7 @@ print(comparison.time_table(by_name, image))
 # DETR's multiply-adds. **And arithmetic is not time**: Cascade R-CNN takes about as long as DETR
 # (which of the two is the slowest depends on the machine), and YOLACT less than MaskFormer. Divided
 # by their arithmetic, Cascade R-CNN and then MaskFormer are the slowest: cropping and suppressing
-# in stages, or many small layers in turn, take time but little arithmetic.
+# in stages, or many small layers, take time but little arithmetic.
 
 # %% [markdown] id="idea"
 # ## The idea: ask each detection what is wrong with it
