@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from seglib.cli.options import limit_option
+
 if TYPE_CHECKING:
     from seglib.data.conversion import Conversion
 
@@ -33,12 +35,7 @@ def convert(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="With --to ultralytics: only the first N images of each split.",
-            show_default=False,
-        ),
+        limit_option("With --to ultralytics: only the first N images of each split."),
     ] = None,
 ) -> None:
     """Convert between COCO's format and Ultralytics' folders of polygons, with their images.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seglib.cli.errors import FAILED
-from seglib.cli.options import Dataset
+from seglib.cli.options import Dataset, limit_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,11 +49,8 @@ def doctor(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Use only the first N images.  [dim]\\[default: 100 per split, 8 predicted][/]",
-            show_default=False,
+        limit_option(
+            "Use only the first N images.  [dim]\\[default: 100 per split, 8 predicted][/]"
         ),
     ] = None,
     json_file: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seglib.cli.options import Assignment
 from seglib.errors import SeglibError
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ def grade(
         typer.Argument(metavar="SUBMISSION…", help="Notebooks, folders of them, or zip files."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the marks.")],
-    assignment: Annotated[
-        str | None,
-        typer.Option(
-            "--assignment", "-a", metavar="NN", help="The assignment; recognised by default."
-        ),
-    ] = None,
+    assignment: Assignment = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Seed of the hidden inputs; the same seed gives the same marks."),
@@ -72,12 +68,7 @@ def grade(
 
 def check(
     notebook: Annotated[Path, typer.Argument(help="Your notebook of an assignment.")],
-    assignment: Annotated[
-        str | None,
-        typer.Option(
-            "--assignment", "-a", metavar="NN", help="The assignment; recognised by default."
-        ),
-    ] = None,
+    assignment: Assignment = None,
     cell: Annotated[
         str | None,
         typer.Option("--cell", metavar="ID", help="Report on one checks cell only."),

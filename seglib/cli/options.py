@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glob import glob
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,11 @@ def _complete_checkpoint(incomplete: str) -> list[str]:
 
     names = [name for name in (*shipped_names(), *PUBLISHED) if name.startswith(incomplete)]
     return names + (sorted(glob(f"{incomplete}*")) if incomplete else [])
+
+
+def limit_option(help: str) -> Any:
+    """--limit, with the help text of one command."""
+    return typer.Option(min=1, metavar="N", help=help, show_default=False)
 
 
 ModelName = Annotated[
@@ -59,7 +64,8 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option(help="Where to compute; auto prefers a GPU."),
 ]
-Limit = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False),
+Limit = Annotated[int | None, limit_option("Only the first N images.")]
+Assignment = Annotated[
+    str | None,
+    typer.Option("--assignment", "-a", metavar="NN", help="The assignment; recognised by default."),
 ]

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from seglib.structures import Size
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from seglib.ops.rle import RLE
     from seglib.structures import Instances, Panoptic, Prediction
 
-Size = tuple[int, int]
 MOST_SHARES = 5  # classes in a line about pixels
 
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from seglib.structures import Size
+
 Record = Mapping[str, Any]
-Size = tuple[int, int]
 SHOWN = 5  # ids in a note
 TINY_AREA = 1.0  # px²: no object has a smaller area
 MANY = 3  # so many objects do not have exactly the same area by coincidence

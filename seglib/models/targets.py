@@ -11,10 +11,7 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 from seglib.ops.boxes import scale_boxes
-from seglib.structures import IGNORE, ImageBatch, Target, all_finite
-
-Size = tuple[int, int]
-
+from seglib.structures import IGNORE, ImageBatch, Size, Target, all_finite
 
 # Fields of a target that detectors learn from, and their types.
 _FIELDS = {"boxes": "float", "labels": "int64", "masks": "bool", "iscrowd": "bool", "area": "float"}

@@ -65,6 +65,7 @@ OfficialModel = Literal[
     "detr",
     "maskformer",
 ]
+MASK_LOGITS = "mask_branch.head.mask_fcn_logits.weight"
 OUR_EPS = 1e-5  # our frozen norms add it to the variance
 
 
@@ -152,7 +153,7 @@ def _from_detectron2(state: dict[str, Tensor], path: Path) -> Segmenter:
     for name, value in weights.values.items():
         weights.values[name] = detectron2.to_ours(name, value, pixel_std)
     layout = {**rcnn_layout(weights), "stride_in_1x1": True}
-    categories = coco_things(weights)
+    categories = coco_things(weights, MASK_LOGITS, background=1)
     stages = stage_count(weights)
     if stages:
         config = CascadeRCNNConfig.paper("detectron2")
@@ -171,7 +172,7 @@ def _mask_rcnn_from_torchvision(
     weights = OfficialWeights.renamed(path, state, torchvision.our_name)
     _keep_coco_rows(weights)
     _change_eps(weights.values, norm_eps)
-    categories = coco_things(weights)
+    categories = coco_things(weights, MASK_LOGITS, background=1)
     return filled(MaskRCNN, MaskRCNNConfig.paper(), rcnn_layout(weights), categories, weights)
 
 

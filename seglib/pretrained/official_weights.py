@@ -116,18 +116,23 @@ def stage_count(weights: OfficialWeights) -> int:
     return weights.count(r"box_heads\.heads\.(\d+)\.")
 
 
-def coco_things(weights: OfficialWeights) -> Categories:
+def coco_things(weights: OfficialWeights, layer: str, *, background: int = 0) -> Categories:
     """COCO's 80 things, which the network must have been trained on.
 
+    Args:
+        weights: those of the network.
+        layer: our name of its last convolution's weights, with one row for each class.
+        background: rows of this layer that stand for no class.
+
     Raises:
-        SeglibError: the network has masks of another number of classes.
+        SeglibError: the layer has rows for another number of classes.
     """
-    classes, *_ = weights.shape("mask_branch.head.mask_fcn_logits.weight", 4)
+    classes = weights.shape(layer, 4)[0] - background
     categories = coco_categories()
-    if classes != len(categories) + 1:
+    if classes != len(categories):
         raise SeglibError(
-            f"{weights.path} has masks of {classes - 1} classes, not of COCO's {len(categories)}: "
-            "load it by hand with the categories it was trained on"
+            f"{weights.path} has {classes} classes, not COCO's {len(categories)}: load it by hand "
+            "with the categories it was trained on"
         )
     return categories
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seglib.data.coco_categories import coco_categories
 from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.models.polarmask import PolarMask, PolarMaskConfig
-from seglib.pretrained.official_weights import OfficialWeights, filled, resnet_layout
+from seglib.pretrained.official_weights import OfficialWeights, coco_things, filled, resnet_layout
 
 CLASS_LAYER = "bbox_head.polar_cls.weight"
 FIRST_LAYER = "backbone.conv1.weight"
@@ -56,19 +55,13 @@ def polarmask_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
         SeglibError: a part is missing, of another shape, or unknown.
     """
     weights = OfficialWeights.renamed(path, _scales_joined(state, path), our_name)
-    classes, head_width, *_ = weights.shape("head.to_classes.weight", 4)
-    categories = coco_categories()
-    if classes != len(categories):
-        raise SeglibError(
-            f"{path} has {classes} classes, not COCO's {len(categories)}: load it by hand with the "
-            "categories it was trained on"
-        )
+    categories = coco_things(weights, "head.to_classes.weight")
     weights.shape(FIRST_LAYER, 4)
     weights.values[FIRST_LAYER] = weights.values[FIRST_LAYER].flip(1)  # it reads BGR, ours RGB
     layout = {
         **resnet_layout(weights),
         "fpn_width": weights.shape("fpn.output.0.weight", 4)[0],
-        "head_width": head_width,
+        "head_width": weights.shape("head.to_classes.weight", 4)[1],
         "head_convolutions": weights.count(r"head\.class_tower\.(\d+)\.") // len(PARTS),
         "rays": weights.shape("head.to_rays.weight", 4)[0],
     }

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from seglib.data.coco_categories import coco_categories
-from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.models.solo import SOLO, SOLOConfig
 from seglib.models.solo.config import Variant
-from seglib.pretrained.official_weights import OfficialWeights, filled, resnet_layout
+from seglib.pretrained.official_weights import OfficialWeights, coco_things, filled, resnet_layout
 from seglib.pretrained.solo_names import our_name
 
 CLASS_LAYERS = ("bbox_head.solo_cate", "bbox_head.dsolo_cate", "mask_head.conv_cls")
@@ -32,13 +30,7 @@ def solo_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
     """The network with these weights; which variant it is, their names and shapes tell."""
     light = _contains(state, "_list_x.") and not _contains(state, "_convs_x.")
     weights = OfficialWeights.renamed(path, state, lambda name: our_name(name, light))
-    classes, tower_width, *_ = weights.shape("category.logits.weight", 4)
-    categories = coco_categories()
-    if classes != len(categories):
-        raise SeglibError(
-            f"{path} has {classes} classes, not COCO's {len(categories)}: load it by hand with the "
-            "categories it was trained on"
-        )
+    categories = coco_things(weights, "category.logits.weight")
     variant: Variant = "solo"
     if _contains(state, "_list_x."):
         variant = "decoupled_light" if light else "decoupled"
@@ -47,7 +39,7 @@ def solo_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
     layout = {
         **resnet_layout(weights),
         "fpn_width": weights.shape("fpn.output.0.weight", 4)[0],
-        "tower_width": tower_width,
+        "tower_width": weights.shape("category.logits.weight", 4)[1],
         "tower_layers": weights.count(r"category\.tower\.layers\.(\d+)\."),
     }
     if variant == "v2":

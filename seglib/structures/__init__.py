@@ -9,7 +9,7 @@ Conventions, pinned by tests/test_conventions.py:
 """
 
 from seglib.structures.categories import BACKGROUND, IGNORE, Categories, Category
-from seglib.structures.image_batch import ImageBatch, all_finite, check_images
+from seglib.structures.image_batch import ImageBatch, Size, all_finite, check_images
 from seglib.structures.predictions import Instances, Prediction
 from seglib.structures.targets import COCO_AREA_RANGES, AreaRanges, Panoptic, Target
 
@@ -24,6 +24,7 @@ __all__ = [
     "Instances",
     "Panoptic",
     "Prediction",
+    "Size",
     "Target",
     "all_finite",
     "check_images",

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 
+Size = tuple[int, int]  # (H, W) in pixels or cells
+
 
 @dataclass(eq=False)
 class ImageBatch:
@@ -22,7 +24,7 @@ class ImageBatch:
     """
 
     tensor: Tensor
-    sizes: list[tuple[int, int]] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
 
     @classmethod
     def from_images(
@@ -52,7 +54,7 @@ class ImageBatch:
         return cls(tensor, sizes)
 
     @property
-    def canvas(self) -> tuple[int, int]:
+    def canvas(self) -> Size:
         """(H, W) of the padded tensor."""
         return self.tensor.shape[-2], self.tensor.shape[-1]
 

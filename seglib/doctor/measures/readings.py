@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib.ops.boxes import cxcywh_to_xyxy, xywh_to_xyxy
+from seglib.structures import Size
 
-Size = tuple[int, int]
 BoxReading = Callable[[Tensor, Size], Tensor]
 MaskReading = Callable[[Tensor, Size], Tensor]
 

@@ -38,8 +38,7 @@ from seglib.models.mask_rcnn.box_targets import LabelledBoxes, label_boxes
 from seglib.models.mask_rcnn.model import MaskRCNN
 from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.ops.boxes import clip_boxes, decode_deltas
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 @dataclass(eq=False)

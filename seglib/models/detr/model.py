@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.detr.config import DETRConfig
@@ -40,7 +41,7 @@ from seglib.models.targets import check_targets
 from seglib.nn.layers import Conv2d
 from seglib.nn.mlp import MLP
 from seglib.nn.position import LearnedPosition, SinePosition
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet, ResNetFeatures
+from seglib.nn.resnet import ResNetFeatures
 from seglib.nn.transformer import Transformer
 from seglib.ops.boxes import clip_boxes
 from seglib.ops.images import resize_longer, resize_shorter
@@ -53,10 +54,9 @@ from seglib.structures import (
     Instances,
     Panoptic,
     Prediction,
+    Size,
     Target,
 )
-
-Size = tuple[int, int]
 
 
 @dataclass(eq=False)
@@ -105,15 +105,9 @@ class DETR(Segmenter):
             self.tasks = ("instances", "panoptic")
         super().__init__(config, categories)
         channels = config.channels
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-            replace_stride_with_dilation=(False, False, config.dilated),
+        self.backbone = make_resnet(
+            config, replace_stride_with_dilation=(False, False, config.dilated)
         )
-        self.backbone.freeze(config.frozen_stages)
         self.input_proj = Conv2d(self.backbone.channels[-1], channels, 1)
         make_position = SinePosition if config.position == "sine" else LearnedPosition
         self.position = make_position(channels)

@@ -12,9 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seglib.models.targets import SizedTarget, sized_targets
 from seglib.ops.boxes import xyxy_to_cxcywh
-from seglib.structures import ImageBatch, Target
-
-Size = tuple[int, int]
+from seglib.structures import ImageBatch, Size, Target
 
 
 @dataclass(eq=False)

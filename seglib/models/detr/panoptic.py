@@ -12,9 +12,7 @@ from seglib.models.detr.segments import with_stuff
 from seglib.models.targets import SizedTarget, semantic_labels
 from seglib.ops.output_forms import masks_at_stride_softly
 from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, Panoptic, Target
-
-Size = tuple[int, int]
+from seglib.structures import Categories, Panoptic, Size, Target
 
 SEGMENT_THRESHOLD = 0.85  # the class probability that a query must exceed
 LARGEST_DROPPED = 4  # pixels: segments up to this size are dropped

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from seglib.ops.boxes import cxcywh_to_xyxy
 from seglib.ops.upsampling import interpolate
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 def best_classes(logits: Tensor) -> tuple[Tensor, Tensor]:

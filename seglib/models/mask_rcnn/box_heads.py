@@ -28,8 +28,7 @@ from seglib.models.mask_rcnn.pooler import PyramidPooler
 from seglib.models.targets import SizedTarget
 from seglib.ops.boxes import DeltaWeights, clip_boxes, decode_deltas
 from seglib.ops.precision import at_least_float32
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 @dataclass(eq=False)

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from seglib.distributed import image_generators
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.mask_rcnn.box_heads import BoxHeads, BoxHeadsOutput, SingleBoxHead
@@ -37,14 +38,11 @@ from seglib.models.mask_rcnn.rpn import RegionProposalNetwork, RPNOutput
 from seglib.models.targets import check_targets, sized_targets
 from seglib.nn.anchors import Anchors
 from seglib.nn.fpn import FPN
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.boxes import scale_boxes
 from seglib.ops.detections import Detections, select_detections
 from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.mask_paste import crop_resize_masks, paste_masks
-from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
-
-Size = tuple[int, int]
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Size, Target
 
 
 @dataclass(eq=False)
@@ -85,15 +83,7 @@ class MaskRCNN(Segmenter):
     def __init__(self, config: MaskRCNNConfig, categories: Categories) -> None:
         super().__init__(config, categories)
         self.classes, self.reference = len(categories) + 1, config.reference
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-            stride_in_1x1=config.stride_in_1x1,
-        )
-        self.backbone.freeze(config.frozen_stages)
+        self.backbone = make_resnet(config, stride_in_1x1=config.stride_in_1x1)
         self.fpn = FPN(self.backbone.channels, config.fpn_width, pooled_level=config.pooled_level)
         anchors = Anchors(
             config.anchor_sizes, config.anchor_ratios, rounded=self.reference.rounded_anchors

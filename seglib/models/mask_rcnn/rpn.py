@@ -27,8 +27,7 @@ from seglib.nn.layers import Conv2d
 from seglib.ops.boxes import clip_boxes, decode_deltas
 from seglib.ops.nms import batched_nms
 from seglib.ops.precision import at_least_float32
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 class RPNOutput(NamedTuple):

@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglib.ops.precision import at_least_float32, without_autocast
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 def read_at_points(maps: Sequence[Tensor], points: Tensor, weights: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from seglib.distributed import image_generators
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.detr.losses import class_losses, named, object_count
@@ -39,7 +40,6 @@ from seglib.models.maskformer.pixel_level import make_pixel_level
 from seglib.models.maskformer.segments import segment_batch
 from seglib.models.targets import check_targets
 from seglib.nn.mlp import MLP
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.precision import at_least_float32, without_autocast
 from seglib.ops.upsampling import interpolate
@@ -81,15 +81,9 @@ class MaskFormer(Segmenter):
     def __init__(self, config: MaskFormerConfig, categories: Categories) -> None:
         super().__init__(config, categories)
         self.masked = config.variant == "mask2former"
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-            replace_stride_with_dilation=(False, False, config.dilated),
+        self.backbone = make_resnet(
+            config, replace_stride_with_dilation=(False, False, config.dilated)
         )
-        self.backbone.freeze(config.frozen_stages)
         self.pixel_encoder, self.pixel_decoder = make_pixel_level(config, self.backbone.channels)
         transformer = (
             config.channels,

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.polarmask.config import PolarMaskConfig
@@ -42,12 +43,9 @@ from seglib.models.polarmask.targets import (
 from seglib.models.targets import check_targets, sized_targets
 from seglib.nn.fpn import FPN
 from seglib.nn.layers import Conv2d
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.images import resize_longer
 from seglib.ops.nms import batched_nms
-from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
-
-Size = tuple[int, int]
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Size, Target
 
 
 @dataclass(eq=False)
@@ -100,15 +98,7 @@ class PolarMask(Segmenter):
 
     def __init__(self, config: PolarMaskConfig, categories: Categories) -> None:
         super().__init__(config, categories)
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-            stride_in_1x1=config.stride_in_1x1,
-        )
-        self.backbone.freeze(config.frozen_stages)
+        self.backbone = make_resnet(config, stride_in_1x1=config.stride_in_1x1)
         width = config.fpn_width
         self.fpn = FPN(self.backbone.channels[1:], width, pooled_level=False)
         self.coarser = nn.ModuleList(

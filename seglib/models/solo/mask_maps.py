@@ -19,8 +19,7 @@ from torch import Tensor
 
 from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 @dataclass(eq=False)

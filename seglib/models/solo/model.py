@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglib import ops
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.solo.category_branch import CategoryBranch
@@ -49,13 +50,10 @@ from seglib.models.solo.targets import (
 )
 from seglib.models.targets import sized_targets
 from seglib.nn.fpn import FPN
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.images import resize_longer, resize_shorter
 from seglib.ops.masks import masks_to_boxes
 from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
-
-Size = tuple[int, int]
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Size, Target
 
 
 @dataclass(eq=False)
@@ -91,14 +89,7 @@ class SOLO(Segmenter):
 
     def __init__(self, config: SOLOConfig, categories: Categories) -> None:
         super().__init__(config, categories)
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-        )
-        self.backbone.freeze(config.frozen_stages)
+        self.backbone = make_resnet(config)
         self.fpn = FPN(self.backbone.channels, config.fpn_width)
         self.category = CategoryBranch(config, len(categories))
         self.mask_branch = mask_branch(config)

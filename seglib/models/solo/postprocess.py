@@ -11,8 +11,7 @@ from torch import Tensor
 from seglib import ops
 from seglib.models.solo.config import Selection
 from seglib.ops.upsampling import interpolate
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 class Candidates(NamedTuple):

@@ -21,8 +21,7 @@ from seglib.models.solo.mask_maps import Cells
 from seglib.models.targets import SizedTarget
 from seglib.ops.masks import mask_area
 from seglib.ops.upsampling import interpolate
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 @dataclass(eq=False)

@@ -13,8 +13,7 @@ from seglib.models.yolact.config import YOLACTConfig
 from seglib.models.yolact.losses import mask_loss
 from seglib.models.yolact.masks import assemble_masks, boxes_in_cells
 from seglib.models.yolact.targets import masks_in_cells
-
-Size = tuple[int, int]
+from seglib.structures import Size
 
 
 @dataclass(eq=False)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
+from seglib.structures import Size
 
-Size = tuple[int, int]
 ENLARGED_TOGETHER = 16  # masks; those of a photograph would fill gigabytes if enlarged at once
 MARGIN = 1.0  # cells that the official crop adds around a box
 
@@ -52,7 +52,7 @@ def crop_masks(masks: Tensor, boxes: Tensor) -> Tensor:
     return masks * inside_boxes(boxes, (masks.shape[-2], masks.shape[-1]))
 
 
-def boxes_in_cells(boxes: Tensor, canvas: tuple[int, int], cells: Size) -> Tensor:
+def boxes_in_cells(boxes: Tensor, canvas: Size, cells: Size) -> Tensor:
     """Convert boxes [n, 4] from pixels of a canvas (H, W) to cells of a map (h, w) covering it."""
     down, across = cells[0] / canvas[0], cells[1] / canvas[1]
     return boxes * boxes.new_tensor([across, down, across, down])

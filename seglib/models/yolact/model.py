@@ -30,6 +30,7 @@ from torch import Tensor
 
 from seglib import ops
 from seglib.distributed import global_mean_count, image_generators
+from seglib.models.backbone import make_resnet
 from seglib.models.base import OutputForm, Segmenter, Task
 from seglib.models.config import ModelConfig
 from seglib.models.targets import check_targets
@@ -49,15 +50,12 @@ from seglib.models.yolact.networks import (
 )
 from seglib.models.yolact.semantic_branch import SemanticBranch
 from seglib.models.yolact.targets import anchor_targets, batch_truth
-from seglib.nn.resnet import BasicBlock, Bottleneck, ResNet
 from seglib.ops.boxes import clip_boxes, scale_boxes
 from seglib.ops.detections import Detections
 from seglib.ops.images import resize_longer
 from seglib.ops.precision import at_least_float32
 from seglib.ops.upsampling import interpolate
-from seglib.structures import Categories, ImageBatch, Instances, Prediction, Target
-
-Size = tuple[int, int]
+from seglib.structures import Categories, ImageBatch, Instances, Prediction, Size, Target
 
 
 @dataclass(eq=False)
@@ -103,14 +101,7 @@ class YOLACT(Segmenter):
     def __init__(self, config: YOLACTConfig, categories: Categories) -> None:
         super().__init__(config, categories)
         self.reference, classes = config.reference, len(categories)
-        self.backbone = ResNet(
-            Bottleneck if config.bottleneck else BasicBlock,
-            config.blocks,
-            width=config.width,
-            stem=config.stem,
-            norm=config.norm,
-        )
-        self.backbone.freeze(config.frozen_stages)
+        self.backbone = make_resnet(config)
         channels = self.backbone.channels[-BACKBONE_LEVELS:]
         self.pyramid = Pyramid(channels, config.fpn_width, config.extra_levels)
         self.protonet = ProtoNet(

@@ -15,9 +15,8 @@ from seglib.models.yolact.config import YOLACTConfig
 from seglib.ops.assignment import IGNORED, NEGATIVE, POSITIVE
 from seglib.ops.boxes import box_area, box_iou, cxcywh_to_xyxy, scale_boxes
 from seglib.ops.upsampling import interpolate
-from seglib.structures import ImageBatch, Target
+from seglib.structures import ImageBatch, Size, Target
 
-Size = tuple[int, int]
 TAKEN = -1.0  # overlap of pairs that no longer count
 
 
