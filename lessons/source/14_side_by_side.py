@@ -494,7 +494,7 @@ plotting.show_images([example(kind) for kind in kinds[1:]], kinds[1:], panel=2.1
 # We measure recall: the share of a group that the best detections find. (Precision has no meaning
 # here: to which group would a false detection belong?) **Predict before you run:** which group is
 # the hardest, and for which network? Which loses most on small objects? And in crowds: those that
-# remove overlapping boxes, or those that do not? ("In view" are crowded objects not occluded.)
+# remove overlapping boxes, or those that do not? ("In view": crowded, but not occluded.)
 
 # %% id="groups" tolerance=0.1
 for group in groups:
@@ -520,10 +520,10 @@ print(f"NMS at 0.5 inside each class would keep {kept} of the {objects} true box
 #   error. YOLACT and PolarMask, with anchors or locations on a fine level, are at the top; in the
 #   first table's AP on small objects, SOLO is ahead of both: there, masks must fit closely.
 # - **In crowds** Mask R-CNN, Cascade R-CNN and YOLACT lose 0.08 to 0.12, the others less. Because
-#   NMS on *boxes* takes neighbours for duplicates? Hardly: it would remove one of the true boxes
-#   (lesson 07), since few boxes of one class overlap by half. The last column gives the reason:
-#   every network finds crowded objects *in view* more often than the average object. Crowds are
-#   hard because half of the objects in them are occluded.
+#   NMS on *boxes* takes neighbours for duplicates? Hardly: it would remove one of the true boxes,
+#   since few boxes of one class overlap by half. The last column gives the reason: every network
+#   finds crowded objects *in view* more often than the average object. Crowds are hard because half
+#   of the objects in them are occluded.
 #
 # One plausible guess is wrong: thin objects are no harder for PolarMask than for the others, since
 # a rough outline is enough at an IoU of 0.5. And which objects does *no* network find?
@@ -784,8 +784,8 @@ Quiz([threshold, winter], title="Comparing and surviving")
 #   class and location. An object that no detection is about is missed.
 # - Equal numbers of errors hide different errors. Queries duplicate, a grid names objects twice,
 #   rays and boxes localise badly, and a stricter IoU changes the ranking.
-# - Occluded objects are hard for all, most for boxes and rays; coarse features lose small objects;
-#   crowds are hard because of what is hidden in them.
+# - Occluded objects are hard for all networks, most of all for those with boxes or rays; coarse
+#   features lose small objects; crowds are hard because they hide objects.
 # - Blur removes classes and outlines, noise fills the list with fragments and with things that are
 #   not there, and no paradigm is safe: training data decides.
 # - A table compares checkpoints. Ask what differs between its rows apart from the idea.

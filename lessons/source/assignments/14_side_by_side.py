@@ -377,7 +377,7 @@ for name in ("mask_rcnn", "solo"):
     print(f"{name:10s} finds {touching:.2f} of the touching objects, {others:.2f} of the others")
 
 # %% [markdown] id="see-it-touching-read"
-# No: neither network finds touching objects less often by more than that. Two neighbours touch at
+# No: both networks find the touching objects about as often as the others. Two neighbours touch at
 # their edges, so their boxes seldom overlap by half, and NMS seldom acts on them: from the true
 # boxes of the lesson's 48 images it would remove only one. What hurts is being hidden (the lesson's
 # group *occluded*), not having neighbours.
