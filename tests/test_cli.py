@@ -18,7 +18,7 @@ import seglib
 from seglib import pretrained
 from seglib.cli import options
 from seglib.cli.progress import clock
-from seglib.data.assets import file_sha256
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 from seglib.pretrained.results import append_result, read_results
 from seglib.training import History

@@ -9,6 +9,7 @@ import torch
 from seglib.data import assets
 from seglib.data.coco import CocoFolder
 from seglib.data.datasets import load_dataset
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 from seglib.structures import COCO_AREA_RANGES
 from tests.tiny_coco import ODD, add_panoptic, build_tiny_coco
@@ -153,7 +154,7 @@ def test_assets_come_from_checkout_then_cache_then_url(tmp_path, monkeypatch):
     cached = tmp_path / "cache" / "assets" / "cards" / "a.txt"
     cached.parent.mkdir(parents=True)
     cached.write_text("cached")
-    digest = assets.file_sha256(cached)
+    digest = file_sha256(cached)
     assert assets.asset("cards/a.txt", digest) == cached
 
     calls = []

@@ -13,7 +13,8 @@ import zipfile
 import pytest
 
 from seglib.data.fetch import OfflineError
-from seglib.data.mini import MiniRequest, choose_images, fetch_mini, read_index
+from seglib.data.mini import MiniRequest, fetch_mini
+from seglib.data.mini_index import choose_images, read_index
 from seglib.errors import SeglibError
 from tests.faulty_server import QUICK, serve
 from tests.helpers import wait_until

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import seglib
 from seglib import pretrained
-from seglib.data.assets import file_sha256
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 from seglib.models import model_names
 from seglib.models.fcn import FCN

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import seglib.cli.ship as shipping
-from seglib.data.assets import file_sha256
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 from seglib.pretrained.results import read_results
 from tests.fakes import write_squares

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data.assets import checkout_root, file_sha256
+from seglib.data.assets import checkout_root
+from seglib.data.digests import file_sha256
 from seglib.pretrained.shipped import SHIPPED
 from tests.faulty_server import serve
 

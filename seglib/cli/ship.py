@@ -41,7 +41,7 @@ def ship(
     """
     from seglib import pretrained
     from seglib.atomic import write_atomic
-    from seglib.data.assets import file_sha256
+    from seglib.data.digests import file_sha256
     from seglib.pretrained.results import append_result, read_results
 
     if not PLAIN_NAME.fullmatch(name):

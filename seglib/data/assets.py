@@ -6,12 +6,12 @@ SEGLIB_ASSETS_URL  where an installed package downloads the files too large for 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
 import platformdirs
 
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 
 
@@ -68,9 +68,3 @@ def asset(relative: str, sha256: str | None = None) -> Path:
     from seglib.data.fetch import download  # here, because local files need no network library
 
     return download(f"{base.rstrip('/')}/{parts}", cached, sha256)
-
-
-def file_sha256(path: Path) -> str:
-    """The hexadecimal SHA-256 digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

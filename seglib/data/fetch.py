@@ -11,7 +11,7 @@ from typing import TypeVar
 import requests
 import tenacity
 
-from seglib.data.assets import file_sha256
+from seglib.data.digests import file_sha256
 from seglib.errors import SeglibError
 from seglib.locks import locked
 

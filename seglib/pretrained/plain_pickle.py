@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from seglib.pretrained.pickle_machine import (
+from seglib.pretrained.pickle_machine import read_pickle
+from seglib.pretrained.pickle_vocabulary import (
     Damaged,
     Name,
     Refused,
     Unpicked,
     Vocabulary,
     errors_about,
-    read_pickle,
 )
 
 _KINDS = "biuf"  # booleans, integers and floats, but not objects

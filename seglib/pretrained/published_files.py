@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from seglib.atomic import write_atomic
-from seglib.data.assets import cache_dir, file_sha256
+from seglib.data.assets import cache_dir
+from seglib.data.digests import file_sha256
 from seglib.data.fetch import Progress, TransientError, download
 from seglib.errors import SeglibError, unknown_name
 from seglib.models.base import Segmenter

@@ -26,7 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seglib.pretrained.pickle_machine import Damaged, Name, Refused, Vocabulary, read_pickle
+from seglib.pretrained.pickle_machine import read_pickle
+from seglib.pretrained.pickle_vocabulary import Damaged, Name, Refused, Vocabulary
 from seglib.pretrained.plain_pickle import ARRAY_CALLS, is_harmless
 
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # the first pickle before 1.6

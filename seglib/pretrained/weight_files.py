@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seglib.errors import SeglibError, printable
-from seglib.pretrained.pickle_machine import Opaque, errors_about
+from seglib.pretrained.pickle_vocabulary import Opaque, errors_about
 from seglib.pretrained.plain_pickle import Array, read_plain_pickle
 from seglib.pretrained.torch_file import MAGIC, TorchFile, Window, is_torch_file
 
