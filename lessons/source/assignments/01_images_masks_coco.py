@@ -2,8 +2,8 @@
 # # Assignment 01: Images, masks and COCO
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 01](../01_images_masks_coco.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. Masks in the checks, the hidden ones too,
+# Everything you need is in [lesson 01](../01_images_masks_coco.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. Masks in the checks, including the hidden ones,
 # are bool; all other tensors are float32, except that the evaluator in task 2 passes boxes in
 # float64.
 #
@@ -35,13 +35,13 @@ from seglib.structures import Categories, Instances, Target
 # The lesson does this too. Write yours with the lesson closed, then compare.
 #
 # <details><summary>First hint</summary>
-# COCO reads down the columns. A mask that is turned over its diagonal, <code>mask.T</code>, can be
-# read row by row instead.
+# COCO reads down the columns. A mask that is mirrored across its diagonal, <code>mask.T</code>, can
+# be read row by row instead.
 # </details>
 # <details><summary>Second hint</summary>
 # Go through the pixels with two variables: the value of the run that you are in, at first False,
-# and its length so far. When a pixel differs, note the length, even if it is 0. At the end one run
-# is still open. To decode, repeat the values, then reshape to [W, H] and turn.
+# and its length so far. When a pixel differs, record the length, even if it is 0. At the end one
+# run is still open. To decode, repeat the values, then reshape to [W, H] and transpose.
 # </details>
 
 # %% id="encode" nbgrader="solution" forbidden="pycocotools.mask.encode"
@@ -282,9 +282,9 @@ print("✓ 2 of 2 points: boxes that overlap, touch, lie apart, are empty or non
 
 # %% [markdown] id="task-evaluator"
 # Now run `seglib`'s evaluator on *your* functions. One image of 40 × 40 pixels has one object and
-# one crowd, and three detections: one that slipped by 2 pixels (the IoU of the masks is 0.82), one
-# inside the crowd, and one on empty ground. If the crowd is handled rightly, the second one is
-# ignored.
+# one crowd, and three detections: one that is shifted by 2 pixels (the IoU of the masks is 0.82),
+# one inside the crowd, and one on empty ground. If the crowd is handled correctly, the second one
+# is ignored.
 
 # %% id="evaluator" nbgrader="locked"
 def square(x, y, side):
@@ -359,18 +359,18 @@ print("✓ 2 of 2 points: the evaluator ran on your functions, and its AP is rig
 #
 # *4 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
-# First the judging. Detections choose in falling order of score; each takes, among the objects
-# still free, the one that it overlaps most, if that overlap reaches the threshold.
+# First come the verdicts. Detections choose in falling order of score; each takes, among the
+# objects still free, the one that it overlaps most, if that overlap reaches the threshold.
 #
 # **Transfer.** No cell of the lesson matches with objects that may be **ignored** (a crowd, or one
 # of another size). A detection first looks among the objects that count. Only if it finds none
 # there may it take an ignored one; then the detection is ignored itself, and the ignored object
 # stays free for others.
 #
-# Example by hand: threshold 0.5, overlaps with objects (P, Q, crowd). The 0.9-detection has
-# `[0.6, 0.7, 0]`, the 0.8-detection `[0.1, 0.8, 0]`, the 0.7-detection `[0, 0, 1]`. The first takes
-# Q (its largest). The second finds Q taken, and its overlap with P is too small: it is wrong. The
-# third takes the crowd: it is ignored. So the verdicts are `[1, 0, -1]`.
+# Example by hand: threshold 0.5, overlaps with objects (P, Q, crowd). The 0.9-detection has `[0.6,
+# 0.7, 0]`, the 0.8-detection `[0.1, 0.8, 0]`, the 0.7-detection `[0, 0, 1]`. The first takes Q (its
+# largest). The second finds Q taken, and its overlap with P is too small: it is false. The third
+# takes the crowd: it is ignored. So the verdicts are `[1, 0, -1]`.
 #
 # <details><summary>First hint</summary>
 # Loop over the detections in order of their scores. For each, list the counting objects that are
@@ -482,13 +482,13 @@ for seed in range(10):
 print("✓ 2 of 2 points: the example, other orders, ignored objects, no objects, thresholds")
 
 # %% [markdown] id="task-ap-number"
-# Then the number. Leave out the ignored detections. Go down the rest by score and note precision
-# and recall after each; at each of the recalls 0.00, 0.01, … 1.00 take the best precision at that
-# recall or beyond (0 if it is never reached); average the 101 samples.
+# Then comes the number. Leave out the ignored detections. Go down the rest by score and record
+# precision and recall after each; at each of the recalls 0.00, 0.01, … 1.00 take the best precision
+# at that recall or beyond (0 if it is never reached); average the 101 samples.
 #
-# Example by hand: two objects; the verdicts by falling score are right, wrong, right. Precision is
-# 1, 1/2, 2/3 at recall 1/2, 1/2, 1. The samples 0.00…0.50 are 51 times 1, the other 50 are 2/3: AP
-# = (51 + 50 · 2/3)/101 = 0.835.
+# Example by hand: two objects; the verdicts by falling score are true, false, true. Precision is 1,
+# 1/2, 2/3 at recall 1/2, 1/2, 1. The 51 samples at 0.00…0.50 are 1, the other 50 are 2/3: AP = (51
+# + 50 · 2/3)/101 = 0.835.
 
 # %% id="average-precision" nbgrader="solution"
 def average_precision(scores, verdicts, objects):

@@ -2,9 +2,9 @@
 # # Assignment 02: Convolution
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 02](../02_convolution.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All tensors in the checks, the hidden
-# ones too, are float32.
+# Everything you need is in [lesson 02](../02_convolution.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All tensors in the checks, including the hidden
+# ones, are float32.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -31,7 +31,7 @@ import seglib
 #
 # <details><summary>First hint</summary>
 # Pad the image first: <code>F.pad(x, (left, right, top, bottom))</code>. From then on there is no
-# padding any more, only a larger image.
+# padding, only a larger image.
 # </details>
 # <details><summary>Second hint</summary>
 # Make an output of zeros of the size that the formula gives, and loop over its cells. Cell (r, c)
@@ -132,14 +132,14 @@ print("✓ 3 of 3 points: the example, the kernel's direction, a kernel of 2 × 
 # *4 points · difficulty 4/5 · importance 4/5 · 25 minutes*
 #
 # **Transfer.** The lesson drew stride and dilation and counted the weights of groups; none of its
-# cells puts them into `im2col`. First the columns. Each of the $k_h \cdot k_w$ cells
-# of the kernel sees, over all places, one shifted and strided view of the padded image; with
-# dilation $d$ the shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered by channel, then
-# kernel row, then kernel column. A slice can take every $s$-th element:
-# `x[..., a : a + s * (n - 1) + 1 : s]` begins at `a` and has exactly `n` of them.
+# cells puts them into `im2col`. First the columns. Each of the $k_h \cdot k_w$ cells of the kernel
+# sees, over all positions, one shifted and strided view of the padded image; with dilation $d$ the
+# shift of cell $(i, j)$ is $(d\,i, d\,j)$. The rows are ordered by channel, then kernel row, then
+# kernel column. A slice can take every $s$-th element: `x[..., a : a + s * (n - 1) + 1 : s]` begins
+# at `a` and has exactly `n` of them.
 #
 # Example by hand: `x = [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]` (one channel), 2 × 2 windows, dilation
-# 2: there is one place, and its column is `[1, 3, 7, 9]`.
+# 2: there is one position, and its column is `[1, 3, 7, 9]`.
 #
 # <details><summary>First hint</summary>
 # Collect the k·k views, [B, C, OH, OW] each, in a list, as in the lesson's <code>im2col</code>. In
@@ -256,10 +256,10 @@ for seed in range(4):
 print("✓ 2 of 2 points: the example, order of cells and channels, stride, padding, 1 × 3 kernels")
 
 # %% [markdown] id="task-conv2d"
-# Now the layer: cut the rows of the columns' matrix into `groups` parts, multiply each with its
-# part of the kernels (every group has O/groups of the O kernels), and join the results. `@` takes a
-# whole batch: [O, K] @ [B, K, N] multiplies each image's matrix and gives [B, O, N]. The function
-# must take all the arguments below, because `seglib` will call it in place of its own.
+# Now the layer: cut the rows of the column matrix into `groups` parts, multiply each by its part of
+# the kernels (every group has O/groups of the O kernels), and join the results. `@` takes a whole
+# batch: [O, K] @ [B, K, N] multiplies each image's matrix and returns [B, O, N]. The function must
+# take all the arguments below, because `seglib` will call it in place of its own.
 #
 # <details><summary>Hint</summary>
 # <code>weight.chunk(groups)</code> and <code>columns.chunk(groups, dim=1)</code> cut both into

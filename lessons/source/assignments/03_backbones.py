@@ -2,14 +2,14 @@
 # # Assignment 03: From CNN to backbone and pyramid
 #
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 03](../03_backbones.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All tensors in the checks, the hidden
-# ones too, are float32.
+# Everything you need is in [lesson 03](../03_backbones.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All tensors in the checks, including the hidden
+# ones, are float32.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
 # | 1. What a cell sees, and where | 3 | 2/5 | 5/5 | 15 |
-# | 2. Batch norm that carries a real network | 3 | 3/5 | 5/5 | 20 |
+# | 2. Batch norm, inside a real network | 3 | 3/5 | 5/5 | 20 |
 # | 3. A residual block, and the pyramid | 4 | 3/5 | 5/5 | 25 |
 # | 4. Batch norm folded away | 3 | 4/5 | 3/5 | 20 |
 
@@ -28,11 +28,11 @@ import seglib
 # The lesson followed two numbers through the layers, field and jump. This task goes beyond it with
 # a third one: **start**, the first pixel that cell 0 sees, counted along one axis. For the image
 # itself, field and jump are 1 and start is 0. Padding moves the first window to the left by
-# `padding` cells of the layer's *input*, and those lie one jump of the input apart. So start can
-# become negative: then cell 0 also sees padding.
+# `padding` cells of the layer's *input*, which are one jump of the input apart. So start can become
+# negative: then cell 0 also sees padding.
 #
-# Cell $i$ then sees the pixels from `start + i * jump` up to, but without,
-# `start + i * jump + field`.
+# Cell $i$ then sees the pixels from `start + i * jump` up to, but not including, `start + i * jump
+# + field`.
 #
 # Example by hand: two 3 × 3 layers, both with stride 2 and padding 1, no dilation. After the first:
 # field 3, jump 2, start −1. After the second: field 3 + 2·2 = 7, jump 4, start −1 − 1·2 = −3.
@@ -123,7 +123,7 @@ for layers in (
 print("✓ 3 of 3 points: no layer, one, two of a kind, and a pooling before a dilated layer")
 
 # %% [markdown] id="task-norm"
-# ## Task 2: batch norm that carries a real network
+# ## Task 2: batch norm, inside a real network
 #
 # *3 points · difficulty 3/5 · importance 5/5 · 20 minutes*
 #
@@ -308,15 +308,14 @@ def basic_block(x, conv1, norm1, conv2, norm2, downsample=None):
 # %% [markdown] id="task-pyramid"
 # **The pyramid.** For each level there is a 1 × 1 convolution `lateral[k]` and a 3 × 3 convolution
 # `output[k]`, finest level first, like the maps. From the top down: enlarge the sum above to the
-# *exact* size of the map below (nearest: new cell $r$ of $H$ copies old cell
-# $\lfloor r\,h/H \rfloor$), and add the lateral. What goes on down is the sum *before* its 3 × 3
-# convolution.
+# *exact* size of the map below (nearest: new cell $r$ of $H$ copies old cell $\lfloor r\,h/H
+# \rfloor$), and add the lateral. What is passed down is the sum *before* its 3 × 3 convolution.
 #
 # Example by hand: two maps with one channel, `[[1, 2], [3, 4]]` and, above it, `[[10]]`. With
 # convolutions that change nothing, the results are `[[11, 12], [13, 14]]` and `[[10]]`.
 #
 # <details><summary>First hint</summary>
-# Begin with the coarsest map, and keep one variable for the sum that goes on down. Its 3 × 3
+# Begin with the coarsest map, and keep one variable for the sum that is passed down. Its 3 × 3
 # convolution gives a result, but never becomes part of that sum.
 # </details>
 # <details><summary>Second hint</summary>
@@ -513,9 +512,9 @@ print("✓ 2 of 2 points: laterals, what goes down, 3 × 3 on every level, three
 #
 # **Transfer.** No cell of the lesson removes a norm from a network. In evaluation mode batch norm
 # is a fixed scale and a fixed shift for each channel. A convolution in front of it can do both by
-# itself, with other weights. Find them: a convolution that alone gives what convolution and norm
-# gave together. That is how networks are made ready for use, with one layer less to compute each
-# time.
+# itself, with other weights. Find them, so that the convolution alone returns what convolution and
+# norm returned together. That is how networks are prepared for deployment, with one layer less to
+# compute each time.
 #
 # Write $y = \gamma\,\frac{(w * x + b) - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta$ as
 # $w' * x + b'$.
@@ -525,7 +524,8 @@ print("✓ 2 of 2 points: laterals, what goes down, 3 × 3 on every level, three
 # output 5; input 2 gives 7, normalised 1.5, output 14. So $w' = 9$ and $b' = -4$.
 #
 # <details><summary>First hint</summary>
-# Call s = γ / √(σ² + ε) and sort the formula: what multiplies w ∗ x, and what is left without x?
+# Call s = γ / √(σ² + ε) and rearrange the formula: what multiplies w ∗ x, and what is left without
+# x?
 # </details>
 # <details><summary>Second hint</summary>
 # The weight is [O, C/groups, kh, kw], and s is [O]: give s three more axes. Without a bias, b is 0.

@@ -2,9 +2,9 @@
 # # Assignment 04: Fully convolutional networks
 #
 # Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 04](../04_fcn.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All tensors that the checks pass in,
-# the hidden ones too, are float32 unless a task says otherwise; return float32 as well.
+# Everything you need is in [lesson 04](../04_fcn.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All tensors that the checks pass in, including
+# the hidden ones, are float32 unless a task says otherwise; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -26,15 +26,15 @@ from seglib.structures import Categories
 #
 # *2 points · difficulty 1/5 · importance 5/5 · 5 minutes*
 #
-# A linear layer was trained on feature maps of `C` × `k` × `k` cells, flattened in that order.
-# Run it at every place of a larger map, without a loop.
+# A linear layer was trained on feature maps of `C` × `k` × `k` cells, flattened in that order. Run
+# it at every position of a larger map, without a loop.
 #
 # Example by hand: `features = [[[1, 2, 3]]]` (one channel, one row), `weight = [[10]]`, `k = 1`,
-# `bias = [5]`: the layer looks at one cell at a time and gives `[[[15, 25, 35]]]`.
+# `bias = [5]`: the layer looks at one cell at a time and returns `[[[15, 25, 35]]]`.
 #
 # <details><summary>First hint</summary>
-# One row of the weight contains C · k · k numbers, in the order of the flattened window. Which
-# shape has a kernel of a convolution with O output channels?
+# One row of the weight contains C · k · k numbers, in the order of the flattened window. What shape
+# does the kernel of a convolution with O output channels have?
 # </details>
 # <details><summary>Second hint</summary>
 # A reshape to [O, C, k, k] is enough, since both are flattened in the same order; the bias stays as
@@ -102,8 +102,8 @@ print("✓ 2 of 2 points: the example, the output's shape, and all 20 places of 
 # *5 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
 # The lesson stamped with one kernel at a time. A layer has channels: input channel $c$ stamps the
-# kernel `weight[c, o]` onto output channel $o$, and every output channel adds up what it gets.
-# Last, `padding` rows and columns are cut off at each border.
+# kernel `weight[c, o]` onto output channel $o$, and every output channel adds up what it receives.
+# Finally, `padding` rows and columns are cut off at each border.
 #
 # **Transfer.** No cell of the lesson has `groups` or kernels that are not square. With groups the
 # input channels are split into equal parts, in order, and part $g$ stamps only onto the $g$-th part
@@ -150,12 +150,12 @@ def conv_transpose2d(
     ### END SOLUTION
 
 # %% [markdown] id="task-bilinear"
-# Then the kernel to start from: a tent of width $2s$ in each direction, the two multiplied. The
-# lesson enlarged by the same factor both ways; here each direction has its own.
+# Then comes the kernel to start from: the product of two tents, of width $2s$ in each direction.
+# The lesson enlarged by the same factor in both directions; here each direction has its own.
 # Example by hand: for stride 1 the tent is `[0.5, 0.5]`, for stride 2 `[0.25, 0.75, 0.75, 0.25]`.
-# The kernel that enlarges by 1 downwards and 2 across is
-# `[[0.125, 0.375, 0.375, 0.125], [0.125, 0.375, 0.375, 0.125]]`.
-# (`seglib.ops.bilinear_kernel` is called with the *size* 2s, your function with strides.)
+# The kernel that enlarges by 1 downwards and 2 across is `[[0.125, 0.375, 0.375, 0.125], [0.125,
+# 0.375, 0.375, 0.125]]`. (`seglib.ops.bilinear_kernel` takes the *size* 2s, your function the
+# strides.)
 
 # %% id="bilinear-kernel" nbgrader="solution" forbidden="bilinear_kernel"
 def bilinear_kernel(down, across):
@@ -297,7 +297,7 @@ plotting.compare(image, answers, fcn.categories)
 #
 # Count pixels into a table whose rows are the true classes and whose columns the predicted ones.
 # The lesson left out the true label 255; here the caller says which true labels are left out, so
-# that a class that nobody taught the network can be ignored as well. Then compute the mean IoU
+# that a class that the network was not trained on can be ignored as well. Then compute the mean IoU
 # over the classes that occur in the table, in the truth *or* in the prediction.
 #
 # Example by hand: `true = [0, 0, 1, 255]`, `predicted = [0, 1, 1, 0]`, three classes, 255 ignored.
@@ -435,14 +435,13 @@ print("✓ 3 of 3 points: three tables with ignored labels, absent classes, and 
 # image as in the lesson's drawing: cell $i$ of the map of stride $s$ covers pixels $s\,i$ to
 # $s\,i + s - 1$.
 #
-# 1. Enlarge `score32` by 2 and cut it so that it lies on `score16`; add.
-# 2. Enlarge the sum by 2 and cut it so that it lies on `score8`; add.
-# 3. Enlarge by 8 and cut it so that it lies on the image.
+# 1. Enlarge `score32` by 2 and crop it so that it lies on `score16`; add.
+# 2. Enlarge the sum by 2 and crop it so that it lies on `score8`; add.
+# 3. Enlarge by 8 and crop it so that it lies on the image.
 #
 # Sides need not be multiples of 32: the network's poolings round the number of cells *up* (a side
 # of 100 has 4, 7 and 13 cells). Every class is enlarged by itself. Use your functions from task 2,
-# or write the
-# enlarging anew.
+# or write the enlargement again.
 #
 # <details><summary>First hint</summary>
 # With kernel 2s and stride s, an enlarged map begins s/2 cells before the map that it must lie on.

@@ -2,14 +2,14 @@
 # # Assignment 05: DeepMask
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 05](../05_deepmask.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All tensors that the checks pass in,
-# the hidden ones too, are float32 unless a task says otherwise; return float32 as well.
+# Everything you need is in [lesson 05](../05_deepmask.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All tensors that the checks pass in, including
+# the hidden ones, are float32 unless a task says otherwise; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
 # | 1. Label windows by the canonical position | 4 | 2/5 | 5/5 | 20 |
-# | 2. A mask layer of low rank, and the best one | 4 | 3/5 | 4/5 | 20 |
+# | 2. A low-rank mask layer, and the best one | 4 | 3/5 | 4/5 | 20 |
 # | 3. Heads that slide, inside a real network | 5 | 4/5 | 5/5 | 30 |
 
 # %% id="imports" nbgrader="locked"
@@ -28,12 +28,12 @@ from seglib.structures import Categories
 # Give each window a label for each object, without a loop:
 #
 # - `1` if the centres are at most `shift` patch pixels apart in x *and* in y, and the longer side
-#   is at most a quarter octave off;
-# - `-1` if the centres are more than `2 · shift` apart in x *or* in y, or the longer side is more
-#   than an octave off;
+#   is off by at most a quarter octave;
+# - `-1` if the centres are more than `2 · shift` apart in x *or* in y, or the longer side is off by
+#   more than an octave;
 # - `0` otherwise.
 #
-# Windows are squares. A patch pixel is as long as the window's side over `patch`.
+# Windows are squares. The length of a patch pixel is the window's side divided by `patch`.
 #
 # Example by hand, `patch = 56`, `shift = 4`: the window `(0, 0, 56, 56)` and a box
 # `(12, 20, 44, 30)`. The centres are (28, 28) and (28, 25), 3 px apart, and the longer side is 32:
@@ -45,8 +45,8 @@ from seglib.structures import Categories
 # length of one patch pixel, (side of the window) / patch.
 # </details>
 # <details><summary>Second hint</summary>
-# Broadcast windows as [K, 1] against boxes as [1, N]. The larger of the two distances in x and y
-# decides both rules; an octave is <code>torch.log2</code> of a ratio, and its absolute value
+# Broadcast windows as [K, 1] against boxes as [1, N]. The larger of the two distances in x and y is
+# enough for both rules; an octave is <code>torch.log2</code> of a ratio, and its absolute value
 # counts. A label is positive minus negative.
 # </details>
 
@@ -131,11 +131,12 @@ for seed in range(6):
 print("✓ 4 of 4 points: position in x and y, size, tall boxes, other patch sizes, no boxes")
 
 # %% [markdown] id="task-rank"
-# ## Task 2: a mask layer of low rank, and the best one
+# ## Task 2: a low-rank mask layer, and the best one
 #
 # *4 points · difficulty 3/5 · importance 4/5 · 20 minutes*
 #
-# First the forward pass: features → code → mask logits, two linear maps with nothing between.
+# First comes the forward pass: features → code → mask logits, two linear maps with nothing in
+# between.
 
 # %% id="low-rank-masks" nbgrader="solution"
 def low_rank_masks(features, squeeze_weight, squeeze_bias, decode_weight, decode_bias):
@@ -153,8 +154,8 @@ def low_rank_masks(features, squeeze_weight, squeeze_bias, decode_weight, decode
     ### END SOLUTION
 
 # %% [markdown] id="task-factors"
-# Then suppose that somebody has trained the full layer, a matrix $W$ of `[cells, features]`. Which
-# two factors $B A$ of rank $R$ come closest to it, in the sum of squared differences?
+# Then suppose that the full layer has been trained, a matrix $W$ of `[cells, features]`. Which two
+# factors $B A$ of rank $R$ come closest to it, in the sum of squared differences?
 #
 # **Transfer.** No cell of the lesson does this: it looked for patterns in masks, not in weights.
 # The tool is the same, the singular value decomposition $W = U S V^\top$.
@@ -167,7 +168,7 @@ def low_rank_masks(features, squeeze_weight, squeeze_bias, decode_weight, decode
 # </details>
 # <details><summary>Second hint</summary>
 # <code>u, s, vt = torch.linalg.svd(matrix, full_matrices=False)</code> sorts them, largest first:
-# keep the first R columns of u, numbers of s, and rows of vt. Either factor may take s along.
+# keep the first R columns of u, numbers of s, and rows of vt. Either factor may include s.
 # </details>
 
 # %% id="best-factors" nbgrader="solution"
@@ -255,8 +256,8 @@ print("✓ 4 of 4 points: every cell of three masks; the example, and the least 
 #
 # *5 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
-# The heads were trained on windows of `k` × `k` cells. Run them at every place of a larger map, as
-# convolutions.
+# The heads were trained on windows of `k` × `k` cells. Run them at every position of a larger map,
+# as convolutions.
 #
 # Example by hand: one channel, one row of cells `[1, 2, 3]`, `k = 1`, `squeeze_weight = [[10]]`,
 # `squeeze_bias = [0]`: the codes are `[10, 20, 30]`. With `score_weight = [[0.1]]` and
@@ -277,8 +278,8 @@ def slide_heads(features, squeeze_weight, squeeze_bias, score_weight, score_bias
     ### END SOLUTION
 
 # %% [markdown] id="task-best"
-# Then the list of proposals. You get the score maps of several scales; cell $(i, j)$ of a map is
-# the window whose middle lies at $x = \text{stride} \cdot j$, $y = \text{stride} \cdot i$ of the
+# Then comes the list of proposals. You get the score maps of several scales; cell $(i, j)$ of a map
+# is the window whose middle lies at $x = \text{stride} \cdot j$, $y = \text{stride} \cdot i$ of the
 # *resized* image, and whose side is `patch` there. At scale `factor` the resized image is `factor`
 # times as large as the original. Return the windows with the highest scores of all scales, in
 # pixels of the original image, best first.

@@ -1,11 +1,11 @@
 # %% [markdown] id="intro"
 # # Assignment 06: From R-CNN to RoIAlign
 #
-# Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# The first two practise what [lesson 06](../06_rcnn.ipynb) shows: close it and write them from
-# memory. The third asks for more than the lesson's function, and the fourth goes beyond it. Replace
+# Four tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong. The
+# first two practise what [lesson 06](../06_rcnn.ipynb) shows: close it and write them from memory.
+# The third asks for more than the lesson's function, and the fourth goes beyond the lesson. Replace
 # the line `raise NotImplementedError` and run the checks below it. All floating-point tensors that
-# the checks pass in, the hidden ones too, are float32; you may compute with more digits.
+# the checks pass in, including the hidden ones, are float32; you may compute with higher precision.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -58,8 +58,8 @@ def near(tensor, wanted, atol=1e-4):
 # </details>
 # <details><summary>Second hint</summary>
 # The shift of the centre is divided by the sides of the <em>given</em> box; the change of the sides
-# is the logarithm of a ratio. For the way back, divide by the weights first, then undo each step,
-# and turn centre and sides into corners at the end.
+# is the logarithm of a ratio. To decode, divide by the weights first, then undo each step, and turn
+# centre and sides into corners at the end.
 # </details>
 
 # %% id="deltas" nbgrader="solution" forbidden="seglib.ops.encode_deltas seglib.ops.decode_deltas"
@@ -164,11 +164,11 @@ print("✓ 3 of 3 points: the example both ways, weights, two boxes at once, no 
 # `ops.nms`: inside the detector your function replaces it, so it would call itself.
 #
 # Example by hand: boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20), scores 0.7, 0.9, 0.8,
-# threshold 0.5. The middle one is best; both others overlap it by 0.54. So `[1]` stays alone.
+# threshold 0.5. The middle one is best; both others overlap it by 0.54. So the result is `[1]`.
 #
 # <details><summary>First hint</summary>
-# Sort once, with <code>argsort(descending=True, stable=True)</code>, and keep a mask of booleans:
-# who is still there.
+# Sort once, with <code>argsort(descending=True, stable=True)</code>, and keep a boolean mask of the
+# boxes that are still there.
 # </details>
 # <details><summary>Second hint</summary>
 # Go down the ranking. Only a box that is still there suppresses, and only boxes that rank below it.
@@ -272,29 +272,29 @@ plotting.compare(image, {"on your NMS": yours, "without any": without}, shipped.
 # *4 points · difficulty 4/5 · importance 5/5 · 30 minutes*
 #
 # Read a feature map inside a box without rounding. Cell (r, c) of a map of stride $s$ has its
-# middle at pixel $x = (c + 0.5)\,s$, $y = (r + 0.5)\,s$, so in cells the box is
-# `box / stride - 0.5`. Cut it into `bins` = (rows, columns) equal bins, not always as many down as
-# across; place points evenly in each, the first at half a step from the bin's edge. A point's value
-# is bilinear between the four cells around it. A bin is the mean of its points. Loops are fine, and
-# so are matrices.
+# middle at pixel $x = (c + 0.5)\,s$, $y = (r + 0.5)\,s$, so in cells the box is `box / stride -
+# 0.5`. Divide it into `bins` = (rows, columns) equal bins, not always as many down as across; place
+# points evenly in each, the first at half a step from the bin's edge. A point's value is bilinear
+# between the four cells around it. A bin is the mean of its points. Loops are fine, and so are
+# matrices.
 #
 # How many points? With a number for `samples`, that many along each side of a bin. With `None` the
 # number *adapts* to the bin, separately for each side, as it does by default in torchvision: as
-# many points as the side is cells long, rounded up. A bin 2.5 cells high and 0.8 cells wide has 3
-# points from top to bottom and 1 from left to right. A box without width or height then has no
+# many points as the side's length in cells, rounded up. A bin 2.5 cells high and 0.8 cells wide has
+# 3 points from top to bottom and 1 from left to right. A box without width or height then has no
 # points at all, and its bins are 0, as in torchvision.
 #
 # A point beyond the middles of the outermost cells reads the border's value: move it to the nearest
-# place between the middles first. A point more than one cell beyond them is 0, that is, where
-# $y < -1$ or $y > H$, or $x < -1$ or $x > W$.
+# position between the middles first. A point more than one cell beyond them is 0, that is, where $y
+# < -1$ or $y > H$, or $x < -1$ or $x > W$.
 #
 # Example by hand: map [[0, 4], [8, 12]], stride 1, box (0.5, 0.5, 1.5, 1.5), one bin, one sample.
 # In cells the box is (0, 0, 1, 1), the point (0.5, 0.5), and the value the mean of all four: 6. For
 # the box (1.6, 0, 2, 0.4) the point is x = 1.3, y = −0.3; it moves to (1, 0), and the value is 4.
 #
 # <details><summary>First hint</summary>
-# Rows and columns can be treated separately: for one direction, list the places of all points, in
-# cells, of all bins. Their number per bin comes from the length of a <em>bin</em> in cells.
+# Rows and columns can be treated separately: for one direction, list the positions of all points of
+# all bins, in cells. Their number per bin comes from the length of a <em>bin</em> in cells.
 # </details>
 # <details><summary>Second hint</summary>
 # In one direction each point is a row of weights over the cells: 0 if it lies too far outside,
@@ -381,7 +381,7 @@ for width, wanted in ((2.0, 4.5), (2.4, 4.2), (0.8, 9.0)):
 got = roi_align_one(ridge, torch.tensor([1.4, 2, 5.6, 5]), 1, (2, 3))[0, 0]
 assert near(got, [0.0, 5.85, 0.0], 1e-3), (
     "samples=None, three bins of 1.4 × 1.5 cells: 2 points each way in every bin, so the first row "
-    f"reads 0, 5.85, 0; yours {numbers(got)}: count the cells of a *bin*, not of the box"
+    f"reads 0, 5.85, 0; yours is {numbers(got)}: count the cells of a *bin*, not of the box"
 )
 tall = roi_align_one(ridge, torch.tensor([3.0, 1, 4, 6]), 1, (1, 1)).item()
 assert abs(tall - 9) < 1e-3, (
@@ -480,22 +480,23 @@ print("✓ 4 of 4 points: the example, rows and columns, the samples' places and
 #
 # *4 points · difficulty 4/5 · importance 3/5 · 25 minutes*
 #
-# **Transfer.** No cell of the lesson does this. Greedy NMS removes a neighbour at once, even where
-# two objects really stand side by side. *Soft-NMS* (Bodla and others 2017, arXiv 1704.04503) lowers
-# its score instead: again and again, take the box with the best score *now*, and multiply the score
-# of every box that has not been taken by
+# **Transfer.** No cell of the lesson does this. Greedy NMS removes a neighbour immediately, even
+# where two objects really stand side by side. *Soft-NMS* (Bodla and others 2017, arXiv 1704.04503)
+# lowers its score instead: again and again, take the box with the best score *now*, and multiply
+# the score of every box that has not been taken by
 #
 # $$ e^{-\mathrm{IoU}^2 / \sigma} , $$
 #
-# with its IoU with the box just taken. Stop when no box is left whose score is at least `lowest`.
-# Return the boxes in the order in which they were taken, and the scores that they had then. Among
-# equal scores the first in the input comes first. Do not change the tensors that you are given.
+# where IoU is its overlap with the box just taken. Stop when no box is left whose score is at least
+# `lowest`. Return the boxes in the order in which they were taken, and the scores that they had
+# then. Among equal scores the first in the input comes first. Do not change the tensors that you
+# are given.
 #
 # Example by hand: the boxes (0, 0, 20, 20), (6, 0, 26, 20), (12, 0, 32, 20) with scores 0.9, 0.8,
 # 0.7, and $\sigma = 0.5$. Neighbours overlap by 0.538, first and last by 0.25. Take box 0. The
-# others sink to 0.8 · 0.560 = 0.448 and 0.7 · 0.882 = 0.618. So box 2 comes next, and takes box 1
-# down to 0.448 · 0.560 = 0.251. The result is `[0, 2, 1]` with 0.9, 0.618, 0.251; with
-# `lowest = 0.3` it would be `[0, 2]`.
+# others fall to 0.8 · 0.560 = 0.448 and 0.7 · 0.882 = 0.618. So box 2 comes next, and takes box 1
+# down to 0.448 · 0.560 = 0.251. The result is `[0, 2, 1]` with 0.9, 0.618, 0.251; with `lowest =
+# 0.3` it would be `[0, 2]`.
 #
 # <details><summary>First hint</summary>
 # Greedy NMS sorts once, at the beginning. Ask yourself whether the order can still be trusted after
@@ -503,8 +504,9 @@ print("✓ 4 of 4 points: the example, rows and columns, the samples' places and
 # </details>
 # <details><summary>Second hint</summary>
 # Work on a copy of the scores, and in each round use <code>argmax</code> instead of a sorted list.
-# A box that was taken must not be found again: mark it in a mask of booleans, and search among the
-# others only. (Minus infinity as its score is a trap: times a factor that has sunk to 0 it is NaN.)
+# A box that was taken must not be found again: mark it in a boolean mask, and search among the
+# others only. (Minus infinity as its score is a trap: times a factor that has fallen to 0 it is
+# NaN.)
 # </details>
 
 # %% id="soft" nbgrader="solution"

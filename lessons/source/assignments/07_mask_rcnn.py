@@ -4,8 +4,8 @@
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
 # Everything you need for the first two is in [lesson 07](../07_mask_rcnn.ipynb); the third goes
 # beyond it. Replace the line `raise NotImplementedError` and run the checks below it. All
-# floating-point tensors that the checks pass in, the hidden ones too, are float32; you may compute
-# with more digits.
+# floating-point tensors that the checks pass in, including the hidden ones, are float32; you may
+# compute with higher precision.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -33,8 +33,9 @@ def numbers(tensor):
 # Label the anchors of an image: 1 (object) if the best IoU with any object is at least `high`; 0
 # (nothing) if it is below `low`; −1 (no loss) otherwise. Then the rescue rule: every anchor that
 # has the *largest* IoU with some object among all anchors becomes 1 too (ties included). Also
-# return for each anchor the object that it overlaps most (the first among equals): that is the one
-# it learns, whatever made it positive. There is at least one object, and each overlaps some anchor.
+# return, for each anchor, the object that it overlaps most (the first among equals): that is the
+# one it learns, whichever rule made it positive. There is at least one object, and each overlaps
+# some anchor.
 #
 # Example by hand: IoU `[[0.8, 0.2, 0.4], [0.1, 0.5, 0.4]]` of two objects with three anchors, high
 # 0.7, low 0.3. Anchor 0 is 1; anchor 1 (0.5) would get no loss, but no anchor overlaps object 1
@@ -142,7 +143,7 @@ print("✓ 3 of 3 points: the example, the rescue rule with a tie and below `low
 # </details>
 # <details><summary>Second hint</summary>
 # A positive anchor costs −log p, a negative one −log(1 − p), where p is the sigmoid of the logit.
-# The sum over no anchors is 0, so that the case without positives needs no treatment of its own.
+# The sum over no anchors is 0, so the case without positives needs no special treatment.
 # </details>
 
 # %% id="losses" nbgrader="solution"
@@ -249,7 +250,7 @@ for seed in range(5):
 print("✓ 3 of 3 points: the example, signs, no positives, absolute values, the gradient")
 
 # %% [markdown] id="real-text"
-# Now a real network: a fresh Mask R-CNN labels and samples its anchors. Your losses must be the
+# Now a real network: a fresh Mask R-CNN labels and samples its anchors. Your losses must equal the
 # network's. (One of the four points.)
 
 # %% id="real-checks" nbgrader="checks" points=1
@@ -280,8 +281,8 @@ print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 # the image whether it belongs to the object.
 #
 # The square lies over the box, so each of its cells is (x1 − x0)/S pixels wide and (y1 − y0)/S
-# high. Take the *middle* of each pixel, find its place in the square, where the middle of cell $i$
-# is at coordinate $i$, and interpolate bilinearly. Outside the square all cells are 0: unlike
+# high. Take the *middle* of each pixel, find its position in the square, where the middle of cell
+# $i$ is at coordinate $i$, and interpolate bilinearly. Outside the square all cells are 0: unlike
 # RoIAlign's, this border fades. A pixel belongs to the object if its value is at least `threshold`.
 # The box may reach beyond the image, and it may be empty (no width or no height): then no pixel
 # belongs to it.
@@ -294,9 +295,9 @@ print("✓ 1 of 1 point: the losses of a network with", len(anchors), "anchors")
 # object.
 #
 # <details><summary>First hint</summary>
-# Which direction do you read in? Do not ask where a cell of the square goes; ask for each pixel of
-# the image from where in the square it takes its value. Rows and columns can be treated one after
-# the other, as in RoIAlign.
+# In which direction do you read? Do not ask where a cell of the square goes; ask, for each pixel of
+# the image, where in the square its value comes from. Rows and columns can be treated one after the
+# other, as in RoIAlign.
 # </details>
 # <details><summary>Second hint</summary>
 # Make one small matrix of weights for the rows, [H, S], and one for the columns, [W, S], and

@@ -2,21 +2,20 @@
 # # Assignment 08: Cascade R-CNN
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 08](../08_cascade_rcnn.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32; return float32 as well.
+# Everything you need is in [lesson 08](../08_cascade_rcnn.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All floating-point tensors that the checks pass
+# in, including the hidden ones, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
 # | 1. The positives that a threshold leaves | 3 | 2/5 | 5/5 | 10 |
 # | 2. The cascade at test time, inside a real network | 4 | 3/5 | 5/5 | 20 |
-# | 3. Resampling: what each stage learns | 4 | 3/5 | 4/5 | 20 |
+# | 3. Resampling: what each stage learns from | 4 | 3/5 | 4/5 | 20 |
 #
-# You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]),
-# `ops.encode_deltas(boxes, objects, weights)` and `ops.decode_deltas(boxes, deltas, weights)`
-# (corrections times weights, and back, as in lesson 06; lesson 08 called the first through
-# `.deltas(weights)`), and `ops.clip_boxes(boxes, size)` (cut at the border of an image of size
-# (H, W)).
+# You may use `ops.box_iou(a, b)` (IoU of [N, 4] with [M, 4], as [N, M]), `ops.encode_deltas(boxes,
+# objects, weights)` and `ops.decode_deltas(boxes, deltas, weights)` (corrections times weights, and
+# back, as in lesson 06; lesson 08 called the first through `.deltas(weights)`), and
+# `ops.clip_boxes(boxes, size)` (clip at the border of an image of size (H, W)).
 
 # %% id="imports" nbgrader="locked"
 import torch
@@ -39,8 +38,8 @@ from seglib.structures import Categories
 # second: label 1 at u = 0.5 as well as at 0.8, label 0 at 0.9.
 #
 # <details><summary>First hint</summary>
-# The largest value of a row of the IoU table says whether the box is positive, its place in the row
-# says which object it is. <code>max(dim=1)</code> returns both.
+# The largest value of a row of the IoU table says whether the box is positive; its position in the
+# row says which object it is. <code>max(dim=1)</code> returns both.
 # </details>
 # <details><summary>Second hint</summary>
 # Without objects there is no largest value: deal with that case first. A share is the mean of a
@@ -135,23 +134,23 @@ print("✓ 3 of 3 points: labels at two thresholds, an IoU of exactly 0.5, no ob
 # logits [n, K] and corrections [n, 4], which are multiplied by *its* weights. The boxes of each
 # head, corrected and clipped to the image, go to the next head. Return the last boxes and the mean
 # of the heads' **probabilities** (softmax over the classes first, then the mean; the mean of the
-# logits is something else).
+# logits gives a different result).
 #
-# For which boxes does each head give its scores? `variant="detectron2"`: for its own input.
-# `variant="official"` (the authors' program): every head for the *input of the last stage*. The
-# boxes are the same in both.
+# Which boxes does each head score? `variant="detectron2"`: its own input. `variant="official"` (the
+# authors' program): every head scores the *input of the last stage*. The boxes are the same in
+# both.
 #
 # Example by hand: one box (0, 0, 10, 10), two heads that both return the correction (1, 0, 0, 0).
 # The first has weights (10, 10, 5, 5), so it moves the box by 1/10 of its width, to x = 1; the
 # second has (20, 20, 10, 10) and moves it by 1/20, to 1.5. The result is (1.5, 0, 11.5, 10).
 #
 # <details><summary>First hint</summary>
-# One pass of the loop: ask the head, keep its logits, move the boxes, clip them. The next pass
+# One pass of the loop: call the head, keep its logits, move the boxes, clip them. The next pass
 # starts from the moved boxes.
 # </details>
 # <details><summary>Second hint</summary>
 # For the second variant you need the boxes that the last head was *given*, not those that it
-# returned. Keep them, and ask all heads again after the loop.
+# returned. Keep them, and call all heads again after the loop.
 # </details>
 
 # %% id="at-test" nbgrader="solution"
@@ -307,8 +306,8 @@ assert torch.allclose(mine[1], output.box_heads.probabilities, atol=1e-4), (
 print("✓ 1 of 1 point: boxes and probabilities of a whole cascade")
 
 # %% [markdown] id="see-it"
-# And the shipped cascade on your loop: six of its boxes before the first stage and after the last.
-# (Not graded.)
+# And here is the shipped cascade on your loop: six of its boxes before the first stage and after
+# the last. (Not graded.)
 
 # %% id="see-it-run" nbgrader="locked"
 from seglib import plotting
@@ -327,20 +326,20 @@ panels = {"proposals": start[rows], "on your cascade": moved[rows]}
 plotting.show_box_quality(image, panels, target.boxes)
 
 # %% [markdown] id="task-targets"
-# ## Task 3: resampling: what each stage learns
+# ## Task 3: resampling: what each stage learns from
 #
 # *4 points · difficulty 3/5 · importance 4/5 · 20 minutes*
 #
-# In training each stage gets the boxes that the stage before has corrected, labels them anew at its
-# own threshold, and learns for each positive the correction to its object, times its own
-# weights. Write that loop for one image.
+# In training each stage gets the boxes that the previous stage has corrected, relabels them at its
+# own threshold, and learns for each positive the correction to its object, times its own weights.
+# Write that loop for one image.
 #
-# **Transfer.** The lesson taught one stage after the other. Here all stages are labelled in one
-# pass, as a real cascade does it.
+# **Transfer.** The lesson trained one stage after the other. Here all stages are labelled in one
+# pass, as in a real cascade.
 #
 # - Stage 1 gets the boxes as they are. Every later stage gets those of the stage before, corrected
 #   by its head (with *its* weights) and clipped.
-# - A correction can empty a box. Before a later stage labels anything, boxes without width or
+# - A correction can make a box empty. Before a later stage labels anything, boxes without width or
 #   without height are removed. No box is ever added.
 # - No gradient may flow through the boxes: take the corrections as plain numbers (`.detach()`).
 #

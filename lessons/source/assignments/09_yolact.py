@@ -1,12 +1,11 @@
 # %% [markdown] id="intro"
 # # Assignment 09: YOLACT
 #
-# Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# What you need is in [lesson 09](../09_yolact.ipynb), and for the enlargement of Task 2 in
-# [lesson 04](../04_fcn.ipynb). Unlike the lesson's cells, your functions must also work without
-# boxes. Replace the line `raise NotImplementedError` and run the checks below it. All
-# floating-point tensors that the checks pass in, the hidden ones too, are float32; return float32
-# as well.
+# Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong. What
+# you need is in [lesson 09](../09_yolact.ipynb), and, for the enlargement in Task 2, in [lesson
+# 04](../04_fcn.ipynb). Unlike the lesson's cells, your functions must also work without boxes.
+# Replace the line `raise NotImplementedError` and run the checks below it. All floating-point
+# tensors that the checks pass in, including the hidden ones, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -27,10 +26,10 @@ from seglib.structures import Categories, Target
 #
 # *4 points · difficulty 2/5 · importance 4/5 · 15 minutes*
 #
-# Write Fast NMS without any function of `seglib`, so the overlaps too. A box is removed if any box
-# of **higher score** overlaps it by **more than** the threshold, whether or not that one is removed
-# itself. Of two equal scores, the earlier box counts as the better one. It must also work without
-# boxes. At the end it runs inside a whole YOLACT.
+# Write Fast NMS without any function of `seglib`, including the overlaps. A box is removed if any
+# box of **higher score** overlaps it by **more than** the threshold, whether or not that one is
+# removed itself. Of two equal scores, the earlier box counts as the better one. It must also work
+# without boxes. Finally it runs inside a whole YOLACT.
 #
 # Example by hand: boxes of 10 × 10 at x = 0, 3 and 6, scores 0.7, 0.9 and 0.8. Neighbours share 7
 # of 13 columns, 0.54; the outer ones 4 of 16, 0.25. The middle box is the best and removes both
@@ -198,8 +197,8 @@ print(f"✓ 1 of 1 point: the {len(mine.rows)} detections of a whole network")
 # sums. Handle the case without objects first, with the shape [0, H, W].
 # </details>
 # <details><summary>Second hint</summary>
-# The crop is a product of two masks of booleans, [n, h, 1] for the rows and [n, 1, w] for the
-# columns, from comparing <code>torch.arange</code> with the scaled sides of the boxes.
+# The crop is a product of two boolean masks, [n, h, 1] for the rows and [n, 1, w] for the columns,
+# from comparing <code>torch.arange</code> with the scaled sides of the boxes.
 # <code>F.interpolate</code> wants a batch dimension.
 # </details>
 
@@ -389,11 +388,11 @@ print("✓ 1 of 1 point: the masks of a whole network")
 #
 # <details><summary>First hint</summary>
 # <code>F.cross_entropy(…, reduction="none")</code> gives one loss per anchor. A label of −1 is not
-# a class: replace it by any class first, and see to it that the result is never used.
+# a class: replace it by any class first, and make sure that the result is never used.
 # </details>
 # <details><summary>Second hint</summary>
-# Among the negatives alone, <code>topk</code> finds the hardest; its number must not exceed the
-# number of negatives.
+# Among the negatives alone, <code>topk</code> finds the hardest; do not ask it for more than there
+# are negatives.
 # </details>
 
 # %% id="negatives" nbgrader="solution"

@@ -2,9 +2,9 @@
 # # Assignment 10: SOLO
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 10](../10_solo.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32; return float32 as well.
+# Everything you need is in [lesson 10](../10_solo.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All floating-point tensors that the checks pass
+# in, including the hidden ones, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -26,9 +26,9 @@ from seglib.structures import Categories
 #
 # Assign the cells of one S × S grid over an image of H × W pixels. For each object:
 #
-# - its **mass centre** (y, x) is the mean place of its pixels, where the pixel in row 0 and column
-#   0 has its middle at (0.5, 0.5);
-# - a place belongs to the cell in row `floor(y · S / H)` and column `floor(x · S / W)`;
+# - its **mass centre** (y, x) is the mean position of its pixels, where the pixel in row 0 and
+#   column 0 has its middle at (0.5, 0.5);
+# - a position belongs to the cell in row `floor(y · S / H)` and column `floor(x · S / W)`;
 # - the **centre region** is a box around the mass centre, with a fifth of the height and of the
 #   width of the object's box. All cells that it touches, from the cell of its upper left corner to
 #   that of its lower right corner, are positive, as far as they lie in the grid and within the
@@ -42,13 +42,13 @@ from seglib.structures import Categories
 # and 2 and columns 0 and 1.
 #
 # <details><summary>First hint</summary>
-# Take one object after another, in order, and write its index into a rectangle of the grid; so the
-# later one wins by itself. <code>mask.nonzero()</code> lists its pixels as (row, column).
+# Take one object after another, in order, and write its index into a rectangle of the grid; then
+# the later one wins automatically. <code>mask.nonzero()</code> lists its pixels as (row, column).
 # </details>
 # <details><summary>Second hint</summary>
-# Compute three places, the centre and the two corners of the region, and the cell of each by the
+# Compute three positions, the centre and the two corners of the region, and the cell of each by the
 # same formula. Then limit the first and the last cell twice: to one cell around that of the centre,
-# and to the grid. Boxes have x first, places y.
+# and to the grid. Boxes have x first, positions y.
 # </details>
 
 # %% id="assign" nbgrader="solution"
@@ -185,14 +185,14 @@ print("✓ 4 of 4 points: the example, mass centres, borders, shared cells, no o
 #
 # *4 points · difficulty 3/5 · importance 4/5 · 20 minutes*
 #
-# Lower the scores of detections by how much better detections *of the same class* overlap them.
-# Detection j is lowered by the smallest of the factors
+# Lower the score of each detection according to its overlap with better detections *of the same
+# class*. Detection j is lowered by the smallest of the factors
 #
 # $$\frac{e^{-\sigma\,\text{IoU}(i, j)^2}}{e^{-\sigma\,\text{IoU}(i, *)^2}}$$
 #
 # over all better i, where $\text{IoU}(i, *)$ is the largest overlap of i with any detection of its
-# class better than i (0 if there is none). A detection without better ones keeps its score. Unlike
-# in the lesson, the scores come in **any order**, and overlaps are those of masks, which you
+# class better than i (0 if there is none). A detection without any better ones keeps its score.
+# Unlike in the lesson, the scores come in **any order**, and overlaps are those of masks, which you
 # compute. All scores differ.
 #
 # Example by hand, with $\sigma = 2$: masks of 4 pixels in a row, A = 1111, B = 1110, scores 0.4 and
@@ -201,7 +201,7 @@ print("✓ 4 of 4 points: the example, mass centres, borders, shared cells, no o
 #
 # <details><summary>First hint</summary>
 # Instead of sorting, make a table of booleans: row i lowers column j if the score of i is larger
-# and the classes are equal. Outside of it the overlap counts as 0.
+# and the classes are equal. Where it is false, the overlap counts as 0.
 # </details>
 # <details><summary>Second hint</summary>
 # The largest overlap of i with anything better is the maximum of <em>column</em> i of that table;
@@ -337,8 +337,8 @@ print("✓ 4 of 4 points: the example, classes, sigma, the compensation, any ord
 # j. If the masks are wanted at another size, each **factor** is enlarged (bilinear), after the
 # sigmoid and before the product.
 #
-# **Transfer.** No cell of the lesson builds this form. Cells are given by their number
-# $i \cdot S + j$, as the channels of the first form were.
+# **Transfer.** No cell of the lesson builds this version. Cells are given by their number $i \cdot
+# S + j$, like the channels of SOLO's first version.
 #
 # Example by hand: S = 2, maps of one pixel, logits X = (0, 100) and Y = (100, 0). Cell 1 is row 0,
 # column 1: $\sigma(100) \cdot \sigma(100) = 1$. Cell 2 is row 1, column 0:
@@ -349,8 +349,8 @@ print("✓ 4 of 4 points: the example, classes, sigma, the compensation, any ord
 # indexing.
 # </details>
 # <details><summary>Second hint</summary>
-# <code>F.interpolate(maps[None], size, mode="bilinear")[0]</code> enlarges maps [n, h, w]. It is
-# not linear in products: the product of enlarged factors differs from an enlarged product.
+# <code>F.interpolate(maps[None], size, mode="bilinear")[0]</code> enlarges maps [n, h, w]. The
+# order matters: the product of enlarged factors differs from an enlarged product.
 # </details>
 
 # %% id="decoupled" nbgrader="solution"
@@ -443,7 +443,7 @@ print("✓ 3 of 3 points: the example, rows and columns, order, enlarged factors
 
 # %% [markdown] id="real-text"
 # Now a real network: a fresh Decoupled SOLO and its finest grid. Your masks must be those that the
-# network gives. (One of the four points.)
+# network returns. (One of the four points.)
 
 # %% id="real-checks" nbgrader="checks" points=1
 from seglib.models.solo.mask_maps import Cells

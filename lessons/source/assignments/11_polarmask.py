@@ -2,9 +2,9 @@
 # # Assignment 11: PolarMask
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 11](../11_polarmask.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32; return float32 as well.
+# Everything you need is in [lesson 11](../11_polarmask.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All floating-point tensors that the checks pass
+# in, including the hidden ones, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -30,14 +30,14 @@ from seglib.structures import Categories, Target
 #
 # *4 points · difficulty 2/5 · importance 5/5 · 15 minutes*
 #
-# **First** Polar IoU with any exponent p. With p = 1 it is the paper's, with p = 2 the IoU of the
-# areas:
+# **First** write Polar IoU with any exponent p. With p = 1 it is the paper's, with p = 2 the IoU of
+# the areas:
 #
 # $$\frac{\sum_k \min(d_k, d_k^*)^p}{\sum_k \max(d_k, d_k^*)^p}$$
 #
-# **Then** the loss of N locations: the mean of $-\ln(\text{Polar IoU})$, in which each location
-# counts by the polar centerness of its *true* rays, $c = \sqrt{\min_k d_k^* / \max_k d_k^*}$. A
-# weighted mean is $\sum c\,l / \sum c$. Without any location the loss is 0.
+# **Then** write the loss of N locations: the mean of $-\ln(\text{Polar IoU})$, in which each
+# location is weighted by the polar centerness of its *true* rays, $c = \sqrt{\min_k d_k^* / \max_k
+# d_k^*}$. A weighted mean is $\sum c\,l / \sum c$. Without any location the loss is 0.
 #
 # Example by hand: true rays (4, 4) and (1, 4), predicted (2, 4) and (1, 4). Polar IoU with p = 1:
 # $6/8 = 0.75$ and 1; with p = 2: $20/32 = 0.625$ and 1. Centerness: 1 and 0.5. The loss with p = 1:
@@ -119,7 +119,7 @@ assert near(got, 0.313), f"with p = 2 the loss is 0.313, yours {got:.3f}: pass t
 got = ray_loss(torch.tensor([[2.0, 2], [1, 1]]), torch.tensor([[2.0, 2], [1, 4]]))
 assert near(got, 0.305), (
     "predicted (2, 2) and (1, 1), true (2, 2) and (1, 4): the centerness of the true rays is 1 and "
-    f"0.5, so the loss is 0.5 · 0.916 / 1.5 = 0.305; yours {got:.3f}"
+    f"0.5, so the loss is 0.5 · 0.916 / 1.5 = 0.305; yours is {got:.3f}"
 )
 got = ray_loss(torch.rand(0, 36), torch.rand(0, 36))
 assert float(got) == 0, f"without locations the loss is 0, yours is {got}"
@@ -208,7 +208,7 @@ print("✓ 1 of 1 point: the mask loss of a whole PolarMask")
 # consists of the points o + t · u with t ≥ 0; an edge from a to b, of the points a + s · (b − a)
 # with s from 0 to 1. Where both are equal, t is the distance, since u has length 1.
 #
-# Edges that are parallel to the ray may be left out: their ends belong to their neighbours, too. So
+# Edges that are parallel to the ray may be left out: their ends also belong to their neighbours. So
 # that no ray slips through between two edges, accept s from −0.00001 to 1.00001.
 #
 # Example by hand: the square with corners (0, 0), (4, 0), (4, 4), (0, 4), seen from (2, 2), with
@@ -339,8 +339,8 @@ print("✓ 4 of 4 points: the square, directions, the farthest crossing, rays th
 # *4 points · difficulty 3/5 · importance 4/5 · 25 minutes*
 #
 # The lesson fills the polygon through the ends of the rays with `ops.rasterize`. In polar
-# coordinates there is a way without any polygon: ask each pixel whether it is nearer to the centre
-# than the outline *in its direction*.
+# coordinates there is a way without any polygon: test for each pixel whether it is nearer to the
+# centre than the outline *in its direction*.
 #
 # **Transfer.** No cell of the lesson does this. Let $\Delta = 2\pi/n$ be the angle between two
 # rays. A pixel at the angle θ lies between ray $k = \lfloor \theta / \Delta \rfloor$ and the next

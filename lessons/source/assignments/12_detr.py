@@ -2,9 +2,9 @@
 # # Assignment 12: DETR
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 12](../12_detr.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32; return float32 as well.
+# Everything you need is in [lesson 12](../12_detr.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All floating-point tensors that the checks pass
+# in, including the hidden ones, are float32; return float32 as well.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -27,12 +27,12 @@ from seglib.structures import Categories
 #
 # *4 points · difficulty 3/5 · importance 5/5 · 15 minutes*
 #
-# Write multi-head attention with tensor operations of your own: `matmul` or `@`, `softmax` and the
-# like, but no attention function of PyTorch or of the library.
+# Write multi-head attention with basic tensor operations: `matmul` or `@`, `softmax` and the like,
+# but no attention function from PyTorch or the library.
 #
-# - `in_weight` contains three matrices one above the other: the first D rows project the queries,
-#   the next D the keys, the last D the values; `in_bias` likewise. A projection of x is
-#   $x W^T + b$, `x @ W.T + b`.
+# - `in_weight` contains three matrices, one above another: the first D rows project the queries,
+#   the next D the keys, the last D the values; `in_bias` likewise. A projection of x is $x W^T +
+#   b$, `x @ W.T + b`.
 # - Head h reads channels $h \cdot D / \text{heads}$ up to $(h + 1) \cdot D / \text{heads}$ of each
 #   projection, and divides its dot products by the square root of *its* number of channels.
 # - Where `blocked` is true a query does not read a key: its weight is exactly 0, and the others
@@ -102,7 +102,7 @@ assert abs(got.item() - 6) < 1e-4, (
 )
 got = simple(0 * one, pair, pair, torch.tensor([True, False])).item()
 assert abs(got - 8) < 1e-4, (
-    f"with the first key blocked the example gives 8; yours {got}: True means blocked, and a "
+    f"with the first key blocked the example gives 8; yours is {got}: True means blocked, and a "
     "blocked key gets the score −∞ before the softmax"
 )
 table = torch.tensor([[[1.0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]]])
@@ -114,7 +114,7 @@ assert abs(got - 15.15) < 0.01, (
 got = simple(asks, table, gives, heads=2)[0, 0].tolist()
 assert [round(v, 1) for v in got] == [13.2, 13.2, 23.3, 23.3], (
     "the look-up with two heads: head 0 sees channels 0 and 1, head 1 channels 2 and 3, and d is "
-    f"then 2. Expected 13.2, 13.2, 23.3, 23.3; yours {[round(v, 1) for v in got]}"
+    f"then 2. Expected 13.2, 13.2, 23.3, 23.3; yours is {[round(v, 1) for v in got]}"
 )
 
 
@@ -220,14 +220,14 @@ print("✓ 1 of 1 point: a whole DETR runs on your attention")
 #
 # $$\text{cost} = -p + 5\,\lVert b - \hat b \rVert_1 - 2\,\text{GIoU}(b, \hat b),$$
 #
-# where $p$ is the probability (softmax over all classes and "no object") that the query gives to
+# where $p$ is the probability (softmax over all classes and "no object") that the query assigns to
 # the object's class. Then find the cheapest pairing, and return the class that each query must
-# learn: that of its object, or 0, "no object". `ops.hungarian` takes costs [N, M] and returns
-# rows and columns.
+# learn: that of its object, or 0, "no object". `ops.hungarian` takes costs [N, M] and returns rows
+# and columns.
 #
-# Write the generalized IoU yourself, without the library's, for all pairs at once: of the corners
-# of two boxes (`ops.cxcywh_to_xyxy`), the IoU minus the part of the smallest box around both that
-# neither covers, divided by that box's area. Boxes that do not touch share nothing.
+# Write the generalized IoU yourself, without the library's, for all pairs at once. From the corners
+# of two boxes (`ops.cxcywh_to_xyxy`), it is the IoU minus the area of the smallest box around both
+# that neither of them covers, divided by that box's area. Boxes that do not touch share nothing.
 #
 # Example by hand: the class logits of one query are (0, 0, 0), so each class has $p = 1/3$. Its box
 # is (0.5, 0.5, 0.2, 0.2). The object has label 2 and the box (0.5, 0.5, 0.4, 0.4). The L1 distance
@@ -240,8 +240,8 @@ print("✓ 1 of 1 point: a whole DETR runs on your attention")
 # </details>
 # <details><summary>Second hint</summary>
 # <code>probabilities[:, labels]</code> picks a column per object. Negative sides of an intersection
-# become 0 with <code>clamp</code>; the box around both never has any. The targets start as zeros,
-# and the pairs of <code>ops.hungarian</code> fill in the labels.
+# become 0 with <code>clamp</code>; the box around both never has negative sides. The targets start
+# as zeros, and the pairs of <code>ops.hungarian</code> fill in the labels.
 # </details>
 
 
@@ -296,7 +296,7 @@ assert abs(value - 1.167) < 1e-3, (
     "softmax probability, 5 · 0.4 and 2 · 0.25. The GIoU needs corners: does yours take centre and "
     "sides for them?"
 )
-assert wanted.tolist() == [2], f"the query learns its object's label, 2; yours {wanted.tolist()}"
+assert wanted.tolist() == [2], f"the query learns its object's label, 2; yours is {wanted.tolist()}"
 
 centre, aside = (0.5, 0.5, 0.4, 0.4), (0.1, 0.5, 0.2, 0.4)
 sure = torch.tensor([[0.2, 0.8], [0.7, 0.3]]).log()  # logits with these probabilities
@@ -340,7 +340,7 @@ lean[0, 1], lean[1, 2] = 5, 5
 same = boxes_of(centre, centre)
 _, wanted = costs_and_targets(lean, same, torch.tensor([2, 1]), same)
 assert wanted.tolist() == [1, 2], (
-    f"two equal boxes: the classes decide, and query 0 gives class 1; yours {wanted.tolist()}"
+    f"two equal boxes: the classes decide, and query 0 gives class 1; yours is {wanted.tolist()}"
 )
 cost, wanted = costs_and_targets(three, places, torch.zeros(0).long(), torch.zeros(0, 4))
 assert cost.shape == (3, 0), f"without objects the costs are [3, 0], yours {list(cost.shape)}"
@@ -419,7 +419,8 @@ print("✓ 1 of 1 point: the targets of a whole DETR")
 #
 # *4 points · difficulty 3/5 · importance 3/5 · 20 minutes*
 #
-# The masks of a set may overlap. A panoptic map gives each pixel to one of them. DETR makes it so:
+# The masks of a set may overlap. A panoptic map assigns each pixel to one of them. DETR makes it as
+# follows:
 #
 # 1. Only queries with a score above `threshold` take part.
 # 2. Each pixel goes to the query with the largest mask logit there (even if it is negative).
@@ -433,7 +434,7 @@ print("✓ 1 of 1 point: the targets of a whole DETR")
 #
 # Example by hand: one row of four pixels, `smallest` = 1. Query 0 has the logits (3, 1, 1, 1),
 # query 1 (0, 2, 0, 2), query 2 (9, 9, 9, 9) but a score of 0.5, so it does not take part. Step 2
-# gives 0, 1, 0, 1: two pixels each, and nobody is removed. With `smallest` = 2 both would be
+# gives 0, 1, 0, 1: two pixels each, and no query is removed. With `smallest` = 2 both would be
 # removed, and all pixels be −1.
 #
 # <details><summary>First hint</summary>
@@ -442,7 +443,7 @@ print("✓ 1 of 1 point: the targets of a whole DETR")
 # </details>
 # <details><summary>Second hint</summary>
 # <code>torch.bincount(winner.flatten(), minlength=len(alive))</code> gives the number of pixels of
-# each, also of those that got none. A query without pixels is removed as well.
+# each, even of those that got none. A query without pixels is removed as well.
 # </details>
 
 
@@ -493,7 +494,7 @@ assert got.tolist() == [[2] * 4], (
 )
 got = panoptic_map(trust[:2], -10 + row[:2], smallest=1)
 assert got.tolist() == [[0, 1, 0, 1]], (
-    f"negative logits: the largest still gets the pixel; yours {got.tolist()[0]}"
+    f"negative logits: the largest still gets the pixel; yours is {got.tolist()[0]}"
 )
 close = torch.tensor([[[2.0, 2, 2, 2]], [[2.1, 1, 2.1, 1]]])
 got = panoptic_map(torch.tensor([1.0, 0.9]), close, smallest=1)
@@ -509,18 +510,18 @@ assert got[0, 0] == 0, (
     f"yours has {got[0, 0].item()}"
 )
 assert got.tolist() == [[0] * 4] * 2 + [[2] * 4] * 2, (
-    f"queries 0 and 2 remain; yours {got.tolist()}"
+    f"queries 0 and 2 remain; yours is {got.tolist()}"
 )
 hidden = torch.tensor([[[5.0, 5, 5, 5, 5]], [[1, 1, 1, 1, 1]], [[0, 0, 0, 0, 9]]])
 got = panoptic_map(torch.full((3,), 0.9), hidden, smallest=1)
-assert got.tolist() == [[0] * 5], f"query 0 wins everything in the end; yours {got.tolist()[0]}"
+assert got.tolist() == [[0] * 5], f"query 0 wins everything in the end; yours is {got.tolist()[0]}"
 again = torch.tensor(
     [[[9.0, 9, 0, 0, 0, 2, 2]], [[1, 1, 8, 8, 8, 1, 1]], [[2, 2, 0.5, 0.5, 0.5, 9, 9]]]
 )
 got = panoptic_map(torch.full((3,), 0.9), again, smallest=2)
 assert got.tolist() == [[1] * 7], (
     "queries 0 and 2 have two pixels each: both are removed at once, and query 1 gets all. If "
-    f"query 0 is removed first, query 2 inherits two pixels and stays. Yours {got.tolist()[0]}"
+    f"query 0 is removed first, query 2 inherits two pixels and stays. Yours is {got.tolist()[0]}"
 )
 got = panoptic_map(torch.tensor([0.5]), torch.ones(1, 3, 3), threshold=0.5)
 assert got.tolist() == [[-1] * 3] * 3, "a score of exactly the threshold is not above it: all −1"

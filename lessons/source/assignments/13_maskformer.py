@@ -2,9 +2,9 @@
 # # Assignment 13: MaskFormer
 #
 # Three tasks. Each has a stub for you to fill in and a cell of checks that says what is wrong.
-# Everything you need is in [lesson 13](../13_maskformer.ipynb). Replace the line
-# `raise NotImplementedError` and run the checks below it. All floating-point tensors that the
-# checks pass in, the hidden ones too, are float32.
+# Everything you need is in [lesson 13](../13_maskformer.ipynb). Replace the line `raise
+# NotImplementedError` and run the checks below it. All floating-point tensors that the checks pass
+# in, including the hidden ones, are float32.
 #
 # | task | points | difficulty | importance | minutes |
 # | --- | --- | --- | --- | --- |
@@ -25,7 +25,7 @@ from seglib.structures import Categories
 #
 # *3 points · difficulty 2/5 · importance 5/5 · 15 minutes*
 #
-# Read label maps out of the queries of several images at once. Three things differ from the lesson:
+# Derive label maps from the queries of several images at once. Three things differ from the lesson:
 #
 # - there is a dimension for the images;
 # - as in the authors' code, "no object" is the **last** of the K class logits. Class 1 is the first
@@ -160,18 +160,19 @@ print("✓ 3 of 3 points: the example, least, no object, enlarged logits, a batc
 # Make one map of segments that do not overlap, as Mask2Former does:
 #
 # 1. A query **enters** if its label is not 0 ("no object") and its score is **above**
-#    `segment_threshold`. All others are forgotten.
-# 2. Each pixel is **won** by the entered query with the largest product of score and mask
-#    probability.
+#    `segment_threshold`. All others are ignored.
+# 2. Each pixel is **won** by the query, among those that enter, with the largest product of score
+#    and mask probability.
 # 3. The **own mask** of a query is the set of pixels at which its mask probability is at least 0.5.
 #    A query is dropped if its own mask is empty, or if the number of pixels that it won, divided by
-#    the number of pixels of its own mask, is **below** `overlap_threshold`. Dropped queries leave
-#    their pixels to nobody.
+#    the number of pixels of its own mask, is **below** `overlap_threshold`. The pixels of dropped
+#    queries go to no other query.
 # 4. A query that stays **paints** the pixels that it won *and* that lie in its own mask. If there
 #    are none, there is no segment.
 #
-# Segments are numbered from 1 in the order of the queries. A thing always is a new segment. Of
-# stuff, all queries with one label paint one segment, which has the number of the first of them.
+# Segments are numbered from 1 in the order of the queries. A thing is always a new segment. For
+# stuff, all queries with the same label paint one segment, which has the number of the first of
+# them.
 #
 # Example by hand: a row of four pixels and two cats. Query 0 has score 0.9 and mask probabilities
 # 0.9, 0.9, 0.2, 0.1; query 1 has 1.0 and 0.1, 0.2, 0.6, 0.4. The products are 0.81, 0.81, 0.18,
@@ -245,7 +246,7 @@ got = merge([0.9, 0.7], [3, 3], rows, segment_threshold=0.6)
 assert got[1] == [3, 3], "with segment_threshold = 0.6 a score of 0.7 enters: use the argument"
 got = merge([0.99, 0.9], [0, 3], [[0.9] * 4, [0.8] * 4])
 assert got == ([1] * 4, [3]), (
-    f"query 0 says no object, so it wins nothing: 1, 1, 1, 1; yours {got}. Forget such queries "
+    f"query 0 says no object, so it wins nothing: 1, 1, 1, 1; yours is {got}. Forget such queries "
     "before you look for the winner"
 )
 got = merge([0.9, 1.0], [3, 4], [[0.7] * 4, [0.6] * 4])
@@ -259,7 +260,7 @@ assert got == ([1] * 4, [4]), (
 )
 got = merge([0.95, 0.9], [3, 4], [[0.9] * 5 + [0.1], [0.8] * 6])
 assert got == ([1] * 5 + [0], [3]), (
-    f"query 1 wins one of its six pixels, so it is dropped, and its pixel stays 0; yours {got}"
+    f"query 1 wins one of its six pixels, so it is dropped, and its pixel stays 0; yours is {got}"
 )
 got = merge([0.95, 0.9], [3, 4], [[0.9] * 5 + [0.1], [0.8] * 6], overlap_threshold=0.1)
 assert got == ([1] * 5 + [2], [3, 4]), (
@@ -267,20 +268,20 @@ assert got == ([1] * 5 + [2], [3, 4]), (
 )
 got = merge([1.0, 0.9], [3, 4], [[0.9] + [0.1] * 4, [0.6] * 5])
 assert got == ([1, 2, 2, 2, 2], [3, 4]), (
-    f"query 1 wins 4 of its 5 pixels: 0.8 is not below 0.8, so it stays; yours {got}"
+    f"query 1 wins 4 of its 5 pixels: 0.8 is not below 0.8, so it stays; yours is {got}"
 )
 got = merge([1.0, 1.0, 1.0], [7, 3, 7], [[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9]])
 assert got == ([1, 2, 1], [7, 3]), (
-    f"both queries with label 7, which is stuff, paint segment 1: 1, 2, 1; yours {got}"
+    f"both queries with label 7, which is stuff, paint segment 1: 1, 2, 1; yours is {got}"
 )
 got = merge([1.0, 1.0], [7, 8], [[0.9, 0.1], [0.1, 0.9]])
-assert got == ([1, 2], [7, 8]), f"two kinds of stuff are two segments: 1, 2; yours {got}"
+assert got == ([1, 2], [7, 8]), f"two kinds of stuff are two segments: 1, 2; yours is {got}"
 got = merge([1.0, 1.0], [3, 4], [[0.4, 0.3, 0.1], [0.1, 0.1, 0.9]])
 assert got == ([0, 0, 1], [4]), (
     f"query 0 has no pixel with 0.5 or more: no segment, and the next one has number 1; yours {got}"
 )
 got = merge([1.0], [3], [[0.5, 0.4]])
-assert got == ([1, 0], [3]), f"a probability of exactly 0.5 lies in the own mask; yours {got}"
+assert got == ([1, 0], [3]), f"a probability of exactly 0.5 lies in the own mask; yours is {got}"
 try:
     got = merge([0.3, 0.9], [3, 0], [[0.9] * 3, [0.9] * 3])
 except (IndexError, RuntimeError) as fault:
@@ -312,8 +313,8 @@ for seed in range(10):
 print("✓ 4 of 4 points: entering, winning, dropping, painting, stuff, nothing")
 
 # %% [markdown] id="real-text"
-# Now the queries of a real network, a fresh Mask2Former with its classes made surer. Your map must
-# be the one that `predict` gives. (One of the five points.)
+# Now use the queries of a real network, a fresh Mask2Former whose class scores have been made more
+# confident. Your map must be the one that `predict` returns. (One of the five points.)
 
 # %% id="real-checks" nbgrader="checks" points=1
 torch.manual_seed(0)
@@ -360,13 +361,13 @@ print("✓ 1 of 1 point: the panoptic map of a whole Mask2Former")
 # **Transfer.** No cell of the lesson computes a measure.
 #
 # Example by hand: a row of ten pixels, all of one class. Truth 1111122222, prediction 1111222200,
-# where 0 is "no segment". Segment 1: 4 shared of 5 pixels together, IoU 0.8. Segment 2: predicted
-# are pixels 4 to 7, true are 5 to 9: 3 shared of 6 together, IoU 0.5, not above 1/2. So TP = 1,
-# FP = 1, FN = 1: SQ = 0.8, RQ = 1 / 2, PQ = 0.4.
+# where 0 is "no segment". Segment 1: 4 of 5 pixels shared, IoU 0.8. Segment 2: pixels 4 to 7 are
+# predicted, 5 to 9 are true: 3 of 6 shared, IoU 0.5, not above 1/2. So TP = 1, FP = 1, FN = 1: SQ =
+# 0.8, RQ = 1 / 2, PQ = 0.4.
 #
 # <details><summary>First hint</summary>
 # For each pair of a predicted and a true segment of one label count the shared pixels; the union is
-# the sum of both areas, less what they share, and less the void pixels of the predicted one.
+# the sum of both areas, minus what they share, and minus the void pixels of the predicted one.
 # </details>
 # <details><summary>Second hint</summary>
 # Keep two sets of numbers that have a match. A class counts if it occurs in one of the two
@@ -434,7 +435,7 @@ assert got == {5: (0.4, 0.8, 0.5)}, (
 )
 got = quality("1111", {1: 5}, "1111", {1: 6})
 assert got == {5: (0, 0, 0), 6: (0, 0, 0)}, (
-    f"segments of different labels do not match: both classes have 0, 0, 0; yours {got}"
+    f"segments of different labels do not match: both classes have 0, 0, 0; yours is {got}"
 )
 got = quality("2211", {1: 5, 2: 6}, "1122", {1: 6, 2: 5})
 assert got == {5: (1, 1, 1), 6: (1, 1, 1)}, (
@@ -450,16 +451,16 @@ assert got == {5: (1.0, 1.0, 1.0)}, (
 )
 got = quality("1122330000", {1: 5, 2: 5, 3: 6}, "1144440000", {1: 5, 4: 7})
 assert got == {5: (0.667, 1.0, 0.667), 6: (0, 0, 0), 7: (0, 0, 0)}, (
-    f"one of two predicted segments of class 5 matches: RQ = 1 / 1.5; yours {got}"
+    f"one of two predicted segments of class 5 matches: RQ = 1 / 1.5; yours is {got}"
 )
 got = quality("1122", {1: 5, 2: 5}, "1130", {1: 5, 3: 6})
 assert got[5] == (0.667, 1.0, 0.667), (
     "segment 2 lies on void with exactly half of its pixels: that is not more than half, so it is "
-    f"a false positive; yours {got}"
+    f"a false positive; yours is {got}"
 )
 got = quality("1100", {1: 5}, "1122", {1: 5, 2: 5})
 assert got == {5: (0.667, 1.0, 0.667)}, (
-    f"a true segment without a match is a false negative: RQ = 1 / 1.5; yours {got}"
+    f"a true segment without a match is a false negative: RQ = 1 / 1.5; yours is {got}"
 )
 got = quality("0000", {}, "0000", {})
 assert got == {}, f"no segments at all: an empty dictionary, yours {got}"

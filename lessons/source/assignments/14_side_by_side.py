@@ -24,14 +24,14 @@ from seglib.metrics import judge_detections
 #
 # *4 points · difficulty 3/5 · importance 5/5 · 20 minutes*
 #
-# Find one of the five errors, without the library's `judge_detections`. Go through the detections
-# of an image, which come in falling order of score:
+# Find one of the five kinds of error, without the library's `judge_detections`. Go through the
+# detections of an image, which come in falling order of score:
 #
 # - A detection **takes** the object of its own class that it overlaps most, among those that are
 #   still free and that it overlaps with an IoU of at least `threshold`. It is then a true positive.
 # - A detection that takes nothing is a **duplicate** if it overlaps an object of its own class with
 #   an IoU of at least `threshold`, but overlaps *no* object of another class that much. (With such
-#   an object, it counts as a classification error: the lesson's order.)
+#   an object, it counts as a classification error, by the lesson's order of rules.)
 #
 # There are no crowds.
 #
@@ -41,13 +41,13 @@ from seglib.metrics import judge_detections
 # the dog with an IoU of 0.5: a classification error. So the answer is False, True, False.
 #
 # <details><summary>First hint</summary>
-# Keep a tensor of booleans, one for each object: is it taken? Only a detection that takes an object
-# changes it.
+# Keep a boolean tensor with one entry for each object: is it taken? Only a detection that takes an
+# object changes it.
 # </details>
 # <details><summary>Second hint</summary>
 # For each detection make two sets of objects: those of its class that it overlaps enough, and the
-# free ones among them. If the second set is not empty, the best of it is taken; otherwise ask the
-# first one.
+# free ones among them. If the second set is not empty, its best object is taken; otherwise look at
+# the first set.
 # </details>
 
 # %% id="duplicates" nbgrader="solution" forbidden="seglib.metrics.judge_detections seglib.metrics.error_breakdown.judge_detections seglib.metrics.match_detections seglib.metrics.matching.match_detections"
@@ -99,39 +99,39 @@ assert got != [False, True, True], (
     "classification error, not a duplicate"
 )
 assert got != [True, False, True], "you marked what is no duplicate, and not what is one"
-assert got == [False, True, False], f"the example gives False, True, False; yours {got}"
+assert got == [False, True, False], f"the example gives False, True, False; yours is {got}"
 got = marked([[0.9], [0.9]], [cat, dog], [cat])
 assert got == [False, False], (
-    f"the second one says dog, and there is no dog: no duplicate; yours {got}. Compare classes"
+    f"the second one says dog, and there is no dog: no duplicate; yours is {got}. Compare classes"
 )
 got = marked([[0.9], [0.49]], [cat, cat], [cat])
-assert got == [False, False], f"an IoU of 0.49 is below the threshold: no duplicate; yours {got}"
+assert got == [False, False], f"an IoU of 0.49 is below the threshold: no duplicate; yours is {got}"
 got = marked([[0.5], [0.5]], [cat, cat], [cat])
-assert got == [False, True], f"an IoU of exactly 0.5 is enough, for both; yours {got}"
+assert got == [False, True], f"an IoU of exactly 0.5 is enough, for both; yours is {got}"
 got = marked([[0.6, 0.9], [0.6, 0.1]], [cat, cat], [cat, dog])
 assert got == [False, True], (
     f"the first one says cat, so it takes the cat, though it overlaps the dog more; the second is "
-    f"a duplicate; yours {got}"
+    f"a duplicate; yours is {got}"
 )
 got = marked([[0.9, 0.6], [0.8, 0.7]], [cat, cat], [cat, cat])
 assert got == [False, False], (
-    f"the first takes the cat that it overlaps most, the second the other one; yours {got}"
+    f"the first takes the cat that it overlaps most, the second the other one; yours is {got}"
 )
 got = marked([[0.6, 0.9], [0.1, 0.8]], [cat, cat], [cat, cat])
 assert got == [False, True], (
-    f"the first takes the second cat, with 0.9; the second finds only that one; yours {got}. "
+    f"the first takes the second cat, with 0.9; the second finds only that one; yours is {got}. "
     "Of several free objects, take the one with the largest IoU"
 )
 got = marked([[0.9, 0.6], [0.9, 0.6], [0.9, 0.6]], [cat] * 3, [cat, cat])
 assert got == [False, False, True], (
-    f"two cats, found twice each: the second detection takes the free one; yours {got}"
+    f"two cats, found twice each: the second detection takes the free one; yours is {got}"
 )
 got = marked([[0.9], [0.8], [0.7]], [cat] * 3, [cat])
-assert got == [False, True, True], f"every further detection is a duplicate; yours {got}"
+assert got == [False, True, True], f"every further detection is a duplicate; yours is {got}"
 got = marked([[0.6], [0.6]], [cat, cat], [cat], threshold=0.7)
-assert got == [False, False], f"with threshold = 0.7 none of them finds the cat; yours {got}"
+assert got == [False, False], f"with threshold = 0.7 none of them finds the cat; yours is {got}"
 got = marked([[0.4], [0.4]], [cat, cat], [cat], threshold=0.3)
-assert got == [False, True], f"with threshold = 0.3 both find the cat; yours {got}"
+assert got == [False, True], f"with threshold = 0.3 both find the cat; yours is {got}"
 got = marked([[0.9, 0.2], [0.8, 0.4]], [cat, cat], [cat, dog], threshold=0.3)
 assert got == [False, False], (
     f"with threshold = 0.3 the second overlaps the dog enough for a classification error; yours "
@@ -146,7 +146,7 @@ try:
     got = marked([], [cat, cat], [])
 except (IndexError, RuntimeError) as fault:
     got = f"an error ({fault})"
-assert got == [False, False], f"without objects there are no duplicates; yours {got}"
+assert got == [False, False], f"without objects there are no duplicates; yours is {got}"
 ### BEGIN HIDDEN TESTS
 for seed in range(10):
     torch.manual_seed(seed)
@@ -198,13 +198,13 @@ for name in ("DETR", "DETR with NMS"):
 #
 # *5 points · difficulty 3/5 · importance 4/5 · 30 minutes*
 #
-# Write a measure of robustness: how many of the objects that **touch another object of their
-# class** does a network find, and how many of the others?
+# Write a measure of robustness: what share of the objects that **touch another object of their
+# class** does a network find, and what share of the others?
 #
 # - Two objects touch if some pixel of one is at most `gap` pixels away from some pixel of the
-#   other. The distance of two pixels is that of their rows or that of their columns, whichever is
-#   larger: with `gap=1`, the eight pixels around a pixel are near it.
-# - An object that touches one of *another* class only belongs to the others.
+#   other. The distance between two pixels is that between their rows or that between their columns,
+#   whichever is larger: with `gap=1`, the eight pixels around a pixel are near it.
+# - An object that touches only objects of *another* class belongs to the others.
 # - The recall of a group is the number of its objects that are found, over *all* images, divided by
 #   the number of its objects, over all images. It is `math.nan` if the group is empty.
 #
@@ -278,7 +278,7 @@ assert got != (0.667, "nan"), (
 )
 assert got == (0.5, 1.0), (
     "the example gives (0.5, 1): A and B have the same class and lie side by side, so both touch, "
-    f"and B is found; C is 2 pixels away, and found; yours {got}"
+    f"and B is found; C is 2 pixels away, and found; yours is {got}"
 )
 got = recall(cats, gap=2)
 assert got != (0.667, 0.0), "an empty group has no recall: math.nan, not 0"
@@ -296,14 +296,14 @@ assert got == ("nan", 0.5), (
     f"yours {got}"
 )
 got = recall(scene("A.... ...B. .....", [3, 3], "A"), gap=3)
-assert got == (0.5, "nan"), f"one row and three columns apart: gap = 3 is enough; yours {got}"
+assert got == (0.5, "nan"), f"one row and three columns apart: gap = 3 is enough; yours is {got}"
 got = recall(scene("ABC", [1, 2, 1], "ABC"))
 assert got == ("nan", 1.0), (
     f"A and C are 2 pixels apart, with an object of another class between them: (nan, 1), yours "
     f"{got}"
 )
 got = recall(scene("AB.C.D", [1, 1, 1, 1], "A"), scene("AB", [1, 1], "AB"))
-assert got == (0.75, 0.0), f"of four touching objects three are found, and no other; yours {got}"
+assert got == (0.75, 0.0), f"of four touching objects three are found, and no other; yours is {got}"
 got = recall(scene("AB", [1, 1], "A"), scene("ABCD", [1, 1, 1, 1], "ABCD"))
 assert got != (0.75, "nan"), (
     "that is the mean of the images' recalls, 1/2 and 1; add up the objects of all images first"
@@ -317,7 +317,7 @@ try:
     got = recall(nothing, cats)
 except RuntimeError as fault:
     got = f"an error ({fault})"
-assert got == (0.5, 1.0), f"an image without objects changes nothing: skip it; yours {got}"
+assert got == (0.5, 1.0), f"an image without objects changes nothing: skip it; yours is {got}"
 got = recall(nothing)
 assert got == ("nan", "nan"), f"no objects at all: (nan, nan), yours {got}"
 ### BEGIN HIDDEN TESTS
@@ -354,10 +354,10 @@ for seed in range(8):
 print("✓ 5 of 5 points: the example, classes, gaps, several images, empty groups")
 
 # %% [markdown] id="see-it-touching-text"
-# Do they hurt? Your function on two networks, each of which may name as many things as there are
-# objects: Mask R-CNN, whose NMS compares boxes, and SOLO, whose NMS compares masks. With fewer than
-# a hundred objects in each group, differences below 0.1 mean little. (Nothing to do here, and no
-# points.)
+# Do they hurt? Here is your function on two networks, each of which may make as many detections as
+# there are objects: Mask R-CNN, whose NMS compares boxes, and SOLO, whose NMS compares masks. With
+# fewer than a hundred objects in each group, differences below 0.1 mean little. (Nothing to do
+# here, and no points.)
 
 # %% id="see-it-touching" nbgrader="locked"
 from seglib.data import load_dataset
