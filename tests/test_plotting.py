@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 import seglib.plotting as plotting
 from seglib.errors import SeglibError
 from seglib.ops.convolution import conv2d
-from seglib.plotting import style
+from seglib.plotting import panels, style
 from seglib.plotting.overlays import short_name
 from seglib.plotting.png import encode_png
 from seglib.plotting.segments import map_color
@@ -145,10 +146,51 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
         assert first == fig.png() == draw().png()
 
 
+def shown(fig: plotting.Figure) -> tuple[bytes, dict[str, Any], str]:
+    """What a notebook shows of a figure: its PNG, the metadata of that, and its text."""
+    data, metadata = fig._repr_mimebundle_()
+    return base64.b64decode(data["image/png"]), metadata.get("image/png", {}), data["text/plain"]
+
+
 def test_a_figure_displays_itself_as_png_with_its_title_as_text() -> None:
-    bundle = plotting.timeline()._repr_mimebundle_()
-    assert bundle["image/png"].startswith("iVBOR")
-    assert "From a convolution to masks by query" in bundle["text/plain"]
+    png, _, text = shown(plotting.timeline())
+    assert png.startswith(b"\x89PNG")
+    assert "From a convolution to masks by query" in text
+
+
+def test_a_light_figure_is_shown_twice_as_fine_at_the_same_width() -> None:
+    fig = plotting.training_curve(np.linspace(2, 1, 50).tolist())
+    before = fig.png()
+    png, metadata, _ = shown(fig)
+    coarse, fine = (Image.open(io.BytesIO(data)) for data in (before, png))
+    assert fine.size == (2 * coarse.width, 2 * coarse.height)
+    assert metadata == {"width": coarse.width}
+    assert len(png) <= panels.FINE_LIMIT
+    assert shown(fig)[0] == png
+    assert fig.png() == before
+
+
+@pytest.mark.parametrize(("side", "heavy"), [(115, False), (200, True)])
+def test_a_figure_too_heavy_for_that_is_shown_as_it_is(side: int, heavy: bool) -> None:
+    noise = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
+    fig = plotting.show_images([noise])
+    assert (len(fig.png()) > panels.FINE_LIMIT) == heavy
+    png, metadata, _ = shown(fig)
+    assert len(encode_png(fig.pixels(2))) > panels.FINE_LIMIT
+    assert png == fig.png()
+    assert metadata == {}
+
+
+def test_a_finer_figure_has_the_same_layout() -> None:
+    """Areas of one colour lie at the same places, to half a pixel."""
+    black = torch.zeros(3, 50, 50)
+    for size in (2.9, 2.005):  # 2.005 inches: not a whole number of pixels
+        fig = plotting.show_images([black] * 2, ["a", "b"], panel=size, caption="these")
+        coarse, fine = ((fig.pixels(n) == 0).all(-1) for n in (1, 2))
+        assert fine.shape == (2 * coarse.shape[0], 2 * coarse.shape[1])
+        for axis in (0, 1):
+            ends = [np.flatnonzero(drawn.mean(axis) > 0.5)[[0, -1]] for drawn in (coarse, fine)]
+            assert np.abs(ends[1] - (2 * ends[0] + [0, 1])).max() <= 2
 
 
 def test_heavy_pictures_are_reduced_but_paper_and_marks_keep_their_colours() -> None:

@@ -28,6 +28,7 @@ from seglib.plotting.style import DPI, EDGE, GREY, MAX_WIDTH, PANEL, STYLE, mark
 
 HEAVY = 150_000  # bytes: a larger PNG is reduced to 256 colours
 LIGHT = 40_000  # the same for a kind of figure that a lesson shows often
+FINE_LIMIT = 60_000  # bytes: up to this size, a notebook shows the PNG of twice the resolution
 
 
 class Figure(MatplotlibFigure):
@@ -39,13 +40,21 @@ class Figure(MatplotlibFigure):
 
     heavy = HEAVY
 
-    def pixels(self) -> NDArray[np.uint8]:
-        """The rendered figure: uint8 [H, W, 3]."""
+    def pixels(self, fineness: int = 1) -> NDArray[np.uint8]:
+        """The rendered figure, uint8 [H, W, 3], or [2H, 2W, 3] for a fineness of 2."""
+        dpi = self.dpi
         with mpl.rc_context(STYLE):
             canvas = FigureCanvasAgg(self)
-            self.arrange()
-            canvas.draw()
-            return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+            self.arrange()  # at its own resolution, so that a finer figure has the same layout
+            width, height = canvas.get_width_height()
+            self.set_dpi(fineness * dpi)
+            try:
+                canvas.draw()
+                drawn = np.asarray(canvas.buffer_rgba())
+            finally:
+                self.set_dpi(dpi)
+            # Without the half pixel that a figure of 100.5 pixels has at twice the resolution.
+            return drawn[: fineness * height, : fineness * width, :3].copy()
 
     def arrange(self) -> None:
         """Lay the panels and titles out, inside the house style."""
@@ -59,6 +68,11 @@ class Figure(MatplotlibFigure):
         pixels = self.pixels()
         data = encode_png(pixels)
         return data if len(data) <= self.heavy else encode_png(pixels, 256, mark_colors())
+
+    def fine_png(self) -> bytes | None:
+        """The PNG of twice the resolution, or None if it has more than `FINE_LIMIT` bytes."""
+        data = encode_png(self.pixels(2))
+        return data if len(data) <= FINE_LIMIT else None
 
     @property
     def title(self) -> str:
@@ -74,8 +88,14 @@ class Figure(MatplotlibFigure):
 
     __str__ = __repr__
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/png": base64.b64encode(self.png()).decode(), "text/plain": repr(self)}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        """The PNG, finer where that stays small, and the width at which a notebook shows it."""
+        png, metadata = self.png(), {}
+        if len(png) <= FINE_LIMIT and (fine := self.fine_png()) is not None:
+            # Without a height: a narrow window reduces the width, and the height must follow.
+            png, metadata = fine, {"image/png": {"width": self.canvas.get_width_height()[0]}}
+        data = {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
+        return data, metadata
 
 
 @styled
