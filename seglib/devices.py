@@ -35,7 +35,7 @@ def find_device(wanted: str | torch.device) -> torch.device:
         raise unknown_name("device", name, ["auto", *available])
     if not available[kind]:
         raise SeglibError(
-            f"device {name!r} was asked for, but PyTorch {torch.__version__} finds none here: "
+            f"device {name!r} was requested, but PyTorch {torch.__version__} finds none here: "
             "choose auto or cpu, or install its driver and a build of PyTorch for it"
         )
     if kind != "cuda":
@@ -61,9 +61,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 by itself, rather than emulating it slowly.
+    """Whether the device supports bfloat16 natively instead of emulating it slowly.
 
-    A processor is asked for AVX-512 BF16 or AMX; if it does not tell, the answer is no.
+    A CPU supports it if it has AVX-512 BF16 or AMX; if that cannot be determined, it does not.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

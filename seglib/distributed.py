@@ -1,6 +1,6 @@
 """Several processes training one model: `torchrun --nproc-per-node 2 -m seglib.cli train …`.
 
-Every process holds the whole model and a share of the batch. After the backward pass the
+Every process has the whole model and a share of the batch. After the backward pass the
 gradients are averaged, so that all copies take the same step. The average equals the gradient of
 one process on the joined batch if each loss divides by `global_mean_count` of what it sums over.
 """
@@ -108,7 +108,7 @@ def share_state(model: nn.Module) -> None:
 
 
 def gather(value: Any) -> list[Any]:
-    """What every process holds, in the order of their ranks."""
+    """The objects of all processes, in the order of their ranks."""
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size()

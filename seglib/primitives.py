@@ -73,7 +73,7 @@ def primitive(
 
     Args:
         scratch: the course's tensor form; without one the native body is the tensor form.
-        naive: the loop form; without one the scratch form stands in.
+        naive: the loop form; by default the scratch form is used.
 
     Returns:
         a decorator that replaces the function by one that calls the active body.
@@ -153,7 +153,7 @@ def _guard_replacement(name: str, body: Body) -> Body:
         raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")
     if any(body is own for own in _BODIES[name].values()):
         return body
-    running = threading.local()  # two threads may run one replacement at once
+    running = threading.local()  # several threads may run one replacement at the same time
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if getattr(running, "now", False):

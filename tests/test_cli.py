@@ -206,7 +206,7 @@ def test_init_starts_from_another_variant(trained, squares, tmp_path):
         "--steps", 1, "--no-eval", "--out", tmp_path / "finer",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "started afresh: network.score_pool3.weight" in result.output
+    assert "randomly initialised: network.score_pool3.weight" in result.output
 
 
 def test_a_model_keeps_the_size_it_was_trained_at(squares, tmp_path):
@@ -291,7 +291,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(squares, tmp_path):
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=HANG_SECONDS)
     assert child.returncode == 130
-    assert f"go on with: seglib train fcn --out {out} --resume" in errors.decode()
+    assert f"continue with: seglib train fcn --out {out} --resume" in errors.decode()
     assert (out / "checkpoint.pt").exists()
 
 

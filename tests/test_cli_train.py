@@ -96,7 +96,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_written(arguments,
 def test_a_gpu_that_is_not_there_ends_in_one_line(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused = run_cli(*command, "--device", "cuda")
-    assert_refused(refused, "device 'cuda' was asked for, but PyTorch")
+    assert_refused(refused, "device 'cuda' was requested, but PyTorch")
     assert "choose auto or cpu" in refused.output
     assert list(tmp_path.iterdir()) == []
 
@@ -106,7 +106,7 @@ def test_a_model_of_another_paradigm_gives_its_backbone(tmp_path):
     size = ("--overfit", 1, "--size", 64, "--batch-size", 2, "--steps", 1, "--no-eval")
     result = run_cli("train", "detr", *size, "--init", "mask_rcnn", "--out", out)
     assert result.exit_code == 0, result.output
-    afresh = "input_proj, transformer, query_embed, class_embed, bbox_embed, bbox_attention"
-    assert f"new in this model, started afresh: {afresh}, mask_head" in " ".join(
+    new = "input_proj, transformer, query_embed, class_embed, bbox_embed, bbox_attention"
+    assert f"not in that checkpoint, randomly initialised: {new}, mask_head" in " ".join(
         result.output.split()
     )

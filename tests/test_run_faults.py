@@ -44,7 +44,7 @@ def test_a_broken_record_costs_no_finished_step(tmp_path, fault):
     assert 0 < saved.step <= 3
     assert "111.png" in str(raised.value)
     if not isinstance(fault, KeyError):
-        assert f"up to step {saved.step}: mend it, then go on with --resume" in str(raised.value)
+        assert f"up to step {saved.step}: fix it, then continue with --resume" in str(raised.value)
     data.fault = None
     resumed = train(tiny_fcn(seed=7), data, config, resume=True)
     assert resumed.losses == whole.losses

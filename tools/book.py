@@ -2,9 +2,9 @@
 
 The notebooks lie outside book/, so everything is first copied to one folder, with a table of
 contents and an API page per package of the library. Any warning is an error. No notebook is
-executed; of each explorer the states that a page offers are drawn, and kept in
-book/_build/explorers until its code changes. The site is written to FOLDER/html (book/_build/html
-by default).
+executed, but the explorers are drawn in all states that their pages offer; the frames are kept in
+book/_build/explorers until an explorer's code changes. The site is written to FOLDER/html
+(book/_build/html by default).
 """
 
 from __future__ import annotations

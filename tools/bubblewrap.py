@@ -1,7 +1,7 @@
 """Find or install bubblewrap, the sandbox in which `seglib grade` runs notebooks (Linux only).
 
-As root on a Debian-like system it is installed with apt-get. Never fails; prints what it did. The
-tests of the sandbox are skipped without it.
+Installs it with apt-get if run as root on a Debian-like system. Prints what it did, and never
+fails. Without bubblewrap, the tests of the sandbox are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 
 def works() -> bool:
-    """Whether there is a bubblewrap, and the system lets it make namespaces."""
+    """Whether bubblewrap is installed and the system allows it to create namespaces."""
     path = shutil.which("bwrap")
     if path is None:
         return False

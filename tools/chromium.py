@@ -1,7 +1,7 @@
-"""Find or install a Chromium for the browser tests, which are skipped without one.
+"""Find or install Chromium for the browser tests, which are skipped without it.
 
-Looks for an installed browser, then tries Playwright's own download, then, as root on a
-Debian-like system, apt-get. Never fails; prints what it did.
+Looks for an installed browser, then tries Playwright's own download and, if run as root on a
+Debian-like system, apt-get. Prints what it did, and never fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def find() -> str | None:
 
         with sync_playwright() as playwright:
             own = playwright.chromium.executable_path
-    except Exception:  # Playwright raises its own Error, or ImportError: no browser either way
+    except Exception:  # an ImportError or Playwright's own Error: there is no browser either way
         return None
     return own if Path(own).exists() else None
 

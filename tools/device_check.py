@@ -1,7 +1,7 @@
-"""Check a GPU against the CPU: python tools/device_check.py, at most 4 minutes.
+"""Check a GPU against the CPU: python tools/device_check.py (takes at most 4 minutes)
 
 It runs the tests that need a GPU, compares the losses of two training steps of each model on both
-devices, and prints images per second. Without a GPU it says so and ends.
+devices, and prints images per second. Without a GPU, it only says so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seglib.training.speed import memory_format, settle_by_rule
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
-LARGEST_DIFFERENCE = 1e-4  # of a loss, relative
+LARGEST_DIFFERENCE = 1e-4  # relative difference of a loss
 COMPARED, TRAINED, PREDICTED = 2, 8, 2  # images per batch
 REPEATS = 3
 TEST_SECONDS = 120
@@ -38,7 +38,7 @@ Batch = tuple[list[Tensor], list[Target]]
 
 
 def main() -> int:
-    """Print the results; returns 0 if all is well or there is no GPU to check."""
+    """Print the results; returns 0 if everything agrees or there is no GPU to check."""
     device = find_device("auto")
     if device.type == "cpu":
         print("there is no GPU, so nothing was checked")
@@ -74,7 +74,7 @@ def first_images(count: int) -> Batch:
 
 
 def shipped_or_new(name: str, device: torch.device) -> Segmenter:
-    """The shipped model of a paradigm, or one with fresh weights if none is shipped."""
+    """The shipped model of a paradigm, or one with random weights if none is shipped."""
     if name in pretrained.shipped_models():
         return pretrained.load(name, device=device)
     seed_everything(0)
@@ -98,7 +98,7 @@ def losses_of_two_steps(name: str, device: torch.device) -> list[float]:
         model.double()
     for module in model.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
-            module.p = 0.0  # every device generates other random numbers
+            module.p = 0.0  # devices generate different random numbers
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     batch = first_images(COMPARED)
     seed_everything(0)
@@ -126,7 +126,7 @@ def training_step(
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """The median time of a call, after one call that is not timed."""
+    """The median seconds of a call, after one call that is not timed."""
     times = []
     for _ in range(1 + REPEATS):
         start = time.perf_counter()

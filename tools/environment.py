@@ -1,12 +1,12 @@
 """Create or update the course's virtual environment: python tools/environment.py lab test
 
 Needs nothing but Python. Does nothing if the environment runs this checkout's code, has the
-requested extras, and neither pyproject.toml nor requirements.lock has changed since. Environment
-variables are the settings: VENV (the folder, .venv by default), PIP_ARGS (further arguments for
-every pip install), TORCH (the build of PyTorch: cpu, auto, or one such as cu126) and TORCH_INDEX
-(the package index to install PyTorch from).
+requested extras, and neither pyproject.toml nor requirements.lock has changed since it was made.
+Settings are environment variables: VENV (the folder, .venv by default), PIP_ARGS (further arguments
+for every pip install), TORCH (the build of PyTorch: cpu, auto, or one such as cu126) and
+TORCH_INDEX (the package index to install PyTorch from).
 
-With --here, everything is installed into the Python that runs this script, for containers.
+With --here, everything is installed into the Python that runs this script, as containers need.
 """
 
 import glob
@@ -61,7 +61,7 @@ def stop(message):
 
 
 def check_python():
-    """Refuse a Python that the course does not run on."""
+    """Refuse a version of Python that the course does not support."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         stop(
             f"this is Python {VERSION}, but the course needs 3.11, 3.12 or 3.13: "
@@ -70,14 +70,14 @@ def check_python():
 
 
 def check_python_path():
-    """Refuse a PYTHONPATH on which Python would find another checkout's seglib before this one."""
+    """Refuse a PYTHONPATH that would make Python import another checkout's seglib."""
     for folder in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
         if os.path.exists(os.path.join(folder, "seglib", "__init__.py")) and not same(folder, ROOT):
             stop(f"PYTHONPATH would run the code of {folder} instead of {ROOT}: unset it")
 
 
 def checkout_of(folder):
-    """The checkout whose code an environment runs, or None: pip records it as an address."""
+    """The checkout whose code an environment runs, which pip records as an address, or None."""
     records = os.path.join(site_packages(folder) or folder, "seglib-*.dist-info", "direct_url.json")
     for record in glob.glob(records):
         with open(record) as file:
@@ -90,8 +90,8 @@ def checkout_of(folder):
 def check_owner(folder, owner):
     """Refuse an environment that another checkout uses.
 
-    One inside this checkout was copied or moved here together with it, so it is made anew. One
-    elsewhere whose checkout no longer exists serves this one from now on.
+    An environment inside this checkout was copied or moved together with it, so it is created
+    again. One elsewhere whose checkout no longer exists is used by this checkout from now on.
     """
     in_use = os.path.exists(os.path.join(owner, "seglib", "__init__.py"))
     if in_use and (contains(owner, folder) or not contains(ROOT, folder)):
@@ -132,7 +132,7 @@ def read_stamp(path):
 def create(folder, anew=False):
     """Create the environment if missing, broken or of another Python; returns its interpreter.
 
-    With `anew`, one that exists is replaced as well.
+    With `anew`, an existing environment is replaced in any case.
     """
     bin_folder = "Scripts" if os.name == "nt" else "bin"
     python = os.path.join(folder, bin_folder, "python")
@@ -173,7 +173,7 @@ def site_packages(folder):
 
 
 def install(python, extras):
-    """Install PyTorch in the build that is set, if any, then the course with its extras."""
+    """Install the chosen build of PyTorch, if any, then the course with its extras."""
     print(f"installing seglib[{','.join(extras)}]", flush=True)
     index, build = os.environ.get("TORCH_INDEX"), os.environ.get("TORCH")
     if index:
@@ -184,10 +184,10 @@ def install(python, extras):
 
 
 def install_build(python, build):
-    """Install PyTorch's CPU-only build, or one for a version of CUDA, by uv.
+    """Install PyTorch's CPU-only build, or one for a version of CUDA, with uv.
 
-    pip must be told the address of each build's index; uv knows them. What PyTorch depends on is
-    left to pip.
+    uv knows the address of each build's index, which pip must be told. PyTorch's dependencies are
+    installed by pip.
     """
     pip(python, ["uv"])
     command = [python, "-m", "uv", "pip", "install", "--python", python, "--torch-backend", build]
@@ -203,7 +203,7 @@ def pip(python, arguments):
 
 
 def run(command):
-    """Run an installer, show what it says, and explain a failure."""
+    """Run an installer, pass its error output on, and explain a failure."""
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     errors = []
     for line in process.stderr:
@@ -214,7 +214,7 @@ def run(command):
 
 
 def explain(errors):
-    """The likely cause of an installer's failure, and what to do."""
+    """The probable cause of an installer's failure, and what to do."""
     if "No space left" in errors or "Errno 28" in errors:
         return "the disk is full: free some space, the environment needs about 8 GB"
     network = "NewConnectionError|ConnectTimeout|ReadTimeout|name resolution|dns error|proxy"

@@ -1,7 +1,7 @@
-"""Record how fast Mask R-CNN, MaskFormer and DETR learn in equal processor minutes.
+"""Record how fast Mask R-CNN, MaskFormer and DETR learn in equal CPU time.
 
-First train each of them, on processors of one kind, with the same number of threads. The recorded
-curves come from these commands, side by side on one machine:
+First train each of them on the same kind of processor with the same number of threads. The recorded
+curves come from these commands, which ran side by side on one machine:
 
     export OMP_NUM_THREADS=2
     seglib train mask_rcnn --device cpu --batch-size 16 --lr 0.002 --ema 0.98 \\
@@ -11,8 +11,8 @@ curves come from these commands, side by side on one machine:
     seglib train detr --device cpu --batch-size 16 --lr 0.0006 --clip 0.1 --ema 0.98 \\
         --steps 427 --eval-every 85 --eval-limit 60 --out runs/detr
 
-Learning rates are those of the shipped checkpoints. The number of steps was planned from the time
-of the first steps, so that the three would take equally long. Then
+Learning rates are those of the shipped checkpoints. The numbers of steps were chosen from the time
+of the first steps, so that all three take about equally long. Then
 
     python tools/learning_curves.py --threads 2 runs/mask_rcnn runs/maskformer runs/detr
 
@@ -32,10 +32,10 @@ from seglib.pretrained.curves import FILE, curve_of_run, curves_as_json
 
 
 def main() -> None:
-    """Read the runs' logs and write the record."""
+    """Read the runs' logs and write the curves."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, required=True, help="of each training")
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of `seglib train`")
+    parser.add_argument("--threads", type=int, required=True, help="threads of each training run")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders written by `seglib train`")
     arguments = parser.parse_args()
     root = checkout_root()
     assert root is not None, "run this in a checkout"

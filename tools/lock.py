@@ -1,8 +1,8 @@
 """Write requirements.lock: the installed version of every package that the extras need.
 
-It contains names and versions only, no addresses, so that it works as a constraints file with
-every index, system and Python from 3.11 to 3.13; packages that a system does not need are
-ignored.
+It contains only names and versions, no addresses, so that it works as a constraints file with any
+index, any system and Python 3.11 to 3.13; pip ignores constraints on packages that a system does
+not need.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from seglib.metrics.ceilings import mask_ceiling, semantic_ceiling
 from seglib.plotting import dataset_grid, show_images
 from seglib.structures import Target
 
-# COCO 2017 in its own bins (32², 96² px): Lin et al. 2014 and the COCO website.
+# Shares of COCO 2017's objects by COCO's size bins (32², 96² px): Lin et al. 2014, cocodataset.org.
 COCO_SIZES = {"small": 0.41, "medium": 0.34, "large": 0.24}
 
 
@@ -59,7 +59,7 @@ def gallery(dataset: CocoFolder, per_class: int = 2) -> tuple[list[torch.Tensor]
 
 
 def inside(target: Target, row: int) -> bool:
-    """Whether an object does not touch the border of its image."""
+    """Whether an object's box lies inside its image without touching the border."""
     x0, y0, x1, y1 = target.boxes[row].tolist()
     height, width = target.size
     return min(x0, y0) > 1 and x1 < width - 1 and y1 < height - 1

@@ -1,11 +1,11 @@
 """Write the generated parts of README.md: python tools/readme.py
 
-They stand between `<!-- begin NAME -->` and `<!-- end NAME -->`: the lesson map, with the times
-that the lessons state and the figures on record for the shipped checkpoints, and the buttons that
-open the course in a browser. Also writes the badges in book/images/badges.
+They are between `<!-- begin NAME -->` and `<!-- end NAME -->`: the lesson map, with the times
+stated in the lessons and the recorded figures of the shipped checkpoints, and the buttons that open
+the course in a browser. Also writes the badges in book/images/badges.
 
-The buttons need the repository's public address, `repository` in pyproject.toml's [tool.seglib].
-While it is empty, there are none.
+The buttons need the repository's public address, `repository` in pyproject.toml's [tool.seglib]. As
+long as it is empty, there are no buttons.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BADGES = ROOT / "book" / "images" / "badges"
 FIRST = "lessons/00_start_here.ipynb"
-# The lesson of a paradigm, its shipped checkpoint, and what it is measured by.
+# Lesson of a paradigm → its shipped checkpoint and the figure by which it is measured.
 PARADIGMS = {
     "04_fcn": ("fcn-8s", "mean_iou"),
     "05_deepmask": ("deepmask", "mask_AR@100"),
@@ -58,7 +58,7 @@ def buttons() -> str:
 
 
 def lessons() -> str:
-    """A row for each lesson: its title, minutes to read and to solve, and its model's figures."""
+    """A table with a row per lesson: title, minutes to read and to solve, its model's figures."""
     rows = [
         "| Lesson | Read | Assignment | Its model reaches | Ceiling |",
         "|---|---|---|---|---|",
@@ -68,7 +68,7 @@ def lessons() -> str:
 
 
 def lesson_grid() -> str:
-    """The same in little space: three lessons per row, in the order of reading."""
+    """The same as a compact table with three lessons per row."""
     cells = []
     for link, read, task, figure, ceiling in lesson_cells():
         times = " + ".join(each.removesuffix(" min") for each in (read, task) if each)
@@ -80,7 +80,7 @@ def lesson_grid() -> str:
 
 
 def lesson_cells() -> list[tuple[str, str, str, str, str]]:
-    """For each lesson its link, both times, and its model's figure and ceiling, if any."""
+    """For each lesson, its link, both times, and its model's figure and ceiling, if any."""
     found = []
     for source in sorted((ROOT / "lessons" / "source").glob("[0-9][0-9]_*.py")):
         text = source.read_text("utf-8")
@@ -124,7 +124,7 @@ BLOCKS: dict[str, Callable[[], str]] = {"buttons": buttons, "lessons": lesson_gr
 
 
 def filled(text: str) -> str:
-    """The README with every generated part written anew."""
+    """The README with every generated part rewritten."""
     for name, write in BLOCKS.items():
         pattern = rf"(<!-- begin {name}\b[^>]*-->\n).*?(<!-- end {name} -->)"
         if not re.search(pattern, text, re.DOTALL):

@@ -1,7 +1,7 @@
 """Make the site's page of results: python tools/results_page.py [TOUR]
 
-Takes `seglib tour`, or reads the folder TOUR of one that was taken before, and writes
-book/results.md and book/images/tour.png. Times are those of this machine: let it do nothing else.
+Runs `seglib tour`, or reads the folder TOUR of an earlier one, and writes book/results.md and
+book/images/tour.png. The page shows the times of this machine, which should do nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def copy(tour: Path) -> None:
-    """The text and the picture of a tour, to the book."""
+    """Copy the text and the picture of a tour into the book."""
     text = (tour / "tour.md").read_text(encoding="utf-8")
     page = text.replace("](tour.png)", "](images/tour.png)")
     (BOOK / "results.md").write_text(page, encoding="utf-8")

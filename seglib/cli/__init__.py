@@ -1,7 +1,7 @@
 """The command line: `seglib train`, `eval`, `predict`, `doctor`, `weights`, `results`, `tour`,
 `data`, `lessons`, `assignments`, `grade`, `check`, `progress`.
 
-Commands import what they need when they run, so that every `--help` answers at once.
+Commands import what they need when they run, so that every `--help` is fast.
 """
 
 from __future__ import annotations

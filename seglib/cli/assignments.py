@@ -48,10 +48,10 @@ def solution(
     number: Number,
     out: Out,
     hidden: Annotated[
-        bool, typer.Option("--hidden", help="With the hidden checks, for instructors.")
+        bool, typer.Option("--hidden", help="Include the hidden checks, for instructors.")
     ] = False,
 ) -> None:
-    """Write an assignment with its solutions as a notebook: to compare with your own attempt."""
+    """Write an assignment with its solutions as a notebook, to compare with your own attempt."""
     from seglib.workshop.release import write_solution
 
     write_solution(number, out, hidden=hidden)
@@ -63,11 +63,11 @@ def gradescope(
     number: Number,
     out: Out,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of the hidden inputs; chosen by default.")
+        int | None, typer.Option(help="Seed of the hidden inputs; chosen at random by default.")
     ] = None,
     unsafe: Annotated[
         bool,
-        typer.Option("--unsafe", help="Without bubblewrap, if the containers do not allow it."),
+        typer.Option("--unsafe", help="Do without bubblewrap, if the containers do not allow it."),
     ] = False,
 ) -> None:
     """Pack an autograder for Gradescope: the zip file that its page asks for."""

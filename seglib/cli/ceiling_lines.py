@@ -1,4 +1,4 @@
-"""What `seglib eval` prints beside a model's figures: those of a perfect network of its form."""
+"""The lines in which `seglib eval` compares a model with a perfect network of its output form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from seglib.data.datasets import CocoFolder
     from seglib.models.base import Segmenter, Task
 
-# The figures that are printed; records have all.
+# The figures that are printed; records contain all of them.
 SHOWN: dict[Task, tuple[str, ...]] = {
     "semantic": ("mean_iou",),
     "panoptic": ("PQ",),
@@ -25,19 +25,20 @@ def ceiling_lines(
     figures: dict[str, float],
     size: int | None,
 ) -> tuple[list[str], dict[str, Any]]:
-    """A model's figures beside those of a perfect network of its form on the same images.
+    """Compare a model's figures with those of a perfect network of its form on the same images.
 
     Args:
         network: the model.
-        data: what it was evaluated on.
+        data: the data set on which it was evaluated.
         limit: only the first images.
         figures: the model's own.
-        size: of the images, in pixels of the longer side; None where they keep their own.
+        size: longer side of the images in pixels; None if they keep their own sizes.
 
     Returns:
-        lines to print, and for each figure "ceiling" and "share" (this model's of the ceiling),
-        the numbers of the form, and where there is a baseline, "baseline" and "times" (this
-        model's over it). Both are empty where there was nothing to find.
+        lines to print, and for each figure a dict: "ceiling", "share" (the model's figure divided
+        by the ceiling), the numbers of the output form and, if there is a baseline, "baseline" and
+        "times" (the model's figure divided by the baseline). Both are empty if there was nothing
+        to find.
     """
     if not any(math.isfinite(value) for value in figures.values()):
         return [], {}
@@ -79,7 +80,7 @@ def _bounds(
 
 
 def _place(reached: float, baseline: float | None, ceiling: float) -> dict[str, float]:
-    """Where a figure is between its baseline and its ceiling; empty where nothing was scored."""
+    """A figure's relation to its baseline and its ceiling; empty if nothing was scored."""
     share = share_of(reached, ceiling)
     if share is None:
         return {}
@@ -92,7 +93,7 @@ def _place(reached: float, baseline: float | None, ceiling: float) -> dict[str, 
 def _bracket(
     baseline: str, ceiling: str, shown: list[str], values: dict[str, dict[str, float]], images: str
 ) -> list[str]:
-    """A line each for baseline and ceiling, then one per figure for the model between them."""
+    """A line for the baseline, one for the ceiling, then one for each figure of the model."""
     if not shown:
         return []
     lines = [
@@ -113,5 +114,5 @@ def _pixels(data: CocoFolder, size: int | None) -> str:
 
 
 def share_of(reached: float, ceiling: float) -> float | None:
-    """How much of its ceiling a figure reaches; None where there was nothing to find."""
+    """The share of its ceiling that a figure reaches; None if there was nothing to find."""
     return reached / ceiling if ceiling > 0 and math.isfinite(reached) else None

@@ -40,8 +40,8 @@ def convert(
 ) -> None:
     """Convert between COCO's format and Ultralytics' folders of polygons, with their images.
 
-    An Ultralytics folder has one polygon for each object: its parts and holes are joined by seams,
-    which change no pixel. Crowds are left out.
+    An Ultralytics folder has one polygon per object; parts and holes are joined by seams, which do
+    not change any pixel. Crowds are left out.
     """
     from seglib.data.checking import count
     from seglib.data.ultralytics_read import from_ultralytics
@@ -76,7 +76,7 @@ def _to_ultralytics(
     found = {}
     for split in splits or SPLITS:
         data = load_dataset(spec, split=split, limit=limit)
-        if splits or split in data.annotations_path.stem:  # not the other split in its place
+        if splits or split in data.annotations_path.stem:  # skip a file that serves as both splits
             found[split] = data
     with Bar("converting", "images", sum(map(len, found.values()))) as bar:
         return to_ultralytics(list(found.values()), folder, bar.update)

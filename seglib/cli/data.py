@@ -26,9 +26,9 @@ def pocket(
         typer.Option(help="train or val; both by default.", show_default=False),
     ] = None,
 ) -> None:
-    """Draw Pocket COCO's images, or verify those that exist already.
+    """Draw Pocket COCO's images, or verify those that already exist.
 
-    Nothing requires this: the training images are drawn when a command or lesson first needs them.
+    This is optional: the training images are drawn when a command or lesson first needs them.
     """
     from seglib.data.pocket import ensure_pocket
 
@@ -43,7 +43,7 @@ def coco_mini(
     ] = None,
     images: Annotated[int, typer.Option(min=2, metavar="N", help="How many in total.")] = 200,
     source: Annotated[
-        str, typer.Option(help="val2017, or train2017 with its much larger annotation file.")
+        str, typer.Option(help="val2017, or train2017, whose annotation file is much larger.")
     ] = "val2017",
 ) -> None:
     """Fetch a few hundred real COCO images of some classes; resumes after an interruption."""
@@ -58,7 +58,7 @@ def coco_mini(
 
 @app.command()
 def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None:
-    """Count a data set's images, and the objects and pixels of each category."""
+    """Count a data set's images and the objects and pixels of each category."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -81,7 +81,7 @@ def info(dataset: Dataset = None, split: str = "val", size: Size = None) -> None
 
 @app.command()
 def check(dataset: Dataset = None, split: str = "val") -> None:
-    """Read every record and picture; list all faults, and what is left out and why.
+    """Read every record and image; list all faults, and what is left out and why.
 
     The exit code is 1 if anything is broken.
     """

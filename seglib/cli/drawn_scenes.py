@@ -1,13 +1,13 @@
-"""What `seglib predict` shows without images, and says about models that know drawings only."""
+"""The scenes of `seglib predict` without images, and a warning about models of drawn scenes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# Of Pocket COCO's validation split, which no shipped model was trained on: large and small objects
-# that a reader recognises at once.
+# Images of Pocket COCO's validation split, on which no shipped model was trained, with large and
+# small objects that are easy to recognise.
 SCENES = (2000007, 2000014, 2000019, 2000025, 2000031, 2000035)
-MODEL = "mask_rcnn"  # a shipped checkpoint, for a call that names none
+MODEL = "mask_rcnn"  # the shipped checkpoint that is used if none is named
 ANOTHER = "maskformer"
 FOR_PHOTOGRAPHS = "maskrcnn_resnet50_fpn"  # published weights
 
@@ -48,7 +48,7 @@ def only_drawings(model: Path, name: str, files: list[Path]) -> str | None:
 
 
 def next_steps(model: str, first_overlay: Path) -> str:
-    """What to try after a look at the scenes."""
+    """Suggestions of commands to try after viewing the scenes."""
     from seglib.pretrained.published import PUBLISHED
 
     steps = {f"seglib predict {model} photo.jpg": "segment your own photograph"}

@@ -1,4 +1,4 @@
-"""What `seglib eval --errors` prints: how many detections are wrong in which way."""
+"""The table that `seglib eval --errors` prints: the number of errors of each kind."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class ErrorWatcher:
-    """Judges the predictions that an evaluation makes; masks, or boxes if there are no masks.
+    """Collects the errors of an evaluation's predictions, by masks or, without masks, by boxes.
 
-    Counts are those of as many detections as there are objects, the ones with the highest scores;
-    gains are those of all detections, as AP is.
+    Counts refer to the detections with the highest scores, as many as there are objects; gains
+    refer to all detections, as AP does.
     """
 
     def __init__(self, network: Segmenter, data: CocoFolder) -> None:
@@ -50,7 +50,7 @@ class ErrorWatcher:
         )
 
     def _breakdowns(self) -> tuple[ErrorBreakdown, ErrorBreakdown]:
-        """Of as many detections as there are objects, and of all."""
+        """The breakdown of the best detections, as many as there are objects, and that of all."""
         assert self._evaluator is not None, "an evaluation has at least one image"
         return self._evaluator.compute(self._evaluator.objects), self._evaluator.compute()
 

@@ -1,4 +1,4 @@
-"""Errors as users see them: one line on stderr, and an exit code that scripts can test."""
+"""How commands report errors: one line on stderr, and an exit code that scripts can test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ErrorsInOneLine(TyperGroup):
     """Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the program; text that the console cannot show is shown as escapes."""
+        """Run the program; characters that the console cannot show are escaped."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -30,14 +30,14 @@ class ErrorsInOneLine(TyperGroup):
             _flush_output()
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what a user can fix, and Ctrl-C, end it without a traceback."""
+        """Run the command; errors that a user can fix, and Ctrl-C, end it without a traceback."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interruption:
             say(str(interruption) or "interrupted")
             raise typer.Exit(INTERRUPTED) from interruption
         except BrokenPipeError:
-            raise  # whoever reads the output has seen enough: click ends quietly
+            raise  # the reader of the output has closed it, and click ends quietly
         except (SeglibError, OSError, MemoryError) as error:
             if os.environ.get("SEGLIB_DEBUG"):
                 raise
@@ -55,7 +55,7 @@ def _reason(error: Exception) -> str:
 
 
 def _flush_output() -> None:
-    """Say in one line that the output could not be written, not in Python's last words."""
+    """Report in one line that the output could not be written, instead of Python's traceback."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

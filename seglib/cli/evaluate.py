@@ -28,7 +28,7 @@ def evaluate(
         bool, typer.Option("--per-class/--summary", help="Show every class, or only the means.")
     ] = True,
     errors: Annotated[
-        bool, typer.Option("--errors", help="Also say what is wrong with the false positives.")
+        bool, typer.Option("--errors", help="Also count false positives by their kind of error.")
     ] = False,
 ) -> None:
     """Score a trained model, and compare it with a perfect network of the same output form.
@@ -36,7 +36,7 @@ def evaluate(
     The name "shipped" scores every checkpoint that comes with the course, in one table.
     Without --size, images have the size that the model was trained at. Annotations are scaled with
     the images, in float64, so figures by object size are those of the scaled objects.
-    --errors gives each false positive a cause, and says what AP50 would gain without it.
+    --errors counts the kinds of errors, and shows how much AP50 would gain without each of them.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""Options of a command that are made from the fields of dataclasses, which are their one source."""
+"""Create a command's options from the fields of dataclasses, so that each is defined once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ METAVARS = {int: "N", float: "X", Path: "DIR", str: "TEXT"}
 
 
 def options_from(*configs: type) -> Callable[[Command], Command]:
-    """Put an option per field of these dataclasses in the place of a command's `**given`.
+    """Replace a command's `**given` by one option for each field of these dataclasses.
 
-    Typer reads a command's options off its signature. Each option is None unless it is given.
+    Typer takes a command's options from its signature. An option that is not given is None.
     """
 
     def give_options(command: Command) -> Command:
@@ -38,7 +38,7 @@ def options_from(*configs: type) -> Callable[[Command], Command]:
 
 
 def _options(config: type) -> list[inspect.Parameter]:
-    """A keyword parameter per field; a field whose type hint is an option already keeps it."""
+    """A keyword parameter per field; a type hint that already describes an option is kept."""
     hints = get_type_hints(config, include_extras=True)
     return [
         inspect.Parameter(

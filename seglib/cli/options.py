@@ -39,8 +39,8 @@ Checkpoint = Annotated[
     str,
     typer.Argument(
         metavar="MODEL|DIR|FILE",
-        help="A shipped checkpoint, such as fcn or mask_rcnn; a run's folder; a .safetensors file; "
-        "a name that `seglib weights` lists; or a .pth or .pkl file of published weights.",
+        help="A shipped checkpoint such as fcn or mask_rcnn; a run's folder; a .safetensors file; "
+        "a name listed by `seglib weights`; or a .pth or .pkl file of published weights.",
         autocompletion=_complete_checkpoint,
     ),
 ]
@@ -64,7 +64,7 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     typer.Option(help="Where to compute; auto prefers a GPU."),
 ]
-Limit = Annotated[int | None, limit_option("Only the first N images.")]
+Limit = Annotated[int | None, limit_option("Use only the first N images.")]
 Assignment = Annotated[
     str | None,
     typer.Option("--assignment", "-a", metavar="NN", help="The assignment; recognised by default."),

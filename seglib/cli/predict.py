@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from seglib.models.base import Segmenter
 
-LINES = 12  # one for each image; with more images, what was found in each is not listed
+LINES = 12  # the largest number of images whose contents are listed
 
 
 def predict(
@@ -37,7 +37,7 @@ def predict(
         list[Path] | None,
         typer.Argument(
             metavar="IMAGE…",
-            help="Photographs, or folders of them; without any, six drawn scenes.",
+            help="Photographs or folders of them. Without any, six drawn scenes are used.",
             show_default=False,
         ),
     ] = None,
@@ -50,9 +50,9 @@ def predict(
         float, typer.Option(min=0, max=1, help="Draw no detections with a lower score.")
     ] = 0.5,
 ) -> None:
-    """Segment photographs: a PNG overlay of each, and all results in predictions.json.
+    """Segment photographs; writes a PNG overlay of each, and all results to predictions.json.
 
-    Without arguments, it shows what a shipped model does with six scenes that come with seglib.
+    Without arguments, a shipped model segments six drawn scenes that come with seglib.
 
     A model that was trained with --size resizes every photograph to that size by itself. For
     other models, use --size: they work best near the size of their training images. Without it, a
@@ -84,10 +84,10 @@ def predict(
 def _segment_all(
     network: Segmenter, files: list[Path], out: Path, size: int | None, min_score: float
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Predict the images one by one.
+    """Predict the images one by one, and write the results.
 
     Returns:
-        the entries of the results, which are also written, and the names of unreadable files.
+        the entries of the results, and the names of unreadable files.
     """
     from seglib.cli.progress import Bar
     from seglib.ops.images import LARGEST_PUBLISHED_SIDE
@@ -106,14 +106,14 @@ def _segment_all(
                 else:
                     results.append(_segment(network, image, file, out, min_score, largest))
                 bar.update(done)
-    finally:  # Ctrl-C or a full disk must not cost the results so far
+    finally:  # keep the results so far after Ctrl-C or on a full disk
         if results:
             _write_results(out / RESULTS, results)
     return results, failed
 
 
 def _report(results: list[dict[str, Any]], out: Path, min_score: float) -> None:
-    """Print what was found in each of a few images, and what was written."""
+    """Print what was found in each image, if they are few, and what was written."""
     from seglib.cli.prediction_records import found
     from seglib.ops.images import LARGEST_PUBLISHED_SIDE
 
@@ -138,10 +138,11 @@ def _segment(
     min_score: float,
     largest: int | None,
 ) -> dict[str, Any]:
-    """Predict one photograph, write its overlay, and return its entry of the results.
+    """Predict one photograph, write its overlay, and return its entry in the results.
 
     A photograph with a side of more than `largest` pixels is predicted on a copy of that size. At
-    full size the network would need gigabytes, and see objects many times larger than in training.
+    full size, the network would need gigabytes, and objects would be many times larger than in
+    training.
     """
     from seglib.cli.prediction_records import prediction_record
     from seglib.plotting import overlay
@@ -161,7 +162,7 @@ def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
     from seglib.atomic import write_atomic
 
     picture = Image.fromarray(pixels)
-    # A photograph takes half the time of Pillow's level 6, and a twentieth more bytes.
+    # For a photograph, level 4 takes half the time of Pillow's default 6, for 5 % more bytes.
     write_atomic(path, lambda stream: picture.save(stream, format="PNG", compress_level=4))
 
 

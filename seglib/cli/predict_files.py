@@ -1,4 +1,4 @@
-"""Which pictures `seglib predict` reads, and which files it may write."""
+"""The images that `seglib predict` reads, and checks of the files that it writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ RESULTS = "predictions.json"
 
 
 def find_images(paths: list[Path]) -> list[Path]:
-    """The images that the paths name; those of a folder in alphabetical order."""
+    """The images that the paths name, those of a folder in alphabetical order.
+
+    Raises:
+        SeglibError: a path does not exist, there are no images, or two have the same name.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -32,7 +36,7 @@ def find_images(paths: list[Path]) -> list[Path]:
 
 
 def refuse_image(model: str) -> None:
-    """Refuse a photograph in the place of a model, as in `seglib predict photo.jpg`."""
+    """Refuse a photograph where a model is expected, as in `seglib predict photo.jpg`."""
     from seglib.data.images import SUFFIXES
 
     if Path(model).suffix.lower() in SUFFIXES:
@@ -43,7 +47,7 @@ def refuse_image(model: str) -> None:
 
 
 def _photographs(folder: Path) -> list[Path]:
-    """The images in a folder; files that look like images but are left out are reported."""
+    """The images in a folder; image files that are left out are reported."""
     from seglib.data.images import SUFFIXES, UNREAD_SUFFIXES, is_companion
 
     images = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()]
@@ -60,15 +64,15 @@ def _photographs(folder: Path) -> list[Path]:
 
 
 def overlay_path(file: Path, out: Path) -> Path:
-    """Where the overlay of an image is written."""
+    """The path of an image's overlay."""
     return out / f"{file.stem}.png"
 
 
 def check_outputs(files: list[Path], out: Path) -> None:
     """Refuse, before anything runs, to overwrite a photograph or to write where a folder is.
 
-    Files are compared by identity and not by name: links lead to the same file, and on some
-    systems so do upper and lower case.
+    Files are compared by identity instead of name, because of links and of systems that do not
+    distinguish upper and lower case.
     """
     photographs = {_identity(file) for file in files}
     for target in (*(overlay_path(file, out) for file in files), out / RESULTS):

@@ -1,4 +1,4 @@
-"""What `seglib predict` writes into predictions.json: plain values at the photograph's size."""
+"""The entries of predictions.json, which `seglib predict` writes, at the photograph's size."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from seglib.ops.rle import RLE
     from seglib.structures import Instances, Panoptic, Prediction
 
-MOST_SHARES = 5  # classes in a line about pixels
+MOST_SHARES = 5  # largest number of classes listed for a label map
 
 
 def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
     """COCO's records of objects and panoptic segments, and each class's share of the pixels.
 
     Args:
-        prediction: on the CPU, for an image or for a smaller or larger copy of it.
-        size: (H, W) of the image, to which boxes and masks are resized, one at a time.
+        prediction: on the CPU, for an image or a resized copy of it.
+        size: (H, W) of the image, to which boxes and masks are resized one at a time.
     """
     result: dict[str, Any] = {"size": list(size)}
     if prediction.size != size:
@@ -47,7 +47,7 @@ def found(record: dict[str, Any], min_score: float) -> str:
     """What an image contains according to its record, such as "kite (2), donut".
 
     Args:
-        record: of `prediction_record`.
+        record: from `prediction_record`.
         min_score: objects with a lower score are left out, as in the overlay.
     """
     if "instances" in record:
@@ -104,7 +104,7 @@ def _object_record(rows: Instances, row: int, prediction: Prediction, size: Size
 
 
 def _encoded(mask: Tensor, size: Size) -> RLE:
-    """A bool [H, W] mask as runs, resized to the image's size."""
+    """The run-length encoding of a mask bool [H, W], resized to the image's size."""
     from seglib.ops import rle
     from seglib.ops.rle_resize import resize_rle
 
@@ -112,7 +112,7 @@ def _encoded(mask: Tensor, size: Size) -> RLE:
 
 
 def _plain(encoded: RLE) -> dict[str, Any]:
-    """COCO's JSON form of runs."""
+    """COCO's JSON form of a run-length encoding."""
     from seglib.ops import rle
 
     return {"size": list(encoded.size), "counts": rle.to_string(encoded)}

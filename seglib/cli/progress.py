@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar in a terminal, elsewhere a line every half minute."""
+"""Progress of long tasks: a live bar in a terminal, otherwise a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from seglib.training import Progress as Step
 
 LINE_EVERY_SECONDS = 30.0
-TIMED_STEPS = 5  # that the estimate is made from, after one that is not counted
+TIMED_STEPS = 5  # the estimate is made from these steps, after one that is not counted
 SMOOTHING = 0.9
 
 
 class Bar:
-    """A bar with rate and time left; outside a terminal, a line every half minute."""
+    """A bar with rate and time left; outside a terminal, a line every 30 seconds."""
 
     def __init__(self, title: str, unit: str, total: int, done: int = 0) -> None:
-        """Begin with `done` of `total` units finished, by an earlier part of the run."""
+        """Begin with `done` of `total` units, finished in an earlier part of the run."""
         self._console = Console(stderr=True)
         self._unit, self._total, self._title = unit, total, title
         self._first, self._start, self._last_line = done, time.monotonic(), time.monotonic()
@@ -92,7 +92,7 @@ class TrainingBar(Bar):
 
 
 def estimate(first: Step, last: Step) -> str:
-    """How long the steps after `last` will take, judging by those after `first`."""
+    """An estimate of how long the steps after `last` take, from those after `first`."""
     seconds = (last.seconds - first.seconds) / (last.step - first.step)
     left = last.steps - last.step
     return (

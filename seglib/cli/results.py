@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seglib.pretrained.results import Row
 
-# What a paradigm is judged by, the most important first.
+# The main figures of the paradigms, the most important first.
 MAIN_FIGURES = (
     "mean_iou",
     "mask_AP",
@@ -52,7 +52,7 @@ def results(
 
 
 def _table(rows: list[Row]) -> Table:
-    """One line per run, one column for each main figure that a run has; 100 columns at most."""
+    """One row per run, one column per main figure that any run has; at most 100 characters wide."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -75,7 +75,7 @@ def _table(rows: list[Row]) -> Table:
 
 
 def main_figures(figures: dict[str, Any]) -> str:
-    """The main figures among them, one on each line: "mask_AP 0.451"."""
+    """The main figures among these, one per line: "mask_AP 0.451"."""
     names = [name for name in MAIN_FIGURES if _has(figures, name)]
     return "\n".join(f"{name} {_shown(figures, name)}" for name in names)
 

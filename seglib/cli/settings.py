@@ -1,4 +1,4 @@
-"""The settings of a run on the command line: given, taken from a resumed run, or by default."""
+"""The settings of a run: given on the command line, taken from a resumed run, or defaults."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run starts from and ends with; `TrainConfig` says what lies between.
+    """The settings of a run that are not those of the training loop, which `TrainConfig` has.
 
-    Its fields are options of `seglib train`, as those of `TrainConfig` are.
+    The fields of both are options of `seglib train`.
     """
 
     dataset: Dataset = None
     size: Size = None
     variant: str | None = setting(
-        "Of the model, such as 8s.", None, metavar="V", unset="the model's own"
+        "The model's variant, such as 8s.", None, metavar="V", unset="the model's own"
     )
     preset: Literal["pocket", "paper"] = setting("Small network, or the published one.", "pocket")
     init: str | None = setting(
@@ -41,38 +41,41 @@ class Setup:
 
 
 def _defaults() -> dict[str, Any]:
-    """What each option is when neither the command line nor the resumed run says."""
+    """The value of each option that neither the command line nor a resumed run sets."""
     setup = {field.name: getattr(Setup(), field.name) for field in fields(Setup)}
     training = {field.name: described.command_line for field, described, _ in _training()}
     return {**setup, **training}
 
 
 def _training() -> list[Any]:
-    """The settings of `TrainConfig`, without the folder, in which run.json itself lies."""
+    """The settings of `TrainConfig`, except the folder, which contains run.json itself."""
     return [row for row in settings_of(TrainConfig) if row[0].name != "out"]
 
 
 DEFAULTS = _defaults()
 KINDS = {"model": Kind(str), "command": Kind(str), **kinds_of(Setup), **kinds_of(TrainConfig)}
-# The checkpoint does not know the setup, so a resumed run is held to its run.json. Whether it
-# evaluates changes no step and may differ.
+# The checkpoint does not contain these settings, so a resumed run must agree with its run.json.
+# "evaluate" may differ, since it does not change the training.
 _FIXED = ("model", *(field.name for field in fields(Setup) if field.name != "evaluate"))
 # Earlier versions recorded none of these and ran with the defaults.
 _NEW = ("evaluate", "backbone_lr", "schedule", "device", "channels_last", "tune", "workers")
 
 
 def settle(model: str, given: dict[str, Any], out: Path, resume: bool) -> dict[str, Any]:
-    """Settle every option: as given, else as in the resumed run, else by default.
+    """Determine every option: as given, otherwise as in the resumed run, otherwise the default.
 
     Args:
         model: the paradigm named on the command line.
-        given: options by name; None was not given.
-        out: folder of the run.
-        resume: whether the run there goes on.
+        given: options by name; None if not given.
+        out: the run's folder.
+        resume: whether the run there is continued.
+
+    Returns:
+        model, command and every option of `DEFAULTS`.
 
     Raises:
-        SeglibError: nothing to resume, a damaged run.json, or an option or model other than the
-            run's; for a new run, a folder that already contains one.
+        SeglibError: there is nothing to resume, run.json is damaged, or an option or the model
+            differs from the run's; for a new run, the folder already contains one.
     """
     given = {name: value for name, value in given.items() if value is not None}
     earlier: dict[str, Any] = {}
@@ -85,17 +88,17 @@ def settle(model: str, given: dict[str, Any], out: Path, resume: bool) -> dict[s
         raise SeglibError(f"{out} already contains a run: add --resume, or choose another --out")
     command = shlex.join(["seglib", *sys.argv[1:]])
     values = {"model": model, **DEFAULTS, "command": command, **earlier, **given}
-    if values["overfit"]:  # the point is to memorise: no variation, no decay
+    if values["overfit"]:  # the model is meant to memorise: no augmentation, no weight decay
         values.update(augment=False, weight_decay=0.0)
         values["batch_size"] = min(values["batch_size"], values["overfit"])
     return values
 
 
 def train_config(values: dict[str, Any], out: Path) -> TrainConfig:
-    """The part of the settled options that the training loop takes.
+    """The options of the training loop among those that `settle` returned.
 
     Raises:
-        SeglibError: a value that a setting cannot have.
+        SeglibError: a value that its setting does not allow.
     """
     return TrainConfig(**{field.name: values[field.name] for field, _, _ in _training()}, out=out)
 
@@ -110,13 +113,13 @@ def _refuse_others(given: dict[str, Any], earlier: dict[str, Any], out: Path) ->
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """The settings that `record` left in a run's folder.
+    """Read the settings that `record` wrote into a run's folder.
 
     Returns:
         model, command and every option of `DEFAULTS`.
 
     Raises:
-        SeglibError: no such file; or a damaged one, with the fault named.
+        SeglibError: run.json is missing or damaged; the message names the fault.
     """
     file = out / RUN_FILE
     if not file.is_file():
@@ -141,7 +144,7 @@ def _damaged(file: Path, fault: str) -> SeglibError:
 
 
 def record(values: dict[str, Any], out: Path) -> None:
-    """Write a new run's settings into its folder, where `read_run` finds them."""
+    """Write a new run's settings into its folder, for `read_run`."""
     from seglib.atomic import write_atomic
 
     text = json.dumps(values, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""`seglib ship`, for maintainers: make a finished run a checkpoint of the course."""
+"""`seglib ship`, for maintainers: turn a finished run into a checkpoint of the course."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ship(
     stages = _stages(run)
     history = stages[-1]["history"]
     trained = pretrained.load(run)
-    with tempfile.TemporaryDirectory() as folder:  # `out` receives nothing until all is well
+    with tempfile.TemporaryDirectory() as folder:  # nothing is written to `out` before all succeeds
         file = Path(folder) / f"{name}.safetensors"
         _save_small(trained, file, {})
         facts, per_class = _scored(run, stages, pretrained.load(file))
@@ -90,7 +90,7 @@ def _save_small(trained: Segmenter, file: Path, facts: dict[str, Any]) -> None:
 def _scored(
     run: Path, stages: list[dict[str, Any]], network: Segmenter
 ) -> tuple[dict[str, Any], Any]:
-    """The record of a shipped file, with its measured figures; and the figures per class."""
+    """The record of a shipped file with its measured figures, and the figures per class."""
     from seglib.cli.ceiling_lines import ceiling_lines
     from seglib.cli.progress import Bar
     from seglib.data.datasets import load_dataset
@@ -119,11 +119,11 @@ def _scored(
 
 
 def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
-    """Command, seconds and history of a run, and before them those of the runs it started from.
+    """Command, seconds and history of a run, preceded by those of the runs it started from.
 
     Args:
         run: the run's folder.
-        later: folders of the runs that started from it, the last run first.
+        later: folders of the runs that started from this one, the last run first.
 
     Raises:
         SeglibError: a run.json or checkpoint.pt is missing or damaged, or runs started from
@@ -137,8 +137,8 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
         raise SeglibError(f"{run / RUN_FILE} is damaged (init leads back to the run itself)")
     settings = read_run(run)
     start = settings["init"]
-    goes_on = start is not None and (Path(start) / RUN_FILE).is_file()
-    earlier = _stages(Path(start), (*later, here)) if goes_on else []
+    has_earlier = start is not None and (Path(start) / RUN_FILE).is_file()
+    earlier = _stages(Path(start), (*later, here)) if has_earlier else []
     history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
     stage = {
         "command": settings["command"],
@@ -151,7 +151,7 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
 
 
 def _slim(history: History) -> dict[str, Any]:
-    """The history as JSON values; a single named loss is left out, as it repeats the total."""
+    """The history as JSON values, without a single named loss, which equals the total."""
     plain = history.to_dict()
     return {**plain, "parts": plain["parts"] if len(plain["parts"]) > 1 else {}}
 

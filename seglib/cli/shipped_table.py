@@ -1,4 +1,4 @@
-"""`seglib eval shipped`: every checkpoint of the course, scored anew, in one table."""
+"""`seglib eval shipped`: every checkpoint of the course, scored again, in one table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_shipped(dataset: str | None, split: str, limit: int | None, device: str) -> None:
-    """Evaluate every shipped file and print its figures beside those of its record.
+    """Evaluate every shipped checkpoint and print its figures next to the recorded ones.
 
     Args:
         dataset: as on the command line; None is the default.

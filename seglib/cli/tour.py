@@ -23,14 +23,16 @@ def tour(
     ] = PICTURES,
     limit: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Score the first N validation images now."),
+        typer.Option(
+            min=1, metavar="N", help="Score every model on the first N validation images."
+        ),
     ] = SCORED,
 ) -> None:
-    """Show every paradigm on the same pictures: what it finds, how well, and at what cost.
+    """Compare all paradigms on the same pictures: predictions, accuracy and cost.
 
     Uses the checkpoints that come with the course, Pocket COCO, and the CPU. Writes a page
     (tour.html), the pictures and the tables as PNG, and all numbers as JSON. The accuracy on all
-    validation images and the minutes of training are those on record; the rest is measured now.
+    validation images and the training minutes are taken from records; the rest is measured now.
     """
     from rich.console import Console
 
@@ -77,7 +79,7 @@ def _shown(table: TextTable) -> Table:
         title=table.title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=0,  # 76 columns with what divides them, fewer than a console has
+        padding=0,  # 76 characters wide with separators, narrower than a console
         show_edge=False,
     )
     for number, heading in enumerate(table.headings):

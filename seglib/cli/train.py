@@ -31,11 +31,11 @@ def train(
     ] = False,
     **given: Any,
 ) -> None:
-    """Train a model; stop it with Ctrl-C and go on with --resume.
+    """Train a model; stop it with Ctrl-C and continue with --resume.
 
-    DIR receives model.safetensors (the trained model), log.jsonl (one line per step) and
-    checkpoint.pt (everything needed to resume). Several processes share the work when started
-    by `torchrun --nproc-per-node 2 -m seglib.cli train …`.
+    Writes model.safetensors (the trained model), log.jsonl (one line per step) and checkpoint.pt
+    (everything needed to resume) to --out. Several processes share the work if started with
+    `torchrun --nproc-per-node 2 -m seglib.cli train …`.
     """
     from seglib.cli.progress import log_shown
     from seglib.devices import find_device
@@ -51,7 +51,7 @@ def train(
 
 
 def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -> None:
-    """Load the data, build the model, train it and say how it went."""
+    """Load the data, build the model, train it and print the results."""
     from seglib import training
     from seglib.cli.progress import TrainingBar
     from seglib.distributed import rank
@@ -82,7 +82,7 @@ def _run(values: dict[str, Any], config: TrainConfig, out: Path, resume: bool) -
         if not (out / "checkpoint.pt").exists():
             raise
         again = f"seglib train {values['model']} --out {out} --resume"
-        raise KeyboardInterrupt(f"stopped; go on with: {again}") from None
+        raise KeyboardInterrupt(f"stopped; continue with: {again}") from None
     if first:
         _report(history, network, data, out, values)
 
@@ -114,23 +114,24 @@ def _network(values: dict[str, Any], data: CocoFolder) -> Segmenter:
     from seglib.models import build_model
 
     torch.manual_seed(values["seed"])
-    # With its training size in its config, the model resizes photographs of any size to it.
+    # The training size becomes part of the config, so that the model resizes all photographs to it.
     chosen = {"variant": values["variant"], "image_size": values["size"]}
     overrides = {name: value for name, value in chosen.items() if value is not None}
     return build_model(values["model"], data.categories, preset=values["preset"], **overrides)
 
 
 def _start_from(init: str, network: Segmenter, data: CocoFolder) -> None:
-    """Give a new model the weights of a trained one, its head fitted to the data's classes."""
+    """Initialise a model with a trained one's weights, the head adapted to the data's classes."""
     from seglib import pretrained
 
     missing = pretrained.adopt(network, pretrained.load(init, data.categories))
     if missing:
-        say(f"new in this model, started afresh: {', '.join(_parts(missing, network))}")
+        parts = ", ".join(_parts(missing, network))
+        say(f"not in that checkpoint, randomly initialised: {parts}")
 
 
 def _parts(missing: list[str], network: Segmenter) -> list[str]:
-    """Names of weights; where all weights of a part of the model are among them, the part's."""
+    """The names of missing weights, shortened to a part's name if all its weights are missing."""
     kept = {name.split(".")[0] for name in network.state_dict().keys() - set(missing)}
     names = ((name.split(".")[0], name) for name in missing)
     return list(dict.fromkeys(name if part in kept else part for part, name in names))

@@ -39,20 +39,20 @@ def weights(
     file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Take this file, which you have downloaded, into the cache."
+            metavar="FILE", help="Copy this file, which you have downloaded, into the cache."
         ),
     ] = None,
 ) -> None:
-    """Fetch weights that others trained on photographs; without a name, list them.
+    """Fetch published weights, trained on photographs; without a name, list them.
 
-    They are checked and kept in the cache, where `predict` and `eval` find them by their names. An
-    interrupted download is resumed by the same command.
+    The file is checked and kept in the cache, where `predict` and `eval` find it by its name. The
+    same command resumes an interrupted download.
     """
     from seglib.pretrained import load, published_files
 
     if name is None:
         if file is not None:
-            raise typer.BadParameter("--file needs the name that it is the file of")
+            raise typer.BadParameter("--file also needs the name of the weights in the file")
         _print_list()
         return
     entry = published_files.published(name)
@@ -69,7 +69,7 @@ def weights(
 
 
 def _fetch(entry: Published) -> None:
-    """Download the file with a bar; if that fails, say how to do it by hand."""
+    """Download the file with a progress bar; if that fails, explain how to do it by hand."""
     from seglib.cli.progress import Bar
     from seglib.pretrained import published_files
 
@@ -97,7 +97,7 @@ def _fetch(entry: Published) -> None:
 
 
 def _by_hand(entry: Published) -> str:
-    """What to do without a network, or for a file that only a browser can fetch."""
+    """Instructions for use without a network, or for a file that only a browser can fetch."""
     from seglib.pretrained.published_files import cached_path
 
     where = "open in a browser" if entry.by_hand else "on any computer, download"
@@ -115,7 +115,7 @@ def _contents(network: Segmenter) -> str:
 
 
 def _print_facts(entry: Published) -> None:
-    """Say under which licence the file is, how it was checked, and how to use it."""
+    """Print the file's licence, how it was checked, and how to use it."""
     from seglib.pretrained.published_files import ALGORITHMS, recorded_sha256
 
     sha256 = recorded_sha256(entry)

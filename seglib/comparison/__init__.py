@@ -1,4 +1,4 @@
-"""The paradigms beside one another: accuracy on record, size, arithmetic and time."""
+"""Compare the paradigms: recorded accuracy, size, arithmetic and time."""
 
 from seglib.comparison.operations import multiply_adds
 from seglib.comparison.records import TITLES, record_table, time_table

@@ -21,7 +21,7 @@ from seglib.plotting.panels import Figure
 from seglib.plotting.paradigms import PictureRow, show_side_by_side
 from seglib.plotting.tables import show_tables
 
-# Name of the file → what it contains.
+# File name → what the file contains.
 FILES = {
     "tour.html": "everything on one page",
     "tour.png": "the pictures",
@@ -37,7 +37,7 @@ def write_tour(tour: Tour, folder: Path, command: str) -> list[Path]:
     Args:
         tour: what `take_tour` returned.
         folder: created if it does not exist.
-        command: how the tour was taken, for the reader.
+        command: the command that took the tour, which the files state.
     """
     made = {"command": command, "versions": versions()}
     contents = {
@@ -59,7 +59,7 @@ def _write(content: bytes, stream: BinaryIO) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """The versions of the programs that the numbers depend on."""
     return {
         "seglib": seglib.__version__,
         "torch": torch.__version__,
@@ -68,7 +68,7 @@ def versions() -> dict[str, str]:
 
 
 def pictures_figure(tour: Tour) -> Figure:
-    """A row per picture, a column per paradigm."""
+    """A figure with a row per picture and a column per paradigm."""
     rows = [
         PictureRow(
             picture.image,
@@ -89,7 +89,7 @@ def tables_figure(tour: Tour) -> Figure:
 
 
 def as_json(tour: Tour) -> dict[str, Any]:
-    """All numbers of a tour; None where a figure is undefined."""
+    """All numbers of a tour as JSON values; None where a figure is undefined."""
     return {
         "pictures": [
             {"image_id": picture.target.image_id, "kind": picture.kind} for picture in tour.pictures

@@ -18,7 +18,7 @@ LEGEND = (
 
 
 def markdown(tour: Tour, made: dict[str, Any], picture: str = "tour.png") -> str:
-    """The page of a tour; the arguments are those of `page`, and where the picture is."""
+    """The page of a tour; arguments as for `page`, and the address of the picture."""
     kinds = ", ".join(each.kind for each in tour.pictures)
     columns = "; ".join(f"{stop.title}: {stop.shown}" for stop in tour.stops)
     programs = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
@@ -39,7 +39,7 @@ def markdown(tour: Tour, made: dict[str, Any], picture: str = "tour.png") -> str
 
 
 def _section(table: TextTable) -> list[str]:
-    """Heading, table, notes."""
+    """The lines of a section: heading, table, notes."""
     rule = [":--", *["--:"] * (len(table.headings) - 1)]
     rows = [f"| {' | '.join(cells)} |" for cells in (table.headings, rule, *table.rows)]
     return ["", f"## {table.title}", "", *rows, "", " ".join(table.notes)]

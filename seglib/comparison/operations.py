@@ -1,4 +1,4 @@
-"""Multiply-adds: how much arithmetic a prediction needs, whatever the machine."""
+"""Count multiply-adds: how much arithmetic a prediction needs, on any machine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from seglib.primitives import use
 def multiply_adds(model: Segmenter, images: Sequence[Tensor]) -> float:
     """The multiply-adds of `predict` per image.
 
-    A multiplication together with the addition of its product counts once. Convolutions, linear
-    layers and products of matrices count, including those in attention and in the mask IoU of
-    NMS. Biases, normalisation, activations, pooling, resizing and RoIAlign do not.
+    A multiplication and the addition of its product count as one. Convolutions, linear layers and
+    matrix products are counted, including those in attention and in the mask IoU of NMS. Biases,
+    normalisation, activations, pooling, resizing and RoIAlign are not.
 
     Args:
-        model: any paradigm; what depends on the image, such as the number of proposals, counts.
+        model: any paradigm; the count may depend on the image, as the number of proposals does.
         images: float [3, H, W] in 0…1, predicted one by one.
     """
-    # PyTorch's own fused attention is not counted by all of its versions; its products are.
+    # Not all versions of PyTorch count the operations of its fused attention.
     with _frozen(model), use(attention=attention.scratch):
         counter = FlopCounterMode(display=False)
         with counter:
@@ -35,7 +35,7 @@ def multiply_adds(model: Segmenter, images: Sequence[Tensor]) -> float:
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """No parameter learns in the block: the counter fails on those whose gradients are stopped."""
+    """Turn gradients off in the block: the counter fails on parameters that require them."""
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in learning:

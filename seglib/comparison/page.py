@@ -1,4 +1,4 @@
-"""A tour as one HTML page that needs nothing else: pictures inside, readable on a phone."""
+"""A tour as one self-contained HTML page, with its pictures inside and readable on a phone."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _section(tour: Tour, number: int, picture: Picture) -> list[str]:
 
 
 def _figure(pixels: Bytes, title: str, shown: str) -> str:
-    """A picture with its caption."""
+    """The HTML of a picture with its caption."""
     picture, stream = Image.fromarray(pixels), io.BytesIO()
     picture.save(stream, "WEBP", quality=QUALITY, method=6)
     data = base64.b64encode(stream.getvalue()).decode()
@@ -100,7 +100,7 @@ def _figure(pixels: Bytes, title: str, shown: str) -> str:
 
 
 def _table(table: TextTable) -> list[str]:
-    """A table in a box that scrolls by itself, and its notes."""
+    """The HTML of a table, in a box with its own scroll bar, and of its notes."""
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in table.headings)
     rows = []
     for name, *cells in table.rows:

@@ -1,4 +1,4 @@
-"""Pictures on which paradigms differ, chosen by what they contain."""
+"""Choose pictures on which paradigms differ, by what they contain."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Picture:
 
     Attributes:
         image: float [3, H, W] in 0…1.
-        target: what is true of it.
-        kind: what it shows most of, such as "small objects".
+        target: its true objects.
+        kind: what it was chosen for, such as "small objects".
     """
 
     image: Tensor
@@ -34,22 +34,22 @@ class Picture:
 
 
 def _covering(target: Target, ranges: AreaRanges) -> float:
-    """How much boxes cover one another: the sum of their IoUs."""
+    """How much boxes overlap: the sum of their pairwise IoUs."""
     return float(box_iou(target.boxes, target.boxes).triu(1).sum())
 
 
 def _small(target: Target, ranges: AreaRanges) -> float:
-    """How many objects are small."""
+    """The number of small objects."""
     return float((target.area < ranges["small"][1]).sum())
 
 
 def _large(target: Target, ranges: AreaRanges) -> float:
-    """How many objects are large, less those that are not."""
+    """The number of large objects minus that of the others."""
     return float((2 * (target.area >= ranges["large"][0]).float() - 1).sum())
 
 
 def _alike(target: Target, ranges: AreaRanges) -> float:
-    """How many pairs of objects of one class touch."""
+    """The number of touching pairs of objects of the same class."""
     return float(len(touching_pairs(target)))
 
 
@@ -62,13 +62,13 @@ KINDS: Mapping[str, Score] = {
 
 
 def choose_pictures(dataset: CocoFolder, count: int) -> list[Picture]:
-    """The images among the first hundred that show most of each of `KINDS`.
+    """Choose the images among the first hundred that score highest for each of `KINDS`.
 
-    The kinds take turns, and each takes the best image that is not taken yet, so that the same
-    data set and count give the same images.
+    The kinds take turns; each chooses the best image that is not chosen yet. The same data set and
+    count always give the same images.
 
     Raises:
-        SeglibError: there are fewer images than that.
+        SeglibError: there are fewer than `count` images, or `count` is less than 1.
     """
     searched = min(len(dataset), SEARCHED)
     if not 1 <= count <= searched:

@@ -1,4 +1,4 @@
-"""The growing table of the lessons: what the records of shipped checkpoints say, and the times."""
+"""The lessons' growing table of paradigms: recorded figures of shipped checkpoints, and times."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ ROUNDS = 5
 
 
 def record_table(names: Sequence[str]) -> str:
-    """Accuracy, size and training of shipped checkpoints that find instances with classes.
+    """Accuracy, size and training time of shipped checkpoints that predict instances.
 
     The text is the same on every machine: mask AP and its parts on the 300 validation images, the
-    number of parameters, and how many minutes the training took.
+    number of parameters, and the minutes that the training took.
 
     Args:
-        names: shipped checkpoints, one row for each.
+        names: shipped checkpoints, one per row.
     """
     heading = "".join(f"{part:>7}" for part in MASK_PARTS.values())
     lines = [f"{'':14}{heading}{'parameters':>13}  training"]
@@ -56,14 +56,14 @@ def record_table(names: Sequence[str]) -> str:
 
 
 def time_table(models: Mapping[str, Segmenter], image: Tensor, rounds: int = ROUNDS) -> str:
-    """The time that each model needs for one image, as a multiple of what the first one needs.
+    """The time that each model needs for one image, as a multiple of the first model's.
 
     The text differs from run to run and from machine to machine.
 
     Args:
         models: name of the paradigm → model.
         image: float [3, H, W] in 0…1.
-        rounds: how often each predicts it, in turns; the median ratio is shown.
+        rounds: number of predictions per model, in turns; the median ratio is shown.
     """
     calls = {name: partial(model.predict, [image]) for name, model in models.items()}
     reference = next(iter(calls))

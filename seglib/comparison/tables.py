@@ -1,4 +1,4 @@
-"""The two tables of a tour: accuracy, mostly on record, and cost, mostly measured now."""
+"""The two tables of a tour: accuracy, mostly from records, and cost, mostly measured now."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from seglib.comparison.records import MASK_PARTS
 from seglib.comparison.tour import Stop, Tour
 from seglib.pretrained.results import Row
 
-# Figures of the records by the headings of their columns.
+# Heading of a column → the name of its figure in the records.
 ACCURACY = {
     **{heading: figure for figure, heading in MASK_PARTS.items()},
     "mean IoU": "mean_iou",
     "PQ": "PQ",
     "AR@100": "mask_AR@100",
 }
-# What a paradigm is judged by: the first of these that it has.
+# A paradigm's main figure is the first of these that it has; the values are short names.
 MAIN = {"mask_AP": "AP", "mean_iou": "IoU", "mask_AR@100": "AR"}
 NOTHING = "–"
 
@@ -26,10 +26,10 @@ class TextTable:
     """A table as text.
 
     Attributes:
-        title: above it.
-        headings: of the columns; the first column has the names of the paradigms.
-        rows: as many cells each as there are headings.
-        notes: below it, whole sentences.
+        title: the text above the table.
+        headings: one per column; the first column has the names of the paradigms.
+        rows: each has as many cells as there are headings.
+        notes: sentences below the table.
     """
 
     title: str
@@ -39,7 +39,7 @@ class TextTable:
 
 
 def accuracy_table(tour: Tour) -> TextTable:
-    """Figures on record, and beside them the main one as measured now."""
+    """The recorded figures, and the main one as measured now."""
     rows = [[stop.title, *recorded(stop.record), _measured(stop)] for stop in tour.stops]
     evaluated = tour.stops[0].record["evaluated"]
     scored = "the first" if tour.scored == 1 else f"the first {tour.scored}"
@@ -52,12 +52,12 @@ def accuracy_table(tour: Tour) -> TextTable:
 
 
 def recorded(record: Row) -> list[str]:
-    """The cells of `ACCURACY` for a record."""
+    """A record's cells for the columns of `ACCURACY`."""
     return [_figure(record["figures"].get(name)) for name in ACCURACY.values()]
 
 
 def cost_table(tour: Tour) -> TextTable:
-    """Size, arithmetic and time, measured now, and the training on record."""
+    """Size, arithmetic and time as measured now, and the recorded training time."""
     rows = [
         [
             stop.title,
@@ -91,7 +91,7 @@ def _cost_notes(tour: Tour) -> list[str]:
 
 
 def trained(stop: Stop) -> str:
-    """How long the training took: minutes of the CPU, or elapsed ones on a GPU."""
+    """How long the training took: CPU minutes, or elapsed minutes on a GPU."""
     record = stop.record
     if (record.get("device") or "cpu") != "cpu":
         return f"{record['minutes']:.0f} GPU min"
@@ -101,7 +101,7 @@ def trained(stop: Stop) -> str:
 
 
 def _is_elapsed(stop: Stop) -> bool:
-    """Whether the record of a training on a CPU lacks the processor time."""
+    """Whether a training on a CPU has elapsed minutes on record instead of CPU minutes."""
     return (stop.record.get("device") or "cpu") == "cpu" and "cpu_minutes" not in stop.record
 
 

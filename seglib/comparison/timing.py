@@ -1,4 +1,4 @@
-"""Times that can be compared: everything runs in turns, so that a busy machine slows all alike."""
+"""Comparable times: calls are timed in turns, so that a busy machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Clock = Callable[[], float]
 
 
 def seconds(call: Callable[[], object], clock: Clock = time.perf_counter) -> float:
-    """How long one call takes.
+    """The seconds that one call takes.
 
     Args:
-        call: what is timed.
-        clock: `time.process_time` counts what the processor spends on this process alone.
+        call: the function to time.
+        clock: returns seconds; `time.process_time` counts only this process's CPU time.
     """
     start = clock()
     call()
@@ -27,13 +27,13 @@ def seconds_in_turns(
     clock: Clock = time.perf_counter,
     after_round: Callable[[int], object] = lambda number: None,
 ) -> dict[str, list[float]]:
-    """The seconds of each call in each round; a first round warms up and is not counted.
+    """The seconds of each call in each round, after a warm-up round that is not counted.
 
     Args:
-        calls: what is timed, by name; each is called once per round.
-        rounds: how many are counted.
+        calls: name → function to time; each is called once per round.
+        rounds: number of counted rounds.
         clock: as for `seconds`.
-        after_round: told how many rounds have been counted, from 0 for the one that warms up.
+        after_round: called with the number of counted rounds so far, 0 after the warm-up.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
@@ -44,12 +44,12 @@ def seconds_in_turns(
 
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """The median of each call's times, which one slow round does not change."""
+    """The median of each call's times, on which one slow round has no effect."""
     return {name: statistics.median(each) for name, each in times.items()}
 
 
 def ratios(times: Mapping[str, list[float]], reference: str) -> dict[str, list[float]]:
-    """Each call's time over that of the reference in the same round, sorted."""
+    """Each call's time divided by the reference's in the same round, sorted."""
     return {
         name: sorted(a / b for a, b in zip(each, times[reference], strict=True))
         for name, each in times.items()

@@ -1,4 +1,4 @@
-"""A tour of the paradigms: the same pictures through all of them, and what each one costs."""
+"""A tour of the paradigms: what each predicts for the same pictures, and what it costs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from seglib.models.base import Segmenter, Task
 from seglib.pretrained.results import Row
 from seglib.structures import Categories, Prediction
 
-Progress = Callable[[int, str], None]  # predictions done so far, and what comes next
+Progress = Callable[[int, str], None]  # called with the predictions done so far and a note
 
 PROPOSALS = 10  # shown per picture
-# What the pictures of a model show, by the richest of its tasks.
+# What a model's pictures show: that of the first of these tasks that it has.
 SHOWN: Mapping[Task, str] = {
     "panoptic": "panoptic map",
     "instances": "instances",
@@ -34,12 +34,12 @@ SHOWN: Mapping[Task, str] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much a tour looks at.
+    """The extent of a tour.
 
     Attributes:
-        pictures: images that are shown.
-        scored: images of the validation split on which every model is scored now.
-        rounds: timed predictions of each model, or more if there are more pictures.
+        pictures: number of images that are shown.
+        scored: number of validation images on which every model is scored now.
+        rounds: number of timed predictions per model; raised if there are more pictures.
     """
 
     pictures: int
@@ -47,11 +47,11 @@ class Plan:
     rounds: int = 8
 
     def __post_init__(self) -> None:
-        """Every picture comes at least once; the first round, which warms up, is not counted."""
+        """Raise the rounds so that, with the warm-up round, each picture is predicted once."""
         object.__setattr__(self, "rounds", max(self.rounds, self.pictures - 1))
 
     def predictions(self, models: int) -> int:
-        """How many predictions that makes, for a progress bar."""
+        """The total number of predictions, for a progress bar."""
         return models * (self.rounds + 1 + self.pictures + self.scored)
 
 
@@ -60,14 +60,14 @@ class Stop:
     """One paradigm of a tour.
 
     Attributes:
-        name: its checkpoint.
+        name: the name of its checkpoint.
         tasks: what it predicts.
         record: how the checkpoint was made, with its figures on the whole validation split.
         measured: its figures on the images scored now.
-        parameters: how many numbers it has learned.
-        multiply_adds: per picture, see `multiply_adds`.
+        parameters: number of parameters.
+        multiply_adds: mean per picture, see `multiply_adds`.
         milliseconds: median time per picture.
-        predictions: one for each picture, as `best` leaves it.
+        predictions: one for each picture, reduced by `best`.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Stop:
 
     @property
     def title(self) -> str:
-        """As figures and tables name it."""
+        """The name in figures and tables."""
         return TITLES[self.name]
 
     @property
@@ -91,7 +91,7 @@ class Stop:
 
     @property
     def began_from(self) -> str | None:
-        """The checkpoint that its training began with, if the record does not count that one."""
+        """The checkpoint that the training started from, if its time is not in the record."""
         words = shlex.split(self.record["command"])
         options = list(pairwise(words))
         made = {value for option, value in options if option == "--out"}
@@ -101,14 +101,14 @@ class Stop:
 
 @dataclass(frozen=True)
 class Tour:
-    """What a tour has seen and measured.
+    """The results of a tour.
 
     Attributes:
-        pictures: the images.
+        pictures: the images that were shown.
         stops: the paradigms, in the order of the lessons.
-        scored: images on which `measured` figures were measured.
-        rounds: timed predictions of each model.
-        threads: processor threads that a model may use.
+        scored: number of images on which the `measured` figures were measured.
+        rounds: number of timed predictions per model.
+        threads: number of CPU threads that a model may use.
         categories: the classes of the data set.
     """
 
@@ -131,10 +131,10 @@ def take_tour(
 
     Args:
         models: name of the checkpoint → model, on the CPU.
-        records: how each of them was made.
-        dataset: with at least as many images as the plan needs; open it with `cache=True`.
-        plan: how much to look at.
-        progress: told how many predictions are done, and of which model.
+        records: name of the checkpoint → its record.
+        dataset: has at least as many images as the plan needs; open it with `cache=True`.
+        plan: the extent of the tour.
+        progress: called with the number of predictions done and the name of the model.
     """
     pictures = choose_pictures(dataset, plan.pictures)
     images = [picture.image for picture in pictures]
@@ -163,10 +163,10 @@ def take_tour(
 
 
 def best(prediction: Prediction, objects: int) -> Prediction:
-    """A prediction with as many instances as there are objects, and ten proposals, the best ones.
+    """Keep the best instances, as many as there are objects, and the ten best proposals.
 
-    A common least score would be unfair: DETR is sure of its repetitions, and PolarMask, which
-    multiplies class and centerness, of nothing.
+    A common score threshold would be unfair: DETR's duplicates have high scores, and all of
+    PolarMask's are low, since class probability and centerness are multiplied.
     """
     instances, proposals = prediction.instances, prediction.proposals
     return replace(
@@ -179,10 +179,10 @@ def best(prediction: Prediction, objects: int) -> Prediction:
 def _time(
     models: Mapping[str, Segmenter], pictures: list[Picture], rounds: int, done: _Counter
 ) -> tuple[dict[str, list[Prediction]], dict[str, float]]:
-    """What each model predicts for each picture, and its median seconds per picture."""
+    """Each model's predictions, one per picture, and its median seconds per picture."""
     found: dict[str, dict[int, Prediction]] = {name: {} for name in models}
 
-    def look(name: str, model: Segmenter) -> Callable[[], None]:
+    def predictor(name: str, model: Segmenter) -> Callable[[], None]:
         numbers = cycle(range(len(pictures)))
 
         def predict_next() -> None:
@@ -192,7 +192,7 @@ def _time(
 
         return predict_next
 
-    calls = {name: look(name, model) for name, model in models.items()}
+    calls = {name: predictor(name, model) for name, model in models.items()}
     times = seconds_in_turns(
         calls,
         rounds,
@@ -213,5 +213,5 @@ class _Counter:
         self._progress(self.done, note)
 
     def within(self, note: str) -> Callable[[int, int], None]:
-        """Shows the images of an evaluation, which count once it has ended."""
+        """A callback for the images of an evaluation, which are added to `done` only afterwards."""
         return lambda done, total: self._progress(self.done + done, note)

@@ -18,7 +18,7 @@ from seglib.ops.boxes import clip_boxes
 from seglib.ops.masks import mask_area
 from seglib.structures import Target
 
-TINY_OBJECT = 16  # px: hardly any model learns smaller objects
+TINY_OBJECT = 16  # px: few models learn smaller objects
 Watch = Callable[[Sequence[int]], Iterable[int]]
 
 

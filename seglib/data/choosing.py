@@ -1,4 +1,4 @@
-"""Choose images by what they contain, so that the text of a lesson holds for any data set."""
+"""Choose images by their content, so that the text of a lesson is true for any data set."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def touching_pairs(target: Target) -> Tensor:
 
 
 def easy_to_follow(target: Target, small: float) -> float:
-    """High for a few objects of some size, several of one class, that hardly cover one another.
+    """A score that is high for a few large objects, several of one class, that barely overlap.
 
     Args:
         small: area in pixels below which an object counts as small.

@@ -53,7 +53,7 @@ class LogSymptoms:
 
     Attributes:
         steps: number of finished steps.
-        planned: number of steps asked for.
+        planned: number of steps in the settings.
         first: loss of the first tenth.
         last: loss of the last tenth.
         lowest: lowest loss of any tenth.

@@ -1,7 +1,7 @@
 """The paradigms, one folder each; a model's name is its folder's name.
 
 `build_model("fcn", categories)` builds one from a preset; `MODELS` maps names to classes and
-imports a folder, and torch with it, only when its class is asked for: the command line's help
+imports a folder, and torch with it, only when its class is needed: the command line's help
 lists the names and needs neither.
 """
 

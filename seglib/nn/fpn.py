@@ -8,8 +8,8 @@
                                   | x2 nearest
     c2 --1x1--------------------> + --3x3--> p2
 
-Deep maps tell what is there, shallow maps where. Each level of the pyramid adds the upsampled map
-from above to its own (section 3); all levels end with the same number of channels.
+Deep maps have strong semantics, shallow maps precise locations. Each level of the pyramid adds the
+upsampled map from above to its own (section 3); all levels have the same number of channels.
 """
 
 from __future__ import annotations

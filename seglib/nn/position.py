@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Keeps the division finite for an image that lies in the padding alone.
+# Keeps the division finite for an image of which only padding remains.
 EPSILON = 1e-6
 
 

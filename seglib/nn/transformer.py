@@ -2,12 +2,12 @@
 
     encoder layer                            decoder layer
     features [B, N, D]                       queries [B, Q, D]
-      self-attention over all N                self-attention: who of us takes which object?
-      feed-forward, each place alone           cross-attention: what is where in the image?
+      self-attention over all N                self-attention among the queries
+      feed-forward, each position alone        cross-attention to the image
                                                feed-forward, each query alone
 
 Each step adds to its input and then normalises ("post-norm"). Positions are added to queries and
-keys in every layer and not to values: they tell where to look, not what is there (appendix A.3).
+keys in every layer, but not to values: they influence the weights only (appendix A.3).
 State-dict names are those of torch.nn's Transformer layers.
 """
 

@@ -1,4 +1,4 @@
-"""Fast NMS (Bolya et al. 2019, YOLACT, section 4.2): all boxes are decided at once."""
+"""Fast NMS (Bolya et al. 2019, YOLACT, section 4.2): all boxes are decided in parallel."""
 
 from __future__ import annotations
 

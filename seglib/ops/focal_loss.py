@@ -1,4 +1,4 @@
-"""The sigmoid focal loss: a cross entropy in which what is easy hardly counts."""
+"""The sigmoid focal loss: a cross-entropy in which easy examples have little weight."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _scratch_sigmoid_focal_loss(
     gamma: float = 2.0,
     reduction: Reduction = "sum",
 ) -> Tensor:
-    """All logits at once: p_t is the probability that the network gives the truth."""
+    """All logits at once: p_t is the predicted probability of the true label."""
     _check(logits, targets, reduction)
     targets = targets.to(logits)
     cross_entropy = _softplus(logits) - logits * targets  # −log p_t for targets of 0 and 1

@@ -44,7 +44,7 @@ def _place(
     column_price: np.ndarray,
     row_of: np.ndarray,
 ) -> None:
-    """Add one row to the pairing; rows that stand in the way move on to other columns.
+    """Add one row to the assignment; rows that block it move on to other columns.
 
     Args:
         row: without a column so far.

@@ -1,4 +1,4 @@
-"""Matrix NMS: lower the scores of all repeated detections at once, without a loop."""
+"""Matrix NMS: lower the scores of all duplicates at once, without a loop."""
 
 from __future__ import annotations
 

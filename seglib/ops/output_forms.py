@@ -82,8 +82,8 @@ def masks_seen_at_stride(masks: Tensor, resize: Callable[[Tensor], Tensor], stri
 
     Args:
         masks: bool [N, H, W] at the image's own size.
-        resize: from float [C, H, W] to what the network sees, such as `Segmenter.resize`.
-        stride: side of a cell in pixels of what the network sees.
+        resize: resizes float [C, H, W] for the network, such as `Segmenter.resize`.
+        stride: side of a cell in pixels of the resized image.
     """
     if len(masks) == 0:
         return masks

@@ -40,7 +40,7 @@ def points_nms(scores: Tensor) -> Tensor:
     before any mask is computed; a maximum over 2 x 2 cells is all it takes.
 
     Args:
-        scores: float [B, C, H, W], each class by itself.
+        scores: float [B, C, H, W]; each class is treated separately.
 
     Returns:
         [B, C, H, W]; equal neighbours are kept.

@@ -27,7 +27,7 @@ def polar_iou(predicted: Tensor, true: Tensor) -> Tensor:
 
     Areas in polar coordinates go with the square of the distance; the paper leaves the square out
     and finds the result better. Its loss is −ln of this: it binds all the rays of a shape together,
-    where smooth L1 would regress each by itself.
+    where smooth L1 would regress each separately.
 
     Args:
         predicted: float [N, n] distances above 0.

@@ -1,6 +1,6 @@
 """RoIPool: the largest value in every bin of a box whose borders are rounded to whole cells.
 
-Fast R-CNN (Girshick 2015, section 2.1). The rounding moves what a box reads by up to half a cell,
+Fast R-CNN (Girshick 2015, section 2.1). The rounding shifts a box's features by up to half a cell,
 which is many pixels of the image; RoIAlign avoids it.
 """
 

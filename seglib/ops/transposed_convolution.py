@@ -58,7 +58,7 @@ def _scratch_conv_transpose2d(
     """All stamps by one matrix product, then added up by col2im: conv2d's steps in reverse."""
     _check_shapes(x, weight, groups)
     oh, ow = _output_size(x, weight, stride, padding, output_padding, dilation)
-    # The canvas holds every stamp in full; the rows and columns of output_padding get none.
+    # Every stamp fits on the canvas; the rows and columns of output_padding get none.
     canvas_size = _output_size(x, weight, stride, 0, 0, dilation)
     pixels = x.flatten(2).unflatten(1, (groups, -1))  # [B, G, C/G, H·W]
     kernels = weight.flatten(1).unflatten(0, (groups, -1))  # [G, C/G, O/G·kh·kw]

@@ -53,7 +53,7 @@ def _check_size(size: int) -> None:
 
 
 def bilinear_upsample_kernel(channels: int, stride: int) -> Tensor:
-    """The weight with which `conv_transpose2d` upsamples every channel by itself.
+    """The weight with which `conv_transpose2d` upsamples every channel separately.
 
     Args:
         channels: C.

@@ -1,4 +1,4 @@
-"""The positions of score maps of several strides over the image, and what must be cropped."""
+"""The positions of score maps of several strides over the image, and the cells to be cropped."""
 
 from __future__ import annotations
 

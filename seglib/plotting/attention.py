@@ -1,4 +1,4 @@
-"""Where attention reads: its weights as a heat map over the image."""
+"""Attention weights as a heat map over the image."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def show_attention(
     caption: str = "",
     panel: float = 2.4,
 ) -> Figure:
-    """Attention weights over an image, one panel for each map; its largest weight is brightest.
+    """Attention weights over an image, one panel per map; each map's largest weight is brightest.
 
     Args:
         image: float [3, H, W] in 0…1.
         panels: panel title → weights [h, w] over the whole image.
-        points: panel title → the place (y, x) in pixels that reads, marked by a cross.
-        boxes: panel title → the box [4] of the query that reads, in pixels.
+        points: panel title → the position (y, x) in pixels that attends, marked by a cross.
+        boxes: panel title → the box [4] in pixels of the query that attends.
 
     Raises:
         SeglibError: no panel.

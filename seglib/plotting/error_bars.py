@@ -1,4 +1,4 @@
-"""Stacked bars of what several detectors get right, and wrong in which way."""
+"""Stacked bars of several detectors' correct detections and kinds of errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seglib.plotting.style import (
 )
 
 MISSED = "missed"
-# What is correct stays quiet; errors differ in hue and brightness, for all types of colour vision.
+# Correct detections are pale; errors differ in hue and brightness, for all types of colour vision.
 SHADES = {
     CORRECT: PALE,
     "classification": BLUE,
@@ -33,7 +33,7 @@ SHADES = {
     "background": BROWN,
     MISSED: INK,
 }
-LEAST = 0.05  # of the axis: a narrower part has no number
+NARROWEST = 0.05  # share of the axis below which a part of a bar has no number
 
 
 @styled
@@ -44,11 +44,11 @@ def show_errors(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """A row per detector: its detections by kind, and what repairing each kind would gain.
+    """A row per detector: its detections by kind, and how much AP repairing each kind would gain.
 
     Args:
-        breakdowns: name → whose counts to show.
-        gains: name → whose gains to show, with the same names; None: the same breakdowns.
+        breakdowns: name of the detector → breakdown with the counts to show.
+        gains: name of the detector → breakdown with the gains to show; None uses `breakdowns`.
     """
     check_some(len(breakdowns), "detector")
     names = list(breakdowns)
@@ -76,20 +76,20 @@ def show_errors(
     return fig
 
 
-def _look(kind: str) -> dict[str, Any]:
-    """How the bars of a kind look: a white edge separates neighbours."""
+def _bar_style(kind: str) -> dict[str, Any]:
+    """The style of a kind's bars; a white edge separates neighbours."""
     return {"color": SHADES[kind], "edgecolor": "white", "linewidth": 0.6, "label": kind}
 
 
 def _stack(axes: Axes, names: list[str], parts: Mapping[str, Sequence[float]], form: str) -> None:
-    """One horizontal bar per name, made of these parts, with numbers in the wide ones."""
+    """One horizontal bar per name, made of `parts`, with numbers in the wide ones."""
     ends = np.zeros(len(names))
     widest = max(1e-9, float(np.sum(list(parts.values()), axis=0).max()))
     for kind, values in parts.items():
         widths = np.asarray(values, dtype=float)
-        axes.barh(names, widths, left=ends, height=0.7, **_look(kind))
+        axes.barh(names, widths, left=ends, height=0.7, **_bar_style(kind))
         for row, (start, width) in enumerate(zip(ends, widths, strict=True)):
-            if width >= LEAST * widest:
+            if width >= NARROWEST * widest:
                 text = form.format(width)
                 ink = ink_on(SHADES[kind])
                 axes.text(

@@ -1,4 +1,4 @@
-"""The detections of one image, each in the colour of its kind: correct, or wrong in which way."""
+"""The detections of one image, each in the colour of its kind: correct, or a kind of error."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def show_judged(
     caption: str = "",
     panel: float = 3.3,
 ) -> Figure:
-    """What several detectors find in an image: errors are named, such as "says cat: duplicate".
+    """The detections of several detectors in an image; errors are named, as "says cat: duplicate".
 
-    True positives are grey, and errors have the colours of `show_errors`; objects that no
-    detection is about are hatched and named "missed".
+    True positives are grey, and errors have the colours of `show_errors`; missed objects are
+    hatched and named "missed".
 
     Args:
         image: float [3, H, W] in 0…1.
-        found: name → the detections to judge, with masks.
-        target: the truth.
-        categories: the meaning of the labels; None: errors are named by their kind alone.
+        found: name of the detector → the detections to judge, with masks.
+        target: the true objects.
+        categories: the meaning of the labels; without them, errors are named by their kind alone.
     """
     count = len(found) + 1
     columns = min(columns, count)

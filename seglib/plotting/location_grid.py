@@ -1,4 +1,4 @@
-"""Grids of cells over an image: which cells learn which object, and what a cell draws."""
+"""Grids of cells over an image: the cells assigned to objects, and the mask of a cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a class loses its points."""
+"""The points that a class of students loses in each task."""
 
 from __future__ import annotations
 

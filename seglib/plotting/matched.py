@@ -13,13 +13,13 @@ from seglib.plotting.style import rgb
 from seglib.plotting.tasks import object_shades
 from seglib.structures import Instances, Target
 
-SAME = 0.1  # the least IoU at which a mask takes an object's colour
+SAME = 0.1  # smallest IoU with which a mask gets an object's colour
 
 
 def matched_shades(
     result: Any, target: Target, layer: Layer | None = None, min_score: float = 0.5
 ) -> dict[int, RGB]:
-    """The `shades` of `overlay` that give what is found the colours of the true objects.
+    """The `shades` of `overlay` that give predicted masks the colours of the true objects.
 
     A mask has the colour of the object that it overlaps most, and is grey if it overlaps none.
     Stuff and classes without a true object keep their usual colours.

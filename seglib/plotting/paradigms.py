@@ -42,7 +42,7 @@ def show_paradigms(
     caption: str = "",
     panel: float = 2.4,
 ) -> Figure:
-    """An image, what several models find in it, and the truth; only the truth has names.
+    """An image, the predictions of several models, and the truth; only the truth has names.
 
     Args:
         image: float [3, H, W] in 0…1.
@@ -70,7 +70,7 @@ class PictureRow:
 
     Attributes:
         image: float [3, H, W] in 0…1.
-        target: what is true of it.
+        target: the truth.
         predictions: one for each column of models.
         title: written beside the row.
     """
@@ -91,11 +91,11 @@ def show_side_by_side(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """A row per image: the image, the truth, then what each model finds in it, without names.
+    """A row per image: the image, the truth, and each model's prediction, without names.
 
     Args:
         rows: one or more.
-        models: headings of the columns of models; two lines are fine.
+        models: headings of the models' columns, of one or two lines.
         categories: the meaning of the labels.
         min_score: instances with a lower score are left out.
         title: above the panels.

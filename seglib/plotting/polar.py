@@ -1,4 +1,4 @@
-"""Shapes as rays from a centre: over an image, unrolled by angle, and as the mask that they give.
+"""Shapes as rays from a centre: over an image, unrolled by angle, and filled as masks.
 
 Coordinates are those of PolarMask: the centre of the first pixel is at 0, and an angle of 0° points
 down.

@@ -1,4 +1,4 @@
-"""What a query predicts: its mask, its classes, its share of a label map, and points of a loss."""
+"""A query's predictions: its mask, its classes, its share of a label map, and points of a loss."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def show_points(
     caption: str = "",
     panel: float = 3.1,
 ) -> Figure:
-    """A mask over a grey image, with points at which a loss looks.
+    """A mask over a grey image, with the points at which a loss is computed.
 
     Args:
         image: float [3, H, W] in 0…1.

@@ -1,4 +1,4 @@
-"""Sets: the costs of pairing predictions with objects, the pairs, and where queries look."""
+"""Set prediction: matching costs, matched pairs, and where the boxes of each query lie."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def draw_matching(
     pairs = list(pairs)
     matched = [query for query, _ in pairs]
     others = [query for query in range(len(found)) if query not in matched]
-    for box in found[others].tolist():  # many of them, so they stay thin
+    for box in found[others].tolist():  # there are many of them, so they have thin lines
         axes.add_patch(rectangle(box, fill=False, edgecolor=GREY, linestyle="--", linewidth=0.7))
-    draw_boxes(axes, wanted, GREEN, linewidth=3)  # seen also under a matched box
+    draw_boxes(axes, wanted, GREEN, linewidth=3)  # visible even under a matched box
     texts = [names[query] for query in matched] if names else ()
     draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.2)
     for query, target in pairs:

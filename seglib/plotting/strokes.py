@@ -1,4 +1,4 @@
-"""What painting a mask needs: tinted pixels, and masks eroded and dilated, fast on photographs."""
+"""Tint pixels and erode and dilate masks, fast even on photographs."""
 
 from __future__ import annotations
 

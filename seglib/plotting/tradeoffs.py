@@ -18,7 +18,7 @@ def tradeoff(
     title: str = "Accuracy against time",
     caption: str = "",
 ) -> Figure:
-    """Named points; a dashed line joins those that no cheaper one reaches.
+    """Named points; a dashed line joins those that no cheaper point equals in accuracy.
 
     Args:
         points: name → (cost, accuracy); a lower cost and a higher accuracy are better.
@@ -41,7 +41,10 @@ def tradeoff(
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, accuracy) pairs that no cheaper or equally cheap one reaches, cheapest first."""
+    """The Pareto frontier of (cost, accuracy) pairs, cheapest first.
+
+    It has the pairs whose accuracy no other pair of the same or lower cost reaches.
+    """
     best: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
         if not best or accuracy > best[-1][1]:

@@ -1,4 +1,4 @@
-"""How AP rose while networks of different paradigms learned from nothing, on equal terms."""
+"""Learning curves: AP during the training of several paradigms from scratch, on equal terms."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FIGURES = ("mask_AP", "box_AP")
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """One training, seen at its validations.
+    """The validations of one training run.
 
     Attributes:
-        command: that made it.
-        minutes: processor minutes of training until each validation, without validations.
-        images: training images seen until then, repeated ones counted again.
-        figures: "mask_AP" and "box_AP" at each validation, in 0…1.
+        command: the command of the run.
+        minutes: CPU minutes of training before each validation, without the validations.
+        images: number of training images seen before each validation, repetitions included.
+        figures: "mask_AP" and "box_AP" → the figure at each validation, in 0…1.
     """
 
     command: str
@@ -33,9 +33,9 @@ class LearningCurve:
 
 
 def learning_curves() -> dict[str, LearningCurve]:
-    """The recorded trainings by paradigm; `python tools/learning_curves.py` makes the record.
+    """The recorded curves by paradigm, which `python tools/learning_curves.py` writes.
 
-    All began with random weights, on the same processors, for 12 to 15 processor minutes.
+    All runs started from random weights and took 12 to 15 CPU minutes on the same processors.
     """
     curves = parse_json(asset(FILE).read_bytes())
     return {name: LearningCurve(**curve) for name, curve in curves.items()}
@@ -45,8 +45,9 @@ def curve_of_run(folder: Path, threads: int) -> LearningCurve:
     """The curve of a run of `seglib train --eval-every N`.
 
     Args:
-        folder: with its run.json and log.jsonl.
-        threads: that it computed with, all busy: so many processor minutes pass per minute.
+        folder: the run's, with run.json and log.jsonl.
+        threads: number of threads of the run, all of them busy, so that each elapsed minute counts
+            as this many CPU minutes.
     """
     settings = parse_json((folder / "run.json").read_bytes())
     rows = [parse_json(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -54,7 +55,7 @@ def curve_of_run(folder: Path, threads: int) -> LearningCurve:
         row["step"]: row["validation"] for row in rows if "validation" in row
     }
     elapsed = _training_seconds([row["seconds"] for row in rows if "loss" in row], set(validations))
-    # The last validation, on all images, replaces one on a few of them just before it.
+    # The last validation, on all images, replaces one on a few images shortly before it.
     last = max(validations)
     steps = [step for step in sorted(validations) if step == last or step < 0.95 * last]
     return LearningCurve(
@@ -66,20 +67,22 @@ def curve_of_run(folder: Path, threads: int) -> LearningCurve:
 
 
 def _training_seconds(seconds: list[float], validated: set[int]) -> list[float]:
-    """Seconds of training alone until each step.
+    """Seconds of training until the end of each step, without validations.
 
-    The time between a validation and the next step contains the validation: a usual step's time
-    stands in its place.
+    Args:
+        seconds: elapsed seconds at the end of each step, with validations.
+        validated: numbers of the steps after which there was a validation.
     """
-    gaps = [later - sooner for sooner, later in zip([0.0, *seconds], seconds, strict=False)]
-    usual = median(gaps)
+    durations = [later - sooner for sooner, later in zip([0.0, *seconds], seconds, strict=False)]
+    usual = median(durations)
     total, elapsed = 0.0, []
-    for step, gap in enumerate(gaps, 1):
-        total += min(gap, usual) if step - 1 in validated else gap
+    for step, duration in enumerate(durations, 1):
+        # The step after a validation includes it, so the median duration is used instead.
+        total += min(duration, usual) if step - 1 in validated else duration
         elapsed.append(total)
     return elapsed
 
 
 def curves_as_json(curves: dict[str, LearningCurve]) -> str:
-    """What `learning_curves` reads."""
+    """The text of the file that `learning_curves` reads."""
     return json.dumps({name: asdict(curve) for name, curve in curves.items()}, indent=1) + "\n"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 
-# Stored beside the weights: how images are normalised, and anchors, which we compute.
+# Stored with the weights: how images are normalised, and anchors, which we compute.
 PIXELS = ("pixel_mean", "pixel_std")
 IGNORED = (*PIXELS, "proposal_generator.anchor_generator.")
 FIRST_LAYER = "backbone.conv1.weight"

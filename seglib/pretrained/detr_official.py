@@ -38,8 +38,8 @@ def detr_from_official(
 ) -> Segmenter:
     """The network with these weights, for COCO's 80 things, or for these and 53 kinds of stuff.
 
-    Sizes are read off the shapes. Dilation changes none of them, so it is read off the names of
-    file and folder: the authors' dilated models have "dc5" in theirs.
+    Sizes are derived from the shapes. Dilation changes none of them; it is derived from the name of
+    the file or folder, which contains "dc5" for the authors' dilated models.
 
     Args:
         state: weights by the authors' names, or by ours; "no object" is the last class.
@@ -73,7 +73,7 @@ def detr_from_official(
 
 
 def _layout(weights: OfficialWeights) -> dict[str, Any]:
-    """The config fields of a DETR, read off the shapes."""
+    """The config fields of a DETR, derived from the shapes."""
     queries, channels = weights.shape("query_embed.weight", 2)
     return {
         **resnet_layout(weights),

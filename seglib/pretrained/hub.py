@@ -33,7 +33,7 @@ def is_hub_maskformer(state: dict[str, Tensor]) -> bool:
 
 
 def detr_from_hub(state: dict[str, Tensor], path: Path) -> Segmenter:
-    """The network with these weights; `config.json` beside the file tells whether it is dilated.
+    """The network with these weights; `config.json` next to the file says whether it is dilated.
 
     Raises:
         SeglibError: another number of classes than the published models have, or weights that do
@@ -56,7 +56,7 @@ def maskformer_from_hub(state: dict[str, Tensor], path: Path) -> Segmenter:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """The model's settings, which the hub keeps beside its weights; empty if they are not there."""
+    """The model's settings, which the hub stores next to its weights; empty if they are missing."""
     try:
         content = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

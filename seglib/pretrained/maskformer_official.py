@@ -115,7 +115,7 @@ def maskformer_from_weights(weights: OfficialWeights) -> Segmenter:
 
 
 def _layout(weights: OfficialWeights, masked: bool) -> dict[str, Any]:
-    """The config fields of a MaskFormer, read off the shapes."""
+    """The config fields of a MaskFormer, derived from the shapes."""
     layers, encoder = (
         ("decoder.layers", "pixel_decoder")
         if masked

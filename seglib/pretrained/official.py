@@ -10,7 +10,7 @@
     Hugging Face hub, .safetensors    DETR, MaskFormer and Mask2Former, likewise
 
 The networks are the same; their names, the background's position and the pixel format differ.
-Widths and depths are read off the shapes, and every weight must find its place.
+Widths and depths are derived from the shapes, and every weight must be used.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _keep_coco_rows(weights: OfficialWeights) -> None:
     """Leave out ten of torchvision's rows, COCO's ids 0…90, which stand for no category.
 
     A trained network gives those ten almost no probability, so that leaving them out of the
-    softmax hardly changes the scores.
+    softmax changes the scores very little.
     """
     ids = [0, *(category.coco_id for category in coco_categories())]
     for name, block, dimensions in (

@@ -73,7 +73,7 @@ class OfficialWeights:
 
 
 def resnet_layout(weights: OfficialWeights, prefix: str = "backbone") -> dict[str, Any]:
-    """The config fields of a ResNet, read off the shapes."""
+    """The config fields of a ResNet, derived from the shapes."""
     return {
         "width": weights.shape(f"{prefix}.conv1.weight", 4)[0],
         "blocks": tuple(
@@ -84,7 +84,7 @@ def resnet_layout(weights: OfficialWeights, prefix: str = "backbone") -> dict[st
 
 
 def rcnn_layout(weights: OfficialWeights) -> dict[str, Any]:
-    """The config fields of a Mask R-CNN or of a cascade, read off the shapes."""
+    """The config fields of a Mask R-CNN or of a cascade, derived from the shapes."""
     head = "box_heads.heads.0" if stage_count(weights) else "box_heads.head"
     fpn_width = weights.shape("fpn.output.0.weight", 4)[0]
     hidden, pooled = weights.shape(f"{head}.fc6.weight", 2)
@@ -99,7 +99,7 @@ def rcnn_layout(weights: OfficialWeights) -> dict[str, Any]:
 
 
 def yolact_layout(weights: OfficialWeights) -> dict[str, Any]:
-    """The config fields of a YOLACT, read off the shapes."""
+    """The config fields of a YOLACT, derived from the shapes."""
     prototypes, proto_width, *_ = weights.shape("protonet.prototypes.weight", 4)
     return {
         **resnet_layout(weights),

@@ -31,7 +31,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Opaque:
-    """An object beside the weights, such as parsed arguments, of which only the name is read."""
+    """An object saved with the weights, such as parsed arguments; only its name is read."""
 
     name: Name
 
@@ -66,7 +66,7 @@ class Vocabulary:
     Attributes:
         calls: names that may be called with plain arguments, and functions that describe the
             results.
-        opaque: whether objects of a name are harmless beside the weights; they become `Opaque`.
+        opaque: whether objects of a name are harmless and may be ignored; they become `Opaque`.
         persistent: describes a reference to data outside the pickle; None refuses such references.
     """
 

@@ -123,7 +123,7 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
     ARRAY_CALLS[Name(f"{_core}.multiarray", "_reconstruct")] = Array
     ARRAY_CALLS[Name(f"{_core}.numeric", "_frombuffer")] = _from_bytes
 
-# Classes of objects that training scripts save beside the weights. None of them is built.
+# Classes of objects that training scripts save with the weights. They are not instantiated.
 _OPAQUE = frozenset(
     {
         Name("argparse", "Namespace"),
@@ -142,7 +142,7 @@ _OPAQUE = frozenset(
 
 
 def is_harmless(name: Name) -> bool:
-    """Whether objects of this class are allowed beside the weights; they are not read."""
+    """Whether objects of this class are allowed in a file of weights; they are not read."""
     return name in _OPAQUE
 
 

@@ -49,7 +49,7 @@ def our_name(name: str) -> str:
 
 
 def polarmask_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
-    """The network with these weights; sizes are read off their shapes.
+    """The network with these weights; sizes are derived from their shapes.
 
     Raises:
         SeglibError: a part is missing, of another shape, or unknown.

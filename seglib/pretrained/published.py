@@ -1,10 +1,10 @@
-"""The table of published weights that seglib can read: what they are and where they are.
+"""The table of published weights that seglib can read: what they are and where to find them.
 
-None of them comes with seglib. A file's name often contains the first digits of its digest, and
-these are what a download is compared with: of the SHA-256 for torchvision (which checks them
+None of them comes with seglib. A file's name often contains the first digits of its digest, with
+which a download is compared. They are those of the SHA-256 for torchvision (which checks them
 itself, as does torch.hub for DETR) and for mmdetection (its tools/model_converters/publish_model.py
-writes them), of the MD5 for detectron2, MaskFormer and Mask2Former (the introductions of their
-MODEL_ZOO.md). The authors of YOLACT published none.
+writes them), and those of the MD5 for detectron2, MaskFormer and Mask2Former (see the introductions
+of their MODEL_ZOO.md). The authors of YOLACT published no digest.
 
 Addresses and licences are those of torchvision's weight tables, of facebookresearch/detr's
 hubconf.py, and of the model zoos and READMEs of the other repositories.
@@ -25,19 +25,19 @@ DRIVE = "https://drive.google.com/file/d/"
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights.
+    """One file of published weights.
 
     Attributes:
-        name: what `seglib weights`, `predict` and `eval` call it.
-        model: the paradigm that it fills, a name of `seglib.models.model_names()`.
-        classes: what it was trained to find.
-        licence: that of the weights, in short.
-        address: of the file or, with `by_hand`, of the page that gives it to a browser.
-        file: its official name.
-        megabytes: its size, if its publisher states it.
-        digest: the first hexadecimal digits of its digest; empty if none was published.
-        algorithm: of the digest.
-        by_hand: whether only a browser can download it.
+        name: its name for `seglib weights`, `predict` and `eval`.
+        model: the paradigm, one of `seglib.models.model_names()`.
+        classes: the classes that it was trained on, in short.
+        licence: the licence of the weights, in short.
+        address: where the file is or, with `by_hand`, the page from which a browser gets it.
+        file: the file's official name.
+        megabytes: the file's size, if its publisher states it.
+        digest: the first hexadecimal digits of the file's digest; empty if none was published.
+        algorithm: the algorithm of the digest.
+        by_hand: whether only a browser can download the file.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Published weights in the cache: fetched or copied there, compared with their digests."""
+"""The cache of published weights: download files or copy them there, and check their digests."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def published(name: str) -> Published:
 
 
 def cached_path(entry: Published) -> Path:
-    """Where a file of the table lies in the cache, whether it is there or not."""
+    """The path in the cache for an entry's file, which need not exist."""
     return cache_dir() / "weights" / entry.name / entry.file
 
 
 def cached_file(name: str) -> Path:
-    """The file of a name; SeglibError if it is not in the cache."""
+    """The cached file of the weights called `name`; SeglibError if it is not in the cache."""
     path = cached_path(published(name))
     if not path.is_file():
         raise SeglibError(f"the weights {name} are not here yet: run `seglib weights {name}` first")
@@ -39,7 +39,7 @@ def cached_file(name: str) -> Path:
 
 
 def is_whole(entry: Published) -> bool:
-    """Whether the cache has the file, as it was when it came and as its publisher says."""
+    """Whether the cached file exists, is unchanged since it arrived, and has the right digest."""
     path = cached_path(entry)
     if not path.is_file():
         return False
@@ -57,8 +57,8 @@ def fetch(entry: Published, progress: Progress | None = None) -> Path:
     """Download a file into the cache and record its SHA-256; resumes after an interruption.
 
     Raises:
-        SeglibError: only a browser can download it, the server cannot be reached, or it sends
-            another file than the published one.
+        SeglibError: only a browser can download the file, the server cannot be reached, or what it
+            sends does not have the published digest.
     """
     path = cached_path(entry)
     if entry.by_hand:
@@ -68,7 +68,7 @@ def fetch(entry: Published, progress: Progress | None = None) -> Path:
     def check(part: Path) -> None:
         if (fault := digest_fault(entry, part)) is None:
             return
-        if fault not in wrong:  # damaged on the way, perhaps
+        if fault not in wrong:  # it may have been damaged on the way, so try once more
             wrong.add(fault)
             raise TransientError(fault)
         part.unlink()
@@ -82,10 +82,10 @@ def fetch(entry: Published, progress: Progress | None = None) -> Path:
 
 
 def adopt(entry: Published, source: Path) -> Segmenter:
-    """Copy a file that was downloaded by other means into the cache, if it is the right one.
+    """Copy a file that the user has downloaded into the cache, if it is the right one.
 
     Returns:
-        the network in it.
+        the network that the file contains.
 
     Raises:
         SeglibError: the file is missing, has another digest, or contains another network.
@@ -99,7 +99,10 @@ def adopt(entry: Published, source: Path) -> Segmenter:
         )
     network = load_official(source)
     if network.name != entry.model:
-        raise SeglibError(f"{source} does not contain a {entry.model}, as {entry.file} would")
+        raise SeglibError(
+            f"{source} contains the weights of a {network.name}, but {entry.file} those of a "
+            f"{entry.model}"
+        )
     with source.open("rb") as stream:
         write_atomic(cached_path(entry), lambda copy: shutil.copyfileobj(stream, copy, 1 << 20))
     _record(entry)
@@ -107,7 +110,10 @@ def adopt(entry: Published, source: Path) -> Segmenter:
 
 
 def digest_fault(entry: Published, path: Path) -> str | None:
-    """How a file's digest differs from the published one; None if it does not or none is known."""
+    """How a file's digest differs from the published one; None if they agree or none was published.
+
+    Reads the whole file.
+    """
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, entry.algorithm).hexdigest()
     if digest.startswith(entry.digest):
@@ -117,7 +123,7 @@ def digest_fault(entry: Published, path: Path) -> str | None:
 
 
 def recorded_sha256(entry: Published) -> str | None:
-    """The file's whole SHA-256 when it came into the cache; None if that was not recorded."""
+    """The SHA-256 that was recorded when the file was cached; None if there is no record."""
     try:
         return _digest_path(entry).read_text("ascii").split()[0]
     except (OSError, ValueError, IndexError):
@@ -125,7 +131,7 @@ def recorded_sha256(entry: Published) -> str | None:
 
 
 def _record(entry: Published) -> None:
-    """Write the file's SHA-256 beside it, as the program sha256sum does."""
+    """Write the file's SHA-256 next to it, in the format of the program sha256sum."""
     line = f"{file_sha256(cached_path(entry))}  {entry.file}\n"
     write_atomic(_digest_path(entry), lambda stream: stream.write(line.encode()))
 

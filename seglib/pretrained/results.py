@@ -44,7 +44,7 @@ def append_result(file: Path, row: Row) -> None:
 
 
 def read_results(file: Path) -> list[Row]:
-    """All rows, oldest first; none if the file does not exist.
+    """Read all rows, oldest first; none if the file does not exist.
 
     Raises:
         SeglibError: a line that is not a result.
@@ -67,7 +67,7 @@ def read_results(file: Path) -> list[Row]:
 
 
 def training_minutes(row: Row) -> str:
-    """How long a run took: minutes of processor time, or minutes on another device and its name."""
+    """How long a run took: CPU minutes, or elapsed minutes and the device if it was another."""
     device = row.get("device") or "cpu"
     if device == "cpu":
         return f"{row['cpu_minutes']:.1f}" if "cpu_minutes" in row else "–"
@@ -75,7 +75,7 @@ def training_minutes(row: Row) -> str:
 
 
 def _fault(row: Any) -> str:
-    """The first field that is missing or has another type, in words; empty if all is well."""
+    """The first field that is missing or has the wrong type, in words; empty if there is none."""
     for name, kinds in FIELDS.items():
         if not isinstance(row, dict) or name not in row:
             return name

@@ -50,7 +50,7 @@ def shipped_file(name: str) -> Path:
 
 
 def shipped_record(name: str) -> Path:
-    """The JSON file beside a shipped checkpoint; raises as `shipped_file` does."""
+    """The JSON file of a shipped checkpoint; raises as `shipped_file` does."""
     return asset(f"checkpoints/{_stem(name)}.json")
 
 

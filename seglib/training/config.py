@@ -26,11 +26,11 @@ MAX_RATE = 1e6  # far above any that learns, far below what weights in float32 c
 class TrainConfig:
     """The settings of one run; together with data and model they fix every number in it.
 
-    Each field says what it means, its range and, where it differs, its default on the command
+    Each field states its meaning, its range and, where it differs, its default on the command
     line, whose options are made from these fields.
 
     Raises:
-        SeglibError: a value that a setting cannot have, named with what it must be.
+        SeglibError: a value that its setting does not allow; the message says what it must be.
     """
 
     steps: int = learning("Optimiser steps.", low=1, command_line=2000)
@@ -155,7 +155,7 @@ FREE_ON_RESUME = {
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
     """Names of the settings in which a resumed run would differ from the saved one.
 
-    A choice that `wanted` leaves open does not count: the resumed run keeps the saved one's.
+    A setting that `wanted` leaves open is no difference: the resumed run keeps the saved one.
     """
     free = set(FREE_ON_RESUME)
     if wanted.precision == "auto":

@@ -21,7 +21,7 @@ def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
 def moments(
     model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> list[tuple[str, dict[str, Tensor]]]:
-    """What the optimiser keeps for each weight: (name such as "exp_avg", tensor by weight)."""
+    """The optimiser's state: (name such as "exp_avg", tensor) for each weight."""
     kept: dict[str, dict[str, Tensor]] = {}
     for name, weight in model.named_parameters():
         for field, value in optimizer.state.get(weight, {}).items():

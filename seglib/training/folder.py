@@ -18,7 +18,7 @@ def run_folder(folder: Path | None) -> Iterator[None]:
     """Keep other runs out of a folder for the length of a `with` block.
 
     Args:
-        folder: of the run, or None without one. Process 0 holds its lock for all of a run's.
+        folder: the run's, or None without one. Process 0 holds its lock for all processes of a run.
 
     Raises:
         SeglibError: another run writes to it.

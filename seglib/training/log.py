@@ -21,7 +21,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path | None, history: History) -> None:
-        """Start the file anew with what `history` holds: lines after a checkpoint are dropped."""
+        """Rewrite the file with the lines of `history`; lines after a checkpoint are dropped."""
         self._path = None if folder is None else folder / FILE_NAME
         if self._path is not None:
             lines = "".join(json.dumps(row) + "\n" for row in _rows(history))

@@ -21,7 +21,7 @@ def check_learnable(model: Segmenter, source: Samples, data: Samples) -> None:
         data: the same, for its name and notes.
 
     Raises:
-        SeglibError: there is none; the message says what the model looks for.
+        SeglibError: there is none; the message says what the model needs.
     """
     if any(model.can_learn_from(source[index][1]) for index in range(len(source))):
         return

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def load_checkpoint(file: Path | None, config: TrainConfig, data: dict[str, Any]) -> Checkpoint:
-    """The state to go on from.
+    """The state to continue from.
 
     Args:
         file: checkpoint.pt in the run's folder, or None without one.
@@ -69,7 +69,7 @@ def restore(
     """Put a checkpoint's weights into the model, the optimiser and the average, on their device.
 
     Raises:
-        SeglibError: they are another model's, or what the optimiser kept is damaged.
+        SeglibError: they belong to another model, or the optimiser's state is damaged.
     """
     try:
         model.load_state_dict(saved.model)
@@ -85,7 +85,7 @@ def restore(
 
 
 def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
-    """Log what keeps the resumed run from being bit-identical to one that never stopped."""
+    """Log why the resumed run is not bit-identical to one that never stopped, if it is not."""
     before = settings_of(saved).device or "cpu"
     threads = torch.get_num_threads()
     if before != device.type:
@@ -96,6 +96,6 @@ def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
         return
     if distributed.rank() == 0:
         log.warning(
-            f"the run {change}: it goes on, but its last digits will differ from an "
+            f"the run {change}: it continues, but its last digits will differ from an "
             "uninterrupted run's"
         )

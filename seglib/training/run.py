@@ -89,7 +89,7 @@ class Run:
         return self.history
 
     def _settled(self, config: TrainConfig, saved: Checkpoint | None) -> TrainConfig:
-        """Decide what the settings leave open: as the saved run did, or anew."""
+        """Decide the settings that were left open, as in the saved run if there is one."""
         if saved is None:
             return settle(config, self.model, lambda: next(self._batches(config, 0)))
         before = settings_of(saved)
@@ -109,7 +109,7 @@ class Run:
         )
 
     def _readable(self, items: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches; before the error of one that cannot be read, save what is finished."""
+        """The same batches; if one cannot be read, save the finished steps before the error."""
         while True:
             batch, fault = None, None
             try:
@@ -123,19 +123,19 @@ class Run:
             yield batch
 
     def _stop_for(self, fault: Exception) -> NoReturn:
-        """Save the finished steps and raise the error, saying how to go on."""
+        """Save the finished steps and raise the error, with advice on how to continue."""
         if self.step > self._saved_step:
             self._save()
         if isinstance(fault, SeglibError | OSError):
-            raise SeglibError(f"{fault}{self._going_on('mend it')}") from fault
+            raise SeglibError(f"{fault}{self._how_to_continue('fix it')}") from fault
         raise fault
 
-    def _going_on(self, first: str) -> str:
-        """How to go on after an error, if a checkpoint of this run is there."""
+    def _how_to_continue(self, first: str) -> str:
+        """How to continue after an error, beginning with `first`, if this run has a checkpoint."""
         if not self._saved_step or self.checkpoint_file is None:
             return ""
-        saved = f"{self.checkpoint_file} holds the run up to step {self._saved_step}"
-        return f"; {saved}: {first}, then go on with --resume"
+        saved = f"{self.checkpoint_file} contains the run up to step {self._saved_step}"
+        return f"; {saved}: {first}, then continue with --resume"
 
     def _go_back_to(self, saved: Checkpoint) -> None:
         assert self.checkpoint_file is not None
@@ -174,10 +174,10 @@ class Run:
         try:
             self.log.add(row)
         except SeglibError as error:
-            raise SeglibError(f"{error}{self._going_on('make it writable')}") from error
+            raise SeglibError(f"{error}{self._how_to_continue('make it writable')}") from error
 
     def _advice(self) -> str:
-        """What to do about a step that failed; the last good checkpoint stays as it is."""
+        """Advice on a step that failed; the last good checkpoint is left unchanged."""
         kept = ""
         if self._saved_step and self.checkpoint_file is not None:
             kept = (
@@ -214,8 +214,8 @@ class Run:
         """Write the checkpoint: process 0 writes, all contribute their random state.
 
         Raises:
-            SeglibError: the weights or what the optimiser keeps are not finite, or the file cannot
-                be written; the checkpoint before stays.
+            SeglibError: the weights or the optimiser's state are not finite, or the file cannot be
+                written; the earlier checkpoint is kept.
         """
         distributed.share_state(self.model)
         self._refuse_nonfinite()
@@ -236,9 +236,9 @@ class Run:
             try:
                 saved.save(self.checkpoint_file)
             except SeglibError as error:
-                raise SeglibError(f"{error}{self._going_on('make it writable')}") from error
+                raise SeglibError(f"{error}{self._how_to_continue('make it writable')}") from error
         self._saved_step = self.step
-        distributed.gather(None)  # nobody goes on, or ends, before the file is there
+        distributed.gather(None)  # no process continues, or ends, before the file exists
 
     def _refuse_nonfinite(self) -> None:
         """The losses of a step may be finite and its weights not: these are checked on saving."""

@@ -29,13 +29,13 @@ AUGMENTATIONS: dict[Augmentation, Transform] = {
 
 
 class MemorySource:
-    """Keeps what the model's tasks need of every sample after its first reading.
+    """Caches the fields of each sample that the model's tasks need.
 
     A 128 x 128 image with its label map takes 64 KB, so Pocket's 4,000 fit in 260 MB.
     """
 
     def __init__(self, source: Samples, tasks: Sequence[Task], limit: int = 2 * GIBIBYTE) -> None:
-        """Wrap `source`; what does not fit into `limit` bytes is read anew each time."""
+        """Wrap `source`; samples that do not fit into `limit` bytes are read again each time."""
         self.source = source
         self._tasks = frozenset(tasks)
         self._room = limit

@@ -1,4 +1,4 @@
-"""What a setting is: a dataclass field that knows its help text, its range and its choices.
+"""Settings: dataclass fields with a help text, a range and choices.
 
 The checks of `TrainConfig`, the options of `seglib train` and the checks of run.json are all
 made from these fields.
@@ -21,7 +21,7 @@ WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field's metadata say of it.
+    """The description of a setting in its field's metadata.
 
     Attributes:
         help: one line.
@@ -63,7 +63,7 @@ class Kind:
 
 
 def setting(help: str, default: Any = MISSING, *, command_line: Any = MISSING, **more: Any) -> Any:
-    """A dataclass field that carries a `Setting`; on the command line `default` holds, too."""
+    """A dataclass field with a `Setting`; `default` is also the default on the command line."""
     on_command_line = default if command_line is MISSING else command_line
     described = Setting(help, command_line=on_command_line, **more)
     return field(default=default, metadata={"setting": described})
@@ -107,7 +107,7 @@ def is_of_kind(value: Any, kind: Kind) -> bool:
 
 
 def wanted(kind: Kind) -> str:
-    """What a field of this kind holds, in words."""
+    """The values of a field of this kind, in words."""
     if kind.choices:
         return f"one of {', '.join(kind.choices)}"
     return WORDS.get(kind.type, f"a {kind.type.__name__}")
@@ -117,7 +117,7 @@ def check_settings(config: Any) -> None:
     """Every field has a value of its kind and in its range.
 
     Raises:
-        SeglibError: the first that has not, by name, with what it must be.
+        SeglibError: the first field that has another value, by name, with what it must be.
     """
     for one, described, kind in settings_of(config):
         value = getattr(config, one.name)

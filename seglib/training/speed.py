@@ -37,8 +37,8 @@ def settle(config: TrainConfig, model: Segmenter, first_batch: Callable[[], Batc
     """Decide the precision and layout that the settings leave open, and log the choice.
 
     Args:
-        config: with its device decided; what it leaves open is replaced.
-        model: on that device; stays as it is.
+        config: its device is decided; settings that it leaves open are replaced.
+        model: on that device; it is not changed.
         first_batch: makes a batch of the size that the run will use, for `tune`.
     """
     if config.tune:
@@ -50,7 +50,7 @@ def settle(config: TrainConfig, model: Segmenter, first_batch: Callable[[], Batc
 
 
 def settle_by_rule(config: TrainConfig, device: torch.device) -> TrainConfig:
-    """Decide precision and layout by what the device can do.
+    """Decide precision and layout by the device's abilities.
 
     bfloat16 if the device computes with it, since emulating it takes several times as long; and
     channels innermost, with which a step of each model takes 13 to 90 % less time on an x86
@@ -72,8 +72,8 @@ def settle_by_timing(config: TrainConfig, model: Segmenter, batch: Batch) -> Tra
     A trial ends as soon as it has taken longer than the best one before it.
 
     Args:
-        config: what it leaves open is timed.
-        model: stays as it is; copies of it are timed.
+        config: the settings that it leaves open are timed.
+        model: it is not changed; copies of it are timed.
         batch: of the size that the run will use.
     """
     by_rule = settle_by_rule(config, next(model.parameters()).device)

@@ -14,7 +14,7 @@ from seglib.errors import SeglibError
 from seglib.models.base import Segmenter
 from seglib.structures import Target
 
-# How torch's batch norm says that it has nothing to take a variance of.
+# The message of torch's batch norm if a channel has a single value and so no variance.
 _LONE_VALUE = "more than 1 value per channel"
 
 
@@ -45,7 +45,7 @@ def train_step(
         the named losses before the step, averaged over all processes.
 
     Raises:
-        NotFiniteError: a loss or the gradient is not finite; the weights stay as they were.
+        NotFiniteError: a loss or the gradient is not finite; the weights are not changed.
         SeglibError: images too small for batch norm.
     """
     model.train()

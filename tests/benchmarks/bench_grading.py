@@ -1,4 +1,4 @@
-"""What marking a class costs, and that a killed run resumes; run this file.
+"""Measure what grading a class costs, and check that a killed run resumes; run this file.
 
 A class of references, stubs, wrong solutions and broken notebooks is marked twice with one seed.
 The first run is measured; the second one is ended by `kill -9` in the middle and started again.
@@ -34,7 +34,7 @@ from seglib.workshop.assignments import assignment_names, read_master, student_v
 from tests.assignments import trying
 from tests.helpers import ROOT
 
-EVERY = 0.25  # seconds between two looks at the processes
+EVERY = 0.25  # seconds between two measurements of the processes
 KINDS = ["reference"] * 4 + ["stub"] * 2 + ["wrong"] * 3 + ["broken"]  # of each ten submissions
 PARTS = {"ipykernel": "kernels", "inside.py": "pytest and bubblewrap"}  # by the command line
 JUDGES = "judging"
@@ -42,7 +42,7 @@ JUDGES = "judging"
 
 @dataclass
 class Usage:
-    """What the processes of a run have used so far.
+    """The resources that the processes of a run have used so far.
 
     Attributes:
         seconds: CPU seconds of each process, by number and start.
@@ -57,7 +57,7 @@ class Usage:
     single: int = 0
 
     def look(self, top: psutil.Process) -> None:
-        """Note what a process and all below it use now."""
+        """Record what a process and its descendants use now."""
         private = []
         with contextlib.suppress(psutil.Error):
             for process in [top, *top.children(recursive=True)]:
@@ -84,7 +84,7 @@ class Usage:
 
 
 def wrong_versions(name: str, master: NotebookNode) -> Iterator[str]:
-    """Notebooks with one wrong solution each, again and again."""
+    """Notebooks with one wrong solution each, in an endless cycle."""
     table = trying.wrong_solutions(name)
     faults = [(cell, fault) for cell, each in table.items() for fault in each.values()]
     for cell, (right, wrong) in itertools.cycle(faults[:: max(1, len(faults) // 30)]):
@@ -129,7 +129,7 @@ def start(submissions: Path, name: str, out: Path, jobs: int) -> psutil.Popen:
 
 
 def saved(out: Path) -> dict[str, tuple[int, str]]:
-    """The marks that are on the disk: when they were written, and their text."""
+    """The marks on the disk: when each was written, and its text."""
     paths = sorted((out / "marks").glob("*.json"))
     return {path.name: (path.stat().st_mtime_ns, path.read_text("utf-8")) for path in paths}
 
@@ -159,7 +159,7 @@ def killed(submissions: Path, name: str, out: Path, jobs: int, after: int) -> in
 
 
 def main() -> None:
-    """Print the costs, and what came back after the kill."""
+    """Print the costs, and what a resumed run had left to do."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--assignment", default="10")

@@ -1,4 +1,4 @@
-"""Fast and Matrix NMS beside greedy NMS, ours and torchvision's; run this file.
+"""Compare Fast and Matrix NMS with greedy NMS, ours and torchvision's; run this file.
 
 Times are medians of runs in turns, so that a busy machine slows all alike. "too many" counts the
 boxes that Fast NMS removes and greedy NMS keeps.

@@ -1,4 +1,4 @@
-"""The shipped instance paradigms: accuracy, size, time per image, training; run this file.
+"""Accuracy, size, time per image and training of the shipped instance models; run this file.
 
 Times are medians over the images, all models in turns on each image, so that a busy machine slows
 all alike. The accuracies are those of the shipped records (`seglib eval shipped` measures them).

@@ -1,4 +1,4 @@
-"""What a swap costs a call, and NMS beside torchvision's; run this file.
+"""Measure the cost of a swappable call, and compare NMS with torchvision's; run this file.
 
 Medians of alternating runs, so that a busy machine slows both sides alike.
 """
@@ -33,7 +33,7 @@ def compare(
 
 
 def dispatch_overhead() -> None:
-    """An empty primitive called through the registry and directly."""
+    """Time an empty primitive, called through the registry and directly."""
 
     @primitives.primitive()
     def nothing(x: object) -> object:
@@ -46,7 +46,7 @@ def dispatch_overhead() -> None:
     for label, bodies in (("native", {}), ("replacement", {"nothing": student})):
         with primitives.use(**bodies):
             through, direct = compare(lambda: nothing(1), lambda: nothing.native(1), repeats=20_000)
-        print(f"dispatch, {label:11s} {1e6 * (through - direct):6.3f} µs a call (limit 2)")
+        print(f"dispatch, {label:11s} {1e6 * (through - direct):6.3f} µs per call (limit 2)")
 
 
 def boxes(count: int, field: float) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ def boxes(count: int, field: float) -> tuple[Tensor, Tensor]:
 
 
 def nms_beside_torchvision() -> None:
-    """From boxes heaped on each other to boxes that hardly touch."""
+    """Time NMS on boxes from heavily overlapping to scattered."""
     for count in (100, 1000, 2000, 5000):
         for field in (200, 600, 3000):
             for threshold in (0.5, 0.7):

@@ -1,4 +1,4 @@
-"""RoIAlign beside torchvision's, forward and backward; run this file with OMP_NUM_THREADS=1.
+"""Compare RoIAlign with torchvision's, forward and backward; run with OMP_NUM_THREADS=1.
 
 Medians of alternating runs, so that a busy machine slows both sides alike.
 """

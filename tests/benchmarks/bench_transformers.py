@@ -1,4 +1,4 @@
-"""DETR, MaskFormer and Mask2Former beside those of `transformers`; attention and assignment.
+"""Compare DETR, MaskFormer, Mask2Former, attention and assignment with `transformers` and SciPy.
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.bench_transformers [CASE…]
 
@@ -48,17 +48,17 @@ CASES = {
     "mask2former": Case("resnet50", 128, 2),
 }
 STAGES = ("stage1", "stage2", "stage3", "stage4")
-CHECKED = 1e-3  # the two losses may differ by this share of them, in float32
+CHECKED = 1e-3  # largest relative difference of the two losses, in float32
 
 
 @dataclass
 class Side:
-    """One of the two that are compared.
+    """One of the two compared implementations.
 
     Attributes:
         model: on the CPU.
-        forward: from the images to the raw outputs.
-        loss: from images and truth to the sum of all losses.
+        forward: computes the raw outputs for the images.
+        loss: computes the sum of all losses for images and truth.
     """
 
     model: nn.Module
@@ -219,7 +219,7 @@ def bench_network(name: str, rounds: int) -> None:
     """Two lines: forward without gradients, and a training step."""
     sides = NETWORKS[name]()
     ours, theirs = (side.loss().item() for side in sides)
-    if name != "mask2former":  # whose losses look at random points
+    if name != "mask2former":  # its losses are computed at random points
         assert abs(ours - theirs) < CHECKED * theirs, f"losses {ours} and {theirs}"
     for kind in ("forward", "training step"):
         formats = []

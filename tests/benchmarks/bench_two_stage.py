@@ -1,4 +1,4 @@
-"""Mask R-CNN's training step, RoIAlign and NMS beside torchvision's, in one run.
+"""Compare Mask R-CNN's training step, RoIAlign and NMS with torchvision's, in one run.
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.bench_two_stage [CASE…]
 

@@ -39,7 +39,7 @@ class Scene:
 
 
 def crowded_scene() -> Scene:
-    """The one with most objects among the first shipped images."""
+    """The image with the most objects among the first shipped ones."""
     dataset = load_dataset("pocket", split="val", size=128)
     samples = [dataset[number] for number in range(10)]
     image, target = max(samples, key=lambda sample: len(sample[1]))
@@ -47,7 +47,7 @@ def crowded_scene() -> Scene:
 
 
 def jittered(boxes: Tensor, copies: int) -> Tensor:
-    """Each box several times, up to 4 px away: [copies · N, 4]."""
+    """Each box several times, shifted by up to 4 px: [copies · N, 4]."""
     noise = torch.rand(copies, *boxes.shape, generator=torch.Generator().manual_seed(0))
     return (boxes + 8 * noise - 4).flatten(0, 1)
 

@@ -76,7 +76,7 @@ def main() -> None:
     pair = boxes(1), boxes(1)
     through = milliseconds(lambda: [box_iou(*pair) for _ in range(1000)], repeat)
     direct = milliseconds(lambda: [box_iou.native(*pair) for _ in range(1000)], repeat)
-    print(f"dispatching: {through - direct:+.2f} µs a call")
+    print(f"dispatching: {through - direct:+.2f} µs per call")
 
 
 if __name__ == "__main__":

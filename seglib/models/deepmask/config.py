@@ -149,7 +149,7 @@ class DeepMaskConfig(ModelConfig):
 
     @property
     def window(self) -> int:
-        """S, side of what is cut out of an image: the patch and its context."""
+        """S, the side of the crops of an image: the patch and its context."""
         return self.patch + 2 * self.context
 
     @property

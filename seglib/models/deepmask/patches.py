@@ -24,7 +24,7 @@ from seglib.models.deepmask.windows import (
 from seglib.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from seglib.structures import Target
 
-GREY = 0.5  # what lies beyond the image
+GREY = 0.5  # the value of pixels outside the image
 CANDIDATES = 16  # windows tried for each negative patch
 SAME_SCALE = 2.5  # octaves; the released code's negatives ignore objects farther off in scale
 
@@ -157,7 +157,7 @@ def far_from_objects(
 ) -> Tensor:
     """Which places make negatives in the released code: those near no object of a similar scale.
 
-    An object whose bin is at most 2.5 octaves off forbids what is closer than 3 x shift to its
+    An object whose bin is at most 2.5 octaves off excludes windows closer than 3 x shift to its
     centre. The coordinates are compared as they are, each in the image of its own scale: that
     is what the released code does, and where it differs from the paper.
 

@@ -60,8 +60,8 @@ def canonical_windows(
         boxes: [N, 4] corners in pixels.
         patch: side of the patch.
         shift: largest displacement to each side in patch pixels (16 of 224).
-        window: side of what is cut out, in patch pixels: more than `patch` when the network
-            sees context around it; None is `patch`.
+        window: side of the crop in patch pixels: more than `patch` if the network gets context
+            around it; None means `patch`.
         chance: [N, 3] in 0…1, spreads the windows evenly over their tolerance: in scale (within a
             quarter octave), x, y. None is the canonical position itself.
 
@@ -127,7 +127,7 @@ def crop_windows(image: Tensor, windows: Tensor, size: int, fill: float = 0.0) -
         image: float [C, H, W], one for all windows; or [N, C, H, W], one per window.
         windows: [N, 4] corners in pixels; they may reach beyond the image.
         size: side S.
-        fill: value of what lies beyond.
+        fill: value of pixels outside the image.
 
     Returns:
         [N, C, S, S] of the image's dtype.

@@ -122,7 +122,7 @@ class SkipFCN(nn.Module):
 
 
 def bilinear_upsampling(channels: int, factor: int, *, learned: bool) -> ConvTranspose2d:
-    """A transposed convolution that starts as bilinear interpolation, each channel by itself.
+    """A transposed convolution that starts as bilinear interpolation, each channel separately.
 
     Kernel 2 * factor, stride factor, no padding: [B, C, n, m] -> [B, C, (n+1) factor,
     (m+1) factor], half a kernel too much on every side, cropped later (section 3.3).

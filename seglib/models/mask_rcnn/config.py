@@ -77,7 +77,7 @@ class MaskRCNNConfig(ModelConfig):
         mask_bins: the mask head reads mask_bins x mask_bins; its masks have twice the side.
         mask_width: channels of the mask head.
         mask_convolutions: 3x3 layers of the mask head before the upsampling.
-        pooling: "align", or "pool" to see what rounding costs.
+        pooling: "align", or "pool" to measure the effect of rounding.
         mask_competition: "sigmoid", an independent mask per class, or "softmax", the ablation.
         score_threshold: detections score more than this.
         nms_iou: overlap above which the lower-scoring of two detections of a class is removed.

@@ -84,7 +84,7 @@ class MaskBranch(nn.Module):
 class MaskHead(nn.Module):
     """A small fully convolutional network on every box; layers named as in torchvision.
 
-    Convolutions keep the place of every pixel, which fully connected layers would have to learn.
+    Convolutions preserve pixel positions, which fully connected layers would have to learn.
 
     Args:
         in_channels: F, of the pyramid.

@@ -108,7 +108,7 @@ class MaskRCNN(Segmenter):
     def first_stage(
         self, images: Sequence[Tensor]
     ) -> tuple[ImageBatch, tuple[Tensor, ...], RPNOutput]:
-        """The batch as the network sees it, its pyramid, and the RPN's output for it."""
+        """The prepared batch, its pyramid, and the RPN's output for it."""
         batch = self.prepare(images, divisor=max(self.backbone.strides))  # tensor [B, 3, H, W]
         pyramid = self.features(batch)  # [B, F, H_l, W_l] each
         levels = pyramid[-len(self.config.anchor_sizes) :]

@@ -147,7 +147,7 @@ class _Merged(torch.autograd.Function):
 
 
 def _channels_last(x: Tensor) -> bool:
-    """Whether the channels of [N, C, P, Q] lie beside one another in memory."""
+    """Whether the channels of [N, C, P, Q] are adjacent in memory (channels last)."""
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 

@@ -14,7 +14,7 @@ class StepCost:
 
     Attributes:
         seconds: per step, in the order in which the steps first ran.
-        forward_passes: crops that went through the network, each one by itself.
+        forward_passes: number of crops that went through the network, one by one.
         images: how many were predicted.
     """
 

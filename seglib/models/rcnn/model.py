@@ -4,7 +4,7 @@ Girshick, Donahue, Darrell, Malik, CVPR 2014 (arXiv 1311.2524).
 
 The idea: let an older method propose about two thousand regions that may be objects; a
 convolutional network trained for another task describes each of them; linear classifiers, one per
-class, say what it is. Nothing is trained end to end: each part is fitted to the output of the last.
+class, say what it is. Nothing is trained end to end: each part is fitted to the previous output.
 
     image [3, H, W]
       propose    grouping, or any other method   boxes    [N, 4]
