@@ -60,7 +60,7 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_what_a_killed_process_left_is_removed_and_a_living_one_s_is_not(tmp_path):
+def test_leftovers_of_killed_processes_are_removed_and_those_of_running_ones_kept(tmp_path):
     path = tmp_path / "file"
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

@@ -105,7 +105,7 @@ def test_a_detection_takes_the_best_free_object() -> None:
     assert matches.tolist() == [[[1, -1, 0], [1, -1, -1]]]
 
 
-def test_counting_objects_come_before_ignored_ones_and_crowds_are_never_used_up() -> None:
+def test_objects_come_before_ignored_ones_and_crowds_match_repeatedly() -> None:
     overlaps = np.array([[0.6, 0.9], [0.9, 0.9], [0.0, 0.9]])
     crowd = np.array([False, True])
     matches = match_detections(overlaps, crowd[None], crowd, np.array([0.5]))
@@ -267,7 +267,7 @@ def test_half_precision_is_accepted() -> None:
     )
 
 
-def test_refusals_name_what_is_wrong() -> None:
+def test_errors_name_what_is_wrong() -> None:
     prediction, target = random_scene(np.random.default_rng(2), 9)
     assert len(prediction)
     two = Categories(list(CATEGORIES)[:2])

@@ -51,7 +51,7 @@ def test_an_intact_folder_has_no_faults(tiny):
     assert run_cli("data", "check", "-d", f"coco:{tiny.folder}").exit_code == 0
 
 
-def test_all_faults_are_told_at_once(tiny):
+def test_all_faults_are_reported_together(tiny):
     records = tiny.content["annotations"]
     records[0]["bbox"] = [True, 1, 2, 3]
     records[1]["bbox"] = ["1", 2, 3, 4]
@@ -90,7 +90,7 @@ def test_all_faults_are_told_at_once(tiny):
         CocoFolder(tiny.images, tiny.json_path)
 
 
-def test_faults_of_panoptic_annotations_are_told_with_the_others(tiny):
+def test_faults_of_panoptic_annotations_are_reported_with_the_others(tiny):
     add_panoptic(tiny)
     path = tiny.json_path.with_name("panoptic_val2017.json")
     content = json.loads(path.read_text())
@@ -157,7 +157,7 @@ def no_objects(content: Content) -> None:
         (no_objects, "no image has an object"),
     ],
 )
-def test_data_to_learn_nothing_from_is_told_everywhere(tmp_path, change, told):
+def test_data_without_anything_to_learn_is_reported_by_every_command(tmp_path, change, told):
     spec = edit(write_squares(tmp_path / "set"), change)
     assert any(told in note for note in check_dataset(spec).notes)
     assert told in " ".join(run_cli("data", "info", "-d", spec).output.split())
@@ -184,7 +184,7 @@ def test_objects_too_small_for_a_model_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("area", "told"), [(0, "below 1 px² for 6 of 6"), (7, "7 px² for all 6")])
-def test_an_area_that_means_nothing_is_told_and_not_used_for_training(tmp_path, area, told):
+def test_meaningless_areas_are_reported_and_not_used_for_training(tmp_path, area, told):
     spec = edit(
         write_squares(tmp_path / "set"),
         lambda content: [
@@ -281,7 +281,7 @@ def test_detectors_take_any_number_of_categories(tmp_path):
         (("--batch-size", 10**9), "batch_size=1000000000: that many images of 48 x 48 px take"),
     ],
 )
-def test_numbers_that_nothing_holds_are_refused_by_name(tmp_path, arguments, message):
+def test_numbers_out_of_range_are_refused_by_name(tmp_path, arguments, message):
     spec = f"coco:{write_squares(tmp_path / 'set', images=2)}"
     result = run_cli("train", "fcn", "-d", spec, *arguments, "--out", tmp_path / "run")
     assert_refused(result, message)

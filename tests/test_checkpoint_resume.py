@@ -136,7 +136,7 @@ def _on(saved: Checkpoint, device: str) -> Checkpoint:
     return replace(saved, history={**saved.history, "config": settings})
 
 
-def test_a_resumed_run_that_is_identical_says_nothing(tmp_path, caplog):
+def test_a_resumed_run_that_is_identical_logs_nothing(tmp_path, caplog):
     config = _stopped_run(tmp_path)
     assert Checkpoint.load(tmp_path / "checkpoint.pt").history["config"]["device"] == "cpu"
     train(tiny_fcn(), Squares(), config, resume=True)
@@ -275,7 +275,7 @@ class BrokenAt(Squares):
 
 
 @pytest.mark.parametrize("fails_at", [2, 4])
-def test_a_failing_validation_costs_no_step_and_is_made_up_for(tmp_path, fails_at):
+def test_a_failing_validation_loses_no_step_and_is_repeated(tmp_path, fails_at):
     config = replace(CONFIG, steps=4, eval_every=2, eval_limit=3, checkpoint_every=0)
     whole = train(
         tiny_fcn(), Squares(), replace(config, out=tmp_path / "whole"), validation=Squares(4)

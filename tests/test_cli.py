@@ -108,7 +108,7 @@ def test_predict_writes_overlays_and_json(trained, tmp_path):
     assert sum(entry["semantic"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_predict_takes_folders_and_refuses_what_it_cannot(trained, tmp_path):
+def test_predict_reads_folders_and_refuses_other_paths(trained, tmp_path):
     folder = tmp_path / "album"
     folder.mkdir()
     empty = run_cli("predict", trained, folder, "--out", tmp_path / "out")
@@ -277,7 +277,7 @@ def test_wrong_usage_exits_2(arguments):
     assert run_cli(*arguments).exit_code == 2
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(squares, tmp_path):
+def test_ctrl_c_saves_and_says_how_to_continue(squares, tmp_path):
     out = tmp_path / "run"
     command = [
         sys.executable, "-m", "seglib.cli", "train", "fcn", "--dataset", squares, "--steps",

@@ -60,7 +60,7 @@ def test_no_share_of_a_mean_iou_that_is_undefined(empty):
     assert ceiling_lines(tiny_fcn(), data, None, {"mean_iou": math.nan}, None) == ([], {})
 
 
-def test_shipped_checkpoints_are_scored_one_by_one_and_say_so(monkeypatch):
+def test_shipped_checkpoints_are_scored_one_by_one_and_announced(monkeypatch):
     two = {name: SHIPPED[name] for name in ("fcn-32s", "mask_rcnn")}
     monkeypatch.setattr(shipped, "SHIPPED", two)
     result = run_cli("eval", "shipped", "--limit", 1)

@@ -49,7 +49,7 @@ def test_photographs_of_another_kind_may_have_their_overlays_beside_them(model, 
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "a.png", "predictions.json"]
 
 
-def test_an_unreadable_photograph_costs_nothing_but_itself(model, photos, tmp_path):
+def test_an_unreadable_photograph_does_not_stop_the_others(model, photos, tmp_path):
     (photos / "b.png").write_text("no picture")
     out = tmp_path / "out"
     result = run_cli("predict", model, photos, "--out", out)

@@ -45,7 +45,7 @@ def test_the_same_command_gives_the_same_weights(squares, tmp_path):
     assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
-def test_it_says_what_was_chosen_and_how_long_it_takes(squares, tmp_path):
+def test_training_prints_the_chosen_settings_and_an_estimate(squares, tmp_path):
     out = tmp_path / "run"
     done = run_cli(
         "train", "fcn", "--dataset", squares, "--steps", 8, "--batch-size", 1,
@@ -93,7 +93,7 @@ def test_a_setting_out_of_range_is_refused_before_anything_is_written(arguments,
 @pytest.mark.parametrize(
     "command", [("train", "fcn"), ("eval", "fcn"), ("predict", "fcn", PICTURE)]
 )
-def test_a_gpu_that_is_not_there_ends_in_one_line(command, tmp_path, monkeypatch):
+def test_a_missing_gpu_is_reported_in_one_line(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused = run_cli(*command, "--device", "cuda")
     assert_refused(refused, "device 'cuda' was requested, but PyTorch")

@@ -171,7 +171,7 @@ def test_boxes_are_clipped_to_the_image_for_training_alone(tiny):
     assert target.truth.boxes.dtype == target.truth.area.dtype == torch.float64
 
 
-def test_truth_is_resized_in_its_own_precision_and_loses_nothing(tiny):
+def test_the_truth_is_resized_in_its_own_precision_without_loss(tiny):
     tiny.annotation(2)["segmentation"] = [[3.0, 3.0, 3.1, 3.0, 3.0, 3.1]]
     tiny.annotation(2)["bbox"] = [50.3, 6, 20, 14]
     tiny.save()

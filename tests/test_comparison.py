@@ -111,7 +111,7 @@ def test_every_shipped_paradigm_has_a_title():
     assert list(comparison.TITLES) == shipped_models()
 
 
-def test_times_are_told_as_multiples_of_the_first():
+def test_times_are_multiples_of_the_first():
     models = {"fcn": tiny_fcn(), "solo": tiny_fcn()}
     heading, first, second = comparison.time_table(models, torch.rand(3, 64, 64), 2).splitlines()
     assert heading.endswith("FCN = 1")

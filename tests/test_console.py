@@ -32,7 +32,7 @@ def test_a_console_of_few_characters_shows_the_rest_as_escapes(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_output_that_cannot_be_written_ends_in_one_line() -> None:
+def test_output_that_cannot_be_written_is_reported_in_one_line() -> None:
     with open("/dev/full", "wb") as full:
         done = seglib("results", stdout=full)
     assert done.returncode == 1
@@ -40,7 +40,7 @@ def test_output_that_cannot_be_written_ends_in_one_line() -> None:
     assert lines == ["error: the output: No space left on device"]
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure_to_talk_about() -> None:
+def test_a_closed_pipe_is_not_reported_as_a_failure() -> None:
     command = f"{sys.executable} -m seglib.cli results | head -1"
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, timeout=300, check=False, text=True

@@ -109,7 +109,7 @@ def test_a_shipped_model_stays_below_its_ceiling(name: str, pocket: CocoFolder) 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_parameter_groups_hold_every_trainable_parameter_once(name: str) -> None:
+def test_parameter_groups_contain_every_trainable_parameter_once(name: str) -> None:
     model = model_of(name)
     trained = {p for p in model.parameters() if p.requires_grad}
     decaying, free = model.parameter_groups(backbone_lr_scale=1.0)

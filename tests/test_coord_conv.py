@@ -30,7 +30,7 @@ def test_coordinates_of_an_image_do_not_depend_on_its_padding() -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_by_hand_it_can_return_the_place(style: str) -> None:
+def test_a_kernel_can_return_the_coordinates(style: str) -> None:
     x, weight = torch.zeros(1, 1, 2, 3), torch.tensor([0.0, 1.0, 10.0]).reshape(1, 3, 1, 1)
     found = getattr(ops.coord_conv, style)(x, weight)
     assert found[0, 0].tolist() == [[-11, -10, -9], [9, 10, 11]]

@@ -146,7 +146,7 @@ def test_beyond_the_picture_a_crop_is_filled() -> None:
         crop_windows(image, torch.zeros(4), 8)
 
 
-def test_windows_stand_where_methods_put_them() -> None:
+def test_windows_are_where_the_methods_put_them() -> None:
     windows = sliding_windows((64, 96), (32, 48), patch=56, stride=8)  # at scale 1/2
     assert windows.shape == (5, 7, 4)
     # cell (i, j): corner (stride * j - patch / 2) / scale, side patch / scale
@@ -204,7 +204,7 @@ def test_objects_too_small_and_crowds_are_not_taught_but_crowds_do_not_forbid() 
     assert none.labels.tolist() == [-1] * 5
 
 
-def test_what_is_taught_does_not_depend_on_the_images_own_size() -> None:
+def test_targets_do_not_depend_on_the_image_s_original_size() -> None:
     """An image of twice its usual size: the windows are twice as large, the patches alike."""
     image, target = scene()
     model = tiny(image_size=96, min_area=800.0)  # the disc has 707 px², the bar more
@@ -301,7 +301,7 @@ def test_the_papers_score_branch_pools_then_reads_seven_by_seven() -> None:
     torch.testing.assert_close(network.score(features)[:, :, 0, 0], published)
 
 
-def test_nothing_stands_between_the_two_linear_maps() -> None:
+def test_there_is_no_nonlinearity_between_the_two_linear_maps() -> None:
     network = tiny().network.double().eval()
     x = torch.randn(40, 8, 7, 7, dtype=torch.float64)
     masks = network.decode(network.squeeze(x)[:, :, 0, 0]).flatten(1)
@@ -453,7 +453,7 @@ def test_proposals_keep_the_contract() -> None:
         assert found.masks.flatten(1).any(1).all()
 
 
-def test_a_state_dict_comes_back_and_keeps_the_mean_mask() -> None:
+def test_a_state_dict_is_restored_with_the_mean_mask() -> None:
     image, target = scene()
     model, other = tiny(), tiny()
     model.loss([image], [target])
@@ -463,7 +463,7 @@ def test_a_state_dict_comes_back_and_keeps_the_mean_mask() -> None:
     assert config == DeepMaskConfig.pocket()
 
 
-def test_a_tiny_scene_is_learned_by_heart() -> None:
+def test_it_overfits_a_tiny_scene() -> None:
     image, target = scene()
     model = tiny(dropout=0.0)
     losses = overfit(model, [image], [target], steps=120, lr=1e-2)
@@ -478,7 +478,7 @@ def test_a_tiny_scene_is_learned_by_heart() -> None:
 # --- baseline and ceiling --------------------------------------------------------------------
 
 
-def test_a_perfect_network_finds_what_its_windows_hold() -> None:
+def test_a_perfect_network_finds_the_objects_in_its_windows() -> None:
     image, target = scene()
     model = tiny()  # scales 1/2 to 1: objects of 27 to 76 px
     found = model.perfect(image, target).proposals

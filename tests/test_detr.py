@@ -160,7 +160,7 @@ def test_losses_do_not_depend_on_the_order_of_objects_or_images() -> None:
         torch.testing.assert_close(swapped[name], value)
 
 
-def test_places_are_counted_without_the_padding() -> None:
+def test_positions_in_the_padding_are_left_out() -> None:
     model = tiny().eval()
     image, larger = torch.rand(3, 64, 64), torch.rand(3, 96, 128)
     alone, together = model([image]), model([larger, image])
@@ -201,7 +201,7 @@ def test_a_config_that_cannot_be_built_is_refused() -> None:
         DETRConfig(channels=100, heads=8)
 
 
-def test_it_learns_one_image_by_heart() -> None:
+def test_it_overfits_one_image() -> None:
     model = tiny("boxes")
     image = torch.zeros(3, *SIZE)
     image[0, 10:40, 10:40] = 1.0

@@ -84,7 +84,7 @@ def test_segments_of_four_pixels_are_dropped_and_of_five_are_kept() -> None:
     assert (found.labels.tolist(), found.segment_map.unique().tolist()) == ([1], [1])
 
 
-def test_nothing_sure_is_an_empty_map() -> None:
+def test_without_confident_queries_the_map_is_empty() -> None:
     found = panoptic_map(torch.zeros(2, 4), torch.ones(2, 3, 3), categories(), (6, 6), (5, 7))
     assert len(found) == 0
     assert found.segment_map.tolist() == [[0] * 7] * 5
@@ -130,7 +130,7 @@ def test_where_masks_do_not_compete_transformers_find_the_same_segments() -> Non
     assert torch.equal(found.segment_map, their["segmentation"].long())
 
 
-def test_it_learns_stuff_and_predicts_a_map_beside_things() -> None:
+def test_it_learns_stuff_and_predicts_a_map_besides_things() -> None:
     model = tiny(segment_threshold=0.5)
     assert model.tasks == ("instances", "panoptic")
     assert DETR.tasks == ("instances",)

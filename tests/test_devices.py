@@ -249,12 +249,12 @@ def device_check() -> ModuleType:
 
 
 @pytest.mark.skipif(find_device("auto").type != "cpu", reason="there is a GPU")
-def test_the_check_of_a_gpu_says_that_there_is_none(device_check, capsys):
+def test_the_gpu_check_says_that_there_is_none(device_check, capsys):
     assert device_check.main() == 0
     assert capsys.readouterr().out == "there is no GPU, so nothing was checked\n"
 
 
-def test_the_check_of_a_gpu_compares_two_steps(device_check):
+def test_the_gpu_check_compares_two_steps(device_check):
     cpu = torch.device("cpu")
     losses = device_check.losses_of_two_steps("fcn", cpu)
     assert len(losses) == 2

@@ -51,14 +51,14 @@ def test_a_planted_fault_is_the_most_probable_cause(fault: Fault, tmp_path: Path
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_nothing_is_found_where_nothing_is_wrong(arguments):
+def test_no_fault_is_found_where_there_is_none(arguments):
     result = run_cli("doctor", *arguments)
     assert result.exit_code == 0, result.output
     assert f"{arguments[0]}: no fault found" in result.output
     assert "edges along the outlines of masks" in result.output
 
 
-def test_nothing_is_found_in_good_predictions(tmp_path):
+def test_no_fault_is_found_in_good_predictions(tmp_path):
     arguments = predicted(lambda records, spec: None)(tmp_path)
     result = run_cli("doctor", *arguments)
     assert result.exit_code == 0, result.output
@@ -105,7 +105,7 @@ def test_images_without_predictions_are_counted(tmp_path):
         ),
     ],
 )
-def test_broken_predictions_end_in_a_finding(text, message, squares, tmp_path):
+def test_broken_predictions_give_a_finding(text, message, squares, tmp_path):
     file = tmp_path / "predictions.json"
     file.write_text(text)
     result = run_cli("doctor", squares, "--predictions", file)

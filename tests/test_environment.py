@@ -145,7 +145,7 @@ def test_an_environment_whose_checkout_is_gone_serves_this_one(environment, made
 
 
 @pytest.mark.parametrize("original_exists", [True, False])
-def test_an_environment_copied_with_its_checkout_is_made_anew(
+def test_an_environment_copied_with_its_checkout_is_replaced(
     environment, made, monkeypatch, tmp_path, original_exists
 ):
     """The scripts in it name the folder that it came from."""

@@ -144,7 +144,7 @@ def ap(*flags: bool, objects: int) -> float:
     )
 
 
-def test_what_each_repair_gains():
+def test_the_gain_of_each_repair():
     target = truth((CAT, 0, 10), (DOG, 10, 20), (DOG, 30, 34))
     found = strip(
         (0.9, CAT, 36, 40),  # background
@@ -179,7 +179,7 @@ def test_repairing_an_error_about_an_object_that_is_found_removes_it():
     assert result.gains["classification"] == result.gains["localisation"] == 0
 
 
-def test_missed_objects_are_taken_out_of_what_is_to_be_found():
+def test_repairing_missed_objects_removes_them_from_the_objects_to_find():
     target = truth((CAT, 0, 10), (CAT, 20, 30))
     result = breakdown(strip((0.9, CAT, 0, 10)), target)
     assert result.missed == 1
@@ -230,7 +230,7 @@ def test_another_class_in_a_crowd_is_background():
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), best=st.sampled_from([None, 0, 3, 8]))
-def test_everything_is_counted_once_and_ap_is_cocos(seed, best):
+def test_each_detection_is_counted_once_and_ap_equals_coco_s(seed, best):
     generator = np.random.default_rng(seed)
     evaluator, coco = ErrorEvaluator(), CocoEvaluator(CATEGORIES)
     objects = 0

@@ -228,7 +228,7 @@ def test_table_and_json_mark_undefined_figures() -> None:
     assert "nan" not in metrics.to_json().lower()
 
 
-def test_refusals_name_what_is_missing() -> None:
+def test_errors_name_what_is_missing() -> None:
     dataset = ToyDataset(2)
     with pytest.raises(SeglibError, match=r"no class in common.*bear.*disc"):
         evaluate(Oracle(dataset, categories_named("bear")), dataset)
@@ -239,7 +239,7 @@ def test_refusals_name_what_is_missing() -> None:
         evaluate(Oracle(dataset), dataset, limit=0)
 
 
-def test_what_is_not_there_has_no_score() -> None:
+def test_absent_classes_have_no_score() -> None:
     class Empty(ToyDataset):
         """Background, and crowds, which nobody has to find."""
 

@@ -73,7 +73,7 @@ def test_blocks_change_nothing() -> None:
     assert len(kept) > 0.9 * len(greedy)  # even in this crowd it removes little that greedy keeps
 
 
-def test_greedy_nms_can_take_its_place() -> None:
+def test_greedy_nms_can_replace_it() -> None:
     boxes, scores = crowded(60)
     with use(fast_nms=ops.nms.native):
         assert torch.equal(ops.fast_nms(boxes, scores, 0.3), ops.nms(boxes, scores, 0.3))

@@ -115,7 +115,7 @@ def test_score_layers_start_at_zero_so_every_class_is_equally_likely(variant: st
 
 
 @pytest.mark.parametrize("variant", [*LADDER, "dilated"])
-def test_any_size_goes_in_and_the_same_size_comes_out(variant: str) -> None:
+def test_outputs_have_the_size_of_any_input(variant: str) -> None:
     model = tiny(variant)
     sizes = [(1, 1), (37, 5), (64, 65), (96, 33)]
     images, targets = samples(*sizes)
@@ -196,7 +196,7 @@ def test_loss_is_the_mean_over_valid_pixels_of_all_images() -> None:
     torch.testing.assert_close(summed.loss(images, targets)["semantic_loss"], expected * valid)
 
 
-def test_loss_of_nothing_but_ignored_pixels_is_zero() -> None:
+def test_the_loss_of_ignored_pixels_only_is_zero() -> None:
     images, _ = samples((40, 40))
     nothing = semantic_target(torch.full((40, 40), 255))
     assert tiny("8s").loss(images, [nothing])["semantic_loss"].item() == 0
@@ -276,7 +276,7 @@ def test_class_parameters_are_all_that_depends_on_the_number_of_classes(variant:
     assert found == model.class_parameters()
 
 
-def test_learn_upsampling_says_which_steps_train() -> None:
+def test_learn_upsampling_determines_which_steps_train() -> None:
     def trains(choice: str) -> tuple[bool, bool]:
         network = tiny("8s", learn_upsampling=choice).network
         return network.upscore2.weight.requires_grad, network.upscore.weight.requires_grad

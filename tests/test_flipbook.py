@@ -154,7 +154,7 @@ def test_a_lesson_s_explorer_is_made_from_what_it_depends_on(
     assert [path.name for path in (tmp_path / "frames").iterdir()] == ["a"]
 
 
-def test_an_explorer_that_says_something_else_than_the_notebook_is_not_shown(
+def test_an_explorer_whose_words_differ_from_the_notebook_s_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

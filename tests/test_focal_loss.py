@@ -80,7 +80,7 @@ def test_extreme_logits_stay_finite(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_nothing_has_a_loss_of_zero(style: str) -> None:
+def test_without_logits_the_loss_is_zero(style: str) -> None:
     logits = torch.zeros(0, 3, requires_grad=True)
     for reduction in ("sum", "mean"):
         loss = getattr(ops.sigmoid_focal_loss, style)(logits, logits > 0, reduction=reduction)

@@ -44,14 +44,14 @@ def test_other_formats_are_refused_whatever_they_are_called(kind: str, tmp_path:
         read_image(path)
 
 
-def test_a_phone_s_own_format_names_the_way_out(tmp_path: Path) -> None:
+def test_the_error_for_a_phone_s_format_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "photo.HEIC"
     path.write_bytes(b"ftypheic")
     with pytest.raises(SeglibError, match="save it as JPEG or PNG"):
         read_image(path)
 
 
-def test_damaged_exif_costs_no_picture(tmp_path: Path) -> None:
+def test_a_picture_with_damaged_exif_is_read(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind in ("PNG", "JPEG", "WEBP"):

@@ -63,7 +63,7 @@ def test_a_label_that_the_model_does_not_know_is_named(
         check_targets([IMAGE], [replace(one_object(), labels=torch.tensor([label]))], classes)
 
 
-def test_what_is_no_target_is_named() -> None:
+def test_an_invalid_target_is_named() -> None:
     with pytest.raises(SeglibError, match="target 0 must be a Target, got dict"):
         check_targets([IMAGE], [{"boxes": 1}])  # type: ignore[list-item]
 

@@ -50,7 +50,7 @@ def test_coco_records_have_cocos_ids_boxes_and_runs() -> None:
     assert "segmentation" not in prediction(masks=False).to_coco(1)[0]
 
 
-def test_cocos_own_evaluation_takes_them() -> None:
+def test_pycocotools_accepts_them() -> None:
     """The true objects as predictions have an AP of 1."""
     data = load_dataset("pocket", limit=3)
     truth = COCO(str(data.annotations_path))
@@ -108,7 +108,7 @@ def test_without_supervision_it_names_the_package(monkeypatch: pytest.MonkeyPatc
         prediction().to_supervision()
 
 
-def test_boxes_come_back() -> None:
+def test_boxes_are_restored() -> None:
     boxes = prediction().instances.boxes
     records = prediction().to_coco(1)
     assert torch.equal(xyxy_to_xywh(boxes), torch.tensor([r["bbox"] for r in records]))

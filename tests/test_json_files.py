@@ -22,20 +22,20 @@ from seglib.pretrained.results import read_results
 DEEP = "[" * 100_000
 
 
-def test_brackets_without_end_are_no_json() -> None:
+def test_endless_brackets_are_not_json() -> None:
     for text in (DEEP, DEEP + "]" * 100_000, '{"a":' * 100_000):
         with pytest.raises(ValueError, match=r"nested too deeply|Expecting"):
             parse_json(text)
 
 
 @pytest.mark.parametrize("read", [read_instances, read_panoptic])
-def test_annotations_of_brackets_end_in_one_line(read: object, tmp_path: Path) -> None:
+def test_annotations_of_brackets_are_reported_in_one_line(read: object, tmp_path: Path) -> None:
     (tmp_path / "val.json").write_text(DEEP)
     with pytest.raises(SeglibError, match=r"val\.json as JSON .*nested"):
         read(tmp_path / "val.json")
 
 
-def test_a_run_s_settings_and_results_of_brackets_end_in_one_line(tmp_path: Path) -> None:
+def test_settings_and_results_of_brackets_are_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(DEEP)
     with pytest.raises(SeglibError, match=r"run\.json .*nested"):
         read_run(tmp_path)

@@ -147,7 +147,7 @@ def test_drawing_leaves_no_draft_and_the_same_pictures(tmp_path):
     report("drawing", hits)
 
 
-def test_fetching_goes_on_where_it_was(tmp_path):
+def test_fetching_resumes_where_it_stopped(tmp_path):
     remote = build_remote(tmp_path / "remote")
     with serve(remote) as server:
         longest = finish(job(FETCH, tmp_path / "timed", server.url))

@@ -139,7 +139,7 @@ def test_what_no_loss_can_use_is_refused(
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_what_is_unusual_but_right_is_learned_from(name: str) -> None:
+def test_unusual_but_valid_targets_are_accepted(name: str) -> None:
     """Boxes that reach beyond the image, boxes without area, and ignored pixels."""
     images, targets = good()
     boxes = torch.tensor([[-3.0, -2, 45, 33], [5, 5, 5, 9]])

@@ -125,7 +125,7 @@ def test_a_mask_that_is_cropped_and_pasted_back_is_nearly_itself() -> None:
     assert torchvision.ops.box_iou(ops.masks_to_boxes(back), boxes).diagonal().min() > 0.8
 
 
-def test_nothing_and_boxes_without_area() -> None:
+def test_no_boxes_and_boxes_without_area() -> None:
     assert ops.paste_masks(torch.zeros(0, 5, 5), torch.zeros(0, 4), (8, 9)).shape == (0, 8, 9)
     flat = torch.tensor([[3.0, 3.0, 3.0, 6.0], [5.0, 5.0, 2.0, 2.0]])
     assert not ops.paste_masks(torch.ones(2, 5, 5), flat, (8, 9)).any()

@@ -85,7 +85,7 @@ def test_predictions_have_each_image_s_size(model: MaskRCNN, images: list[Tensor
     assert model.training
 
 
-def test_padding_hardly_changes_a_prediction(model: MaskRCNN, images: list[Tensor]) -> None:
+def test_padding_changes_a_prediction_very_little(model: MaskRCNN, images: list[Tensor]) -> None:
     """An image as large as the canvas has the same prediction alone and beside a smaller one."""
     alone = model.predict(images[:1])[0].instances
     beside = model.predict(images)[0].instances

@@ -259,7 +259,7 @@ def test_losses_of_every_layer_are_finite_for_rare_images(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_nothing_but_background_has_finite_losses(variant: str) -> None:
+def test_an_image_of_background_has_finite_losses(variant: str) -> None:
     model, nothing = tiny(variant), scene([], [])
     nothing.semantic = torch.zeros(SIZE, dtype=torch.int64)
     losses = model.loss([torch.rand(3, *SIZE)] * 2, [nothing, nothing])
@@ -288,7 +288,7 @@ def test_three_tasks_at_the_size_of_the_image(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_it_learns_one_image_by_heart(variant: str) -> None:
+def test_it_overfits_one_image(variant: str) -> None:
     model = tiny(variant)
     image = torch.zeros(3, *SIZE)
     image[0, 8:40, 8:40], image[1, 32:] = 1.0, 0.5

@@ -70,7 +70,7 @@ def test_three_equal_masks_keep_one_score(style: str, decay: str) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_nothing_stays_nothing(style: str) -> None:
+def test_no_detections_give_no_scores(style: str) -> None:
     body = getattr(ops.matrix_nms, style)
     assert body(torch.zeros(0, 0), torch.zeros(0), torch.zeros(0).long()).shape == (0,)
 

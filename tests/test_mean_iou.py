@@ -78,13 +78,13 @@ def test_every_counted_pixel_is_in_the_table_once(seed: int, classes: int) -> No
     assert (confusion_matrix(truth, truth, classes).diag().sum()) == (truth != 255).sum()
 
 
-def test_nothing_counted_is_undefined() -> None:
+def test_without_counted_pixels_it_is_undefined() -> None:
     result = SemanticEvaluator(CATEGORIES).compute()
     assert math.isnan(result.mean_iou)
     assert math.isnan(result.pixel_accuracy)
 
 
-def test_refusals_name_what_is_wrong() -> None:
+def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(SeglibError, match="original size"):
         confusion_matrix(torch.zeros(2, 3), torch.zeros(3, 2), 2)
     with pytest.raises(SeglibError, match=r"predicted labels run 0…7, expected 0…2"):

@@ -213,7 +213,9 @@ def test_no_file_name_leads_out_of_the_cache(name, remote, tmp_path):
         (lambda c: '{"images": [{"id', "not valid JSON"),
     ],
 )
-def test_records_that_the_server_should_not_send_end_in_one_line(change, message, remote, tmp_path):
+def test_malformed_records_from_the_server_are_reported_in_one_line(
+    change, message, remote, tmp_path
+):
     def apply(content):
         changed = change(content)
         return changed if isinstance(changed, str) and changed.startswith(("[", "{")) else None

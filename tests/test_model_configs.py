@@ -84,7 +84,7 @@ def test_a_config_checks_itself() -> None:
 
 
 @pytest.mark.parametrize("config", [FCNConfig, DeepMaskConfig, MaskRCNNConfig, YOLACTConfig])
-def test_a_config_comes_back_from_plain_values(config: type[ModelConfig]) -> None:
+def test_a_config_is_restored_from_plain_values(config: type[ModelConfig]) -> None:
     values = config.pocket().to_dict()
     as_json = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
     assert config.from_dict(as_json) == config.pocket()

@@ -53,7 +53,7 @@ def reference() -> nn.Module:
 
 
 @pytest.mark.parametrize("rename", [dict, as_published], ids=["new", "published"])
-def test_torchvision_detections_come_back(
+def test_torchvision_detections_are_reproduced(
     reference: nn.Module, rename: Callable[..., dict[str, Tensor]], tmp_path: Path
 ) -> None:
     torch.save(rename(reference.state_dict()), tmp_path / "coco.pth")
@@ -89,7 +89,7 @@ def test_eps_can_be_given(reference: nn.Module, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_torchvision_fcn_comes_back(tmp_path: Path) -> None:
+def test_torchvision_fcn_is_reproduced(tmp_path: Path) -> None:
     theirs = torchvision.models.segmentation.fcn_resnet50(
         weights=None, weights_backbone=None, aux_loss=True, num_classes=21
     )
@@ -194,7 +194,7 @@ def written(arrays: dict[str, np.ndarray], path: Path, protocol: int = 2) -> Pat
 
 
 @pytest.mark.parametrize("cascade", [False, True], ids=["mask", "cascade"])
-def test_detectron2_layout_comes_back(cascade: bool, tmp_path: Path) -> None:
+def test_detectron2_layout_is_read(cascade: bool, tmp_path: Path) -> None:
     model = small(cascade)
     loaded = pretrained.load(written(detectron2_state(model), tmp_path / "model_final.pkl"))
     assert type(loaded) is type(model)

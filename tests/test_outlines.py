@@ -43,7 +43,7 @@ def test_a_seam_leads_there_and_back() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
-def test_any_mask_comes_back_from_one_polygon(pixels: np.ndarray) -> None:
+def test_any_mask_is_restored_from_one_polygon(pixels: np.ndarray) -> None:
     mask = torch.from_numpy(pixels)
     outlines = mask_outlines(mask)
     assert bool(outlines) == bool(mask.any())

@@ -50,7 +50,7 @@ def test_by_hand() -> None:
     assert result["all"].classes == 2
 
 
-def test_an_iou_of_one_half_is_no_match() -> None:
+def test_an_iou_of_one_half_is_not_a_match() -> None:
     truth = panoptic([[1, 1, 2, 2]], {1: 1, 2: 2})
     found = panoptic([[1, 1, 1, 1]], {1: 1})
     result = figures_of(found, truth)
@@ -76,7 +76,7 @@ def test_a_segment_inside_a_crowd_of_its_class_is_excused() -> None:
     assert (result["things"].pq, result["stuff"].pq) == (1, 0)
 
 
-def test_nothing_there_and_nothing_predicted_is_undefined() -> None:
+def test_without_true_and_predicted_segments_it_is_undefined() -> None:
     nothing = panoptic([[0, 0]], {})
     assert math.isnan(figures_of(nothing, nothing)["all"].pq)
     with pytest.raises(SeglibError, match="must have the same size"):

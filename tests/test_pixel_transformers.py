@@ -36,7 +36,7 @@ def scene() -> Target:
     return target
 
 
-def test_a_query_reads_between_pixels_and_nothing_outside() -> None:
+def test_a_query_interpolates_between_pixels_and_reads_zero_outside() -> None:
     values = torch.tensor([1.0, 3, 5]).view(1, 1, 1, 1, 3)  # one image, head, channel and row
     at = [(1 / 6, 0.5), (2 / 6, 0.5), (3 / 6, 0.5), (9.0, 0.5)]
     points = torch.tensor(at).view(1, 4, 1, 1, 1, 2)
@@ -79,7 +79,7 @@ def test_cells_have_their_centres_row_by_row() -> None:
                                   [0.125, 0.75]]  # fmt: skip
 
 
-def test_at_the_start_each_head_looks_along_its_own_direction() -> None:
+def test_initially_each_head_has_its_own_direction() -> None:
     layer = DeformableAttention(8, heads=4, levels=2, points=3)
     offsets = layer.sampling_offsets.bias.view(4, 2, 3, 2)
     ways = [[1, 0], [0, 1], [-1, 0], [0, -1]]

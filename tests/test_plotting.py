@@ -529,7 +529,7 @@ def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
     assert "ceiling" in words(fig)
 
 
-def test_a_training_curve_says_which_line_is_smoothed() -> None:
+def test_a_training_curve_labels_the_smoothed_line() -> None:
     raw, smoothed = (axes := plotting.training_curve([4.0, 2, 0], window=3).axes[0]).lines
     np.testing.assert_allclose(raw.get_ydata(), [4, 2, 0])
     np.testing.assert_allclose(smoothed.get_ydata(), [3, 2, 1])
@@ -538,7 +538,7 @@ def test_a_training_curve_says_which_line_is_smoothed() -> None:
     assert [h.get_alpha() for h in axes.get_legend().get_lines()] == [raw.get_alpha(), None]
 
 
-def test_legends_of_curves_lie_beside_them_and_name_what_is_drawn() -> None:
+def test_legends_are_next_to_the_curves_and_name_them() -> None:
     losses = {"right": [2.0, 0.1], "labels shuffled": [2.0, 2.0]}
     metrics = {"mask AP": [(1, 0.2), (2, 0.9)], "box AP": [(1, 0.9), (2, 0.1)]}
     fig = plotting.training_curve(losses, metrics, window=1, ceiling=0.95)
@@ -596,13 +596,13 @@ def test_layer_profile_draws_a_line_for_each_network() -> None:
     assert (axes.get_yscale(), axes.get_ylabel()) == ("log", "norm")
 
 
-def test_bars_are_sorted_and_a_missing_class_says_so() -> None:
+def test_bars_are_sorted_and_a_missing_class_is_marked_absent() -> None:
     fig = plotting.bars({"dog": 0.5, "bird": 0.9, "sky": float("nan")})
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["bird", "dog", "sky"]
     assert "absent" in words(fig)
 
 
-def test_bars_keep_the_names_own_order_when_asked() -> None:
+def test_bars_keep_the_order_of_names_on_request() -> None:
     fig = plotting.bars({"small": 0.5, "medium": 0.9, "large": 0.7}, ranked=False)
     assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == [
         "small",
@@ -753,7 +753,7 @@ def test_timeline_names_every_paradigm_and_refuses_unknown_ones() -> None:
         plotting.timeline("FPNN")
 
 
-def test_timeline_counts_years_of_conferences_and_says_so() -> None:
+def test_timeline_uses_years_of_conferences_and_says_so() -> None:
     fig = plotting.timeline("FCN", caption="Filled: yours.")
     years = {t.get_text(): t.get_position()[0] for t in fig.axes[0].texts}
     # Preprints of VGG and FCN are of 2014, of Cascade R-CNN of 2017, of SOLO of 2019.

@@ -77,7 +77,7 @@ def test_points_lie_at_their_share_of_the_image() -> None:
     assert np.allclose(places, [[24, 8], [48, 32]])
 
 
-def test_what_is_found_has_the_colour_of_the_object_that_it_overlaps() -> None:
+def test_a_detection_has_the_colour_of_the_object_that_it_overlaps() -> None:
     masks = torch.stack([block(16, 32, 22, 40), block(17, 32, 0, 20), block(0, 8, 0, 8)])
     boxes = torch.zeros(3, 4)
     found = Instances(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.tensor([1, 1, 1]), masks)
@@ -106,7 +106,7 @@ def test_stuff_keeps_the_colour_of_its_class() -> None:
 
 
 @pytest.mark.parametrize("panoptic", [True, False])
-def test_paradigms_stand_between_image_and_truth(panoptic: bool) -> None:
+def test_paradigms_are_shown_between_image_and_truth(panoptic: bool) -> None:
     truth = target(panoptic)
     found = Instances(truth.boxes, torch.tensor([0.9, 0.1]), truth.labels, truth.masks)
     answers = {

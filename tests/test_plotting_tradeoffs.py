@@ -11,12 +11,12 @@ from seglib.plotting.tradeoffs import frontier
 from seglib.pretrained.curves import LearningCurve
 
 
-def test_the_frontier_leaves_out_what_a_cheaper_one_reaches():
+def test_the_frontier_leaves_out_points_that_a_cheaper_one_equals():
     points = [(3.0, 0.5), (1.0, 0.2), (2.0, 0.6), (4.0, 0.6), (2.0, 0.1)]
     assert frontier(points) == [(1.0, 0.2), (2.0, 0.6)]
 
 
-def test_each_name_stands_at_its_point():
+def test_each_name_is_written_at_its_point():
     fig = plotting.tradeoff({"slow": (40.0, 0.5), "fast": (10.0, 0.4), "worse": (40.0, 0.3)})
     axes = fig.axes[0]
     places = {one.get_label(): one.get_offsets().tolist() for one in axes.collections}

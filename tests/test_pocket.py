@@ -173,7 +173,7 @@ def test_a_drawing_that_differs_from_the_published_one_is_refused(tmp_path, monk
     assert not list(tmp_path.rglob("instances_train.json"))
 
 
-def test_only_the_images_that_are_asked_for_are_drawn(tmp_path, monkeypatch, capsys):
+def test_only_the_requested_images_are_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path))
     monkeypatch.setattr("seglib.data.pocket.cache._committed", lambda: None)
     few = load_dataset("pocket", split="val", limit=2)

@@ -197,7 +197,7 @@ def test_ray_0_points_down_and_a_quarter_further_right():
 
 
 @pytest.mark.parametrize("rays", [12, 24, 36, 72])
-def test_what_a_contour_covers_comes_back(rays):
+def test_a_contour_is_filled_to_the_same_mask(rays):
     mask = disc(60, (28.3, 31.7), 17.6)
     center, found = distances(mask, rays)
     assert iou(polar_masks(center[None], found[None], (60, 60))[0], mask) > 0.93

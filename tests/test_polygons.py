@@ -52,7 +52,7 @@ def test_points_as_pairs():
     assert torch.equal(rasterize([flat], (8, 8)), rasterize([pairs], (8, 8)))
 
 
-def test_an_outline_that_reaches_a_million_pixels_out_costs_no_memory():
+def test_an_outline_a_million_pixels_outside_needs_no_memory():
     """pycocotools walks it pixel by pixel: compared at a length that it can bear."""
     rng = np.random.default_rng(0)
     for reach in (300.0, 20_000.0):

@@ -49,7 +49,7 @@ def test_a_model_alone_sees_the_same_scenes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("notes", [{"dataset": "pocket"}, {"data": {"name": "pocket"}}])
-def test_a_model_that_knows_drawings_says_so_of_photographs(
+def test_a_model_trained_on_drawings_warns_about_photographs(
     notes: dict[str, object], tmp_path: Path
 ) -> None:
     model = saved(tmp_path / "own.safetensors", **notes)
@@ -64,7 +64,7 @@ def test_a_model_that_knows_drawings_says_so_of_photographs(
     assert "its results for photo.png and 1 more mean little" in two.output
 
 
-def test_a_copy_of_a_scene_is_no_photograph(tmp_path: Path) -> None:
+def test_a_copy_of_a_scene_is_not_taken_for_a_photograph(tmp_path: Path) -> None:
     model = saved(tmp_path / "own.safetensors", dataset="pocket")
     copy = tmp_path / drawn_scenes()[0].name
     copy.write_bytes(drawn_scenes()[0].read_bytes())

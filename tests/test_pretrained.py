@@ -37,7 +37,7 @@ def shaken(**overrides):
     return model
 
 
-def test_saved_model_comes_back_exactly(tmp_path):
+def test_a_saved_model_is_loaded_exactly(tmp_path):
     model = shaken()
     path = pretrained.save(model, tmp_path / "deep" / "m.safetensors", {"command": "x", "n": 1})
     again = pretrained.load(path)

@@ -92,7 +92,7 @@ def test_the_buttons_lead_to_the_repository(readme, monkeypatch):
     assert (ROOT / readme.FIRST).is_file()
 
 
-def test_its_python_runs_as_it_stands(tmp_path):
+def test_its_python_runs_unchanged(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-c", code],

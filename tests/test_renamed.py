@@ -27,7 +27,7 @@ def present_name(model: str, name: str) -> str:
         ("cascade_rcnn", "mask_head.conv5_mask.bias", "mask_branch.head.conv5_mask.bias"),
     ],
 )
-def test_old_names_become_today_s_and_today_s_stay(model: str, old: str, new: str) -> None:
+def test_old_names_are_mapped_and_current_names_kept(model: str, old: str, new: str) -> None:
     assert present_name(model, old) == new
     assert present_name(model, new) == new
     assert present_name("another", old) == old

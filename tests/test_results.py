@@ -20,7 +20,7 @@ ROW = {
 
 
 @pytest.mark.parametrize("command", ["a\u2028b", "a\x85b", "a\x1eb", "ä [/red] [bold]"])
-def test_any_command_comes_back(command, tmp_path):
+def test_any_command_is_read_back(command, tmp_path):
     table = tmp_path / "results.jsonl"
     rows = [{**ROW, "command": command}, {**ROW, "seed": None}]
     for row in rows:

@@ -49,7 +49,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("deepmask",), "made with model='fcn', not 'deepmask'"),
     ],
 )
-def test_what_differs_from_the_run_is_refused_and_nothing_changes(run, arguments, message):
+def test_settings_that_differ_from_the_run_are_refused_and_nothing_changes(run, arguments, message):
     before = contents(run)
     refused = run_cli("train", *arguments, "--resume", "--out", run)
     assert refused.exit_code == 1
@@ -135,7 +135,7 @@ def test_a_resumed_run_needs_its_init_no_more(run, squares, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_images_too_small_for_batch_norm_end_in_one_line(squares, tmp_path, precision):
+def test_images_too_small_for_batch_norm_are_reported_in_one_line(squares, tmp_path, precision):
     refused = run_cli(
         "train", "mask_rcnn", "--dataset", squares, "--size", 16, "--batch-size", 1,
         "--precision", precision, "--steps", 1, "--no-eval", "--out", tmp_path / "tiny",

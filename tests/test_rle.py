@@ -50,7 +50,7 @@ def test_equal_to_pycocotools(mask):
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=9))
 @settings(max_examples=100, deadline=None)
-def test_strings_hold_any_counts(counts):
+def test_strings_can_represent_any_counts(counts):
     whole = rle.RLE((1, sum(counts)), counts)
     assert rle.from_string(rle.to_string(whole), whole.size) == whole
 

@@ -63,7 +63,7 @@ def test_the_nearest_neighbour_of_each_box():
 # ---- occlusion ----
 
 
-def test_what_lies_between_two_parts_of_an_object_is_hidden():
+def test_pixels_between_two_parts_of_an_object_are_hidden():
     behind = mask("##..##", "##..##", "......")
     front = mask("..##..", "..##..", "..##..")
     # Four pixels of the bar lie between the parts; the bar has nothing between its own pixels.

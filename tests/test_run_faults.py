@@ -34,7 +34,7 @@ class Breakable(Squares):
 @pytest.mark.parametrize(
     "fault", [SeglibError("111.png is truncated"), OSError("111.png"), KeyError("111.png")]
 )
-def test_a_broken_record_costs_no_finished_step(tmp_path, fault):
+def test_a_broken_record_loses_no_finished_step(tmp_path, fault):
     whole = train(tiny_fcn(), Squares(), replace(CONFIG, out=tmp_path / "whole"))
     config, data = replace(CONFIG, out=tmp_path / "run"), Breakable()
     data.fault = fault

@@ -334,7 +334,7 @@ def test_scratch_bodies_have_the_same_losses(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_it_learns_one_image_by_heart(variant: str) -> None:
+def test_it_overfits_one_image(variant: str) -> None:
     model = small(variant).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     image = torch.rand(3, *SIZE)

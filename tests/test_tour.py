@@ -93,7 +93,7 @@ def test_each_network_shows_as_many_instances_as_there_are_objects(taken):
     assert torch.equal(best(whole, 7).proposals.scores, many.scores[:10])
 
 
-def test_every_picture_is_seen_even_if_fewer_rounds_are_asked_for_and_the_bar_ends_full(taken):
+def test_every_picture_is_predicted_even_with_fewer_rounds_and_the_bar_ends_full(taken):
     tour, told = taken
     assert tour.rounds == 2
     done = [number for number, _ in told]
@@ -127,7 +127,7 @@ def test_kinds_count_what_they_say():
     }
 
 
-def test_tables_tell_what_is_on_record_from_what_is_measured(taken):
+def test_tables_distinguish_recorded_from_measured_figures(taken):
     tour, _ = taken
     accuracy, cost = accuracy_table(tour), cost_table(tour)
     assert accuracy.headings[1:7] == ["AP", "AP50", "small", "medium", "large", "mean IoU"]
@@ -164,7 +164,7 @@ def test_a_row_per_picture_and_a_column_per_paradigm(taken):
     assert {"Accuracy", "Cost", "41 CPU min", "0.250"} <= set(words(tables_figure(tour)))
 
 
-def test_the_page_needs_nothing_else_and_names_its_command(taken):
+def test_the_page_is_self_contained_and_names_its_command(taken):
     tour, _ = taken
     html = page(tour, {"command": "seglib tour <&>", "versions": {"torch": "2.4"}})
     assert "<code>seglib tour &lt;&amp;&gt;</code> (torch 2.4)" in html
@@ -175,7 +175,7 @@ def test_the_page_needs_nothing_else_and_names_its_command(taken):
     assert 'name="viewport"' in html
 
 
-def test_the_text_has_the_tables_and_says_what_the_picture_shows(taken):
+def test_the_text_has_the_tables_and_describes_the_picture(taken):
     tour, _ = taken
     text = markdown(tour, {"command": "seglib tour", "versions": {"torch": "2.4"}}, "a/b.png")
     assert "Mask R-CNN: instances).](a/b.png)" in text

@@ -129,7 +129,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(field, value):
         ("clip", math.inf, "at least 0"),
     ],
 )
-def test_a_refused_setting_says_what_it_must_be(field, value, wanted):
+def test_the_error_for_a_setting_says_what_it_must_be(field, value, wanted):
     with pytest.raises(SeglibError) as error:
         TrainConfig(**{"steps": 1, field: value})
     assert str(error.value) == f"{field}={value!r}: it must be {wanted}"
@@ -292,7 +292,7 @@ def test_empty_dataset_is_refused():
         train(tiny_fcn(), Squares(0), BASE)
 
 
-def test_run_folder_holds_log_checkpoint_and_model(tmp_path):
+def test_the_run_s_folder_contains_log_checkpoint_and_model(tmp_path):
     model = tiny_fcn()
     config = replace(BASE, eval_every=3, out=tmp_path / "run")
     history = train(model, Squares(), config, validation=Squares(), command="seglib train fcn")
@@ -341,7 +341,7 @@ def test_auto_follows_the_device_and_not_the_clock(monkeypatch):
     assert settle(named, tiny_fcn(), lambda: pytest.fail("nothing is open")) == named
 
 
-def test_the_processor_says_what_it_can():
+def test_cpu_features_are_clean_names():
     features = devices.cpu_features()
     assert features == {name for name in features if name.strip() == name}
     if platform.machine() == "x86_64":

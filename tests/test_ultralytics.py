@@ -216,7 +216,7 @@ def test_without_pyyaml_it_names_the_package(
     assert not (tmp_path / "u").exists()
 
 
-def test_the_command_says_what_it_kept_and_left_out(tmp_path: Path) -> None:
+def test_the_command_reports_what_it_kept_and_left_out(tmp_path: Path) -> None:
     ring = [[0, 0, 8, 0, 8, 7, 0, 7], [9, 0, 10, 0, 10, 1, 9, 1]]
     coco(tmp_path / "c", ring, [[20, 20, 30, 20, 30, 30]])
     there = run_cli("data", "convert", tmp_path / "c", tmp_path / "u", "--to", "ultralytics")

@@ -165,7 +165,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_pickles_end_in_one_line(name: str, tmp_path: Path) -> None:
+def test_hostile_pickles_are_refused_in_one_line(name: str, tmp_path: Path) -> None:
     content, message = HOSTILE[name]
     path = tmp_path / "weights.pkl"
     path.write_bytes(content)
@@ -227,7 +227,7 @@ def test_a_compressed_zip_is_not_unfolded(tmp_path: Path) -> None:
         read_weights(path)
 
 
-def test_what_is_not_a_weight_is_named(tmp_path: Path) -> None:
+def test_entries_that_are_not_weights_are_named(tmp_path: Path) -> None:
     path = saved({"a": torch.ones(1), "b": "text"}, tmp_path / "weights.pth")
     with pytest.raises(SeglibError, match="b is a str, not a weight: save the weights alone"):
         read_weights(path)

@@ -233,7 +233,7 @@ def test_a_file_that_is_not_the_right_one_is_refused(remote: Path, cache: Path) 
     assert not list(cache.rglob("*.pth"))
 
 
-def test_weights_that_are_not_in_the_cache_are_asked_for(remote: Path) -> None:
+def test_weights_that_are_not_cached_must_be_fetched_first(remote: Path) -> None:
     for command in ("predict", "eval"):
         result = run_cli(command, MASK_RCNN)
         assert_refused(result, f"are not here yet: run `seglib weights {MASK_RCNN}` first")

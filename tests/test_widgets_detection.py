@@ -73,7 +73,7 @@ def test_an_object_without_a_good_anchor_keeps_its_best_one() -> None:
     assert explorer.set(keep_best_anchor="no")["positive"] == 0
 
 
-def test_thresholds_that_cross_are_kept_in_order() -> None:
+def test_thresholds_stay_in_order() -> None:
     values = AnchorExplorer(IMAGE, OBJECTS, positive=0.4, negative=0.9).values
     assert values["between"] == 0
 

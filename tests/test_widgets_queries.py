@@ -50,7 +50,7 @@ def test_the_shares_of_all_queries_fill_the_label_map(model: MaskFormer) -> None
     assert torch.allclose(shares, torch.ones(64, 96), atol=1e-5)
 
 
-def test_the_first_query_shown_is_the_surest(model: MaskFormer) -> None:
+def test_the_first_query_shown_is_the_most_confident(model: MaskFormer) -> None:
     viewer = QueryViewer(model, IMAGE)
     with torch.no_grad():
         surest = model([IMAGE]).logits[-1, 0].softmax(-1)[:, 1:].amax(-1)

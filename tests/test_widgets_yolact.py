@@ -66,7 +66,9 @@ def test_choosing_an_object_sets_the_sliders(model: YOLACT, objects: dict[str, i
     assert kept == desk.predicted[1, desk.chosen].tolist()
 
 
-def test_silent_means_that_only_the_sliders_count(model: YOLACT, objects: dict[str, int]) -> None:
+def test_silent_uses_only_the_prototypes_with_sliders(
+    model: YOLACT, objects: dict[str, int]
+) -> None:
     desk = MixingDesk(model, IMAGE, objects, count=2)
     desk.set(others="silent", **{f"prototype {k}": 0.0 for k in desk.chosen})
     assert not desk.values["logits"].any()

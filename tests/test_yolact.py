@@ -395,7 +395,7 @@ def test_soft_targets_are_an_option() -> None:
 
 @pytest.mark.parametrize("rescoring", [False, True])
 @pytest.mark.parametrize("across_classes", [False, True])
-def test_nothing_may_be_found(rescoring: bool, across_classes: bool) -> None:
+def test_it_may_find_nothing(rescoring: bool, across_classes: bool) -> None:
     model = tiny(score_threshold=1.0, rescoring=rescoring, across_classes=across_classes)
     (found,) = model.predict([torch.rand(3, *SIZE)])
     assert found.instances.masks.shape == (0, *SIZE)
