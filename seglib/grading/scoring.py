@@ -134,24 +134,31 @@ def _broken_cells(written: list[str], answers: Answers, cells: dict[str, str]) -
 
 def fill_in(task: TaskMark, cases: list[Case]) -> None:
     """Compute the mark of a task from its cases."""
-    shares = []
-    for hidden in (False, True):
-        those = [case for case in cases if case.hidden is hidden]
-        passed = sum(case.passed for case in those)
-        setattr(task, "hidden" if hidden else "visible", (passed, len(those)))
-        shares += [passed / len(those)] if those else []
+    task.visible = _passed([case for case in cases if not case.hidden])
+    task.hidden = _passed([case for case in cases if case.hidden])
+    shares = [passed / count for passed, count in (task.visible, task.hidden) if count]
     task.earned = math.floor(STEP * task.points * min(shares, default=0.0)) / STEP
     failed = [case for case in cases if not case.passed]
     failed = [case for case in failed if case.reason != NOT_REACHED] or failed
+    task.reasons = _reasons(failed, *task.hidden)
+    task.details = list(dict.fromkeys(case.reason for case in failed))[:MAX_REASONS]
+
+
+def _passed(cases: list[Case]) -> tuple[int, int]:
+    """How many of them passed, and how many there are."""
+    return sum(case.passed for case in cases), len(cases)
+
+
+def _reasons(failed: list[Case], passed: int, count: int) -> list[str]:
+    """What the student is told: of the `count` hidden cases, only how many failed, and how."""
     visible = dict.fromkeys(case.shown for case in failed if not case.hidden)
-    hidden_reasons = dict.fromkeys(
+    hidden = dict.fromkeys(
         case.shown for case in failed if case.hidden and case.shown not in visible
     )
-    task.reasons = list(visible)[:MAX_REASONS]
-    if hidden_reasons:
-        passed, count = task.hidden
-        task.reasons.append(
+    reasons = list(visible)[:MAX_REASONS]
+    if hidden:
+        reasons.append(
             f"on {count - passed} of {count} inputs that are not shown, "
-            f"{' or '.join(list(hidden_reasons)[:2])}"
+            f"{' or '.join(list(hidden)[:2])}"
         )
-    task.details = list(dict.fromkeys(case.reason for case in failed))[:MAX_REASONS]
+    return reasons
