@@ -124,7 +124,7 @@ def test_every_explorer_can_be_moved_or_says_where(book):
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_audit_finds_nothing_to_mend(browser, book, kind):
+def test_the_audit_finds_nothing_to_fix(browser, book, kind):
     with served(book) as address, opened(browser, f"{address}/{KINDS[kind]}") as page:
         for view in VIEWS:
             show_as(page, *view)

@@ -1,4 +1,4 @@
-"""Digests that tell whether a file is the published one."""
+"""Digests, which show whether a file is the published one."""
 
 from __future__ import annotations
 

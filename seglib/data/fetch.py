@@ -129,7 +129,7 @@ def download(
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """What tells a file from one that replaces it."""
+    """What distinguishes a file on the server from a later version of it."""
     try:
         found = path.stat()
     except OSError:

@@ -123,7 +123,7 @@ def _formats() -> list[str]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image rotated as EXIF says, or as stored if the EXIF is damaged, as in viewers."""
+    """The image rotated as its EXIF data prescribe, or as stored if they are damaged."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # on damaged bytes, Pillow's EXIF reader may raise anything

@@ -112,7 +112,7 @@ class SeededSampler:
 
 
 def sample_generator(seed: int, step: int, image_id: int) -> Generator:
-    """The generator for one image's augmentation at one step, whatever its process and batch."""
+    """The generator for one image's augmentation at one step, the same in any process and batch."""
     entropy = [seed, step, image_id] if image_id >= 0 else [seed, step, -image_id, 1]
     state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return Generator().manual_seed(int(state[0] >> np.uint64(1)))
@@ -180,7 +180,7 @@ def batches(
 
 
 class _Reported(Dataset["Batch | Exception"]):
-    """The same items; an error is handed over whole, where the loader would send its traceback."""
+    """The same items; an error is returned as it is, where the loader would only send its text."""
 
     def __init__(self, items: Dataset[Batch]) -> None:
         self.items = items

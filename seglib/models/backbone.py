@@ -25,7 +25,7 @@ class ResNetConfig(Protocol):
 
     @property
     def stem(self) -> Stem:
-        """What comes before the stages."""
+        """The layers before the stages."""
 
     @property
     def norm(self) -> Norm:

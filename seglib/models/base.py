@@ -157,7 +157,7 @@ class Segmenter(nn.Module, ABC):
         """
 
     def baseline(self, image: Tensor, generator: Generator) -> Prediction:
-        """What this form predicts without looking, if `output_form.baseline` says that it can.
+        """A prediction made without the image, if `output_form.baseline` describes one.
 
         Args:
             image: float [3, H, W] in 0…1, of which only the size counts.
@@ -221,7 +221,7 @@ class Segmenter(nn.Module, ABC):
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode without gradients; afterwards every module has its own mode again."""
+        """Evaluation mode without gradients; afterwards, the mode of every module is restored."""
         training = [module for module in self.modules() if module.training]
         if training:  # otherwise a walk through all modules costs as much as a layer of the network
             self.eval()

@@ -128,7 +128,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def check_range(config: Any, low: float, high: float, *names: str) -> None:
-    """Check that numbers, alone or in tuples of any depth, lie in low…high; None passes.
+    """Check that numbers, also in nested tuples, lie in low…high; None is allowed.
 
     Raises:
         SeglibError: one does not, or is NaN.

@@ -40,7 +40,7 @@ class SizedTarget:
 def check_targets(
     images: Sequence[Tensor], targets: Sequence[Target], classes: int | None = None
 ) -> None:
-    """Refuse targets that break what `Target` promises or cannot belong to the images.
+    """Refuse targets that violate the contract of `Target` or cannot belong to the images.
 
     Args:
         images: [3, H, W].
@@ -66,7 +66,7 @@ def check_targets(
 
 
 def _check_fields(target: Target, where: str) -> None:
-    """Types and shapes of what losses read, so that nothing is misread further in."""
+    """Check types and shapes of the fields that losses use, so that errors do not go unnoticed."""
     fields = {name: getattr(target, name) for name in _FIELDS}
     for name, field in fields.items():
         if not isinstance(field, Tensor):

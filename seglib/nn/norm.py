@@ -1,4 +1,4 @@
-"""Choosing a normalisation by name, so that one network suits every way of training."""
+"""Create a normalisation layer by name, so that a network can be trained with any of them."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def _conv3x3(in_channels: int, out_channels: int, stride: int = 1, dilation: int
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int, norm: Norm) -> nn.Module | None:
-    """A 1x1 convolution where the block changes the shape, else nothing (option B in the paper)."""
+    """A 1x1 convolution if the block changes the shape, otherwise None (the paper's option B)."""
     if stride == 1 and in_channels == out_channels:
         return None
     conv = Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
@@ -258,7 +258,7 @@ def _stage(
     norm: Norm,
     **options: bool,
 ) -> nn.Sequential:
-    """One block per dilation; the first takes the stride and the change of channels."""
+    """One block per dilation; the first one has the stride and changes the channels."""
     first = block(in_channels, width, stride, dilations[0], norm, **options)
     rest = [block(width * block.expansion, width, 1, d, norm) for d in dilations[1:]]
     return nn.Sequential(first, *rest)

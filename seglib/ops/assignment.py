@@ -1,4 +1,4 @@
-"""Which box learns which object, and which boxes take part in a training step."""
+"""Assign boxes to objects for training, and sample the boxes of a training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CoordConv: a convolution that is told where in the image it is."""
+"""CoordConv: a convolution with the coordinates of its cells as further input channels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sizes = Sequence[tuple[int, int]]
 
 
 def coordinates(x: Tensor, axes: Axes = "xy", sizes: Sizes | None = None) -> Tensor:
-    """Maps that contain at every cell where the cell lies, −1 at one border to 1 at the other.
+    """Maps with the coordinates of every cell, from −1 at one border to 1 at the other.
 
     Args:
         x: [B, C, H, W], of which shape, type and device count.

@@ -1,4 +1,4 @@
-"""Images on their way into a network: resized, and normalised by ImageNet's statistics."""
+"""Prepare images for a network: resize them, and normalise them with ImageNet's statistics."""
 
 from __future__ import annotations
 

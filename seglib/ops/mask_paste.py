@@ -86,7 +86,7 @@ def paste_masks(
 
 
 def _stretch(start: float, end: float, length: int, cells: int) -> tuple[slice, Tensor]:
-    """How an axis of the image reads an axis of a square mask that lies from `start` to `end`.
+    """The weights with which an image's axis samples a mask's axis from `start` to `end`.
 
     Args:
         start: in pixels.

@@ -54,7 +54,7 @@ def join_outlines(outlines: Sequence[ArrayLike]) -> Floats:
 
 
 def _edges(mask: NDArray[np.bool_]) -> dict[Point, list[Point]]:
-    """The edges between set and other pixels, by their first corner; the mask lies on the right."""
+    """The edges between set and unset pixels, by their first corner; the mask is on the right."""
     padded = np.pad(mask, 1)
     above, left = padded[:-1, 1:-1], padded[1:-1, :-1]  # [H + 1, W], [H, W + 1]: before each edge
     below, right = padded[1:, 1:-1], padded[1:-1, 1:]

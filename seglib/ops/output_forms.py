@@ -111,7 +111,7 @@ def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
 
 
 def _pool(maps: Tensor, stride: int) -> Tensor:
-    """[K, H, W] -> [K, ceil(H / stride), ceil(W / stride)]; cut cells average what they have."""
+    """[K, H, W] -> [K, ceil(H / stride), ceil(W / stride)]; cells at the border may be smaller."""
     if stride < 1:
         raise SeglibError(f"a stride is at least 1, not {stride}")
     return F.avg_pool2d(maps[:, None], stride, ceil_mode=True, count_include_pad=False)[:, 0]

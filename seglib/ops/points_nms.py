@@ -11,7 +11,7 @@ from seglib.primitives import primitive
 
 
 def _naive_points_nms(scores: Tensor) -> Tensor:
-    """One cell at a time, beside its neighbours."""
+    """One cell at a time, compared with its neighbours."""
     _check(scores)
     kept = torch.zeros_like(scores)
     height, width = scores.shape[-2:]

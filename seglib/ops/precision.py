@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The same numbers in float32, or in float64 if that is what they are.
+    """The same numbers in float32, or unchanged if they are float64.
 
     bfloat16 has 8 significant bits: enough for features, too few for box corners or sums of logits.
     """

@@ -12,7 +12,7 @@ IntPair = int | tuple[int, ...]
 
 
 def pair(value: IntPair) -> tuple[int, int]:
-    """(vertical, horizontal): one number stands for both."""
+    """(vertical, horizontal); a single number is used for both."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 

@@ -70,7 +70,7 @@ def bars(
 
 
 def _write_number(axes: Axes, row: int, number: float, top: float, ceiling: float | None) -> None:
-    """The value of a bar: beside it, or inside it if a ceiling may be marked beside it."""
+    """Write the value of a bar next to it, or inside it if a ceiling may be marked there."""
     text = "absent" if np.isnan(number) else f"{number:.2f}"
     gap, length = 0.012 * top, float(np.nan_to_num(number))
     if ceiling is not None and length > 0.12 * top:

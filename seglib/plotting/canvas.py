@@ -65,7 +65,7 @@ def as_rgb(image: Any) -> Bytes:
 
 
 def _as_bytes(pixels: NDArray[Any]) -> Bytes:
-    """Values in 0…1 as 0…255; what is no number is 0."""
+    """Values in 0…1 as bytes 0…255; NaN becomes 0."""
     return (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
 
 

@@ -95,7 +95,7 @@ def _limits(matrix: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _add_cells(axes: Axes, cells: Sequence[tuple[int, int, bool]], faces: Sequence[Any]) -> None:
-    """Squares at (row, column, whether inside the matrix), as one artist: many take long."""
+    """Squares at (row, column, whether inside the matrix), as one artist, since many are slow."""
     squares = [_square(row, column) for row, column, _ in cells]
     inside = [within for *_, within in cells]
     axes.add_collection(

@@ -31,7 +31,7 @@ class LiveCurve:
     def __init__(
         self, steps: int, *, title: str = "Training", redraws: int = 10, log: bool = False
     ) -> None:
-        """`redraws`: the number of updates during training; each takes time."""
+        """`redraws` is the number of updates during training, each of which takes time."""
         if steps < 1:
             raise SeglibError(f"LiveCurve needs at least one step, got {steps}")
         self.every = max(1, steps // redraws)

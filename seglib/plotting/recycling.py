@@ -1,4 +1,4 @@
-"""Figures used again: making axes costs more time than drawing on them."""
+"""Reuse figures: creating axes takes more time than drawing on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _shelf: ContextVar[Shelf | None] = ContextVar("shelf", default=None)
 
 @contextmanager
 def recycling(shelf: Shelf) -> Iterator[None]:
-    """Inside the block, a figure of the same kind as the one on the shelf is that one, emptied."""
+    """Inside the block, a figure of the same kind as the one on the shelf is reused."""
     token = _shelf.set(shelf)
     try:
         yield
@@ -28,7 +28,7 @@ def recycling(shelf: Shelf) -> Iterator[None]:
 
 
 def recycled(kind: Hashable, make: Callable[[], Panels]) -> Panels:
-    """An empty figure of this kind: the one on the shelf, or a new one, which takes its place."""
+    """An empty figure of this kind: the one on the shelf, or a new one, which replaces it."""
     shelf = _shelf.get()
     if shelf is None:
         return make()
@@ -52,7 +52,7 @@ def _empty_figure(fig: Figure, panels: list[Axes]) -> None:
 
 
 def _empty_axes(axes: Axes) -> None:
-    """Axes as if new. Those of images are emptied by hand, since `clear` makes new ticks."""
+    """Clear axes. Those of images are emptied piece by piece, since `clear` creates new ticks."""
     if axes.axison and (len(axes.get_xticks()) or len(axes.get_yticks())):
         axes.clear()
         return

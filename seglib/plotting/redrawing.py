@@ -1,4 +1,4 @@
-"""Pictures that follow a slider: one kind of figure drawn again and again.
+"""Pictures that follow a slider: one kind of figure, drawn repeatedly.
 
 Most of the time that a figure takes is not for its data: axes are made, a layout measures every
 text, and a small PNG needs a palette. Here axes and layouts are kept, and PNGs are only packed.
@@ -67,7 +67,7 @@ class Redrawing:
 
 
 def layout_kind(fig: Figure) -> Hashable:
-    """What the layout depends on: the size of the figure, and the lengths of its texts."""
+    """The properties that determine the layout: the figure's size and the lengths of its texts."""
     lines = tuple(text.get_text().count("\n") for text in fig.texts)
     return (*fig.get_size_inches(), lines, *(_kind_of_axes(axes) for axes in fig.axes))
 
@@ -83,7 +83,7 @@ def _kind_of_axes(axes: Axes) -> Hashable:
 
 
 def _tick_kind(axes: Axes) -> Hashable:
-    """The longest names at the ticks; numbers matter along y alone, where their width counts."""
+    """The longest tick labels; numbers matter only along y, where their width counts."""
     named = [
         _longest(axis.get_majorticklabels())
         for axis in (axes.xaxis, axes.yaxis)

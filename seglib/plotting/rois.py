@@ -47,7 +47,7 @@ def show_roi_reading(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """A box over the cells of a feature map: what RoIPool reads, and what RoIAlign reads.
+    """A box over the cells of a feature map, with the cells and points that RoI layers read.
 
     Args:
         image: float [3, H, W] in 0…1.
@@ -112,7 +112,7 @@ def _bin_lines(axes: Axes, corners: list[float], bins: int) -> None:
 
 
 def _cell_lines(axes: Axes, stride: int) -> None:
-    """Lines between the cells, as far as the image goes; the axes still show all of it."""
+    """Lines between the cells, within the image; the limits of the axes are unchanged."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     style: Any = {"color": INK, "linewidth": 0.6, "alpha": 0.55}
     axes.vlines(np.arange(left, right + 1, stride), top, bottom, **style)

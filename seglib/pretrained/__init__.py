@@ -108,7 +108,7 @@ def header(name_or_path: str | Path) -> Header:
 
 
 def trained_on(path: Path) -> str | None:
-    """The data set that a model file says it was trained on; None for weights of others."""
+    """The data set that a model's file was trained on; None for official weights."""
     if is_official(path):
         return None
     notes = read(path)[0].notes

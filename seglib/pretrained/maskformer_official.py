@@ -73,7 +73,7 @@ def our_name(name: str, masked: bool) -> str:
 
 
 def maskformer_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
-    """The network with these weights; which variant it is, their names tell.
+    """The network with these weights; their names determine the variant.
 
     Raises:
         SeglibError: a backbone other than a ResNet, another number of classes than COCO's, or

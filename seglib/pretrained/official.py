@@ -204,9 +204,9 @@ def _yolact_from_authors(state: dict[str, Tensor], path: Path) -> Segmenter:
 
 
 def _keep_coco_rows(weights: OfficialWeights) -> None:
-    """Leave out ten of torchvision's rows, COCO's ids 0…90, which stand for no category.
+    """Leave out the ten of torchvision's 91 rows, COCO's ids 0…90, that belong to no category.
 
-    A trained network gives those ten almost no probability, so that leaving them out of the
+    A trained network gives these almost no probability, so that leaving them out of the
     softmax changes the scores very little.
     """
     ids = [0, *(category.coco_id for category in coco_categories())]

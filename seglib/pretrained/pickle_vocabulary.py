@@ -1,4 +1,4 @@
-"""What an untrusted pickle of weights may name, what its names become, and how it is refused."""
+"""The names that an untrusted pickle of weights may use, and the errors for all others."""
 
 from __future__ import annotations
 

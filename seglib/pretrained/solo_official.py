@@ -27,7 +27,7 @@ def is_solo(state: dict[str, Tensor]) -> bool:
 
 
 def solo_from_official(state: dict[str, Tensor], path: Path) -> Segmenter:
-    """The network with these weights; which variant it is, their names and shapes tell."""
+    """The network with these weights; their names and shapes determine the variant."""
     light = _contains(state, "_list_x.") and not _contains(state, "_convs_x.")
     weights = OfficialWeights.renamed(path, state, lambda name: our_name(name, light))
     categories = coco_things(weights, "category.logits.weight")

@@ -15,7 +15,7 @@ _FILES = {"overfit": "loop", "train": "loop", "train_step": "step"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs torch at first use: `seglib train --help` needs TrainConfig alone."""
+    """Import what needs torch at its first use: `seglib train --help` needs only TrainConfig."""
     if name not in _FILES:
         raise AttributeError(f"module 'seglib.training' has no attribute {name!r}")
     return getattr(import_module(f"seglib.training.{_FILES[name]}"), name)

@@ -1,4 +1,4 @@
-"""What a training run tells about itself: each step, and the whole course."""
+"""What a training run records: the progress of each step, and its whole history."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Progress:
 
 @dataclass
 class History:
-    """The course of a run; row i of every list is step i + 1.
+    """The history of a run; row i of every list is step i + 1.
 
     Attributes:
         losses: sum of the named losses.

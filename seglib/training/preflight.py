@@ -55,7 +55,7 @@ def check_batch_fits(source: Samples, batch_size: int) -> None:
 
 
 def _memory() -> int | None:
-    """Bytes of this machine's memory; None where the system does not say."""
+    """Bytes of this machine's memory; None if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Going on with a run: is this checkpoint one of the same run, and what may differ from here on?"""
+"""Resume a run: check that a checkpoint belongs to it, and what may differ from now on."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field can hold, as its type hint says.
+    """The values that a field can have, according to its type hint.
 
     Attributes:
         type: of its values, apart from None.

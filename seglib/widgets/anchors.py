@@ -19,7 +19,7 @@ RATIOS = {"1:1": (1.0,), "1:2, 1:1, 2:1": (0.5, 1.0, 2.0), "1:2, 2:1": (0.5, 2.0
 
 
 class AnchorExplorer(Explorer):
-    """Place anchors on an image and label them as a region proposal network is trained.
+    """Place anchors on an image and label them as in the training of a region proposal network.
 
     `values`: numbers of `anchors`, of `positive` and `negative` ones and those in `between`
     (without a loss); `reached`, the objects with an anchor at the positive threshold; `best`, the

@@ -1,4 +1,4 @@
-"""An explorer of DETR's attention: what a place or a query reads, layer by layer, head by head."""
+"""An explorer of DETR's attention weights from a position or a query, by layer and head."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEAN = "mean of all"
 
 
 class AttentionViewer(Explorer):
-    """Choose a place or a query; see where it reads.
+    """Choose a position or a query, and see its attention weights.
 
     `values`: the `weights` [h, w] over the image, which sum to 1; the `cell` (row, column) of the
     place; and the query's `label` 1…C, `score` and `box` [4] in pixels after the chosen layer.
@@ -50,7 +50,7 @@ class AttentionViewer(Explorer):
         )
 
     def ahead(self) -> dict[str, list[Any]]:
-        """What the queries surest of an object read, by layer, in two heads and on average."""
+        """The most confident queries at several layers, in two heads and on average."""
         sure = best_classes(self.output.logits[-1, 0])[0]  # [Q]
         layers = self.model.config.decoder_layers
         return {
@@ -60,7 +60,7 @@ class AttentionViewer(Explorer):
         }
 
     def compute(self) -> dict[str, Any]:
-        """Look the weights up, and what the query predicts after this layer."""
+        """Look up the weights and the query's prediction after this layer."""
         query, layer = self.setting("query"), self.setting("layer") - 1
         height, width = self.image.shape[-2:]
         rows, columns = self.maps.decoder.shape[-2:]
@@ -86,7 +86,7 @@ class AttentionViewer(Explorer):
 
     @styled
     def figure(self) -> Figure:
-        """Who reads, and where."""
+        """The position or query, and its attention weights."""
         fig, (left, right) = image_panels(self.image, 2, panel=3.1)
         picture_under(left, self.image)
         draw_attention(right, self.image, self.values["weights"], "where it reads")
@@ -102,7 +102,7 @@ class AttentionViewer(Explorer):
         return fig
 
     def summary(self) -> str:
-        """Who reads what."""
+        """The position with the largest weight, and the query's prediction."""
         v = self.values
         most = int(v["weights"].argmax())
         columns = v["weights"].shape[-1]

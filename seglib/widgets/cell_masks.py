@@ -1,4 +1,4 @@
-"""An explorer of SOLO's cells: what each of them says, and the mask that it draws."""
+"""An explorer of SOLO's cells: the class scores and the mask that each of them predicts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seglib.widgets.explorer import Explorer, choice, slider
 
 
 class CellMasks(Explorer):
-    """Choose a place and a grid; see the cell there, its best class and its mask.
+    """Choose a position and a grid, and see the cell there, its best class and its mask.
 
     `values`: the `cell` (level, row, column), its best `label` 1…C and that class's `score`, and
     its `mask`, probabilities [h, w] over the image.
@@ -44,7 +44,7 @@ class CellMasks(Explorer):
         )
 
     def ahead(self) -> dict[str, list[Any]]:
-        """A coarse grid of places, asked on the coarsest, a middle and the finest level."""
+        """A coarse grid of positions on the coarsest, a middle and the finest level."""
         height, width = self.image.shape[-2:]
         return {
             "grid": [self._names[0], self._names[len(self._names) // 2], self._names[-1]],
@@ -56,7 +56,7 @@ class CellMasks(Explorer):
         return self.model.config.grids[self._names.index(self.setting("grid"))]
 
     def compute(self) -> dict[str, Any]:
-        """Find the cell as a target's centre would, and ask the model for its mask."""
+        """Find the cell as for a target's centre, and compute its mask with the model."""
         level = self._names.index(self.setting("grid"))
         place = torch.tensor([[self.setting("down"), self.setting("across")]]) + 0.5  # [1, 2]
         extent, grid = torch.tensor([self.image.shape[-2:]]), torch.tensor([self._side()])
@@ -85,7 +85,7 @@ class CellMasks(Explorer):
         return fig
 
     def summary(self) -> str:
-        """What the cell says."""
+        """The cell's position, class and score."""
         v = self.values
         _, row, column = v["cell"]
         name = short_name(self.model.categories.by_label(v["label"]).name)

@@ -52,9 +52,9 @@ class Explorer(ABC):
         """The numbers in words, shown below the picture and read by screen readers."""
 
     def ahead(self) -> dict[str, list[Any]]:
-        """Some values of some controls: a page without a kernel shows all their combinations.
+        """Values of controls for pages without a kernel, which show all their combinations.
 
-        By default there are none, and such a page shows the picture alone.
+        By default there are none, and such a page shows only the picture.
         """
         return {}
 
@@ -77,7 +77,7 @@ class Explorer(ABC):
         return self.figure().png()
 
     def _refresh(self, change: Any = None) -> None:
-        """Recompute, and redraw: at first as a small file, then as fast as a hand moves."""
+        """Recompute and redraw: first as a small file, then as fast as possible."""
         self.values = self.compute()
         words = self.summary()
         png = self.png if change is None else self._redrawing.png(self.figure)

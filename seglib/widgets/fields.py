@@ -11,7 +11,7 @@ from seglib.widgets.explorer import Explorer, choice, slider
 
 
 class ReceptiveField(Explorer):
-    """A stack of identical layers, except that only the first `strided` of them have the stride.
+    """A stack of layers, identical except that only the first `strided` of them have the stride.
 
     `values`: the `field` and the `jump` (accumulated stride) after the last layer in pixels, and
     `table`, a list of (layer, field, jump).

@@ -17,13 +17,13 @@ QUALITY = 80  # of WebP, in 0…100
 
 @dataclass(frozen=True)
 class Dial:
-    """A control with the few values that a page offers.
+    """A control with the values that a page offers.
 
     Attributes:
         label: as in the explorer.
         texts: the values, in their order.
         start: the place of the first value shown.
-        slides: whether the values are numbers, for which a slider is right.
+        slides: whether the values are numbers, which are shown as a slider.
     """
 
     label: str
@@ -95,7 +95,7 @@ def draw_flipbook(explorer: Explorer) -> Flipbook:
 
 
 def _offered(explorer: Explorer, name: str, values: Sequence[Any]) -> list[Any]:
-    """The values with the present one; those of a list in its order, numbers ascending."""
+    """The values with the current one added; those of a list in its order, numbers ascending."""
     wanted = {*values, explorer.setting(name)}
     options = getattr(explorer.controls[name], "options", None)
     return [value for value in options if value in wanted] if options else sorted(wanted)

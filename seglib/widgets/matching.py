@@ -20,11 +20,11 @@ from seglib.plotting.style import styled
 from seglib.structures import Target
 from seglib.widgets.explorer import Explorer, slider
 
-ROWS = 12  # of the cost matrix that are drawn
+ROWS = 12  # rows of the cost matrix that are drawn
 
 
 class MatchingViewer(Explorer):
-    """Weigh the terms of the cost; see the cost matrix and the pairs of least total cost.
+    """Change the weights of the cost's terms, and see the cost matrix and the matching.
 
     `values`: the `cost` [Q, G]; the `pairs`, a list of (query, object); their `total` cost; and
     `changed`, the number of pairs that the model's own weights would not choose.
@@ -86,7 +86,7 @@ class MatchingViewer(Explorer):
 
     @styled
     def figure(self) -> Figure:
-        """The costs of the queries that matter, and the matching over the image."""
+        """The costs of the relevant queries, and the matching over the image."""
         cost, pairs = self.values["cost"], self.values["pairs"]
         matched = [query for query, _ in pairs]
         by_cost = cost.amin(dim=1).argsort().tolist()

@@ -1,4 +1,4 @@
-"""An explorer of polar shapes: a centre, a number of rays, and the mask that they give."""
+"""An explorer of polar shapes: a centre, a number of rays, and the resulting mask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RAYS = (4, 6, 8, 12, 18, 24, 36, 72)
 
 
 class PolarExplorer(Explorer):
-    """Move the centre of an object's rays and choose their number; see contour, mask and IoU.
+    """Move the centre of an object's rays and choose their number, and see the mask and its IoU.
 
     `values`: the `center` (x, y) in pixels, the `distances` [n] from there to the outline, the
     `mask` [H, W] that they give, its `iou` with the object, and the `centerness` of the place.
@@ -46,7 +46,7 @@ class PolarExplorer(Explorer):
         )
 
     def ahead(self) -> dict[str, list[Any]]:
-        """Places in and around the object, with few, some and many rays."""
+        """Positions in and around the object, with few, some and many rays."""
         x, y = self.setting("across"), self.setting("down")
         height, width = self.image.shape[-2:]
         return {
@@ -85,7 +85,7 @@ class PolarExplorer(Explorer):
         return fig
 
     def summary(self) -> str:
-        """IoU and centerness at this place."""
+        """IoU and centerness at this position."""
         v = self.values
         return (
             f"{len(v['distances'])} rays from ({v['center'][0]}, {v['center'][1]}): the mask has "

@@ -1,4 +1,4 @@
-"""A viewer of MaskFormer's queries: what each predicts, and what it adds to the label map."""
+"""A viewer of MaskFormer's queries: what each predicts and contributes to the label map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 5  # classes with the highest probabilities
 
 
 class QueryViewer(Explorer):
-    """Choose a query and a layer; see its mask, its classes, and its share of the label map.
+    """Choose a query and a layer, and see its mask, its classes and its share of the label map.
 
     `values`: the `query`, its most probable `label` (0 is "no object") and that label's `score`,
     the `probabilities` [K] of all labels, the `mask` [h, w], and the `share` [h, w] of the winning
@@ -46,7 +46,7 @@ class QueryViewer(Explorer):
         )
 
     def ahead(self) -> dict[str, list[Any]]:
-        """The sixteen queries that are surest of an object in the end, after three layers."""
+        """The sixteen most confident queries of the last layer, at three layers."""
         sure = self._logits[-1].softmax(-1)[:, 1:].amax(-1)  # [Q]
         first, last = self._span(len(self._logits))
         return {
@@ -88,7 +88,7 @@ class QueryViewer(Explorer):
         return show_query(self.image, self.values["mask"], classes, self.values["share"])
 
     def summary(self) -> str:
-        """What the query predicts, and where its word decides."""
+        """The query's prediction, and the share of pixels that it decides."""
         v = self.values
         decided = float((v["share"] > 0.5).float().mean())
         return (

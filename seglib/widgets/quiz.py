@@ -183,7 +183,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _verdict(option: Option) -> str:
-    """The feedback after a verdict in words, so that nothing is conveyed by colour alone."""
+    """The feedback after a verdict in words, so that nothing is conveyed by colour only."""
     if option.correct:
         return f'<b style="color:#00664B">✓ Correct.</b> {option.feedback}'
     return f'<b style="color:#A34700">✗ Not quite.</b> {option.feedback}'

@@ -56,7 +56,7 @@ class SkipMixer(Explorer):
         super().__init__({name: slider(name, 1.0, 0.0, 2.0, 0.1) for name in self.scores})
 
     def ahead(self) -> dict[str, list[Any]]:
-        """Each stream off, halved, as it is, and doubled."""
+        """Each score map left out, halved, unchanged and doubled."""
         return {name: [0.0, 0.5, 1.0, 2.0] for name in self.scores}
 
     def compute(self) -> dict[str, Any]:

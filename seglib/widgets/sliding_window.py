@@ -1,4 +1,4 @@
-"""An explorer of DeepMask: a window to move and resize, and the network's answer for it."""
+"""An explorer of DeepMask: a window to move and resize, and the network's output for it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SlidingWindow(Explorer):
             image: float [3, H, W] in 0…1.
             target: the true objects; crowds are left out.
             x: initial centre of the window in pixels, by default that of the image.
-            y: the same.
+            y: likewise.
             octave: initial log2 of the factor by which the image is enlarged.
         """
         self.model, self.image = model, image

@@ -64,7 +64,7 @@ class ConvolutionStepper(Explorer):
         )
 
     def ahead(self) -> dict[str, list[Any]]:
-        """Nine places of the window, with and without stride, padding and dilation."""
+        """Nine positions of the window, with and without stride, padding and dilation."""
         return {
             "stride": [1, 2],
             "padding": [0, 2],
@@ -73,7 +73,7 @@ class ConvolutionStepper(Explorer):
         }
 
     def compute(self) -> dict[str, Any]:
-        """The output of `ops.conv2d`; a position beyond its last cell means that cell."""
+        """The output of `ops.conv2d`; a position beyond the last cell selects that cell."""
         kernel = self.kernel()
         stride, padding, dilation = (self.setting(k) for k in ("stride", "padding", "dilation"))
         output = conv2d(

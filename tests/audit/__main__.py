@@ -39,7 +39,7 @@ def browse(site: Path) -> dict[tuple[str, int, str], Findings]:
 
 
 def main() -> int:
-    """Print the tables; returns 1 if there is something to mend."""
+    """Print the tables; returns 1 if there is something to fix."""
     parser = argparse.ArgumentParser(prog="python -m tests.audit", description=__doc__)
     parser.add_argument("site", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
     parser.add_argument("--verbose", action="store_true", help="also list what the theme does")

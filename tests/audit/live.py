@@ -65,7 +65,7 @@ class Findings:
     minor: list[str] = field(default_factory=list)
 
     def faults(self) -> list[str]:
-        """All that we have to mend, with what kind it is."""
+        """All findings that we have to fix, with their kind."""
         kinds = ("overflow", "faint", "dark_paper", "dead", "ours")
         return [f"{kind}: {entry}" for kind in kinds for entry in getattr(self, kind)]
 
@@ -107,7 +107,7 @@ def show_as(page: Any, width: int, mode: str) -> None:
 
 
 def examine(page: Any, *, axe: bool = True) -> Findings:
-    """All findings for a page as it stands; axe takes far longer than the rest."""
+    """All findings for an open page; axe takes far longer than the rest."""
     found = Findings(
         overflow=page.evaluate("audit.overflow()"),
         faint=page.evaluate("([s, c]) => audit.faint(s, c)", [COLOURED, LEAST_CONTRAST]),

@@ -1,4 +1,4 @@
-"""How far colour alone gets on Pocket COCO: the data set is worth learning only if not far."""
+"""Baselines that use only colour: Pocket COCO is worth learning only if they score low."""
 
 from __future__ import annotations
 

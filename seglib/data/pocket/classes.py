@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from seglib.structures import Categories
 
 VERSION = 1
-"""Part of every seed. A change to a single mask pixel requires a new number."""
+"""The version, part of every seed. A change of even one mask pixel requires a new number."""
 
 SIZE = 128
 """Height and width of every image, in pixels."""

@@ -42,7 +42,7 @@ Coat = dict[Tone, Color]
 
 
 def coat(chance: Chance) -> Coat:
-    """The colours of one object, chosen in the same way for every class."""
+    """The colours of one object; all classes use the same rule."""
     main = chance.pick(SWATCHES)
     accent, second = _apart(chance, [main], 0.35), chance.pick(SWATCHES)
     second = _apart(chance, [main, accent], 0.25)

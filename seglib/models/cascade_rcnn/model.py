@@ -173,7 +173,7 @@ class CascadeRCNN(MaskRCNN):
 
 
 class _ScaledGradient(torch.autograd.Function):
-    """The same numbers; the gradient on the way back is multiplied by a factor."""
+    """The identity, whose backward pass multiplies the gradient by a factor."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:

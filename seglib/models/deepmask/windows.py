@@ -1,4 +1,4 @@
-"""DeepMask's windows: where they lie, which show an object canonically, and what is in them.
+"""DeepMask's windows: their positions, their labels for an object, and their content.
 
 Pinheiro et al. 2015 (arXiv 1506.06204), section 3.1. A window fits an object whose centre is its
 own and whose longer side is 4/7 of its side (128 of 224 px). Within a small tolerance it is

@@ -42,7 +42,7 @@ from seglib.structures import IGNORE, Categories, Prediction, Target
 
 
 class FCN(Segmenter):
-    """Fully convolutional network: names every pixel, tells no two objects of a class apart.
+    """Fully convolutional network: a class for every pixel, without separating objects of a class.
 
     Attributes:
         network: `SkipFCN` or `DilatedFCN`, from normalised [B, 3, H, W] to `FCNOutput`.

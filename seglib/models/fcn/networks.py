@@ -22,7 +22,7 @@ from seglib.ops.upsampling import bilinear_upsample_kernel, interpolate
 
 @dataclass(eq=False)
 class FCNOutput:
-    """What FCN computes for a batch; everything lies on the padded canvas.
+    """FCN's outputs for a batch, on the padded canvas.
 
     Attributes:
         logits: [B, C+1, H, W]; image b fills the top left `sizes[b]` pixels.

@@ -63,7 +63,7 @@ class BoxHeads(nn.Module, ABC):
         self.pooler, self.classes = pooler, classes
 
     def new_head(self, class_agnostic: bool = False) -> BoxHead:
-        """A head with fresh weights for what the pooler reads."""
+        """A head with random weights for the pooler's features."""
         pooled = self.config.fpn_width * self.config.box_bins**2
         return BoxHead(pooled, self.config.box_hidden, self.classes, class_agnostic)
 

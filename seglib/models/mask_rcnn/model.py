@@ -120,7 +120,7 @@ class MaskRCNN(Segmenter):
         return pyramid
 
     def resize(self, image: Tensor) -> Tensor:
-        """By the shorter side where the config has `min_size`, as published (section 3.1)."""
+        """Resize by the shorter side if the config has `min_size`, as published (section 3.1)."""
         if self.config.min_size is None:
             return resize_longer(image, self.config.image_size)
         return resize_shorter(image, self.config.min_size, self.config.max_size)

@@ -153,7 +153,7 @@ class RegionProposalNetwork(nn.Module):
 def decode_best(
     logits: Tensor, deltas: Tensor, anchors: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Decode a level's best anchors alone: the others never become proposals.
+    """Decode only a level's best anchors, since the others never become proposals.
 
     [B, n] logits, [B, n, 4] deltas, [n, 4] anchors -> [B, k, 4] boxes and their [B, k] logits,
     best first, k = min(n, count); without gradient.

@@ -65,7 +65,7 @@ def region_signs(boxes: Tensor, target: Target, classes: int, negative_iou: floa
 
 
 def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[Tensor, Tensor]:
-    """Which class's regressor learns from each region, and what (appendix C).
+    """The class whose regressor learns from each region, and its targets (appendix C).
 
     Args:
         boxes: [N, 4].
@@ -90,7 +90,7 @@ def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[T
 
 
 class Examples(NamedTuple):
-    """The features of regions, and what each region is an example of.
+    """The features of regions, and the class that each is an example of.
 
     Attributes:
         features: [N, D], the network's.

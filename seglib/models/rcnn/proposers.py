@@ -1,4 +1,4 @@
-"""Where R-CNN's regions come from, other than grouping."""
+"""Sources of R-CNN's regions other than grouping."""
 
 from __future__ import annotations
 
