@@ -330,7 +330,7 @@ with seglib.use(mask_iou=counted(mask_iou)):
 with seglib.use(box_iou=counted(box_iou)):
     boxes_say = evaluate_toy("bbox")
 assert set(calls) == {"mask_iou", "box_iou"}, (
-    f"the evaluator should have called both functions, it called {sorted(set(calls))}"
+    f"the evaluator should have called both functions, but called {sorted(set(calls))}"
 )
 assert abs(masks_say["AP50"] - 1) < 1e-6, (
     f"masks, AP50: expected 1.0, yours is {masks_say['AP50']:.3f}; 0.5 means that the detection "
@@ -341,7 +341,7 @@ assert abs(masks_say["AP"] - 0.7) < 1e-6, (
     f"{masks_say['AP']:.3f}"
 )
 assert abs(boxes_say["AP"] - 0.7) < 1e-6, (
-    f"boxes, AP: the same slip, expected 0.7, yours is {boxes_say['AP']:.3f}"
+    f"boxes, AP: the same shift, expected 0.7, yours is {boxes_say['AP']:.3f}"
 )
 ### BEGIN HIDDEN TESTS
 for slip, passed in ((0, 10), (1, 9), (4, 4), (7, 0)):  # IoU 1, 19/21, 2/3, 13/27
@@ -430,7 +430,7 @@ assert got == [1, 1, -1], (
 got = judged([[0.0, 0.6], [0.0, 0.0], [0.8, 0.0]], [0.2, 0.9, 0.1], [False, False])
 assert got == [1, 0, 1], (
     f"the best score hits nothing, the others one object each: expected [1, 0, 1], yours is {got}; "
-    "verdicts stand in the order of the rows, not of the scores"
+    "verdicts are in the order of the rows, not of the scores"
 )
 got = judged([[1.0], [1.0]], [0.5, 0.6], [True])
 assert got == [-1, -1], (

@@ -198,7 +198,7 @@ def columns_of(*arguments, **settings):
 got = columns_of(nine, (2, 2), dilation=2)
 assert got is not None, "im2col returned None: is the `return` missing?"
 assert got.shape == (1, 4, 1), (
-    "the example has one place, so it gives one column of four cells, [1, 4, 1]; yours is "
+    "the example has one position, so it gives one column of four cells, [1, 4, 1]; yours is "
     f"{list(got.shape)}: the window spans dilation·(k − 1) + 1 pixels"
 )
 assert got.flatten().tolist() == [1, 3, 7, 9], (

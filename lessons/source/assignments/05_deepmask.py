@@ -202,7 +202,7 @@ for n in range(3):
         "add both biases, and put nothing in between"
     )
     assert torch.allclose(got[n], cells.reshape(3, 3), atol=1e-4), (
-        "your logits are right but stand in the wrong cells: masks are read row by row"
+        "your logits are right but in the wrong cells: masks are read row by row"
     )
 factors = best_factors(torch.tensor([[3.0, 0], [0, 1]]), 1)
 assert factors is not None, "best_factors returned None: is the `return` missing?"

@@ -199,14 +199,14 @@ assert isinstance(got, torch.Tensor), f"return a tensor of indices, not a {type(
 assert got.dtype == torch.int64, f"indices are int64, yours are {got.dtype}"
 assert got.tolist() == [1], f"the example keeps [1], yours keeps {got.tolist()}"
 got = nms(three, torch.tensor([0.7, 0.8, 0.9]), 0.5).tolist()
-assert got != [2], "scores 0.7, 0.8, 0.9: box 0 stays, since the suppressed box 1 suppresses nobody"
+assert got != [2], "scores 0.7, 0.8, 0.9: box 0 stays, since the suppressed box 1 suppresses nothing"
 assert got == [2, 0], f"scores 0.7, 0.8, 0.9: expected [2, 0], best first; yours is {got}"
 half = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
 got = nms(half, torch.tensor([0.9, 0.8]), 0.5).tolist()
 assert got == [0, 1], f"an IoU of exactly the threshold is not more: expected [0, 1], not {got}"
 got = nms(three, torch.tensor([0.7, 0.9, 0.8]), 0.6).tolist()
 assert got == [1, 2, 0], (
-    f"at a threshold of 0.6 an overlap of 0.54 suppresses nobody: expected [1, 2, 0], not {got}"
+    f"at a threshold of 0.6 an overlap of 0.54 suppresses nothing: expected [1, 2, 0], not {got}"
 )
 got = nms(torch.cat([three[:1], three]), torch.full((4,), 0.5), 0.3).tolist()
 assert got == [0, 3], (
@@ -225,7 +225,7 @@ assert len(expected) > 10, "the detector finds nothing to compare"
 assert len(on_yours) == len(expected), (
     f"on your nms the detector finds {len(on_yours)} objects instead of {len(expected)}"
 )
-assert near(on_yours.boxes, expected.boxes), "on your nms the detector gives other boxes"
+assert near(on_yours.boxes, expected.boxes), "on your nms the detector returns other boxes"
 ### BEGIN HIDDEN TESTS
 for seed in range(6):
     torch.manual_seed(seed)
@@ -397,7 +397,7 @@ edge = torch.tensor([[[10.0, 30], [10, 30]]])
 got = roi_align_one(edge, torch.tensor([0.0, 0.5, 0.4, 1.5]), 1, (1, 1), 1).item()
 assert abs(got - 4) > 1e-3, (
     "a point 0.3 cells left of the first middle reads 10, yours 4: the line through 10 and 30 does "
-    "not go on beyond the border"
+    "not continue beyond the border"
 )
 assert abs(got - 7) > 1e-3, (
     "a point 0.3 cells left of the first middle reads 10, yours 7: it moves to the border before "
@@ -556,7 +556,7 @@ assert order.tolist() == [0, 2], (
 assert near(taken, [0.9, 0.618], 1e-3), f"with lowest = 0.3 the scores are not {numbers(taken)}"
 order, taken = soft_nms(three, points, sigma=0.05)
 assert order.tolist() == [0, 2], (
-    f"with sigma = 0.05 box 1 sinks far below 0.05: expected [0, 2], yours takes {order.tolist()}"
+    f"with sigma = 0.05 box 1 falls far below 0.05: expected [0, 2], yours takes {order.tolist()}"
 )
 assert abs(float(taken[1]) - 0.201) < 1e-3, (
     f"with sigma = 0.05 box 2 is taken with 0.7 · exp(−0.25² / 0.05) = 0.201, yours with "
