@@ -118,7 +118,7 @@ def _only(tasks: list[TaskMark], cell: str | None) -> list[TaskMark]:
 
 
 def progress() -> None:
-    """Show what `seglib check` has seen solved on this machine, and when."""
+    """Show which tasks `seglib check` has found solved on this machine, and when."""
     from seglib.grading import progress as record
 
     lines = record.picture(record.read(record.record_file()))

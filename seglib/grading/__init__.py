@@ -1,4 +1,4 @@
-"""Grading of notebooks that nobody has to trust: `seglib grade` and `seglib check`.
+"""Grading of untrusted notebooks: `seglib grade` and `seglib check`.
 
 What must stay secret is absent: the student's process contains the answers, and neither checks nor
 expected values. The grader calls the student's functions there and judges what they return here.

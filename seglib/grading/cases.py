@@ -51,12 +51,12 @@ class Cases:
         self.lost: set[str] = set()  # names that failed statements would have defined
 
     def passed(self) -> None:
-        """Note a case that passed."""
+        """Record a case that passed."""
         self.found.append(Case(self.hidden, True))
 
     @contextlib.contextmanager
     def round(self, counts: bool) -> Iterator[None]:
-        """Note what comes of a round of a loop; whatever stops it, the loop goes on.
+        """Record the result of a round of a loop; an error in it does not stop the loop.
 
         Args:
             counts: whether the round asserts by itself, so that it can pass. It has not passed if
@@ -72,7 +72,7 @@ class Cases:
                 self.passed()
 
     def failed(self, error: Exception) -> None:
-        """Note a case that failed, and why."""
+        """Record a case that failed, and why."""
         reason = self._reason(error)
         shown = self._shown(error) if self.hidden else reason
         self._failures += 1
@@ -163,7 +163,7 @@ def _targets(statement: ast.stmt) -> set[str]:
 
 
 def _assertions(node: ast.AST) -> Iterator[ast.Assert]:
-    """The assertions that run with this node itself: not those in functions or in loops in it."""
+    """The assertions that run with this node, without those in functions and loops inside it."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.For | ast.FunctionDef | ast.Lambda):
             continue
@@ -175,13 +175,13 @@ def _assertions(node: ast.AST) -> Iterator[ast.Assert]:
 
 
 class _Rounds(ast.NodeTransformer):
-    """Makes each round of a loop that asserts a case, and seeds of the hidden part fresh."""
+    """Turns each round of a loop with assertions into a case, and replaces hidden seeds."""
 
     def __init__(self, hidden: bool) -> None:
         self._hidden = hidden
 
     def visit_For(self, node: ast.For) -> ast.For:
-        """Catch what stops a round, so that the next one runs."""
+        """Catch the error that stops a round, so that the next one runs."""
         asserts = [n for n in ast.walk(node) if isinstance(n, ast.Assert)]
         if asserts:
             counts = any(True for _ in _assertions(node))
@@ -194,7 +194,7 @@ class _Rounds(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        """Leave functions alone: what they raise is their caller's."""
+        """Leave functions unchanged: their errors belong to the caller."""
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.Call:

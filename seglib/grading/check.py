@@ -43,5 +43,5 @@ def check_notebook(path: Path, assignment: str | None) -> Marks:
 def _own_checks(data: bytes, path: Path) -> NotebookNode:
     try:
         return nbformat.reads(data.decode(), as_version=4)
-    except Exception as error:  # nbformat fails in many ways on what is not a notebook
+    except Exception as error:  # nbformat raises many kinds of errors for other files
         raise SeglibError(f"{path} is not a notebook: save it again in JupyterLab") from error

@@ -1,4 +1,4 @@
-"""What an instructor reads of a class: where points are lost and why, copies, and remarks.
+"""An instructor's summary of a class: where points are lost and why, copies, and remarks.
 
     OUT/summary.md, OUT/summary.html     the same text; the page contains the figure
     OUT/lost_points.png                  the figure

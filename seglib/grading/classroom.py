@@ -1,4 +1,4 @@
-"""Mark a class: make sure that the reference earns full marks, then mark what is not saved yet."""
+"""Mark a class: check that the reference earns full marks, then mark what is not saved yet."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def grade(
 
 
 def prove(name: str, plan: Plan) -> None:
-    """Make sure that the reference earns full marks here and now, before anybody loses any.
+    """Make sure that the reference earns full marks on this machine before anyone is marked.
 
     Raises:
         SeglibError: it does not, so that the sandbox or the assignment is at fault.

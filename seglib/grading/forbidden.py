@@ -1,4 +1,4 @@
-"""What an answer must not call, since it is what the answer is to be; refused while it runs.
+"""Functions that an answer must not call, because it has to implement them; refused at run time.
 
 A task declares it on the marker of its answer cell, by the names of groups, of seglib's
 primitives, or of functions with their module:
@@ -56,7 +56,7 @@ _running: list[str] = []  # the student's functions that are being called now
 
 
 class ForbiddenError(RuntimeError):
-    """An answer called the very thing that it is to be."""
+    """An answer called a function that it has to implement."""
 
 
 def expand(names: str) -> list[str]:
@@ -96,7 +96,7 @@ def _refusing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def refused(function: str) -> Iterator[None]:
-    """Refuse what this function of the student's must not call, within the block."""
+    """Within the block, refuse what this function of the student's must not call."""
     names = [name for name in _refused.get(function, ()) if "." not in name]
     bodies = {name: _refusing(name, primitives.active(name)) for name in names}
     _running.append(function)

@@ -48,7 +48,7 @@ def bubblewrap() -> str | None:
 
 
 def require_bubblewrap(unsafe: bool) -> None:
-    """Refuse to go on without a sandbox.
+    """Refuse to continue without a sandbox.
 
     Raises:
         SeglibError: there is no bubblewrap, and `unsafe` is False.

@@ -19,7 +19,7 @@ class Limits:
         memory: bytes of all processes together.
         files: bytes of all that it writes; of each file a quarter.
         processes: at one time, threads included.
-        output: bytes that are read of what it prints; the rest is thrown away.
+        output: bytes of its output that are read; the rest is discarded.
     """
 
     wall_seconds: float = 600.0

@@ -1,4 +1,4 @@
-"""The marks of one submission: for each task what was earned, and why points were lost."""
+"""The marks of one submission: the points earned in each task, and why points were lost."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Marks:
         student: who handed it in.
         assignment: the name of the master.
         seed: what the hidden inputs were made from.
-        line: what is to be said of the whole submission in one line, or "".
+        line: a remark on the whole submission in one line, or "".
         notes: what is unusual about the notebook.
-        forbidden: what its functions called although they must not.
+        forbidden: the forbidden functions that its functions called.
         answers: a hash of its answers, to find copies.
         sandboxed: whether it ran in a sandbox.
         tasks: the marks of its checks cells.

@@ -1,4 +1,4 @@
-"""A student's own record of solved tasks: kept on this machine, for nobody else."""
+"""A student's own record of solved tasks, which is kept on this machine only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seglib.grading.marks import Marks
 
 @dataclass(frozen=True)
 class Solved:
-    """The best that was reached in one checks cell.
+    """The best result in one checks cell.
 
     Attributes:
         earned, points: on the visible checks.
@@ -31,7 +31,7 @@ Record = dict[str, dict[str, Solved]]  # assignment -> checks cell -> the best s
 
 
 def record_file() -> Path:
-    """Where the record is kept."""
+    """The path of the record."""
     return platformdirs.user_data_path("seglib") / "progress.json"
 
 

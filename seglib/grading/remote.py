@@ -33,14 +33,14 @@ class StudentError(Exception):
 
 
 class GoneError(Exception):
-    """The student's process has ended, hangs, or does not keep to the protocol."""
+    """The student's process has ended, hangs, or violates the protocol."""
 
 
 class Student:
     """The student's process, over a connected socket.
 
     Attributes:
-        forbidden: what the student's functions called although they must not.
+        forbidden: the forbidden functions that the student's functions called.
         gone: why the process can no longer be called, or "".
         seconds: spent waiting for the student's functions.
     """
@@ -54,7 +54,7 @@ class Student:
         self._functions: list[Callable[..., Any]] = []
 
     def call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """What the student's function returns for these arguments.
+        """Call the student's function with these arguments and return its result.
 
         Raises:
             Exception: the error that the function raised, also a `StudentError`.
@@ -196,7 +196,7 @@ class _Backward(torch.autograd.Function):
 
 
 def _as_result(value: Any) -> Any:
-    """A result that does not depend on the arguments; it says whether it requires a gradient."""
+    """A result that does not depend on the arguments; `requires_grad` is that of the original."""
     return value.clone() if isinstance(value, Tensor) else value
 
 

@@ -1,4 +1,4 @@
-"""What a student and an instructor read of the marks.
+"""The reports on marks for students and instructors.
 
     OUT/feedback/NAME/feedback.md, feedback.html    for the student
     OUT/feedback/NAME/results.json                  the same as Gradescope reads it
@@ -48,7 +48,7 @@ def points(value: float) -> str:
 
 
 def out_of(earned: float, most: int) -> str:
-    """What was earned of what could be: "0.5 of 1 point"."""
+    """Earned and possible points in words: "0.5 of 1 point"."""
     return f"{points(earned)} of {most} point{'' if most == 1 else 's'}"
 
 
@@ -60,7 +60,7 @@ def cases_text(task: TaskMark) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text without what Markdown or HTML would take for markup, on one line."""
+    """Text on one line, with the characters of Markdown and HTML markup escaped."""
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
@@ -111,7 +111,7 @@ def feedback_html(marks: Marks) -> str:
 
 
 def hidden_ran(marks: Marks) -> bool:
-    """Whether hidden checks were run, or nothing was."""
+    """Whether hidden checks were run, or no checks at all."""
     return not marks.tasks or bool(marks.line) or any(task.hidden[1] for task in marks.tasks)
 
 
@@ -174,7 +174,7 @@ def nbgrader_csv(marks: list[Marks]) -> str:
 
 
 def _csv(rows: Iterable[list[Any]]) -> str:
-    """CSV in which no cell is a formula to a spreadsheet."""
+    """CSV in which no cell can be taken for a formula by a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:

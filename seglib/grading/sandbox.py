@@ -35,7 +35,7 @@ class Run:
 
     Attributes:
         connection: the socket over which its last cell answers, or None if it never got that far.
-        reason: why it did not get there, or was stopped; "" while all is well.
+        reason: why it did not get there, or was stopped; "" otherwise.
     """
 
     process: subprocess.Popen[bytes]
@@ -44,7 +44,7 @@ class Run:
     _printed: bytearray = field(default_factory=bytearray)
 
     def cells(self) -> dict[str, str]:
-        """The cells that failed, by id, with what nbval says of each."""
+        """The cells that failed, by id, with nbval's message for each."""
         found = {}
         for line in bytes(self._printed).decode(errors="replace").splitlines():
             try:
@@ -118,7 +118,7 @@ def _accept(listening: socket.socket, run: Run, seconds: float) -> socket.socket
 
 
 def _read(run: Run, limit: int) -> None:
-    """Keep the beginning of what is printed, and throw away the rest."""
+    """Keep the beginning of the output, and discard the rest."""
     assert run.process.stdout is not None
     with contextlib.suppress(ValueError, OSError):
         while part := os.read(run.process.stdout.fileno(), 2**16):
@@ -126,7 +126,7 @@ def _read(run: Run, limit: int) -> None:
 
 
 def _watch(run: Run, limits: Limits) -> None:
-    """End the run when all of its processes together use more than they may."""
+    """End the run when its processes together exceed a limit."""
     deadline = time.monotonic() + limits.wall_seconds
     while run.process.poll() is None:
         memory, processes = _usage(run.process.pid)

@@ -57,14 +57,14 @@ def _marks_file(out: Path, submission: Submission) -> Path:
 
 
 def save(out: Path, submission: Submission, marks: Marks) -> None:
-    """Save the marks of a submission, with a hash of the notebook that they are of."""
+    """Save the marks of a submission, with a hash of its notebook."""
     record = {"content": _digest(submission), "marks": asdict(marks)}
     text = json.dumps(record, indent=1, ensure_ascii=False).encode("utf-8", "replace")
     write_atomic(_marks_file(out, submission), lambda stream: stream.write(text))
 
 
 def load(out: Path, submission: Submission) -> Marks | None:
-    """The marks of an earlier run, if they are of the same notebook and the grader did not fail."""
+    """The marks of an earlier run, if the notebook is the same and the grader did not fail."""
     try:
         record = json.loads(_marks_file(out, submission).read_text("utf-8"))
         marks = Marks.from_json(record["marks"])

@@ -95,7 +95,7 @@ class Server:
         )
 
     def _function(self, number: int) -> Callable[..., Any]:
-        """A function of the grader's: a call of it travels there and back."""
+        """A stub for one of the grader's functions, which is called in the grader's process."""
 
         def call_back(*arguments: Any, **named: Any) -> Any:
             packer = Packer()
@@ -110,7 +110,7 @@ class Server:
 
 
 def _snapshot(value: Any) -> tuple[Any, list[bytes]]:
-    """What a message about this value would contain, to see whether it changes."""
+    """The message that this value would give, to detect changes of it."""
     packer = Packer()
     packer.states = True
     return packer.pack(value), packer.buffers

@@ -1,4 +1,4 @@
-"""The student's process while a submission is marked: when a function ends it, it starts again."""
+"""The student's process while a submission is marked; if a function ends it, it is restarted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_RUNS = 3  # of one notebook, if its functions hang or end its process
 
 
 class Session:
-    """The student's process, started again for the next task when it is gone."""
+    """The student's process, which is restarted for the next task if it has ended."""
 
     def __init__(self, notebook: str, limits: Limits, unsafe: bool) -> None:
         self.forbidden: set[str] = set()
