@@ -50,8 +50,8 @@ names = Question("A sheep is a", [Option("thing", True), Option("stuff", feedbac
 Quiz([sums, names])
 
 # %% id="picture" alt="a falling line that stands for a loss"
-import matplotlib.pyplot as plt
-_ = plt.plot([2, 1])
+from seglib.plotting import training_curve
+training_curve([2.0, 1.0])
 """
 
 
@@ -171,7 +171,8 @@ def test_mathematics_and_pictures_show_without_a_network(browser, small_site):
     page.wait_for_selector("mjx-container svg", timeout=1000 * HANG_SECONDS)
     assert page.locator("mjx-container svg").count() == 2
     picture = page.locator("img[alt='a falling line that stands for a loss']")
-    assert picture.evaluate("image => image.complete && image.naturalWidth > 100")
+    assert picture.evaluate("image => image.complete && image.width > 100")
+    assert picture.evaluate("image => image.naturalWidth === 2 * image.width")  # a fine figure
     remote = [url for url in wanted if not url.startswith(("http://127.0.0.1", "data:"))]
     assert remote == []
     page.close()
