@@ -16,7 +16,9 @@ def _group() -> None:
     """Work with the course's assignments."""
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Where to write it.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="PATH", help="The file or folder to write.")
+]
 Number = Annotated[str, typer.Argument(metavar="NN", help="The number of the assignment.")]
 
 

@@ -41,7 +41,7 @@ def coco_mini(
     categories: Annotated[
         str | None, typer.Option(metavar="NAME,…", help="COCO class names, comma-separated.")
     ] = None,
-    images: Annotated[int, typer.Option(min=2, metavar="N", help="How many in total.")] = 200,
+    images: Annotated[int, typer.Option(min=2, metavar="N", help="Total number of images.")] = 200,
     source: Annotated[
         str, typer.Option(help="val2017, or train2017, whose annotation file is much larger.")
     ] = "val2017",

@@ -31,7 +31,7 @@ def grade(
         int | None,
         typer.Option(help="Seed of the hidden inputs; the same seed gives the same marks."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of submissions to mark at a time.")] = 2,
     unsafe: Unsafe = False,
 ) -> None:
     """Mark a class of notebooks, each in a sandbox.

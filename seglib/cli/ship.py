@@ -26,7 +26,9 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def ship(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run's folder.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as fcn-8s.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The checkpoint's name, such as fcn-8s.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files.")] = Path(
         "data/checkpoints"
     ),
@@ -82,8 +84,8 @@ def _save_small(trained: Segmenter, file: Path, facts: dict[str, Any]) -> None:
     size = file.stat().st_size
     if size > LARGEST:
         raise SeglibError(
-            f"{file.name} has {size / MEGABYTE:.1f} MB, but a shipped checkpoint may have "
-            f"{LARGEST / MEGABYTE:g} MB at most"
+            f"{file.name} is {size / MEGABYTE:.1f} MB large, but a shipped checkpoint may have at "
+            f"most {LARGEST / MEGABYTE:g} MB"
         )
 
 

@@ -19,7 +19,7 @@ PICTURES, SCORED = 4, 20
 def tour(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files.")] = Path("tour"),
     images: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="How many pictures to show.")
+        int, typer.Option(min=1, max=100, metavar="N", help="Number of pictures to show.")
     ] = PICTURES,
     limit: Annotated[
         int,

@@ -196,7 +196,7 @@ class _Backward(torch.autograd.Function):
 
 
 def _as_result(value: Any) -> Any:
-    """A result that does not depend on the arguments; `requires_grad` is that of the original."""
+    """A copy of a result that does not depend on the arguments; `requires_grad` is preserved."""
     return value.clone() if isinstance(value, Tensor) else value
 
 

@@ -46,20 +46,20 @@ class TrainConfig:
         unset="lr times the model's backbone_lr_scale",
     )
     schedule: Literal["cosine", "constant"] = learning(
-        "After the warm-up: fall to a hundredth of lr, or stay.", "cosine"
+        "After the warm-up, fall to a hundredth of lr, or stay constant.", "cosine"
     )
     warmup: int | None = learning(
         "Steps over which the learning rate rises from zero.",
         0,
         low=0,
         command_line=None,
-        unset="a tenth of all, at most 200",
+        unset="a tenth of the steps, at most 200",
     )
     optimizer: Literal["adamw", "sgd"] = learning(
         f"AdamW, or SGD with momentum {MOMENTUM}.", "adamw"
     )
     weight_decay: float = learning(
-        "Of weights with two or more dimensions; not of biases and norms.",
+        "Weight decay of matrices and kernels; biases and norms have none.",
         1e-4,
         low=0,
         below=MAX_RATE,
@@ -74,39 +74,41 @@ class TrainConfig:
         below=1,
     )
     augment: bool = learning(
-        "Vary the images as the model's config says.", False, command_line=True
+        "Augment images as the model's config prescribes.", False, command_line=True
     )
-    seed: int = learning("Of everything random in the run.", 0, low=0)
+    seed: int = learning("Seed of all random numbers in the run.", 0, low=0)
     device: DeviceName | None = computing(
         "Where to compute; auto prefers a GPU.",
         None,
         command_line="auto",
-        unset="where the model is",
+        unset="the model's device",
     )
     precision: Precision = computing(
-        "Of forward passes; auto is bf16 where the device has it.", "fp32", command_line="auto"
+        "Precision of forward passes; auto is bf16 if the device supports it.",
+        "fp32",
+        command_line="auto",
     )
     channels_last: bool | None = computing(
         "Memory layout of feature maps: channels innermost, or outermost.",
         None,
-        unset="innermost but on mps",
+        unset="innermost, except on mps",
     )
     tune: bool = computing(
-        "Choose open precision and layout by timing; another run may choose otherwise.",
+        "Time the choices of precision and layout that are open; runs may then differ.",
         False,
     )
     workers: int = computing(
-        "Processes that read and augment images ahead, for a fast GPU; 0: a thread does.",
+        "Processes that load and augment images in advance; 0 uses a thread.",
         0,
         low=0,
         below=1000,
     )
-    eval_every: int = watching("Steps between validations; 0: only at the end.", 0, low=0)
+    eval_every: int = watching("Steps between validations; 0 for only at the end.", 0, low=0)
     eval_limit: int | None = watching(
-        "Images of the validations before the last.", None, low=1, unset="all"
+        "Number of images in validations before the last.", None, low=1, unset="all"
     )
     checkpoint_every: int = watching(
-        "Steps between checkpoints; 0: only at the end.", 0, low=0, command_line=250
+        "Steps between checkpoints; 0 for only at the end.", 0, low=0, command_line=250
     )
     out: Path | None = watching(
         "Folder for log.jsonl, checkpoint.pt and model.safetensors.", None, unset="runs/MODEL"

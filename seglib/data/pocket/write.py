@@ -184,7 +184,7 @@ def _in_parallel(draw: partial[Drawn], count: int, workers: int) -> Iterator[Dra
         yield from pool(delayed(draw)(index) for index in range(count))
     except BrokenExecutor as error:
         raise SeglibError(
-            "a process that drew Pocket COCO was ended from outside, perhaps for want of memory: "
+            "a process that drew Pocket COCO was killed, perhaps because memory ran out: "
             "run the same command again"
         ) from error
 
