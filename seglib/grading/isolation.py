@@ -18,7 +18,7 @@ from pathlib import Path
 import seglib
 from seglib.errors import SeglibError
 from seglib.grading.limits import Limits
-from seglib.grading.serve import CHANNEL
+from seglib.grading.protocol import CHANNEL
 
 SPACES = ("user", "ipc", "pid", "net", "uts", "cgroup-try")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")

@@ -22,11 +22,10 @@ from torch.utils._pytree import tree_flatten, tree_leaves
 
 from seglib.grading.forbidden import refused
 from seglib.grading.packing import Packer
-from seglib.grading.protocol import MAX_TEXT, Channel, ProtocolError
+from seglib.grading.protocol import CHANNEL, MAX_TEXT, Channel, ProtocolError
 from seglib.grading.unpacking import Unpacker
 
 Names = dict[str, Any]
-CHANNEL = "SEGLIB_CHANNEL"  # the environment variable with the path of the grader's socket
 
 
 def serve(names: Names) -> None:
