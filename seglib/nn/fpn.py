@@ -65,7 +65,7 @@ class FPN(nn.Module):
         """
         laterals = [conv(c) for conv, c in zip(self.lateral, features, strict=True)]
         merged = laterals[-1]  # [B, width, H_l, W_l], like all maps below
-        pyramid = [self.output[-1](merged)]
+        pyramid = [self.output[-1](merged)]  # 3x3 convolutions keep the shape
         for level in reversed(range(len(laterals) - 1)):
             size = (laterals[level].shape[-2], laterals[level].shape[-1])
             merged = laterals[level] + interpolate(merged, size, self.upsampling)

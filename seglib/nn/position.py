@@ -43,17 +43,18 @@ class SinePosition(nn.Module):
         parts = []
         for coordinate in coordinates:
             angle = coordinate[..., None] / wavelength  # [B, H, W, width / 2]
-            waves = torch.stack([angle[..., 0::2].sin(), angle[..., 1::2].cos()], dim=-1)
+            pairs = [angle[..., 0::2].sin(), angle[..., 1::2].cos()]  # [B, H, W, width / 4] each
+            waves = torch.stack(pairs, dim=-1)  # [B, H, W, width / 4, 2]
             parts.append(waves.flatten(-2))  # [B, H, W, width / 2]
         return torch.cat(parts, dim=-1).permute(0, 3, 1, 2)  # [B, width, H, W]
 
 
 class LearnedPosition(nn.Module):
-    """A learned vector per column and per row, side by side (DETR's alternative, table 3).
+    """A learned vector per column and one per row, concatenated (DETR's alternative, table 3).
 
     Args:
         width: channels; even.
-        cells: the most columns and rows.
+        cells: largest number of columns and rows.
     """
 
     def __init__(self, width: int, cells: int = 50) -> None:
@@ -70,4 +71,5 @@ class LearnedPosition(nn.Module):
         batch, height, width = padding.shape
         x = self.col_embed.weight[:width].T[:, None, :].expand(-1, height, -1)  # [width/2, H, W]
         y = self.row_embed.weight[:height].T[:, :, None].expand(-1, -1, width)  # [width/2, H, W]
-        return torch.cat([x, y])[None].expand(batch, -1, -1, -1).to(like.dtype)
+        both = torch.cat([x, y])[None]  # [1, width, H, W]
+        return both.expand(batch, -1, -1, -1).to(like.dtype)  # [B, width, H, W]

@@ -156,13 +156,13 @@ class Transformer(nn.Module):
     def forward(
         self, features: Tensor, position: Tensor, queries: Tensor, padding: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Encode a map, then let the queries read it.
+        """Encode a map, and let the queries attend to it.
 
         Args:
             features: [B, D, H, W].
             position: [B, D, H, W].
             queries: [Q, D], the learned positions of the queries, whose contents start at zero.
-            padding: bool [B, H, W], True in the padding; None: there is none.
+            padding: bool [B, H, W], True in the padding; None without padding.
 
         Returns:
             the queries after every decoder layer [L, B, Q, D], and the encoded map [B, D, H, W].
@@ -174,7 +174,7 @@ class Transformer(nn.Module):
         query_position = queries.expand(len(x), -1, -1)  # [B, Q, D]
         contents = torch.zeros_like(query_position)
         states = self.decoder(contents, memory, query_position, place, blocked)  # [L, B, Q, D]
-        return states, memory.transpose(1, 2).unflatten(2, size)
+        return states, memory.transpose(1, 2).unflatten(2, size)  # second: [B, D, H, W]
 
 
 def as_sequence(features: Tensor) -> Tensor:

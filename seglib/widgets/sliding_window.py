@@ -77,7 +77,7 @@ class SlidingWindow(Explorer):
         half = self.model.config.patch / 2 / (zoom * 2 ** self.setting("octave"))
         x, y = self.setting("x"), self.setting("y")
         window = torch.tensor([[x - half, y - half, x + half, y + half]])
-        self._soft, score = self._look(window)
+        self._soft, score = self._predict(window)
         mask = paste_masks(self._soft, window, self.objects.size, self.model.config.mask_threshold)
         ious = mask_iou(mask, self.objects.masks)[0]
         best = int(ious.argmax()) if len(ious) and ious.max() > 0 else None
@@ -91,7 +91,7 @@ class SlidingWindow(Explorer):
             "verdict": VERDICTS[self._label(window)],
         }
 
-    def _look(self, window: Tensor) -> tuple[Tensor, float]:
+    def _predict(self, window: Tensor) -> tuple[Tensor, float]:
         """Mask probabilities [1, T, T] at the resolution of the loss, and the score of a window."""
         model = self.model
         wide = with_context(window, model.config)

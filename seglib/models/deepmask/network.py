@@ -106,8 +106,11 @@ class SlidingLinear(nn.Linear):
         """[B, C, h, w] -> [B, out_features, h - span + 1, w - span + 1]."""
         if input.shape[-2:] == (self.span, self.span):
             cells = input[..., :: self.dilation, :: self.dilation]  # [B, C, k, k]
-            return F.linear(cells.flatten(1), self.weight, self.bias)[..., None, None]
-        kernel = self.weight.view(-1, self.channels, self.kernel_size, self.kernel_size)
+            output = F.linear(cells.flatten(1), self.weight, self.bias)  # [B, out_features]
+            return output[..., None, None]  # [B, out_features, 1, 1]
+        kernel = self.weight.view(
+            -1, self.channels, self.kernel_size, self.kernel_size
+        )  # [out_features, C, k, k]
         return ops.conv2d(input, kernel, self.bias, dilation=self.dilation)
 
 

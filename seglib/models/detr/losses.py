@@ -79,7 +79,7 @@ def mask_losses(logits: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
     dice = smooth_dice_loss(logits.flatten(0, 1), truth.flatten(0, 1)).unflatten(
         0, logits.shape[:2]
     )  # [L, N]
-    return focal.sum(dim=1) / count, dice.sum(dim=1) / count
+    return focal.sum(dim=1) / count, dice.sum(dim=1) / count  # [L] each
 
 
 def named(losses: Tensor | list[Tensor], name: str, weight: float) -> dict[str, Tensor]:

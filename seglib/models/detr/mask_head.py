@@ -62,7 +62,8 @@ class AttentionMap(nn.Module):
         k = k.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, h w, D / heads]
         q = q / math.sqrt(q.shape[-1])
         scores = (k[image] @ q[..., None])[..., 0]  # [N, heads, h w]
-        scores = scores.masked_fill(padding.flatten(1)[image][:, None], -math.inf)
+        hidden = padding.flatten(1)[image][:, None]  # [N, 1, h w]
+        scores = scores.masked_fill(hidden, -math.inf)
         if self.softmax == "joint":
             weights = scores.flatten(1).softmax(-1).view_as(scores)  # [N, heads, h w]
         else:

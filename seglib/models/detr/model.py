@@ -224,7 +224,8 @@ class DETR(Segmenter):
         image = last.queries[0] // self.config.queries  # [N]
         logits = self.masks(output, states, image)[:, None]  # [N, 1, H/s, W/s]
         logits = interpolate(logits, output.batch.canvas, "bilinear")  # [N, 1, H, W]
-        focal, dice = mask_losses(logits.transpose(0, 1), last.true(objects.masks), count)
+        truth = last.true(objects.masks)  # [1, N, H, W]
+        focal, dice = mask_losses(logits.transpose(0, 1), truth, count)  # [1] each
         return {
             "mask_loss": self.config.mask_weight * focal[0],
             "dice_loss": self.config.dice_weight * dice[0],

@@ -60,7 +60,7 @@ class FCN(Segmenter):
 
     def forward(self, images: Sequence[Tensor]) -> FCNOutput:
         """Raw outputs of one padded batch; see `FCNOutput`."""
-        batch = self.prepare(images)
+        batch = self.prepare(images)  # tensor [B, 3, H, W]
         output: FCNOutput = self.network(batch.tensor)  # logits [B, K, H, W]
         output.sizes = batch.sizes
         return output

@@ -167,11 +167,12 @@ class DilatedFCN(nn.Module):
 
     def forward(self, x: Tensor) -> FCNOutput:
         """[B, 3, H, W] normalised -> logits [B, K, H, W], auxiliary logits in training."""
-        features = self.backbone(x)
+        features = self.backbone(x)  # [B, C_l, H_l, W_l] each
         score = at_least_float32(self.classifier(features.c5))  # [B, K, H/8, W/8]
         auxiliary = None
         if self.training:
-            auxiliary = _upsample(at_least_float32(self.aux_classifier(features.c4)), x)
+            aux_score = at_least_float32(self.aux_classifier(features.c4))  # [B, K, H/8, W/8]
+            auxiliary = _upsample(aux_score, x)  # [B, K, H, W]
         scores = {self.output_stride: score}
         return FCNOutput(_upsample(score, x), scores, auxiliary=auxiliary)
 

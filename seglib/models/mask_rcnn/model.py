@@ -100,7 +100,7 @@ class MaskRCNN(Segmenter):
 
     def forward(self, images: Sequence[Tensor]) -> MaskRCNNOutput:
         """Both stages on images of any size, float [3, H, W] in 0…1."""
-        batch, pyramid, rpn = self.first_stage(images)
+        batch, pyramid, rpn = self.first_stage(images)  # pyramid: [B, F, H_l, W_l] each
         proposals = [boxes for boxes, _ in self.rpn.proposals(rpn, batch.sizes)]  # [n, 4] each
         box_heads = self.box_heads(pyramid, proposals, batch.sizes)
         return MaskRCNNOutput(pyramid, rpn, proposals, box_heads, batch)

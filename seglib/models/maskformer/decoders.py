@@ -153,7 +153,9 @@ class MaskedLayer(nn.Module):
         Returns:
             [B, Q, D].
         """
-        read = self.cross_attn(x + query_position, memory + position, memory, blocked)
+        read = self.cross_attn(
+            x + query_position, memory + position, memory, blocked
+        )  # [B, Q, D], like all lines below
         x = self.norm1(x + self.dropout(read))
         placed = x + query_position
         x = self.norm2(x + self.dropout(self.self_attn(placed, placed, x)))

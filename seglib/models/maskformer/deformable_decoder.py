@@ -79,8 +79,11 @@ class DeformablePixelDecoder(nn.Module):
             positions_everywhere(self.position, x, x) + embedding[:, None, None]  # [B, F, H_l, W_l]
             for x, embedding in zip(projected, self.level_embed, strict=True)
         ]
-        x, place = (torch.cat([as_sequence(m) for m in maps], 1) for maps in (projected, places))
-        encoded = self.encoder(x, place, sizes)  # [B, N, F], like x and place
+        x, place = (
+            torch.cat([as_sequence(m) for m in maps], 1)  # [B, N, F]
+            for maps in (projected, places)
+        )
+        encoded = self.encoder(x, place, sizes)  # [B, N, F]
         parts = encoded.split([height * width for height, width in sizes], dim=1)
         pyramid = [
             part.transpose(1, 2).unflatten(2, size)  # [B, F, H_l, W_l]

@@ -72,7 +72,7 @@ def pixel_losses(masks: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
     """
     size = (truth.shape[-2], truth.shape[-1])
     large = interpolate(masks.flatten(0, 1)[:, None], size, "bilinear")  # [L N, 1, H, W]
-    return mask_losses(large.view(truth.shape), truth, count)
+    return mask_losses(large.view(truth.shape), truth, count)  # [L] each
 
 
 def point_losses(

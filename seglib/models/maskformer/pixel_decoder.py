@@ -55,7 +55,7 @@ class PixelDecoder(nn.Module):
             self.lateral[::-1], self.output[-2::-1], features[-2::-1], strict=True
         ):
             size = (c.shape[-2], c.shape[-1])
-            merged = output(lateral(c) + interpolate(merged, size, "nearest"))
+            merged = output(lateral(c) + interpolate(merged, size, "nearest"))  # at the size of c
             pyramid.insert(0, merged)
         return tuple(pyramid), self.mask_features(merged)
 

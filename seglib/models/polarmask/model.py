@@ -118,7 +118,8 @@ class PolarMask(Segmenter):
         pyramid = self.features(batch.tensor)  # [B, F, H_l, W_l] each
         sizes = [(level.shape[-2], level.shape[-1]) for level in pyramid]
         locations = make_locations(sizes, self.strides, self.config.ranges)
-        return PolarMaskOutput(self.head(pyramid), locations, [h * w for h, w in sizes], batch)
+        output = self.head(pyramid)  # [B, L, …], L locations of all levels
+        return PolarMaskOutput(output, locations, [h * w for h, w in sizes], batch)
 
     def features(self, pixels: Tensor) -> list[Tensor]:
         """[B, 3, H, W] -> the pyramid [B, F, H_l, W_l], finest first."""

@@ -124,7 +124,8 @@ class YOLACT(Segmenter):
         pyramid: tuple[Tensor, ...] = self.pyramid(features[-BACKBONE_LEVELS:])  # [B, F, H_l, W_l]
         prototypes = self.protonet(pyramid[0])  # [B, k, h, w]
         anchors = self.anchors(pyramid, batch.canvas)  # [N, 4]
-        return YOLACTOutput(pyramid, prototypes, anchors, self.head(pyramid), batch)
+        of_anchors = self.head(pyramid)  # [B, N, K], [B, N, 4], [B, N, k]
+        return YOLACTOutput(pyramid, prototypes, anchors, of_anchors, batch)
 
     def anchors(self, pyramid: Sequence[Tensor], canvas: Size) -> Tensor:
         """[N, 4] (centre x, centre y, width, height) in pixels, in the order of the head."""
