@@ -199,7 +199,7 @@ assert isinstance(got, torch.Tensor), f"return a tensor of indices, not a {type(
 assert got.dtype == torch.int64, f"indices are int64, yours are {got.dtype}"
 assert got.tolist() == [1], f"the example keeps [1], yours keeps {got.tolist()}"
 got = nms(three, torch.tensor([0.7, 0.8, 0.9]), 0.5).tolist()
-assert got != [2], "scores 0.7, 0.8, 0.9: box 0 stays, since the suppressed box 1 suppresses nothing"
+assert got != [2], "scores 0.7, 0.8, 0.9: box 0 stays: the suppressed box 1 suppresses nothing"
 assert got == [2, 0], f"scores 0.7, 0.8, 0.9: expected [2, 0], best first; yours is {got}"
 half = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
 got = nms(half, torch.tensor([0.9, 0.8]), 0.5).tolist()
