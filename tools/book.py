@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LESSON_MAP = "<!-- lesson map -->"  # in the landing page
 CACHE = ROOT / "book" / "_build" / "explorers"
 PACKAGES = {
+    "errors": "Errors",
     "structures": "Structures",
     "primitives": "The swap registry",
     "ops": "Operations",
@@ -54,7 +55,8 @@ def gather(source: Path) -> None:
         copies = [source / folder / f"{name}.ipynb" for name in names]
         show_without_kernel(copies, CACHE, source / "_static", up)
         chapters[caption] = [f"{folder}/{name}" for name in names]
-    chapters["The library"] = [api_page(name, title, source) for name, title in PACKAGES.items()]
+    chapters["The library"] = [overview(source)]
+    chapters["The library"] += [api_page(name, title, source) for name, title in PACKAGES.items()]
     intro = source / "intro.md"
     intro.write_text(intro.read_text("utf-8").replace(LESSON_MAP, lessons()), "utf-8")
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
@@ -75,20 +77,48 @@ def notebooks(origin: Path, target: Path) -> list[str]:
 
 def api_page(package: str, title: str, source: Path) -> str:
     """Write the API page of one package, with all its modules, and return its name."""
-    (source / "api").mkdir(exist_ok=True)
     lines = [f"# {title}", ""]
     for module in modules(package):
-        if module != f"seglib.{package}" or not (ROOT / "seglib" / package).is_dir():
-            lines += ["", f"## {module}", ""]
+        whole = module == f"seglib.{package}" and (ROOT / "seglib" / package).is_dir()
+        lines += [] if whole else ["", f"## {module}", ""]
         lines += ["```{eval-rst}", f".. automodule:: {module}", "```", ""]
+        lines += [offered(package), ""] if whole else []
     (source / "api" / f"{package}.md").write_text("\n".join(lines), encoding="utf-8")
     return f"api/{package}"
 
 
+def overview(source: Path) -> str:
+    """Write the page with a line about each package, and return its name."""
+    (source / "api").mkdir(exist_ok=True)
+    lines = ["# Overview", "", "| Package | Content |", "|---|---|"]
+    for package in PACKAGES:
+        docstring = ast.get_docstring(ast.parse(entry(package).read_text("utf-8"))) or ""
+        lines.append(f"| [`seglib.{package}`]({package}.md) | {docstring.splitlines()[0]} |")
+    (source / "api" / "index.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return "api/index"
+
+
+def entry(package: str) -> Path:
+    """The file that is read when a package, or a module beside the packages, is imported."""
+    file = ROOT / "seglib" / f"{package}.py"
+    return file if file.exists() else ROOT / "seglib" / package / "__init__.py"
+
+
+def offered(package: str) -> str:
+    """A sentence with the names that a package offers, each linked to the module it comes from."""
+    links = [
+        f"{{py:obj}}`~{node.module}.{name.name}`"
+        for node in ast.parse(entry(package).read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"seglib.{package}.")
+        for name in node.names
+    ]
+    return f"`from seglib.{package} import …` offers {', '.join(links)}." if links else ""
+
+
 def modules(package: str) -> list[str]:
     """The documented modules of a package: the package itself, then its files by name."""
-    file = ROOT / "seglib" / f"{package}.py"
-    files = [file] if file.exists() else sorted((ROOT / "seglib" / package).rglob("*.py"))
+    first = entry(package)
+    files = sorted(first.parent.rglob("*.py")) if first.stem == "__init__" else [first]
     names = []
     for path in files:
         if path.stem == "__main__" or not ast.get_docstring(ast.parse(path.read_text("utf-8"))):

@@ -6,11 +6,15 @@ book/images/tour.png. The page shows the times of this machine, which should do 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+# The picture needs the width of the window, and scrolls in its box on a narrow one.
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
+BOX = '<div class="wide-picture" role="group" tabindex="0" aria-label="figure">\n\n{}\n\n</div>'
 BOOK = Path(__file__).resolve().parents[1] / "book"
 
 
@@ -30,7 +34,11 @@ def main() -> int:
 def copy(tour: Path) -> None:
     """Copy the text and the picture of a tour into the book."""
     text = (tour / "tour.md").read_text(encoding="utf-8")
-    page = text.replace("](tour.png)", "](images/tour.png)")
+    picture = re.search(r"^!\[.*\]\(tour\.png\)$", text, re.MULTILINE)
+    if picture is None:
+        raise SystemExit(f"{tour / 'tour.md'} shows no tour.png")
+    boxed = BOX.format(picture[0].replace("](tour.png)", "](images/tour.png)"))
+    page = WIDE + text.replace(picture[0], boxed)
     (BOOK / "results.md").write_text(page, encoding="utf-8")
     (BOOK / "images" / "tour.png").write_bytes((tour / "tour.png").read_bytes())
 

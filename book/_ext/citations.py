@@ -1,19 +1,25 @@
-"""Leave out the role "list" of the bibliography: its entries contain what a list must not."""
+"""Leave out roles that accessibility checkers reject in the bibliography.
+
+Its list contains what a list must not, and the role of an entry is deprecated.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-ROLE = '<div role="list" class="citation-list">'
+ROLES = {
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    ' role="doc-biblioentry"': "",
+}
 
 
-def without_role(app: Any, page: str, template: str, context: dict[str, Any], _: Any) -> None:
+def without_roles(app: Any, page: str, template: str, context: dict[str, Any], _: Any) -> None:
     """Sphinx's hook: change the HTML of a page before it is written."""
-    if ROLE in context.get("body", ""):
-        context["body"] = context["body"].replace(ROLE, '<div class="citation-list">')
+    for found, wanted in ROLES.items():
+        context["body"] = context.get("body", "").replace(found, wanted)
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Register the hook with Sphinx."""
-    app.connect("html-page-context", without_role)
+    app.connect("html-page-context", without_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,6 +13,9 @@ SECTION = re.compile(
     r"(Args|Returns|Yields|Raises|Attributes|Note|Example|Examples|Arguments|Parameters):$"
 )
 
+# Stands for a colon in the first line of a property, which napoleon would read as "type: text".
+COLON = "\ue000"
+
 
 def escape(line: str) -> str:
     """Escape what reStructuredText would treat as markup, except in code."""
@@ -47,9 +50,17 @@ def literal_blocks(lines: list[str]) -> list[str]:
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """autodoc's hook: rewrite the lines of a docstring in place, before napoleon reads them."""
     lines[:] = literal_blocks(lines)
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(":", COLON)
+
+
+def restore(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """autodoc's hook: put back the colons, after napoleon has read the lines."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register the hook with Sphinx, before napoleon's."""
+    """Register the hooks with Sphinx, before and after napoleon's."""
     app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("autodoc-process-docstring", restore, priority=900)
     return {"parallel_read_safe": True}

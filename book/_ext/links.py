@@ -1,4 +1,4 @@
-"""Link what pages mention: arXiv numbers to the papers, and terms in lessons to the glossary.
+"""Link what pages mention: arXiv numbers and DOIs to the papers, terms in lessons to the glossary.
 
 In each lesson only the first use of a term is linked. Titles, code, links and quizzes stay as they
 are.
@@ -12,7 +12,11 @@ from typing import Any
 
 from docutils import nodes
 
-ARXIV = re.compile(r"arXiv[:\s]\s*(\d{4}\.\d{4,5})")
+# How papers are named, and the address to which the name leads.
+PAPERS = {
+    re.compile(r"arXiv[:\s]\s*(\d{4}\.\d{4,5})"): "https://arxiv.org/abs/",
+    re.compile(r"doi:(10\.\d{4,}/[\w./()-]*\w)"): "https://doi.org/",
+}
 # Words that also have an everyday meaning, so that a link would often be wrong.
 EVERYDAY = re.compile(
     r"assign(ment)?|background|correction|cost|detection|head|matching|no object|query|ray|sample"
@@ -41,11 +45,12 @@ def replace(text: nodes.Text, found: re.Match[str], link: nodes.reference) -> no
 
 
 def link_papers(doctree: nodes.document) -> None:
-    """Link every arXiv number to its abstract."""
-    for text in texts(doctree, nodes.Element):
-        while found := ARXIV.search(str(text)):
-            address = f"https://arxiv.org/abs/{found.group(1)}"
-            text = replace(text, found, nodes.reference("", found.group(), refuri=address))
+    """Link every arXiv number to its abstract, and every DOI to the publisher's page."""
+    for name, address in PAPERS.items():
+        for text in texts(doctree, nodes.Element):
+            while found := name.search(str(text)):
+                link = nodes.reference("", found.group(), refuri=address + found.group(1))
+                text = replace(text, found, link)
 
 
 def link_terms(app: Any, doctree: nodes.document, page: str) -> None:

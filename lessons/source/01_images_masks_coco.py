@@ -618,8 +618,10 @@ plotting.ap_staircase(scores.tolist(), true_positives.tolist(), len(toy_truth))
 # %% [markdown] id="ap-read"
 # The orange line is what you measured; it drops at each false positive (a cross). The blue dots are
 # the samples: a staircase that only falls. By hand:
-# $(26 \cdot 1 + 25 \cdot \tfrac{2}{3} + 25 \cdot \tfrac{3}{5} + 25 \cdot 0)/101 = 0.571$. There are
-# 26 samples on the first step because 0.00 is one of them.
+#
+# $$(26 \cdot 1 + 25 \cdot \tfrac{2}{3} + 25 \cdot \tfrac{3}{5} + 25 \cdot 0)/101 = 0.571$$
+#
+# There are 26 samples on the first step because 0.00 is one of them.
 #
 # **Predict before you run:** the detector now adds a hundred false detections, all with score 0.01,
 # below everything else. Does AP fall a lot, a little, or not at all?
@@ -1049,7 +1051,8 @@ for size, published in (("small", 0.41), ("medium", 0.34), ("large", 0.24)):
 #
 # - T.-Y. Lin et al. Microsoft COCO: common objects in context. *ECCV* 2014. arXiv 1405.0312.
 # - M. Everingham et al. The PASCAL visual object classes (VOC) challenge. *International Journal of
-#   Computer Vision* 88, 2010.
+#   Computer Vision* 88, 2010. doi:10.1007/s11263-009-0275-4.
 # - J. Deng et al. ImageNet: a large-scale hierarchical image database. *CVPR* 2009.
+#   doi:10.1109/CVPR.2009.5206848.
 # - A. Kirillov et al. Panoptic segmentation. *CVPR* 2019. arXiv 1801.00868.
-# - COCO detection evaluation, cocodataset.org/#detection-eval, and its code, `pycocotools`.
+# - [COCO detection evaluation](https://cocodataset.org/#detection-eval), and its code, `pycocotools`.

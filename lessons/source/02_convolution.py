@@ -848,10 +848,11 @@ Quiz([sizes, by_hand, counted, faster, backward, copied])
 #
 # - K. Fukushima. Neocognitron: a self-organizing neural network model for a mechanism of pattern
 #   recognition unaffected by shift in position. *Biological Cybernetics* 36, 1980.
+#   doi:10.1007/BF00344251.
 # - Y. LeCun et al. Backpropagation applied to handwritten zip code recognition. *Neural
-#   Computation* 1(4), 1989.
+#   Computation* 1(4), 1989. doi:10.1162/neco.1989.1.4.541.
 # - A. Krizhevsky, I. Sutskever, G. Hinton. ImageNet classification with deep convolutional neural
-#   networks. *NIPS* 2012.
+#   networks. *NIPS* 2012. doi:10.1145/3065386.
 # - V. Dumoulin, F. Visin. A guide to convolution arithmetic for deep learning. arXiv 1603.07285,
 #   2016.
 # - A. Howard et al. MobileNets: efficient convolutional neural networks for mobile vision

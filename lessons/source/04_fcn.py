@@ -900,3 +900,4 @@ for name, (repository, paper) in published.items():
 # - D. Ciresan, A. Giusti, L. Gambardella, J. Schmidhuber. Deep neural networks segment neuronal
 #   membranes in electron microscopy images. *NIPS* 2012.
 # - A. Odena, V. Dumoulin, C. Olah. Deconvolution and checkerboard artifacts. *Distill*, 2016.
+#   doi:10.23915/distill.00003.

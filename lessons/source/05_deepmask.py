@@ -1075,4 +1075,4 @@ print("ours (Pocket) " + "".join(f"{value:7.3f}" for value in pocket))
 # - R. Girshick, J. Donahue, T. Darrell, J. Malik. Rich feature hierarchies for accurate object
 #   detection and semantic segmentation. *CVPR* 2014. arXiv 1311.2524.
 # - J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders. Selective search for object recognition.
-#   *IJCV* 104, 2013.
+#   *IJCV* 104, 2013. doi:10.1007/s11263-013-0620-5.

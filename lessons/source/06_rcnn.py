@@ -854,7 +854,7 @@ print("RoIAlign: box AP 34.0, box AP75 36.4, mask AP 30.9")
 # - R. Girshick, J. Donahue, T. Darrell, J. Malik. Rich feature hierarchies for accurate object
 #   detection and semantic segmentation. *CVPR* 2014. arXiv 1311.2524.
 # - J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders. Selective search for object recognition.
-#   *IJCV* 104(2), 2013.
+#   *IJCV* 104(2), 2013. doi:10.1007/s11263-013-0620-5.
 # - R. Girshick. Fast R-CNN. *ICCV* 2015. arXiv 1504.08083.
 # - S. Ren, K. He, R. Girshick, J. Sun. Faster R-CNN: towards real-time object detection with region
 #   proposal networks. *NIPS* 2015. arXiv 1506.01497.

@@ -996,4 +996,4 @@ print(f"ours, on Pocket COCO: mask AP {mask_ap:.1f}, box AP {box_ap:.1f}")
 #   for object detection. *CVPR* 2017. arXiv 1612.03144.
 # - K. He, G. Gkioxari, P. Dollár, R. Girshick. Mask R-CNN. *ICCV* 2017. arXiv 1703.06870.
 # - Y. Wu, A. Kirillov, F. Massa, W.-Y. Lo, R. Girshick. Detectron2. 2019,
-#   github.com/facebookresearch/detectron2.
+#   [github.com/facebookresearch/detectron2](https://github.com/facebookresearch/detectron2).

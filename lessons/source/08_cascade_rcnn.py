@@ -902,4 +902,4 @@ print("ours, on Pocket COCO       ", means("mask"), "   ", means("cascade"))
 #   proposal networks. *NIPS* 2015. arXiv 1506.01497.
 # - K. He, G. Gkioxari, P. Dollár, R. Girshick. Mask R-CNN. *ICCV* 2017. arXiv 1703.06870.
 # - Y. Wu, A. Kirillov, F. Massa, W.-Y. Lo, R. Girshick. Detectron2. 2019,
-#   github.com/facebookresearch/detectron2.
+#   [github.com/facebookresearch/detectron2](https://github.com/facebookresearch/detectron2).

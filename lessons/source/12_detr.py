@@ -946,6 +946,6 @@ print(comparison.time_table(networks, image))
 #   2005.12872.
 # - A. Vaswani and others. Attention is all you need. *NeurIPS* 2017. arXiv 1706.03762.
 # - H. W. Kuhn. The Hungarian method for the assignment problem. *Naval Research Logistics
-#   Quarterly* 2, 1955.
+#   Quarterly* 2, 1955. doi:10.1002/nav.3800020109.
 # - H. Rezatofighi and others. Generalized intersection over union. *CVPR* 2019. arXiv 1902.09630.
 # - X. Zhu and others. Deformable DETR. *ICLR* 2021. arXiv 2010.04159.

@@ -14,20 +14,20 @@ from typing import Any
 from tests.helpers import HANG_SECONDS
 
 HERE = Path(__file__).parent
-# One page of each kind; those of lessons contain quizzes and explorers.
+# The pages of each kind, as patterns of their addresses in the site.
 KINDS = {
     "landing": "intro.html",
-    "lesson": "lessons/02_convolution.html",
-    "long lesson": "lessons/07_mask_rcnn.html",
-    "assignment": "lessons/assignments/04_fcn.html",
+    "install": "install.html",
+    "results": "results.html",
+    "cheat sheet": "cheatsheet.html",
     "notation": "notation.html",
     "glossary": "glossary.html",
     "references": "references.html",
-    "cheat sheet": "cheatsheet.html",
-    "results": "results.html",
     "instructor": "instructor.html",
-    "API": "api/ops.html",
-    "short API": "api/pretrained.html",
+    "lessons": "lessons/*.html",
+    "assignments": "lessons/assignments/*.html",
+    "API": "api/*.html",
+    "search": "search.html",
 }
 # Width in pixels and mode. axe runs where its findings can differ: each width and each mode once.
 VIEWS = ((1400, "light"), (1400, "dark"), (390, "light"), (390, "dark"))
@@ -85,6 +85,18 @@ def served(site: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def pages_of(site: Path, kind: str) -> list[str]:
+    """The addresses of a built site's pages of one kind.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    names = sorted(path.relative_to(site).as_posix() for path in site.glob(KINDS[kind]))
+    if not names:
+        raise FileNotFoundError(f"{site} has no page {KINDS[kind]}")
+    return names
 
 
 @contextmanager
