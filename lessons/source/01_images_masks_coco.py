@@ -1055,4 +1055,5 @@ for size, published in (("small", 0.41), ("medium", 0.34), ("large", 0.24)):
 # - J. Deng et al. ImageNet: a large-scale hierarchical image database. *CVPR* 2009.
 #   doi:10.1109/CVPR.2009.5206848.
 # - A. Kirillov et al. Panoptic segmentation. *CVPR* 2019. arXiv 1801.00868.
-# - [COCO detection evaluation](https://cocodataset.org/#detection-eval), and its code, `pycocotools`.
+# - [COCO detection evaluation](https://cocodataset.org/#detection-eval), and its code,
+#   `pycocotools`.
