@@ -18,7 +18,7 @@ from seglib.models.polarmask.head import HeadOutput
 from seglib.models.polarmask.losses import polar_centerness, polar_losses, side_iou
 from seglib.models.polarmask.model import PolarMaskOutput
 from seglib.models.polarmask.rays import contour_points, polar_masks, ray_distances
-from seglib.models.polarmask.targets import make_locations, polar_targets
+from seglib.models.polarmask.targets import make_locations, polar_targets, rays_from
 from seglib.models.targets import SizedTarget
 from seglib.structures import ImageBatch
 from tests.helpers import golden
@@ -219,6 +219,27 @@ def test_a_ray_without_a_pixel_is_filled_in_and_given_up_in_the_authors_code():
     assert ours.min() == 1
     assert ours.max() <= math.sqrt(2)
     assert int((theirs < 0.5).sum()) > 18
+
+
+def test_from_a_bay_the_rays_through_its_opening_have_no_length():
+    whole = disc(61, (30, 30), 20)
+    whole[:, 30:] &= ~disc(61, (44, 30), 14)[:, 30:]  # a bite from the right
+    (contour,) = contours_of(whole[None])[1]
+    starts = torch.tensor([[18.0, 30.0], [35.0, 30.0]])  # inside, and in the bay
+    inside, bay = rays_from([contour, contour], starts, 36, "interpolated")
+    assert inside.min() > 5
+    assert bay[9] < 1e-3  # to the right, through the opening
+    assert bay[27] > 20  # to the left, across the object
+    centerness = polar_centerness(torch.stack([inside, bay]))
+    assert centerness[0] > 0.3
+    assert centerness[1] < 0.01  # an arc across the opening would give it more than the inside
+
+
+def test_neighbouring_pixels_leave_no_opening_however_near_they_are():
+    mask = torch.zeros(20, 20, dtype=torch.bool)
+    mask[9:11, 2:18] = True  # two pixels high: its mass centre is half a pixel from both rows
+    _, rays = distances(mask)
+    assert rays.min() > 0.4
 
 
 def test_rays_that_do_not_divide_the_circle_are_refused():

@@ -286,9 +286,10 @@ plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], pane
 # which it can *see* the outline. In Pocket COCO the middle of the box lies outside the object for
 # one object in four; the mass centre seldom does, and exact rays from it lose less. The figure
 # shows a large object (dark outline) for which they lose much less. From outside, many rays meet no
-# outline, and interpolation invents an arc. (Where more than half of the circle has no outline, the
-# library sets the length to 0, while `my_rays` interpolates: this is the only difference between
-# them.)
+# outline. To interpolate there would invent an arc across the opening, with long rays all around
+# and, as you will see in part Five, a high centerness: a network would learn to prefer such places.
+# So where more than 45° in a row have no outline, the library sets the length to 0, while `my_rays`
+# interpolates: this is the only difference between them.
 
 # %% [markdown] id="locations-text"
 # ### Four: which locations learn an object

@@ -19,7 +19,9 @@ RayRule = Literal["interpolated", "published"]
 FillRule = Literal["outer_edge", "published"]
 MISSING = 1e-6  # the length of a ray along which there is no contour
 NEARBY = (0, 1, -1, 2, -2, 3, -3)  # degrees from a ray where a contour point is looked for
-WIDEST_GAP = 180  # degrees; between neighbouring points, seen from inside the outline
+OPENING = 45  # degrees: a wider gap between points is an opening, unless they are neighbours
+ADJACENT = 1.5  # pixels: neighbours on an outline are 1 or √2 apart
+HALF_CIRCLE = 180  # degrees: seen from inside, no gap is wider
 HALF_PIXEL = 0.5  # from the centre of an outline's pixel to its outer edge
 
 
@@ -39,7 +41,8 @@ def ray_distances(
         centers: [P, 2], the starting points of the rays.
         rays: n, which divides 360.
         rule: if no point lies within the ray's degree, "interpolated" interpolates between the
-            points on either side; "published" uses a point up to 3° away, or returns 1e-6.
+            points on either side, unless they leave an opening; "published" uses a point up to 3°
+            away. Otherwise the length is 1e-6.
 
     Returns:
         [P, n] in pixels, at least 1e-6.
@@ -78,7 +81,11 @@ def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
 
 
 def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
-    """Interpolate linearly between the nearest degrees that have a point: [P, n] distances."""
+    """Interpolate linearly between the nearest degrees that have a point: [P, n] distances.
+
+    Not across an opening, through which a ray leaves a bay: an arc there would give locations
+    outside the object long rays of equal lengths, and so the highest centerness.
+    """
     index = torch.arange(360, device=farthest.device, dtype=torch.int32)
     present = farthest >= 0  # [P, 360]
     before = torch.where(present, index, -1).cummax(1).values
@@ -89,7 +96,10 @@ def _interpolated(farthest: Tensor, degrees: Tensor) -> Tensor:
     low, high = (farthest.gather(1, side.long() % 360) for side in (before, after))  # [P, n] each
     gap = after - before
     share = (degrees - before) / gap.clamp(min=1)
-    return torch.where(gap <= WIDEST_GAP, low + (high - low) * share, -1.0)
+    cosine = torch.deg2rad(gap.to(low)).cos()
+    adjacent = low.square() + high.square() - 2 * low * high * cosine <= ADJACENT**2
+    closed = (gap <= OPENING) | (adjacent & (gap <= HALF_CIRCLE))
+    return torch.where(closed, low + (high - low) * share, -1.0)
 
 
 def contour_points(centers: Tensor, distances: Tensor) -> Tensor:
