@@ -107,6 +107,11 @@ def test_the_growing_table_repeats_the_records():
                for name, row in zip(names, rows, strict=True))  # fmt: skip
 
 
+def test_minutes_on_two_devices_are_named_apart():
+    (row,) = comparison.record_table(["polarmask"]).splitlines()[1:]
+    assert row.endswith("11 min on a GPU + 29 min on a CPU")
+
+
 def test_every_shipped_paradigm_has_a_title():
     assert list(comparison.TITLES) == shipped_models()
 

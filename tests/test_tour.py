@@ -150,6 +150,8 @@ def test_minutes_on_a_gpu_are_not_called_minutes_of_a_cpu(taken):
     stop: Stop = taken[0].stops[1]
     record = {**stop.record, "device": "cuda", "minutes": 9.9}
     assert trained(replace(stop, record=record)) == "10 GPU min"
+    record |= {"device": "cpu", "device_minutes": {"cuda": 10.9, "cpu": 28.8}}
+    assert trained(replace(stop, record=record)) == "11 GPU min + 29 CPU min"
 
 
 def test_a_row_per_picture_and_a_column_per_paradigm(taken):

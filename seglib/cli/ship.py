@@ -111,6 +111,7 @@ def _scored(
         "minutes": round(sum(stage["seconds"] for stage in stages) / 60, 1),
         "cpu_minutes": round(sum(stage["cpu_seconds"] for stage in stages) / 60, 1),
         "device": stages[-1]["device"],
+        **_device_minutes(stages),
         "parameters": sum(p.numel() for p in network.parameters()),
         "dataset": data.name,
         "evaluated": f"{len(data)} images of {data.split}",
@@ -118,6 +119,16 @@ def _scored(
         "ceilings": _rounded(ceilings),
     }
     return facts, _rounded(plain["per_class"])
+
+
+def _device_minutes(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """The minutes on each device, if the stages ran on several."""
+    spent: dict[str, float] = {}
+    for stage in stages:
+        spent[stage["device"]] = spent.get(stage["device"], 0.0) + stage["seconds"] / 60
+    if len(spent) == 1:
+        return {}
+    return {"device_minutes": {device: round(minutes, 1) for device, minutes in spent.items()}}
 
 
 def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def as_json(tour: Tour) -> dict[str, Any]:
 
 
 def _stop(stop: Stop) -> dict[str, Any]:
-    kept = ("evaluated", "figures", "minutes", "cpu_minutes", "device", "command")
+    kept = ("evaluated", "figures", "minutes", "cpu_minutes", "device", "device_minutes", "command")
     return {
         "name": stop.name,
         "title": stop.title,

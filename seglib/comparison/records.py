@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -49,10 +50,18 @@ def record_table(names: Sequence[str]) -> str:
     for name in names:
         known = record(name)
         figures = "".join(f"{known['figures'][part]:7.3f}" for part in MASK_PARTS)
-        where = "on a GPU" if known.get("device") == "cuda" else "on a CPU"
-        trained = f"{known['minutes']:.0f} min {where}"
+        spent = minutes_by_device(known).items()
+        trained = " + ".join(
+            f"{minutes:.0f} min on a {'CPU' if device == 'cpu' else 'GPU'}"
+            for device, minutes in spent
+        )
         lines.append(f"{TITLES[name]:14}{figures}{known['parameters']:13,}  {trained}")
     return "\n".join(lines)
+
+
+def minutes_by_device(known: Mapping[str, Any]) -> dict[str, float]:
+    """Elapsed minutes of a record's training, per device, such as "cpu" or "cuda"."""
+    return known.get("device_minutes") or {known.get("device") or "cpu": known["minutes"]}
 
 
 def time_table(models: Mapping[str, Segmenter], image: Tensor, rounds: int = ROUNDS) -> str:

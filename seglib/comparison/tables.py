@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from seglib.comparison.records import MASK_PARTS
+from seglib.comparison.records import MASK_PARTS, minutes_by_device
 from seglib.comparison.tour import Stop, Tour
 from seglib.pretrained.results import Row
 
@@ -92,12 +92,12 @@ def _cost_notes(tour: Tour) -> list[str]:
 
 def trained(stop: Stop) -> str:
     """How long the training took: CPU minutes, or elapsed minutes on a GPU."""
-    record = stop.record
-    if (record.get("device") or "cpu") != "cpu":
-        return f"{record['minutes']:.0f} GPU min"
-    if _is_elapsed(stop):
-        return f"{record['minutes']:.0f} min"
-    return f"{record['cpu_minutes']:.0f} CPU min"
+    spent = minutes_by_device(stop.record)
+    if list(spent) == ["cpu"]:
+        elapsed = f"{stop.record['minutes']:.0f} min"
+        return elapsed if _is_elapsed(stop) else f"{stop.record['cpu_minutes']:.0f} CPU min"
+    parts = {"GPU" if device != "cpu" else "CPU": minutes for device, minutes in spent.items()}
+    return " + ".join(f"{minutes:.0f} {device} min" for device, minutes in parts.items())
 
 
 def _is_elapsed(stop: Stop) -> bool:

@@ -18,7 +18,7 @@ SHIPPED = {
     "cascade_rcnn": "9492f048d2a7e3110917a226a4ec23f8e0c13afb4f928098c49ca0500690dfac",
     "solo": "1de6f95abfb479d292c119c4d129285188c62418cd3c7a69e2f6adac65d83d62",
     "yolact": "b84ccb8af05aebe9ce500ec436c08041f2d609aa33c20ca45c4525c6a35c3d62",
-    "polarmask": "1bb87230f3eff7fa7095c7b5769d7bda0ffae59439851a65087cae2dc375e793",
+    "polarmask": "06bc106f171c5fc696f94668b15eedd82cb188f1b7ffcbdfa963d4f78d092fae",
     "detr": "939cea19161a9c40f17e8685ab66be439e5fd340d0aa10b8766c4382f4b6de86",
     "maskformer": "5a71c408c7bfe27d51cc0182798682c9100073fc791fbe3a44445cdbbee6086c",
 }
