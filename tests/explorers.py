@@ -9,12 +9,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from seglib.plotting.layout import place, placing_of
 from seglib.plotting.redrawing import layout_kind
 from seglib.plotting.style import STYLE
+from seglib.plotting.words import Memory, WordCanvas
 from seglib.widgets import Explorer
 
 
@@ -66,7 +66,7 @@ def check_redrawn(explorer: Explorer) -> None:
     fig.set_layout_engine("none")
     with mpl.rc_context(STYLE):
         place(fig, kept)
-        canvas = FigureCanvasAgg(fig)
+        canvas = WordCanvas(fig, Memory())
         canvas.draw()
     assert np.array_equal(shown, np.asarray(canvas.buffer_rgba())[..., :3])
     assert kept.size == pytest.approx(placing_of(own).size)

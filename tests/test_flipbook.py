@@ -22,6 +22,8 @@ from seglib.workshop.static_page import moving_html, still_html, stored_picture
 class Corner(Explorer):
     """A place that must stay left of `limit`: moving the limit moves the place."""
 
+    process = "place"
+
     def __init__(self) -> None:
         super().__init__(
             {
@@ -54,10 +56,10 @@ class Corner(Explorer):
 
 def test_every_combination_has_the_frame_of_its_state() -> None:
     book = draw_flipbook(Corner())
-    assert [(d.label, d.texts, d.start, d.slides) for d in book.dials] == [
-        ("limit", ["1", "3"], 1, True),
-        ("place", ["0", "1", "3"], 0, True),
-        ("side", ["left", "right"], 1, False),
+    assert [(d.label, d.texts, d.start, d.slides, d.plays) for d in book.dials] == [
+        ("limit", ["1", "3"], 1, True, False),
+        ("place", ["0", "1", "3"], 0, True, True),
+        ("side", ["left", "right"], 1, False, False),
     ]
     assert len(book.table) == 2 * 3 * 2
     assert book.frames[book.start].words == "<b>right</b>: 0 of 3"
@@ -114,6 +116,9 @@ def test_the_page_shows_the_first_state_and_hides_its_controls_without_a_script(
     assert 'alt=" right : 0 of 3"' in page
     assert page.count("<input") == 2
     assert '<option value="1" selected>right</option>' in page
+    assert page.count("<button") == 3  # only the process can be stepped and played
+    for words in ("one step back", "play", "one step forward"):
+        assert f'aria-label="place: {words}"' in page
     data = page.split('class="explorer-states">')[1].split("</script>")[0]
     assert "<" not in data
     assert json.loads(data)["table"] == states["table"]

@@ -30,17 +30,25 @@ def test_each_box_has_the_colour_of_its_iou():
     assert best_overlaps(boxes, TRUTH).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
     fig = show_box_quality(IMAGE, {"given": boxes, "none": boxes[:0]}, TRUTH)
     first, second = fig.axes[:2]
-    drawn = {p.get_width(): to_hex(p.get_edgecolor()) for p in first.patches[len(TRUTH) :]}
+    drawn = {
+        path.get_extents().width: to_hex(group.get_edgecolor()[0])
+        for group in first.collections[1:]
+        for path in group.get_paths()
+    }
     shades = [shade.lower() for _, shade in BANDS.values()]
     assert drawn == {8.0: shades[0], 12.0: shades[1], 16.0: shades[2], 20.0: shades[3]}
-    assert {to_hex(p.get_edgecolor()) for p in second.patches} == {GREEN.lower()}
+    truth, *others = second.collections
+    assert to_hex(truth.get_edgecolor()[0]) == GREEN.lower()
+    assert not any(group.get_paths() for group in others)
     assert {"given\nmean IoU 0.70", "none\nno box", "truth", *BANDS} <= set(words(fig))
 
 
 def test_rounding_does_not_push_a_box_out_of_its_band():
     aside = torch.tensor([[20 / 3, 0.0, 80 / 3, 20]])  # IoU 0.5 except for rounding
     fig = show_box_quality(IMAGE, {"aside": aside}, TRUTH[:1])
-    assert to_hex(fig.axes[0].patches[-1].get_edgecolor()) == BANDS["0.5 to 0.7"][1].lower()
+    filled = [group for group in fig.axes[0].collections[1:] if group.get_paths()]
+    shades = [to_hex(group.get_edgecolor()[0]) for group in filled]
+    assert shades == [BANDS["0.5 to 0.7"][1].lower()]
     assert "aside\nIoU 0.50" in words(fig)
 
 
@@ -52,8 +60,9 @@ def test_a_histogram_counts_what_reaches_its_threshold():
     values = {"first": [0.1, 0.5, 0.62, 0.99, 1.0], "second": torch.tensor([0.2, 0.3])}
     fig = show_iou_histograms(values, {"first": 0.6, "second": 0.6})
     first, second = fig.axes[:2]
-    coloured = [p for p in first.patches if to_hex(p.get_facecolor()) == VERMILION.lower()]
-    heights = {round(p.get_x(), 2): p.get_height() for p in coloured if p.get_height()}
+    (reached,) = [p for p in first.patches if to_hex(p.get_facecolor()) == VERMILION.lower()]
+    shares, edges, _ = reached.get_data()
+    heights = {round(x, 2): y for x, y in zip(edges[:-1], shares, strict=True) if y}
     assert heights == pytest.approx({0.6: 0.2, 0.95: 0.4})
     assert first.get_xlabel() == "IoU\n3 of 5 reach 0.6 (60%)"
     assert second.get_xlabel() == "IoU\n0 of 2 reach 0.6 (0%)"

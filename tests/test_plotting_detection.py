@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
 from seglib.errors import SeglibError
@@ -18,8 +19,10 @@ BOXES = torch.tensor([[4.0, 5, 20, 25], [10, 8, 40, 30]])
 
 
 def corners(axes):
-    boxes = [p for p in axes.patches if isinstance(p, Rectangle)]
-    return [[*p.get_xy(), p.get_x() + p.get_width(), p.get_y() + p.get_height()] for p in boxes]
+    boxes = [p.get_bbox().extents for p in axes.patches if isinstance(p, Rectangle)]
+    groups = [c for c in axes.collections if isinstance(c, PolyCollection)]
+    boxes += [path.get_extents().extents for group in groups for path in group.get_paths()]
+    return [box.tolist() for box in boxes]
 
 
 def test_boxes_have_their_coordinates_and_groups_keep_their_colour():
@@ -28,8 +31,10 @@ def test_boxes_have_their_coordinates_and_groups_keep_their_colour():
     first, second = fig.axes[:2]
     assert corners(first) == BOXES.tolist()
     assert corners(second) == BOXES.tolist()
-    assert second.patches[0].get_edgecolor() != second.patches[1].get_edgecolor()
-    assert second.patches[1].get_linestyle() == "--"  # the name of the group begins with "no"
+    solid, dashed = second.collections
+    assert solid.get_edgecolor().tolist() != dashed.get_edgecolor().tolist()
+    assert solid.get_linestyle()[0][1] is None
+    assert dashed.get_linestyle()[0][1]  # the name of the group begins with "no"
     assert {"all", "parts", "object", "nothing", "dog", "two"} <= set(words(fig))
     assert (first.get_xlim(), first.get_ylim()) == ((0, 48), (32, 0))
     assert fig.png() == show_boxes(IMAGE, panels, names={"object": ["dog"]}, caption="two").png()
@@ -59,7 +64,7 @@ def test_a_window_shows_a_part_of_the_image_and_shades_replace_colours():
     (axes,) = show_boxes(IMAGE, {"a": {"object": BOXES}}, shades=shades, window=window).axes
     assert (axes.get_xlim(), axes.get_ylim()) == ((8, 40), (28, 4))
     assert corners(axes) == BOXES.tolist()
-    assert axes.patches[0].get_edgecolor() == (1, 0, 0, 1)
+    assert axes.collections[0].get_edgecolor().tolist() == [[1, 0, 0, 1]]
     (axes,) = show_corrections(IMAGE, BOXES[:1], BOXES[1:], window=window).axes
     assert (axes.get_xlim(), axes.get_ylim()) == ((8, 40), (28, 4))
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import as_rgb
 from seglib.plotting.layout import lay_out
+from seglib.plotting.pictures import add_picture
 from seglib.plotting.png import encode_png
 from seglib.plotting.recycling import recycled
 from seglib.plotting.style import DPI, EDGE, GREY, MAX_WIDTH, PANEL, STYLE, mark_colors, styled
@@ -211,7 +212,7 @@ def show_pixels(axes: Axes, pixels: Any, title: str = "") -> Axes:
     """Put one image on bare axes; the pixels of a small image stay sharp squares."""
     drawn = as_rgb(pixels)
     smooth = "antialiased" if max(drawn.shape) > 200 else "nearest"
-    bare(axes).imshow(drawn, interpolation=smooth)
+    add_picture(bare(axes), drawn, interpolation=smooth)
     axes.set_title(title)
     return axes
 

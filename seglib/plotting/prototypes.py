@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import as_rgb, to_numpy
 from seglib.plotting.location_grid import draw_probabilities
 from seglib.plotting.panels import Figure, bare, check_some, figure, image_panels, rectangle
+from seglib.plotting.pictures import add_picture
 from seglib.plotting.style import DIVERGING, ORANGE, styled
 
 SIGNS = "orange adds · violet subtracts"
@@ -96,7 +99,8 @@ def show_mixture(
 
 def _draw_signed(axes: Axes, values: NDArray[Any], reach: float, name: str) -> None:
     """Numbers from −reach, violet, over 0, white, to +reach, orange."""
-    bare(axes).imshow(values, cmap=DIVERGING, vmin=-reach, vmax=reach, interpolation="nearest")
+    shades = mpl.colormaps[DIVERGING](Normalize(-reach, reach)(values), bytes=True)  # [h, w, 4]
+    add_picture(bare(axes), shades[..., :3], interpolation="nearest")
     axes.set_title(name)
 
 

@@ -1,18 +1,19 @@
 """Pictures that follow a slider: one kind of figure, drawn repeatedly.
 
 Most of the time that a figure takes is not for its data: axes are made, a layout measures every
-text, and a small PNG needs a palette. Here axes and layouts are kept, and PNGs are only packed.
+text, letters are drawn one by one, and a small PNG needs a palette. Here axes, layouts and words
+are kept, and PNGs are only packed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 
@@ -21,6 +22,10 @@ from seglib.plotting.panels import Figure
 from seglib.plotting.png import Bytes, pack_png
 from seglib.plotting.recycling import Shelf, recycling
 from seglib.plotting.style import STYLE
+from seglib.plotting.words import Memory, WordCanvas
+
+# Otherwise each title is moved clear of ticks above its panel, of which these figures have none.
+FIXED_TITLES: Any = {"axes.titley": 1.0}
 
 
 class Redrawing:
@@ -35,6 +40,7 @@ class Redrawing:
 
     def __init__(self) -> None:
         self._shelf: Shelf = {}
+        self._words = Memory()
         self.placings: dict[Hashable, Placing] = {}
 
     def png(self, draw: Callable[[], Figure]) -> bytes:
@@ -43,11 +49,11 @@ class Redrawing:
 
     def pixels(self, draw: Callable[[], Figure]) -> Bytes:
         """The same as uint8 [H, W, 3]."""
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context({**STYLE, **FIXED_TITLES}):
             fig = self._arranged(draw)
             canvas = fig.canvas  # kept, because it remembers the sizes of words
-            if not isinstance(canvas, FigureCanvasAgg):
-                canvas = FigureCanvasAgg(fig)
+            if not isinstance(canvas, WordCanvas):
+                canvas = WordCanvas(fig, self._words)
             canvas.draw()
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from seglib.plotting.canvas import to_numpy
-from seglib.plotting.detection import draw_boxes, picture_under
+from seglib.plotting.detection import add_outlines, draw_boxes, picture_under
 from seglib.plotting.grids import draw_grid, mark_cells
 from seglib.plotting.panels import (
     Figure,
@@ -17,7 +17,6 @@ from seglib.plotting.panels import (
     image_panels,
     legend_below,
     panel_grid,
-    rectangle,
     switch_off,
 )
 from seglib.plotting.style import BLUE, GREEN, GREY, PALE, SEQUENTIAL, VERMILION, styled
@@ -111,8 +110,8 @@ def draw_matching(
     pairs = list(pairs)
     matched = [query for query, _ in pairs]
     others = [query for query in range(len(found)) if query not in matched]
-    for box in found[others].tolist():  # there are many of them, so they have thin lines
-        axes.add_patch(rectangle(box, fill=False, edgecolor=GREY, linestyle="--", linewidth=0.7))
+    # There are many of them, so they have thin lines.
+    add_outlines(axes, found[others], GREY, linestyles="--", linewidths=0.7, zorder=1)
     draw_boxes(axes, wanted, GREEN, linewidth=3)  # visible even under a matched box
     texts = [names[query] for query in matched] if names else ()
     draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.2)

@@ -42,6 +42,8 @@ class CascadeStages(Explorer):
     positive box, and the `rows` of the positive boxes; and the `overlaps` of the stage.
     """
 
+    process = "stage"
+
     def __init__(
         self,
         images: Sequence[StagedImage],

@@ -6,13 +6,14 @@ import base64
 import html
 import re
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
 from seglib.errors import SeglibError
 from seglib.plotting.panels import Figure
 from seglib.plotting.redrawing import Redrawing
+from seglib.widgets.steps import StepButtons
 
 
 class Explorer(ABC):
@@ -22,10 +23,16 @@ class Explorer(ABC):
     last one without a kernel. It stands in HTML, which has room for alternative text.
 
     Attributes:
+        process: the control, if any, along which a process runs: it has buttons to step and play.
+        stride: how far that control moves in one step.
         controls: name → widget.
         values: the numbers computed from the controls.
+        steps: the buttons of the process.
         panel: what is displayed.
     """
+
+    process: ClassVar[str | None] = None
+    stride: ClassVar[int] = 1
 
     def __init__(self, controls: dict[str, Any]) -> None:
         self.controls = controls
@@ -33,8 +40,12 @@ class Explorer(ABC):
         self._redrawing = Redrawing()
         self._picture = widgets.HTML()
         self._words = widgets.HTML()
-        rows = widgets.VBox(list(controls.values()))
-        self.panel = widgets.VBox([rows, self._picture, self._words])
+        self.steps = StepButtons(controls[self.process], self.stride) if self.process else None
+        rows = [
+            self.steps.panel if self.steps and name == self.process else control
+            for name, control in controls.items()
+        ]
+        self.panel = widgets.VBox([widgets.VBox(rows), self._picture, self._words])
         for control in controls.values():
             control.observe(self._refresh, names="value")
         self._refresh()

@@ -17,6 +17,8 @@ class ReceptiveField(Explorer):
     `table`, a list of (layer, field, jump).
     """
 
+    process = "layers"
+
     def __init__(
         self,
         image: Any = None,

@@ -24,12 +24,14 @@ class Dial:
         texts: the values, in their order.
         start: the place of the first value shown.
         slides: whether the values are numbers, which are shown as a slider.
+        plays: whether the values are the steps of a process.
     """
 
     label: str
     texts: list[str]
     start: int
     slides: bool
+    plays: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def draw_flipbook(explorer: Explorer) -> Flipbook:
             texts=[_text(value) for value in values],
             start=values.index(explorer.setting(name)),
             slides=not isinstance(values[0], str),
+            plays=name == explorer.process,
         )
         for name, values in grid.items()
     ]

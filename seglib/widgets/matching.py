@@ -30,6 +30,8 @@ class MatchingViewer(Explorer):
     `changed`, the number of pairs that the model's own weights would not choose.
     """
 
+    process = "layer"
+
     def __init__(self, model: DETR, image: Tensor, target: Target) -> None:
         """`image` [3, H, W] in 0…1 and its `target`; crowds are left out.
 

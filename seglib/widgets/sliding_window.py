@@ -29,6 +29,9 @@ class SlidingWindow(Explorer):
     the `iou` with it; `verdict`, the label of the window by the paper's rule.
     """
 
+    process = "x"
+    stride = 4
+
     def __init__(
         self,
         model: DeepMask,

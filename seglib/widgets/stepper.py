@@ -39,6 +39,8 @@ class ConvolutionStepper(Explorer):
     `width`, and the whole `output` [height, width].
     """
 
+    process = "position"
+
     def __init__(
         self,
         image: Any = None,

@@ -25,6 +25,8 @@ class NMSStepper(Explorer):
     last, -1 at first), `candidates` (the number of boxes above the lowest score), and `done`.
     """
 
+    process = "step"
+
     def __init__(
         self,
         image: Tensor,

@@ -89,8 +89,9 @@ def moving_html(states: dict[str, Any], address: str) -> str:
 
 
 def _control(dial: dict[str, Any]) -> str:
-    """A slider or a list with its label."""
-    label, texts, start = html.escape(dial["label"]), dial["texts"], dial["start"]
+    """A slider or a list with its label, and with buttons if it goes through a process."""
+    plays, label = dial["plays"], html.escape(dial["label"])
+    texts, start = dial["texts"], dial["start"]
     options = json.dumps(texts, ensure_ascii=False)
     if dial["slides"]:
         body = (
@@ -104,7 +105,23 @@ def _control(dial: dict[str, Any]) -> str:
             for n, text in enumerate(texts)
         ]
         body = f"<select>{''.join(items)}</select>"
-    return f"<label><span>{label}</span>{body}</label>"
+    control = f"<label><span>{label}</span>{body}</label>"
+    return f'<div class="explorer-process">{control}{_buttons(label)}</div>' if plays else control
+
+
+def _buttons(label: str) -> str:
+    """Buttons to step and play; the script gives them their work."""
+    looks = {
+        "back": ("one step back", "‹"),
+        "play": ("play", "▶\ufe0e"),  # a letter, not an emoji
+        "forward": ("one step forward", "›"),
+    }
+    buttons = [
+        f'<button type="button" class="explorer-{kind}" aria-label="{label}: {words}" '
+        f'title="{words}"><span aria-hidden="true">{sign}</span></button>'
+        for kind, (words, sign) in looks.items()
+    ]
+    return f'<span class="explorer-buttons">{"".join(buttons)}</span>'
 
 
 def still_html(image: str) -> str:
