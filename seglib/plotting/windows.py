@@ -21,7 +21,6 @@ from seglib.plotting.panels import (
     show_pixels,
     switch_off,
 )
-from seglib.plotting.pictures import add_picture
 from seglib.plotting.style import BLUE, ORANGE, VERMILION, rgb, styled
 
 BEYOND = "#808080"  # what a window shows outside the image
@@ -77,8 +76,7 @@ def draw_windows(
     """
     height, width = size
     corners = to_numpy(windows).astype(float).reshape(-1, 4)
-    extent = (0.0, float(width), float(height), 0.0)
-    add_picture(bare(axes), as_rgb(picture), extent=extent, interpolation="antialiased")
+    bare(axes).imshow(as_rgb(picture), extent=(0, width, height, 0), interpolation="antialiased")
     for x0, y0, x1, y1 in corners:
         frame(axes, (x0, y0, x1, y1), BLUE)
         mark_point(axes, (x0 + x1) / 2, (y0 + y1) / 2, BLUE, size=10)
