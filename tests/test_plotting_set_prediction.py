@@ -28,7 +28,7 @@ def test_attention_is_drawn_relative_to_its_largest_weight() -> None:
 def test_a_box_belongs_to_its_panel() -> None:
     maps = {"a": torch.ones(2, 2), "b": torch.ones(2, 2)}
     fig = show_attention(IMAGE, maps, boxes={"b": BOXES[1]})
-    assert [len(axes.patches) for axes in fig.axes] == [0, 1]
+    assert [len(axes.collections) for axes in fig.axes] == [0, 1]
 
 
 def test_costs_have_their_numbers_names_and_framed_pairs() -> None:
@@ -38,8 +38,9 @@ def test_costs_have_their_numbers_names_and_framed_pairs() -> None:
     texts = words(fig)
     assert {"1.50", "2", "0.25", "7", "q2", "dog", "least"} <= set(texts)
     (axes,) = fig.axes
-    frames = [p.get_xy() for p in axes.patches if not p.get_fill()]
-    assert frames == [(-0.5, 0.5), (0.5, -0.5)]  # (column, row), less half a cell
+    frames = axes.collections[-1].get_paths()
+    corners = [path.vertices.min(axis=0).tolist() for path in frames]
+    assert corners == [[-0.5, 0.5], [0.5, -0.5]]  # (column, row), less half a cell
 
 
 def test_a_matching_joins_the_centres_of_its_pairs() -> None:
@@ -50,7 +51,8 @@ def test_a_matching_joins_the_centres_of_its_pairs() -> None:
     assert "second" in words(fig)
     assert "first" not in words(fig)
     assert "pair" in words(fig)
-    assert [p.get_linestyle() for p in axes.patches] == ["--", "-", "-"]
+    dashed = [group.get_linestyle()[0][1] is not None for group in axes.collections]
+    assert dashed == [True, False, False]
 
 
 def test_a_query_has_a_dot_for_each_image() -> None:
