@@ -206,6 +206,29 @@ def test_an_explorer_is_moved_by_keyboard(browser, small_site):
 
 
 @pytest.mark.browser
+def test_a_process_is_stepped_and_plays_to_its_end(browser, small_site):
+    with opened(browser, small_site) as page:
+        shown = page.locator(".explorer output")
+        play, back = page.locator(".explorer-play"), page.locator(".explorer-back")
+        page.get_by_role("button", name="one step forward").click()
+        assert shown.inner_text() == "2"
+        back.click()
+        back.click()
+        assert shown.inner_text() == "1"
+        play.click()
+        assert play.get_attribute("title") == "pause"
+        page.wait_for_selector(".explorer-play[title=play]", timeout=1000 * HANG_SECONDS)
+        assert shown.inner_text() == "2"
+        play.click()  # at the end: from the beginning
+        assert shown.inner_text() == "1"
+        play.click()
+        assert play.get_attribute("title") == "play"
+        for view in VIEWS:
+            show_as(page, *view)
+            assert examine(page, axe=view in AXE).faults() == [], view
+
+
+@pytest.mark.browser
 def test_a_quiz_gives_feedback_and_a_score(browser, small_site):
     with opened(browser, small_site) as page:
         score, feedback = page.locator(".quiz-score"), page.locator(".quiz-feedback")

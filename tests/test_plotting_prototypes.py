@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 
 from seglib.errors import SeglibError
 from seglib.plotting import show_mixture, show_prototypes
+from seglib.plotting.style import DIVERGING
 from tests.figures import words
 
 IMAGE = torch.linspace(0, 1, 3 * 16 * 24).reshape(3, 16, 24)
@@ -29,8 +31,9 @@ def test_terms_share_a_scale_around_zero_and_are_summed() -> None:
     mask = torch.full((16, 24), 0.25)
     fig = show_mixture(IMAGE, terms, mask, ["a", "b"], box=torch.tensor([2.0, 3, 10, 9]))
     assert [axes.get_title() for axes in fig.axes] == ["a", "b", "sum", "mask"]
-    assert all(axes.images[0].get_clim() == (-3, 3) for axes in fig.axes[:3])
-    assert np.array_equal(fig.axes[2].images[0].get_array(), np.full((8, 12), -1.0))
+    shades = mpl.colormaps[DIVERGING](np.array([5, 0, 2]) / 6, bytes=True)  # of 2, -3 and -1
+    for axes, shade in zip(fig.axes, shades, strict=False):
+        assert np.array_equal(axes.images[0].get_array(), np.broadcast_to(shade[:3], (8, 12, 3)))
     assert np.array_equal(fig.axes[3].images[1].get_array(), mask.numpy())
     (box,) = fig.axes[3].patches
     assert (box.get_xy(), box.get_width(), box.get_height()) == ((2, 3), 8, 6)
