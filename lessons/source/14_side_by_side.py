@@ -401,19 +401,21 @@ for name in models:
 
 # %% id="training" tags=["nbval-check-output"]
 for name in paradigms:
-    words = record(name)["command"].split()
-    setting = {key: words[words.index(key) + 1] for key in ("--steps", "--batch-size")}
-    seen = int(setting["--steps"]) * int(setting["--batch-size"])
-    start = words[words.index("--init") + 1] if "--init" in words else "random weights"
+    runs = [run.split() for run in record(name)["command"].split(" && ")]  # one after the other
+    seen = 0
+    for run in runs:
+        steps, batch = (int(run[run.index(key) + 1]) for key in ("--steps", "--batch-size"))
+        seen += steps * batch
+    first = runs[0]
+    start = first[first.index("--init") + 1] if "--init" in first else "random weights"
     print(f"{comparison.TITLES[name]:14s} {seen:7,} image views, starting from {start}")
 
 # %% [markdown] id="training-read"
 # (An image counts each time it is seen.) **This is not a fair race.** Mask R-CNN saw twice as many
 # images as Cascade R-CNN; after equally many steps the cascade is ahead where boxes must fit
 # closely (lesson 08). All the others began with Mask R-CNN's backbone, so its 35,200 views count
-# for them in addition, and some then saw several times as many images, on a GPU. (PolarMask's row
-# and its minutes in the first table are those of a second run; the first, of 57,984 views, began
-# like the others.) So what may you conclude?
+# for them in addition, and some then saw several times as many images, on a GPU. (PolarMask was
+# trained in two runs, the second on a CPU; the table counts both.) So what may you conclude?
 #
 # - SOLO leads by several points, after fewer images than YOLACT or DETR: this is probably due to
 #   the idea.
