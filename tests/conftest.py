@@ -87,6 +87,6 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site, built once for all tests; a warning fails them."""
     folder = tmp_path_factory.mktemp("book")
     command = [sys.executable, str(ROOT / "tools" / "book.py"), str(folder)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=3 * HANG_SECONDS)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
     return folder / "html"

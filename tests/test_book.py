@@ -177,7 +177,7 @@ def test_mathematics_and_pictures_show_without_a_network(browser, small_site):
         return route.continue_() if local else route.abort()
 
     page.route("**/*", local_only)
-    page.goto(small_site)
+    page.goto(small_site, timeout=1000 * HANG_SECONDS)
     page.wait_for_selector("mjx-container svg", timeout=1000 * HANG_SECONDS)
     assert page.locator("mjx-container svg").count() == 2
     picture = page.locator("img[alt='a falling line that stands for a loss']")
@@ -254,7 +254,7 @@ def test_a_quiz_gives_feedback_and_a_score(browser, small_site):
 def test_without_a_script_quizzes_unfold_and_no_control_is_shown(browser, small_site):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(small_site)
+    page.goto(small_site, timeout=1000 * HANG_SECONDS)
     assert page.locator(".tag_quiz .cell_output details").count() == 4
     page.locator(".tag_quiz .cell_output summary", has_text="3").click()
     assert page.locator("details[open] p", has_text="One too many.").is_visible()

@@ -110,7 +110,7 @@ def _fail(*_: object) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "value", "message"),
-    [("_scored", _fail, "image 100 is damaged"), ("LARGEST", 1000, "may have 0.001 MB at most")],
+    [("_scored", _fail, "image 100 is damaged"), ("LARGEST", 1000, "may have at most 0.001 MB")],
 )
 def test_shipping_again_keeps_the_good_files_until_all_is_well(
     finished, course, monkeypatch, fault, value, message

@@ -400,14 +400,12 @@ for name in models:
 # A paper compares ideas; a table compares training runs. How were ours trained?
 
 # %% id="training" tags=["nbval-check-output"]
+from itertools import pairwise
+
 for name in paradigms:
-    runs = [run.split() for run in record(name)["command"].split(" && ")]  # one after the other
-    seen = 0
-    for run in runs:
-        steps, batch = (int(run[run.index(key) + 1]) for key in ("--steps", "--batch-size"))
-        seen += steps * batch
-    first = runs[0]
-    start = first[first.index("--init") + 1] if "--init" in first else "random weights"
+    runs = [dict(pairwise(run.split())) for run in record(name)["command"].split(" && ")]
+    seen = sum(int(run["--steps"]) * int(run["--batch-size"]) for run in runs)
+    start = runs[0].get("--init", "random weights")
     print(f"{comparison.TITLES[name]:14s} {seen:7,} image views, starting from {start}")
 
 # %% [markdown] id="training-read"
