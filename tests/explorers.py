@@ -57,7 +57,7 @@ def check_values_ahead(explorer: Explorer) -> None:
 
 
 def check_redrawn(explorer: Explorer) -> None:
-    """The picture drawn on kept axes is the one drawn anew with this layout."""
+    """The picture drawn on kept axes equals one drawn from scratch with this layout."""
     encoded = explorer._picture.value.partition("base64,")[2].partition('"')[0]
     shown = np.array(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
     fig, own = explorer.figure(), explorer.figure()

@@ -62,16 +62,16 @@ def test_the_cause_of_a_failure_is_explained(environment, output, explanation):
 
 @pytest.fixture
 def made(environment, monkeypatch, tmp_path) -> list[tuple[list[str], bool]]:
-    """What `main` installs, as (extras, whether the environment was made anew)."""
+    """What `main` installs, as (extras, whether an existing environment is replaced)."""
     done: list[tuple[list[str], bool]] = []
-    renewed: list[bool] = []
+    replaced: list[bool] = []
 
     def install(python: str, extras: list[str]) -> None:
-        done.append((extras, renewed.pop()))
+        done.append((extras, replaced.pop()))
         record_owner(tmp_path / "venv", environment.ROOT)
 
-    def create(folder: str, anew: bool) -> str:
-        renewed.append(anew)
+    def create(folder: str, replace: bool) -> str:
+        replaced.append(replace)
         return "python"
 
     monkeypatch.setattr(environment, "create", create)

@@ -14,7 +14,7 @@ from torch import Tensor
 from seglib import SeglibError
 from seglib.models.rcnn.graph_segmentation import pixel_graph, segment_graph, smooth
 from seglib.models.rcnn.grouping import merge_regions, propose_boxes, propose_regions
-from seglib.models.rcnn.region_likeness import (
+from seglib.models.rcnn.region_similarity import (
     Regions,
     neighbouring,
     region_boxes,

@@ -1,4 +1,4 @@
-"""A figure drawn with remembered words looks as one drawn anew."""
+"""A figure drawn with remembered words looks like one drawn from scratch."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ book/_build/explorers until an explorer's code changes. The site is written to F
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import shutil
@@ -130,7 +131,16 @@ def modules(package: str) -> list[str]:
 
 def main() -> int:
     """Build the site; returns the builder's exit status."""
-    output = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "book" / "_build"
+    parser = argparse.ArgumentParser(description="Build the site from the committed outputs.")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=ROOT / "book" / "_build",
+        help="the site is written to FOLDER/html (default: book/_build)",
+        metavar="FOLDER",
+    )
+    output = parser.parse_args().folder.resolve()
     gather(output / "source")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(output / "source")]
     command += ["--path-output", str(output), "--warningiserror", "--keep-going", "--quiet"]

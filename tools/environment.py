@@ -48,7 +48,7 @@ def main(extras):
         if set(wanted["extras"]) <= set(present["extras"]):
             return
         wanted["extras"] = sorted(set(wanted["extras"]) | set(present["extras"]))
-    python = create(folder, anew=foreign and contains(ROOT, folder))
+    python = create(folder, replace=foreign and contains(ROOT, folder))
     check_disk(folder)
     install(python, wanted["extras"])
     with open(stamp, "w") as file:
@@ -129,16 +129,16 @@ def read_stamp(path):
         return {"state": None, "extras": []}
 
 
-def create(folder, anew=False):
+def create(folder, replace=False):
     """Create the environment if missing, broken or of another Python; returns its interpreter.
 
-    With `anew`, an existing environment is replaced in any case.
+    With `replace`, an existing environment is replaced in any case.
     """
     bin_folder = "Scripts" if os.name == "nt" else "bin"
     python = os.path.join(folder, bin_folder, "python")
     version = "import sys; print('%d.%d' % sys.version_info[:2]); import pip"
     probe = None
-    if os.path.exists(python) and not anew:
+    if os.path.exists(python) and not replace:
         probe = subprocess.run([python, "-c", version], capture_output=True, text=True)
     if probe and probe.returncode == 0 and probe.stdout.strip() == VERSION:
         return python

@@ -17,7 +17,7 @@ class ResNetConfig(Protocol):
 
     @property
     def bottleneck(self) -> bool:
-        """Whether they are bottleneck blocks, not basic ones."""
+        """Whether the blocks are bottleneck blocks instead of basic ones."""
 
     @property
     def width(self) -> int:
@@ -29,7 +29,7 @@ class ResNetConfig(Protocol):
 
     @property
     def norm(self) -> Norm:
-        """Which normalisation."""
+        """The kind of normalisation."""
 
     @property
     def frozen_stages(self) -> int:
@@ -37,7 +37,7 @@ class ResNetConfig(Protocol):
 
 
 def make_resnet(config: ResNetConfig, **options: Any) -> ResNet:
-    """The backbone, with its first parts frozen; `options` are the other ones of `ResNet`."""
+    """The backbone, with its first parts frozen; `options` are further arguments of `ResNet`."""
     backbone = ResNet(
         Bottleneck if config.bottleneck else BasicBlock,
         config.blocks,

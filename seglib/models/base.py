@@ -34,8 +34,8 @@ class OutputForm:
     """What limits even a perfect network of this form, in words and numbers.
 
     Attributes:
-        ceiling: "a perfect network with logits of stride 8", as `Segmenter.perfect` predicts.
-        numbers: those in the words, by name, for records: {"stride": 8}.
+        ceiling: what `Segmenter.perfect` stands for: "a perfect network with logits of stride 8".
+        numbers: the numbers in `ceiling`, by name, for records: {"stride": 8}.
         baseline: what `Segmenter.baseline` predicts, in words; empty if there is none.
     """
 
@@ -49,8 +49,8 @@ class ParameterGroup:
     """Parameters that an optimiser treats alike.
 
     Attributes:
-        parameters: one or more.
-        lr_scale: their learning rate over that of the run.
+        parameters: at least one.
+        lr_scale: factor on the run's learning rate.
         decays: whether weight decay applies.
     """
 
@@ -66,11 +66,11 @@ class Segmenter(nn.Module, ABC):
     normalises and pads itself; it predicts at each image's original size.
 
     Attributes:
-        name: its folder's name in seglib/models/.
+        name: the name of the model's folder in seglib/models/.
         tasks: the fields of `Prediction` that `predict` fills.
-        config_class: the class of its config, which has the presets.
-        config: how it was built.
-        categories: what its labels mean.
+        config_class: the class of the model's config, which has the presets.
+        config: how the model was built.
+        categories: what the labels mean.
     """
 
     name: ClassVar[str]
@@ -105,8 +105,8 @@ class Segmenter(nn.Module, ABC):
     def predict(self, images: Sequence[Tensor]) -> list[Prediction]:
         """One `Prediction` per image, at its original size; evaluation mode, no gradients.
 
-        Only images of equal size share a batch: to a network, padding that a larger image causes
-        is not a border, so each image is predicted as it would be alone.
+        Only images of equal size share a batch, so that each is predicted as it would be alone: a
+        network does not treat the padding beside a larger image as the border of the image.
         """
         check_images(images)
         by_size: dict[torch.Size, list[int]] = {}
@@ -121,7 +121,7 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
-        """What `predict` returns for images of one size; it sets the mode and stops gradients."""
+        """Predict images of one size; `predict` has set the mode and switched gradients off."""
 
     def can_learn_from(self, target: Target) -> bool:
         """Whether a target has anything that `loss` learns from besides background."""
@@ -132,9 +132,9 @@ class Segmenter(nn.Module, ABC):
         return self.tasks != ("semantic",) and bool(self.learnable_objects(target).any())
 
     def learnable_objects(self, target: Target) -> Tensor:
-        """bool [N]: the objects that `loss` learns from: single ones, whose box has an area.
+        """bool [N]: the objects that `loss` learns from, which are single and have a box with area.
 
-        A paradigm that leaves out others, too, overrides this.
+        Paradigms that leave out further objects override this.
         """
         sides = target.boxes[:, 2:] - target.boxes[:, :2]
         return ~target.iscrowd & (sides > 0).all(dim=1)
@@ -142,37 +142,37 @@ class Segmenter(nn.Module, ABC):
     @property
     @abstractmethod
     def output_form(self) -> OutputForm:
-        """What limits even `perfect`."""
+        """What limits even the prediction of `perfect`."""
 
     @abstractmethod
     def perfect(self, image: Tensor, target: Target) -> Prediction:
         """The best `Prediction` that this output form can express.
 
-        It has the model's grid, cells, windows and image size, and the truth in place of what its
-        weights have learned. Its score is the ceiling printed beside the model's own.
+        It keeps the model's grid, cells, windows and image size, and puts the truth in place of
+        what the weights have learned. Its score is the ceiling printed beside the model's own.
 
         Args:
             image: float [3, H, W] in 0…1, as for `predict`.
-            target: what is true of it.
+            target: the image's true objects and label map.
         """
 
     def baseline(self, image: Tensor, generator: Generator) -> Prediction:
         """A prediction made without the image, if `output_form.baseline` describes one.
 
         Args:
-            image: float [3, H, W] in 0…1, of which only the size counts.
-            generator: on the CPU.
+            image: float [3, H, W] in 0…1; only its size is used.
+            generator: random numbers, on the CPU.
         """
         raise NotImplementedError
 
     def parameter_groups(self, backbone_lr_scale: float | None = None) -> list[ParameterGroup]:
-        """Trainable parameters, the backbone's apart if its learning rate is scaled.
+        """Trainable parameters in groups; a scaled backbone has groups of its own.
 
         Weights with two or more dimensions decay; biases and normalisation do not. A paradigm
         whose paper has another rule overrides this.
 
         Args:
-            backbone_lr_scale: in place of the one in the model's config.
+            backbone_lr_scale: replaces the value in the model's config.
         """
         scale = self.config.backbone_lr_scale if backbone_lr_scale is None else backbone_lr_scale
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -180,11 +180,11 @@ class Segmenter(nn.Module, ABC):
             if parameter.requires_grad:
                 share = scale if "backbone" in name.split(".") else 1.0
                 groups.setdefault((share, parameter.ndim > 1), []).append(parameter)
-        # The largest rate first, and in it the weights that decay.
+        # The largest rate comes first, and within a rate the weights that decay.
         return [ParameterGroup(groups[key], *key) for key in sorted(groups, reverse=True)]
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """State-dict names of tensors with one slice per class, and along which dimensions.
+        """The tensors with one slice per class: state-dict names, and the dimensions of the slices.
 
         Re-heading by category name moves these slices. Slice 0 is background and slice l is label
         l; in a layer without background, slice 0 is label 1.
@@ -215,7 +215,8 @@ class Segmenter(nn.Module, ABC):
     def resize(self, image: Tensor) -> Tensor:
         """Resize a float [C, H, W] image to the size that the network sees.
 
-        By `config.image_size`, unless a paradigm's paper has another rule and overrides this.
+        The longer side becomes `config.image_size`. A paradigm whose paper has another rule
+        overrides this.
         """
         return resize_longer(image, self.config.image_size)
 
@@ -223,7 +224,7 @@ class Segmenter(nn.Module, ABC):
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode without gradients; afterwards, the mode of every module is restored."""
         training = [module for module in self.modules() if module.training]
-        if training:  # otherwise a walk through all modules costs as much as a layer of the network
+        if training:  # if not, save the walk through all modules, which costs as much as a layer
             self.eval()
         try:
             with torch.no_grad():

@@ -12,7 +12,7 @@ from seglib.errors import SeglibError
 from seglib.ops.images import PIXEL_MEAN, PIXEL_STD
 
 Augmentation = Literal["flip", "flip_crop_color"]
-SMALLEST_STD = 1e-3  # a quarter of one of 255 steps
+SMALLEST_STD = 1e-3  # about a quarter of one 8-bit grey level
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class ModelConfig:
         square_canvas: pad every batch to a square. Images of one longer side are then padded in
             the same way in training, beside images of other shapes, and in prediction, alone: a
             network learns what padding looks like to it.
-        backbone_lr_scale: the backbone's learning rate over that of the other layers.
+        backbone_lr_scale: the backbone's learning rate, divided by that of the other layers.
         augmentation: how training varies the images, if asked to: "flip" mirrors half of them;
             "flip_crop_color" also scales, crops and recolours.
         pixel_mean: RGB in 0…1, subtracted from every pixel of the input.
-        pixel_std: RGB, by which it is then divided; published weights need their own.
+        pixel_std: RGB, by which the difference is divided; published weights need their own.
 
     Raises:
-        SeglibError: a value of another type than its field, or outside what the field can be.
+        SeglibError: a value does not have the field's type, or is out of range.
     """
 
     image_size: int | None = None
@@ -66,7 +66,8 @@ class ModelConfig:
         """Build from `to_dict`'s values: lists become tuples again, dicts nested rules.
 
         Raises:
-            SeglibError: a field that this config does not have, or a value that it cannot have.
+            SeglibError: a field that this config does not have, or a value that its field cannot
+                have.
         """
         rules: dict[str, Any] = {
             f.name: type(f.default) for f in fields(cls) if is_dataclass(f.default)
@@ -131,7 +132,7 @@ def check_range(config: Any, low: float, high: float, *names: str) -> None:
     """Check that numbers, also in nested tuples, lie in low…high; None is allowed.
 
     Raises:
-        SeglibError: one does not, or is NaN.
+        SeglibError: a number lies outside the range, or is NaN.
     """
     for name in names:
         value = getattr(config, name)

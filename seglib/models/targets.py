@@ -43,14 +43,15 @@ def check_targets(
     """Refuse targets that violate the contract of `Target` or cannot belong to the images.
 
     Args:
-        images: [3, H, W].
-        targets: one for each.
-        classes: C, the highest label allowed; None for any, if classes are not told apart.
+        images: [3, H, W] each.
+        targets: one for each image.
+        classes: C, the highest label allowed; None allows all labels from 1, for models that do
+            not tell classes apart.
 
     Raises:
-        SeglibError: another number of targets than images; a field of another type or shape, or
-            with NaN; masks of another size than their image; a box that is inverted or far outside
-            the image; a label outside 1…C.
+        SeglibError: the numbers of images and targets differ; a field has the wrong type or shape,
+            or contains NaN or infinity; masks do not have the size of their image; a box is
+            inverted or far outside the image; an area is negative; a label is outside 1…C.
     """
     _check_counts(images, targets)
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
@@ -66,7 +67,7 @@ def check_targets(
 
 
 def _check_fields(target: Target, where: str) -> None:
-    """Check types and shapes of the fields that losses use, so that errors do not go unnoticed."""
+    """Check the types, shapes and finiteness of the fields that losses use."""
     fields = {name: getattr(target, name) for name in _FIELDS}
     for name, field in fields.items():
         if not isinstance(field, Tensor):
@@ -96,7 +97,7 @@ def _check_fields(target: Target, where: str) -> None:
 def _check_boxes(boxes: Tensor, size: Size, where: str) -> None:
     """Boxes may reach beyond the image of (H, W), as some files' do, but not by more than its size.
 
-    Larger numbers, in other units or spoilt, would overflow in the losses.
+    Larger numbers, from other units or damaged files, would overflow in the losses.
     """
     limit = boxes.new_tensor([size[1], size[0]] * 2)  # [4]
     for wrong, why in (
@@ -135,10 +136,10 @@ def sized_targets(
 
     Args:
         images: as given to the model, before resizing.
-        targets: theirs.
+        targets: one for each image.
         batch: the same images resized and padded.
         classes: C, the highest label allowed.
-        device: where to put them; the batch's by default.
+        device: where the result is put; None means the batch's device.
 
     Raises:
         SeglibError: targets that `check_targets` refuses.
@@ -174,7 +175,8 @@ def semantic_labels(
     Args:
         images: as given to the model, before resizing.
         targets: with `semantic` of each image's size.
-        sizes: (height, width) of each image on the canvas; labels are resized to it, nearest.
+        sizes: (height, width) of each image on the canvas; labels are resized to it by nearest
+            neighbour.
         canvas: (H, W) of the batch.
         classes: C, the highest label allowed.
 
@@ -182,8 +184,8 @@ def semantic_labels(
         int64 [B, H, W], 255 in the padding.
 
     Raises:
-        SeglibError: another number of targets than images, or a target without semantic labels,
-            of another size than its image, or with a label outside 0…C.
+        SeglibError: the numbers of images and targets differ, or the semantic labels of a target
+            are missing, are not int64, do not have the size of its image, or are outside 0…C.
     """
     maps = _checked_maps(images, targets, classes)
     batch = maps[0].new_full((len(maps), *canvas), IGNORE, dtype=torch.int64)  # [B, H, W]

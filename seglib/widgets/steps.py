@@ -14,7 +14,7 @@ class StepButtons:
 
     Attributes:
         back: one step back.
-        play: starts and pauses; at the end it starts anew.
+        play: starts and pauses; at the end it starts from the beginning.
         forward: one step forward.
         timer: counts in the browser; it is hidden, because its own buttons have no names.
         panel: the control with its buttons.

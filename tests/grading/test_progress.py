@@ -30,7 +30,7 @@ def test_the_best_result_and_its_day_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"10": 3}', '{"10": {"a": {"x": 1}}}', "\x00"])
-def test_a_damaged_record_begins_anew(tmp_path, text):
+def test_a_damaged_record_starts_from_scratch(tmp_path, text):
     path = tmp_path / "progress.json"
     path.write_text(text, encoding="utf-8")
     assert progress.read(path) == {}

@@ -30,7 +30,7 @@ PART = 2_000  # characters of one text that travels
 
 
 def notebook(master: NotebookNode) -> str:
-    """The reference's notebook, with a function that defines answers anew."""
+    """The reference's notebook, with a function that defines answers again."""
     answers = read_answers(nbformat.writes(master).encode(), master)
     last = list(answers.sources)[-1]
     answers.sources[last] += BECOME

@@ -20,13 +20,13 @@ class CascadeRCNNConfig(MaskRCNNConfig):
     The stages' numbers replace `foreground_iou` and `box_weights`, which are not read.
 
     Attributes:
-        variant: the reference implementation that it follows, see model.py.
-        stage_ious: per stage, overlap from which a box is foreground.
-        stage_box_weights: per stage, scale of its deltas: later corrections are smaller.
+        variant: the reference implementation that the model follows, see model.py.
+        stage_ious: per stage, the smallest IoU with an object at which a box is foreground.
+        stage_box_weights: per stage, factors on its deltas, since later corrections are smaller.
         stage_loss_weights: per stage, weight of its two losses in the official variant.
 
     Raises:
-        SeglibError: a value that its field cannot have, no stage, or different numbers of stages.
+        SeglibError: a value is out of range, or the three do not have one value for each stage.
     """
 
     variant: Variant = "detectron2"

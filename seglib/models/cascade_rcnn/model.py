@@ -1,8 +1,8 @@
 """Cascade Mask R-CNN (Cai and Vasconcelos, CVPR 2018, arXiv 1712.00726; TPAMI 1906.09756).
 
-The idea: a box head trained with IoU 0.5 accepts loose boxes, but one trained with 0.7 alone finds
-hardly any positives among the RPN's proposals. So put three in a row: each corrects the boxes, and
-the next, stricter one learns from the better boxes.
+The idea: a box head trained with an IoU threshold of 0.5 accepts loose boxes, but one trained with
+0.7 finds hardly any positives among the RPN's proposals. So three heads are put in a row: each
+corrects the boxes, and the next, stricter one learns from the better boxes.
 
     proposals [n, 4]
       RoIAlign -> head 1 (IoU 0.5) -> scores, boxes 1
@@ -14,7 +14,7 @@ A checkpoint expects one of two reference implementations, which differ; `varian
 
                           "official" (the authors' code)           "detectron2"
     losses of the stages  weighted 1, 1/2, 1/4                     all 1, the gradient into
-                                                                   shared features over 3
+                                                                   shared features / 3
     scores at test time   every head on the boxes given to         each head on the boxes given
                           the last stage                           to its own
     mask head learns on   the boxes given to the last stage        those given to the first
@@ -63,7 +63,7 @@ class CascadeOutput(BoxHeadsOutput):
     """The output of all stages for a batch; `logits`, `deltas` and `boxes` are the last stage's.
 
     Attributes:
-        stages: first to last.
+        stages: the output of each stage, first to last.
         probabilities: [R, K] class probabilities, averaged over the heads.
     """
 
@@ -86,7 +86,7 @@ class CascadeBoxHeads(BoxHeads):
 
     @property
     def foreground_iou(self) -> float:
-        """The first stage's."""
+        """The threshold of the first stage."""
         return self.config.stage_ious[0]
 
     @property
@@ -124,7 +124,7 @@ class CascadeBoxHeads(BoxHeads):
     def _moved(
         self, stage: int, boxes: Sequence[Tensor], deltas: Tensor, sizes: Sequence[Size]
     ) -> list[Tensor]:
-        """Where a stage puts its boxes [n, 4]; both references let no gradient through them."""
+        """The boxes [n, 4] as a stage corrects them; no gradient flows through, as published."""
         weights = self.config.stage_box_weights[stage]
         moved = decode_deltas(torch.cat(list(boxes)), deltas.detach()[:, 0], weights)  # [R, 4]
         parts = moved.split([len(b) for b in boxes])  # [n, 4] each
@@ -133,10 +133,10 @@ class CascadeBoxHeads(BoxHeads):
     def loss(
         self, pyramid: Sequence[Tensor], sampled: list[LabelledBoxes]
     ) -> tuple[dict[str, Tensor], list[LabelledBoxes]]:
-        """ "class_loss_1", "box_loss_1" and so on, a pair per stage (section 4.2).
+        """ "class_loss_1", "box_loss_1" and so on, one pair per stage (section 4.2).
 
-        Later stages do not sample: they label the boxes that the stage before has moved, which
-        overlap the objects more, with a higher threshold.
+        Later stages do not sample: they label, with a higher threshold, the boxes that the previous
+        stage has moved, which overlap the objects more.
         """
         losses: dict[str, Tensor] = {}
         official = self.config.variant == "official"
@@ -186,5 +186,5 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 def _with_area(boxes: Tensor) -> Tensor:
-    """Of [n, 4] boxes those that the correction has not emptied."""
+    """Those of the boxes [n, 4] that still have an area after the correction."""
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)]

@@ -1,7 +1,7 @@
-"""What DeepMask's figures lie between: windows without learning, and windows with perfect masks.
+"""The bounds of DeepMask's figures: windows without learning, and windows with perfect masks.
 
 Both use the windows that the model slides over an image, so the distance between them is what
-there is to learn: which windows show an object, and its outline.
+there is to learn: which windows show an object, and the object's outline.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from seglib.structures import Instances, Target
 def perfect_proposals(windows: Tensor, target: Target, config: DeepMaskConfig) -> Instances:
     """Every object once, from the best of the windows that show it canonically.
 
-    Its mask is the true one, seen through the M x M cells of that window. An object that no
-    window shows canonically, too small or too large for all scales, is not found.
+    Its mask is the true one, reduced to the M x M cells of that window. An object that no window
+    shows canonically, because it is too small or too large for all scales, is not found.
 
     Args:
         windows: [K, 4] corners in pixels, of all scales.
-        target: of the image; crowds are left out.
-        config: the rules by which windows are canonical, and M.
+        target: the objects of the image; crowds are left out.
+        config: contains M and the rules by which windows are canonical.
     """
     objects: Target = target[~target.iscrowd]
     windows = windows.to(objects.boxes)
     labels = window_labels(windows, objects.boxes, config.patch, config.shift)  # [K, N]
     masks, ious = [], []
     for mask, column in zip(objects.masks, labels.T, strict=True):
-        holding = windows[column > 0]  # [k, 4]
-        if len(holding) == 0:
+        canonical = windows[column > 0]  # [k, 4]
+        if len(canonical) == 0:
             continue
-        cells = crop_windows(mask[None].float(), holding, config.mask_size)[:, 0]  # [k, M, M]
-        rebuilt = paste_masks(cells, holding, target.size)  # [k, H, W]
+        cells = crop_windows(mask[None].float(), canonical, config.mask_size)[:, 0]  # [k, M, M]
+        rebuilt = paste_masks(cells, canonical, target.size)  # [k, H, W]
         overlap = mask_iou(rebuilt, mask[None])[:, 0]  # [k]
         masks.append(rebuilt[overlap.argmax()])
         ious.append(overlap.max())

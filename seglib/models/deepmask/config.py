@@ -1,4 +1,4 @@
-"""How a DeepMask is built, trained and slid over images, small and as published."""
+"""How a DeepMask is built, trained and moved over images, small and as published."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ NegativeRule = Literal["paper", "released"]
 
 @dataclass(frozen=True)
 class DeepMaskConfig(ModelConfig):
-    """How a DeepMask is built, trained and slid. Lengths are in patch pixels, see windows.py.
+    """How a DeepMask is built, trained and used. Lengths are in patch pixels, see windows.py.
 
     Attributes:
         variant: "vgg" (VGG-A, as in the paper) or "resnet" (as released).
         patch: side of the window.
-        context: added on every side for the backbone to see; a multiple of the stride.
-        stride: of the backbone's map, and from one window to the next.
-        shift: tolerance of the position, 16 of 224; the negatives' is twice that.
+        context: margin around the patch that only the backbone sees; a multiple of the stride.
+        stride: stride of the backbone's map, and distance from one window to the next.
+        shift: how far an object may be off centre in a positive window, 16 of 224 as published;
+            in a negative window it is off by more than twice that, or of another size.
         mask_size: M, side of the predicted mask.
         mask_target: T, side of the true mask in the loss, to which logits are upsampled.
-        rank: R of the mask layer.
-        reduced: channels of the 1x1 convolution before it.
-        score_widths: hidden layers of the score branch.
-        dropout: in the score branch.
-        score_weight: of the score's loss; the mask's is 1.
-        patches: sampled per image and training step.
-        positive_share: of the patches that shows an object.
-        negatives: by the rule of the "paper" (`window_labels`) or of the "released" code
-            (`far_from_objects`).
-        min_area: px² of the image at its usual size; smaller objects are not sampled.
-        min_side: px of the same; objects with a narrower box are not sampled either.
-        octaves: lowest and highest log2 of the factors by which the image is resized; 0 is
-            its usual size: `image_size`, or its own if that is None.
-        octave_step: from one scale to the next.
-        proposals: N, the most per image.
-        mask_threshold: probability from which a pixel belongs to the mask.
+        rank: R, rank of the mask layer.
+        reduced: channels of the 1x1 convolution before the mask layer.
+        score_widths: widths of the score branch's hidden layers.
+        dropout: probability of dropout in the score branch.
+        score_weight: weight of the score loss; that of the mask loss is 1.
+        patches: number of patches sampled per image and training step.
+        positive_share: share of the patches that show an object.
+        negatives: how negative patches are chosen: by the rule of the "paper" (`window_labels`)
+            or by that of the "released" code (`far_from_objects`).
+        min_area: smallest area of objects that are sampled, in px² of the image at octave 0.
+        min_side: smallest side of the boxes of objects that are sampled, in px at octave 0.
+        octaves: lowest and highest log2 of the factors by which the image is resized. At octave 0
+            it has the longer side `image_size`, or its own size if that is None.
+        octave_step: distance from one scale to the next.
+        proposals: N, the largest number of proposals per image.
+        mask_threshold: probability that a pixel of a mask must reach.
         vgg_stages: vgg: channels of the convolutions.
         blocks: resnet: residual blocks of the three stages.
-        bottleneck: resnet: bottleneck blocks instead of basic ones.
+        bottleneck: resnet: use bottleneck blocks instead of basic ones.
         width: resnet: channels of the first stage.
-        stem: resnet: "imagenet" has stride 4 before the first stage, "half" 2.
+        stem: resnet: "imagenet" has stride 4 before the first stage, "half" has stride 2.
 
     Raises:
-        SeglibError: a value that its field cannot have, or lengths that the stride does not
-            divide.
+        SeglibError: a value is out of range, or the stride does not divide the lengths.
     """
 
     variant: Variant = "resnet"
@@ -85,22 +85,22 @@ class DeepMaskConfig(ModelConfig):
     def pocket(cls, variant: PocketVariant = "narrow") -> DeepMaskConfig:
         """About 1 M parameters; the paper's lengths divided by four, for images of 128 px.
 
-        Windows of 56 px in steps of 8, objects of 32 px in them, 4 px of tolerance: half a step,
-        so that every object is canonical in some window. Nine scales from 1/4 to 4 bring objects
-        of 7 to 150 px to size. Masks have 28 x 28 cells. Three patches of four show an object: the
-        released code samples as many for the mask, all with objects, as for the score, half of
-        them with objects.
+        Windows are 56 px wide, in steps of 8 px, and objects in them 32 px. The tolerance is 4 px,
+        half a step, so that every object is canonical in some window. Nine scales from 1/4 to 4
+        bring objects of 7 to 150 px to this size. Masks have 28 x 28 cells. Three patches of four
+        show an object: the released code samples equal numbers for the mask, all with objects, and
+        for the score, half of them with objects.
 
-        The backbone begins at stride 2, not 4: a coarser, wider one with a block less reached an
+        The backbone begins at stride 2, not 4: a coarser, wider one with one block less reached an
         AR@100 of 0.51 instead of 0.54 in the same time (see data/checkpoints/README.md).
 
-        In an image every window has neighbours; in a patch the backbone meets zeros beyond 8 px
-        of context ("narrow"), which is quick to learn from. A patch with 24 px around it ("wide")
-        costs twice as much and is close to what the image will show: good for the last part of
-        training.
+        In an image, the backbone sees pixels all around a window; in a patch, it sees zeros beyond
+        the context. With 8 px of context ("narrow"), patches are quick to learn from. With 24 px
+        ("wide"), they cost twice as much but look more like windows of an image, which suits the
+        last part of training.
 
         Raises:
-            SeglibError: another variant.
+            SeglibError: the variant is neither "narrow" nor "wide".
         """
         if variant not in ("narrow", "wide"):
             raise SeglibError(
@@ -149,16 +149,16 @@ class DeepMaskConfig(ModelConfig):
 
     @property
     def window(self) -> int:
-        """S, the side of the crops of an image: the patch and its context."""
+        """S, the side of the crops of an image: the patch with its context."""
         return self.patch + 2 * self.context
 
     @property
     def backbone_stride(self) -> int:
-        """Of a ResNet's third stage; half of it if that stage is dilated instead."""
+        """The stride of a ResNet's third stage; dilating that stage halves it."""
         return 4 * STEM_STRIDES[self.stem]
 
     def base_scale(self, size: tuple[int, int]) -> float:
-        """The factor that brings an image of (H, W) to its usual size, octave 0."""
+        """The factor that resizes an image of (H, W) to octave 0."""
         return 1.0 if self.image_size is None else self.image_size / max(size)
 
     def __post_init__(self) -> None:

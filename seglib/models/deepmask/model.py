@@ -43,7 +43,7 @@ from seglib.ops.masks import masks_to_boxes
 from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, Instances, Prediction, Target, check_images
 
-MASK_BYTES = 1 << 29  # of memory that one image's proposals may take
+MASK_BYTES = 1 << 29  # memory that the masks of one image's proposals may take
 
 
 @dataclass(eq=False)
@@ -68,9 +68,9 @@ class DeepMask(Segmenter):
 
     Attributes:
         network: from normalised images to codes and scores, see network.py.
-        mean_mask: [M, M] mean of the masks learned from, in 0…1: what a network that learned
+        mean_mask: [M, M] mean of all masks used in training, in 0…1: what a network that learned
             nothing but the canonical position would predict.
-        masks_seen: how many those were.
+        masks_seen: scalar, the number of these masks.
     """
 
     name: ClassVar[str] = "deepmask"
@@ -89,7 +89,8 @@ class DeepMask(Segmenter):
     def forward(self, images: Sequence[Tensor]) -> list[list[WindowLevel]]:
         """For each image, every window: one `WindowLevel` per octave.
 
-        Images are taken one by one: scale by scale they share nothing worth a common padding.
+        Images are processed one by one, since at each scale their sizes may differ too much for a
+        shared batch.
         """
         check_images(images)
         return [self._levels(image) for image in images]
@@ -99,8 +100,8 @@ class DeepMask(Segmenter):
 
         Returns:
             "mask_loss": log(1 + exp(-y z)) averaged over a mask's pixels, for positives only;
-            "score_loss": the same of the score, times 1/32. Both are summed over the patches and
-            divided by their number, so their ratio is the paper's.
+            "score_loss": the same for the score, times 1/32. Both are summed over the patches and
+            divided by the number of patches, so their ratio is the paper's.
 
         Raises:
             SeglibError: see `sample`.
@@ -128,10 +129,10 @@ class DeepMask(Segmenter):
         return ~target.iscrowd & large_enough(target, target.size, self.config)
 
     def sample(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Patches:
-        """The training patches of a batch; they follow torch's generator.
+        """The training patches of a batch; torch's seed determines which.
 
         Raises:
-            SeglibError: another number of targets than images, or masks of another size.
+            SeglibError: `check_images` or `check_targets` refuses the images or the targets.
         """
         check_images(images)
         check_targets(images, targets, len(self.categories))
@@ -153,7 +154,7 @@ class DeepMask(Segmenter):
 
     @torch.no_grad()
     def _update_mean_mask(self, masks: Tensor) -> None:
-        """Take [Q, T, T] true masks into the mean."""
+        """Add true masks [Q, T, T] to the running mean."""
         if len(masks) == 0:
             return
         self.masks_seen += len(masks)
@@ -163,8 +164,8 @@ class DeepMask(Segmenter):
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:
         """The masks of the best-scored windows as proposals, at most `config.proposals` per image.
 
-        There are fewer where their masks would take more than half a GiB, and windows whose mask
-        is empty are left out. Scores are probabilities, labels all 1, boxes tight around the masks.
+        There are fewer if their masks would need more than half a GiB, and windows whose mask is
+        empty are left out. Scores are probabilities, all labels are 1, and boxes are tight.
         """
         return [self._propose(image) for image in images]
 
@@ -201,7 +202,7 @@ class DeepMask(Segmenter):
         return levels
 
     def _padded(self, image: Tensor, octave: float, cells: tuple[int, int]) -> Tensor:
-        """The resized, normalised image [1, 3, h', w'] with grey around it for h x w windows."""
+        """The resized, normalised image [1, 3, h', w'], with a grey border, for h x w windows."""
         size = self._resized((image.shape[-2], image.shape[-1]), octave)
         resized = F.interpolate(
             image.to(self.mean_mask)[None], size=size, mode="bilinear", antialias=True
@@ -221,7 +222,7 @@ class DeepMask(Segmenter):
         return [low + self.config.octave_step * step for step in range(steps + 1)]
 
     def windows(self, size: tuple[int, int]) -> list[Tensor]:
-        """Where the network looks in an image of (H, W): corners [h, w, 4] for each octave."""
+        """The windows of an image of (H, W): corners [h, w, 4] in its pixels, for each octave."""
         patch, stride = self.config.patch, self.config.stride
         resized = [self._resized(size, octave) for octave in self.octaves]
         return [sliding_windows(size, some, patch, stride) for some in resized]

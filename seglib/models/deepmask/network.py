@@ -1,9 +1,9 @@
 """DeepMask's network: a backbone, a mask branch of low rank and a score branch, all sliding.
 
-    patch [B, 3, P, P]                                  an image gives the same at every window
-      backbone     features [B, F, k, k]                stride 16 (8 in the small one)
+    patch [B, 3, P, P]                                  an image has the same at every window
+      backbone     features [B, F, k, k]                stride 16 (pocket(): 8)
       reduce       1x1 convolution, ReLU
-      squeeze      linear over all k x k cells -> code [B, R]        nothing in between:
+      squeeze      linear over all k x k cells -> code [B, R]        no nonlinearity between:
       decoder      linear R -> M x M mask logits                     a matrix of rank R
       score        linear layers with ReLU -> one logit [B]
 
@@ -43,7 +43,8 @@ class WindowNetwork(nn.Module):
     """Masks and scores for all windows of an image at once.
 
     Attributes:
-        margin: cells dropped at every edge of the features: context for the backbone alone.
+        margin: cells dropped at every edge of the features, since only the backbone sees the
+            context.
     """
 
     def __init__(self, config: DeepMaskConfig) -> None:
@@ -88,10 +89,10 @@ class SlidingLinear(nn.Linear):
 
     Args:
         channels: C.
-        out_features: numbers given at every place.
+        out_features: number of outputs at every place.
         kernel_size: k.
-        dilation: from one cell read to the next. With 2, after a 2x2 pool that was given stride 1
-            instead of 2, every window gets a score at the finer stride before the pool: the
+        dilation: distance between the cells that are read. A dilation of 2 after a 2x2 pooling with
+            stride 1 instead of 2 scores every window at the stride before the pooling: the
             interleaving that DeepMask's score branch needs (Pinheiro et al. 2015, section 3.3).
     """
 
@@ -150,7 +151,7 @@ class VGGBackbone(nn.Module):
 
 
 def _score_branch(config: DeepMaskConfig, channels: int, cells: int) -> nn.Sequential:
-    """The paper's two hidden layers on features of `channels`, or the released one on the code."""
+    """Hidden layers and a score, on features ("vgg", the paper) or on the code ("resnet")."""
     layers: list[nn.Module] = []
     if config.variant == "vgg":
         # The paper pools 2x2 with stride 2; stride 1 and dilation keep the windows' stride.

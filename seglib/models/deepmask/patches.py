@@ -26,7 +26,7 @@ from seglib.structures import Target
 
 GREY = 0.5  # the value of pixels outside the image
 CANDIDATES = 16  # windows tried for each negative patch
-SAME_SCALE = 2.5  # octaves; the released code's negatives ignore objects farther off in scale
+SAME_SCALE = 2.5  # octaves; the released code's negatives ignore objects that differ more in scale
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class Patches:
         images: float [P, 3, S, S] in 0…1, not yet normalised; S is `DeepMaskConfig.window`.
         masks: float [P, T, T], covered fractions in 0…1; zeros for negatives.
         labels: int64 [P], 1 for an object in canonical position, -1 for none.
-        windows: [P, 4] of the patch without context, in pixels of its image.
+        windows: [P, 4] corners of the patches without context, in pixels of their images.
     """
 
     images: Tensor
@@ -59,11 +59,11 @@ def sample_patches(
 
     Args:
         image: float [3, H, W] in 0…1.
-        target: its objects; crowds are neither sampled nor avoided.
-        config: lengths and rules.
-        count: how many patches; an image without objects gives the negatives alone, and one
-            that is all objects may give fewer of those.
-        generator: on the CPU.
+        target: the image's objects; crowds are neither sampled nor avoided.
+        config: contains lengths and rules.
+        count: number of patches. An image without objects gives only its negatives, and an image
+            full of objects may give fewer of those.
+        generator: random numbers, on the CPU.
     """
     objects: Target = target[~target.iscrowd]
     learned = objects[large_enough(objects, (image.shape[-2], image.shape[-1]), config)]
@@ -86,7 +86,8 @@ def _positives(
 ) -> Patches:
     """Objects in canonical position, jittered, half of them mirrored.
 
-    A class is sampled first, then an object of it, so that rare classes are seen as often.
+    A class is sampled first, then one of its objects, so that rare classes are seen as often as
+    common ones.
     """
     labels = objects.labels.cpu()  # as the generator
     frequency = labels.bincount()[labels]  # [N] objects of the same class
@@ -107,7 +108,7 @@ def _positives(
 def _negatives(
     image: Tensor, boxes: Tensor, config: DeepMaskConfig, count: int, generator: Generator
 ) -> Patches:
-    """Windows anywhere, evenly at all scales, that show no object canonically."""
+    """Windows at random places and scales that show no object canonically."""
     size = (image.shape[-2], image.shape[-1])
     chance = torch.rand(CANDIDATES * count, 3, generator=generator).to(image)
     low, high = config.octaves
@@ -123,7 +124,7 @@ def _negatives(
         far = far_from_objects(center * scale, octaves, boxes, config.patch, config.shift)
     windows = windows[far][:count]
     wide = with_context(windows, config)
-    images = crop_windows(image, wide, config.window, GREY)  # [count, 3, S, S]
+    images = crop_windows(image, wide, config.window, GREY)  # [count or fewer, 3, S, S]
     masks = images.new_zeros(len(windows), config.mask_target, config.mask_target)
     return Patches(images, masks, windows.new_full((len(windows),), -1, dtype=torch.int64), windows)
 
@@ -135,7 +136,7 @@ def with_context(windows: Tensor, config: DeepMaskConfig) -> Tensor:
 
 
 def scale_bins(boxes: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Where the released code remembers each object: a bin of scale, and a place at that scale.
+    """How the released code stores each object: a bin of scale, and the centre at that scale.
 
     Args:
         boxes: [N, 4] corners in pixels.
@@ -145,28 +146,28 @@ def scale_bins(boxes: Tensor, patch: int) -> tuple[Tensor, Tensor]:
         [N] log2 of the factor by which the image is resized to bring the object to size, in
         quarter octaves; and [N, 2] its centre in that resized image.
     """
-    thing = xyxy_to_cxcywh(boxes)  # [N, 4]
+    centered = xyxy_to_cxcywh(boxes)  # [N, 4]
     # The smallest whole s with longer side <= canonical side * 2^((s + 1) / 4).
-    bins = torch.ceil(octaves_above(thing[:, 2:].amax(dim=1), patch) / SCALE_STEP - 1)  # [N]
+    bins = torch.ceil(octaves_above(centered[:, 2:].amax(dim=1), patch) / SCALE_STEP - 1)  # [N]
     log2_scale = -SCALE_STEP * bins
-    return log2_scale, thing[:, :2] * torch.exp2(log2_scale)[:, None]
+    return log2_scale, centered[:, :2] * torch.exp2(log2_scale)[:, None]
 
 
 def far_from_objects(
     places: Tensor, log2_scales: Tensor, boxes: Tensor, patch: int, shift: float
 ) -> Tensor:
-    """Which places make negatives in the released code: those near no object of a similar scale.
+    """Which places are negative in the released code: those near no object of a similar scale.
 
-    An object whose bin is at most 2.5 octaves off excludes windows closer than 3 x shift to its
-    centre. The coordinates are compared as they are, each in the image of its own scale: that
-    is what the released code does, and where it differs from the paper.
+    An object whose bin is at most 2.5 octaves away excludes windows closer than 3 x shift to its
+    centre. As in the released code, and unlike in the paper, the coordinates are compared directly,
+    although each belongs to an image resized to its own scale.
 
     Args:
         places: [K, 2] centres in the resized image.
-        log2_scales: [K] of the factor of resizing.
-        boxes: [N, 4] of the objects, in the image.
+        log2_scales: [K] log2 of the factors by which the image is resized.
+        boxes: [N, 4] corners of the objects, in pixels of the image.
         patch: side of the patch.
-        shift: positive tolerance in patch pixels.
+        shift: tolerance of positives in patch pixels.
 
     Returns:
         bool [K].

@@ -1,9 +1,9 @@
 """DeepMask's windows: their positions, their labels for an object, and their content.
 
-Pinheiro et al. 2015 (arXiv 1506.06204), section 3.1. A window fits an object whose centre is its
-own and whose longer side is 4/7 of its side (128 of 224 px). Within a small tolerance it is
-positive, far off it is negative, and in between it is not used. Lengths in "patch pixels" count
-in the window once it is resized to the patch that the network sees, not in the image.
+Pinheiro et al. 2015 (arXiv 1506.06204), section 3.1. A window shows an object in canonical position
+if their centres coincide and the object's longer side is 4/7 of the window's side (128 of 224 px).
+Within a small tolerance of this, a window is positive; far from it, negative; in between, unused.
+"Patch pixels" are those of the window once it is resized to the patch that the network sees.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def sliding_windows(
 
     Args:
         size: (H, W) of the image; the windows are in its pixels.
-        resized: (h, w) that the network sees, without the padding.
-        patch: side of its window.
-        stride: from one window to the next.
+        resized: (h, w) of the image that the network sees, without the padding.
+        patch: side of the window, in pixels of the resized image.
+        stride: distance from one window to the next, in pixels of the resized image.
 
     Returns:
         float32 [h // stride + 1, w // stride + 1, 4] corners; cell (i, j) is centred at
@@ -46,7 +46,7 @@ def octaves_above(longer: Tensor, patch: int) -> Tensor:
         patch: side of the patch.
 
     Returns:
-        [...]; where it is 1, the image must be halved.
+        [...] octaves; 1 means that the image must be halved.
     """
     return torch.log2(longer / -(-patch * 128 // 224))
 
@@ -60,19 +60,19 @@ def canonical_windows(
         boxes: [N, 4] corners in pixels.
         patch: side of the patch.
         shift: largest displacement to each side in patch pixels (16 of 224).
-        window: side of the crop in patch pixels: more than `patch` if the network gets context
+        window: side of the crop in patch pixels: more than `patch` if the network sees context
             around it; None means `patch`.
-        chance: [N, 3] in 0…1, spreads the windows evenly over their tolerance: in scale (within a
-            quarter octave), x, y. None is the canonical position itself.
+        chance: [N, 3] random numbers in 0…1, which place the windows evenly within their tolerance
+            in scale (a quarter octave), x and y; None means the canonical position itself.
 
     Returns:
         [N, 4] corners in pixels of the image; they may reach beyond it.
     """
     jitter = torch.zeros_like(boxes[:, :3]) if chance is None else 2 * chance - 1  # -1…1
-    thing = xyxy_to_cxcywh(boxes)  # [N, 4]
-    octaves = octaves_above(thing[:, 2:].amax(dim=1), patch) + jitter[:, 0] * SCALE_STEP  # [N]
+    centered = xyxy_to_cxcywh(boxes)  # [N, 4]
+    octaves = octaves_above(centered[:, 2:].amax(dim=1), patch) + jitter[:, 0] * SCALE_STEP  # [N]
     factor = torch.exp2(octaves)[:, None]  # [N, 1] image pixels per patch pixel
-    center = thing[:, :2] + jitter[:, 1:] * shift * factor  # [N, 2]
+    center = centered[:, :2] + jitter[:, 1:] * shift * factor  # [N, 2]
     side = factor * (patch if window is None else window)  # [N, 1]
     return cxcywh_to_xyxy(torch.cat([center, side, side], dim=1))
 
@@ -82,30 +82,30 @@ def window_labels(windows: Tensor, boxes: Tensor, patch: int, shift: float) -> T
 
     Args:
         windows: [K, 4] corners in pixels.
-        boxes: [N, 4] of the objects.
-        patch: side of the patch that a window becomes.
+        boxes: [N, 4] corners of the objects in pixels.
+        patch: side of the patch to which a window is resized.
         shift: tolerance in patch pixels.
 
     Returns:
         int64 [K, N]: 1 positive, -1 negative, 0 not used; see `canonical_labels`.
     """
-    window, thing = xyxy_to_cxcywh(windows)[:, None], xyxy_to_cxcywh(boxes)[None]  # [K, 1], [1, N]
+    window, box = xyxy_to_cxcywh(windows)[:, None], xyxy_to_cxcywh(boxes)[None]  # [K, 1], [1, N]
     factor = window[..., 2:].prod(-1).sqrt() / patch  # [K, 1] image pixels per patch pixel
-    offset = (thing[..., :2] - window[..., :2]) / factor[..., None]  # [K, N, 2] patch pixels
-    longer = thing[..., 2:].amax(-1) / factor  # [K, N] patch pixels
+    offset = (box[..., :2] - window[..., :2]) / factor[..., None]  # [K, N, 2] patch pixels
+    longer = box[..., 2:].amax(-1) / factor  # [K, N] patch pixels
     return canonical_labels(offset, octaves_above(longer, patch), shift)
 
 
 def canonical_labels(offset: Tensor, log2_ratio: Tensor, shift: float = 16.0) -> Tensor:
-    """Positive, negative or neither, from an object's distance to its canonical position.
+    """Positive, negative or neither, by how far an object is from its canonical position.
 
-    Positive: at most `shift` off in x and y, and a quarter octave in size. Negative: more than
-    twice `shift` off in x or y, or more than an octave in size.
+    A positive deviates by at most `shift` in x and y, and by a quarter octave in size. A negative
+    deviates by more than twice `shift` in x or y, or by more than an octave in size.
 
     Args:
-        offset: [..., 2] patch pixels.
-        log2_ratio: [...] octaves.
-        shift: 16 for a patch of 224 px.
+        offset: [..., 2] deviation in x and y, in patch pixels.
+        log2_ratio: [...] deviation in size, in octaves.
+        shift: tolerance in patch pixels; 16 for a patch of 224 px.
 
     Returns:
         int64 [...], 1, -1 or 0.
@@ -119,21 +119,22 @@ def canonical_labels(offset: Tensor, log2_ratio: Tensor, shift: float = 16.0) ->
 def crop_windows(image: Tensor, windows: Tensor, size: int, fill: float = 0.0) -> Tensor:
     """Cut windows out and resize each to a square of `size` px, with antialiasing.
 
-    The same numbers as resizing the whole image with antialiasing, adding a border of `fill`
-    and cutting there: every output pixel averages the image's pixels under a tent as wide as
-    the scale, at least two pixels. Rows first, then columns, two matrix products.
+    The result equals resizing the whole image with antialiasing, adding a border of `fill` and
+    cutting there: every output pixel is the mean of the image's pixels under a triangular filter,
+    whose width follows the scale but is at least two pixels. It takes two matrix products, one for
+    the rows and one for the columns.
 
     Args:
         image: float [C, H, W], one for all windows; or [N, C, H, W], one per window.
         windows: [N, 4] corners in pixels; they may reach beyond the image.
-        size: side S.
+        size: S, side of the squares.
         fill: value of pixels outside the image.
 
     Returns:
         [N, C, S, S] of the image's dtype.
 
     Raises:
-        SeglibError: another shape.
+        SeglibError: the image or the windows have another shape.
     """
     if windows.ndim != 2 or windows.shape[1] != 4 or image.ndim not in (3, 4):
         raise SeglibError(
@@ -149,7 +150,7 @@ def crop_windows(image: Tensor, windows: Tensor, size: int, fill: float = 0.0) -
 
 
 def _tents(start: Tensor, end: Tensor, size: int, length: int) -> Tensor:
-    """[N, size, length] weights of an axis's pixels; rows of zeros for places beyond the image."""
+    """Weights [N, size, length] of the pixels along an axis; zero for places beyond the image."""
     step = ((end - start) / size)[:, None]  # [N, 1] image pixels per output pixel
     place = start[:, None] + (torch.arange(size) + 0.5) * step  # [N, S]
     middle = torch.arange(length) + 0.5  # [length]

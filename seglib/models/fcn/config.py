@@ -18,26 +18,28 @@ VARIANTS: tuple[Variant, ...] = ("32s", "16s", "8s", "dilated")
 class FCNConfig(ModelConfig):
     """How an FCN is built. Fields that only some variants use name those variants first.
 
-    `image_size` is None in both presets: the network takes every size, so images keep theirs.
+    `image_size` is None in both presets: the network accepts every size, so images keep theirs.
 
     Attributes:
         variant: 32s, 16s, 8s or dilated, see model.py.
         norm: normalisation after every convolution of backbone and head.
-        dropout: after each head layer.
-        reduction: loss averaged over the valid pixels ("mean") or not ("sum", as published).
+        dropout: probability of dropout after each head layer.
+        reduction: the loss is averaged over the valid pixels ("mean") or summed ("sum", as
+            published).
         stages: 32s, 16s, 8s: widths of the VGG backbone's convolutions.
         first_padding: zeros around the image in the first convolution.
         head_width: channels of fc6 and fc7.
         head_kernel: side of fc6's kernel.
         head_padding: zeros around pool5 in fc6.
-        learn_upsampling: "inner" (the paper: x2 steps learn, the last step stays bilinear),
-            "none" (the released networks) or "all".
+        learn_upsampling: "inner" (the paper: the x2 steps are learned, the last step stays
+            bilinear), "none" (the released networks) or "all".
         skip_scale: factors on (pool4, pool3) before their scores; (0.01, 0.0001) lets "at-once"
             training of an 8s without normalisation start with scores of similar size.
         blocks: dilated: residual blocks of the four stages.
         bottleneck: dilated: bottleneck blocks instead of basic ones.
         width: dilated: channels of the first stage.
-        auxiliary_weight: dilated: weight of the second head's loss, on the third stage.
+        auxiliary_weight: dilated: weight of the loss of the second head, which reads the third
+            stage.
     """
 
     variant: Variant = "8s"

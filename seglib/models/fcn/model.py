@@ -79,8 +79,8 @@ class FCN(Segmenter):
             processes (see `global_mean_count`).
 
         Raises:
-            SeglibError: a target without semantic labels, of another size than its image, or
-                with a label that the model does not have.
+            SeglibError: a target without semantic labels, or whose labels do not have its image's
+                size or are unknown to the model.
         """
         output = self(images)
         canvas = (output.logits.shape[-2], output.logits.shape[-1])
@@ -93,7 +93,7 @@ class FCN(Segmenter):
         return losses
 
     def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Summed over the valid pixels, and divided by their number if `reduction="mean"`."""
+        """Cross-entropy summed over the valid pixels, or their mean if `reduction="mean"`."""
         total = cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
         if self.config.reduction == "sum":  # as the released networks were trained
             return total * world_size()  # the average over processes undoes it
@@ -131,8 +131,8 @@ class FCN(Segmenter):
     def load_coarser(self, other: FCN) -> None:
         """Start from a trained coarser network: a 16s from a 32s, an 8s from a 16s (section 4.2).
 
-        Everything the two share is copied. The new skip's scores stay zero, so that at first
-        this network predicts what the coarser one does, but for upsampling in two steps.
+        All layers that both have are copied. The new skip's scores stay zero, so that at first
+        this network predicts what the coarser one does, except that it upsamples in two steps.
 
         Raises:
             SeglibError: `other` is not coarser, or its layers have other shapes.

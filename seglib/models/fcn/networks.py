@@ -26,10 +26,10 @@ class FCNOutput:
 
     Attributes:
         logits: [B, C+1, H, W]; image b fills the top left `sizes[b]` pixels.
-        scores: stride -> [B, C+1, h, w], the 1x1 scores before any fusion: 32, 16, 8 as far as
-            the variant goes; the dilated one has its last map only.
+        scores: stride -> [B, C+1, h, w], the 1x1 scores before any fusion, for the strides 32, 16
+            and 8 that the variant uses; in the dilated variant, only those of the last map.
         sizes: (height, width) of each image on the canvas.
-        auxiliary: [B, C+1, H, W], the second head of the dilated variant in training, or None.
+        auxiliary: [B, C+1, H, W] logits of the dilated variant's second head in training, or None.
     """
 
     logits: Tensor
@@ -39,7 +39,7 @@ class FCNOutput:
 
 
 class SkipFCN(nn.Module):
-    """FCN-32s, -16s and -8s. Layers bear the names of the published networks.
+    """FCN-32s, -16s and -8s. Layers are named as in the published networks.
 
     Attributes:
         output_stride: image pixels from one score to the next on the finest score map.
@@ -110,7 +110,7 @@ class SkipFCN(nn.Module):
         return crop(logits, grid.transposed(2 * stride, stride).offset_to(Grid()), size)
 
     def class_parameters(self) -> dict[str, tuple[int, ...]]:
-        """Score layers along their outputs; upsampling along both sides if it can mix classes."""
+        """Score layers by output; upsampling by input and output if it can mix classes."""
         names: dict[str, tuple[int, ...]] = {}
         for name, _ in self.named_parameters():
             if name.startswith("score_"):
@@ -183,7 +183,7 @@ class DilatedFCN(nn.Module):
 
 
 def _score_layer(channels: int, classes: int) -> Conv2d:
-    """1x1 scores that start at zero: every class equally likely, and a new skip adds nothing."""
+    """1x1 scores that start at zero: all classes equally likely, and a new skip adds nothing."""
     layer = Conv2d(channels, classes, kernel_size=1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(cast(Tensor, layer.bias))

@@ -1,4 +1,4 @@
-"""The box branch: read the pyramid inside each proposal, classify it and correct it.
+"""The box branch: read the pyramid inside each proposal, classify the proposal and correct it.
 
     proposals [n, 4] per image
       RoIAlign 7x7   -> [R, F, 7, 7]      R proposals of all images
@@ -37,8 +37,9 @@ class BoxHeadsOutput:
 
     Attributes:
         logits: [R, K] class logits of all proposals, image after image; column 0 is background.
-        deltas: [R, K, 4] corrections, or [R, 1, 4] for all classes alike.
-        boxes: per image, [n, C, 4] corrected boxes inside the image, or [n, 4] likewise.
+        deltas: [R, K, 4] corrections; [R, 1, 4] if they are the same for all classes.
+        boxes: per image, [n, C, 4] corrected boxes inside the image; [n, 4] if they are the same
+            for all classes.
         scores: per image, [n, C] class probabilities without background.
     """
 
@@ -52,8 +53,8 @@ class BoxHeads(nn.Module, ABC):
     """The interface of a detector's box heads, one or several, and what they share.
 
     Args:
-        config: of the detector.
-        pooler: reads the proposals.
+        config: the detector's.
+        pooler: reads the pyramid inside the proposals.
         classes: K = C + 1.
     """
 
@@ -70,7 +71,7 @@ class BoxHeads(nn.Module, ABC):
     @property
     @abstractmethod
     def foreground_iou(self) -> float:
-        """Overlap from which a proposal is foreground for the first head."""
+        """The smallest IoU with an object at which a proposal is foreground for the first head."""
 
     @property
     @abstractmethod
@@ -95,9 +96,9 @@ class BoxHeads(nn.Module, ABC):
         truth: Sequence[SizedTarget],
         generators: Sequence[Generator],
     ) -> list[LabelledBoxes]:
-        """Label each image's proposals and its true boxes, and sample some of them to learn from.
+        """Label each image's proposals and its true boxes, and sample boxes to learn from.
 
-        The true boxes make sure that there is something to learn while the RPN is still untrained.
+        The true boxes ensure that there are positives while the RPN is still untrained.
         """
         config = self.config
         return [
@@ -137,12 +138,12 @@ class SingleBoxHead(BoxHeads):
 
     @property
     def foreground_iou(self) -> float:
-        """0.5 in Fast R-CNN (section 2.3)."""
+        """The config's; 0.5 in Fast R-CNN (section 2.3)."""
         return self.config.foreground_iou
 
     @property
     def class_layers(self) -> list[str]:
-        """Scores and corrections."""
+        """The layers of class scores and corrections."""
         return ["head.cls_score", "head.bbox_pred"]
 
     def forward(
@@ -171,7 +172,7 @@ class BoxHead(nn.Module):
     """Two fully connected layers, then a class and a correction; layers named as in torchvision.
 
     Args:
-        in_features: of a pooled box, channels times bins.
+        in_features: number of features of a pooled box, channels times bins.
         hidden: width of both layers; 1024 in FPN.
         classes: K = C + 1, background first.
         class_agnostic: one correction for all classes instead of one per class.
@@ -202,7 +203,7 @@ class BoxHead(nn.Module):
         return at_least_float32(logits), at_least_float32(deltas)
 
     def _flat_fc6(self, pooled: Tensor) -> Tensor:
-        """fc6 of [R, F·P·P]; of features and weights the smaller one changes its memory layout."""
+        """Apply fc6 to [R, F·P·P]; the smaller one of features and weights is rearranged."""
         weight = self.fc6.weight  # [hidden, F·P·P]
         if not pooled.is_contiguous(memory_format=torch.channels_last) or len(pooled) < len(weight):
             return cast(Tensor, self.fc6(pooled.flatten(1)))

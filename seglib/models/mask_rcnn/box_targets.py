@@ -17,11 +17,11 @@ from seglib.structures import Target
 def anchor_targets(
     anchors: Tensor, objects: Tensor, rules: RPNRules, generator: Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sample anchors [N, 4] of one image with true boxes [G, 4], and give them their targets.
+    """Sample anchors [N, 4] of an image with true boxes [G, 4], and give them their targets.
 
     Returns:
-        int64 [N] labels, 1 object, 0 none, −1 ambiguous or not sampled; [N, 4] true deltas, zero
-        where there is no object.
+        labels int64 [N]: 1 object, 0 no object, −1 ambiguous or not sampled; true deltas [N, 4],
+        zero except where the label is 1.
     """
     matched, index = assign_boxes(
         box_iou(objects, anchors),  # [G, N]
@@ -44,7 +44,8 @@ class LabelledBoxes:
     Attributes:
         boxes: [R, 4] corners in pixels.
         labels: int64 [R], 1…C, 0 background.
-        index: int64 [R], row in `truth` of the object that each overlaps most; 0 without objects.
+        index: int64 [R], row in `truth` of the object that each box overlaps most; 0 if the image
+            has no objects.
         truth: the objects of the image.
     """
 
@@ -62,7 +63,7 @@ class LabelledBoxes:
         return self.truth.masks.shape[-2], self.truth.masks.shape[-1]
 
     def deltas(self, weights: DeltaWeights) -> Tensor:
-        """[R, 4] corrections that turn the boxes into their objects' boxes; 0 without objects."""
+        """Corrections [R, 4] that turn the boxes into those of their objects; 0 without objects."""
         if len(self.truth.boxes) == 0:
             return torch.zeros_like(self.boxes)
         return encode_deltas(self.boxes, self.truth.boxes[self.index], weights)
@@ -72,9 +73,9 @@ def label_boxes(boxes: Tensor, truth: SizedTarget | Target, iou: float) -> Label
     """Give every box the class of the object it overlaps most, or background.
 
     Args:
-        boxes: [R, 4] of one image.
-        truth: its objects, no crowds among them.
-        iou: overlap from which a box is foreground (0.5 in Fast R-CNN; rising in a cascade).
+        boxes: [R, 4] corners in one image.
+        truth: its objects, without crowds.
+        iou: smallest IoU at which a box is foreground (0.5 in Fast R-CNN; rising in a cascade).
     """
     matched, index = assign_boxes(box_iou(truth.boxes, boxes), iou, iou)  # [R] each
     if len(truth.boxes) == 0:

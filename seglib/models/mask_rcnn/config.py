@@ -22,14 +22,16 @@ class RPNRules:
     """The numbers of a region proposal network; the defaults are the papers'.
 
     Attributes:
-        positive_iou: an anchor with this overlap with an object is positive.
-        negative_iou: one with less overlap with every object is negative; in between: no loss.
-        sampled: anchors per image that have a loss.
-        positive_fraction: the largest share of positives among them.
-        before_nms: boxes per level that enter suppression, in training and in evaluation.
-        after_nms: proposals per image, in training and in evaluation.
-        nms_iou: overlap above which the lower-scoring of two proposals of a level is removed.
-        min_size: sides in pixels that a clipped proposal must exceed; 1e-3 in torchvision.
+        positive_iou: an anchor whose IoU with an object is at least this is positive.
+        negative_iou: an anchor whose IoU with every object is below this is negative; in between,
+            it has no loss.
+        sampled: number of anchors per image that have a loss.
+        positive_fraction: largest share of positives among them.
+        before_nms: number of boxes per level that enter NMS, in training and in evaluation.
+        after_nms: number of proposals per image, in training and in evaluation.
+        nms_iou: IoU above which the lower-scoring of two proposals of a level is removed.
+        min_size: length in pixels that both sides of a clipped proposal must exceed; 1e-3 in
+            torchvision.
     """
 
     positive_iou: float = 0.7
@@ -50,42 +52,42 @@ class MaskRCNNConfig(ModelConfig):
     """How a Mask R-CNN is built.
 
     Attributes:
-        conventions: the reference implementation that it follows, see conventions.py.
-        min_size: shorter side in pixels that images are resized to; None: by `image_size`.
-        max_size: limit of the longer side, where min_size is given.
-        blocks: residual blocks of the four stages.
-        bottleneck: bottleneck blocks instead of basic ones.
+        conventions: the reference implementation that the model follows, see conventions.py.
+        min_size: images are resized to this shorter side in pixels; None uses `image_size`.
+        max_size: limit of the longer side in pixels, if min_size is given.
+        blocks: residual blocks per stage.
+        bottleneck: use bottleneck blocks instead of basic ones.
         width: channels of the backbone's first stage.
-        stem: of the backbone.
-        norm: of the backbone.
-        stride_in_1x1: bottleneck blocks halve in their first 1x1 convolution, as in the weights
-            that detectron2 starts from, instead of in the 3x3.
+        stem: the backbone's first layers.
+        norm: the backbone's normalisation.
+        stride_in_1x1: bottleneck blocks have their stride in the first 1x1 convolution, as in the
+            weights that detectron2 starts from, instead of in the 3x3.
         frozen_stages: parts of the backbone that do not train: 1 the stem, 2 also the first stage.
-        fpn_width: F.
-        pooled_level: the pyramid has one more level, for the RPN alone.
-        anchor_sizes: sides in pixels for each level of the pyramid; where there are fewer than
-            levels, only the heads read the finest ones.
-        anchor_ratios: heights over widths.
-        canonical_size: side in pixels of the box that reads the level of stride 16.
+        fpn_width: F, channels of each level of the pyramid.
+        pooled_level: add a coarser level to the pyramid, which only the RPN reads.
+        anchor_sizes: sides of the anchors in pixels, per level. If there are fewer entries than
+            levels, they belong to the coarsest ones, and the RPN does not read the others.
+        anchor_ratios: ratios of height to width.
+        canonical_size: side in pixels of the box that is read from the level of stride 16.
         rpn: numbers of the first stage.
-        rois: boxes per image that the box head learns from.
-        positive_fraction: the largest share of foreground among them.
-        foreground_iou: overlap with an object from which a proposal is foreground.
-        box_weights: scale of the box head's deltas.
+        rois: number of boxes per image that the box head learns from.
+        positive_fraction: largest share of foreground among them.
+        foreground_iou: a proposal whose IoU with an object is at least this is foreground.
+        box_weights: factors on the box head's deltas (x, y, width, height).
         box_hidden: width of the box head's two layers.
-        box_bins: the box head reads box_bins x box_bins.
+        box_bins: the box head reads box_bins x box_bins features per channel.
         mask_bins: the mask head reads mask_bins x mask_bins; its masks have twice the side.
         mask_width: channels of the mask head.
-        mask_convolutions: 3x3 layers of the mask head before the upsampling.
+        mask_convolutions: number of 3x3 layers in the mask head before the upsampling.
         pooling: "align", or "pool" to measure the effect of rounding.
         mask_competition: "sigmoid", an independent mask per class, or "softmax", the ablation.
-        score_threshold: detections score more than this.
-        nms_iou: overlap above which the lower-scoring of two detections of a class is removed.
-        max_detections: per image.
+        score_threshold: score that a detection must exceed.
+        nms_iou: IoU above which the lower-scoring of two detections of a class is removed.
+        max_detections: largest number of detections per image.
 
     Raises:
-        SeglibError: a value that its field cannot have, a level or cell without anchors, more
-            levels of anchors than the pyramid has, or thresholds in the wrong order.
+        SeglibError: a value is out of range, a level or cell has no anchors, the anchors have more
+            levels than the pyramid, or the thresholds are in the wrong order.
     """
 
     conventions: Reference = "torchvision"
@@ -163,10 +165,10 @@ class MaskRCNNConfig(ModelConfig):
     def pocket(cls) -> MaskRCNNConfig:
         """About 2.8 M parameters; learns Pocket COCO at 128 px on two CPU cores.
 
-        Pixel constants follow the objects, 6 to 120 px. The RPN works at strides 4 to 32 with
-        anchors of 10 to 80 px. The backbone starts one stride finer, and the heads read from there
-        what is less than 64 px wide: wings and kite tails are 2 px thin, and with stride 4
-        everywhere it was the masks, not the boxes, that limited the average precision.
+        Pixel constants suit objects of 6 to 120 px. The RPN works at strides 4 to 32 with anchors
+        of 10 to 80 px. The backbone has one finer stride, 2, from which the heads read boxes less
+        than 64 px wide: wings and kite tails are 2 px thin, and with stride 4 everywhere the masks,
+        not the boxes, limited the average precision.
         """
         return cls(
             conventions="detectron2",

@@ -1,6 +1,6 @@
 """Where the two reference implementations of Mask R-CNN differ.
 
-The details move boxes by up to half a cell. A checkpoint needs those that it was trained with.
+These details move boxes by up to half a cell. A checkpoint needs those that it was trained with.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class Conventions:
     Attributes:
         rounded_anchors: anchors have whole pixels, see `nn.anchors.cell_anchors`.
         aligned: RoIAlign puts the centre of pixel 0 at 0.5, see `ops.roi_align`.
-        sampling_ratio: RoIAlign's samples per bin and axis; 0: as many as the bin spans cells.
-        box_beta: of `smooth_l1` in the box losses of both stages.
-        mask_threshold: covered fraction from which a cell of a mask target belongs to the object;
-            None: the fractions themselves are the targets.
-        min_detection: shortest side in pixels that a detection may have; None: any.
+        sampling_ratio: RoIAlign's samples per bin and axis; 0 means as many as the bin spans cells.
+        box_beta: beta of `smooth_l1` in the box losses of both stages.
+        mask_threshold: a cell of a mask target belongs to the object if at least this fraction of
+            it is covered; None makes the fractions themselves the targets.
+        min_detection: shortest side in pixels that a detection may have; None allows any.
         rounded_paste: boxes are rounded before masks are pasted, see `ops.mask_paste.paste_masks`.
     """
 

@@ -1,6 +1,6 @@
-"""The losses of the R-CNN family: is there an object, which class, which box, which pixels.
+"""The losses of the R-CNN family: objectness, class, box and mask.
 
-Each takes the number to divide by, because processes that train together share it.
+The number to divide by is an argument, since processes that train together share it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from seglib.ops.losses import cross_entropy
 
 
 def smooth_l1(prediction: Tensor, target: Tensor, beta: float = 0.0) -> Tensor:
-    """Absolute difference with a rounded tip, summed (Fast R-CNN, equation 3, with beta 1).
+    """L1 distance, quadratic near zero, summed (Fast R-CNN, equation 3, with beta 1).
 
     Args:
         prediction: any shape.
         target: the same shape.
-        beta: differences d below it count d²/(2 beta), others |d| − beta/2; 0 is plain L1.
+        beta: a difference d counts d²/(2 beta) if |d| < beta, else |d| − beta/2; 0 is plain L1.
     """
     difference = (prediction - target).abs()
     if beta == 0:
@@ -35,18 +35,18 @@ def rpn_losses(
     count: Tensor | float,
     beta: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Is there an object at this anchor, and where exactly (Faster R-CNN, section 3.1.2).
+    """Objectness loss and box loss of anchors (Faster R-CNN, section 3.1.2).
 
     Args:
         logits: [N] objectness of anchors.
         deltas: [N, 4] predicted corrections.
         labels: int64 [N], 1 positive, 0 negative, −1 not sampled.
         targets: [N, 4] true corrections; only those of positives count.
-        count: both sums are divided by it: the number of sampled anchors.
-        beta: of `smooth_l1`.
+        count: the number of sampled anchors, by which both sums are divided.
+        beta: see `smooth_l1`.
 
     Returns:
-        scalar objectness loss (binary cross-entropy) and scalar box loss.
+        two scalars, the binary cross-entropy and the smooth L1 distance.
     """
     sampled, positive = labels >= 0, labels > 0  # [N]
     truth = positive[sampled].to(logits.dtype)  # [S]
@@ -63,19 +63,19 @@ def box_losses(
     count: Tensor | float,
     beta: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Which class is in this box, and where exactly (Fast R-CNN, section 2.3).
+    """Class loss and box loss of sampled boxes (Fast R-CNN, section 2.3).
 
     Args:
         logits: [R, K] of K = C + 1 classes, 0 is background.
-        deltas: [R, K, 4] corrections per class, or [R, 1, 4] for all classes alike.
+        deltas: [R, K, 4] corrections per class, or [R, 1, 4] for all classes together.
         labels: int64 [R], 0…C.
         targets: [R, 4] true corrections; only those of the foreground count.
-        count: both sums are divided by it: the number of sampled boxes, background included, so
-            that an image with few objects does not give their boxes more weight.
-        beta: of `smooth_l1`.
+        count: the number of sampled boxes, by which both sums are divided. It includes the
+            background, so that an image with few objects does not give their boxes more weight.
+        beta: see `smooth_l1`.
 
     Returns:
-        scalar class loss (cross-entropy) and scalar box loss.
+        two scalars, the cross-entropy and the smooth L1 distance.
     """
     foreground = (labels > 0).nonzero().squeeze(1)  # [P]
     column = labels[foreground] if deltas.shape[1] > 1 else 0  # each box's own class
@@ -85,16 +85,19 @@ def box_losses(
 
 
 def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor, count: Tensor | float) -> Tensor:
-    """Does this pixel belong to the object? Binary cross-entropy (Mask R-CNN, section 3).
+    """Binary cross-entropy of each pixel of the true class's mask (Mask R-CNN, section 3).
 
-    Only the true class's mask has a loss: the box head names the object, so the masks of the
-    classes need not compete for pixels.
+    The masks of the other classes have no loss: the box head decides the class, so masks need not
+    compete for pixels.
 
     Args:
         logits: [P, K, M, M], one mask per class.
         labels: int64 [P], 1…C.
-        targets: bool or float [P, M, M].
-        count: the sum of the masks' mean losses is divided by it: the number of masks.
+        targets: bool or float [P, M, M], in 0…1.
+        count: the number of masks, by which the sum of their mean losses is divided.
+
+    Returns:
+        a scalar.
     """
     chosen = logits[torch.arange(len(labels), device=labels.device), labels]  # [P, M, M]
     pixels = chosen.shape[-1] * chosen.shape[-2]
@@ -110,8 +113,11 @@ def softmax_mask_loss(
     Args:
         logits: [P, K, M, M], channel 0 is "not the object".
         labels: int64 [P], 1…C.
-        targets: bool or float [P, M, M].
+        targets: bool or float [P, M, M]; pixels of 0.5 or more belong to the object.
         count: as in `mask_loss`.
+
+    Returns:
+        a scalar.
     """
     classes = labels[:, None, None] * (targets >= 0.5)  # [P, M, M]
     pixels = logits.shape[-1] * logits.shape[-2]

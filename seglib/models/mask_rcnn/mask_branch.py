@@ -1,4 +1,4 @@
-"""The mask branch, which Mask R-CNN adds (He et al. 2017, section 3): the object's pixels.
+"""The mask branch, which Mask R-CNN adds to Faster R-CNN (He et al. 2017, section 3).
 
     boxes [n, 4] per image
       RoIAlign 14x14         -> [P, F, 14, 14]    P boxes of all images
@@ -6,7 +6,7 @@
       2x2 transposed, x2     -> [P, 256, 28, 28]
       1x1                    -> logits [P, K, 28, 28], one mask per class
 
-It learns on foreground boxes alone, and predicts for the final detections alone.
+It learns from foreground boxes only, and predicts only for the final detections.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class MaskBranch(nn.Module):
     """The mask head with its pooler, its targets and its loss.
 
     Args:
-        config: of the detector.
-        pooler: reads the boxes.
+        config: the detector's.
+        pooler: reads the pyramid inside the boxes.
         classes: K = C + 1.
 
     Attributes:
@@ -51,7 +51,7 @@ class MaskBranch(nn.Module):
         return logits
 
     def loss(self, pyramid: Sequence[Tensor], sampled: list[LabelledBoxes]) -> Tensor:
-        """How the masks of the true classes differ from the objects inside the foreground boxes."""
+        """The mask loss of the foreground boxes, a scalar."""
         foreground = [b[b.labels > 0] for b in sampled]
         logits = self(pyramid, [b.boxes for b in foreground])  # [P, K, M, M]
         labels = torch.cat([b.labels for b in foreground])  # [P]
@@ -71,9 +71,9 @@ class MaskBranch(nn.Module):
         )
 
     def masks(self, pyramid: Sequence[Tensor], detections: Sequence[Detections]) -> list[Tensor]:
-        """[d, M, M] probabilities of each image's detections, each of its own class."""
+        """[d, M, M] for each image: the probabilities of the detected classes' masks."""
         logits = self(pyramid, [d.boxes for d in detections])  # [P, K, M, M]
-        # A sigmoid per class: the box head names the object, so masks need not compete (table 2b).
+        # A sigmoid per class: the box head decides the class, so masks need not compete (table 2b).
         competing = self.config.mask_competition == "softmax"
         probabilities = logits.softmax(1) if competing else logits.sigmoid()
         labels = torch.cat([d.classes + 1 for d in detections])  # [P]
@@ -87,9 +87,9 @@ class MaskHead(nn.Module):
     Convolutions preserve pixel positions, which fully connected layers would have to learn.
 
     Args:
-        in_channels: F, of the pyramid.
+        in_channels: F, channels of the pyramid.
         width: channels of all layers.
-        convolutions: 3x3 layers before the upsampling; 4 in the paper (figure 4).
+        convolutions: number of 3x3 layers before the upsampling; 4 in the paper (figure 4).
         classes: K = C + 1; channel 0 belongs to background and is not trained (unless masks
             compete, see `softmax_mask_loss`).
     """

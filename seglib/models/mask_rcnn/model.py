@@ -52,7 +52,7 @@ class MaskRCNNOutput:
     Attributes:
         pyramid: feature maps [B, F, H_l, W_l], finest first.
         rpn: the first stage's output.
-        proposals: [n, 4] boxes of every image, in pixels of the batch.
+        proposals: [n, 4] boxes per image, in pixels of the batch.
         box_heads: the second stage's output for the proposals.
         batch: the images as the network saw them.
     """
@@ -65,13 +65,13 @@ class MaskRCNNOutput:
 
 
 class MaskRCNN(Segmenter):
-    """Two-stage instance segmentation, complete.
+    """The whole two-stage network.
 
     Attributes:
-        backbone, fpn: image to pyramid.
-        rpn: pyramid to proposals.
-        box_heads: proposals to classes and corrected boxes.
-        mask_branch: detections to masks.
+        backbone, fpn: turn images into a pyramid.
+        rpn: predicts proposals from the pyramid.
+        box_heads: classifies and corrects proposals.
+        mask_branch: predicts the masks of detections.
     """
 
     name: ClassVar[str] = "mask_rcnn"
@@ -130,7 +130,7 @@ class MaskRCNN(Segmenter):
 
         Returns:
             "objectness_loss", "rpn_box_loss", the box heads' "class_loss" and "box_loss" (in a
-            cascade a pair per stage, "class_loss_1"…), "mask_loss".
+            cascade one pair per stage, "class_loss_1"…), and "mask_loss".
 
         Raises:
             SeglibError: a target whose masks do not have its image's size, or a label that the
@@ -154,7 +154,7 @@ class MaskRCNN(Segmenter):
         """Detected objects with masks, best first, at each image's own size."""
         output = self(images)
         detections = self.detect(output)
-        # Masks of the final boxes alone, which are fewer and better (section 3.1, Inference).
+        # Masks of the final boxes only, which are fewer and better (section 3.1, Inference).
         masks = self.mask_branch.masks(output.pyramid, detections)  # [d, M, M] each
         predictions = []
         seen = output.batch.sizes
@@ -184,7 +184,7 @@ class MaskRCNN(Segmenter):
     def _pasted(
         self, size: Size, boxes: Tensor, scores: Tensor, labels: Tensor, cells: Tensor
     ) -> Prediction:
-        """Objects with [d, 4] boxes and [d, M, M] masks in them, pasted at the image's (H, W)."""
+        """Objects with boxes [d, 4], and masks [d, M, M] pasted into them at the image's (H, W)."""
         masks = paste_masks(cells, boxes, size, rounded=self.reference.rounded_paste)  # [d, H, W]
         return Prediction(size, self.categories, Instances(boxes, scores, labels, masks))
 
@@ -200,7 +200,7 @@ class MaskRCNN(Segmenter):
 
     @property
     def output_form(self) -> OutputForm:
-        """Masks of a few cells inside boxes."""
+        """Masks with few cells, inside boxes."""
         cells = self.mask_size
         return OutputForm(
             f"a perfect detector with {cells} x {cells} masks in its boxes", {"cells": cells}

@@ -1,4 +1,4 @@
-"""Read boxes of all sizes out of a feature pyramid, each from one level (Lin et al. 2017)."""
+"""Pool the features in boxes of all sizes, each from one level of a pyramid (Lin et al. 2017)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class PyramidPooler(nn.Module):
 
     Args:
         size: P, bins along each side.
-        strides: of the levels, finest first, consecutive powers of two.
-        canonical_size: side in pixels of the box that reads the level of stride 16.
+        strides: strides of the levels, finest first, consecutive powers of two.
+        canonical_size: side in pixels of the box that is read from the level of stride 16.
         sampling_ratio: samples per bin and axis, see `roi_align`.
         aligned: see `roi_align`.
         pooling: "align", or "pool" for the rounding RoIPool that Mask R-CNN replaced.
@@ -42,7 +42,7 @@ class PyramidPooler(nn.Module):
 
     @classmethod
     def of(cls, config: MaskRCNNConfig, size: int, strides: Sequence[int]) -> PyramidPooler:
-        """A pooler of size x size bins with the numbers of a config."""
+        """A pooler of size x size bins with a config's settings."""
         return cls(
             size,
             strides,
@@ -66,7 +66,7 @@ class PyramidPooler(nn.Module):
             SeglibError: a box with NaN or infinity.
         """
         corners = torch.cat(list(boxes))  # [R, 4]
-        check_finite("PyramidPooler", "boxes", corners)  # a diverged cascade's, for one
+        check_finite("PyramidPooler", "boxes", corners)  # those of a diverged cascade are not
         counts = torch.tensor([len(b) for b in boxes], device=corners.device)  # [B]
         image = torch.arange(len(boxes), device=corners.device).repeat_interleave(counts)  # [R]
         rois = torch.cat([image[:, None].to(corners), corners], dim=1)  # [R, 5]
@@ -97,10 +97,10 @@ def assign_levels(
 
     Args:
         boxes: [N, 4] finite corners in pixels.
-        min_level: the finest level, of stride 2^min_level.
-        max_level: the coarsest.
-        canonical_size: s₀, side in pixels of the square that goes to the canonical level; 224 in
-            the paper, ImageNet's, and in proportion for smaller images.
+        min_level: number of the finest level, whose stride is 2^min_level.
+        max_level: number of the coarsest level.
+        canonical_size: s₀, side in pixels of the square that goes to the canonical level: 224 in
+            the paper, as in ImageNet, and proportionally less for smaller images.
         canonical_level: k₀.
 
     Returns:
@@ -113,15 +113,15 @@ def assign_levels(
 
 
 class _Merged(torch.autograd.Function):
-    """Rows of several tensors in one, out[members[i]] = parts[i].
+    """The rows of several tensors in one: out[members[i]] = parts[i].
 
-    Pooled features are the largest tensors of a step: here each row is written once, and read once
-    on the way back, where concatenating and sorting would move it twice.
+    Pooled features are the largest tensors of a training step. Here each row is copied once in
+    either direction; concatenating and sorting would copy it twice.
     """
 
     @staticmethod
     def forward(ctx: Any, members: list[Tensor], *parts: Tensor) -> Tensor:
-        """int64 [n_i] rows, [n_i, C, P, Q] each -> [sum of n_i, C, P, Q] in the parts' format."""
+        """Rows int64 [n_i] and parts [n_i, C, P, Q] -> [sum of n_i, C, P, Q] in their format."""
         ctx.members = members
         last = any(len(part) and _channels_last(part) for part in parts)
         merged = torch.empty(
@@ -138,7 +138,7 @@ class _Merged(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """[sum of n_i, C, P, Q] -> each part's own rows, [n_i, C, P, Q]."""
+        """[sum of n_i, C, P, Q] -> the rows of each part, [n_i, C, P, Q]."""
         last = _channels_last(gradient)
         dense = gradient.contiguous(memory_format=_format(last))
         shape = dense.permute(0, 2, 3, 1).shape if last else dense.shape
@@ -147,7 +147,7 @@ class _Merged(torch.autograd.Function):
 
 
 def _channels_last(x: Tensor) -> bool:
-    """Whether the channels of [N, C, P, Q] are adjacent in memory (channels last)."""
+    """Whether [N, C, P, Q] is in memory format channels_last and not also contiguous."""
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
@@ -156,5 +156,5 @@ def _format(last: bool) -> torch.memory_format:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """[N, C, P, Q] of either format as [N, C·P·Q] in the order of memory, without a copy."""
+    """View [N, C, P, Q] of either memory format as [N, C·P·Q], in the order of memory."""
     return (x.permute(0, 2, 3, 1) if _channels_last(x) else x).flatten(1)

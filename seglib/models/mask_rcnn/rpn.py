@@ -2,11 +2,12 @@
 
     pyramid map [B, F, H, W]
       3x3 conv, ReLU
-        1x1 conv -> objectness  [B, A, H, W]   is an object centred here, of this anchor's shape?
+        1x1 conv -> objectness  [B, A, H, W]   is there an object that fits this anchor?
         1x1 conv -> deltas      [B, 4A, H, W]  how to move and stretch the anchor onto it
     anchors + deltas -> boxes -> the best of each level -> clip -> NMS -> proposals
 
-The same small network slides over every level. It knows no classes, only "object or not".
+The same small network slides over every level. It distinguishes objects from background, but not
+classes.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class RPNOutput(NamedTuple):
     """An RPN's outputs for a batch, level by level, finest first.
 
     Attributes:
-        logits: [B, n] objectness of every anchor of the level.
-        deltas: [B, n, 4] its correction.
-        anchors: [n, 4] corners in pixels of the padded batch, the same for all images.
+        logits: per level, [B, n] objectness of its anchors.
+        deltas: per level, [B, n, 4] corrections of its anchors.
+        anchors: per level, [n, 4] corners in pixels of the padded batch, the same for all images.
     """
 
     logits: list[Tensor]
@@ -45,9 +46,11 @@ class RPNOutput(NamedTuple):
 
 
 class RPNHead(nn.Module):
-    """The sliding network, shared by all levels: F = width channels, A anchors per cell.
+    """The network that slides over all levels; its layers are named as in torchvision.
 
-    Its layers are named as in torchvision.
+    Args:
+        width: F, channels of the pyramid and of the hidden layer.
+        anchors_per_cell: A.
     """
 
     def __init__(self, width: int, anchors_per_cell: int) -> None:
@@ -73,13 +76,13 @@ class RPNHead(nn.Module):
 
 
 class RegionProposalNetwork(nn.Module):
-    """From a feature pyramid to proposals, and to the losses that it learns by.
+    """Turn a feature pyramid into proposals, and into losses in training.
 
     Args:
         width: F, channels of the pyramid.
-        anchors: their sizes and shapes, level by level.
+        anchors: the anchors' sizes and shapes, level by level.
         rules: thresholds and counts.
-        box_beta: of the box loss's `smooth_l1`.
+        box_beta: beta of `smooth_l1` in the box loss.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class RegionProposalNetwork(nn.Module):
         """
         logits, deltas = zip(*(self.head(level) for level in pyramid), strict=True)
         sizes = [(level.shape[-2], level.shape[-1]) for level in pyramid]
-        # Pixels per cell, rounded down where a level does not divide the canvas, as in torchvision.
+        # Pixels per cell, rounded down if a level does not divide the canvas, as in torchvision.
         strides = [(canvas[0] // height, canvas[1] // width) for height, width in sizes]
         anchors = self.anchors.on(sizes, strides, pyramid[0].device)  # [n_l, 4] each
         anchors = [level.to(deltas[0].dtype) for level in anchors]
@@ -130,8 +133,13 @@ class RegionProposalNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Objectness and box loss of a batch, both divided by the number of sampled anchors.
 
-        The objects are each image's true boxes [G, 4] in pixels of the batch; its generator
-        samples the anchors.
+        Args:
+            output: the outputs for the batch.
+            objects: per image, true boxes [G, 4] in pixels of the batch.
+            generators: per image, on the CPU; they sample the anchors.
+
+        Returns:
+            two scalars.
         """
         anchors = torch.cat(output.anchors)  # [N, 4]
         assigned = [
@@ -155,8 +163,14 @@ def decode_best(
 ) -> tuple[Tensor, Tensor]:
     """Decode only a level's best anchors, since the others never become proposals.
 
-    [B, n] logits, [B, n, 4] deltas, [n, 4] anchors -> [B, k, 4] boxes and their [B, k] logits,
-    best first, k = min(n, count); without gradient.
+    Args:
+        logits: [B, n] objectness.
+        deltas: [B, n, 4] corrections.
+        anchors: [n, 4] corners in pixels.
+        count: how many to decode per image, at most.
+
+    Returns:
+        boxes [B, k, 4] and their logits [B, k], k = min(n, count), best first, without gradient.
     """
     top = logits.detach().topk(min(count, logits.shape[1]), dim=1)  # [B, k]
     chosen = deltas.detach().gather(1, top.indices[:, :, None].expand(-1, -1, 4))  # [B, k, 4]
@@ -174,12 +188,12 @@ def select_proposals(
     """Clip one image's boxes, drop slivers, suppress overlaps per level, keep the best of all.
 
     Args:
-        boxes: [n_l, 4] of every level, corners in pixels.
-        logits: [n_l] their objectness.
+        boxes: per level, [n_l, 4] corners in pixels.
+        logits: per level, [n_l] objectness.
         size: (H, W) of the image.
-        count: boxes to keep.
-        iou_threshold: the largest overlap that two proposals of a level may have.
-        min_size: both sides of a clipped box must be longer, in pixels.
+        count: largest number of boxes to keep.
+        iou_threshold: largest IoU that two proposals of a level may have.
+        min_size: length in pixels that both sides of a clipped box must exceed.
 
     Returns:
         [K, 4] boxes and [K] logits, best first.

@@ -92,14 +92,9 @@ def point_losses(
         two tensors [L].
     """
     layers = len(masks)
-    flat, truth = (
-        masks.flatten(0, 1),
-        truth.flatten(0, 1).to(masks.dtype),
-    )  # [L N, h, w], [L N, H, W]
-    candidates, uniform = (
-        candidates.flatten(0, 1),
-        uniform.flatten(0, 1),
-    )  # [L N, M, 2], [L N, R, 2]
+    flat = masks.flatten(0, 1)  # [L N, h, w]
+    truth = truth.flatten(0, 1).to(masks.dtype)  # [L N, H, W]
+    candidates, uniform = candidates.flatten(0, 1), uniform.flatten(0, 1)  # [L N, M or R, 2] each
     with torch.no_grad():
         rows = uncertain_points(flat, candidates, uncertain)  # [L N, uncertain]
         chosen = candidates.gather(1, rows[..., None].expand(-1, -1, 2))  # [L N, uncertain, 2]

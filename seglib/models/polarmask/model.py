@@ -252,7 +252,7 @@ class PolarMask(Segmenter):
         return Prediction(target.size, self.categories, found)
 
     def learnable_objects(self, target: Target) -> Tensor:
-        """Leave out objects without pixels, too: they have no contour."""
+        """Also leave out objects without pixels, which have no contour."""
         return super().learnable_objects(target) & target.masks.flatten(1).any(1)
 
     @property

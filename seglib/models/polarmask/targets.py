@@ -123,7 +123,7 @@ def polar_targets(
     """The targets of a batch, computed on the CPU, where the objects are.
 
     Args:
-        locations: of the batch.
+        locations: the L locations, the same for all images.
         objects: the objects of each image; those without pixels are not learned.
         config: the model's.
     """

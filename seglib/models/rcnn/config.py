@@ -10,23 +10,24 @@ class RCNNConfig:
     """The paper's constants, or those for a small network and few images.
 
     Attributes:
-        crop_size: side of the warped square; the paper's network reads 227 (section 2.1).
-        context: pixels of the square that show the box's surroundings, on each side; 16 of 227
-            (appendix A).
-        max_proposals: best regions per image; about 2000 (section 2.2).
-        feature_norm: mean length that features are scaled to, as in the authors' code, so that
-            `svm_cost` and `ridge` mean the same for every network; 20.
-        negative_iou: a region that overlaps every object of a class by less than this is a
-            negative of that class; 0.3 (section 2.3). Positives are the true boxes alone.
-        svm_cost: C; 0.001 in the authors' code.
-        positive_weight: of the positives' violations; 2 in the authors' code.
-        mining_rounds: fits of each classifier at most, with hard negatives added in between.
-        regression_iou: the box regression of a class learns from regions that overlap an object by
-            more than this; 0.6 (appendix C).
-        ridge: 1000 (appendix C), against sums over all regions of a whole training set.
-        margin_threshold: detections have a larger margin.
-        nms_iou: of greedy suppression within a class; 0.3 in the authors' code.
-        max_detections: per image.
+        crop_size: side of the warped square in pixels; 227 as published (section 2.1).
+        context: width in pixels of the box's surroundings on each side of the square; 16 of 227 as
+            published (appendix A).
+        max_proposals: number of best regions used per image; about 2000 (section 2.2).
+        feature_norm: mean length to which features are scaled, as in the authors' code, so that
+            `svm_cost` and `ridge` have the same effect for every network.
+        negative_iou: a region whose IoU with every object of a class is below this is a negative
+            of that class (section 2.3). The positives are the true boxes alone.
+        svm_cost: C, weight of margin violations, as in the authors' code.
+        positive_weight: factor on the violations of positives, as in the authors' code.
+        mining_rounds: largest number of fits of a classifier, with hard negatives added in between.
+        regression_iou: the box regressor of a class learns from regions whose IoU with one of its
+            objects is above this (appendix C).
+        ridge: λ of the regression (appendix C); the loss is a sum over all regions used in
+            training.
+        margin_threshold: margin that a detection must exceed.
+        nms_iou: IoU threshold of greedy NMS within a class; 0.3 in the authors' code.
+        max_detections: largest number of detections per image.
     """
 
     crop_size: int = 227
@@ -47,8 +48,8 @@ class RCNNConfig:
     def pocket(cls) -> RCNNConfig:
         """For a few hundred images of 128 px.
 
-        The context is the same fraction of the crop. The regression learns from a hundredth of the
-        paper's regions, so the ridge is smaller by the same factor.
+        The context is the same fraction of the crop as published. The regression learns from a
+        hundredth of the paper's regions, so the ridge is smaller by the same factor.
         """
         return cls(crop_size=64, context=64 * 16 / 227, max_proposals=200, ridge=10.0)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class StepCost:
-    """Totals since it was created; to start again, replace it by a new one.
+    """Totals since the object was created; to reset them, create a new object.
 
     Attributes:
         seconds: per step, in the order in which the steps first ran.
-        forward_passes: number of crops that went through the network, one by one.
-        images: how many were predicted.
+        forward_passes: number of crops that went through the network.
+        images: number of predicted images.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The fitted parts of R-CNN, and the regions they learn from (Girshick et al. 2014).
 
-Each part has its own examples: the classifiers learn from true boxes and from regions that overlap
-no object of the class, the regressors from regions that nearly fit. See model.py for the pipeline.
+Each part has its own examples: the classifiers learn from true boxes and from regions that hardly
+overlap any object of the class, the regressors from regions that nearly fit. See model.py for the
+pipeline.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class FittedParts:
 
     Attributes:
         feature_scale: factor on the network's features.
-        classifier: weight [D, C], bias [C]; bias -inf for a class without any example.
+        classifier: weight [D, C], bias [C]; the bias of a class without positives or without
+            negatives is -inf.
         regressors: per class, weight [D, 4], bias [4].
         cached: per class, the number of negatives in each round of mining.
     """
@@ -40,15 +42,15 @@ class FittedParts:
 def region_signs(boxes: Tensor, target: Target, classes: int, negative_iou: float = 0.3) -> Tensor:
     """Which regions are examples of which class (section 2.3).
 
-    Positives of a class are its true boxes alone, however well a proposal fits; negatives overlap
-    each of its objects by less than `negative_iou`. Everything in between is left out. Crowds are
-    not positives, and regions that overlap them are not negatives.
+    Only true boxes are positives of a class, however well a proposal fits; negatives have an IoU
+    below `negative_iou` with each of its objects. Everything in between is left out. Crowds are not
+    positives, and regions that overlap them are not negatives.
 
     Args:
         boxes: [G + N, 4], the target's own G boxes first.
-        target: of the image.
+        target: the objects of the image.
         classes: C.
-        negative_iou: found by search in the paper; 0.5 instead costs 5 points of mean AP.
+        negative_iou: 0.3 was found by search in the paper, where 0.5 costs 5 points of mean AP.
 
     Returns:
         int8 [G + N, C]: +1, -1 or 0.
@@ -69,12 +71,12 @@ def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[T
 
     Args:
         boxes: [N, 4].
-        target: of the image.
-        min_iou: a region is an example if it overlaps its best object, no crowd, by more.
+        target: the objects of the image; crowds are left out.
+        min_iou: a region is an example if its IoU with its best object is above this.
 
     Returns:
-        labels: int64 [N] of the best object, 0 for regions that are no examples.
-        deltas: [N, 4] from the region to that object; 0 likewise.
+        labels: int64 [N], the class of the best object, 0 for regions that are not examples.
+        deltas: [N, 4] from the region to that object; 0 for regions that are not examples.
     """
     single = target[~target.iscrowd].to(boxes.device)
     objects = single.boxes.to(boxes)  # [G, 4]
@@ -90,12 +92,12 @@ def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[T
 
 
 class Examples(NamedTuple):
-    """The features of regions, and the class that each is an example of.
+    """The features of regions, and what each region is an example of.
 
     Attributes:
-        features: [N, D], the network's.
+        features: [N, D], from the network.
         signs: int8 [N, C], see `region_signs`.
-        labels: int64 [N] and
+        labels: int64 [N], see `regression_targets`.
         deltas: [N, 4], see `regression_targets`.
     """
 
@@ -106,7 +108,7 @@ class Examples(NamedTuple):
 
     @classmethod
     def join(cls, several: Sequence[Examples]) -> Examples:
-        """The regions of several images together."""
+        """Concatenate the examples of several images."""
         features, signs, labels, deltas = (torch.cat(c) for c in zip(*several, strict=True))
         return cls(features, signs, labels, deltas)
 

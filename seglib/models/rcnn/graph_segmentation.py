@@ -1,7 +1,7 @@
-"""Graph-based segmentation: join pixels while the difference between them is small for both sides.
+"""Graph-based segmentation: merge regions if the edge between them is weak for both.
 
-Felzenszwalb and Huttenlocher 2004, "Efficient Graph-Based Image Segmentation". No learning, no
-classes: every pixel gets the number of its region.
+Felzenszwalb and Huttenlocher 2004, "Efficient Graph-Based Image Segmentation". Nothing is learned
+and there are no classes: every pixel gets the number of its region.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ def segment_graph(
 ) -> Tensor:
     """Divide an image into regions of similar colour (section 3 of the paper).
 
-    Pixels are nodes; an edge between neighbours weighs their difference in colour. Go through the
-    edges, lightest first, and merge the two regions at an edge's ends if it weighs no more than
-    the heaviest edge inside either region plus a bonus of scale / region size: smooth ramps grow
-    together, a step stops them, and what counts as a step depends on the region. Finally regions
-    under `min_size` join the neighbour they differ from least.
+    Pixels are nodes; the weight of an edge between neighbours is their difference in colour. The
+    edges are visited in order of weight, lightest first. The two regions at an edge's ends are
+    merged if, for both, its weight is at most that of the heaviest edge inside the region plus
+    scale / region size: smooth ramps grow together, a step stops them, and what counts as a step
+    depends on the region. Finally, regions smaller than `min_size` join the neighbour from which
+    they differ least.
 
-    The loop over edges is in Python, on the CPU: about 0.05 s for 128 x 128 pixels, in proportion
-    to their number.
+    The loop over edges runs in Python on the CPU. It takes about 0.05 s for 128 x 128 pixels, and
+    its time is proportional to the number of pixels.
 
     Args:
         image: float [3, H, W] in 0…1.
         scale: k of the paper, for colours in 0…255; larger values give larger regions.
-        sigma: of the Gaussian that smooths the image first, in pixels; 0 does not smooth.
-        min_size: of a region, in pixels.
+        sigma: standard deviation in pixels of the Gaussian that smooths the image first; 0 does
+            not smooth.
+        min_size: smallest size of a region in pixels.
 
     Returns:
         int64 [H, W] region numbers 0…R-1 in the order of their first pixels.
@@ -53,7 +55,7 @@ def segment_graph(
     forest = _Forest(height * width, scale)
     for a, b, weight in zip(*edges.tolist(), weights.tolist(), strict=True):
         forest.join_if_alike(a, b, weight)
-    # Most edges now lie inside a region: only those between two regions can still merge any.
+    # Most edges now lie inside a region; only those between two regions can still merge them.
     roots = forest.roots()  # [H·W]
     between = roots[edges[0]] != roots[edges[1]]
     for a, b in zip(*edges[:, between].tolist(), strict=True):
@@ -86,9 +88,9 @@ def pixel_graph(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of float [C, H, W], one direction after the other; the border is repeated.
+    """Blur float [C, H, W] with a Gaussian, vertically and then horizontally.
 
-    Sigma is in pixels; 0 returns the image unchanged.
+    The border pixels are repeated beyond the image. Sigma is in pixels; 0 returns the image.
     """
     if sigma == 0:
         return image
@@ -101,11 +103,11 @@ def smooth(image: Tensor, sigma: float) -> Tensor:
 
 
 class _Forest:
-    """Regions as trees of pixels: a pixel points to another one of its region, the root to itself.
+    """Regions as trees: each pixel points to another pixel of its region, the root to itself.
 
     Attributes:
-        limit: for a root, the heaviest edge that may still join its region to another:
-            heaviest edge inside + scale / size.
+        limit: for a root, the weight of the heaviest edge that may still join its region to
+            another: that of the heaviest edge inside + scale / size.
     """
 
     def __init__(self, pixels: int, scale: float) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seglib.models.rcnn.graph_segmentation import segment_graph
-from seglib.models.rcnn.region_likeness import ALL_MEASURES, Measures, Regions, neighbouring
+from seglib.models.rcnn.region_similarity import ALL_MEASURES, Measures, Regions, neighbouring
 
 
 class RegionProposals(NamedTuple):
@@ -41,18 +41,18 @@ def propose_regions(
 ) -> RegionProposals:
     """Propose the regions of several groupings, since objects differ in size, colour and texture.
 
-    Every initial segmentation is merged with every strategy; the regions of all hierarchies are
-    ranked together, and of equal boxes one is kept. A region's rank is its position counted from
-    the top of its hierarchy, times a random number, so that large regions come early, but not
-    they alone (section 4.3 of the paper).
+    Every initial segmentation is merged with every strategy. The regions of all hierarchies are
+    ranked together, and the best of several equal boxes is kept. A region's rank is its position
+    counted from the top of its hierarchy, times a random number, so that large regions tend to come
+    first but small ones are mixed in (section 4.3 of the paper).
 
     Args:
         image: float [3, H, W] in 0…1.
-        scales: of `segment_graph`, one per initial segmentation.
+        scales: argument of `segment_graph`, one per initial segmentation.
         strategies: measures of similarity, see `merge_regions`.
-        min_size: of the initial regions, in pixels.
+        min_size: smallest size of the initial regions in pixels.
         max_proposals: the largest number to return.
-        seed: of the ranking.
+        seed: seed of the random numbers in the ranking.
 
     Returns:
         at most `max_proposals` boxes with their masks, on the image's device.
@@ -92,9 +92,9 @@ class Hierarchy(NamedTuple):
     Attributes:
         boxes: float32 [2R-1, 4] corners in pixels, half-open.
         parents: int64 [R-1, 2], the two regions that region R + i was merged from.
-        members: bool [2R-1, R], the initial regions that each consists of; `members[:, segments]`
-            are the masks.
-        similarity: float32 [R-1], of the two parents.
+        members: bool [2R-1, R], the initial regions that each region consists of;
+            `members[:, segments]` are the masks.
+        similarity: float32 [R-1], between the two parents.
     """
 
     boxes: Tensor
@@ -109,16 +109,16 @@ def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEAS
     Args:
         image: float [3, H, W] in 0…1.
         segments: int64 [H, W], region numbers 0…R-1, all of them present.
-        measures: of similarity, names of `LIKENESS`; their values are added.
+        measures: names of `SIMILARITY`; the values of these measures are added.
 
     Returns:
         the hierarchy, on the CPU, where the loop runs.
     """
     image, segments = image.cpu(), segments.cpu()
     regions = Regions.describe(image, segments)
-    count, every = regions.count, len(regions.size)  # R of 2R-1 are known
+    count, every = regions.count, len(regions.size)  # R, and 2R-1 after all merges
     near = [set(row.nonzero().flatten().tolist()) for row in neighbouring(segments)]
-    alike: dict[tuple[int, int], float] = {}  # (a region, one that came after it)
+    alike: dict[tuple[int, int], float] = {}  # similarity by (region, later region)
     for one in range(count):
         alike |= regions.compare(one, [other for other in near[one] if other < one], measures)
     members = torch.eye(every, dtype=torch.bool)[:, :count]

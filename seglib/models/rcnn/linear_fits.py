@@ -33,13 +33,14 @@ def svm_objective(
     """½ |w|² + cost · Σ max(0, 1 - sign · margin)²: a wide margin, and few examples inside it.
 
     The hinge is squared, as in one of liblinear's standard losses, so that it is differentiable
-    everywhere and a general solver suffices; an example beyond its margin still costs nothing.
+    everywhere and a general solver can minimise it. An example beyond its margin still costs
+    nothing.
 
     Args:
         model: weight [D], bias [].
         features: [N, D].
         signs: [N], +1 or -1.
-        cost: C of the literature, the weight of violations against the width.
+        cost: C of the literature, the weight of violations relative to the margin's width.
         positive_weight: factor on the violations of the positives, which are few.
 
     Returns:
@@ -58,15 +59,15 @@ def fit_svm(
     steps: int = 100,
     start: Linear | None = None,
 ) -> Linear:
-    """Minimise `svm_objective`, which has one minimum, by L-BFGS.
+    """Minimise `svm_objective`, which is convex, by L-BFGS.
 
     Args:
         features: [N, D].
         signs: [N], +1 or -1, both present.
         cost: see `svm_objective`.
-        positive_weight: likewise.
-        steps: iterations at most.
-        start: the model to start from; zeros if None.
+        positive_weight: see `svm_objective`.
+        steps: largest number of iterations.
+        start: the model to start from; None means zeros.
 
     Raises:
         SeglibError: signs that are neither +1 nor -1, or all the same.
@@ -117,20 +118,20 @@ def fit_svm_mining(
     first: int = 500,
     seed: int = 0,
 ) -> MinedSVM:
-    """Fit to the positives and a few negatives; add the negatives it gets wrong; fit again.
+    """Fit to the positives and a few negatives, add the hard negatives, and fit again.
 
     A negative beyond the margin (score < -1) costs nothing and does not change the classifier, so
-    it can be left out; once no negative outside the cache lies within the margin, this is the
-    classifier of all examples (R-CNN, section 2.3, after Felzenszwalb et al. 2010).
+    it can be left out. Once no negative outside the cache lies within the margin, the classifier is
+    that of all examples (R-CNN, section 2.3, after Felzenszwalb et al. 2010).
 
     Args:
         features: [N, D].
         signs: [N], +1, -1, or 0 for examples that are neither.
         cost: see `svm_objective`.
-        positive_weight: likewise.
-        rounds: fits at most.
-        first: negatives sampled at random for the first fit.
-        seed: of that sample.
+        positive_weight: see `svm_objective`.
+        rounds: largest number of fits.
+        first: number of negatives sampled at random for the first fit.
+        seed: seed of that sample.
     """
     positives, negatives = signs > 0, (signs < 0).nonzero().squeeze(1)  # [N], [M]
     rng = torch.Generator().manual_seed(seed)
@@ -161,10 +162,10 @@ def fit_ridge(features: Tensor, targets: Tensor, ridge: float) -> Linear:
     Args:
         features: [N, D].
         targets: [N, K].
-        ridge: λ, above 0; weighed against a sum over examples, so few examples need a small one.
+        ridge: λ, above 0. The errors are summed over the examples, so few examples need a small λ.
 
     Returns:
-        weight [D, K], bias [K]; zeros, no correction, if there is no example.
+        weight [D, K], bias [K]; both zero, which corrects nothing, if there are no examples.
     """
     count, width = features.shape
     if count == 0:

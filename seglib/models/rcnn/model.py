@@ -2,9 +2,10 @@
 
 Girshick, Donahue, Darrell, Malik, CVPR 2014 (arXiv 1311.2524).
 
-The idea: let an older method propose about two thousand regions that may be objects; a
-convolutional network trained for another task describes each of them; linear classifiers, one per
-class, say what it is. Nothing is trained end to end: each part is fitted to the previous output.
+The idea: an older method proposes about two thousand regions that may be objects, a convolutional
+network trained for another task describes each of them, and linear classifiers, one per class,
+recognise them. Nothing is trained end to end: each part is fitted to the output of the previous
+one.
 
     image [3, H, W]
       propose    grouping, or any other method   boxes    [N, 4]
@@ -15,8 +16,8 @@ class, say what it is. Nothing is trained end to end: each part is fitted to the
       select     greedy NMS per class            detections
 
 It is not a `Segmenter`: it has no loss, and no gradient reaches the network. And it is slow: the
-network runs once per region, and neighbouring regions share most of their pixels, but none of the
-work. `RCNN.cost` counts it.
+network runs once per region, although neighbouring regions share most of their pixels. `RCNN.cost`
+counts these passes.
 """
 
 from __future__ import annotations
@@ -52,15 +53,15 @@ class RCNN:
     """The pipeline of 2014; its steps are methods that can be called one by one.
 
     Args:
-        backbone: a trained network, which stays unchanged: normalised crops [B, 3, S, S] -> a
-            feature map [B, K, h, w] or a tuple of them, whose last is used (the paper's pool5). A
-            `ResNet` or `VGG` of seglib.nn fits.
+        backbone: a trained network, which stays unchanged. It maps normalised crops [B, 3, S, S] to
+            a feature map [B, K, h, w] or a tuple of maps, of which the last is used (the paper's
+            pool5). A `ResNet` or `VGG` of seglib.nn fits.
         categories: what the labels mean.
         proposer: the source of regions; see `proposals_of` for a learned one.
-        config: constants; `RCNNConfig.pocket()` by default.
+        config: constants; None means `RCNNConfig.pocket()`.
 
     Attributes:
-        cost: seconds per step and crops through the network, of all calls so far.
+        cost: seconds per step and number of crops through the network, in all calls so far.
         parts: the fitted parts, or None.
     """
 
@@ -79,7 +80,7 @@ class RCNN:
         self.proposer = proposer
 
     def propose(self, image: Tensor) -> Tensor:
-        """Step 1: where might objects be? Image [3, H, W] in 0…1 -> boxes [N, 4]."""
+        """Step 1: propose regions. Image [3, H, W] in 0…1 -> boxes [N, 4]."""
         check_images([image])
         with self.cost.step("propose"):
             return self.proposer(image)[: self.config.max_proposals].to(image)
@@ -87,7 +88,7 @@ class RCNN:
     def warp(self, image: Tensor, boxes: Tensor) -> Tensor:
         """Step 2: image [3, H, W], boxes [N, 4] -> crops [N, 3, S, S] in 0…1.
 
-        Outside the image they have the mean colour, which normalisation turns into zero.
+        Outside the image, crops have the mean colour, which normalisation turns into zero.
         """
         with self.cost.step("warp"):
             config = self.config
@@ -125,8 +126,8 @@ class RCNN:
             image: float [3, H, W] in 0…1.
 
         Returns:
-            instances without masks; a score is the sigmoid of a margin, so that 0.5 separates yes
-            from no. It is not a probability.
+            instances without masks. A score is the sigmoid of a margin, so that 0.5 separates yes
+            from no, but not a probability.
 
         Raises:
             SeglibError: before `fit`.
@@ -158,7 +159,7 @@ class RCNN:
     ) -> Self:
         """Compute the features of all regions of all images, then fit the parts to them.
 
-        All features are kept in memory, N·D numbers per image; the paper's were kept on disk.
+        All features are kept in memory, N·D numbers per image; the authors kept them on disk.
 
         Args:
             images: float [3, H, W] in 0…1.

@@ -14,7 +14,7 @@ Proposer = Callable[[Tensor], Tensor]
 
 
 def proposals_of(model: Segmenter) -> Proposer:
-    """The boxes that a model with `proposals` predicts, best first: DeepMask's, for example.
+    """The boxes that a model such as DeepMask proposes, best first.
 
     Raises:
         SeglibError: the model predicts no proposals.

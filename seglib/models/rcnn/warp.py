@@ -21,14 +21,14 @@ def context_windows(boxes: Tensor, size: int, context: float) -> Tensor:
     Args:
         boxes: [N, 4] corners in pixels of the image.
         size: side of the warped square.
-        context: in pixels of the warped square; 0 leaves the boxes.
+        context: in pixels of the warped square; 0 gives the boxes themselves, rounded.
 
     Returns:
-        int64 [N, 4] half-open windows of at least one pixel each way; they may reach beyond the
+        int64 [N, 4] half-open windows with sides of at least one pixel; they may reach beyond the
         image.
 
     Raises:
-        SeglibError: so much context leaves no room for the box.
+        SeglibError: the context leaves no room for the box.
     """
     if size <= 2 * context:
         raise SeglibError(f"context={context} on both sides leaves no room in a crop of {size} px")
@@ -50,8 +50,9 @@ def warp_regions(
     Args:
         image: float [3, H, W].
         boxes: [N, 4] corners in pixels.
-        size: side of the square; the paper's network reads 227.
-        context: of the image around each box, in pixels of the square; 16 of 227 in the paper.
+        size: side of the square in pixels; 227 in the paper.
+        context: width of the surroundings of each box, in pixels of the square; 16 of 227 in the
+            paper.
         fill: colour [3] outside the image; the mean colour in the paper.
 
     Returns:

@@ -138,7 +138,7 @@ class SOLO(Segmenter):
         return objects, assign_cells(objects, len(images), self.config)
 
     def learnable_objects(self, target: Target) -> Tensor:
-        """Leave out objects without pixels, too: they have no centre of mass."""
+        """Also leave out objects without pixels, which have no centre of mass."""
         return super().learnable_objects(target) & target.masks.flatten(1).any(1)
 
     def predict_batch(self, images: Sequence[Tensor]) -> list[Prediction]:

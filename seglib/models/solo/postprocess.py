@@ -70,7 +70,7 @@ def suppressed(found: Candidates, rules: Selection) -> Candidates:
 
 
 def _overlaps(masks: Tensor) -> Tensor:
-    """IoUs [K, K] of masks [K, h, w] of zeros and ones, on devices without float64 too."""
+    """IoUs [K, K] of masks [K, h, w] of zeros and ones; also for devices without float64."""
     pixels = masks.flatten(1)  # [K, h·w]
     shared, area = pixels @ pixels.T, pixels.sum(1)  # [K, K], [K]
     return shared / (area[:, None] + area - shared).clamp(min=1)

@@ -22,7 +22,7 @@ def select_per_class(
         boxes: [N, 4] corners.
         scores: [N, C] class probabilities without the background's column.
         suppress: `ops.fast_nms` or `ops.nms`.
-        config: with the thresholds and counts.
+        config: contains the thresholds and counts.
     """
     candidates = _candidates(scores, config)  # [M]
     threshold = -1 if config.reference.every_class else config.score_threshold

@@ -68,7 +68,7 @@ def anchor_targets(
     Args:
         anchors: [N, 4] (centre x, centre y, width, height) in pixels of the batch.
         truth: the objects.
-        config: with the thresholds.
+        config: contains the thresholds.
 
     Returns:
         labels int64 [B, N]: 1…C, 0 background, −1 no loss; index int64 [B, N]: the row of each

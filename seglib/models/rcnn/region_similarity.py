@@ -30,10 +30,10 @@ STEEPEST = 0.25
 
 @dataclass
 class Regions:
-    """The measurements that merging needs; rows of regions that are not merged yet are zero.
+    """The measurements that merging needs; the rows of regions that do not exist yet are zero.
 
-    In NumPy, since hundreds of merges each take a dozen steps on a few numbers, which cost less
-    there.
+    They are NumPy arrays, since hundreds of merges each take a dozen steps on a few numbers, which
+    cost less there.
 
     Attributes:
         color: [2R-1, 3 * 25], a histogram per channel; a row sums to 1.
@@ -42,7 +42,7 @@ class Regions:
         size: [2R-1] pixels.
         boxes: [2R-1, 4] corners in pixels.
         count: R.
-        pixels: of the image.
+        pixels: number of pixels of the image.
     """
 
     color: Floats
@@ -79,14 +79,14 @@ class Regions:
     def compare(
         self, one: int, others: Sequence[int], measures: Measures
     ) -> dict[tuple[int, int], float]:
-        """The similarity of a region to others that came before it, by (other, one)."""
+        """The similarity of region `one` to earlier regions, by (other, one)."""
         rows = np.array(others, dtype=np.int64)
-        values = sum((LIKENESS[name](self, one, rows) for name in measures), np.zeros(len(rows)))
+        values = sum((SIMILARITY[name](self, one, rows) for name in measures), np.zeros(len(rows)))
         return {(other, one): value for other, value in zip(others, values.tolist(), strict=True)}
 
 
 def _color(regions: Regions, one: int, others: Ints) -> Floats:
-    """The intersection of the two histograms, like texture's."""
+    """The intersection of the two histograms, as for texture."""
     shared: Floats = np.minimum(regions.color[one], regions.color[others]).sum(1)
     return shared
 
@@ -109,7 +109,7 @@ def _fill(regions: Regions, one: int, others: Ints) -> Floats:
     return 1 - empty / regions.pixels
 
 
-LIKENESS = {"color": _color, "texture": _texture, "size": _size, "fill": _fill}
+SIMILARITY = {"color": _color, "texture": _texture, "size": _size, "fill": _fill}
 
 
 def region_histograms(values: Tensor, segments: Tensor, bins: int) -> Tensor:
@@ -117,8 +117,8 @@ def region_histograms(values: Tensor, segments: Tensor, bins: int) -> Tensor:
 
     Args:
         values: [C, H, W] in 0…1; values outside count in the first or last bin.
-        segments: int64 [H, W] of 0…R-1.
-        bins: per channel.
+        segments: int64 [H, W], region numbers 0…R-1.
+        bins: number of bins per channel.
 
     Returns:
         float32 [R, C * bins]; every row sums to 1.
@@ -141,7 +141,7 @@ def slopes(image: Tensor) -> Tensor:
 
 
 def region_boxes(segments: Tensor) -> Tensor:
-    """float32 [R, 4] half-open corners of the regions of an [H, W] map of 0…R-1."""
+    """The boxes float32 [R, 4], half-open, of the regions 0…R-1 of a map [H, W]."""
     height, width = segments.shape
     region, count = segments.flatten(), int(segments.max()) + 1
     y = torch.arange(height, device=region.device).repeat_interleave(width)  # [H·W]
@@ -153,7 +153,7 @@ def region_boxes(segments: Tensor) -> Tensor:
 
 
 def neighbouring(segments: Tensor) -> Tensor:
-    """bool [R, R]: do two regions of an [H, W] map of 0…R-1 share an edge?"""
+    """bool [R, R]: whether two of the regions 0…R-1 of a map [H, W] share a pixel edge."""
     count = int(segments.max()) + 1
     touch = torch.zeros(count, count, dtype=torch.bool, device=segments.device)
     touch[segments[:, :-1], segments[:, 1:]] = True
