@@ -54,7 +54,7 @@ def _gpu(index: int) -> torch.device:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """The context for a forward pass: bfloat16 where it is safe with "bf16", else nothing."""
+    """The context of a forward pass: autocast to bfloat16 for "bf16", otherwise no change."""
     if precision != "bf16":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -37,7 +37,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     """Join the group that torchrun announced in the environment, for a `with` block.
 
     Args:
-        device: where this process computes. Tensors on a GPU go through NCCL, others through gloo.
+        device: where this process computes. Tensors on a GPU use NCCL, others gloo.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
@@ -77,14 +77,14 @@ def global_mean_count(count: Tensor | float) -> Tensor:
     """The mean over all processes of a count (valid pixels, positives, objects), to divide by.
 
     Dividing each process's summed loss by its own count would give a process with few pixels the
-    weight of one with many.
+    same weight as one with many.
 
     Args:
-        count: a scalar, this process's own.
+        count: a scalar, the count of this process.
 
     Returns:
-        scalar float tensor, at least 1 / world_size, without gradient. On one process: the
-        count itself, at least 1.
+        scalar float tensor without gradient, at least 1 / world_size. With one process, it is the
+        count itself, or 1 if that is smaller.
     """
     total = torch.as_tensor(count).detach().clone()
     total = total if total.is_floating_point() else total.to(torch.float32)
@@ -94,7 +94,7 @@ def global_mean_count(count: Tensor | float) -> Tensor:
 
 
 def anywhere(happened: bool) -> bool:
-    """Whether something happened in any of the processes, so that all do the same about it."""
+    """Whether something happened in any of the processes, so that all can react in the same way."""
     return bool(average(torch.tensor(float(happened))) > 0)
 
 
@@ -119,14 +119,14 @@ def gather(value: Any) -> list[Any]:
 def image_generators(image_ids: Sequence[int]) -> list[torch.Generator]:
     """A random generator for each image of a training step, for sampling boxes or patches.
 
-    What is sampled for an image depends on the step and the image alone, not on the batch, the
-    process or the device it is in, so that several processes sample what one would. The step
-    enters as one number of PyTorch's own generator: seeding makes runs repeatable, and resuming
-    goes on where it was. Dropout takes its numbers from there, too, more for a larger batch: with
-    it, only the first step of several processes is that of one.
+    What is sampled for an image depends only on the step and the image, not on the batch, the
+    process or the device, so that several processes sample the same as one. The step enters as one
+    number of PyTorch's own generator: seeding makes runs repeatable, and resuming continues the
+    same sequence. Dropout also takes its numbers from this generator, and more of them for a larger
+    batch: with dropout, only the first step of several processes equals that of one.
 
     Args:
-        image_ids: of the images in the batch.
+        image_ids: the ids of the images in the batch.
 
     Returns:
         generators on the CPU.

@@ -23,14 +23,14 @@ class BusyError(SeglibError):
 
 @contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a lock file for the length of a `with` block; the same thread may enter again.
+    """Hold a lock file for the duration of a `with` block; the same thread may enter again.
 
     The file names the process and its machine and is removed at the end. The operating system
-    releases the lock of a process that dies, so what `kill -9` leaves behind blocks nobody.
+    releases the lock of a process that dies, so a file left by `kill -9` blocks nobody.
 
     Args:
         path: the lock file; its folder is created if necessary, and removed if it stays empty.
-        wait: for the other process to finish, saying so in the log.
+        wait: wait for the other process to finish, and log that; otherwise raise an error.
 
     Raises:
         BusyError: another process holds the lock, and `wait` is off.

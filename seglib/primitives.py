@@ -1,4 +1,4 @@
-"""The swap registry: every primitive the course builds, in up to three interchangeable bodies.
+"""The swap registry: every primitive of the course, in up to three interchangeable bodies.
 
     naive    loops, for reading and for tiny inputs
     scratch  the course's tensor form, the readable reference
@@ -72,8 +72,8 @@ def primitive(
     """Declare a primitive; the decorated function is its native body and carries the docstring.
 
     Args:
-        scratch: the course's tensor form; without one the native body is the tensor form.
-        naive: the loop form; by default the scratch form is used.
+        scratch: the course's tensor form; None uses the native body for it.
+        naive: the loop form; None uses the scratch form for it.
 
     Returns:
         a decorator that replaces the function by one that calls the active body.
@@ -104,7 +104,7 @@ def use(style: Style | None = None, /, **replacements: Body) -> Iterator[None]:
 
     Args:
         style: "naive", "scratch" or "native", for every primitive at once.
-        replacements: name=function for single primitives; takes precedence over `style`.
+        replacements: name=function for single primitives; these take precedence over `style`.
 
     Raises:
         SeglibError: an unknown style or primitive name, or a replacement that is not callable.
@@ -147,7 +147,7 @@ def _check_name(name: str) -> None:
 
 
 def _guard_replacement(name: str, body: Body) -> Body:
-    """Keep a replacement from calling the primitive it replaces, which would never end."""
+    """Keep a replacement from calling the primitive that it replaces, which would never end."""
     _check_name(name)
     if not callable(body):
         raise SeglibError(f"use({name}=…) needs a function, not {type(body).__name__}")

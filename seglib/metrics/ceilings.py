@@ -47,7 +47,7 @@ def model_ceiling(
     Args:
         model: only its output form matters, not its weights; see `Segmenter.perfect`.
         dataset: images with targets; the same form loses more on smaller images.
-        limit: only the first images.
+        limit: use only the first `limit` images; None uses all.
         progress: as for `evaluate`.
 
     Raises:
@@ -74,7 +74,7 @@ def model_baseline(
     Args:
         model: see `Segmenter.baseline`.
         dataset: as for `evaluate`.
-        limit: only the first images.
+        limit: use only the first `limit` images; None uses all.
         progress: as for `evaluate`.
         seed: image i gets a generator with seed + i.
     """
@@ -112,7 +112,7 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
     Args:
         dataset: images with targets; the same stride costs more on smaller images.
         stride: in pixels of the data set's images.
-        limit: only the first images.
+        limit: use only the first `limit` images; None uses all.
 
     Returns:
         in 0…1.
@@ -148,11 +148,11 @@ def mask_ceiling(
         stride: soft masks on a grid of this stride over the image (prototypes, mask features).
         roi_size: soft masks of roi_size x roi_size cells over each object's box (R-CNN heads).
         rebuild: any other form, see `Rebuild`.
-        limit: only the first images.
+        limit: use only the first `limit` images; None uses all.
         figure: one of the twelve COCO figures, such as "APs" for small objects.
 
     Returns:
-        in 0…1; nan when there is no object.
+        in 0…1; nan if there is no object.
 
     Raises:
         SeglibError: no image, not exactly one form, or an unknown figure.

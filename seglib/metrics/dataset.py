@@ -16,7 +16,7 @@ class LabelledImages(Protocol):
 
     @property
     def name(self) -> str:
-        """For tables and notes."""
+        """The name in tables and notes."""
 
     @property
     def categories(self) -> Categories:
@@ -27,14 +27,14 @@ class LabelledImages(Protocol):
         """The area ranges for figures by size: name → (smallest, largest) px², "all" first."""
 
     def __len__(self) -> int:
-        """How many images."""
+        """The number of images."""
 
     def __getitem__(self, index: int, /) -> tuple[Tensor, Target]:
         """One image and its target."""
 
 
 def first_samples(dataset: LabelledImages, limit: int | None) -> Iterator[tuple[Tensor, Target]]:
-    """The first `limit` samples of a data set, all of them for None."""
+    """The first `limit` samples of a data set; None means all."""
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise SeglibError(f"{dataset.name}: no images to evaluate ({len(dataset)}, limit {limit})")
@@ -42,7 +42,7 @@ def first_samples(dataset: LabelledImages, limit: int | None) -> Iterator[tuple[
 
 
 def true_labels(target: Target, dataset_name: str) -> Tensor:
-    """The semantic map of a target; SeglibError when the data set has none."""
+    """The semantic map of a target; raises SeglibError if the data set has none."""
     if target.semantic is None:
         raise SeglibError(f"{dataset_name}, image {target.image_id}: the target has no label map")
     return target.semantic

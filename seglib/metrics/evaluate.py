@@ -57,7 +57,7 @@ def evaluate(
     Args:
         model: any paradigm.
         dataset: images with targets; its area ranges split the figures by size.
-        limit: only the first images.
+        limit: use only the first `limit` images; None uses all.
         progress: called with (images done, total number of images) after every batch.
         watch: called with every prediction, on the CPU, and its target.
 
@@ -87,7 +87,7 @@ def score(
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> Metrics:
-    """`evaluate` for anything that predicts."""
+    """`evaluate` for any predictor, not only a model."""
     scorers = _scorers(predictor, dataset)
     samples = first_samples(dataset, limit)
     total = len(dataset) if limit is None else min(limit, len(dataset))

@@ -33,8 +33,8 @@ _ROWS_AT_ONCE = 100
 def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> Floats:
     """The overlap of every detection with every true object of one image.
 
-    It is the IoU, except with a crowd: there the intersection is divided by the detection's
-    own area, because one person inside a marked crowd is correct and yet covers little of it.
+    It is the IoU, except with a crowd: there, the intersection is divided by the detection's own
+    area, because one person in a crowd is a correct detection although it covers little of it.
 
     Args:
         prediction: D detections.
@@ -77,17 +77,17 @@ def _box_overlaps(detected: Tensor, true: Tensor, iscrowd: Tensor) -> Floats:
 def match_detections(
     overlaps: Floats, ignored: Bools, iscrowd: Bools, thresholds: Floats = IOU_THRESHOLDS
 ) -> Ints:
-    """Give each detection, best score first, the free true object that it overlaps most.
+    """Match each detection, best score first, to the free true object that it overlaps most.
 
-    Objects that count are preferred to ignored ones, however little they overlap. A crowd is
-    never used up. Of two objects with the same overlap the later one is taken.
+    Objects that count are preferred to ignored ones, however little they overlap. A crowd can be
+    matched several times. Of two objects with the same overlap, the later one is matched.
 
     Args:
         overlaps: [D, G], rows in falling order of score.
         ignored: [A, G], objects that count neither as found nor as missed, for each of A
             independent matchings (COCO does one for each range of object sizes).
         iscrowd: [G].
-        thresholds: [T], the overlap needed, in 0…1.
+        thresholds: [T], smallest overlaps of a match, in 0…1.
 
     Returns:
         int64 [A, T, D], the index of the matched object, or -1.

@@ -54,7 +54,7 @@ def confusion_matrix(
 
 
 def pixel_accuracy(confusion: Tensor) -> float:
-    """The share of correctly labelled pixels: flattering where one class fills the picture."""
+    """The share of correctly labelled pixels, which is high wherever one class fills the image."""
     return float(confusion.trace().double() / confusion.sum())
 
 
@@ -75,7 +75,7 @@ def mean_accuracy(confusion: Tensor) -> float:
 
 
 def mean_iou(confusion: Tensor) -> float:
-    """The mean of `class_iou`, the field's main figure; classes absent from both are left out."""
+    """The mean of `class_iou`, the field's main figure, over classes that are true or predicted."""
     return float(class_iou(confusion).nanmean())
 
 
@@ -106,7 +106,7 @@ class SemanticResult:
 
 
 class SemanticEvaluator:
-    """Gathers label maps image by image, then gives the four figures and each class's IoU.
+    """Collects label maps image by image, and computes the four figures and each class's IoU.
 
     Args:
         categories: their labels are 1…C; 0 is background and counts as a class of its own.

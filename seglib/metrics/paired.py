@@ -1,7 +1,7 @@
-"""Is one method better than another? Differences of paired runs, with their interval.
+"""Compare two methods by the differences of paired runs, with a confidence interval.
 
 Runs with the same seed see the same data in the same order and start from the same weights, so
-that what differs between them is the method. The spread over seeds tells how certain that is.
+that only the method differs. The spread over seeds shows how certain the difference is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def paired_difference(
 
     Args:
         ours: one figure per run.
-        theirs: the same figure, of the run with the same seed.
+        theirs: the same figure for the runs with the same seeds, in the same order.
         confidence: share of such intervals that contain the true difference, in 0…1.
 
     Raises:

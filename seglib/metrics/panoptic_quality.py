@@ -7,7 +7,7 @@
                                                      SQ, how well    RQ, how many
 
 A predicted and a true segment of the same class match if their IoU exceeds 1/2. Since segments do
-not overlap, each can then match one other at most: no search for a pairing is needed.
+not overlap, each can match at most one other, so that no search for a pairing is needed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ VOID = 0  # the id of pixels without a segment
 
 @dataclass
 class ClassCount:
-    """What is counted of one class.
+    """The counts for one class.
 
     Attributes:
-        iou_sum: over the matched pairs.
-        true_positives: matched pairs.
-        false_positives: predicted segments without a match.
-        false_negatives: true segments without a match.
+        iou_sum: sum of the IoU over the matched pairs.
+        true_positives: number of matched pairs.
+        false_positives: number of predicted segments without a match.
+        false_negatives: number of true segments without a match.
     """
 
     iou_sum: float = 0.0
@@ -44,35 +44,35 @@ class ClassCount:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the class was neither there nor predicted."""
+        """Whether the class occurs neither in the truth nor in the predictions."""
         return not (self.true_positives or self.false_positives or self.false_negatives)
 
     @property
     def recognition(self) -> float:
-        """RQ in 0…1; nan if the class was neither there nor predicted."""
+        """RQ in 0…1; nan for an empty class."""
         found = self.true_positives + 0.5 * (self.false_positives + self.false_negatives)
         return self.true_positives / found if found else math.nan
 
     @property
     def segmentation(self) -> float:
-        """SQ in 0…1: the mean IoU of the matched pairs; 0 without any, nan for an empty class."""
+        """SQ in 0…1: the mean IoU of the matched pairs; 0 without pairs, nan for an empty class."""
         if self.is_empty:
             return math.nan
         return self.iou_sum / self.true_positives if self.true_positives else 0.0
 
     @property
     def quality(self) -> float:
-        """PQ = SQ x RQ in 0…1; nan if the class was neither there nor predicted."""
+        """PQ = SQ x RQ in 0…1; nan for an empty class."""
         return self.segmentation * self.recognition
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over classes; nan if none of them was there or predicted.
+    """Means over the classes that occur; nan if none does.
 
     Attributes:
         pq, sq, rq: in 0…1.
-        classes: how many classes they are means of.
+        classes: number of classes in the means.
     """
 
     pq: float
@@ -83,11 +83,11 @@ class Quality:
 
 @dataclass
 class PanopticEvaluator:
-    """Gathers panoptic maps image by image, then gives PQ, SQ and RQ.
+    """Collects panoptic maps image by image, and computes PQ, SQ and RQ.
 
     Attributes:
-        categories: their labels are 1…C.
-        counts: by label.
+        categories: the data set's, with labels 1…C.
+        counts: label → counts of that class.
     """
 
     categories: Categories
@@ -124,16 +124,17 @@ class PanopticEvaluator:
 def count_segments(prediction: Panoptic, truth: Panoptic, counts: dict[int, ClassCount]) -> None:
     """Match the segments of one image and add them to the counts of their classes.
 
-    Pixels without a true segment do not count against a prediction. A predicted segment of which
-    more than half lies on such pixels and on a crowd of its class is neither right nor wrong.
+    Pixels without a true segment do not count against a prediction. If more than half of a
+    predicted segment lies on such pixels or on a crowd of its class, it is neither a true nor a
+    false positive.
 
     Args:
-        prediction: segments of which none is a crowd.
-        truth: crowds are no segments to find.
-        counts: by label, changed in place.
+        prediction: segments, none of them a crowd.
+        truth: true segments; crowds need not be found.
+        counts: label → counts of that class, changed in place.
 
     Raises:
-        SeglibError: maps of different sizes.
+        SeglibError: the maps have different sizes.
     """
     shared = _shared_pixels(prediction, truth)  # [1 + P, 1 + T], row and column 0 are void
     predicted_area, true_area = shared.sum(dim=1), shared.sum(dim=0)  # [1 + P], [1 + T]

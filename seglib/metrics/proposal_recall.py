@@ -1,9 +1,10 @@
-"""Average recall of class-agnostic proposals: of all objects, how many does a short list cover?
+"""Average recall of class-agnostic proposals: the share of objects that a short list covers.
 
-A proposal method (DeepMask) names no classes, so precision means nothing: what counts is how
-well its best 10, 100 or 1000 proposals per image cover the objects. Average recall is the
-recall averaged over the thresholds .50, .55 … .95, so that tight proposals score higher (Hosang
-et al. 2015, "What makes for effective detection proposals?"; Pinheiro et al. 2015, section 5).
+A proposal method such as DeepMask predicts no classes and many candidates, so precision means
+little: what matters is how well its best 10, 100 or 1000 proposals per image cover the objects.
+Average recall is the recall averaged over the thresholds .50, .55 … .95, so that tight proposals
+score higher (Hosang et al. 2015, "What makes for effective detection proposals?"; Pinheiro et al.
+2015, section 5).
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ PROPOSAL_COUNTS = (10, 100, 1000)
 
 
 class ProposalEvaluator:
-    """Gathers images one by one, then gives the average recall of their proposals.
+    """Collects proposals image by image, and computes their average recall.
 
     Labels are ignored: any proposal may cover any object. Crowds and objects of other sizes
     count neither as covered nor as missed, as in `CocoEvaluator`.
 
     Args:
-        categories: of the dataset.
-        iou_type: "segm" or "bbox".
-        area_ranges: name → (least, most) px², "all" first.
-        counts: how many of an image's best proposals are used.
+        categories: the data set's.
+        iou_type: "segm" compares masks, "bbox" boxes.
+        area_ranges: name → (smallest, largest) px², "all" first.
+        counts: numbers of best proposals per image for which the recall is computed.
     """
 
     def __init__(
@@ -46,11 +47,11 @@ class ProposalEvaluator:
         self._evaluator.update(proposals, target)
 
     def compute(self) -> dict[str, float]:
-        """Average recall in 0…1, -1 where there was nothing to find.
+        """Average recall in 0…1, or -1 if there was nothing to find.
 
         Returns:
             "AR@10", "AR@100", "AR@1000" over all objects; "ARs@1000", "ARm@1000", "ARl@1000" by
-            the object's size, with the largest number of proposals.
+            object size, for the largest number of proposals.
         """
         stats, counts = self._evaluator.compute().stats, self._evaluator.max_detections
         overall = {f"AR@{n}": stats[f"AR{n}"] for n in counts}
@@ -68,14 +69,14 @@ class MaskAndBoxRecall:
         }
 
     def update(self, proposals: Instances, target: Target) -> None:
-        """Add one image; proposals without masks are scored as boxes alone."""
+        """Add one image; proposals without masks are scored only as boxes."""
         if proposals.masks is None:
             self._evaluators.pop("mask", None)
         for evaluator in self._evaluators.values():
             evaluator.update(proposals, target)
 
     def figures(self) -> dict[str, float]:
-        """Those of `ProposalEvaluator.compute`, as "mask_AR@10", …, "box_AR@10", …."""
+        """The figures of both, as "mask_AR@10", …, "box_AR@10", …."""
         return {
             f"{kind}_{name}": value
             for kind, evaluator in self._evaluators.items()
@@ -91,7 +92,7 @@ def average_recall(
     area_ranges: AreaRanges = COCO_AREA_RANGES,
     counts: Sequence[int] = PROPOSAL_COUNTS,
 ) -> dict[str, float]:
-    """The figures of `ProposalEvaluator` at once; proposals[i] belong to targets[i]."""
+    """The figures of `ProposalEvaluator` for images with proposals[i] and targets[i]."""
     evaluator = ProposalEvaluator(categories, iou_type, area_ranges, counts)
     for some, target in zip(proposals, targets, strict=True):
         evaluator.update(some, target)

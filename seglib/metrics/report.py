@@ -13,17 +13,17 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Metrics:
-    """What `evaluate` returns; nan where there was nothing to score.
+    """The result of `evaluate`; nan where there was nothing to score.
 
     Attributes:
         figures: over the data set, in 0…1, the most important first: "mean_iou",
             "pixel_accuracy", "mean_accuracy", "freq_weighted_iou" (semantic); "mask_AP",
             "mask_AP50" … and "box_AP" … (instances); "mask_AR@10" … and "box_AR@10" …
-            (proposals).
-        per_class: figure → class name → value: "iou" and "accuracy", "mask_AP", "box_AP".
+            (proposals); panoptic quality (panoptic).
+        per_class: figure → class name → value, such as "iou", "accuracy", "mask_AP" or "box_AP".
         notes: what a reader of the figures must know, such as the classes compared.
         dataset: the data set's name.
-        images: how many were evaluated.
+        images: number of images evaluated.
         model: the model's name.
     """
 
@@ -36,7 +36,7 @@ class Metrics:
 
     def table(self, per_class: bool = True) -> Table:
         """A rich table to print: the figures, then a row for every class."""
-        # Names may contain what rich would read as markup.
+        # Names may contain characters that rich would interpret as markup.
         title = escape(f"{self.model} on {self.dataset}, {self.images} images")
         caption = escape("\n".join(self.notes)) or None
         table = Table(title=title, caption=caption, caption_justify="left")

@@ -1,4 +1,4 @@
-"""One scorer per task: what `evaluate` measures of a prediction's fields."""
+"""One scorer per task: what `evaluate` measures in the fields of a prediction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seglib.structures import BACKGROUND, Categories, Prediction, Target
 
 
 class Scorer(ABC):
-    """Gathers the figures of one task, image by image; -1 or nan where nothing was scored."""
+    """Collects one task's predictions image by image; figures are -1 or nan if undefined."""
 
     @abstractmethod
     def update(self, prediction: Prediction, target: Target) -> None:
@@ -29,7 +29,7 @@ class Scorer(ABC):
         """The figures over all images so far, the most important first."""
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Figure → class name → value; empty where the task knows no classes."""
+        """Figure → class name → value; empty if the task has no classes."""
         return {}
 
     def notes(self) -> list[str]:
@@ -39,7 +39,7 @@ class Scorer(ABC):
 
 @dataclass
 class _ObjectCount:
-    """Counts the objects to find: without any, a score means nothing."""
+    """Counts the objects to find; without any, a score is undefined."""
 
     single: int = 0
     crowds: int = 0
@@ -74,7 +74,7 @@ class _SemanticScorer(Scorer):
     def figures(self) -> dict[str, float]:
         result = self._evaluator.compute()
         names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "freq_weighted_iou")
-        # Where every true pixel is background, all figures would only measure background.
+        # If every true pixel is background, all figures would only measure background.
         defined = self._has_classes()
         return {name: getattr(result, name) if defined else math.nan for name in names}
 
@@ -121,7 +121,7 @@ class _InstanceScorer(Scorer):
         for kind, evaluator in self._evaluators.items():
             result = evaluator.compute()
             named |= {f"{kind}_{name}": value for name, value in result.stats.items()}
-            named[f"{kind}_AP90"] = result.at(0.9)  # the Cascade R-CNN paper's strictest
+            named[f"{kind}_AP90"] = result.at(0.9)  # the strictest one in the Cascade R-CNN paper
         return named
 
     def per_class(self) -> dict[str, dict[str, float]]:
@@ -135,7 +135,7 @@ class _InstanceScorer(Scorer):
 
 
 class _PanopticScorer(Scorer):
-    """Panoptic quality over the shared classes: of all, of things and of stuff."""
+    """Panoptic quality over the shared classes: for all of them, for things and for stuff."""
 
     def __init__(self, model_categories: Categories, dataset: LabelledImages) -> None:
         self._shared = SharedClasses(model_categories, dataset.categories)

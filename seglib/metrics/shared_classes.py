@@ -1,4 +1,4 @@
-"""Comparing a model and a data set with different classes: only those of both, by name."""
+"""Compare a model and a data set with different classes by the classes that both have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules made of `seglib.ops`: layers, backbones, pyramids."""
+"""Modules that compute with `seglib.ops`: layers, backbones, pyramids, transformers."""
 
 from seglib.nn.layers import BatchNorm2d, Conv2d, ConvTranspose2d, FrozenBatchNorm2d, MaxPool2d
 

@@ -1,4 +1,4 @@
-"""Anchors: boxes of a few sizes and shapes at every cell, for the RPN to score and correct.
+"""Anchors: boxes of a few sizes and shapes at every cell, which the RPN scores and corrects.
 
 Faster R-CNN (Ren et al. 2015, section 3.1.1); one size per level in FPN (Lin et al. 2017, section
 4.1).
@@ -19,10 +19,10 @@ def cell_anchors(sizes: Sequence[float], ratios: Sequence[float], rounded: bool 
     """The anchors of one cell, around (0, 0).
 
     Args:
-        sizes: sides in pixels of the squares whose areas the anchors have.
-        ratios: heights over widths.
-        rounded: torchvision's convention: whole pixels (half to even), and all sizes of the first
-            ratio come first. Otherwise detectron2's: all ratios of the first size come first.
+        sizes: square roots of the anchors' areas, in pixels.
+        ratios: ratios of height to width.
+        rounded: follow torchvision's convention: whole pixels (half to even), and all sizes of the
+            first ratio come first. Otherwise detectron2's: all ratios of the first size come first.
 
     Returns:
         float32 [A, 4] corners in pixels, A = len(sizes) · len(ratios).
@@ -45,13 +45,13 @@ def grid_anchors(
     Args:
         cell: [A, 4] corners around (0, 0).
         size: (H, W) of the feature map.
-        stride: pixels from cell to cell, one number or (vertical, horizontal).
+        stride: pixels from one cell to the next, one number or (vertical, horizontal).
         offset: position of the first anchor's centre, in strides: 0 in detectron2 and torchvision,
             0.5 for the centre of the cell.
 
     Returns:
-        [H·W·A, 4] corners in pixels, not clipped: row by row, cell by cell, anchor by anchor, the
-        order of a head's output permuted to [H, W, A].
+        [H·W·A, 4] corners in pixels, not clipped: row by row, cell by cell, anchor by anchor, as in
+        a head's output permuted to [H, W, A].
     """
     down, across = (
         (torch.arange(count, device=cell.device, dtype=cell.dtype) + offset) * step
@@ -67,8 +67,8 @@ class Anchors:
     """The anchors of a feature pyramid.
 
     Attributes:
-        sizes: sides in pixels, one tuple per level, finest level first.
-        ratios: heights over widths, the same at every level.
+        sizes: square roots of the areas in pixels, one tuple per level, finest level first.
+        ratios: ratios of height to width, the same at every level.
         offset: see `grid_anchors`.
         rounded: see `cell_anchors`.
     """
@@ -80,7 +80,7 @@ class Anchors:
 
     @property
     def per_cell(self) -> list[int]:
-        """Anchors per cell, level by level."""
+        """The number of anchors per cell, level by level."""
         return [len(sizes) * len(self.ratios) for sizes in self.sizes]
 
     def on(
@@ -89,7 +89,9 @@ class Anchors:
         strides: Sequence[IntPair],
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
-        """All anchors of feature maps (H, W), finest level first, with these strides in pixels.
+        """All anchors of feature maps of the given sizes (H, W) and strides in pixels.
+
+        Both are listed from the finest level to the coarsest.
 
         Returns:
             per level, float32 [H·W·A, 4] corners in pixels, on the device.

@@ -11,9 +11,9 @@ class MultiheadAttention(nn.Module):
     """`ops.multi_head_attention` with its weights; loads `torch.nn.MultiheadAttention`'s state.
 
     Args:
-        width: channels D of queries, keys, values and output.
-        heads: divides D.
-        dropout: of the attention weights, in training.
+        width: D, channels of queries, keys, values and output.
+        heads: number of heads, which divides D.
+        dropout: probability of dropout of the attention weights in training.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:

@@ -9,7 +9,7 @@
     c2 --1x1--------------------> + --3x3--> p2
 
 Deep maps have strong semantics, shallow maps precise locations. Each level of the pyramid adds the
-upsampled map from above to its own (section 3); all levels have the same number of channels.
+upsampled map of the coarser level to its own (section 3); all have the same number of channels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FPN(nn.Module):
         width: channels of every output level; 256 in the paper.
         pooled_level: add a coarser level, the deepest one subsampled by two (P6, for the largest
             anchors, section 4.1).
-        upsampling: how the map from above is enlarged; YOLACT does it bilinearly.
+        upsampling: how the map of the coarser level is enlarged; bilinearly in YOLACT.
 
     Attributes:
         width, upsampling: as given.
@@ -51,16 +51,16 @@ class FPN(nn.Module):
         self.output = nn.ModuleList(
             Conv2d(width, width, kernel_size=3, padding=1) for _ in in_channels
         )
-        # With kernel 1 nothing is compared: every second value is taken.
+        # A pool with kernel 1 only keeps every second value.
         self.pool = MaxPool2d(kernel_size=1, stride=2) if pooled_level else None
         for conv in (*self.lateral, *self.output):
             nn.init.kaiming_uniform_(conv.weight, a=1)
             nn.init.zeros_(conv.bias)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Backbone maps [B, C_l, H_l, W_l], finest first -> pyramid [B, width, H_l, W_l] likewise.
+        """Backbone maps [B, C_l, H_l, W_l] -> pyramid [B, width, H_l, W_l], both finest first.
 
-        The maps may have any sizes: the one from above is stretched to its neighbour's exact size.
+        The maps may have any sizes: the coarser one is resized to the exact size of the finer one.
         With `pooled_level`, one more map [B, width, ceil(H/2), ceil(W/2)] follows the deepest.
         """
         laterals = [conv(c) for conv, c in zip(self.lateral, features, strict=True)]

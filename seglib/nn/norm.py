@@ -20,7 +20,8 @@ def make_norm(norm: Norm, channels: int) -> nn.Module:
         norm: "batch" (statistics of the batch in training), "frozen" (batch norm with fixed
             statistics and affine, for small batches on loaded weights), "group" (Wu & He 2018;
             the same in training and evaluation, and on any number of processes) or "none".
-        channels: feature channels; "group" takes the most groups, up to 32, that divide them.
+        channels: number of channels; "group" has the largest number of groups, at most 32, that
+            divides it.
 
     Raises:
         SeglibError: an unknown name.

@@ -1,4 +1,4 @@
-"""Where a feature is: attention treats its keys as a set, so their places must be in them."""
+"""Position embeddings: attention treats its keys as a set, so they must contain their positions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ EPSILON = 1e-6
 class SinePosition(nn.Module):
     """Sines and cosines of many wavelengths along y and x (DETR, appendix A.4).
 
-    Channels [y, x], each half as many as `width`; in each, sine and cosine alternate, with
-    wavelengths that grow from 2π to 2π x temperature. Has no weights.
+    The first half of the channels encodes y and the second x. In each half, sine and cosine
+    alternate, with wavelengths that grow from 2π to 2π x temperature. There are no weights.
 
     Args:
-        width: channels; a multiple of 4.
-        temperature: the longest wavelength over the shortest.
+        width: number of channels, a multiple of 4.
+        temperature: ratio of the longest wavelength to the shortest.
         normalize: coordinates run from 0 to 2π over the image without its padding, whatever its
             size; otherwise they count cells.
     """
@@ -29,7 +29,7 @@ class SinePosition(nn.Module):
         self.width, self.temperature, self.normalize = width, temperature, normalize
 
     def forward(self, padding: Tensor, like: Tensor) -> Tensor:
-        """bool [B, H, W], True in the padding -> [B, width, H, W] of the type of `like`."""
+        """bool [B, H, W], True in the padding -> [B, width, H, W] with the dtype of `like`."""
         inside = (~padding).to(like.dtype)
         # The first cell of the image has coordinate 1; padding repeats the last one.
         coordinates = [inside.cumsum(1), inside.cumsum(2)]  # y and x, [B, H, W] each
@@ -53,8 +53,8 @@ class LearnedPosition(nn.Module):
     """A learned vector per column and one per row, concatenated (DETR's alternative, table 3).
 
     Args:
-        width: channels; even.
-        cells: largest number of columns and rows.
+        width: number of channels, which is even.
+        cells: largest number of columns and of rows.
     """
 
     def __init__(self, width: int, cells: int = 50) -> None:

@@ -43,14 +43,14 @@ class ResNetFeatures(NamedTuple):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (ResNet-18 and -34).
+    """Two 3x3 convolutions with a shortcut around them (ResNet-18 and -34).
 
     Args:
-        in_channels: of the input.
-        width: of both convolutions; the output has `width * expansion` channels.
-        stride: of the first convolution.
-        dilation: of both convolutions.
-        norm: which normalisation.
+        in_channels: channels of the input.
+        width: channels of the 3x3 convolutions; the output has `width * expansion` channels.
+        stride: stride of the first convolution.
+        dilation: dilation of both convolutions.
+        norm: the kind of normalisation.
     """
 
     expansion: ClassVar[int] = 1
@@ -79,13 +79,13 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 down, 3x3, 1x1 up around a shortcut (ResNet-50 and deeper).
+    """1x1 to fewer channels, 3x3, 1x1 to more, with a shortcut around them (ResNet-50 and deeper).
 
-    The stride sits on the 3x3 convolution, as in torchvision and its weights ("ResNet v1.5").
+    The 3x3 convolution has the stride, as in torchvision and its weights ("ResNet v1.5").
 
     Args:
-        in_channels, width, stride, dilation, norm: as in `BasicBlock`.
-        stride_in_1x1: put the stride on the first 1x1, as in the paper and in the weights that
+        in_channels, width, stride, dilation, norm: as for `BasicBlock`.
+        stride_in_1x1: give the stride to the first 1x1, as in the paper and in the weights that
             detectron2 starts from.
     """
 
@@ -127,18 +127,18 @@ class ResNet(nn.Module):
 
     Args:
         block: BasicBlock or Bottleneck.
-        layers: how many blocks each of the four stages has.
+        layers: number of blocks in each of the four stages.
         width: channels of the first stage's 3x3 convolutions; each stage doubles them.
         stem: "imagenet" (7x7 stride 2, then a stride-2 pool), "half" (one 3x3, stride 2) or
             "small" (one 3x3, stride 1).
-        replace_stride_with_dilation: for stages 2, 3, 4: keep the resolution and dilate the
-            convolutions from there on instead, so that the receptive field still grows.
-        norm: which normalisation.
-        stride_in_1x1: of bottleneck blocks, see `Bottleneck`.
+        replace_stride_with_dilation: for stages 2, 3 and 4, whether to keep the resolution and
+            dilate the convolutions from there on instead, so that the receptive field still grows.
+        norm: the kind of normalisation.
+        stride_in_1x1: see `Bottleneck`.
 
     Attributes:
-        channels: of c2…c5.
-        strides: of c2…c5 in image pixels.
+        channels: channels of c2…c5.
+        strides: strides of c2…c5 in image pixels.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class ResNet(nn.Module):
         he_initialise(self)
 
     def forward(self, x: Tensor) -> ResNetFeatures:
-        """[B, 3, H, W] normalised images -> c2…c5; shapes as with `stem="imagenet"`."""
+        """[B, 3, H, W] normalised images -> c2…c5; comments give shapes for `stem="imagenet"`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # [B, width, H/4, W/4]
         c2 = self.layer1(x)  # [B, channels[0], H/4, W/4]
         c3 = self.layer2(c2)  # [B, channels[1], H/8, W/8]
@@ -200,7 +200,7 @@ class ResNet(nn.Module):
     def freeze(self, parts: int) -> None:
         """Exclude the first parts from training: 1 the stem, 2 also the first stage, up to 5.
 
-        Early filters serve every task, so a detector keeps those of ImageNet as they are.
+        Early filters are useful for every task, so a detector keeps those learned on ImageNet.
 
         Raises:
             SeglibError: parts outside 0…5.

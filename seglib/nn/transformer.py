@@ -24,10 +24,11 @@ class EncoderLayer(nn.Module):
     """One layer of the encoder.
 
     Args:
-        width: channels D.
-        heads: of the attention.
+        width: D, the number of channels.
+        heads: number of heads of the attention.
         hidden: channels between the two feed-forward layers.
-        dropout: after attention and feed-forward layers, and of attention weights.
+        dropout: probability of dropout after attention and feed-forward layers, and of attention
+            weights.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
@@ -40,7 +41,7 @@ class EncoderLayer(nn.Module):
     def forward(
         self, x: Tensor, position: Tensor | None = None, blocked: Tensor | None = None
     ) -> Tensor:
-        """[B, N, D] with positions likewise -> [B, N, D]; see `blocked_keys` for the padding."""
+        """Features and positions [B, N, D] -> [B, N, D]; `blocked` as from `blocked_keys`."""
         placed = _add(x, position)
         x = self.norm1(x + self.dropout1(self.self_attn(placed, placed, x, blocked)))
         forward = self.linear2(self.dropout(F.relu(self.linear1(x))))
@@ -49,7 +50,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """One layer of the decoder; arguments as of `EncoderLayer`."""
+    """One layer of the decoder; arguments as for `EncoderLayer`."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -71,8 +72,8 @@ class DecoderLayer(nn.Module):
     ) -> Tensor:
         """Queries [B, Q, D] read memory [B, N, D] -> [B, Q, D].
 
-        `query_position` and `position` are those of queries and memory, and `blocked` says which
-        places of the memory may not be read.
+        `query_position` belongs to the queries and `position` to the memory; `blocked` marks the
+        parts of the memory that may not be read.
         """
         placed = _add(x, query_position)
         x = self.norm1(x + self.dropout1(self.self_attn(placed, placed, x)))
@@ -84,7 +85,7 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Encoder layers in a row."""
+    """Encoder layers one after another; arguments as for `EncoderLayer`."""
 
     def __init__(
         self, layers: int, width: int, heads: int, hidden: int, dropout: float = 0.0
@@ -104,7 +105,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Decoder layers in a row, and a normalisation that the outputs of all layers share."""
+    """Decoder layers one after another, and one normalisation for the outputs of all layers."""
 
     def __init__(
         self, layers: int, width: int, heads: int, hidden: int, dropout: float = 0.0
@@ -123,7 +124,7 @@ class Decoder(nn.Module):
         position: Tensor | None = None,
         blocked: Tensor | None = None,
     ) -> Tensor:
-        """As `DecoderLayer.forward`, but the outputs of all layers: [L, B, Q, D]."""
+        """The outputs of all layers, [L, B, Q, D]; arguments as for `DecoderLayer.forward`."""
         outputs = []
         for layer in self.layers:
             x = layer(x, memory, query_position, position, blocked)
@@ -134,7 +135,7 @@ class Decoder(nn.Module):
 class Transformer(nn.Module):
     """Encoder and decoder between a feature map and object queries.
 
-    Weights start as in DETR: Xavier-uniform wherever there are two dimensions.
+    All weight matrices are initialised Xavier-uniform, as in DETR.
     """
 
     def __init__(

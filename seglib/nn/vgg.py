@@ -51,11 +51,11 @@ class VGG(nn.Module):
     Args:
         stages: output channels of the convolutions of each of the five stages.
         norm: normalisation between convolution and ReLU.
-        first_padding: zeros around the image; FCN uses 100 so that fc6 fits any image.
+        first_padding: number of zeros around the image; 100 in FCN, so that fc6 fits any image.
         ceil_mode: round pooled sizes up, as Caffe does and FCN needs, instead of down.
 
     Attributes:
-        channels: of pool3, pool4, pool5.
+        channels: channels of pool3, pool4, pool5.
         grids: where the cells of pool3, pool4, pool5 lie in the image.
     """
 
@@ -120,7 +120,7 @@ def convolutionalize(linear: nn.Linear, kernel_size: int = 1) -> Conv2d:
         kernel_size: k, the side of the map it was trained on (7 for VGG's fc6, 1 after it).
 
     Returns:
-        Conv2d(C, out, k) without padding, holding a copy of the weights.
+        Conv2d(C, out, k) without padding, with a copy of the weights.
 
     Raises:
         SeglibError: the layer's inputs do not divide into k x k cells.

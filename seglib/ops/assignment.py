@@ -11,23 +11,24 @@ POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 def assign_boxes(
     iou: Tensor, high: float, low: float, allow_low_quality: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Give each box the object it overlaps most, and call it positive, negative or ignored.
+    """Assign each box to the object that it overlaps most, and label the box.
 
-    Faster R-CNN (Ren et al. 2015, section 3.1.2) with 0.7 and 0.3 for anchors, where low-quality
-    matches are allowed; Fast R-CNN (Girshick 2015, section 2.3) with 0.5 and 0.5 for proposals.
+    Anchors use 0.7 and 0.3 and allow low-quality matches (Faster R-CNN, Ren et al. 2015, section
+    3.1.2); proposals use 0.5 and 0.5 (Fast R-CNN, Girshick 2015, section 2.3).
 
     Args:
-        iou: [G, N] overlaps of every object with every box, 0…1.
-        high: a box with this overlap or more is positive.
-        low: a box with less is negative, at most `high`; a box in between is ignored.
-        allow_low_quality: each object's best boxes are positive too, ties included, so that no
-            object goes without; they still learn the object that *they* overlap most. (An object
-            that overlaps nothing ties with all boxes at 0 and makes positive those that overlap
-            nothing else, as in both reference implementations.)
+        iou: [G, N] IoU of every object with every box, in 0…1.
+        high: a box whose best IoU is at least this is positive.
+        low: a box whose best IoU is below this is negative; in between, it is ignored. At most
+            `high`.
+        allow_low_quality: each object's best boxes are also positive, ties included, so that every
+            object has one; they still learn the object that *they* overlap most. (The best boxes of
+            an object without any overlap are all boxes, at an IoU of 0: those that overlap no
+            object at all become positive, as in both reference implementations.)
 
     Returns:
-        int64 [N] labels, 1 positive, 0 negative, −1 ignored; and int64 [N] indices of the best
-        object, the first among equals. Without objects every box is negative with index 0.
+        labels int64 [N]: 1 positive, 0 negative, −1 ignored; and indices int64 [N] of the best
+        object, the first among equals. Without objects, every box is negative with index 0.
     """
     objects, boxes = iou.shape
     labels = torch.full((boxes,), NEGATIVE, dtype=torch.int64, device=iou.device)  # [N]
@@ -49,9 +50,9 @@ def balanced_sample(
 
     Args:
         labels: int64 [N], above 0 positive, 0 negative, below 0 never sampled.
-        count: boxes to sample; fewer only if there are too few negatives.
-        positive_fraction: the largest share of positives, 0…1; negatives fill the rest.
-        generator: makes the sample repeatable; on the CPU, whatever the labels' device.
+        count: number of boxes to sample; there are fewer only if negatives run out.
+        positive_fraction: largest share of positives, 0…1; negatives fill the rest.
+        generator: random numbers, on the CPU for labels on any device.
 
     Returns:
         int64 indices of the sampled positives and of the sampled negatives, in random order.

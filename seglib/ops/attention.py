@@ -3,8 +3,8 @@
     query [Q, d] . key [K, d]  ->  scores [Q, K]  --softmax over keys-->  weights [Q, K]
     weights [Q, K] @ value [K, v]  ->  output [Q, v]
 
-A dictionary returns the value whose key equals the query; attention returns a little of every
-value, most of those whose keys are most similar (Vaswani et al. 2017, section 3.2).
+A dictionary returns the value whose key equals the query. Attention returns a mean of all values,
+in which values with similar keys weigh most (Vaswani et al. 2017, section 3.2).
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def attention(
 ) -> Tensor:
     """softmax(query keyᵀ / √d) value, the scaled dot-product attention.
 
-    The dot product of two random vectors grows with √d; without the division the softmax of long
-    vectors would choose one key and have no gradient (section 3.2.1).
+    Dot products of random vectors grow with √d; without the division, the softmax of long vectors
+    would choose one key and have hardly any gradient (section 3.2.1).
 
     Args:
         query: [..., Q, d], with one or more leading dimensions.
@@ -97,7 +97,7 @@ def _naive_multi_head_attention(
     blocked: Tensor | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """One head at a time: it reads its own slice of the projected queries, keys and values."""
+    """One head at a time; each uses its own slice of the projected queries, keys and values."""
     _check_heads(query, heads)
     (wq, wk, wv), (bq, bk, bv) = in_weight.chunk(3), in_bias.chunk(3)
     if blocked is not None:
@@ -139,9 +139,9 @@ def multi_head_attention(
         in_bias: [3 D].
         out_weight: [D, D], which mixes the heads' outputs.
         out_bias: [D].
-        heads: divides D.
+        heads: number of heads, which divides D.
         blocked: bool, broadcast to [B, heads, Q, K]; see `attention`.
-        dropout: of the attention weights.
+        dropout: probability of dropout of the attention weights.
 
     Returns:
         [B, Q, D].

@@ -1,6 +1,7 @@
-"""Boxes: corners (x0, y0, x1, y1) in pixels, half-open: x1 − x0 is the width, without "+1".
+"""Boxes: their overlaps, their other forms, and the deltas that a regression head predicts.
 
-Their overlaps, their other forms, and the corrections (deltas) that a regression head predicts.
+A box is given by its corners (x0, y0, x1, y1) in pixels and is half-open: its width is x1 − x0,
+without "+1".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from seglib.structures import all_finite
 # Factors of the deltas (dx, dy, dw, dh).
 DeltaWeights = tuple[float, float, float, float]
 
-# A box grows at most from 16 to 1000 px, so that an untrained head does not overflow exp().
+# A side grows at most from 16 to 1000 px, so that exp() does not overflow in an untrained head.
 LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
@@ -72,7 +73,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
         [N, M] in 0…1; 0 where both boxes are empty (0 / 0).
 
     Raises:
-        SeglibError: one is not [N, 4].
+        SeglibError: the boxes are not [N, 4] and [M, 4].
     """
     _check(a, b)
     # Coordinate by coordinate, so that every intermediate is a contiguous [N, M]: twice as fast as
@@ -102,7 +103,7 @@ def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def scale_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Boxes [N, 4] in an image of size `old` (H, W), in the same image resized to `new`."""
+    """Convert boxes [N, 4] from an image of size `old` (H, W) to that image resized to `new`."""
     down, across = new[0] / old[0], new[1] / old[1]
     return boxes * boxes.new_tensor([across, down, across, down])
 
@@ -132,14 +133,14 @@ def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
 def encode_deltas(boxes: Tensor, targets: Tensor, weights: DeltaWeights = (1, 1, 1, 1)) -> Tensor:
     """The correction that turns each box into its target (R-CNN, appendix C).
 
-    The centre's shift is measured in sides of the box, the sides' growth as a logarithm, so that
-    the same correction means the same for boxes of every size.
+    The shift of the centre is measured in sides of the box, and the growth of the sides as a
+    logarithm, so that equal deltas mean equal relative changes for boxes of every size.
 
     Args:
         boxes: [..., 4] corners of positive width and height, in pixels.
-        targets: [..., 4] corners, likewise.
-        weights: factors of (dx, dy, dw, dh), the inverse of their usual spread: all 1 in the RPN,
-            (10, 10, 5, 5) in the box head (Fast R-CNN's normalisation, section 2.3).
+        targets: [..., 4] corners of positive width and height, in pixels.
+        weights: factors on (dx, dy, dw, dh), the inverse of their usual standard deviations: all 1
+            in the RPN, (10, 10, 5, 5) in the box head (Fast R-CNN's normalisation, section 2.3).
 
     Returns:
         [..., 4] deltas (dx, dy, dw, dh); not finite for a box without width or height.
@@ -151,13 +152,13 @@ def encode_deltas(boxes: Tensor, targets: Tensor, weights: DeltaWeights = (1, 1,
 
 
 def decode_deltas(boxes: Tensor, deltas: Tensor, weights: DeltaWeights = (1, 1, 1, 1)) -> Tensor:
-    """Apply corrections to boxes; undoes `encode_deltas`.
+    """Apply deltas to boxes; the inverse of `encode_deltas`.
 
     Args:
         boxes: [..., 4] corners in pixels.
         deltas: [..., 4] (dx, dy, dw, dh); leading dimensions broadcast, so that boxes [N, 1, 4]
-            take deltas [N, K, 4] of K classes.
-        weights: those the deltas were encoded with.
+            and deltas [N, K, 4] of K classes give [N, K, 4].
+        weights: the weights that the deltas were encoded with.
 
     Returns:
         [..., 4] corners, not clipped to any image; no side grows by more than a factor 1000/16.
@@ -173,12 +174,12 @@ def check_finite(name: str, what: str, rows: Tensor) -> None:
     """Refuse rows [N, D] with NaN or infinity, which have no order and no cell.
 
     Args:
-        name: of the operation that needs them, for the message.
-        what: the rows are, "boxes" for example.
+        name: the operation that needs them, for the message.
+        what: what the rows are, such as "boxes", for the message.
         rows: [N, D].
 
     Raises:
-        SeglibError: naming the first such row.
+        SeglibError: there is such a row; the message contains the first one.
     """
     if not all_finite(rows):
         first = int((~rows.isfinite()).any(1).int().argmax())

@@ -24,7 +24,7 @@ def _naive_conv2d(
     dilation: IntPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """One output number at a time: the sum of a window times its kernel."""
+    """One output at a time: the sum of the products of window and kernel."""
     _check_shapes(x, weight, groups)
     (sh, sw), (ph, pw), (dh, dw) = pair(stride), pair(padding), pair(dilation)
     out_channels, group_channels, kh, kw = weight.shape
@@ -80,22 +80,25 @@ def conv2d(
     dilation: IntPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide kernels over an image; each output is the sum of a window times the kernel.
+    """Slide kernels over an image; each output is the sum of the products of window and kernel.
 
     Args:
         x: [B, C, H, W].
         weight: [O, C/groups, kh, kw], one kernel per output channel.
         bias: [O] or None.
-        stride: step between windows; one number or (vertical, horizontal), as the next two.
-        padding: zeros added at each border.
-        dilation: step between the taps of one kernel (1: dense).
-        groups: the channels are divided into this many groups that do not see each other.
+        stride: step between windows; one number or (vertical, horizontal), as for padding and
+            dilation.
+        padding: number of zeros added at each border.
+        dilation: step between the taps of one kernel; 1 is dense.
+        groups: number of groups into which the channels are divided; each output channel reads
+            only its own group.
 
     Returns:
         [B, O, OH, OW] with OH = ⌊(H + 2·padding − dilation·(kh−1) − 1) / stride⌋ + 1.
 
     Raises:
-        SeglibError: (naive and scratch) shapes that do not fit; PyTorch's RuntimeError natively.
+        SeglibError: shapes that do not fit, in "naive" and "scratch"; "native" raises PyTorch's
+            RuntimeError.
     """
     return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 

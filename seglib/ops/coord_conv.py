@@ -20,10 +20,10 @@ def coordinates(x: Tensor, axes: Axes = "xy", sizes: Sizes | None = None) -> Ten
     """Maps with the coordinates of every cell, from −1 at one border to 1 at the other.
 
     Args:
-        x: [B, C, H, W], of which shape, type and device count.
+        x: [B, C, H, W]; only its shape, type and device are used.
         axes: "x" (from left to right), "y" (from top to bottom) or both, x first.
-        sizes: (height, width) in cells of each image, where the rest of a map is padding: the
-            coordinates run from −1 to 1 over the image. None: over the whole map.
+        sizes: (height, width) in cells of each image, if the rest of its map is padding; the
+            coordinates then run from −1 to 1 over the image. None means over the whole map.
 
     Returns:
         [B, 1 or 2, H, W].
@@ -52,7 +52,7 @@ def _naive_coord_conv(
     axes: Axes = "xy",
     sizes: Sizes | None = None,
 ) -> Tensor:
-    """One cell at a time writes its place into the map; then the convolution's own loops."""
+    """Write the coordinates one cell at a time, then convolve with the loops of `conv2d`."""
     _check(x, weight, axes)
     batch, _, height, width = x.shape
     channels = x.new_zeros(batch, len(axes), height, width)
@@ -93,16 +93,16 @@ def coord_conv(
 ) -> Tensor:
     """A convolution over features and the coordinates of their cells (Liu et al. 2018).
 
-    An ordinary convolution answers alike wherever its window looks alike; with coordinates it can
-    tell two equal objects apart by where they are, which SOLO's masks need.
+    An ordinary convolution has the same output wherever its window has the same content. With
+    coordinates, it can tell two equal objects apart by their positions, which SOLO's masks need.
 
     Args:
         x: [B, C, H, W].
         weight: [O, C + 1 or 2, k, k]; the last input channels read the coordinates.
         bias: [O] or None.
-        padding: zeros around features and coordinates.
-        axes: which coordinates, see `coordinates`.
-        sizes: the part of each map that they span, see `coordinates`.
+        padding: number of zeros around features and coordinates.
+        axes: which coordinates to add, see `coordinates`.
+        sizes: the part of each map that the coordinates span, see `coordinates`.
 
     Returns:
         [B, O, H + 2·padding − k + 1, W + 2·padding − k + 1].

@@ -1,4 +1,4 @@
-"""From a detector's scored boxes to the short list of its detections."""
+"""Select detections from a detector's scored boxes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Detections(NamedTuple):
     Attributes:
         boxes: [K, 4] corners in pixels, inside the image.
         scores: [K] in 0…1.
-        classes: int64 [K] column of the scores, 0 for the first class.
-        rows: int64 [K] row of the scores.
+        classes: int64 [K], columns of the score matrix, 0 for the first class.
+        rows: int64 [K], rows of the score matrix.
     """
 
     boxes: Tensor
@@ -44,11 +44,11 @@ def select_detections(
         boxes: [N, 4] corners in pixels shared by all classes, or [N, C, 4], one box per class.
         scores: [N, C] class probabilities without the background's column.
         size: (H, W) of the image.
-        score_threshold: detections score more than this.
-        iou_threshold: the largest overlap that two detections of a class may have.
-        max_detections: over all classes.
-        min_size: shortest side in pixels that a clipped box may have (torchvision: 0.01); None
-            keeps all (detectron2).
+        score_threshold: score that a detection must exceed.
+        iou_threshold: largest IoU that two detections of a class may have.
+        max_detections: largest number of detections of all classes together.
+        min_size: shortest side in pixels that a clipped box may have (0.01 in torchvision); None
+            keeps all boxes (detectron2).
     """
     rows, labels = (scores > score_threshold).nonzero().unbind(1)  # [M] each
     candidates = boxes[rows] if boxes.ndim == 2 else boxes[rows, labels]  # [M, 4]

@@ -9,7 +9,7 @@ from seglib.errors import SeglibError
 from seglib.ops.precision import without_autocast
 from seglib.primitives import primitive
 
-SMOOTHING = 0.001  # added to either sum of squares, so that two empty masks divide 0 by this
+SMOOTHING = 0.001  # added to both sums of squares, so that two empty masks do not divide by 0
 
 
 def _naive_squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -38,12 +38,12 @@ def _scratch_squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor
 def squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     """1 − 2 Σ p t / (Σ p² + Σ t²), for each mask (Milletari et al. 2016; SOLO, section 3.3.2).
 
-    A ratio, so a small object counts as much as a large one. DETR's dice loss has plain sums in the
-    denominator instead of squares.
+    It is a ratio, so a small object counts as much as a large one. DETR's dice loss sums p and t in
+    the denominator instead of their squares.
 
     Args:
         probabilities: float [N, …] in 0…1, the pixels of N masks.
-        targets: [N, …], 0 or 1 or in between, of any type; the loss is least at p = t.
+        targets: [N, …] in 0…1, of any type; the loss is least at p = t.
 
     Returns:
         [N], 0 for a perfect mask; each sum of squares is enlarged by 0.001, as in SOLO's code.
@@ -54,7 +54,7 @@ def squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     _check(probabilities, targets)
     p, t = probabilities.flatten(1), targets.to(probabilities).flatten(1)  # [N, P] each
     with without_autocast(p):  # bfloat16 would keep 8 bits of the sums
-        # Products summed while they are formed: no [N, P] in memory besides the arguments.
+        # Sums the products as they are computed, without storing a matrix [N, P] of them.
         shared, own, true = (torch.linalg.vecdot(a, b) for a, b in ((p, t), (p, p), (t, t)))  # [N]
     return 1 - 2 * shared / (own + SMOOTHING + true + SMOOTHING)
 

@@ -63,7 +63,7 @@ def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     ranked = boxes.detach()[order]  # [N, 4]
     limit = rounded_down(iou_threshold, ranked.dtype)
     kept = []
-    # The columns are independent: in blocks, which stop at the diagonal, they stay in the cache.
+    # The columns are independent; blocks of them, down to the diagonal, fit into the cache.
     for start in range(0, len(order), BLOCK):
         stop = min(start + BLOCK, len(order))
         overlaps = box_ops.box_iou(ranked[:stop], ranked[start:stop])  # [stop, n]

@@ -67,15 +67,15 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """−α_t (1 − p_t)^γ log p_t, where p_t is the predicted probability of the truth.
 
-    Of a thousand cells one has an object. Each of the others is soon classified well, but together
-    their small losses would outweigh it: the factor (1 − p_t)^γ takes them out (Lin et al. 2017,
-    "Focal loss for dense object detection", section 3).
+    Perhaps one cell in a thousand has an object. The others are soon classified well, but together
+    their small losses would outweigh its loss: the factor (1 − p_t)^γ reduces them (Lin et al.
+    2017, "Focal loss for dense object detection", section 3).
 
     Args:
         logits: float, any shape; one binary decision each.
-        targets: of the same shape: 1 for positives, 0 for negatives; of any type, also in between.
-        alpha: weight of positives; negatives have 1 − alpha.
-        gamma: 0 is the weighted cross entropy.
+        targets: the same shape, any type: 1 for positives, 0 for negatives, or in between.
+        alpha: weight of positives; that of negatives is 1 − alpha.
+        gamma: how strongly easy examples are reduced; 0 gives the weighted cross-entropy.
         reduction: "sum" (the paper divides it by the number of positives), "mean" or "none".
 
     Returns:
@@ -97,7 +97,7 @@ def sigmoid_focal_loss(
 def focal_prior_bias(probability: float = 0.01) -> float:
     """The bias with which a last layer starts at a small probability for every class.
 
-    Otherwise the first steps would be spent on the many negatives (section 4.1, initialisation).
+    Without it, the many negatives would dominate the first steps (section 4.1, initialisation).
     """
     return -math.log((1 - probability) / probability)
 

@@ -1,4 +1,4 @@
-"""Generalized IoU (Rezatofighi et al., CVPR 2019): an overlap that grows for distant boxes, too."""
+"""Generalized IoU (Rezatofighi et al., CVPR 2019), which also ranks boxes that do not touch."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def _naive_area(x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor) -> Tensor:
 
 @primitive(naive=_naive_generalized_box_iou)
 def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
-    """IoU, less the share of the smallest enclosing box that neither of the two covers.
+    """IoU minus the share of the smallest enclosing box that neither of the two boxes covers.
 
-    The IoU of boxes that do not touch is 0 however far apart they are, and has no gradient.
-    This one falls to −1 with their distance.
+    The IoU of boxes that do not touch is 0 however far apart they are, and has no gradient. The
+    generalized IoU falls towards −1 with their distance.
 
     Args:
         a: [..., N, 4] corners, float.
@@ -50,7 +50,7 @@ def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
         [..., N, M] in −1…1; 0 for two equal boxes without area.
 
     Raises:
-        SeglibError: other shapes.
+        SeglibError: the boxes have other shapes.
     """
     _check(a, b)
     a, b = a[..., :, None, :], b[..., None, :, :]  # [..., N, 1, 4], [..., 1, M, 4]

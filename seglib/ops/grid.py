@@ -30,8 +30,8 @@ class Grid:
     def convolved(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Grid:
         """The grid after a convolution or a pooling with this geometry.
 
-        The first window starts `padding` cells before cell 0, and the centre of a window is half
-        its reach after its start.
+        The first window starts `padding` cells before cell 0, and the centre of a window lies half
+        its extent after its start.
         """
         reach = dilation * (kernel - 1)
         return Grid(
@@ -50,9 +50,9 @@ class Grid:
         )
 
     def offset_to(self, other: Grid) -> int:
-        """How many cells must be cut off the front of this map so that it starts with `other`.
+        """The number of cells to cut off the front of this map so that it starts with `other`.
 
-        Negative if `other` starts earlier.
+        It is negative if `other` starts earlier.
 
         Raises:
             SeglibError: the strides differ, or the cells do not coincide.
@@ -72,10 +72,10 @@ def add_aligned(a: Tensor, a_grid: Grid, b: Tensor, b_grid: Grid) -> tuple[Tenso
     """Add two maps of equal stride where their cells coincide; crop the one that starts earlier.
 
     Args:
-        a: [B, K, h, w] on `a_grid`.
-        a_grid: where its cells lie.
-        b: [B, K, h', w'] on `b_grid`.
-        b_grid: where its cells lie.
+        a: [B, K, h, w].
+        a_grid: where the cells of `a` lie.
+        b: [B, K, h', w'].
+        b_grid: where the cells of `b` lie.
 
     Returns:
         the sum, as large as the map that starts later, and its grid.

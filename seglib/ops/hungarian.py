@@ -1,4 +1,4 @@
-"""The assignment problem: pair rows with columns, each at most once, at the least total cost."""
+"""The assignment problem: pair rows with columns, each at most once, at the lowest total cost."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FREE = -1
 def _scratch_hungarian(cost: Tensor) -> Tensor:
     """Row after row joins the pairing along the cheapest chain of exchanges: O(n² m).
 
-    Every row and column has a price, and no pair costs less than its row's and column's prices
-    together. Pairs whose cost equals the sum of their prices are tight; a pairing of tight pairs
-    is the cheapest. A new row looks for a free column through tight pairs, and where there is
-    none, prices change just enough to make one more pair tight (Kuhn 1955, Munkres 1957; in the
-    form of Jonker and Volgenant 1987).
+    Every row and column has a price, and no pair costs less than the prices of its row and column
+    together. A pair whose cost equals this sum is tight; a pairing of tight pairs is the cheapest.
+    A new row looks for a free column through tight pairs. If there is none, prices change just
+    enough to make one more pair tight (Kuhn 1955, Munkres 1957; in the form of Jonker and Volgenant
+    1987).
     """
     _check(cost)
     if cost.shape[0] > cost.shape[1]:  # the fewer of the two are placed one by one
@@ -47,12 +47,12 @@ def _place(
     """Add one row to the assignment; rows that block it move on to other columns.
 
     Args:
-        row: without a column so far.
+        row: the row to add, which has no column yet.
         costs: [N, M].
         row_price, column_price: [N] and [M], changed in place.
         row_of: int [M], the row of every column, or FREE; changed in place.
     """
-    distance = np.full(len(column_price), math.inf)  # of each column from `row`, in cost
+    distance = np.full(len(column_price), math.inf)  # from `row` to each column, in cost
     previous = np.full(len(column_price), FREE)  # the column from whose row it is reached
     reached = np.zeros(len(column_price), dtype=bool)
     rows, at, column, travelled = [row], row, FREE, 0.0
@@ -66,7 +66,7 @@ def _place(
             break
         at = row_of[column]
         rows.append(at)
-    # Columns nearer than the end get cheaper, and their rows dearer, so that all pairs stay tight.
+    # Columns nearer than the end become cheaper and their rows dearer, so that pairs stay tight.
     moved = reached & (row_of != FREE)
     row_price[row] += travelled
     row_price[row_of[moved]] += travelled - distance[moved]
@@ -79,14 +79,14 @@ def _place(
 
 @primitive(scratch=_scratch_hungarian)
 def hungarian(cost: Tensor) -> Tensor:
-    """The pairing of rows with columns that has the least sum of costs.
+    """The pairing of rows with columns that has the lowest total cost.
 
     Args:
-        cost: float [N, M], any sign; it has no gradient.
+        cost: float [N, M], of any sign; no gradient flows into it.
 
     Returns:
-        int64 [2, min(N, M)]: the rows, rising, and the column of each, so that
-        `rows, columns = hungarian(cost)`. Among pairings of equal cost, any.
+        int64 [2, min(N, M)]: the rows in rising order, and the column of each, so that
+        `rows, columns = hungarian(cost)`. Among pairings of equal cost, it may be any.
 
     Raises:
         SeglibError: cost is not [N, M], or contains NaN or infinity.

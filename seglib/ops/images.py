@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-# RGB in 0…1: what torchvision's weights were trained with.
+# RGB in 0…1, with which torchvision's weights were trained.
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
-# Longer side in pixels of the largest images that the published detectors work on (Mask R-CNN's
-# code, and those that followed). Networks trained on smaller objects see less in larger images.
+# Longer side in pixels to which published detectors limit images (Mask R-CNN's code and its
+# successors). In larger images, objects are larger than those that a network was trained on.
 LARGEST_PUBLISHED_SIDE = 1333
 
 
@@ -25,12 +25,12 @@ def normalise_pixels(
 
 
 def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """(H, W) of an image of `size` after resizing it by `factor`, no side under 1 px."""
+    """(H, W) of an image of `size` after resizing it by `factor`; sides are at least 1 px."""
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def resize_longer(image: Tensor, longer: int | None) -> Tensor:
-    """Resize a float [C, H, W] image so that its longer side is `longer`; None leaves it."""
+    """Resize a float [C, H, W] image so that its longer side is `longer`, if that is given."""
     height, width = image.shape[-2:]
     if longer is None or max(height, width) == longer:
         return image
@@ -41,8 +41,8 @@ def resize_longer(image: Tensor, longer: int | None) -> Tensor:
 def resize_shorter(image: Tensor, shorter: int, longest: int) -> Tensor:
     """Resize a float [C, H, W] image so that its shorter side is `shorter`.
 
-    If the longer side would exceed `longest`, it is resized to that instead. Rounded down and
-    without antialiasing, as the published detectors were trained.
+    If the longer side would exceed `longest`, it becomes `longest` instead. Sizes are rounded down,
+    and there is no antialiasing, as in the training of the published detectors.
     """
     height, width = image.shape[-2:]
     scale = min(shorter / min(height, width), longest / max(height, width))

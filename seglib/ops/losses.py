@@ -66,7 +66,7 @@ def cross_entropy(
     reduction: Reduction = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """−log of the probability that the softmax gives the true class.
+    """Minus the logarithm of the probability that the softmax gives the true class.
 
     Args:
         logits: [B, K, …] unnormalised scores.
@@ -74,7 +74,7 @@ def cross_entropy(
         ignore_index: positions with this label have no loss and no gradient.
         reduction: "mean" over the positions that are not ignored (weighted if `weight` is given;
             0, not NaN, if all are ignored), "sum", or "none".
-        weight: [K], one per class, or None for 1.
+        weight: [K], one per class; None means that all are 1.
 
     Returns:
         a scalar, or [B, …] for "none".

@@ -1,4 +1,4 @@
-"""Between an image's masks and the small square masks that a head predicts inside boxes.
+"""Convert between an image's masks and the small square masks that a head predicts inside boxes.
 
 Mask R-CNN (He et al. 2017, sections 3 and 3.1): for training, each object's mask is cropped to its
 box and resized to the head's size; the predicted masks are stretched back into the detected boxes.
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from seglib.ops.roi_align import roi_align
 
-# One cell in a thousand is covered by exactly one half. A sum in float32 lands on either side of
-# it, depending on the device; the tie must not.
+# One cell in a thousand is covered by exactly one half. A sum in float32 may fall on either side of
+# it, depending on the device; this margin makes the result the same everywhere.
 ROUNDING = 1e-5
 
 
@@ -33,13 +33,13 @@ def crop_resize_masks(
         masks: bool [G, H, W].
         boxes: [N, 4] corners in pixels.
         size: S, cells along a side of the square.
-        index: int64 [N] mask of every box; None: box n belongs to mask n.
-        threshold: covered fraction from which a cell belongs to the object, but for `ROUNDING`;
-            None returns the fractions, which torchvision trains on.
+        index: int64 [N], the mask of every box; None means that box n belongs to mask n.
+        threshold: a cell belongs to the object if at least this fraction of it is covered, within
+            `ROUNDING`; None returns the fractions, on which torchvision trains.
         aligned: as in `roi_align`; False in torchvision's detectors.
 
     Returns:
-        bool [N, S, S], or float of the boxes' dtype where threshold is None.
+        bool [N, S, S], or float of the boxes' dtype if `threshold` is None.
     """
     if index is None:
         index = torch.arange(len(boxes), device=boxes.device)  # [N]
@@ -58,19 +58,19 @@ def paste_masks(
 ) -> Tensor:
     """Stretch square masks into their boxes, at the image's size.
 
-    Every pixel's centre is looked up in the square, bilinearly between the centres of its cells;
-    outside the square the probability is 0.
+    The value at every pixel's centre is interpolated bilinearly between the centres of the square's
+    cells; outside the square, the probability is 0.
 
     Args:
         masks: float [N, S, S] probabilities.
         boxes: [N, 4] corners in pixels; parts outside the image are left out.
         size: (H, W) of the image.
-        threshold: probability above 0 from which a pixel belongs to the object.
-        rounded: torchvision's convention: the square gets a border of one empty cell, and the box
-            is enlarged by as much and rounded to whole pixels. Otherwise detectron2's.
+        threshold: probability, above 0, that a pixel of the object must reach.
+        rounded: follow torchvision's convention: the square gets a border of one empty cell, and
+            the box is enlarged accordingly and rounded to whole pixels. Otherwise detectron2's.
 
     Returns:
-        bool [N, H, W]; empty for a box without area.
+        bool [N, H, W]; the mask of a box without area is empty.
     """
     if rounded:
         boxes = _whole_pixels(boxes, (masks.shape[-1] + 2) / masks.shape[-1])
@@ -86,13 +86,13 @@ def paste_masks(
 
 
 def _stretch(start: float, end: float, length: int, cells: int) -> tuple[slice, Tensor]:
-    """The weights with which an image's axis samples a mask's axis from `start` to `end`.
+    """The weights with which the pixels of an axis sample a mask stretched from `start` to `end`.
 
     Args:
-        start: in pixels.
-        end: in pixels.
-        length: of the image's axis, in pixels.
-        cells: of the mask's axis.
+        start: first border of the box, in pixels.
+        end: second border of the box, in pixels.
+        length: length of the image's axis, in pixels.
+        cells: number of cells along the mask's axis.
 
     Returns:
         the n pixels that lie within half a cell of the box, and their float64 weights [n, cells],
@@ -110,7 +110,7 @@ def _stretch(start: float, end: float, length: int, cells: int) -> tuple[slice, 
 
 
 def _whole_pixels(boxes: Tensor, scale: float) -> Tensor:
-    """Enlarge boxes [N, 4] around their centre and cut off fractions, the last pixel included."""
+    """Enlarge boxes [N, 4] around their centres and cut off fractions; the last pixel belongs."""
     half = (boxes[:, 2:] - boxes[:, :2]) * 0.5 * scale  # [N, 2]
     center = (boxes[:, 2:] + boxes[:, :2]) * 0.5  # [N, 2]
     first, last = (center - half).long(), (center + half).long()

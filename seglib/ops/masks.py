@@ -34,7 +34,7 @@ def masks_to_boxes(masks: Tensor) -> Tensor:
         return boxes
     height, width = masks.shape[-2:]
     in_row, in_column = masks.any(2).int(), masks.any(1).int()  # [N, H], [N, W]
-    # argmax finds the first True; in the flipped mask, the last.
+    # argmax finds the first True, or the last one in the flipped mask.
     boxes[:, 0] = in_column.argmax(1)
     boxes[:, 1] = in_row.argmax(1)
     boxes[:, 2] = width - in_column.flip(1).argmax(1)
@@ -72,21 +72,21 @@ def _mask_iou_scratch(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Te
 def mask_iou(a: Tensor, b: Tensor, iscrowd: Tensor | None = None) -> Tensor:
     """Intersection over union of every mask of `a` with every mask of `b`.
 
-    Against a crowd region the union is the area of `a` alone, as in the COCO evaluation (Lin
-    et al. 2014, pycocotools): a detection inside a crowd matches it, however large the crowd is.
-    Float64, because ratios of pixel counts can equal thresholds such as 0.65 exactly.
+    For a crowd region, the union is the area of `a` alone, as in the COCO evaluation (Lin et al.
+    2014, pycocotools): a detection inside a crowd matches it, however large the crowd is. The
+    result is float64 because ratios of pixel counts can equal thresholds such as 0.65 exactly.
 
     Args:
         a: bool [N, H, W], the detections.
         b: bool [M, H, W], the objects.
-        iscrowd: bool [M], which of `b` are crowds; None: none is.
+        iscrowd: bool [M], which of `b` are crowds; None means that none is.
 
     Returns:
         float64 [N, M] in 0…1; 0 where both masks are empty.
     """
     _check_pair(a, b)
-    # The dot product of two masks as zeros and ones counts the pixels they share: one matrix
-    # product does all pairs. Float32 counts exactly up to 2^24 px.
+    # The dot product of two masks of zeros and ones counts the pixels they share, so one matrix
+    # product gives all pairs. Float32 counts exactly up to 2^24 px.
     pixels_a, pixels_b = a.flatten(1).float(), b.flatten(1).float()  # [N, H·W], [M, H·W]
     intersection = (pixels_a @ pixels_b.T).double()  # [N, M]
     area_a, area_b = pixels_a.sum(1)[:, None].double(), pixels_b.sum(1)[None].double()

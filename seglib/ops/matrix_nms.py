@@ -21,7 +21,7 @@ def _naive_matrix_nms(
     _check(ious, scores, labels, decay)
     order = scores.argsort(descending=True, stable=True).tolist()
     overlap = ious.tolist()
-    worst = [0.0] * len(order)  # of each, its overlap with the better ones of its class
+    worst = [0.0] * len(order)  # the largest overlap of each with better ones of its class
     factors = [1.0] * len(order)
     for rank, one in enumerate(order):
         for better in order[:rank]:
@@ -43,22 +43,23 @@ def matrix_nms(
 ) -> Tensor:
     """Lower each score by how much better detections of its class overlap it (SOLOv2, section 4).
 
-    Greedy NMS takes one detection after another, because what is suppressed may not suppress.
-    Here every i lowers every j below it by f(iou(i, j)), divided by f of the largest overlap of i
-    with those above it: if i is probably suppressed itself, it counts for little.
+    Greedy NMS treats one detection after another, because a suppressed one must not suppress.
+    Here, every detection i lowers the score of every worse j by the factor f(iou(i, j)), divided by
+    f of the largest overlap of i with better detections: if i is probably suppressed itself, its
+    influence is small.
 
     Args:
-        ious: [N, N] overlaps of the detections, of their masks or boxes.
+        ious: [N, N], IoU of the detections' masks or boxes.
         scores: [N]; equal scores keep their order.
-        labels: int64 [N]: classes do not lower one another.
+        labels: int64 [N]; detections of different classes do not lower one another.
         decay: f is exp(−sigma · iou²) ("gaussian") or 1 − iou ("linear").
-        sigma: of the Gaussian.
+        sigma: parameter of the Gaussian.
 
     Returns:
         [N] lowered scores, in the order of the arguments.
 
     Raises:
-        SeglibError: shapes that do not fit, or an unknown decay.
+        SeglibError: the shapes do not fit, or the decay is unknown.
     """
     _check(ious, scores, labels, decay)
     if len(scores) == 0:
@@ -71,7 +72,7 @@ def matrix_nms(
     if decay == "gaussian":
         factors = (-sigma * (overlap.square() - worst.square())).exp()
     else:
-        # A copy of a copy: 0 / 0 counts as 0, since the first of the three suppresses the last.
+        # Three equal detections give 0 / 0; it counts as 0, since the first suppresses the third.
         factors = (1 - overlap) / (1 - worst).clamp(min=torch.finfo(ious.dtype).tiny)
     # Rows that do not lower j have factors of at least 1, and the best detection's row has 1.
     return scores * factors.amin(0).to(scores)[order.argsort()]

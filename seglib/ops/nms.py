@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression: of boxes that overlap much, keep the best-scoring one."""
+"""Greedy non-maximum suppression: keep the best-scoring one of boxes that overlap strongly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _naive_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def _scratch_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """From the matrix of all overlaps: each survivor suppresses what it overlaps below it."""
+    """From the matrix of all overlaps: each survivor suppresses the worse boxes it overlaps."""
     boxes = checked_boxes("nms", boxes, scores)
     order = scores.argsort(descending=True, stable=True)  # [N]
     ranked = boxes[order]  # [N, 4]
@@ -70,7 +70,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     limit = rounded_down(iou_threshold, ranked.dtype)
     keep = []
     while len(order):
-        # Decide the best block by itself, then suppress all that it overlaps below it at once.
+        # Decide within the best block, then suppress all worse boxes that it overlaps at once.
         block = ranked[:, :BLOCK]  # [5, n]
         survives = _settle(_overlaps(block, block, limit, buffers))  # [n]
         keep.append(order[:BLOCK][survives])
@@ -81,15 +81,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def _overlaps(a: Tensor, b: Tensor, limit: float, buffers: Tensor) -> Tensor:
-    """Where the IoU exceeds a limit: `box_iou` in memory that is allocated once.
+    """Where the IoU exceeds a limit: `box_iou` in memory that is allocated only once.
 
-    New memory for each of a dozen [n, m] intermediates costs more than the arithmetic.
+    Allocating a dozen intermediates [n, m] would cost more than the arithmetic.
 
     Args:
         a: [5, n], rows x0, y0, x1, y1, area.
         b: [5, m].
         limit: a number of the corners' dtype; 0 / 0 (two empty boxes) never exceeds it.
-        buffers: [3, n·m or more], overwritten.
+        buffers: [3, n·m or more], which are overwritten.
 
     Returns:
         bool [n, m].
@@ -108,9 +108,8 @@ def _overlaps(a: Tensor, b: Tensor, limit: float, buffers: Tensor) -> Tensor:
 def _settle(overlaps: Tensor) -> Tensor:
     """Which of a few ranked boxes survive, without a loop over them.
 
-    A box survives if no survivor above it overlaps it. Start with all boxes and apply that rule
-    until nothing changes: after t rounds the first t ranks are final, and usually all are final
-    long before the last round.
+    A box survives if no better survivor overlaps it. The rule is applied to all boxes until nothing
+    changes: after t rounds, the first t ranks are final, and usually all are long before the end.
 
     Args:
         overlaps: bool [n, n] among boxes in ranked order.
@@ -158,8 +157,8 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
 def rounded_down(value: float, dtype: torch.dtype) -> float:
     """The largest number of a dtype that is not above a Python number.
 
-    PyTorch rounds the number to the tensor's dtype before comparing, upwards for 0.1 in float32;
-    an overlap of 1 / 10, rounded up as well, would no longer exceed it.
+    PyTorch rounds a number to the tensor's dtype before comparing, and rounds 0.1 up in float32. An
+    overlap of 1 / 10, rounded up in the same way, would then no longer exceed it.
     """
     rounded = torch.tensor(value, dtype=dtype)
     below = rounded.new_tensor(-torch.inf)
@@ -170,7 +169,7 @@ def checked_boxes(name: str, boxes: Tensor, scores: Tensor) -> Tensor:
     """The boxes in float32 or float64: the area of a box of 300 px overflows float16.
 
     Args:
-        name: of the function that suppresses them, for the message.
+        name: the function that suppresses the boxes, for the message.
         boxes: [N, 4].
         scores: [N].
 

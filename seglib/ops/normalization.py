@@ -84,26 +84,26 @@ def batch_norm(
 ) -> Tensor:
     """Give every channel mean 0 and variance 1, then scale and shift it (Ioffe & Szegedy 2015).
 
-    In training the statistics are those of the batch (variance divided by n), and the running
-    ones move towards them in place: running ← (1 − momentum)·running + momentum·batch, with
-    the unbiased variance (divided by n − 1). In evaluation the running ones are used.
+    In training, the statistics are those of the batch (variance divided by n), and the running
+    statistics move towards them in place: running ← (1 − momentum)·running + momentum·batch, with
+    the unbiased variance (divided by n − 1). In evaluation, the running statistics are used.
 
     Args:
         x: [B, C, …].
-        running_mean: [C], updated in place when `training`; None if there is none.
-        running_var: [C], likewise.
-        weight: [C] scale γ, or None for 1.
-        bias: [C] shift β, or None for 0.
-        training: batch statistics (True) or running ones.
+        running_mean: [C], updated in place in training; None if there is none.
+        running_var: [C], updated in place in training; None if there is none.
+        weight: [C], scale γ; None means 1.
+        bias: [C], shift β; None means 0.
+        training: use the statistics of the batch (True) or the running ones (False).
         momentum: weight of the batch in the running statistics.
         eps: added to the variance.
 
     Returns:
-        the shape of x.
+        a tensor of the shape of x.
 
     Raises:
-        SeglibError: (naive and scratch) one value per channel in training, or no running
-            statistics in evaluation; PyTorch's ValueError or RuntimeError natively.
+        SeglibError: one value per channel in training, or no running statistics in evaluation, in
+            "naive" and "scratch"; "native" raises PyTorch's ValueError or RuntimeError.
     """
     return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
 

@@ -1,8 +1,8 @@
 """Masks to polygons: outlines along the edges of pixels, which rasterize to the same mask again.
 
-A polygon file often has room for one polygon per object. Parts and holes are then joined by seams,
-lines that the polygon follows there and back: both crossings of a pixel column are at the same
-position and cancel (see polygons.py), so that a seam adds no pixel and removes none.
+Many polygon files allow only one polygon per object. Parts and holes are then joined by seams,
+lines that the polygon follows in both directions: both crossings of a pixel column are at the same
+position and cancel (see polygons.py), so that a seam neither adds nor removes pixels.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def mask_outlines(mask: Tensor) -> list[Floats]:
 
 
 def join_outlines(outlines: Sequence[ArrayLike]) -> Floats:
-    """One polygon with the pixels of several that do not overlap, and of holes in them.
+    """Join the outlines of parts and holes, which do not overlap, to one polygon.
 
     Args:
-        outlines: corners, flat or [K, 2].
+        outlines: corners of each, flat or [K, 2].
 
     Returns:
-        [K, 2]: each outline in turn, closed, with seams to the first corner of the first.
+        [K, 2]: each closed outline in turn, with seams to the first corner of the first outline.
     """
     rings = [np.asarray(outline, dtype=np.float64).reshape(-1, 2) for outline in outlines]
     if len(rings) == 1:
@@ -75,7 +75,7 @@ def _edges(mask: NDArray[np.bool_]) -> dict[Point, list[Point]]:
 def _walk(following: dict[Point, list[Point]], start: Point) -> list[Point]:
     """Follow edges from a corner until it is reached again, and remove them.
 
-    Where two pixels touch at a corner, either way is right.
+    At a corner where two pixels touch, either way is correct.
     """
     corners = [start]
     while True:

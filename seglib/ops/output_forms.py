@@ -1,6 +1,6 @@
-"""What a form of output loses: the truth put through a coarse grid and back.
+"""What a form of output loses: the truth reduced to a coarse grid and restored from it.
 
-A network that answers on a grid of stride 8 cannot draw an outline finer than that, however well
+A network with outputs of stride 8 cannot represent an outline more finely than that, however well
 it is trained. The ceilings of `seglib.metrics.ceilings` are the scores of these reconstructions.
 """
 
@@ -19,11 +19,11 @@ from seglib.structures import IGNORE
 
 
 def labels_at_stride(labels: Tensor, stride: int) -> Tensor:
-    """A label map seen through a grid: one-hot, averaged over cells, upsampled, arg-max.
+    """A label map reduced to a grid and restored: one-hot, averaged over cells, upsampled, arg-max.
 
     Args:
-        labels: int64 [H, W], any sides; the last cells may be cut. 255 is ignored: a cell
-            averages over its other pixels.
+        labels: int64 [H, W], of any size; the last cells may be cut off. Pixels of 255 are ignored:
+            a cell averages over its other pixels.
         stride: side of a cell in pixels.
 
     Returns:
@@ -34,9 +34,9 @@ def labels_at_stride(labels: Tensor, stride: int) -> Tensor:
 
 
 def one_hot_labels(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """int64 [H, W] -> the labels present [K], and float [K, H, W]; all 0 where ignored (255).
+    """Label map int64 [H, W] -> the labels present [K], and float [K, H, W], 0 where ignored (255).
 
-    A map of ignored pixels alone has background for its only label.
+    If all pixels are ignored, the only label is background.
     """
     present = labels[labels != IGNORE].unique()
     if len(present) == 0:
@@ -60,7 +60,7 @@ def shares_at_stride(one_hot: Tensor, stride: int) -> Tensor:
 
 
 def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
-    """Masks seen through a grid: averaged over cells, upsampled, at least one half.
+    """Masks reduced to a grid and restored: averaged over cells, upsampled, thresholded at 1/2.
 
     Args:
         masks: bool [N, H, W].
@@ -73,12 +73,12 @@ def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
 
 
 def masks_at_stride_softly(masks: Tensor, stride: int) -> Tensor:
-    """Masks averaged over cells and upsampled: float [N, H, W] -> the same shape."""
+    """Average masks float [N, H, W] over cells and upsample them to their size."""
     return _enlarge(_pool(masks, stride), stride, masks.shape[-2:])
 
 
 def masks_seen_at_stride(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:
-    """`masks_at_stride` of a network that resizes its images: bool [N, H, W] -> the same shape.
+    """`masks_at_stride` for a network that resizes its images: bool [N, H, W] -> the same shape.
 
     Args:
         masks: bool [N, H, W] at the image's own size.
@@ -94,16 +94,16 @@ def masks_seen_at_stride(masks: Tensor, resize: Callable[[Tensor], Tensor], stri
 
 
 def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
-    """Masks seen through a grid of size x size cells laid over each mask's own box.
+    """Masks reduced to a grid of size x size cells over their own boxes, and restored.
 
-    Cells hold covered fractions, cut out and pasted as an R-CNN's targets and predictions are.
+    The cells are covered fractions; masks are cropped and pasted as in Mask R-CNN.
 
     Args:
         masks: bool [N, H, W].
-        size: cells along each side, whatever the box's size.
+        size: number of cells along each side, for boxes of any size.
 
     Returns:
-        bool [N, H, W]; nothing outside the box.
+        bool [N, H, W], False outside the box.
     """
     boxes = masks_to_boxes(masks)
     cells = crop_resize_masks(masks, boxes, size, threshold=None)  # [N, size, size]
@@ -111,7 +111,7 @@ def masks_in_rois(masks: Tensor, size: int = 28) -> Tensor:
 
 
 def _pool(maps: Tensor, stride: int) -> Tensor:
-    """[K, H, W] -> [K, ceil(H / stride), ceil(W / stride)]; cells at the border may be smaller."""
+    """[K, H, W] -> [K, ⌈H / stride⌉, ⌈W / stride⌉]; cells at the border may be smaller."""
     if stride < 1:
         raise SeglibError(f"a stride is at least 1, not {stride}")
     return F.avg_pool2d(maps[:, None], stride, ceil_mode=True, count_include_pad=False)[:, 0]

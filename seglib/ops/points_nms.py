@@ -1,4 +1,4 @@
-"""Points NMS: of neighbouring cells of a score map, keep the best."""
+"""Points NMS: keep the best one of neighbouring cells in a score map."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _scratch_points_nms(scores: Tensor) -> Tensor:
 def points_nms(scores: Tensor) -> Tensor:
     """Set every score to 0 that is below its upper, left or upper-left neighbour (SOLO's code).
 
-    The cells around an object's centre all predict it. This removes most of the repetitions
-    before any mask is computed; a maximum over 2 x 2 cells is all it takes.
+    The cells around an object's centre all predict it. Points NMS removes most of these duplicates
+    before any mask is computed, with a maximum over 2 x 2 cells.
 
     Args:
         scores: float [B, C, H, W]; each class is treated separately.

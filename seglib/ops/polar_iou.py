@@ -25,9 +25,9 @@ def _naive_polar_iou(predicted: Tensor, true: Tensor) -> Tensor:
 def polar_iou(predicted: Tensor, true: Tensor) -> Tensor:
     """Σ min(d, d*) / Σ max(d, d*) over the rays (Xie et al. 2020, section 3.4, equation 8).
 
-    Areas in polar coordinates go with the square of the distance; the paper leaves the square out
-    and finds the result better. Its loss is −ln of this: it binds all the rays of a shape together,
-    where smooth L1 would regress each separately.
+    Areas in polar coordinates grow with the square of the distance; the paper leaves the square out
+    and reports better results. Its loss is −ln of this ratio, in which the rays of a shape are
+    learned together, whereas smooth L1 would regress each separately.
 
     Args:
         predicted: float [N, n] distances above 0.

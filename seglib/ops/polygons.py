@@ -1,9 +1,9 @@
 """Polygons to masks, exactly as the COCO tools rasterize them.
 
-The rule (pycocotools, maskApi.c): walk along the outline on a grid five times finer than the
-pixels; wherever the walk moves sideways across the centre of a pixel column, the column changes
-between outside and inside from that height downwards. When the mask is read column by column,
-each crossing begins or ends a run, so that pixels need not be filled one by one.
+The rule (pycocotools, maskApi.c): the outline is followed in steps on a grid five times finer than
+the pixels. Wherever a step crosses the centre of a pixel column, the column changes between outside
+and inside from that height downwards. When the mask is read column by column, each crossing begins
+or ends a run, so that pixels need not be filled one by one.
 
 All polygons of an image are rasterized at once: arrays over corners, then over the crossings of
 columns, each with the number of its polygon.
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seglib.errors import SeglibError
 
-SCALE = 5  # steps of the walk per pixel
+SCALE = 5  # steps per pixel
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def rasterize_objects(objects: Sequence[Sequence[ArrayLike]], size: tuple[int, i
 
 
 def _corners(polygon: ArrayLike) -> Floats:
-    """Check a polygon; return its corners as [K, 2]."""
+    """Check a polygon and return its corners as [K, 2]."""
     try:
         values = np.asarray(polygon).reshape(-1)
     except (TypeError, ValueError) as error:
@@ -86,14 +86,14 @@ def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) ->
     column inside the image are computed, so outlines may reach far beyond the image.
 
     Args:
-        corners: [K, 2] (x, y) in pixels of all polygons, one after another.
-        counts: [P] corners of each polygon.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        corners: [K, 2] (x, y) in pixels, the corners of all polygons, one polygon after another.
+        counts: [P], number of corners of each polygon.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
 
     Returns:
-        the position column * H + row from which the column changes, at most just below the last
-        pixel, and the polygon's number, each [C].
+        [C] positions column * H + row from which a column changes, at most just below its last
+        pixel, and [C] numbers of the polygons.
     """
     following = np.arange(1, len(corners) + 1)
     following[counts.cumsum() - 1] -= counts  # the last corner's edge leads back to the first
@@ -123,7 +123,9 @@ def _column_crossings(corners: Floats, counts: Ints, height: int, width: int) ->
 
 
 def _line(u0: Ints, v0: Ints, u1: Ints, v1: Ints) -> tuple[Ints, Ints, Floats]:
-    """A line along u from its end with the smaller u, so that both directions agree.
+    """A line that advances along u, described from its end with the smaller u.
+
+    Both directions of an edge thus give the same line.
 
     Returns:
         u and v of that end, and the slope; `_rounded` gives v after a number of steps.

@@ -53,21 +53,22 @@ def max_pool2d(
     padding: IntPair = 0,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Keep the largest value of every window; among equals the first gets the gradient.
+    """Keep the largest value of every window; among equals, the first gets the gradient.
 
     Args:
         x: [B, C, H, W].
-        kernel_size: of the window; one number or (vertical, horizontal), as the next two.
+        kernel_size: size of the window; one number or (vertical, horizontal), as for stride and
+            padding.
         stride: step between windows; None means kernel_size.
-        padding: border of −∞, at most half the kernel size.
+        padding: width of the border of −∞, at most half the kernel size.
         ceil_mode: keep a last window that extends over the border, if it starts inside.
 
     Returns:
-        [B, C, OH, OW] with OH = ⌊(H + 2·padding − kh) / stride⌋ + 1, or ⌈…⌉ + 1.
+        [B, C, OH, OW] with OH = ⌊(H + 2·padding − kh) / stride⌋ + 1, or with ⌈…⌉ + 1 in ceil mode.
 
     Raises:
-        SeglibError: (naive and scratch) a window or padding that does not fit; PyTorch's
-            RuntimeError natively.
+        SeglibError: a window or padding that does not fit, in "naive" and "scratch"; "native"
+            raises PyTorch's RuntimeError.
     """
     return F.max_pool2d(x, kernel_size, stride, padding, ceil_mode=ceil_mode)
 

@@ -1,4 +1,4 @@
-"""Where bfloat16 autocast must stop: geometry, sums of logits, losses."""
+"""Where bfloat16 autocast must not be used: geometry, sums of logits, losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The same numbers in float32, or unchanged if they are float64.
+    """Convert a tensor to float32 unless it is float64.
 
     bfloat16 has 8 significant bits: enough for features, too few for box corners or sums of logits.
     """

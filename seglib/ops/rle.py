@@ -76,9 +76,9 @@ def decode(rle: RLE) -> Tensor:
 def to_string(rle: RLE) -> str:
     """COCO's compressed form: each count in 5-bit groups, lowest first, as printable characters.
 
-    From the fourth count on, the difference from the count two before it is written instead (runs
-    of the same value have similar lengths). Bit 32 of a character says that another one follows;
-    adding 48 makes it printable. The highest bit of the last group is the number's sign.
+    From the fourth count on, the difference from the count two before it is written instead, since
+    runs of the same value have similar lengths. If a character's bit of value 32 is set, another
+    one follows; adding 48 makes it printable. The highest bit of the last group is the sign.
     """
     counts = rle.counts
     text = ""

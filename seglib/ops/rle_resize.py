@@ -13,8 +13,8 @@ Ints = NDArray[np.int64]
 def resize_rle(rle: RLE, size: tuple[int, int]) -> RLE:
     """The mask at another size, where every pixel takes the value of the nearest old one.
 
-    Equals `encode` of the decoded and resized mask (`mode="nearest-exact"`), but needs memory for
-    the runs alone: a hundred masks of a photograph at full size would fill gigabytes.
+    The result equals `encode` of the decoded and resized mask (`mode="nearest-exact"`), but only
+    the runs need memory: a hundred masks of a photograph at full size would fill gigabytes.
 
     Args:
         rle: of (h, w) pixels.
@@ -36,7 +36,7 @@ def resize_rle(rle: RLE, size: tuple[int, int]) -> RLE:
 
 
 def _nearest(old: int, new: int) -> Ints:
-    """[new]: the old cell that contains the centre of each new one, along an axis."""
+    """[new]: along an axis, the old cell that contains the centre of each new one."""
     return (2 * np.arange(new, dtype=np.int64) + 1) * old // (2 * new)
 
 

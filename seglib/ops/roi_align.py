@@ -3,9 +3,9 @@
 Mask R-CNN (He et al. 2017, section 3). A box is divided into bins; each bin averages a few bilinear
 samples, and no coordinate is ever rounded.
 
-A cell's weight in a bilinear sample is the product of one number for its row and one for its
-column, and so it is in an average over a grid of samples. A box therefore needs only two small
-matrices, one that mixes rows and one that mixes columns:
+A cell's weight in a bilinear sample is the product of a weight for its row and one for its column.
+The same is true of the mean over a grid of samples. A box therefore needs only two small matrices,
+one that mixes rows and one that mixes columns:
 
     out[n] = rows[n] · F · columns[n]ᵀ        [P, Q] = [P, H] · [H, W] · [W, Q], channel by channel
 """
@@ -23,7 +23,7 @@ from seglib.ops.roi_sampling import axis_matrices, bin_taps, boxes_in_cells, che
 from seglib.ops.windows import IntPair
 from seglib.primitives import primitive
 
-# With fewer channels than this, gathering rows of channels does not pay.
+# With fewer channels than this, gathering rows of channels is not worthwhile.
 FEW_CHANNELS = 4
 
 
@@ -110,7 +110,7 @@ def roi_align(
 ) -> Tensor:
     """Average bilinear samples of a feature map in the bins of every box.
 
-    Samples up to one cell outside the map take the value of its border, farther ones are 0. No
+    Samples up to one cell outside the map take the value at its border; farther ones are 0. No
     gradient flows into the boxes.
 
     Args:
@@ -124,7 +124,7 @@ def roi_align(
             False puts it at 0 and makes boxes at least one cell large (torchvision's detectors).
 
     Returns:
-        [N, C, P, Q], in memory with the channels last if there are several.
+        [N, C, P, Q], in memory format channels_last if there are several channels.
 
     Raises:
         SeglibError: features are not float [B, C, H, W], rois not [N, 5] or not finite, an image
@@ -145,8 +145,8 @@ def roi_align(
 class _WeightedSums(torch.autograd.Function):
     """out[r] = Σ weight[t] · table[cell[t]] over the taps t of row r: a sparse matrix product.
 
-    Forwards and backwards, `embedding_bag` reads and adds whole rows of C channels with vector
-    instructions, where a loop over boxes, channels and bins would gather single numbers.
+    In both passes, `embedding_bag` reads and adds whole rows of C channels with vector
+    instructions, whereas a loop over boxes, channels and bins would gather single numbers.
     """
 
     @staticmethod

@@ -87,8 +87,8 @@ def roi_pool(
         spatial_scale: feature cells per pixel, 1/stride.
 
     Returns:
-        [N, C, P, Q], in memory with the channels last; 0 in bins outside the map. Among equal
-        values the first in reading order gets the gradient.
+        [N, C, P, Q], in memory format channels_last; 0 in bins outside the map. Among equal values,
+        the first in reading order gets the gradient.
 
     Raises:
         SeglibError: features are not float [B, C, H, W], rois not [N, 5] or not finite, an image
@@ -113,7 +113,7 @@ def _cells(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     """The cells from `start` to `end`, int64 [N, bins], padded to the longest bin's length K.
 
     Returns:
-        int64 [N, bins, K] cells, and bool [N, bins, K]: does the cell belong to the bin?
+        int64 [N, bins, K] cells, and bool [N, bins, K]: whether the cell belongs to the bin.
     """
     longest = max(int((end - start).amax()), 1) if start.numel() else 1
     cells = start[:, :, None] + torch.arange(longest, device=start.device)

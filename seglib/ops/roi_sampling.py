@@ -16,14 +16,14 @@ def interpolation_matrix(
     """The weight of every cell of an axis in every bin between `start` and `end`.
 
     Args:
-        start: [N] where the boxes begin, in cells; the centre of cell i is at i.
-        end: [N] where they end.
-        bins: P, parts of equal length that each box is divided into.
+        start: [N], first border of each box in cells; the centre of cell i is at i.
+        end: [N], second border of each box.
+        bins: P, the number of equal parts into which each box is divided.
         cells: length of the feature map along this axis.
         sampling_ratio: samples per bin; 0 means the bin's length, rounded up.
 
     Returns:
-        [N, P, cells] weights; a bin's sum is 1 inside the map, less where samples fall outside.
+        [N, P, cells] weights; those of a bin sum to 1, or to less if samples lie outside the map.
     """
     step = (end - start) / bins  # [N]
     count = torch.full_like(step, sampling_ratio) if sampling_ratio else step.ceil()  # [N]
@@ -84,7 +84,7 @@ def bin_taps(
     Args:
         rows: [N, P, H] weights of the rows.
         columns: [N, Q, W] weights of the columns.
-        image_start: int64 [N] number of the first cell of the box's image.
+        image_start: int64 [N], number of the first cell of each box's image.
         width: W.
 
     Returns:
@@ -108,10 +108,10 @@ def bin_taps(
 
 
 def _reach(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The cells that each bin reads: [N, P, cells] weights -> first cell and number of cells.
+    """The cells that each bin reads, from weights [N, P, cells].
 
     Returns:
-        int64 [N, P] each; the number is 0 for a bin that reads nothing.
+        the first cell and the number of cells, int64 [N, P] each; 0 cells if a bin reads nothing.
     """
     cells = matrix.shape[2]
     index = torch.arange(cells, device=matrix.device)  # [cells]

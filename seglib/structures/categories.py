@@ -33,14 +33,14 @@ class Category:
 
 
 class Categories(Sequence[Category]):
-    """The classes of a dataset in label order; lives in dataset, checkpoint and prediction.
+    """The classes of a dataset in label order; part of datasets, checkpoints and predictions.
 
-    Index 0 is label 1: iterate for the categories, or look one up with `by_label`,
-    `by_coco_id`, `by_name`.
+    Index 0 is label 1: iterate over the categories, or look one up with `by_label`, `by_coco_id` or
+    `by_name`.
     """
 
     def __init__(self, items: Iterable[Category]) -> None:
-        """Raises SeglibError unless labels run 1…C and ids and names are unique."""
+        """Raises SeglibError unless the labels run 1…C and ids and names are unique."""
         self._items = tuple(items)
         labels = [category.label for category in self._items]
         if labels != list(range(1, len(labels) + 1)):
@@ -62,7 +62,7 @@ class Categories(Sequence[Category]):
 
     @classmethod
     def from_coco(cls, records: Iterable[dict[str, Any]]) -> Categories:
-        """Read COCO `categories` records (`id`, `name`, `isthing`, `color`) by rising id."""
+        """Read COCO `categories` records (`id`, `name`, `isthing`, `color`), sorted by id."""
         ordered = sorted(records, key=lambda record: int(record["id"]))
         return cls(
             Category(
@@ -83,19 +83,19 @@ class Categories(Sequence[Category]):
         ]
 
     def by_label(self, label: int) -> Category:
-        """The category with this label; SeglibError outside 1…C."""
+        """The category with this label; raises SeglibError outside 1…C."""
         if not 1 <= label <= len(self._items):
             raise SeglibError(f"no category has label {label}: labels run 1…{len(self._items)}")
         return self._items[label - 1]
 
     def by_coco_id(self, coco_id: int) -> Category:
-        """The category with this COCO id; SeglibError when unknown."""
+        """The category with this COCO id; raises SeglibError if there is none."""
         if coco_id not in self._by_coco_id:
             raise SeglibError(f"unknown category id {coco_id}: not in the file's 'categories'")
         return self._by_coco_id[coco_id]
 
     def by_name(self, name: str) -> Category:
-        """The category with this name; SeglibError when unknown."""
+        """The category with this name; raises SeglibError if there is none."""
         if name not in self._by_name:
             raise SeglibError(
                 f"no category is called {name!r}: choose among {', '.join(self.names)}"
@@ -104,12 +104,12 @@ class Categories(Sequence[Category]):
 
     @property
     def fit_label_maps(self) -> bool:
-        """Whether a semantic map can hold all labels: 255 means ignored, so at most 254."""
+        """Whether a semantic map can contain all labels: at most 254, since 255 means ignored."""
         return len(self._items) < IGNORE
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names in label order; names[0] is label 1."""
+        """Names in label order; names[0] is that of label 1."""
         return tuple(category.name for category in self._items)
 
     @property
@@ -123,7 +123,7 @@ class Categories(Sequence[Category]):
         return tuple(category for category in self._items if not category.is_thing)
 
     def shared_with(self, other: Categories) -> dict[int, int]:
-        """Labels of this set mapped to labels of `other`, for the names in both."""
+        """Label here → label in `other`, for all names that both have."""
         return {
             category.label: other.by_name(category.name).label
             for category in self._items

@@ -40,8 +40,8 @@ class ImageBatch:
         Args:
             images: float tensors [3, h_i, w_i], at least one; see `check_images`.
             divisor: the batch's height and width are multiples of it.
-            pad_value: fills the padding.
-            square: pad to the larger of both, in both directions.
+            pad_value: the value of the padding.
+            square: make height and width equal, to the larger of the two.
         """
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
         largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
@@ -76,8 +76,8 @@ def check_images(images: Sequence[Tensor]) -> None:
     """Refuse images that no model can process.
 
     Raises:
-        SeglibError: no image, or one that is not a float [3, H, W] tensor, has no pixel, or has
-            NaN or infinite pixels.
+        SeglibError: there is no image, or one that is not a float [3, H, W] tensor, has no pixels,
+            or contains NaN or infinity.
     """
     if len(images) == 0:
         raise SeglibError("a batch needs at least one image")

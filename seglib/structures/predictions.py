@@ -60,10 +60,10 @@ class Prediction(Movable):
         """The instances as records of COCO's result format, for `COCO.loadRes` and its like.
 
         Args:
-            image_id: of the image in COCO's files.
+            image_id: the id of the image in COCO's files.
 
         Returns:
-            for each instance image_id, category_id (COCO's), score, bbox (x, y, width, height in
+            for each instance: image_id, category_id (COCO's), score, bbox (x, y, width, height in
             pixels) and, if the model predicts masks, segmentation (compressed run lengths).
 
         Raises:

@@ -23,10 +23,10 @@ class Panoptic(TensorRows):
     """One label and one object number for every pixel.
 
     Attributes:
-        segment_map: int64 [H, W], 0 for unlabelled, else the id of a segment.
-        ids: int64 [S] segment ids.
-        labels: int64 [S] their labels.
-        iscrowd: bool [S].
+        segment_map: int64 [H, W], the id of each pixel's segment; 0 for unlabelled pixels.
+        ids: int64 [S], the ids of the segments.
+        labels: int64 [S], 1…C.
+        iscrowd: bool [S], whether a segment is a group of objects outlined as one.
     """
 
     segment_map: Tensor
@@ -45,18 +45,18 @@ class Target(TensorRows):
     """The ground truth of one image. Row i of every [N, …] field is the same object.
 
     Attributes:
-        boxes: float32 [N, 4] pixels.
+        boxes: float32 [N, 4], corners in pixels.
         labels: int64 [N], 1…C.
         masks: bool [N, H, W].
-        iscrowd: bool [N], a group of objects outlined as one.
-        area: float32 [N] px², the pixels of the masks.
-        size: (H, W) of the image this target belongs to.
+        iscrowd: bool [N], whether an object is a group of objects outlined as one.
+        area: float32 [N] in px², the number of pixels of each mask.
+        size: (H, W) of the image.
         image_id: the COCO image id.
-        semantic: int64 [H, W] with 0 background and 255 ignored, or None.
-        panoptic: or None.
-        truth: what an evaluation compares with, if it differs from what a model should learn:
-            all objects of the file, with its own boxes and areas in float64, nothing clipped or
-            left out. None if this target is all that is known; a selection of rows has none.
+        semantic: int64 [H, W], 1…C, 0 for background and 255 for ignored pixels; None if unknown.
+        panoptic: the panoptic map; None if unknown.
+        truth: what an evaluation compares with, if it differs from what a model should learn: all
+            objects of the file, with the file's boxes and areas in float64, nothing clipped or left
+            out. None if there is no such difference; a selection of rows has none.
     """
 
     boxes: Tensor
@@ -81,5 +81,5 @@ class Target(TensorRows):
 
     @property
     def to_find(self) -> Target:
-        """The objects that an evaluation compares with: `truth`, or without one this target."""
+        """The objects that an evaluation compares with: `truth`, or this target if that is None."""
         return self if self.truth is None else self.truth

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Movable:
-    """Shared by the dataclasses below: `.to(device)`."""
+    """A dataclass of tensors that moves between devices with `.to(device)`."""
 
     def to(self, device: torch.device | str) -> Self:
         """A copy with every tensor on `device`."""
@@ -23,7 +23,7 @@ class Movable:
 
 
 class TensorRows(Movable):
-    """Shared by those with rows: indexing and `len`."""
+    """A dataclass whose tensors have one row per object, and which can be indexed by row."""
 
     _per_row: tuple[str, ...] = ()
 

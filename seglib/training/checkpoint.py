@@ -1,4 +1,4 @@
-"""Checkpoints: everything a killed run needs to continue as if it had not been interrupted."""
+"""Checkpoints: everything that an interrupted run needs to continue as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Checkpoint:
         optimizer: the optimiser's state dict.
         ema: the averaged weights, or None without averaging.
         rng: one `rng_state` per process.
-        history: `History.to_dict()`, with the settings inside.
-        data: what the run was trained on (name, images, a digest of the image ids).
+        history: the values of `History.to_dict()`, which include the settings.
+        data: what the run was trained on (name, number of images, a digest of the image ids).
         threads: torch's thread count, on which the last digits of sums depend.
     """
 
@@ -46,10 +46,10 @@ class Checkpoint:
     threads: int
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all.
+        """Write the file completely or not at all.
 
         Raises:
-            SeglibError: it cannot be written.
+            SeglibError: the file cannot be written.
         """
         try:
             write_atomic(path, lambda stream: torch.save({"format": FORMAT, **vars(self)}, stream))
@@ -64,14 +64,14 @@ class Checkpoint:
         """Read a file without running any code in it.
 
         Raises:
-            SeglibError: no such file, or one that is damaged or not a checkpoint; the field at
-                fault is named.
+            SeglibError: there is no such file, or it is damaged or not a checkpoint; the message
+                names the field at fault.
         """
         if not path.is_file():
             raise SeglibError(f"no checkpoint at {path}: start the run without resuming")
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever damaged bytes make it stumble over
+        except Exception as error:  # torch raises many kinds of errors for damaged files
             raise SeglibError(f"{path} is damaged or is not a checkpoint of seglib") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise SeglibError(f"{path} is not a checkpoint of this version of seglib")
@@ -112,7 +112,7 @@ def _is_restorable(states: list[dict[str, Any]]) -> bool:
 
 
 def _is_course(plain: dict[str, Any], steps: int) -> bool:
-    """Whether it is the history of so many steps, with the settings that led to them."""
+    """Whether this is the history of a run of so many steps, with its settings."""
     history = History.from_dict(plain)
     rows = [history.losses, history.lr, history.seconds, *history.parts.values()]
     numbers = [value for row in rows for value in row] + [history.cpu_seconds]
@@ -124,7 +124,7 @@ def _is_course(plain: dict[str, Any], steps: int) -> bool:
     )
 
 
-# What resuming takes for granted of each field; a check may also raise.
+# What resuming assumes of each field; a check may also raise.
 _SOUND: dict[str, Callable[[Checkpoint], bool]] = {
     "step": lambda found: isinstance(found.step, int) and found.step > 0,
     "model": lambda found: _is_state(found.model),

@@ -1,4 +1,4 @@
-"""What a training run is asked to do."""
+"""The settings of a training run."""
 
 # ruff: noqa: RUF009 (the functions called among the fields make fields)
 
@@ -24,13 +24,13 @@ MAX_RATE = 1e6  # far above any that learns, far below what weights in float32 c
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of one run; together with data and model they fix every number in it.
+    """The settings of one run, which together with data and model determine every number in it.
 
-    Each field states its meaning, its range and, where it differs, its default on the command
-    line, whose options are made from these fields.
+    Each field states its meaning, its range and, if it differs, its default on the command line,
+    whose options are made from these fields.
 
     Raises:
-        SeglibError: a value that its setting does not allow; the message says what it must be.
+        SeglibError: a setting has a value that it does not allow; the message says what it must be.
     """
 
     steps: int = learning("Optimiser steps.", low=1, command_line=2000)
@@ -129,11 +129,11 @@ class TrainConfig:
 
     @property
     def warmup_steps(self) -> int:
-        """The length of the warm-up, decided."""
+        """The length of the warm-up: the setting, or its default."""
         return min(200, self.steps // 10) if self.warmup is None else self.warmup
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of step 0…steps-1: a function of the step, so nothing to save."""
+        """The learning rate of step 0…steps-1, a function of the step alone."""
         if step < self.warmup_steps:
             return self.lr * (step + 1) / (self.warmup_steps + 1)
         if self.schedule == "constant":
@@ -142,7 +142,7 @@ class TrainConfig:
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-# How the steps are computed and watched, but not which: a resumed run may change these.
+# How steps are computed and watched, but not which steps: a resumed run may change these.
 FREE_ON_RESUME = {
     "device",
     "tune",
@@ -155,9 +155,9 @@ FREE_ON_RESUME = {
 
 
 def differences(saved: TrainConfig, wanted: TrainConfig) -> list[str]:
-    """Names of the settings in which a resumed run would differ from the saved one.
+    """The names of the settings in which a resumed run would differ from the saved one.
 
-    A setting that `wanted` leaves open is no difference: the resumed run keeps the saved one.
+    A setting that `wanted` leaves open is not a difference: the resumed run keeps the saved value.
     """
     free = set(FREE_ON_RESUME)
     if wanted.precision == "auto":

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class Ema:
     """Keeps `average = decay * average + (1 - decay) * weight`, step by step.
 
-    The decay rises from 0.1 as (1 + step) / (10 + step), so that the first, random weights
-    are forgotten. Buffers (batch-norm statistics) are averages already and are copied.
+    The decay rises from 0.1 as (1 + step) / (10 + step), so that the first, random weights are
+    forgotten. Buffers, such as batch-norm statistics, are already averages and are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -24,7 +24,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after step `step` (counted from 0)."""
+        """Add the weights after step `step`, counted from 0, to the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in model.state_dict().items():
             if name in self._weights:
@@ -39,7 +39,7 @@ class Ema:
 
     @contextmanager
     def averaged(self, model: nn.Module) -> Iterator[None]:
-        """Put the average into the model for the length of a `with` block."""
+        """Put the average into the model for the duration of a `with` block."""
         present = {name: value.detach().clone() for name, value in model.state_dict().items()}
         model.load_state_dict(self.state)
         try:

@@ -1,4 +1,4 @@
-"""Are the numbers of a run still finite? A step may overflow although its losses are finite."""
+"""Check that the numbers of a run are finite: a step may overflow although its losses do not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
     floats = {name: value for name, value in tensors.items() if value.is_floating_point()}
     if not floats:
         return None
-    # One answer for all, since each asked of a GPU is waited for.
+    # All are checked together, since every check of its own would wait for the GPU.
     sound = torch.stack([value.isfinite().all() for value in floats.values()]).tolist()  # [T]
     return next((name for name, good in zip(floats, sound, strict=True) if not good), None)
 

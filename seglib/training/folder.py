@@ -15,13 +15,14 @@ LOCK_NAME = ".training.lock"
 
 @contextmanager
 def run_folder(folder: Path | None) -> Iterator[None]:
-    """Keep other runs out of a folder for the length of a `with` block.
+    """Keep other runs out of a folder for the duration of a `with` block.
 
     Args:
-        folder: the run's, or None without one. Process 0 holds its lock for all processes of a run.
+        folder: the run's folder; None if it has none. Process 0 locks it for all processes of the
+            run.
 
     Raises:
-        SeglibError: another run writes to it.
+        SeglibError: another run is writing to the folder.
     """
     if folder is None or distributed.rank() != 0:
         yield

@@ -13,12 +13,12 @@ class Progress:
     """One finished step, as `on_step` receives it.
 
     Attributes:
-        step: 1 for the first step.
-        steps: how many there will be.
+        step: the number of the step, from 1.
+        steps: the number of steps of the run.
         loss: the sum of the named losses, averaged over all processes.
         losses: the named losses.
-        lr: the learning rate used; a model may give its backbone a share of it.
-        seconds: since the start of the run, the time before a resume included.
+        lr: the learning rate of the step; a model may give its backbone a fraction of it.
+        seconds: time since the start of the run, including the time before a resume.
     """
 
     step: int
@@ -39,8 +39,8 @@ class History:
         lr: learning rates.
         seconds: wall-clock time since the start.
         validation: the validations, each {"step": …, metric name: value}.
-        cpu_seconds: processor time of the first process's threads, validation included.
-        config: the settings, with device, precision and channels_last as they were chosen.
+        cpu_seconds: processor time of all threads of the first process, including validation.
+        config: the settings, with device, precision and channels_last as they were decided.
     """
 
     losses: list[float] = field(default_factory=list)

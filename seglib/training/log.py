@@ -14,14 +14,14 @@ FILE_NAME = "log.jsonl"
 
 
 class RunLog:
-    """Appends to out/log.jsonl; without a folder it writes nothing.
+    """Appends to log.jsonl in the run's folder; without a folder, it writes nothing.
 
     Lines are {"run": settings}, {"step", "loss", each named loss, "lr", "seconds"} and
     {"step", "validation": {metric: value}}.
     """
 
     def __init__(self, folder: Path | None, history: History) -> None:
-        """Rewrite the file with the lines of `history`; lines after a checkpoint are dropped."""
+        """Rewrite the file with the lines of `history`, without lines after its checkpoint."""
         self._path = None if folder is None else folder / FILE_NAME
         if self._path is not None:
             lines = "".join(json.dumps(row) + "\n" for row in _rows(history))

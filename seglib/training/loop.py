@@ -35,28 +35,28 @@ def train(
 ) -> History:
     """Train `model` in place; afterwards it has the final (averaged, with `ema`) weights.
 
-    The run depends on nothing but model, data, settings, device and thread count: Python's,
-    NumPy's and torch's random generators are seeded, and restored afterwards. With `config.out`
-    the folder gets log.jsonl (one line per step), checkpoint.pt and, at the end,
-    model.safetensors.
+    The run depends only on model, data, settings, device and thread count: the random generators of
+    Python, NumPy and torch are seeded, and restored afterwards. The folder `config.out`, if it is
+    set, receives log.jsonl (one line per step), checkpoint.pt and, at the end, model.safetensors.
 
     Args:
         model: trained in place, on the device of the settings; left there in evaluation mode.
-        dataset: gives (image, target) by index; kept in memory after the first reading.
+        dataset: returns (image, target) by index; it is kept in memory after the first reading.
         config: see `TrainConfig`.
         on_step: called after every step with a `Progress`.
         validation: evaluated every `config.eval_every` steps and at the end.
-        resume: continue from config.out/checkpoint.pt, bit by bit as if never interrupted; a log
+        resume: continue from config.out/checkpoint.pt, bit for bit as if never interrupted; a log
             message says if another device or thread count prevents that.
         command: how the run was started, for the header of model.safetensors.
 
     Returns:
-        the course of the run.
+        the history of the run.
 
     Raises:
-        SeglibError: a loss that is not finite, a checkpoint that does not fit, no data, a
-            device that is not there, or a folder to which another run is writing.
-        KeyboardInterrupt: once the step is finished and a checkpoint written.
+        SeglibError: a loss is not finite, the checkpoint does not fit, there is no data or no such
+            device, or another run is writing to the folder.
+        KeyboardInterrupt: the user interrupted the run; the step has been finished and a checkpoint
+            written.
     """
     if len(dataset) == 0:
         raise SeglibError("nothing to train on: the dataset has no images")
@@ -74,13 +74,13 @@ def overfit(
     lr: float = 1e-3,
     on_step: OnStep | None = None,
 ) -> list[float]:
-    """Fit one batch again and again: a model that cannot do this has a bug.
+    """Train on one batch again and again: a model that cannot fit it has a bug.
 
     Args:
         model: trained in place with Adam; left in evaluation mode.
         images: float [3, H, W] each, in 0…1.
         targets: one per image.
-        steps: how many.
+        steps: number of steps.
         lr: constant learning rate.
         on_step: called after every step with a `Progress`.
 
@@ -88,7 +88,7 @@ def overfit(
         the loss before each step.
 
     Raises:
-        SeglibError: a loss that is not finite, or images too small for batch norm.
+        SeglibError: a loss is not finite, or the images are too small for batch norm.
     """
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
     history: list[float] = []

@@ -18,7 +18,7 @@ ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
 def build_optimizer(model: Segmenter, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW or SGD with momentum over the model's `parameter_groups`.
 
-    Each group keeps its share of the run's learning rate as "lr_scale".
+    Each group has its factor on the run's learning rate as "lr_scale".
     """
     scale = None if config.backbone_lr is None else config.backbone_lr / config.lr
     groups = [
@@ -35,7 +35,7 @@ def build_optimizer(model: Segmenter, config: TrainConfig) -> torch.optim.Optimi
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group its share of the run's learning rate."""
+    """Set every group's learning rate to its factor times the run's."""
     for group in optimizer.param_groups:
         # An optimiser state saved by an earlier version names no share.
         group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -1,4 +1,4 @@
-"""What is checked before the first step, so that no run works for hours in vain."""
+"""Checks before the first step, so that no run trains for hours in vain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def check_learnable(model: Segmenter, source: Samples, data: Samples) -> None:
     """Refuse data from which the model can learn nothing.
 
     Args:
-        model: to be trained.
-        source: read until the first target to learn from, which is usually the first of all.
-        data: the same, for its name and notes.
+        model: the model to be trained.
+        source: read until the first target to learn from, which is usually the very first one.
+        data: the same samples as a data set, for its name and notes.
 
     Raises:
-        SeglibError: there is none; the message says what the model needs.
+        SeglibError: there is no such target; the message says what the model needs.
     """
     if any(model.can_learn_from(source[index][1]) for index in range(len(source))):
         return
@@ -40,7 +40,7 @@ def check_batch_fits(source: Samples, batch_size: int) -> None:
     """Refuse a batch whose images alone are larger than this machine's memory.
 
     Raises:
-        SeglibError: it is too large; the message says by how much.
+        SeglibError: the batch is too large; the message states both sizes.
     """
     memory = _memory()
     image = source[0][0]

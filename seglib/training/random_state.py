@@ -1,4 +1,4 @@
-"""The random generators of Python, NumPy and torch: saved, restored and seeded together."""
+"""Save, restore and seed the random generators of Python, NumPy and torch together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of all generators, in plain values and tensors; a GPU's where one is in use."""
+    """The state of all generators, a GPU's included if one is used, as plain values and tensors."""
     _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
     state = {
@@ -47,7 +47,7 @@ def random_state_kept() -> Iterator[None]:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch, on every device, alike."""
+    """Seed Python, NumPy and torch on every device with the same number."""
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

@@ -23,13 +23,13 @@ def load_checkpoint(file: Path | None, config: TrainConfig, data: dict[str, Any]
     """The state to continue from.
 
     Args:
-        file: checkpoint.pt in the run's folder, or None without one.
-        config: the settings that the resumed run is asked to have.
+        file: checkpoint.pt in the run's folder; None if the run has no folder.
+        config: the settings that the resumed run should have.
         data: what it would train on, from `samples.describe`.
 
     Raises:
-        SeglibError: no folder, no or a damaged checkpoint, or one of another run: with other
-            settings, other data or another number of processes.
+        SeglibError: there is no folder or no checkpoint, or the checkpoint is damaged or belongs to
+            a run with other settings, other data or another number of processes.
     """
     if file is None:
         raise SeglibError("resuming needs the folder of the run: set out")
@@ -69,7 +69,7 @@ def restore(
     """Put a checkpoint's weights into the model, the optimiser and the average, on their device.
 
     Raises:
-        SeglibError: they belong to another model, or the optimiser's state is damaged.
+        SeglibError: the weights belong to another model, or the optimiser's state is damaged.
     """
     try:
         model.load_state_dict(saved.model)
@@ -85,7 +85,7 @@ def restore(
 
 
 def warn_of_changes(saved: Checkpoint, device: torch.device) -> None:
-    """Log why the resumed run is not bit-identical to one that never stopped, if it is not."""
+    """If the resumed run cannot be bit-identical to an uninterrupted one, log why."""
     before = settings_of(saved).device or "cpu"
     threads = torch.get_num_threads()
     if before != device.type:

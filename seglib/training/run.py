@@ -35,7 +35,7 @@ MODEL_NAME = "model.safetensors"
 
 
 class Run:
-    """One process's part of a run. `go` does the steps that are left."""
+    """One process's part of a run. `go` carries out the remaining steps."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Run:
         self._cpu_start = time.process_time() - self.history.cpu_seconds
 
     def go(self, on_step: OnStep | None = None) -> History:
-        """Do the steps that are left, validate, save; returns the whole course."""
+        """Carry out the remaining steps, validate and save; returns the whole history."""
         self.log = RunLog(self.config.out if distributed.rank() == 0 else None, self.history)
         with Interruption() as interruption:
             self._validate_when_due()  # the validation at which a resumed run stopped
@@ -89,7 +89,7 @@ class Run:
         return self.history
 
     def _settled(self, config: TrainConfig, saved: Checkpoint | None) -> TrainConfig:
-        """Decide the settings that were left open, as in the saved run if there is one."""
+        """Decide the settings that are open, as in the saved run if there is one."""
         if saved is None:
             return settle(config, self.model, lambda: next(self._batches(config, 0)))
         before = settings_of(saved)
@@ -109,7 +109,7 @@ class Run:
         )
 
     def _readable(self, items: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches; if one cannot be read, save the finished steps before the error."""
+        """The same batches; if one cannot be read, save the finished steps and raise the error."""
         while True:
             batch, fault = None, None
             try:
@@ -186,7 +186,7 @@ class Run:
         return f"try a smaller lr than {self.config.lr}{kept}"
 
     def _after_step(self, interrupted: bool) -> None:
-        """Save and validate when it is time."""
+        """Save and validate if the step is due for it."""
         every = self.config.checkpoint_every
         if interrupted or (every and self.step % every == 0) or self._validation_asked():
             self._save()  # before a validation, whose failure must cost no step
@@ -198,7 +198,7 @@ class Run:
         return last or bool(every and self.step and self.step % every == 0)
 
     def _validate_when_due(self) -> None:
-        """Validate where the settings ask for it and the history has no figures yet; save them."""
+        """Validate if the settings require it and the history has no figures yet; save these."""
         done = [row["step"] for row in self.history.validation[-1:]]
         if self.validation is None or not self._validation_asked() or done == [self.step]:
             return
@@ -211,7 +211,7 @@ class Run:
         self._save()
 
     def _save(self) -> None:
-        """Write the checkpoint: process 0 writes, all contribute their random state.
+        """Write the checkpoint in process 0, with the random states of all processes.
 
         Raises:
             SeglibError: the weights or the optimiser's state are not finite, or the file cannot be
@@ -225,7 +225,7 @@ class Run:
             saved = Checkpoint(
                 step=self.step,
                 model=self.model.state_dict(),
-                # The count tells a state that was lost from one that never was.
+                # The count distinguishes a lost state from one that never existed.
                 optimizer={**self.optimizer.state_dict(), "weights": len(self.optimizer.state)},
                 ema=None if self.ema is None else self.ema.state,
                 rng=rng,
@@ -241,7 +241,7 @@ class Run:
         distributed.gather(None)  # no process continues, or ends, before the file exists
 
     def _refuse_nonfinite(self) -> None:
-        """The losses of a step may be finite and its weights not: these are checked on saving."""
+        """Refuse weights that are not finite, which can happen although all losses were finite."""
         parts = [("weights", self.model.state_dict()), *moments(self.model, self.optimizer)]
         if self.ema is not None:
             parts.append(("averaged weights", self.ema.state))

@@ -1,4 +1,4 @@
-"""Samples in memory: read once, kept small, handed out faster than a model can train on them."""
+"""Samples in memory: read once, stored compactly, available faster than a model can train."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seglib.structures import Target
 Sample = tuple[Tensor, Target]
 Item = TypeVar("Item")
 GIBIBYTE = 1 << 30
-# By the name that a model's config has for them.
+# Keys are the values of `ModelConfig.augmentation`.
 AUGMENTATIONS: dict[Augmentation, Transform] = {
     "flip": RandomFlip(),
     "flip_crop_color": Compose((RandomFlip(), RandomScaleCrop(), RandomColor())),
@@ -73,14 +73,14 @@ def _nbytes(packed: PackedSample) -> int:
 
 
 def describe(source: Samples) -> dict[str, Any]:
-    """Name, number of images and a digest of their ids: enough to notice other data on resume."""
+    """Name, number of images and a digest of their ids, by which resuming notices other data."""
     ids = [int(i) for i in getattr(source, "image_ids", range(len(source)))]
     digest = hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()[:16]
     return {"name": str(getattr(source, "name", "")), "images": len(source), "digest": digest}
 
 
 def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items; a background thread makes the next one while one is worked on."""
+    """The same items; a background thread prepares the next one while one is in use."""
     with ThreadPoolExecutor(max_workers=1) as background:
         waiting = background.submit(next, items, None)
         while (item := waiting.result()) is not None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from seglib.errors import SeglibError
 
-WHOLE_NUMBERS_END = 2**63  # tensors hold none beyond
+WHOLE_NUMBERS_END = 2**63  # tensors cannot contain this number or larger ones
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -24,16 +24,16 @@ class Setting:
     """The description of a setting in its field's metadata.
 
     Attributes:
-        help: one line.
-        panel: heading that it stands under in the command line's help.
+        help: one line of text.
+        panel: the heading of its group in the command line's help.
         low: the smallest value allowed.
         above: values must be larger than this.
         below: values must be smaller than this.
         command_line: the default on the command line.
-        unset: what None stands for, in words.
-        metavar: stands for the value in the command line's help, where "N", "X" and the like
+        unset: what None means, in words.
+        metavar: the placeholder of the value in the command line's help, if "N", "X" and the like
             would say too little.
-        flag: the option's name on the command line, where it is not the field's.
+        flag: the option's name on the command line, if it differs from the field's.
     """
 
     help: str
@@ -52,9 +52,9 @@ class Kind:
     """The values that a field can have, according to its type hint.
 
     Attributes:
-        type: of its values, apart from None.
-        choices: the only values, or none to allow any.
-        optional: whether it may be None.
+        type: the type of the values, apart from None.
+        choices: the only values allowed; empty allows any.
+        optional: whether the value may be None.
     """
 
     type: type
@@ -114,10 +114,10 @@ def wanted(kind: Kind) -> str:
 
 
 def check_settings(config: Any) -> None:
-    """Every field has a value of its kind and in its range.
+    """Check that every field has a value of its kind and in its range.
 
     Raises:
-        SeglibError: the first field that has another value, by name, with what it must be.
+        SeglibError: a field has another value; the message names it and says what it must be.
     """
     for one, described, kind in settings_of(config):
         value = getattr(config, one.name)

@@ -1,4 +1,4 @@
-"""How a run computes where its settings leave it open: by rule, or by timing if `tune` asks for it.
+"""Decide the precision and layout that settings leave open, by rule or, with `tune`, by timing.
 
 The rule depends on the device alone, so that the same command and seed give the same weights on
 one machine. Timing may choose differently next time.
@@ -37,7 +37,7 @@ def settle(config: TrainConfig, model: Segmenter, first_batch: Callable[[], Batc
     """Decide the precision and layout that the settings leave open, and log the choice.
 
     Args:
-        config: its device is decided; settings that it leaves open are replaced.
+        config: settings with a decided device; those that are open are replaced.
         model: on that device; it is not changed.
         first_batch: makes a batch of the size that the run will use, for `tune`.
     """
@@ -52,9 +52,9 @@ def settle(config: TrainConfig, model: Segmenter, first_batch: Callable[[], Batc
 def settle_by_rule(config: TrainConfig, device: torch.device) -> TrainConfig:
     """Decide precision and layout by the device's abilities.
 
-    bfloat16 if the device computes with it, since emulating it takes several times as long; and
-    channels innermost, with which a step of each model takes 13 to 90 % less time on an x86
-    processor. Apple's GPU gets neither, as long as nobody has measured them there.
+    The precision is bfloat16 if the device supports it natively, since emulating it takes several
+    times as long. The layout has the channels innermost, with which a step of each model takes 13
+    to 90 % less time on an x86 processor. Apple's GPU gets neither, as neither was measured there.
     """
     fastest: Precision = "bf16" if has_fast_bf16(device) else "fp32"
     return replace(
@@ -72,7 +72,7 @@ def settle_by_timing(config: TrainConfig, model: Segmenter, batch: Batch) -> Tra
     A trial ends as soon as it has taken longer than the best one before it.
 
     Args:
-        config: the settings that it leaves open are timed.
+        config: settings; those that are open are timed.
         model: it is not changed; copies of it are timed.
         batch: of the size that the run will use.
     """
@@ -109,9 +109,10 @@ def _say(message: str) -> None:
 
 
 def _seconds(config: TrainConfig, model: Segmenter, batch: Batch, limit: float) -> float:
-    """The time of a few steps of a copy, after one that is not counted; infinite above `limit`.
+    """The time of a few steps of a copy, after a first one that is not counted.
 
-    With several processes it is the slowest one's, so that all of them choose alike.
+    It is infinite if it exceeds `limit`. With several processes, it is that of the slowest one, so
+    that all processes make the same choice.
     """
     trial = copy.deepcopy(model).to(memory_format=memory_format(config))
     optimizer = torch.optim.SGD(trial.parameters(), lr=0.0)

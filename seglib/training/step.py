@@ -37,7 +37,7 @@ def train_step(
         model: its weights change; it is left in training mode.
         images: float [3, H, W] each, in 0…1.
         targets: one per image.
-        optimizer: of the model's parameters.
+        optimizer: the optimiser of the model's parameters.
         clip: largest norm of the gradient of all weights together; 0 turns clipping off.
         precision: "bf16" runs the forward pass under autocast; "fp32" does not.
 
@@ -46,7 +46,7 @@ def train_step(
 
     Raises:
         NotFiniteError: a loss or the gradient is not finite; the weights are not changed.
-        SeglibError: images too small for batch norm.
+        SeglibError: the images are too small for batch norm.
     """
     model.train()
     optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""A validation in the middle of a run, which leaves the run as it was."""
+"""A validation in the middle of a run, which has no effect on the run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def validate(
 
     Args:
         model: left in evaluation mode.
-        ema: its averaged weights, evaluated in place of the model's own.
+        ema: the model's averaged weights, evaluated in place of its own; None without averaging.
         data: images with targets.
-        limit: only the first images; None is all.
+        limit: use only the first `limit` images; None uses all.
     """
     with random_state_kept(), nullcontext() if ema is None else ema.averaged(model):
         model.eval()
