@@ -93,12 +93,12 @@ def global_mean_count(count: Tensor | float) -> Tensor:
     return total.clamp(min=1) / world_size()
 
 
-def anywhere(happened: bool) -> bool:
+def in_any_process(happened: bool) -> bool:
     """Whether something happened in any of the processes, so that all can react in the same way."""
     return bool(average(torch.tensor(float(happened))) > 0)
 
 
-def share_state(model: nn.Module) -> None:
+def broadcast_state(model: nn.Module) -> None:
     """Give every process the weights and buffers of process 0."""
     if world_size() > 1:
         for value in model.state_dict().values():

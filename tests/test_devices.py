@@ -189,7 +189,7 @@ def test_a_whole_run_mixes_no_devices(monkeypatch):
 
     def course(device: torch.device) -> History:
         seed_everything(0)
-        return Run(tiny_fcn(dropout=0.0), Squares(), config, device, validation=Squares(4)).go()
+        return Run(tiny_fcn(dropout=0.0), Squares(), config, device, validation=Squares(4)).finish()
 
     expected = course(torch.device("cpu"))
     # No setting names the pretended device.

@@ -236,10 +236,10 @@ def test_load_with_other_categories(tmp_path):
     assert pretrained.load(path, OTHERS).categories == OTHERS
 
 
-def test_adopt_starts_a_finer_variant_from_a_coarser_one():
+def test_copy_matching_starts_a_finer_variant_from_a_coarser_one():
     coarse = shaken(variant="16s")
     fine = tiny_fcn(seed=1, variant="8s")
-    kept = pretrained.adopt(fine, coarse)
+    kept = pretrained.copy_matching(fine, coarse)
     assert set(kept) == {
         "network.upscore.weight", "network.upscore_pool4.weight",
         "network.score_pool3.weight", "network.score_pool3.bias",

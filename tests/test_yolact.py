@@ -306,7 +306,7 @@ def test_re_scoring_multiplies_scores_by_the_predicted_iou() -> None:
     image = torch.rand(3, *SIZE)
     options: dict[str, Any] = {"score_threshold": 0.0, "max_detections": 30}
     plain, scored = tiny(**options), tiny(rescoring=True, **options)
-    missing = pretrained.adopt(scored, plain)
+    missing = pretrained.copy_matching(scored, plain)
     assert missing == [name for name in scored.state_dict() if name.startswith("mask_iou_net.")]
     with plain.evaluating():
         (found,) = plain.detect(plain([image]))
@@ -352,7 +352,7 @@ def test_it_starts_from_the_backbone_of_the_shipped_mask_rcnn() -> None:
     trained = pretrained.load("mask_rcnn")
     model = build_model("yolact", trained.categories)
     own = model.state_dict().keys()
-    assert set(own) - set(pretrained.adopt(model, trained)) == {
+    assert set(own) - set(pretrained.copy_matching(model, trained)) == {
         name for name in own if name.startswith("backbone.")
     }
     weight = "backbone.layer1.0.conv1.weight"

@@ -30,8 +30,8 @@ def ceiling_lines(
     Args:
         network: the model.
         data: the data set on which it was evaluated.
-        limit: only the first images.
-        figures: the model's own.
+        limit: use only the first `limit` images; None uses all.
+        figures: the model's own figures.
         size: longer side of the images in pixels; None if they keep their own sizes.
 
     Returns:

@@ -92,7 +92,7 @@ class TrainingBar(Bar):
 
 
 def estimate(first: Step, last: Step) -> str:
-    """An estimate of how long the steps after `last` take, from those after `first`."""
+    """An estimate of the time for the steps after `last`, from those between `first` and `last`."""
     seconds = (last.seconds - first.seconds) / (last.step - first.step)
     left = last.steps - last.step
     return (

@@ -17,9 +17,9 @@ def print_shipped(dataset: str | None, split: str, limit: int | None, device: st
     """Evaluate every shipped checkpoint and print its figures next to the recorded ones.
 
     Args:
-        dataset: as on the command line; None is the default.
-        split: to evaluate on.
-        limit: only the first images; the recorded figures are always those of all.
+        dataset: as on the command line; None means the default.
+        split: the split to evaluate on.
+        limit: use only the first `limit` images; the recorded figures are always those of all.
         device: where to compute.
     """
     from rich.console import Console

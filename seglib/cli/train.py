@@ -124,7 +124,7 @@ def _start_from(init: str, network: Segmenter, data: CocoFolder) -> None:
     """Initialise a model with a trained one's weights, the head adapted to the data's classes."""
     from seglib import pretrained
 
-    missing = pretrained.adopt(network, pretrained.load(init, data.categories))
+    missing = pretrained.copy_matching(network, pretrained.load(init, data.categories))
     if missing:
         parts = ", ".join(_parts(missing, network))
         say(f"not in that checkpoint, randomly initialised: {parts}")

@@ -58,9 +58,9 @@ def weights(
     entry = published_files.published(name)
     path = published_files.cached_path(entry)
     if file is not None:
-        network = published_files.adopt(entry, file)
+        network = published_files.add_downloaded(entry, file)
         typer.echo(f"copied to {path}\n{_contents(network)}")
-    elif published_files.is_whole(entry):
+    elif published_files.is_intact(entry):
         typer.echo(f"already in the cache: {path}")
     else:
         _fetch(entry)

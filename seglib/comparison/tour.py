@@ -23,7 +23,7 @@ from seglib.structures import Categories, Prediction
 Progress = Callable[[int, str], None]  # called with the predictions done so far and a note
 
 PROPOSALS = 10  # shown per picture
-# What a model's pictures show: that of the first of these tasks that it has.
+# A model's pictures show its output for the first of these tasks that it has.
 SHOWN: Mapping[Task, str] = {
     "panoptic": "panoptic map",
     "instances": "instances",

@@ -53,7 +53,7 @@ class CocoFolder(Dataset[Sample]):
     evaluations. With `size`, both are in the coordinates of the resized image, `truth` in float64.
 
     Attributes:
-        name: for tables and captions, such as "pocket".
+        name: the name in tables and captions, such as "pocket".
         split: "train" or "val".
         categories: what the labels mean: things, and stuff if there is a panoptic annotation.
         image_ids: COCO ids in the order of the dataset.
@@ -160,7 +160,7 @@ class CocoFolder(Dataset[Sample]):
         return f"<{self.name} {self.split}: {len(self)} images{size}, {counts}>"
 
     def record(self, image_id: int) -> ImageRecord:
-        """The `images` entry of an image; SeglibError for an id that is not in the dataset."""
+        """The `images` entry of an image; raises SeglibError for an id not in the dataset."""
         if image_id not in self._file.images:
             raise SeglibError(f"{self._file.path} lists no image {image_id}")
         return self._file.images[image_id]

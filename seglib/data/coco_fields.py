@@ -57,7 +57,7 @@ def record_list(
 
 
 def whole_number(where: str, record: Record, name: str) -> int:
-    """A field that is a whole number, such as an id; SeglibError otherwise."""
+    """A field that must be a whole number, such as an id; raises SeglibError otherwise."""
     value = _field(where, record, name)
     if not isinstance(value, bool) and isinstance(value, int):
         return value
@@ -67,7 +67,7 @@ def whole_number(where: str, record: Record, name: str) -> int:
 
 
 def text(where: str, record: Record, name: str) -> str:
-    """A field that is non-empty text; SeglibError otherwise."""
+    """A field that must be non-empty text; raises SeglibError otherwise."""
     value = _field(where, record, name)
     if isinstance(value, str) and value:
         return value
@@ -75,7 +75,7 @@ def text(where: str, record: Record, name: str) -> str:
 
 
 def file_name(where: str, record: Record, name: str = "file_name") -> str:
-    """A field that names a file below a folder; SeglibError otherwise.
+    """A field that must name a file below a folder; raises SeglibError otherwise.
 
     The text becomes part of a path, so it must not lead out of the folder on any system.
     """

@@ -32,14 +32,14 @@ class Conversion:
 
 
 def check_empty(folder: Path) -> None:
-    """Create a folder if it does not exist; SeglibError if it is not empty."""
+    """Create a folder if it does not exist; raises SeglibError if it is not empty."""
     make_folder(folder)
     if any(folder.iterdir()):
         raise SeglibError(f"{folder} is not empty: choose a new folder")
 
 
 def copy_image(source: Path, target: Path) -> None:
-    """Copy a file into a folder, which is created if necessary; SeglibError on failure."""
+    """Copy a file into a folder, which is created if necessary; raises SeglibError on failure."""
     make_folder(target.parent)
     try:
         shutil.copyfile(source, target)

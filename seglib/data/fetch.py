@@ -42,7 +42,7 @@ class OfflineError(SeglibError):
 
 @dataclass(frozen=True)
 class Retry:
-    """How often, and after which waits, a failed request is tried again.
+    """How often, and after how long a wait, a failed request is tried again.
 
     Attributes:
         attempts: total number of attempts.
@@ -55,7 +55,7 @@ class Retry:
     longest_wait: float = 20.0
 
     def run(self, action: Callable[[], T], url: str) -> T:
-        """Call `action` until it succeeds; OfflineError if every attempt is a TransientError."""
+        """Call `action` until it succeeds; raises OfflineError after the last TransientError."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(self.attempts),

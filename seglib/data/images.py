@@ -35,9 +35,9 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     """Read a photograph of any kind as RGB, including grey, CMYK, palette and 16-bit files.
 
     A camera held upright may store its picture sideways and record the rotation in EXIF.
-    Annotations may be for either of the two, and only the size tells which: the stored pixels are
-    used if they have the size `size`, otherwise those of the rotated picture. Without `size` the
-    picture is rotated as EXIF says.
+    Annotations may refer to either version, and only the size shows to which: the stored pixels are
+    used if they have the size `size`, otherwise those of the rotated picture. Without `size`, the
+    picture is rotated as EXIF prescribes.
 
     Args:
         path: a file that Pillow can read.

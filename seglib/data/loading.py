@@ -33,7 +33,7 @@ class Batch:
     """The images and targets of one training step.
 
     Attributes:
-        step: its number, from 0.
+        step: the number of the step, from 0.
         images: float [3, h_i, w_i] each.
         targets: one per image.
     """
@@ -150,13 +150,13 @@ def batches(
     world_size: int = 1,
     num_workers: int = 0,
 ) -> Iterator[Batch]:
-    """The batches of steps `start_step` to `steps` - 1, the same however often training resumes.
+    """The batches of steps `start_step` to `steps` - 1, which do not depend on interruptions.
 
     Args:
         dataset: the images and targets.
         batch_size: images per step, over all processes together.
         seed: for shuffling and augmentation.
-        steps: the step to stop before; None never stops.
+        steps: the number of steps of the whole run, after which the batches end; None never ends.
         start_step: the first step.
         transform: augmentation, seeded by (seed, step, image id).
         rank: number of this process, from 0.
@@ -180,7 +180,7 @@ def batches(
 
 
 class _Reported(Dataset["Batch | Exception"]):
-    """The same items; an error is returned as it is, where the loader would only send its text."""
+    """The same items; errors are returned as objects, of which the loader would only send text."""
 
     def __init__(self, items: Dataset[Batch]) -> None:
         self.items = items
@@ -199,5 +199,5 @@ def _raised(item: Batch | Exception) -> Batch:
 
 
 def _share_by_name(_: int) -> None:
-    """Hand tensors over as named files: a batch has more of them than a process may open."""
+    """Pass tensors between processes as named files: otherwise each would be an open file."""
     torch.multiprocessing.set_sharing_strategy("file_system")

@@ -19,10 +19,10 @@ def object_patches(
         samples: images [3, H, W], each side longer than `size`, with their targets.
         size: side of a patch in pixels.
         count: P, the number of patches.
-        seed: of the generator that places them.
+        seed: seed of their positions.
 
     Returns:
-        float [P, 3, size, size] and int64 [P]: 1 on an object, 0 beside all.
+        patches float [P, 3, size, size], and labels int64 [P]: 1 on an object, 0 otherwise.
     """
     random = torch.Generator().manual_seed(seed)
     patches, labels = [], []

@@ -20,12 +20,12 @@ class PackedSample:
 
     Attributes:
         image: uint8 [3, H, W].
-        target: without masks and maps.
+        target: the target without masks and maps.
         mask_bits: the masks, eight pixels per byte.
         mask_shape: (N, H, W).
-        semantic: uint8 [H, W] or None.
-        segment_map: int16 [H, W] or None.
-        truth: the target's truth, packed as a sample without an image, or None.
+        semantic: the semantic map, uint8 [H, W]; None if the target has none.
+        segment_map: the panoptic map, int16 [H, W]; None if the target has none.
+        truth: the target's truth, packed as a sample without an image; None if it has none.
     """
 
     image: Tensor

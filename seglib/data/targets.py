@@ -52,8 +52,8 @@ def _learnable(truth: Target, pixels: Tensor) -> Target:
 
     Args:
         truth: all objects in the file.
-        pixels: int64 [N] pixels of their masks, used as their areas, since some converters write
-            an `area` of zero, or the same for every object.
+        pixels: int64 [N], numbers of pixels of the masks, used as areas, since some converters
+            write an `area` of zero, or the same one for every object.
     """
     boxes = clip_boxes(truth.boxes, truth.size).float()
     target = replace(truth, boxes=boxes, area=pixels.float())

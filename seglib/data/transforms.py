@@ -114,7 +114,7 @@ class RandomFlip:
     """Mirror left and right at random.
 
     Attributes:
-        probability: of mirroring, in 0…1.
+        probability: the probability of mirroring, in 0…1.
     """
 
     probability: float = 0.5
@@ -122,7 +122,7 @@ class RandomFlip:
     def __call__(
         self, image: Tensor, target: Target, generator: Generator
     ) -> tuple[Tensor, Target]:
-        """Decide whether to mirror, and do it."""
+        """Mirror with the given probability."""
         if _uniform(generator) < self.probability:
             return horizontal_flip(image, target)
         return image, target
@@ -202,7 +202,7 @@ def _resize(image: Tensor, target: Target, new: tuple[int, int]) -> tuple[Tensor
 
 
 def _resize_target(target: Target, new: tuple[int, int], rows: Tensor, columns: Tensor) -> Target:
-    """Sample pixels at `rows` and `columns`; scale boxes and areas, in their own precision."""
+    """Take the pixels at `rows` and `columns`; scale boxes and areas, keeping their dtype."""
     scale_y, scale_x = new[0] / target.size[0], new[1] / target.size[1]
     resized = _map_pixels(
         target, lambda pixels, _: pixels.index_select(-2, rows).index_select(-1, columns)

@@ -22,7 +22,7 @@ BOX_NUMBERS = 5  # numbers in a line that is a box instead of a polygon
 
 
 def yaml_package() -> Any:
-    """The package yaml; SeglibError if it is not installed."""
+    """The package yaml; raises SeglibError if it is not installed."""
     try:
         import yaml
     except ImportError as error:

@@ -29,7 +29,7 @@ def silent(title: str, total: int) -> Iterator[Callable[[int], object]]:
 
 @contextmanager
 def examining(symptoms: Symptoms, what: str) -> Iterator[None]:
-    """Record whatever a broken file or model raises as a fault, so that the rest is examined."""
+    """Record an error of a broken file or model as a fault, so that the rest is examined."""
     try:
         yield
     except SeglibError as error:

@@ -1,9 +1,9 @@
 """Run a checks cell case by case: every assertion is a case, and no failure hides the next.
 
 The cell runs in the grader's process, with the student's functions called elsewhere (see
-`remote`). It was written to stop at its first failure. Here it goes on instead: each statement
-that asserts is a case, and each round of a loop that asserts is one. What an earlier failure left
-undefined fails too. In the hidden part, seeds are replaced by fresh ones.
+`remote`). It was written to stop at its first failure, but here it continues: each statement that
+asserts is a case, and so is each round of a loop that asserts. Statements that need a name which an
+earlier failure left undefined fail as well. In the hidden part, seeds are replaced by fresh ones.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Case:
     Attributes:
         hidden: whether it is in the part that students do not see.
         passed: whether it passed.
-        reason: why not; this may contain hidden values.
-        shown: the same in words that a student may read.
+        reason: why it did not pass; this may contain hidden values.
+        shown: the reason in words that a student may read.
     """
 
     hidden: bool

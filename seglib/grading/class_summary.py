@@ -39,8 +39,8 @@ def lost_shares(marks: list[Marks]) -> dict[str, float]:
 def common_faults(marks: list[Marks]) -> dict[str, list[tuple[int, str]]]:
     """For each checks cell that lost points, how many students share the most common reasons.
 
-    Of a reason only the part before the student's own value counts: "expected 3, yours 4" and
-    "expected 3, yours 5" are one fault.
+    Only the part of a reason before the student's own value counts: "expected 3, yours 4" and
+    "expected 3, yours 5" are the same fault.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for found in marks:

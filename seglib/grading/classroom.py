@@ -1,4 +1,4 @@
-"""Mark a class: check that the reference earns full marks, then mark what is not saved yet."""
+"""Mark a class: check that the reference earns full marks, then mark what is not yet saved."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def grade(
         else:
             missing.append(submission)
     for name in sorted({_name_of(submission, plan) for submission in missing} - {""}):
-        prove(name, plan)
+        check_reference(name, plan)
     for submission, found in mark_each(missing, plan, jobs):
         marks[submission.file_name] = found
         saved_marks.save(out, submission, found)
@@ -61,11 +61,11 @@ def grade(
     return [marks[submission.file_name] for submission in submissions]
 
 
-def prove(name: str, plan: Plan) -> None:
-    """Make sure that the reference earns full marks on this machine before anyone is marked.
+def check_reference(name: str, plan: Plan) -> None:
+    """Check that the reference earns full marks on this machine before anyone is marked.
 
     Raises:
-        SeglibError: it does not, so that the sandbox or the assignment is at fault.
+        SeglibError: it does not, so the sandbox or the assignment is at fault.
     """
     master = master_of(name)
     marks = Marks("reference", name, plan.seed)

@@ -5,8 +5,8 @@ primitives, or of functions with their module:
 
     # %% id="nms" nbgrader="solution" forbidden="nms torch.unique"
 
-This runs in the student's process. It stops whoever takes the short way, and the report says so;
-it cannot stop whoever takes the trouble to disable it.
+This runs in the student's process. It stops students who take a short cut, and the report says so;
+it cannot stop those who make the effort to disable it.
 """
 
 from __future__ import annotations

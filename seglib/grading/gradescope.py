@@ -52,7 +52,7 @@ def pack(name: str, out: Path, *, seed: int, unsafe: bool = False) -> None:
     Args:
         name: number or name of the assignment.
         out: the zip file.
-        seed: of the hidden inputs.
+        seed: seed of the hidden inputs.
         unsafe: mark without bubblewrap, where Gradescope's containers do not allow it.
 
     Raises:

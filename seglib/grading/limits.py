@@ -12,13 +12,13 @@ class Limits:
     """What a submission may use.
 
     Attributes:
-        wall_seconds: for one run of its notebook, with all calls of its functions.
-        cpu_seconds: of each process.
-        cell_seconds: for each of its cells.
-        call_seconds: for each call of one of its functions.
-        memory: bytes of all processes together.
-        files: bytes of all that it writes; of each file a quarter.
-        processes: at one time, threads included.
+        wall_seconds: elapsed time of one run of its notebook, with all calls of its functions.
+        cpu_seconds: CPU time of each process.
+        cell_seconds: time for each of its cells.
+        call_seconds: time for each call of one of its functions.
+        memory: bytes of memory of all processes together.
+        files: bytes of all files that it writes; each file may have a quarter of this.
+        processes: number of processes at one time, threads included.
         output: bytes of its output that are read; the rest is discarded.
     """
 

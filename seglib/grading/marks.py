@@ -20,13 +20,13 @@ class TaskMark:
     """The mark of one checks cell.
 
     Attributes:
-        cell: its id.
+        cell: the id of the cell.
         title: the task that it belongs to.
-        points: what it is worth.
-        earned: what was earned.
-        visible, hidden: cases that passed, and all cases.
+        points: the points that it is worth.
+        earned: the points that were earned.
+        visible, hidden: number of cases that passed, and of all cases.
         reasons: why points were lost, for the student.
-        details: the same for the instructor: may contain hidden values.
+        details: why points were lost, for the instructor; may contain hidden values.
     """
 
     cell: str
@@ -46,7 +46,7 @@ class Marks:
     Attributes:
         student: who handed it in.
         assignment: the name of the master.
-        seed: what the hidden inputs were made from.
+        seed: seed of the hidden inputs.
         line: a remark on the whole submission in one line, or "".
         notes: what is unusual about the notebook.
         forbidden: the forbidden functions that its functions called.
@@ -67,20 +67,20 @@ class Marks:
 
     @property
     def points(self) -> int:
-        """What all tasks are worth."""
+        """The points that all tasks are worth together."""
         return sum(task.points for task in self.tasks)
 
     @property
     def earned(self) -> float:
-        """What was earned."""
+        """The points that were earned in all tasks together."""
         return sum(task.earned for task in self.tasks)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Marks:
-        """From `dataclasses.asdict`.
+        """Read the values of `dataclasses.asdict`.
 
         Raises:
-            SeglibError: the record is not one.
+            SeglibError: the record is not one of marks.
         """
         try:
             tasks = [

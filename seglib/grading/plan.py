@@ -20,7 +20,7 @@ class Plan:
 
     Attributes:
         assignment: its number or name; None to recognise it from each submission.
-        seed: of the hidden inputs.
+        seed: seed of the hidden inputs.
         unsafe: mark without a sandbox.
         limits: what each submission may use.
     """
@@ -40,7 +40,7 @@ class Plan:
             its name and its master.
 
         Raises:
-            SeglibError: an unknown assignment, or none has any of its answer cells.
+            SeglibError: the assignment is unknown, or the submission has no answer cell of any.
         """
         if self.assignment is not None:
             (name,) = assignment_names([self.assignment])

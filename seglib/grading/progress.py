@@ -18,8 +18,8 @@ class Solved:
     """The best result in one checks cell.
 
     Attributes:
-        earned, points: on the visible checks.
-        day: when this was reached first, as 2026-11-27.
+        earned, points: points on the visible checks, earned and possible.
+        day: the day on which this was first reached, such as 2026-11-27.
     """
 
     earned: float
@@ -48,7 +48,7 @@ def read(path: Path) -> Record:
 
 
 def add(path: Path, marks: Marks, today: date) -> Record:
-    """Add a run of the visible checks to the record; a worse result does not replace a better."""
+    """Add a run of the visible checks to the record; a worse result does not replace a better one."""
     record = read(path)
     cells = record.setdefault(marks.assignment, {})
     for task in marks.tasks:

@@ -68,7 +68,7 @@ class Student:
         reply, unpacker = self._exchange(request, packer.buffers)
         value = self._decoded(unpacker, reply.get("value"))
         if "changed" in reply:
-            _take_over(inputs, self._decoded(unpacker, reply["changed"]))
+            _copy_into(inputs, self._decoded(unpacker, reply["changed"]))
         needed = [v for v in tree_leaves(inputs) if isinstance(v, Tensor) and v.requires_grad]
         if needed and type(reply.get("graph")) is int and torch.is_grad_enabled():
             return self._differentiable(value, needed, reply["graph"])
@@ -110,11 +110,11 @@ class Student:
             else:
                 raise ProtocolError("too many calls of the functions that it was given")
         except TimeoutError:
-            self._lose(f"{self.running} did not return within {self._call_seconds:.0f} s")
+            self._give_up(f"{self.running} did not return within {self._call_seconds:.0f} s")
         except (EOFError, OSError):
-            self._lose(f"the notebook's process ended while {self.running} ran")
+            self._give_up(f"the notebook's process ended while {self.running} ran")
         except ProtocolError as error:
-            self._lose(f"{self.running}: {error}")
+            self._give_up(f"{self.running}: {error}")
         finally:
             self.seconds += time.monotonic() - start
         if "error" in reply:
@@ -122,7 +122,7 @@ class Student:
             raise self._error(valid_text(str(reply["error"]), MAX_NAME), message)
         return reply, Unpacker(data)
 
-    def _lose(self, reason: str) -> None:
+    def _give_up(self, reason: str) -> None:
         self.gone = reason
         raise GoneError(reason)
 
@@ -141,7 +141,7 @@ class Student:
         try:
             return unpacker.unpack(tree)
         except (ProtocolError, RecursionError) as error:
-            self._lose(f"{self.running} returned something that cannot be read: {error}")
+            self._give_up(f"{self.running} returned something that cannot be read: {error}")
 
     def _refer(self, function: Callable[..., Any]) -> int:
         self._functions.append(function)
@@ -200,10 +200,10 @@ def _as_result(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) else value
 
 
-def _take_over(old: Any, new: Any) -> None:
-    """Change values in place to what the student's function made of them."""
+def _copy_into(old: Any, new: Any) -> None:
+    """Give the old values, in place, the content that the student's function gave them."""
     if isinstance(old, nn.Module) and isinstance(new, dict):
-        _take_over(dict(old.state_dict()), new)
+        _copy_into(dict(old.state_dict()), new)
     elif isinstance(old, Tensor) and isinstance(new, Tensor) and old.shape == new.shape:
         with torch.no_grad():
             old.copy_(new.detach())
@@ -212,10 +212,10 @@ def _take_over(old: Any, new: Any) -> None:
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in old:
             if key in new:
-                _take_over(old[key], new[key])
+                _copy_into(old[key], new[key])
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple):
         for one, other in zip(old, new, strict=False):
-            _take_over(one, other)
+            _copy_into(one, other)
         if isinstance(old, list) and len(old) != len(new):
             old[:] = new
     elif isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape:

@@ -35,7 +35,7 @@ class Run:
 
     Attributes:
         connection: the socket over which its last cell answers, or None if it never got that far.
-        reason: why it did not get there, or was stopped; "" otherwise.
+        reason: why it did not reach its last cell, or was stopped; "" otherwise.
     """
 
     process: subprocess.Popen[bytes]

@@ -1,8 +1,8 @@
 """Mark one submission: its functions are called in the sandbox, and judged here.
 
-A task earns points x the smaller of two shares: the visible cases that pass, and the hidden ones.
-So whoever only reproduces the examples earns nothing, and whoever gets half of the cases right
-earns about half. Marks are quarters of a point, rounded down.
+A task earns its points times the smaller of two shares: the visible cases that pass, and the hidden
+ones. So an answer that only reproduces the examples earns nothing, and one that is correct in half
+of the cases earns about half. Marks are quarters of a point, rounded down.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def mark(
         fresh: run checks that have no hidden part a second time, with fresh seeds.
 
     Returns:
-        `marks`. What is wrong with a submission is in them; it is never raised.
+        `marks`, which also say what is wrong with a submission; no error is raised for it.
     """
     limits = limits or Limits()
     marks.sandboxed = not unsafe

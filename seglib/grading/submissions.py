@@ -21,7 +21,7 @@ class Submission:
     """A notebook that somebody handed in.
 
     Attributes:
-        student: who did, after the name of the file or folder.
+        student: who handed it in, according to the name of the file or folder.
         source: where it is, for messages.
         path: the file; None if it cannot be read.
         entry: its name within the file, if that is an archive.
@@ -65,8 +65,8 @@ class Submission:
 def find(paths: list[Path]) -> list[Submission]:
     """The submissions among files, folders and archives, each with a name of its own.
 
-    In a folder (or archive) of folders the student is the outermost folder, as nbgrader lays
-    submissions out; otherwise the file's name.
+    In a folder or archive of folders, the student is the name of the outermost folder, as in
+    nbgrader's layout of submissions; otherwise it is the file's name.
 
     Raises:
         SeglibError: a path does not exist, or there is no notebook at all.

@@ -1,4 +1,4 @@
-"""Turn a message's JSON tree and bytes back into values, and trust neither.
+"""Turn a message's JSON tree and bytes back into values without trusting either.
 
 Everything is checked here: the dtypes and shapes, the sizes, and the number and depth of the items.
 So a forged message can be wrong, but it cannot run code, and it cannot fill the reader's memory.
@@ -32,7 +32,7 @@ class Other:
 
 
 class Unpacker:
-    """Turns a tree and its byte strings back into values, and trusts neither."""
+    """Turns a tree and its byte strings back into values without trusting either."""
 
     def __init__(
         self, buffers: list[bytes], call_back: Callable[[int], Callable[..., Any]] | None = None

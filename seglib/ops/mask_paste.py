@@ -77,15 +77,15 @@ def paste_masks(
         masks = F.pad(masks, (1, 1, 1, 1))  # [N, S + 2, S + 2]
     pasted = torch.zeros(len(masks), *size, dtype=torch.bool, device=masks.device)  # [N, H, W]
     for mask, box, canvas in zip(masks, boxes.tolist(), pasted, strict=True):
-        rows, row_weights = _stretch(box[1], box[3], size[0], mask.shape[0])  # [h, S]
-        columns, column_weights = _stretch(box[0], box[2], size[1], mask.shape[1])  # [w, S]
+        rows, row_weights = _axis_weights(box[1], box[3], size[0], mask.shape[0])  # [h, S]
+        columns, column_weights = _axis_weights(box[0], box[2], size[1], mask.shape[1])  # [w, S]
         # Rows and columns are mixed one after the other, as in RoIAlign.
         values = row_weights.to(mask) @ mask @ column_weights.to(mask).T  # [h, w]
         canvas[rows, columns] = values >= threshold
     return pasted
 
 
-def _stretch(start: float, end: float, length: int, cells: int) -> tuple[slice, Tensor]:
+def _axis_weights(start: float, end: float, length: int, cells: int) -> tuple[slice, Tensor]:
     """The weights with which the pixels of an axis sample a mask stretched from `start` to `end`.
 
     Args:

@@ -69,10 +69,10 @@ def masks_at_stride(masks: Tensor, stride: int) -> Tensor:
     Returns:
         bool [N, H, W].
     """
-    return masks_at_stride_softly(masks.float(), stride) >= 0.5
+    return soft_masks_at_stride(masks.float(), stride) >= 0.5
 
 
-def masks_at_stride_softly(masks: Tensor, stride: int) -> Tensor:
+def soft_masks_at_stride(masks: Tensor, stride: int) -> Tensor:
     """Average masks float [N, H, W] over cells and upsample them to their size."""
     return _enlarge(_pool(masks, stride), stride, masks.shape[-2:])
 

@@ -79,7 +79,7 @@ class Canvas:
         image: any image that `as_rgb` takes.
         side: a smaller image is enlarged until its longer side has this many pixels.
         shrink: also reduce a larger image to that size.
-        size: (H, W) of the copy in which masks and boxes are given; None: of the image itself.
+        size: (H, W) of the copy to which masks and boxes refer; None means the image itself.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Canvas:
         draw.rectangle(edge, outline=color, width=self.line)
 
     def tag(self, text: str, corners: Any, color: RGB) -> bool:
-        """A name at the box `corners`, clear of other tags; False if there was no room for it."""
+        """Write a name at the box `corners`, clear of other tags; False if there is no room."""
         box = self._scaled(corners)
         left, top, right, bottom = self.font.getbbox(text)
         pad = max(2, self.line)
@@ -173,7 +173,7 @@ class Canvas:
         return step * int(row), step * int(column)
 
     def tag_place(self, text: str, place: tuple[int, int], color: RGB) -> bool:
-        """A name centred at (row, column) of the canvas; False if there was no room for it."""
+        """Write a name centred at (row, column) of the canvas; False if there is no room."""
         row, column = place
         left, top, right, bottom = self.font.getbbox(text)
         half = ((right - left) / 2 + self.line, (bottom - top) / 2 + self.line)

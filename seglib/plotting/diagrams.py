@@ -127,7 +127,7 @@ Placed = tuple[tuple[float, float], float, float, bool]  # size, column, row, wh
 
 
 def _draw_arrow(axes: Axes, start: Placed, end: Placed, label: str, inch: float) -> None:
-    """Straight along a row or column, else around one corner; a sum is entered from its side."""
+    """Straight along a row or column, otherwise around a corner; sums are entered from the side."""
     (w0, h0), column0, row0, _ = start
     (w1, h1), column1, row1, into_sum = end
     x0, y0, x1, y1 = column0 * STEP_X, row0 * STEP_Y, column1 * STEP_X, row1 * STEP_Y

@@ -52,7 +52,7 @@ def draw_grid(
         cmap: matplotlib's name of the colour map.
         limits: the values with the palest and the darkest shade.
         padding: cells of zeros on each side, drawn dashed.
-        fontsize: of the numbers; by default what fits a cell.
+        fontsize: font size of the numbers; by default, they fit the cells.
     """
     matrix = to_numpy(values).astype(np.float64)
     height, width = matrix.shape

@@ -39,7 +39,7 @@ class Placing(NamedTuple):
 
     Attributes:
         size: (width, height) of the figure in inches.
-        panels: of each axes, its place and the font size of its title, and whether that is broken.
+        panels: for each axes, its place, the font size of its title, and whether that is broken.
         texts: (x, y) of the figure's own texts.
     """
 
@@ -59,7 +59,7 @@ def placing_of(fig: Figure) -> Placing:
 
 
 def place(fig: Figure, placing: Placing) -> None:
-    """Lay a figure out as another one that has the same panels and texts of the same lengths."""
+    """Give a figure the layout of one that has the same panels and texts of the same lengths."""
     fig.set_size_inches(*placing.size)
     for axes, (box, points, broken) in zip(fig.axes, placing.panels, strict=True):
         axes.set_position(box)

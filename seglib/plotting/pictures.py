@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-KEPT = 24  # scaled images, the latest: those of two large figures
+KEPT = 24  # number of latest scaled images that are kept: those of two large figures
 
 _scaled: OrderedDict[Any, Any] = OrderedDict()
 

@@ -13,7 +13,7 @@ Bytes = NDArray[np.uint8]
 Shade = tuple[int, int, int]  # red, green, blue in 0…255
 WHITE: Shade = (255, 255, 255)
 DRAWING = 4096  # an image with at most this many colours is a drawing, not a photograph
-EXACT = 48  # of a drawing's 256 colours: the most frequent ones, which fill areas, are kept exactly
+EXACT = 48  # number of a drawing's most frequent colours, which fill areas and are kept exactly
 SAMPLED = 3  # of a photograph's rows and columns, every third is enough to choose its colours
 TOLERANCE = 20  # of 255: a difference per channel that is invisible at the edges of letters
 

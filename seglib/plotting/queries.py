@@ -36,7 +36,7 @@ def show_query_masks(
 
     Args:
         image: float [3, H, W] in 0…1.
-        masks: [N, h, w] probabilities over the same field of view.
+        masks: [N, h, w] probabilities over the whole image.
         titles: one for each mask, or none.
 
     Raises:
@@ -110,7 +110,7 @@ def show_points(
     Args:
         image: float [3, H, W] in 0…1.
         mask: [h, w] probabilities.
-        panels: panel title → points [P, 2], x and y over the image's size, 0…1.
+        panels: panel title → points [P, 2], x and y in 0…1 of the image's size.
 
     Raises:
         SeglibError: no panel.

@@ -24,15 +24,15 @@ from seglib.plotting.recycling import Shelf, recycling
 from seglib.plotting.style import STYLE
 from seglib.plotting.words import Memory, WordCanvas
 
-# Otherwise each title is moved clear of ticks above its panel, of which these figures have none.
+# Otherwise matplotlib searches for ticks above each panel to move its title; there are none here.
 FIXED_TITLES: Any = {"axes.titley": 1.0}
 
 
 class Redrawing:
     """Draws the figures of one function, each as `Figure.png` would, but in larger files.
 
-    A figure whose texts are as long as those of an earlier one is laid out as that one was, so
-    that panels and titles may lie up to a few pixels elsewhere.
+    A figure whose texts are as long as those of an earlier one gets the same layout, so that panels
+    and titles may be off by a few pixels.
 
     Attributes:
         placings: the layouts so far, by `layout_kind`.

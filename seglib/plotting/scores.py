@@ -87,7 +87,7 @@ def ap_staircase(
     """A few detections ranked in a table, and their precision-recall curve.
 
     Args:
-        scores: of the detections, in any order.
+        scores: scores of the detections, in any order.
         correct: whether each detection is a true positive.
         truths: number of objects.
     """

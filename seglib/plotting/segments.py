@@ -101,7 +101,7 @@ def show_semantic(
         labels: [H, W] with 0 for background and 255 for ignored, or a Prediction or Target with
             a semantic map.
         categories: the meaning of the labels.
-        title: of the label map.
+        title: above the label map.
     """
     if isinstance(labels, (Prediction, Target)):
         labels = labels.semantic

@@ -82,7 +82,7 @@ def show_matching(
     Args:
         image: float [3, H, W] in 0…1.
         panels: panel title → (predicted boxes [Q, 4], true boxes [G, 4], pairs of their rows).
-        names: of the predictions, written at those that are matched.
+        names: names of the predictions, written at those that are matched.
 
     Raises:
         SeglibError: no panel.
@@ -132,8 +132,8 @@ def show_query_boxes(
     """Where the boxes of each query lie over many images: a dot at the centre of each box.
 
     Args:
-        queries: panel title → boxes [N, 4]: centre, width and height over the image's size. A dot
-            is the brighter, the larger the box.
+        queries: panel title → boxes [N, 4]: centre, width and height in 0…1 of the image's size.
+            The larger a box, the brighter its dot.
 
     Raises:
         SeglibError: no panel.

@@ -34,9 +34,9 @@ def tint(pixels: Bytes, bits: Bits, color: RGB, alpha: float) -> None:
 def eroded(bits: Bits, radius: int) -> Bits:
     """The pixels of a mask that are more than `radius` steps from every pixel outside it.
 
-    Steps run along rows and columns, so k of them reach a diamond. Moved by k along each axis, it
-    covers the diamond of 2 k: a photograph's broad outlines take few erosions. What lies beyond
-    the image counts as inside the mask.
+    Steps run along rows and columns, so k steps reach a diamond. A diamond moved by k along each
+    axis covers that of 2 k, so that even a photograph's broad outlines need few erosions. Pixels
+    outside the image count as inside the mask.
     """
     done = 0
     while done < radius:

@@ -19,7 +19,7 @@ def show_tables(tables: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str
     """Tables below one another; first columns are left-aligned, the others right-aligned.
 
     Args:
-        tables: (title, headings, rows) for each; every row has as many cells as there are headings.
+        tables: (title, headings, rows) each; every row has as many cells as there are headings.
     """
     widths = [_widths(headings, rows) for _, headings, rows in tables]
     panel = (max(map(sum, widths)), LINE * (max(len(rows) for _, _, rows in tables) + 2))

@@ -43,7 +43,7 @@ def tradeoff(
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The Pareto frontier of (cost, accuracy) pairs, cheapest first.
 
-    It has the pairs whose accuracy no other pair of the same or lower cost reaches.
+    It consists of the pairs whose accuracy no other pair of the same or lower cost reaches.
     """
     best: list[tuple[float, float]] = []
     for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):

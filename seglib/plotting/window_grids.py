@@ -142,7 +142,7 @@ def show_window_scores(
 
 
 def _scale(name: str, windows: Any, values: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The windows [h, w, 4] of one scale and their values [h, w]; SeglibError for other shapes."""
+    """The windows [h, w, 4] of a scale and their values [h, w]; SeglibError for other shapes."""
     corners, numbers = to_numpy(windows), to_numpy(values)
     if corners.size == 0 or corners.shape != (*numbers.shape, 4) or numbers.ndim != 2:
         raise SeglibError(

@@ -43,7 +43,7 @@ def show_window(
         image: float [3, H, W] in 0…1.
         window: (x0, y0, x1, y1) in pixels; may extend beyond the image, where it is grey.
         views: title → image, such as the patch [3, P, P] or masks [M, M] in 0…1.
-        box: of an object, drawn in orange.
+        box: the box of an object, drawn in orange.
         mask: bool [H, W], painted over the image.
         title: of the image's panel.
     """

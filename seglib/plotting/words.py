@@ -1,4 +1,4 @@
-"""Words drawn from memory: letters take most of the time of a figure that is drawn again.
+"""A cache of drawn words: letters take most of the time of a figure that is drawn again.
 
 A word is drawn once into a small picture of its own, which is then only copied. Numbers change from
 one figure to the next, so a text is put together from its words and single digits.
@@ -43,7 +43,7 @@ class Memory:
         self._kept: dict[Any, Any] = {}
 
     def get(self, font: FontProperties, *rest: Any) -> Any:
-        """What was kept, or None."""
+        """The kept value, or None."""
         return self._kept.get((font, *rest))
 
     def keep(self, value: Any, font: FontProperties, *rest: Any) -> Any:

@@ -14,7 +14,7 @@ from seglib.models.base import Segmenter
 from seglib.pretrained.curves import learning_curves
 from seglib.pretrained.files import Header, build, is_foreign, read, save
 from seglib.pretrained.published import PUBLISHED
-from seglib.pretrained.rehead import adopt, rehead
+from seglib.pretrained.rehead import copy_matching, rehead
 from seglib.pretrained.shipped import (
     shipped_file,
     shipped_models,
@@ -27,7 +27,7 @@ OFFICIAL = (".pth", ".pt", ".pkl")
 
 __all__ = [
     "Header",
-    "adopt",
+    "copy_matching",
     "find",
     "header",
     "learning_curves",
@@ -54,9 +54,8 @@ def load(
             .safetensors file, a .pth, .pkl or .safetensors file of weights that others published
             (see `load_official`), or the name of such weights that `seglib weights NAME` has
             fetched.
-        categories: give the model these classes instead (see `rehead`).
-        device: where the model computes: "cpu", "cuda", "mps", or "auto", which prefers a
-            GPU.
+        categories: give the model these classes instead of its own (see `rehead`).
+        device: where the model computes: "cpu", "cuda", "mps", or "auto", which prefers a GPU.
 
     Returns:
         the model in evaluation mode.
@@ -130,9 +129,9 @@ def record(name: str) -> dict[str, Any]:
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The file that a name or path means; of a run's folder, its model.safetensors.
+    """The file that a name or path means; for a run's folder, its model.safetensors.
 
-    Published weights are looked up in the cache, which `seglib weights NAME` puts them into.
+    Published weights are looked up in the cache, into which `seglib weights NAME` puts them.
     """
     path = Path(name_or_path)
     if path.is_dir():

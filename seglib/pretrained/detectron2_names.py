@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seglib.models.base import PIXEL_MEAN, PIXEL_STD
 
-# Stored with the weights: how images are normalised, and anchors, which we compute.
+# Stored with the weights: the normalisation of images, and anchors, which seglib computes.
 PIXELS = ("pixel_mean", "pixel_std")
 IGNORED = (*PIXELS, "proposal_generator.anchor_generator.")
 FIRST_LAYER = "backbone.conv1.weight"
@@ -62,9 +62,9 @@ def to_ours(name: str, value: Tensor, pixel_std: Tensor) -> Tensor:
     """A parameter in our layout; one without detectron2's shape is returned unchanged.
 
     Args:
-        name: ours.
-        value: detectron2's.
-        pixel_std: [3] divisors of its pixels, BGR; all 1 in the published ResNets.
+        name: our name of the parameter.
+        value: detectron2's value.
+        pixel_std: [3], detectron2's divisors of pixels, BGR; all 1 in the published ResNets.
     """
     if value.ndim == 0:
         return value

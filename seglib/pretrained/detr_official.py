@@ -1,7 +1,8 @@
 """DETR from files of the official repository, facebookresearch/detr (Apache licence 2.0).
 
-The names are ours, but for the backbone's; files of the panoptic models put "detr." before those of
-the detector. Classes are COCO's ids, with gaps, and "no object" comes last; ours comes first.
+The names are ours, except in the backbone; files of the panoptic models put "detr." before the
+names of the detector. Classes are COCO's ids, with gaps, and "no object" comes last; in our models,
+it comes first.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def detr_from_official(
     Args:
         state: weights by the authors' names, or by ours; "no object" is the last class.
         path: their file.
-        dilated: whether the last stage is, if that is known.
+        dilated: whether the last stage is dilated; None if that is not known.
 
     Raises:
-        SeglibError: another number of classes than the published models have, or weights that do
+        SeglibError: the number of classes is not that of the published models, or the weights do
             not fit.
     """
     weights = OfficialWeights.renamed(path, state, our_name)

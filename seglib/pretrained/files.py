@@ -182,12 +182,11 @@ def build(
         categories: what its labels mean.
         tensors: weights by their names in the model's state dict.
         source: the file they come from, for error messages.
-        origins: their names in the file, where those differ.
+        origins: name in the model → name in the file, if these differ.
 
     Raises:
-        SeglibError: the model has no such settings or cannot be built with them; names or shapes
-            that do not match, of which the message lists the first few; a weight that is not
-            finite.
+        SeglibError: the model has no such settings or cannot be built with them, names or shapes do
+            not match (the message lists the first few), or a weight is not finite.
     """
     with torch.device("meta"), _parameters_limited_by(tensors):
         empty = _described(kind, config, categories, source).state_dict()

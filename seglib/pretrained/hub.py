@@ -1,8 +1,9 @@
 """Files of the Hugging Face hub: DETR, MaskFormer and Mask2Former as `transformers` saves them.
 
-A `model.safetensors` has names and weights and does not say what they are; the names tell. The
-hub's DETR is under the Apache licence 2.0. Its MaskFormer and Mask2Former are conversions of the
-authors' weights, whose licence forbids commercial use (see maskformer_official.py).
+A `model.safetensors` contains names and weights, but not the kind of network, which is recognised
+by the names. The hub's DETR is under the Apache licence 2.0. Its MaskFormer and Mask2Former are
+conversions of the authors' weights, whose licence forbids commercial use (see
+maskformer_official.py).
 """
 
 from __future__ import annotations

@@ -77,10 +77,10 @@ def load_official(
     Args:
         path: .pth, .pkl or .safetensors. No code in it is run.
         model: the network that it must contain; "auto" accepts any.
-        norm_eps: what torchvision's frozen norms added to their variances when these weights were
-            trained. None: 0 as for its published detectors (torchvision sets it on loading them),
-            or 1e-5 where the file's norms were not frozen. For a detector that you trained
-            yourself with frozen norms: 1e-5.
+        norm_eps: the number that torchvision's frozen norms added to their variances when these
+            weights were trained. None means 0, as for its published detectors (torchvision sets it
+            on loading them), or 1e-5 if the file's norms were not frozen. For a detector that you
+            trained yourself with frozen norms, it is 1e-5.
 
     Returns:
         the model with COCO's 80 things (FCN: VOC's 20; panoptic models: stuff as well), in
@@ -88,7 +88,7 @@ def load_official(
 
     Raises:
         SeglibError: the file is missing, damaged or untrustworthy, or its network is unknown or
-            does not fit; the first faults are named.
+            does not fit; the message names the first faults.
     """
     path = Path(path)
     state = read_weights(path)

@@ -23,9 +23,9 @@ class OfficialWeights:
     """Weights under our names.
 
     Attributes:
-        path: their file.
-        values: by our names.
-        origins: the file's name of each, by our name.
+        path: the file of the weights.
+        values: our name → weight.
+        origins: our name → name in the file.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class OfficialWeights:
         """A file's weights, each name translated.
 
         Raises:
-            SeglibError: two weights that would get the same name.
+            SeglibError: two weights would get the same name.
         """
         weights = cls(path, {}, {})
         for name, value in state.items():

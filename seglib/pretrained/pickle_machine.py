@@ -1,9 +1,9 @@
 """Read the data in an untrusted pickle without running any code in it.
 
-A pickle is a program for a small stack machine. Most of its instructions put data on the stack;
-a few name functions and call them. This machine implements the first kind. It looks names up only
-in the tables of this package, whose entries merely describe data, and its work is bounded by the
-size of the file.
+A pickle is a program for a small stack machine. Most of its instructions put data on the stack; a
+few look functions up by name and call them. This machine implements the first kind. It looks names
+up only in the tables of this package, whose entries merely describe data, and its work is bounded
+by the size of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seglib.pretrained.pickle_vocabulary import Damaged, Name, Opaque, Refused, Unpicked, Vocabulary
+from seglib.pretrained.pickle_vocabulary import Damaged, Name, Opaque, Refused, Stateful, Vocabulary
 
 MAX_INSTRUCTIONS = 2_000_000  # a published file of a thousand weights has about 50,000
 MAX_CONTAINERS = 200_000
@@ -170,7 +170,7 @@ class _Machine:
     def build(self, state: Any) -> None:
         """Set the state of the top object."""
         target = self.top()
-        if isinstance(target, Unpicked):
+        if isinstance(target, Stateful):
             target.set_state(state)
         elif not isinstance(target, dict | Opaque):  # a state dict's metadata is not needed
             raise Refused(f"a state for a {type(target).__name__}")

@@ -51,7 +51,7 @@ def errors_about(source: object) -> Iterator[None]:
         raise SeglibError(f"{source} is damaged or not a file of weights ({reason})") from damaged
 
 
-class Unpicked:
+class Stateful:
     """Base of the results of `Vocabulary.calls` whose state the file may set later."""
 
     def set_state(self, state: object) -> None:

@@ -18,7 +18,7 @@ from seglib.pretrained.pickle_vocabulary import (
     Damaged,
     Name,
     Refused,
-    Unpicked,
+    Stateful,
     Vocabulary,
     errors_about,
 )
@@ -28,7 +28,7 @@ _MAX_ITEMSIZE = 8  # bytes per number: long doubles differ between machines
 _MAX_DIMENSIONS = 16
 
 
-class DType(Unpicked):
+class DType(Stateful):
     """Stands in for numpy.dtype; its state contains the byte order."""
 
     def __init__(self, code: object, *_: object) -> None:
@@ -54,7 +54,7 @@ class DType(Unpicked):
         return kind.newbyteorder(">" if self.order == ">" else "<" if self.order == "<" else "=")
 
 
-class Array(Unpicked):
+class Array(Stateful):
     """Stands in for numpy.ndarray.
 
     Attributes:

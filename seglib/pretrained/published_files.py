@@ -19,7 +19,7 @@ ALGORITHMS = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 def published(name: str) -> Published:
-    """An entry of the table; SeglibError for an unknown name."""
+    """An entry of the table; raises SeglibError for an unknown name."""
     if name not in PUBLISHED:
         raise unknown_name("file of weights", name, PUBLISHED, "; `seglib weights` describes them")
     return PUBLISHED[name]
@@ -31,14 +31,14 @@ def cached_path(entry: Published) -> Path:
 
 
 def cached_file(name: str) -> Path:
-    """The cached file of the weights called `name`; SeglibError if it is not in the cache."""
+    """The cached file of the weights called `name`; raises SeglibError if it is not cached."""
     path = cached_path(published(name))
     if not path.is_file():
         raise SeglibError(f"the weights {name} are not here yet: run `seglib weights {name}` first")
     return path
 
 
-def is_whole(entry: Published) -> bool:
+def is_intact(entry: Published) -> bool:
     """Whether the cached file exists, is unchanged since it arrived, and has the right digest."""
     path = cached_path(entry)
     if not path.is_file():
@@ -81,7 +81,7 @@ def fetch(entry: Published, progress: Progress | None = None) -> Path:
     return path
 
 
-def adopt(entry: Published, source: Path) -> Segmenter:
+def add_downloaded(entry: Published, source: Path) -> Segmenter:
     """Copy a file that the user has downloaded into the cache, if it is the right one.
 
     Returns:

@@ -77,7 +77,7 @@ def _shared(old: Categories, new: Categories, size: int, new_size: int) -> Slice
     return source.flatten(), target.flatten()
 
 
-def adopt(model: Segmenter, trained: Segmenter) -> list[str]:
+def copy_matching(model: Segmenter, trained: Segmenter) -> list[str]:
     """Copy every weight that has the same name and shape in both models.
 
     This starts one variant from another: an FCN-16s from a 32s lacks only the new skip.

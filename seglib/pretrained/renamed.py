@@ -1,4 +1,4 @@
-"""Today's names of weights, for files of earlier versions."""
+"""Translate the names of weights in files of earlier versions into today's."""
 
 from __future__ import annotations
 

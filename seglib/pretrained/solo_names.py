@@ -32,7 +32,7 @@ def our_name(name: str, light: bool = False) -> str:
     """Our name of a parameter; an unknown name is returned unchanged.
 
     Args:
-        name: in either layout.
+        name: the parameter's name in either layout.
         light: the file contains a light decoupled head.
     """
     name = re.sub(

@@ -63,7 +63,7 @@ def train(
     device = find_device(config.device or next(model.parameters()).device)
     with distributed.process_group(device), run_folder(config.out), random_state_kept():
         seed_everything(config.seed)
-        return Run(model, dataset, config, device, validation, resume, command).go(on_step)
+        return Run(model, dataset, config, device, validation, resume, command).finish(on_step)
 
 
 def overfit(

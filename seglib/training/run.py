@@ -35,7 +35,7 @@ MODEL_NAME = "model.safetensors"
 
 
 class Run:
-    """One process's part of a run. `go` carries out the remaining steps."""
+    """One process's part of a run. `finish` carries out the remaining steps."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Run:
         self.history = History(config=config)
         self.step = self._saved_step = 0
         if saved is not None:
-            self._go_back_to(saved)
+            self._restore(saved)
             warn_of_changes(saved, device)
-        distributed.share_state(model)
+        distributed.broadcast_state(model)
         self._start = time.perf_counter() - (self.history.seconds or [0.0])[-1]
         self._cpu_start = time.process_time() - self.history.cpu_seconds
 
-    def go(self, on_step: OnStep | None = None) -> History:
+    def finish(self, on_step: OnStep | None = None) -> History:
         """Carry out the remaining steps, validate and save; returns the whole history."""
         self.log = RunLog(self.config.out if distributed.rank() == 0 else None, self.history)
         with Interruption() as interruption:
@@ -78,7 +78,7 @@ class Run:
                 progress = self._next_step(batch)
                 if on_step is not None:
                     on_step(progress)
-                interrupted = distributed.anywhere(interruption.asked)
+                interrupted = distributed.in_any_process(interruption.asked)
                 self._after_step(interrupted)
                 if interrupted and self.step < self.config.steps:
                     raise KeyboardInterrupt
@@ -116,7 +116,7 @@ class Run:
                 batch = next(items, None)
             except Exception as error:  # whatever a data set raises
                 fault = error
-            if distributed.anywhere(fault is not None):
+            if distributed.in_any_process(fault is not None):
                 self._stop_for(fault or SeglibError("another process could not read its batch"))
             if batch is None:
                 return
@@ -137,7 +137,7 @@ class Run:
         saved = f"{self.checkpoint_file} contains the run up to step {self._saved_step}"
         return f"; {saved}: {first}, then continue with --resume"
 
-    def _go_back_to(self, saved: Checkpoint) -> None:
+    def _restore(self, saved: Checkpoint) -> None:
         assert self.checkpoint_file is not None
         restore(saved, self.checkpoint_file, self.model, self.optimizer, self.ema)
         self.history = History.from_dict({**saved.history, "config": self.config.to_dict()})
@@ -217,7 +217,7 @@ class Run:
             SeglibError: the weights or the optimiser's state are not finite, or the file cannot be
                 written; the earlier checkpoint is kept.
         """
-        distributed.share_state(self.model)
+        distributed.broadcast_state(self.model)
         self._refuse_nonfinite()
         self.history.cpu_seconds = round(time.process_time() - self._cpu_start, 1)
         rng = distributed.gather(rng_state())

@@ -124,6 +124,6 @@ def _seconds(config: TrainConfig, model: Segmenter, batch: Batch, limit: float) 
     start = time.perf_counter()
     for _ in range(TIMED_STEPS):
         step()
-        if distributed.anywhere(time.perf_counter() - start > limit):
+        if distributed.in_any_process(time.perf_counter() - start > limit):
             return math.inf
     return max(distributed.gather(time.perf_counter() - start))

@@ -19,8 +19,8 @@ from seglib.widgets.steps import StepButtons
 class Explorer(ABC):
     """A panel of controls above a picture; each change recomputes `values` and redraws it.
 
-    The picture is a PNG in the widget's state, so that a saved notebook and the book show the
-    last one without a kernel. It stands in HTML, which has room for alternative text.
+    The picture is a PNG in the widget's state, so that a saved notebook and the book show the last
+    one without a kernel. It is part of HTML, which can contain alternative text.
 
     Attributes:
         process: the control, if any, along which a process runs: it has buttons to step and play.

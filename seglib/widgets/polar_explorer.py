@@ -28,8 +28,9 @@ class PolarExplorer(Explorer):
     """
 
     def __init__(self, image: Tensor, masks: Tensor, *, index: int = 0, rays: int = 36) -> None:
-        """`image` [3, H, W] in 0…1; `masks` bool [G, H, W], none empty; starts at the mass centre
-        of object `index`.
+        """Start at the centre of mass of object `index`.
+
+        The image is [3, H, W] in 0…1, the masks are bool [G, H, W], and none is empty.
         """
         self.image, self.masks = image, masks
         _, self.outlines = contours_of(masks)

@@ -49,7 +49,7 @@ class SlidingWindow(Explorer):
             image: float [3, H, W] in 0…1.
             target: the true objects; crowds are left out.
             x: initial centre of the window in pixels, by default that of the image.
-            y: likewise.
+            y: the same for its vertical position.
             octave: initial log2 of the factor by which the image is enlarged.
         """
         self.model, self.image = model, image

@@ -19,7 +19,7 @@ WITHIN = "within a class"
 
 
 class NMSStepper(Explorer):
-    """Go down the ranking: each box still waiting is kept and suppresses those that it overlaps.
+    """Go down the ranking: each waiting box is kept and suppresses those that it overlaps.
 
     `values`: the indices of the `kept`, `suppressed` and `waiting` boxes, `current` (the box kept
     last, -1 at first), `candidates` (the number of boxes above the lowest score), and `done`.

@@ -33,7 +33,7 @@ from seglib.workshop.slicing import needed_code
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SECONDS = 900  # after which an explorer is shown as a picture
+SECONDS = 900  # time limit for drawing an explorer; after it, only a picture is shown
 STATES = "states.json"
 LIBRARIES = ("torch", "numpy", "matplotlib", "pillow")
 

@@ -1,4 +1,4 @@
-"""What instructors hand out: student notebooks, and notebooks with solutions."""
+"""The notebooks that instructors hand out: for students, and with solutions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def write_solution(name: str, out: Path, *, hidden: bool = False) -> None:
     Args:
         name: number or name.
         out: the notebook's file.
-        hidden: with the hidden checks, for instructors.
+        hidden: include the hidden checks, for instructors.
 
     Raises:
         SeglibError: an unknown name, or a file that is not called .ipynb.

@@ -33,7 +33,7 @@ def show_without_kernel(notebooks: Sequence[Path], cache: Path, static: Path, up
         up: the address of this folder, as seen from the pages of the notebooks.
 
     Raises:
-        SeglibError: a cell shows a widget of which no page can show anything.
+        SeglibError: a cell shows a widget that has neither a picture nor HTML.
     """
     read = {path: nbformat.read(path, 4) for path in notebooks}
     cells = [(path, cell_id) for path in notebooks for cell_id in explorer_cells(read[path])]

@@ -1,7 +1,7 @@
 """Random choices that are the same on every machine and with every version of NumPy.
 
-NumPy guarantees that the raw stream of a bit generator never changes, but not what `Generator`
-makes of it. So only the raw stream is used here.
+NumPy guarantees that the raw stream of a bit generator never changes, but not the numbers that
+`Generator` derives from it. So only the raw stream is used here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Chance:
         return low + (high - low) * self.unit()
 
     def near(self, center: float, reach: float) -> float:
-        """Triangularly distributed around `center`, at most `reach` away."""
+        """Triangular around `center`, at most `reach` away from it."""
         return center + reach * (self.unit() - self.unit())
 
     def log_between(self, low: float, high: float) -> float:

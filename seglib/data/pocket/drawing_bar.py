@@ -1,7 +1,7 @@
-"""How the drawing of a split is reported: a bar in a terminal, a line now and then elsewhere.
+"""Report the drawing of a split: with a bar in a terminal, with an occasional line elsewhere.
 
-Both go to standard error. In a notebook the lines appear below the cell that first needs the
-images; `without_notices` removes them where the outputs of two runs are compared or committed.
+Both go to standard error. In a notebook, the lines appear below the cell that first needs the
+images; `without_notices` removes them if the outputs of two runs are compared or committed.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ class Region:
 
     Attributes:
         category: COCO id.
-        outline: its outline, including what other regions hide.
+        outline: its outline, including parts that other regions hide.
         top: its highest row, which is its own horizon.
-        marks: outlines painted on it (lane lines).
+        marks: outlines painted on it, such as lane lines.
         distance: 1 for the farthest ridge, 0 for the foreground; determines the haze.
-        coverage: of the outline.
+        coverage: the pixels that the outline covers.
     """
 
     category: int

@@ -36,7 +36,7 @@ _WITH_SIBLINGS = 0.28
 
 @dataclass
 class Item:
-    """What will be one annotation: a sprite, or the many sprites of a crowd."""
+    """The sprites of one annotation: one, or many for a crowd."""
 
     sprites: list[Sprite]
     iscrowd: bool = False
@@ -69,7 +69,7 @@ class Layout:
         return sorted(sprites, key=lambda sprite: sprite.depth)
 
     def try_add(self, item: Item) -> bool:
-        """Add the item unless too little would be visible of it or of an item that it hides."""
+        """Add the item, unless too little of it or of an item that it hides would be visible."""
         counts = np.array([0, *self.seen, 0])  # scenery, the items, the new one
         before = []
         for sprite in item.sprites:

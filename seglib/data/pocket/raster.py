@@ -24,7 +24,7 @@ _SHIFT = 6  # GRID is 2 ** _SHIFT
 _ROWS = 4
 _STEP_SHIFT = 4  # a sub-scanline is 2 ** _STEP_SHIFT high
 _STEP = GRID // _ROWS
-# Moves coordinates that are exact in theory off the ties, where one rounding error would decide.
+# Shifts coordinates away from ties, where a rounding error would decide the result.
 _TIE_BREAKER = 0.0137
 _LANES = np.uint64(0x0001_0001_0001_0001)
 _LAST_LANE = np.uint64(48)
@@ -141,7 +141,7 @@ def fill(rings: Sequence[Points], size: int) -> Coverage:
 
 
 def fill_each(layers: Sequence[Sequence[Points]], size: int) -> list[Coverage]:
-    """What `fill` returns, for several unions of polygons in one pass."""
+    """The results of `fill` for several unions of polygons, computed in one pass."""
     outlines = on_grid(layers)
     windows = bounds(outlines, np.array([[0], [0], [size], [size]]))
     corners = windows[:2].T.tolist()

@@ -26,7 +26,7 @@ class SceneObject:
         category_id: COCO id.
         mask: bool [H, W], its visible pixels.
         iscrowd: whether it is a group outlined as one object.
-        full_area: number of pixels it would have in this image if nothing occluded it.
+        full_area: number of pixels that it would have in this image without occlusion.
         truncated: whether the border of the image cuts it.
     """
 
@@ -43,8 +43,8 @@ class Scene:
 
     Attributes:
         image: uint8 [H, W, 3] RGB.
-        objects: 2 to 12 of them.
-        stuff: int32 [H, W] COCO id of the scenery at every pixel, even behind objects.
+        objects: 2 to 12 objects.
+        stuff: int32 [H, W], COCO id of the scenery at every pixel, even behind objects.
     """
 
     image: NDArray[np.uint8]

@@ -28,7 +28,7 @@ Index = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an object's origin is (pixels), how large a unit is, and how the object is turned.
+    """The position of an object's origin in pixels, its scale and its rotation.
 
     `stretch` makes the object wider and lower before it is turned.
     """

@@ -25,7 +25,7 @@ def as_image(paint: Color) -> Image:
 
 
 def blend(canvas: Image, cover: Coverage, paint: Image, strength: float = 1.0) -> None:
-    """Paint what is covered, in place. `paint` is an image of the window."""
+    """Paint the covered pixels in place; `paint` is an image of the window."""
     share = cover.values * np.float32(strength / FULL)
     part = canvas[:, *cover.window]
     part += share * (paint - part)
@@ -49,7 +49,7 @@ def blend_cover(
     strength: float,
     within: NDArray[np.int16] | None = None,
 ) -> None:
-    """Paint what is covered in one colour, in place, limited to the coverage `within` [H, W]."""
+    """Paint the covered pixels in one colour, in place, limited to the coverage `within` [H, W]."""
     if cover.empty:
         return
     if within is not None:
@@ -76,7 +76,7 @@ def random_noise(chance: Chance, across: float, down: float, rows: int = SIZE) -
 
 
 def soften(mask: Float, reach: int) -> Float:
-    """Blur twice with a box: a cheap soft edge."""
+    """Blur twice with a box filter, which softens an edge cheaply."""
     soft: Float = uniform_filter1d(mask, reach, 0, mode="constant")
     for axis in (1, 0, 1):
         uniform_filter1d(soft, reach, axis, soft, mode="constant")

@@ -58,7 +58,7 @@ def write_split(
         count: number of scenes, with indices 0…count − 1.
         seed: identifies the set of scenes.
         processes: number of processes that draw; the number of CPUs if None.
-        progress: report it on standard error (`drawing_bar`).
+        progress: report the drawing on standard error (see `drawing_bar`).
 
     Returns:
         the SHA-256 of all JSON and masks, the same on every machine.
@@ -78,7 +78,7 @@ def write_split(
 
 
 def split_locked(folder: Path, split: str) -> AbstractContextManager[None]:
-    """Keep other processes from drawing a split; one that wants to waits."""
+    """Keep other processes from drawing a split; they wait."""
     return locked(folder / f".{split}.lock", wait=True)
 
 

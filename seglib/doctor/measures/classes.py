@@ -1,4 +1,4 @@
-"""Which classes were meant: other readings of labels and category ids than the prescribed one."""
+"""Readings of labels and category ids: the prescribed one, and others that may have been meant."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from seglib.ops.boxes import xyxy_to_xywh
 from seglib.ops.masks import masks_to_boxes
 from seglib.structures import Instances, Target
 
-MOST = 100  # predictions per image that COCO's evaluation counts
+MOST = 100  # number of predictions per image that COCO's evaluation counts
 EXTRA = 5  # predictions compared per image, in addition to twice the number of true objects
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seglib.models.detr.segments import with_stuff
 from seglib.models.targets import SizedTarget, semantic_labels
-from seglib.ops.output_forms import masks_at_stride_softly
+from seglib.ops.output_forms import soft_masks_at_stride
 from seglib.ops.upsampling import interpolate
 from seglib.structures import Categories, Panoptic, Size, Target
 
@@ -128,6 +128,6 @@ def segment_shares(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: in
     """
     if len(masks) == 0:
         return masks.float()
-    shares = masks_at_stride_softly(resize(masks.float()), stride)  # [S, h, w]
+    shares = soft_masks_at_stride(resize(masks.float()), stride)  # [S, h, w]
     size = (masks.shape[-2], masks.shape[-1])
     return shares if shares.shape == masks.shape else interpolate(shares[None], size)[0]
