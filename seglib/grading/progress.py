@@ -48,7 +48,7 @@ def read(path: Path) -> Record:
 
 
 def add(path: Path, marks: Marks, today: date) -> Record:
-    """Add a run of the visible checks to the record; a worse result does not replace a better one."""
+    """Add a run of the visible checks to the record; worse results do not replace better ones."""
     record = read(path)
     cells = record.setdefault(marks.assignment, {})
     for task in marks.tasks:
