@@ -24,8 +24,8 @@ def only_drawings(model: Path, name: str, files: list[Path]) -> str | None:
     """A warning about photographs, for a model that was trained on drawn scenes.
 
     Args:
-        model: its file.
-        name: what the user called it.
+        model: the model's file.
+        name: the name that the user gave for it.
         files: the images to predict.
 
     Returns:

@@ -66,9 +66,9 @@ class _Census:
 
     Attributes:
         empty: ids of images without objects.
-        unseen: for each object whose mask has no pixel, the image's id.
-        beyond: for each object whose box is partly outside the image, the image's id.
-        doubled: for each object that equals an earlier one in class, box and mask, the image's id.
+        unseen: the image id of each object whose mask has no pixel.
+        beyond: the image id of each object whose box is partly outside the image.
+        doubled: the image id of each object that equals an earlier one in class, box and mask.
         labels: number of objects by label.
         largest: number of pixels of the largest object.
     """

@@ -188,7 +188,7 @@ class _Reported(Dataset["Batch | Exception"]):
     def __getitem__(self, step: int) -> Batch | Exception:
         try:
             return self.items[step]
-        except Exception as error:  # whatever a data set raises
+        except Exception as error:  # a data set may raise anything
             return error
 
 

@@ -124,11 +124,11 @@ class Symptoms:
     Attributes:
         dataset: the name of the data set.
         faults: what could not be read, as (file or option, message).
-        splits: of the data set.
-        log: of the run.
-        weights: of the model.
-        model: the model's figures.
-        predictions: the model's, or those of a file.
+        splits: the symptoms of each split of the data set.
+        log: the symptoms of the run's log.
+        weights: the symptoms of the model's file.
+        model: the symptoms of the model's figures.
+        predictions: the symptoms of the model's predictions, or of those in a file.
     """
 
     dataset: str = ""

@@ -7,7 +7,7 @@ A class:
 
     submissions    finds the notebooks of a class in files, folders and archives
     plan           how they are marked, and which assignment each belongs to
-    classroom      proves the reference, then marks what is not marked yet
+    classroom      checks the reference, then marks what is not marked yet
     workers        several submissions at a time
     saved_marks    the marks on disk, from which an interrupted run resumes
 

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 # jsonschema uses this package for formats that notebooks do not have, and loading it takes longer
-# than all the rest.
+# than everything else.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import pytest  # noqa: E402

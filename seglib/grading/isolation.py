@@ -38,7 +38,7 @@ def bubblewrap() -> str | None:
     if path is None:
         return None
     trial = [path, *(f"--unshare-{space}" for space in SPACES), "--ro-bind", "/", "/"]
-    trial += ["--proc", "/proc", "--dev", "/dev"]  # what containers forbid, if not told otherwise
+    trial += ["--proc", "/proc", "--dev", "/dev"]  # containers forbid these by default
     trial += [sys.executable, "-I", "-S", "-c", ""]
     try:
         done = subprocess.run(trial, capture_output=True, timeout=30)
@@ -82,13 +82,13 @@ def command(folder: Path, limits: Limits) -> list[str]:
     for name, value in environment("/course", "/tmp", "/submission").items():
         line += ["--setenv", name, value]
     program = [sys.executable, "/course/seglib/grading/inside.py"]
-    return [*line, *program, json.dumps(limits.of_process()), "/submission/notebook.ipynb"]
+    return [*line, *program, json.dumps(limits.per_process()), "/submission/notebook.ipynb"]
 
 
 def unsafe_command(folder: Path, limits: Limits) -> list[str]:
     """The command that runs the notebook without a sandbox."""
     program = Path(__file__).with_name("inside.py")
-    given = {name: value for name, value in limits.of_process().items() if name != "NPROC"}
+    given = {name: value for name, value in limits.per_process().items() if name != "NPROC"}
     return [sys.executable, str(program), json.dumps(given), str(folder / "notebook.ipynb")]
 
 

@@ -31,7 +31,7 @@ class Limits:
     processes: int = 256
     output: int = 2**18
 
-    def of_process(self) -> dict[str, int]:
+    def per_process(self) -> dict[str, int]:
         """The limits of each process, by the names of `setrlimit`."""
         return {
             "CPU": self.cpu_seconds,

@@ -42,7 +42,7 @@ class Student:
     Attributes:
         forbidden: the forbidden functions that the student's functions called.
         gone: why the process can no longer be called, or "".
-        seconds: spent waiting for the student's functions.
+        seconds: time spent waiting for the student's functions.
     """
 
     def __init__(self, connection: socket.socket, call_seconds: float = CALL_SECONDS) -> None:
@@ -165,7 +165,7 @@ class RemoteFunction:
     """One of the student's functions; a call of it is a call in the student's process."""
 
     def __init__(self, name: str, student: Callable[[], Student]) -> None:
-        """`student` gives the process to call, which may be a new one after the first has gone."""
+        """`student` returns the process to call, perhaps a new one after the first has ended."""
         self.__name__ = name
         self.returned = 0  # calls that did not end with an error
         self._student = student

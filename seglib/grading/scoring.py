@@ -150,7 +150,7 @@ def _passed(cases: list[Case]) -> tuple[int, int]:
 
 
 def _reasons(failed: list[Case], passed: int, count: int) -> list[str]:
-    """What the student is told: of the `count` hidden cases, only how many failed, and how."""
+    """The reasons for the student: of the `count` hidden cases, only how many failed, and how."""
     visible = dict.fromkeys(case.shown for case in failed if not case.hidden)
     hidden = dict.fromkeys(
         case.shown for case in failed if case.hidden and case.shown not in visible

@@ -21,25 +21,24 @@ class SharedClasses:
 
     Attributes:
         categories: the shared classes in the data set's order, labelled 1…S.
-        of_model, of_dataset: int64, a label → the shared label, or 0 if not shared; both have
-            entries for background (0) and for ignored pixels (255).
+        model_to_shared, dataset_to_shared: int64, label → shared label, or 0 if not shared; both
+            have entries for background (0) and for ignored pixels (255).
     """
 
-    def __init__(self, of_model: Categories, of_dataset: Categories) -> None:
+    def __init__(self, model: Categories, dataset: Categories) -> None:
         """Raises SeglibError if model and data set have no class name in common."""
-        self._asked, self._known = of_dataset, of_model
-        names = [name for name in of_dataset.names if name in of_model.names]
+        self._model, self._dataset = model, dataset
+        names = [name for name in dataset.names if name in model.names]
         if not names:
             raise SeglibError(
                 "model and data set have no class in common: the model knows "
-                f"{_listed(of_model.names)}, the data set has {_listed(of_dataset.names)}"
+                f"{_listed(model.names)}, the data set has {_listed(dataset.names)}"
             )
         self.categories = Categories(
-            replace(of_dataset.by_name(name), label=label)
-            for label, name in enumerate(names, start=1)
+            replace(dataset.by_name(name), label=label) for label, name in enumerate(names, start=1)
         )
-        self.of_model, self.of_dataset = (
-            self._lookup(categories) for categories in (of_model, of_dataset)
+        self.model_to_shared, self.dataset_to_shared = (
+            self._lookup(categories) for categories in (model, dataset)
         )
 
     def _lookup(self, categories: Categories) -> Tensor:
@@ -50,7 +49,7 @@ class SharedClasses:
 
     def notes(self) -> list[str]:
         """One line that names the shared classes; none if all are shared."""
-        shared, known, asked = len(self.categories), len(self._known), len(self._asked)
+        shared, known, asked = len(self.categories), len(self._model), len(self._dataset)
         if shared == known == asked:
             return []
         return [
@@ -61,31 +60,31 @@ class SharedClasses:
 
     def predicted_map(self, labels: Tensor) -> Tensor:
         """A predicted label map in shared labels; other classes become background."""
-        return self.of_model[labels.cpu()]
+        return self.model_to_shared[labels.cpu()]
 
     def true_map(self, labels: Tensor) -> Tensor:
         """A true label map in shared labels; other classes become 255, background stays."""
         labels = labels.cpu()
-        shared = self.of_dataset[labels]
+        shared = self.dataset_to_shared[labels]
         return torch.where((shared == _DROPPED) & (labels != BACKGROUND), IGNORE, shared)
 
     def predicted_rows(self, instances: Instances) -> Instances:
         """Detections of shared classes only, in shared labels."""
-        return _relabelled(instances, self.of_model)
+        return _relabelled(instances, self.model_to_shared)
 
     def true_rows(self, target: Target) -> Target:
         """True objects that an evaluation compares with, of shared classes, in shared labels."""
-        return _relabelled(target.to_find, self.of_dataset)
+        return _relabelled(target.to_find, self.dataset_to_shared)
 
     def predicted_panoptic(self, panoptic: Panoptic) -> Panoptic:
         """Predicted segments of shared classes, in shared labels; pixels of others have none."""
-        return _relabelled_segments(panoptic.to("cpu"), self.of_model)
+        return _relabelled_segments(panoptic.to("cpu"), self.model_to_shared)
 
     def true_panoptic(self, target: Target) -> Panoptic | None:
         """True segments of shared classes, in shared labels; None if the target has no map."""
         if target.panoptic is None:
             return None
-        return _relabelled_segments(target.panoptic.to("cpu"), self.of_dataset)
+        return _relabelled_segments(target.panoptic.to("cpu"), self.dataset_to_shared)
 
 
 def _relabelled_segments(panoptic: Panoptic, table: Tensor) -> Panoptic:

@@ -92,10 +92,10 @@ def _mixed(features: Tensor, image_index: Tensor, rows: Tensor, columns: Tensor)
     rows, columns = rows.to(features), columns.to(features)
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (image_index.long() == image).nonzero().squeeze(1)  # [n]
-        strips = torch.einsum("nph,chw->ncpw", rows[of_image], plane)  # [n, C, P, W]
-        pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[of_image]))  # [n, C, P, Q]
-        origin.append(of_image)
+        in_image = (image_index.long() == image).nonzero().squeeze(1)  # [n]
+        strips = torch.einsum("nph,chw->ncpw", rows[in_image], plane)  # [n, C, P, W]
+        pooled.append(torch.einsum("ncpw,nqw->ncpq", strips, columns[in_image]))  # [n, C, P, Q]
+        origin.append(in_image)
     return torch.cat(pooled)[torch.cat(origin).argsort()]
 
 

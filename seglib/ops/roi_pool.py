@@ -54,19 +54,19 @@ def _scratch_roi_pool(
     in_column = (column >= left) & (column < right)  # [N, Q, W]
     pooled, origin = [], []
     for image, plane in enumerate(features):  # [C, H, W]
-        of_image = (rois[:, 0].long() == image).nonzero().squeeze(1)  # [n]
+        in_image = (rois[:, 0].long() == image).nonzero().squeeze(1)  # [n]
         # Columns first: of equal values, the first in reading order is kept, as in the loops.
         strips = [
             plane.where(inside[:, None, None, :], float("-inf")).max(dim=3).values  # [n, C, H]
-            for inside in in_column[of_image].unbind(1)
+            for inside in in_column[in_image].unbind(1)
         ]
         strip = torch.stack(strips, dim=3)  # [n, C, H, Q]
         cells = [
             strip.where(inside[:, None, :, None], float("-inf")).max(dim=2).values  # [n, C, Q]
-            for inside in in_row[of_image].unbind(1)
+            for inside in in_row[in_image].unbind(1)
         ]
         pooled.append(torch.stack(cells, dim=2))  # [n, C, P, Q]
-        origin.append(of_image)
+        origin.append(in_image)
     values = torch.cat(pooled)[torch.cat(origin).argsort()]  # [N, C, P, Q]
     return values.where(values > float("-inf"), 0)
 

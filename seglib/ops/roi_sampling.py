@@ -94,11 +94,13 @@ def bin_taps(
     count = (high[:, :, None] * wide[:, None, :]).flatten()  # [N·P·Q]
     total = int(count.sum())
     bins = torch.arange(len(count), device=count.device)  # [N·P·Q]
-    of_bin = bins.repeat_interleave(count, output_size=total)  # [T]
-    tap = torch.arange(total, device=count.device) - (count.cumsum(0) - count)[of_bin]  # in its bin
-    box = of_bin // (rows.shape[1] * columns.shape[1])  # [T] like all below
-    row = of_bin // columns.shape[1]  # in [N·P]
-    column = box * columns.shape[1] + of_bin % columns.shape[1]  # in [N·Q]
+    tap_bin = bins.repeat_interleave(count, output_size=total)  # [T]
+    tap = (
+        torch.arange(total, device=count.device) - (count.cumsum(0) - count)[tap_bin]
+    )  # in its bin
+    box = tap_bin // (rows.shape[1] * columns.shape[1])  # [T] like all below
+    row = tap_bin // columns.shape[1]  # in [N·P]
+    column = box * columns.shape[1] + tap_bin % columns.shape[1]  # in [N·Q]
     across = wide.flatten()[column]
     down = tap // across
     y = top.flatten()[row] + down

@@ -126,7 +126,7 @@ def compare(
         min_score: instances with a lower score are left out.
         by_class: give each instance the colour of its class, the same in all panels.
         boxes: also draw the boxes.
-        like: the truth; what is found has the colour of the true object that it overlaps most.
+        like: the truth; each prediction has the colour of the true object that it overlaps most.
     """
     count = len(results) + 1
     columns = count if count <= 4 else 3

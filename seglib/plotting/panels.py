@@ -90,7 +90,7 @@ class Figure(MatplotlibFigure):
     __str__ = __repr__
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """The PNG, finer where that stays small, and the width at which a notebook shows it."""
+        """The PNG, at twice the resolution if that stays small, and its width in a notebook."""
         png, metadata = self.png(), {}
         if len(png) <= FINE_LIMIT and (fine := self.fine_png()) is not None:
             # Without a height: a narrow window reduces the width, and the height must follow.

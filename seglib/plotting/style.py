@@ -22,7 +22,7 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#262626"
 PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, YELLOW, SKY, INK)
 GREY, PALE = "#6B6B6B", "#D9D9D9"
-BROWN = "#753400"  # a dark vermilion: where the palette alone has too few colours
+BROWN = "#753400"  # a dark vermilion, for figures that need more colours than the palette has
 # For flat label maps of up to 16 classes: after Trubetskoy, "List of 20 simple, distinct colors"
 # (2017), in an order in which the scenery of Pocket COCO, the last four, has natural hues.
 MAP_PALETTE: tuple[str, ...] = (

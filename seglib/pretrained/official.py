@@ -7,7 +7,7 @@
     xieenze/PolarMask, .pth    PolarMask with a ResNet
     facebookresearch/detr, .pth    DETR, and its panoptic models
     facebookresearch/MaskFormer and Mask2Former, .pkl    with a ResNet, for COCO
-    Hugging Face hub, .safetensors    DETR, MaskFormer and Mask2Former, likewise
+    Hugging Face hub, .safetensors    DETR, MaskFormer and Mask2Former, the same networks
 
 The networks are the same; their names, the background's position and the pixel format differ.
 Widths and depths are derived from the shapes, and every weight must be used.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 Rules = tuple[tuple[str, str], ...]
 
-# Pattern → ours, in this order. A module's name ends where the pattern does.
+# Pattern → our name, in the order in which they are tried. A pattern ends where a name does.
 RESNET: Rules = (
     (r"embedder\.embedder\.convolution", "conv1"),
     (r"embedder\.embedder\.normalization", "bn1"),

@@ -47,8 +47,8 @@ def restore_optimizer(
     """Put a saved state into an optimiser of the same settings.
 
     Raises:
-        SeglibError: it is not a state that this optimiser can have after a step; the message says
-            which part.
+        SeglibError: a part of the state is not one that this optimiser can have after a step; the
+            message names it.
     """
     before = [dict(group) for group in optimizer.param_groups]
     try:

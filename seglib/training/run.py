@@ -114,7 +114,7 @@ class Run:
             batch, fault = None, None
             try:
                 batch = next(items, None)
-            except Exception as error:  # whatever a data set raises
+            except Exception as error:  # a data set may raise anything
                 fault = error
             if distributed.in_any_process(fault is not None):
                 self._stop_for(fault or SeglibError("another process could not read its batch"))
@@ -189,7 +189,7 @@ class Run:
         """Save and validate if the step is due for it."""
         every = self.config.checkpoint_every
         if interrupted or (every and self.step % every == 0) or self._validation_asked():
-            self._save()  # before a validation, whose failure must cost no step
+            self._save()  # before a validation, so that a failure there loses no step
         self._validate_when_due()
 
     def _validation_asked(self) -> bool:

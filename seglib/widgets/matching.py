@@ -64,12 +64,13 @@ class MatchingViewer(Explorer):
             "layer": sorted({1, 2, layers}),
         }
 
-    def costs(self, of_class: float, of_distance: float, of_overlap: float) -> Tensor:
+    def costs(self, class_weight: float, distance_weight: float, overlap_weight: float) -> Tensor:
         """The weighted costs [Q, G] after the chosen layer."""
         layer = slice(self.setting("layer") - 1, self.setting("layer"))
         distance, overlap = box_costs(self.output.boxes[layer], self.objects.boxes)
-        wrong = class_cost(self.output.logits[layer], self.objects.labels[None])
-        return (of_class * wrong + of_distance * distance + of_overlap * overlap)[0, 0]
+        class_costs = class_cost(self.output.logits[layer], self.objects.labels[None])
+        cost = class_weight * class_costs + distance_weight * distance + overlap_weight * overlap
+        return cost[0, 0]
 
     def compute(self) -> dict[str, Any]:
         """Match with the weights of the sliders, and with the model's own."""

@@ -187,7 +187,7 @@ def tiny_objects(symptoms: Symptoms) -> Finding | Passed | None:
 
 
 def _masks_at_fault(split: SplitSymptoms) -> bool:
-    """Whether it is the masks, not the boxes, that miss the objects where the two disagree."""
+    """Whether the masks, not the boxes, miss the objects if the two disagree."""
     outlines = split.outlines
     return outlines is not None and outlines.best[1] > EDGE_TIMES * outlines.as_is
 

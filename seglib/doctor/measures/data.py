@@ -91,7 +91,7 @@ def _compare_boxes(
 
 
 def _paired_iou(a: Tensor, b: Tensor) -> list[float]:
-    """The IoU of each box of a [N, 4] with the same row of b [N, 4]; 0 where it is undefined."""
+    """The IoU of each box of a [N, 4] with the same row of b [N, 4]; 0 if it is undefined."""
     return [float(v) for v in box_iou(a, b).diagonal().nan_to_num(0)]
 
 

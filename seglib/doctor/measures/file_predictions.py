@@ -1,4 +1,4 @@
-"""Measure the predictions in a file: first which image each record means, then what it says."""
+"""Measure the predictions in a file: first the image that each record means, then its content."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def log_symptoms(path: Path, settings: Mapping[str, Any]) -> LogSymptoms:
 
     Args:
         path: the file.
-        settings: of the run, from run.json; empty if that could not be read.
+        settings: the run's settings from run.json; empty if that could not be read.
 
     Raises:
         SeglibError: the file cannot be read or contains no step.

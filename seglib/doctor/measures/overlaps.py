@@ -80,15 +80,15 @@ def corner_readings(
         ]
         for name, read in BOX_READINGS.items()
     }
-    own = corners[AS_IS]
+    as_written = corners[AS_IS]
     areas = [
         (filled(boxes, truth.size), filled(truth.boxes, truth.size))
-        for boxes, truth in zip(own, truths, strict=True)
+        for boxes, truth in zip(as_written, truths, strict=True)
         if len(boxes) and len(truth)
     ]
-    shift, scale = best_shift(areas), _scale(own, truths)
-    corners[moved_by(shift)] = [boxes + boxes.new_tensor(shift * 2) for boxes in own]
-    corners[f"scaled by {scale:.2f}"] = [boxes * scale for boxes in own]
+    shift, scale = best_shift(areas), _scale(as_written, truths)
+    corners[moved_by(shift)] = [boxes + boxes.new_tensor(shift * 2) for boxes in as_written]
+    corners[f"scaled by {scale:.2f}"] = [boxes * scale for boxes in as_written]
     return corners
 
 
@@ -105,8 +105,9 @@ def box_shares(corners: Mapping[str, Sequence[Tensor]], truths: Sequence[Target]
 def _scale(corners: Sequence[Tensor], truths: Sequence[Target]) -> float:
     """Mean coordinate of the true boxes divided by that of the predicted ones; 1 without boxes."""
     pairs = [(b, t.boxes) for b, t in zip(corners, truths, strict=True) if len(b) and len(t)]
-    own = sum(float(boxes.double().mean()) for boxes, _ in pairs)
-    return sum(float(true.double().mean()) for _, true in pairs) / own if own > 0 else 1.0
+    predicted = sum(float(boxes.double().mean()) for boxes, _ in pairs)
+    true = sum(float(boxes.double().mean()) for _, boxes in pairs)
+    return true / predicted if predicted > 0 else 1.0
 
 
 def _best_overlaps(boxes: Tensor, true: Tensor) -> list[float]:

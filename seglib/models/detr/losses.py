@@ -51,7 +51,7 @@ def box_losses(boxes: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, Ten
     Args:
         boxes: [L, N, 4] of the matched queries: centre, width and height in 0…1 of the image's
             size.
-        truth: [L, N, 4] of their objects, likewise.
+        truth: [L, N, 4], the same for their objects.
         count: the number of objects, by which both are divided.
 
     Returns:

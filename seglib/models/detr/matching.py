@@ -58,12 +58,12 @@ def match(costs: Tensor, counts: Sequence[int]) -> Matching:
     here = costs.detach().float().cpu()
     pairs = []
     for layer in range(layers):
-        of_images = [
+        image_pairs = [
             hungarian(here[layer, image, :, :count])
             + torch.tensor([[image * queries], [image * most]])
             for image, count in enumerate(counts)
         ]  # [2, min(Q, count)] each
-        pairs.append(torch.cat(of_images, dim=1))  # [2, N]
+        pairs.append(torch.cat(image_pairs, dim=1))  # [2, N]
     chosen, objects = torch.stack(pairs, dim=1).to(costs.device)  # [L, N] each
     return Matching(chosen, objects)
 
@@ -80,7 +80,7 @@ def box_costs(boxes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         boxes: [L, B, Q, 4] centre, width and height in 0…1 of the image's size.
-        truth: [B, G, 4], likewise.
+        truth: [B, G, 4], in the same form.
 
     Returns:
         two tensors [L, B, Q, G].

@@ -96,7 +96,7 @@ class BoxHeads(nn.Module, ABC):
         truth: Sequence[SizedTarget],
         generators: Sequence[Generator],
     ) -> list[LabelledBoxes]:
-        """Label each image's proposals and its true boxes, and sample boxes to learn from.
+        """Label each image's proposals and true boxes, and sample boxes to learn from.
 
         The true boxes ensure that there are positives while the RPN is still untrained.
         """

@@ -61,14 +61,14 @@ def make_locations(
     sizes: Sequence[tuple[int, int]], strides: Sequence[int], ranges: Sequence[float]
 ) -> Locations:
     """The centres of all cells of maps of the given sizes (H, W), level after level."""
-    points, of_stride, of_range = [], [], []
+    points, point_strides, point_ranges = [], [], []
     lows = (-1.0, *ranges[:-1])
     for (height, width), stride, low, high in zip(sizes, strides, lows, ranges, strict=True):
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         points.append(torch.stack([x, y], dim=-1).flatten(0, 1) * stride + stride // 2)  # [H·W, 2]
-        of_stride.append(torch.full((height * width,), float(stride)))
-        of_range.append(torch.tensor([[low, high]]).expand(height * width, 2))
-    return Locations(torch.cat(points).float(), torch.cat(of_stride), torch.cat(of_range))
+        point_strides.append(torch.full((height * width,), float(stride)))
+        point_ranges.append(torch.tensor([[low, high]]).expand(height * width, 2))
+    return Locations(torch.cat(points).float(), torch.cat(point_strides), torch.cat(point_ranges))
 
 
 def assign_locations(

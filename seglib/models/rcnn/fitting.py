@@ -56,13 +56,13 @@ def region_signs(boxes: Tensor, target: Target, classes: int, negative_iou: floa
         int8 [G + N, C]: +1, -1 or 0.
     """
     target = target.to(boxes.device)
-    of_class = F.one_hot(target.labels - 1, classes).bool()  # [G, C]
+    is_class = F.one_hot(target.labels - 1, classes).bool()  # [G, C]
     overlaps = box_iou(boxes, target.boxes.to(boxes))  # [G + N, G]
     # A row of zeros stands for "no object", so that there is always a maximum.
-    by_class = F.pad(overlaps[:, :, None] * of_class.to(boxes), (0, 0, 0, 1))  # [G + N, G + 1, C]
+    by_class = F.pad(overlaps[:, :, None] * is_class.to(boxes), (0, 0, 0, 1))  # [G + N, G + 1, C]
     best = by_class.amax(1)  # [G + N, C]
     signs = -(best < negative_iou).to(torch.int8)  # [G + N, C]
-    signs[: len(target)][of_class & ~target.iscrowd[:, None]] = 1
+    signs[: len(target)][is_class & ~target.iscrowd[:, None]] = 1
     return signs
 
 

@@ -179,8 +179,8 @@ class RCNN:
             features = self.features(self.warp(image, boxes))
             signs = region_signs(boxes, target, len(self.categories), self.config.negative_iou)
             labels, deltas = regression_targets(boxes, target, self.config.regression_iou)
-            of_boxes = (x.to(features.device) for x in (signs, labels, deltas))
-            examples.append(Examples(features, *of_boxes))
+            box_targets = (x.to(features.device) for x in (signs, labels, deltas))
+            examples.append(Examples(features, *box_targets))
             if progress is not None:
                 progress(index + 1, len(images))
         joined = Examples.join(examples)

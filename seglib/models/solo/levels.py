@@ -57,11 +57,11 @@ def rescaled_levels(
     p2, *middle, p6 = pyramid
     half = (p2.shape[-2] // 2, p2.shape[-1] // 2)
     maps = [interpolate(p2, half), *middle, interpolate(p6, _size(middle[-1]))]
-    of_maps = level_strides(strides)
+    map_strides = level_strides(strides)
     if padded or all(size == batch.canvas for size in batch.sizes):
-        return Levels(maps, of_maps, None)
-    spans = [[(-(-h // s), -(-w // s)) for h, w in batch.sizes] for s in of_maps]
-    return Levels(maps, of_maps, list(spans))
+        return Levels(maps, map_strides, None)
+    spans = [[(-(-h // s), -(-w // s)) for h, w in batch.sizes] for s in map_strides]
+    return Levels(maps, map_strides, list(spans))
 
 
 def resize_to_grid(features: Tensor, side: int, spans: Sizes | None = None) -> Tensor:
