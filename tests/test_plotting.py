@@ -527,6 +527,7 @@ def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
     np.testing.assert_allclose(fig.axes[0].get_lines()[0].get_ydata(), [3, 2, 1])
     np.testing.assert_allclose(fig.axes[1].get_lines()[0].get_xdata(), [1, 3])
     assert "ceiling" in words(fig)
+    assert plotting.training_curve([1.0], measure="error").axes[0].get_ylabel() == "error"
 
 
 def test_a_training_curve_labels_the_smoothed_line() -> None:

@@ -33,6 +33,14 @@ def test_rays_end_on_the_contour() -> None:
         show_rays(IMAGE, {})
 
 
+def test_the_pixels_of_a_tiny_image_are_framed() -> None:
+    frames = show_rays(torch.ones(2, 3), {"one": []}).axes[0].collections
+    across, down = ([path.vertices.tolist() for path in lines.get_paths()] for lines in frames)
+    assert across == [[[-0.5, y], [2.5, y]] for y in (-0.5, 0.5, 1.5)]
+    assert down == [[[x, -0.5], [x, 1.5]] for x in (-0.5, 0.5, 1.5, 2.5)]
+    assert not show_rays(IMAGE, {"one": []}).axes[0].collections
+
+
 def test_an_object_is_tinted_and_outlined_also_at_the_border() -> None:
     mask = torch.zeros(2, 20, 30, dtype=torch.bool)
     mask[0, :4, :6] = True  # the second mask is empty

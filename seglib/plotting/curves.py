@@ -33,6 +33,7 @@ def training_curve(
     window: int | None = None,
     ceiling: float | None = None,
     log: bool = False,
+    measure: str = "loss",
     title: str = "Training",
     caption: str = "",
 ) -> Figure:
@@ -45,6 +46,7 @@ def training_curve(
         window: number of values in the moving average, by default a twentieth of them all.
         ceiling: the best possible value of the metrics, drawn as a dashed line.
         log: use a logarithmic axis for the loss.
+        measure: what the values are, written beside the axis of the loss.
         title: above the loss.
     """
     series = losses if isinstance(losses, Mapping) else {"loss": losses}
@@ -52,7 +54,7 @@ def training_curve(
     axes = grid[0, 0]
     for shade, (name, values) in zip(PALETTE, series.items(), strict=False):
         _loss_line(axes, name, np.asarray(values, dtype=np.float64), steps, window, shade)
-    axes.set(title=title, xlabel="step", ylabel="loss", yscale="log" if log else "linear")
+    axes.set(title=title, xlabel="step", ylabel=measure, yscale="log" if log else "linear")
     axes.margins(x=0.01)
     axes.grid(axis="y")
     if len(series) > 1:

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 
 from seglib.plotting.canvas import as_rgb, to_numpy
-from seglib.plotting.panels import Figure, bare, image_panels, mark_point
+from seglib.plotting.panels import Figure, bare, image_panels
 from seglib.plotting.style import GREY, INK, color, styled
 
 
@@ -30,7 +30,7 @@ def show_locations(
         panels: panel title → (all points [L, 2], group → its points [n, 2]), as (x, y) where the
             centre of the first pixel is at 0. A group has one colour in all panels, named in a
             legend.
-        centres: [G, 2], (x, y), marked by crosses.
+        centres: [G, 2], (x, y), marked by thin crosses that leave the dots visible.
 
     Raises:
         SeglibError: no panel.
@@ -46,9 +46,10 @@ def show_locations(
         axes.plot(*to_numpy(every).reshape(-1, 2).T, "o", color=GREY, markersize=1)
         for name, points in groups.items():
             dots = to_numpy(points).reshape(-1, 2).T
-            axes.plot(*dots, "o", color=shades[name], markersize=4, markeredgecolor="white")
-        for x, y in to_numpy(centres).reshape(-1, 2).tolist() if len(centres) else []:
-            mark_point(axes, x, y, INK, 5)
+            axes.plot(*dots, "o", color=shades[name], markersize=5, markeredgecolor="white")
+        if len(centres):
+            crosses = to_numpy(centres).reshape(-1, 2).T
+            axes.plot(*crosses, "x", color=INK, markersize=6, markeredgewidth=1)
         axes.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
         axes.set_title(words)
     handles = [

@@ -31,9 +31,10 @@ from seglib.plotting.panels import (
     panel_height,
     switch_off,
 )
-from seglib.plotting.style import BLUE, GREEN, INK, ORANGE, PALETTE, as_bytes, color, styled
+from seglib.plotting.style import BLUE, GREEN, GREY, INK, ORANGE, PALETTE, as_bytes, color, styled
 
 Fan = tuple[Any, Any]  # a centre [2], (x, y), and distances [n] along the rays from it
+FEW_PIXELS = 16  # images up to this side show the edges of their pixels
 PARTS = {"both": GREEN, "only the truth": BLUE, "only the contour": ORANGE}
 
 
@@ -51,7 +52,7 @@ def show_rays(
     """Shapes over an image: a centre, the rays from it, and the contour through their ends.
 
     Args:
-        image: float [3, H, W] or [H, W] in 0…1.
+        image: float [3, H, W] or [H, W] in 0…1; the pixels of a tiny one are framed.
         panels: panel title → its shapes, each (centre [2], distances [n]) in pixels.
         masks: bool [G, H, W], tinted and outlined in all panels.
 
@@ -78,6 +79,10 @@ def draw_rays(
     height, width = picture.shape[:2]
     for mask in shapes:
         draw_outline(axes, mask)
+    if max(height, width) <= FEW_PIXELS:
+        edges: Any = {"color": GREY, "lw": 0.5, "zorder": 1}
+        axes.hlines(np.arange(height + 1) - 0.5, -0.5, width - 0.5, **edges)
+        axes.vlines(np.arange(width + 1) - 0.5, -0.5, height - 0.5, **edges)
     for number, (centre, distances) in enumerate(fans):
         start = torch.as_tensor(centre, dtype=torch.float32)
         ends = to_numpy(contour_points(start, torch.as_tensor(distances).float()))  # [n, 2]
