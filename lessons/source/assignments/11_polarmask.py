@@ -266,9 +266,14 @@ assert not got.isnan().any(), (
     "some lengths are nan: parallel edges divide by 0, and 0 · inf is nan; choose the crossings "
     "that count with torch.where instead of multiplying by 0"
 )
+assert bool(got.any()), (
+    "all lengths are 0: edges that a ray does not meet count as 0, so take the largest crossing; "
+    "and is t the distance along the ray, and s the place on the edge?"
+)
 assert bool((got > 0).all()), (
-    f"from the middle every ray meets an edge, yours are {listed(got)}: is the last corner joined "
-    "to the first, and does each edge go from a corner to the *next* one?"
+    f"from the middle every ray meets an edge, yours are {listed(got)}: is the centre subtracted "
+    "from the corners, is the last corner joined to the first, and does each edge go from a corner "
+    "to the *next* one?"
 )
 assert close(got, [2.0, 2.828] * 4), (
     f"from the middle of the square: 2 and 2.83 in turn, yours {listed(got)}. Ray k has the angle "
@@ -285,6 +290,19 @@ assert not close(got, [0.0, 0, 1, 0]), "the farthest crossing counts, not the ne
 assert close(got, [0.0, 0, 5, 0]), (
     f"from below the square: 0, 0, 5, 0, yours {listed(got)}. A ray has no points behind its start "
     "(t < 0), and an edge ends at its corners (s from 0 to 1)"
+)
+triangle = torch.tensor([[0.0, 0], [4, 0], [2, 3]])
+got = polygon_rays(triangle, torch.tensor([2.0, 6]), 4)
+assert close(got, [0.0, 0, 6, 0]), (
+    "from below a triangle with a corner at the bottom: 0, 0, 6, 0, yours "
+    f"{listed(got)}. All three edges lie behind the ray down (t < 0), so it meets none"
+)
+tip = torch.tensor([[0.003, 10], [1000, 5], [1000, 20]])
+got = polygon_rays(tip, torch.zeros(2), 4)
+assert close(got, [10.0, 0, 0, 0]), (
+    "the ray down passes a corner at a distance of 0.003, where s is −0.000003 on one of the two "
+    "edges and 1.000003 on the other: accept s from −0.00001 to 1.00001, so that it does not slip "
+    f"through. Expected 10, 0, 0, 0, yours {listed(got)}"
 )
 bay = torch.tensor([[0.0, 0], [9, 0], [9, 3], [4, 3], [4, 6], [9, 6], [9, 9], [0, 9]])
 got = polygon_rays(bay, torch.tensor([2.0, 4.5]), 36)
@@ -400,10 +418,16 @@ assert int(got.sum()) != 49 and int(got.sum()) > 1, (
     f"the example has 13 pixels, yours has {int(got.sum())}: compare each pixel's own distance "
     "from the centre with r in its own direction"
 )
+assert drawn(got[0]) == diamond or drawn(got[0, :, 3:]) != [row[3:] for row in diamond], (
+    "the example is a square on its corner; only the left half of yours is wrong:\n"
+    + "\n".join(drawn(got[0]))
+    + "\natan2 is negative there: take the angle modulo 2π, and k + 1 modulo n"
+)
 assert drawn(got[0]) == diamond, (
     "the example is a square on its corner, 13 pixels, with those on its edge; yours is\n"
     + "\n".join(drawn(got[0]))
-    + "\nPixels have their middles at whole numbers, and distances are straight lines."
+    + "\nPixels have their middles at whole numbers, k is rounded down, and a pixel belongs to the "
+    "mask up to a straight-line distance of r + 0.0001."
 )
 (triangle,) = masks_from_rays(torch.tensor([[10.0, 10]]), torch.full((1, 3), 9.0), (21, 21))
 assert not bool(triangle[4, 10]) and bool(triangle[6, 10]), (

@@ -97,6 +97,18 @@ WRONG = {
         ),
         "edges without an end": (MEETS, "(steep.abs() >= 1e-6) & (t >= 0) & (s >= -1e-5)"),
         "lines instead of edges": (MEETS, "(steep.abs() >= 1e-6) & (t >= 0)"),
+        "behind the start, too": (
+            MEETS,
+            "(steep.abs() >= 1e-6) & (s >= -1e-5) & (s <= 1 + 1e-5)",
+        ),
+        "rays slip through between edges": (
+            MEETS,
+            "(steep.abs() >= 1e-6) & (t >= 0) & (s >= 0) & (s <= 1)",
+        ),
+        "the smallest, with 0 for no crossing": (
+            FARTHEST,
+            "torch.where(meets, t, 0.0).amin(dim=1)",
+        ),
         "s and t exchanged": (
             "t, s = cross(start, edge) / safe, cross(start, direction) / safe",
             "s, t = cross(start, edge) / safe, cross(start, direction) / safe",
@@ -116,6 +128,8 @@ WRONG = {
         "0° points up": (ANGLE, "torch.atan2(dx, -dy) % (2 * math.pi)"),
         "90° points to the left": (ANGLE, "torch.atan2(-dx, dy) % (2 * math.pi)"),
         "negative angles": (ANGLE, "torch.atan2(dx, dy).clamp(min=0)"),
+        "angles below zero": (ANGLE, "torch.atan2(dx, dy)"),
+        "no tolerance on the line": (INSIDE, "torch.hypot(dx, dy) <= line"),
         "the nearest ray decides": (
             f"line = {LINE}",
             "line = torch.where(beyond < step / 2, a, b)",
