@@ -20,6 +20,7 @@
 
 # %% id="imports"
 import math
+import textwrap
 
 import numpy as np
 import torch
@@ -42,9 +43,9 @@ print(f"{dataset.name}: {len(samples)} images to look at; {config.rays} rays")
 
 # %% [markdown] id="load-text"
 # The network was trained on the classes of Pocket COCO. (On photographs expect wild guesses; what
-# you build works there all the same.) First we look at its raw output: for each detection, a centre
-# and the lengths of the rays. Below you will build every step of this function. The cell after it
-# only chooses an image; skip it.
+# you build works there all the same.) First its raw output: for each detection, a centre and the
+# lengths of the rays. You will build every step of this function. The cell after it only chooses an
+# image; skip it.
 
 # %% id="detect"
 def detect(image, least=0.3):
@@ -60,28 +61,36 @@ def detect(image, least=0.3):
 from seglib.models.polarmask.rays import polar_masks
 
 
-def fit(index):
-    """The mean, over an image's objects, of the best mask IoU with a detection of its class."""
+def best_overlaps(index):
+    """For each object of an image, the best mask IoU with a detection of its class."""
     (image, _), truth = samples[index], truths[index]
     centres, rays, labels, _ = detect(image)
-    overlap = ops.mask_iou(truth.masks, polar_masks(centres, rays, truth.size))
-    overlap = overlap * (truth.labels[:, None] == labels)
-    best = [max(row, default=0.0) for row in overlap.tolist()]
-    return sum(best) / max(1, len(best))
+    each = ops.mask_iou(truth.masks, polar_masks(centres, rays, truth.size))
+    each = each * (truth.labels[:, None] == labels)
+    return [max(row, default=0.0) for row in each.tolist()]
+
+
+def fit(index):
+    """Their mean, to two digits, so that every machine chooses the same image."""
+    best = best_overlaps(index)
+    return round(sum(best) / max(1, len(best)), 2)
 
 
 def suits(index):
-    """The IoU that exact rays, `polar.perfect`, reach on the largest object."""
+    """The IoU that perfectly learned rays, `polar.perfect`, reach on the largest object."""
     masks = truths[index].masks
     largest = masks.sum(dim=(1, 2)).argmax()
     drawn = polar.perfect(*samples[index]).instances.masks
     return float(ops.mask_iou(drawn[largest][None], masks[largest][None])[0, 0])
 
-# %% id="first-picture" alt="An image beside the same image with PolarMask's detections: from the centre of each object 36 rays spread to its outline, and a closed line through their ends follows the object."
+# %% id="first-picture" alt="An image beside the same image with PolarMask's detections: from the centre of each object 36 rays spread to its outline, and a closed line through their ends follows the object." tolerance=0.05
 least = min(3, max(map(len, truths)))
 rich = [i for i in range(held_out) if len(truths[i]) >= least]  # with several objects
 chosen = max(rich, key=lambda index: fit(index) + suits(index))
 image, objects = samples[chosen][0], truths[chosen]
+class_names = [dataset.categories.by_label(label).name for label in objects.labels.tolist()]
+ranked = sorted(zip(best_overlaps(chosen), class_names, strict=True), reverse=True)
+print("mask IoU:", ", ".join(f"{name} {overlap:.2f}" for overlap, name in ranked))
 centres, rays, _, _ = detect(image)
 fans = list(zip(centres, rays, strict=True))
 panels = {"the image": [], "what PolarMask answers": fans}
@@ -89,9 +98,9 @@ plotting.show_rays(image, panels, panel=4.2)
 
 # %% [markdown] id="first-picture-read"
 # Each cross is a location of the network's maps; the rays from it and the line through their ends
-# are all that the network says about a shape. The cups are followed closely, since nearly all of
-# their outline can be seen from the middle: such shapes suit rays. The car's contour is rough, and
-# the donut has lost its hole.
+# are all that the network says about a shape. In Pocket COCO's image it follows the car and the
+# umbrella best: nearly all of their outlines can be seen from the middle, and such shapes suit
+# rays. The cups lose what shows below the car, and the donut has lost its hole.
 
 # %% [markdown] id="problem"
 # ## The problem: between a box and a drawing
@@ -113,7 +122,7 @@ plotting.timeline(highlight=["Mask R-CNN", "SOLO", "PolarMask"])
 #
 # Take a rectangle of 5 × 3 pixels. Its **outline** consists of its pixels that have a neighbour
 # outside. Coordinates are $(x, y)$, and the centre of the first pixel is at 0. Rays start at the
-# middle, $(3, 3)$, at equal angles; as in the authors' code the angle 0° points *down* and 90° to
+# middle, $(3, 2)$, at equal angles; as in the authors' code the angle 0° points *down* and 90° to
 # the right.
 
 # %% id="outline"
@@ -124,8 +133,8 @@ def my_outline(mask):
     return (mask & ~inner).nonzero().flip(1).float()
 
 
-tiny, middle = torch.zeros(7, 7).bool(), torch.tensor([3.0, 3])
-tiny[2:5, 1:6] = True
+tiny, middle = torch.zeros(5, 7).bool(), torch.tensor([3.0, 2])
+tiny[1:4, 1:6] = True
 print(len(my_outline(tiny)), "of", int(tiny.sum()), "pixels are on the outline")
 
 # %% [markdown] id="rays-text"
@@ -139,7 +148,7 @@ print(len(my_outline(tiny)), "of", int(tiny.sum()), "pixels are on the outline")
 
 # %% id="rays-loop" tags=["nbval-check-output"]
 def rays_loop(outline, centre, n):
-    """Points (x, y), a centre and n -> n distances."""
+    """Points (x, y), a centre and n, which divides 360 -> n distances."""
     farthest = {}  # degree -> distance
     for x, y in outline.tolist():
         dx, dy = x - float(centre[0]), y - float(centre[1])
@@ -160,12 +169,14 @@ plotting.show_rays(1 - 0.4 * tiny.float(), panels, panel=2.6)
 # %% [markdown] id="rays-read"
 # The line runs through the middles of the outline's pixels, half a pixel inside the rectangle; part
 # Two takes care of that. With 24 rays it is wavy, since distances between two pixels are
-# interpolated, and lopsided, since only whole degrees are recorded.
+# interpolated, and lopsided, since degrees are rounded down.
 #
 # And crooked shapes? In the paper the *farthest* crossing counts: everything before it then belongs
-# to the mask, even a gap. Remember this choice; it will matter for the ceiling. Now without the
-# loop, and for real objects. If an object has several parts or holes, only the outline of its
-# largest part counts.
+# to the mask, even a gap. Remember this for the ceiling. Now without the loop, and for real
+# objects. If an object has several parts or holes, only the outline of its largest part counts, and
+# the mass centre is that of this part, not of the whole mask as in lesson 10. Where more than 45°
+# in a row have no outline, the library sets the length to 0 (part Five says why), while `my_rays`
+# interpolates: their only difference. The library's rays are the network's **target rays**.
 
 # %% id="rays-tensor" tags=["nbval-check-output"]
 from seglib.models.polarmask.contours import contours_of
@@ -240,57 +251,55 @@ for n in (6, 12, 36, 72):
 plotting.show_rays(image, panels, panel=2.5)
 
 # %% [markdown] id="number-read"
-# Of these numbers, 36 is the first to exceed 0.9. Doubling it to 72 costs the network hardly
-# anything and gains 3 more points; the paper settles on 36. In "Look inside" you will find out what
-# keeps the IoU below 1.
+# For Pocket COCO's car, 36 is the first to exceed 0.9. Doubling it to 72 costs the network hardly
+# anything and gains 3 more points; the paper settles on 36.
 #
 # ### Three: which centre?
 #
 # In FCOS the best locations are those around the *middle of the box*. For rays PolarMask uses the
-# **mass centre** (lesson 10). **Predict before you run:** for how many of 100 objects does the
-# middle of the box lie outside the object itself: 5, 15, or 25? And the mass centre?
+# **mass centre**. Compare both for the largest part of each object. **Predict before you run:** for
+# how many of 100 objects does the middle of this part's box lie outside the object: 3, 13, or 23?
+# And the mass centre?
 
 # %% id="study"
 def study(mask, contour, start):
-    """Is the start inside? The IoU of 36 exact rays from there, and the rays."""
+    """Is the start inside? The IoU of 36 target rays from there, and the rays."""
     (lengths,) = rays_from([contour], start[None], 36, "interpolated")
     x, y = start.round().long().tolist()
-    inside = bool(F.pad(mask, (0, 1, 0, 1))[y, x])  # the middle may be on the border
-    return inside, iou(my_mask(start, lengths, mask.shape), mask), lengths
+    return bool(mask[y, x]), iou(my_mask(start, lengths, mask.shape), mask), lengths
 
 # %% id="centres" tolerance=0.05
 rows = []
 for index, truth in enumerate(truths):
     for g, contour in zip(*contours_of(truth.masks), strict=True):
-        box_middle = (truth.boxes[g, :2] + truth.boxes[g, 2:]).float() / 2 - 0.5
+        box_middle = (contour.points.amin(dim=0) + contour.points.amax(dim=0)) / 2
         starts = {"mass": contour.center, "box": box_middle}
         found = {name: study(truth.masks[g], contour, start) for name, start in starts.items()}
         rows.append((index, g, starts, found))
 for name in ("mass", "box"):
     inside, overlap = (np.mean([found[name][k] for *_, found in rows]) for k in (0, 1))
-    print(f"{name:4s} centre: {inside:.0%} inside the object, IoU of 36 exact rays {overlap:.3f}")
+    print(f"{name:4s} centre: {inside:.0%} inside the object, IoU of 36 target rays {overlap:.3f}")
 
-# %% id="centres-figure" alt="One object, outlined, with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of it; from the middle of the box, which lies outside, the rays reach only a part of the object, and the contour also covers what lies between."
+# %% id="centres-figure" alt="One object, outlined, partly behind another one, with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of its largest part; from the middle of the box, which lies on what hides it, some rays have no length and some are too short, so that the contour has deep notches."
 def gain(row):
     """By how many of its pixels, roughly, the mass centre serves an object better."""
     index, g, _, found = row
     return (found["mass"][1] - found["box"][1]) * truths[index].masks[g].sum()
 
 
-index, g, starts, found = max(rows, key=gain)
+apart = [row for row in rows if row[3]["mass"][0] > row[3]["box"][0]]  # one inside, one outside
+index, g, starts, found = max(apart or rows, key=gain)
 fans = {name: (starts[name], found[name][2]) for name in starts}
 panels = {f"{name} centre, IoU {found[name][1]:.2f}": [fan] for name, fan in fans.items()}
 plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], panel=3.6)
 
 # %% [markdown] id="centres-read"
 # **"The middle of the box is the natural centre" is true for boxes.** A ray needs a start from
-# which it can *see* the outline. In Pocket COCO the middle of the box lies outside the object for
-# one object in four; the mass centre seldom does, and exact rays from it lose less. The figure
-# shows a large object (dark outline) for which they lose much less. From outside, many rays meet no
-# outline. To interpolate there would invent an arc across the opening, with long rays all around
-# and, as you will see in part Five, a high centerness: a network would learn to prefer such places.
-# So where more than 45° in a row have no outline, the library sets the length to 0, while `my_rays`
-# interpolates: this is the only difference between them.
+# which it can *see* the outline. In Pocket COCO the middle of the box lies outside for one object
+# in eight, the mass centre for half as many, and target rays from it lose a little less. For some
+# objects they lose much less: the figure shows a clock (dark outlines). The middle of its box lies
+# on the car in front. Rays that leave across the car meet no outline and have length 0; where a
+# degree contains only a pixel of the near edge, the ray is too short.
 
 # %% [markdown] id="locations-text"
 # ### Four: which locations learn an object
@@ -342,15 +351,17 @@ print(f"{len(mine)} locations; as in the library: {mine == theirs.tolist()}")
 # **Predict before you run:** how many locations does an object get: always one, always nine, or
 # does it vary?
 
-# %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones."
-panels, limits = {}, locations.ranges.unique(dim=0).tolist()
-for stride, (low, high) in zip(polar.strides, limits, strict=True):
-    here = locations.strides == stride
-    groups = {f"object {g + 1}": here & (theirs == g) for g in range(len(centres))}
-    groups = {name: locations.points[own] for name, own in groups.items()}
+# %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones. The legend counts each object's locations per level."
+panels, limits, owned = {}, locations.ranges.unique(dim=0).tolist(), {}
+levels = [locations.strides == stride for stride in polar.strides]
+for g, name in enumerate(class_names):
+    each = " + ".join(str(int((theirs[here] == g).sum())) for here in levels)
+    owned[f"{g + 1} {name}: {each}"] = theirs == g
+for stride, here, (low, high) in zip(polar.strides, levels, limits, strict=True):
+    groups = {name: locations.points[here & own] for name, own in owned.items()}
     reach = f"{max(0, low):.0f} to {high:.0f} px" if high < 1e4 else f"from {low:.0f} px"
     panels[f"stride {stride:.0f}, {reach}"] = (locations.points[here], groups)
-plotting.show_locations(image, panels, centres, panel=2.6)
+plotting.show_locations(image, panels, centres, panel=3.2)
 
 # %% id="positive-counts" tolerance=0.1
 counts = []
@@ -362,12 +373,12 @@ print(f"locations per object: {few[0]} to {few[-1]}, median {few[len(few) // 2]}
 print(f"objects without any location: {counts.count(0)} of {len(counts)}")
 
 # %% [markdown] id="positive-read"
-# Three strides contain three locations in a row, so nine per level is usual. An object whose
-# distances fit two ranges gets more. The plant has nine at stride 8 and three at stride 16, in a
-# row below its mass centre: from the nearer rows no side of its box is 64 px away. A thin or small
-# object loses the locations outside its box and those that a smaller object takes. An object
-# without any locations is not learned at all. Several predictions for one object are welcome in
-# training; afterwards suppression removes the duplicates.
+# Three strides contain three locations in a row, so nine per level is usual. Near the limit of a
+# range, two levels share an object: in Pocket COCO's image the car has nine locations at stride 8
+# and two at stride 16, to the right of its mass centre, since from nearer columns no side of its
+# box is 64 px away. A thin or small object loses the locations outside its box and those that a
+# smaller object takes. An object without any locations is not learned at all. Several predictions
+# for one object are welcome; suppression removes the duplicates.
 
 # %% [markdown] id="centerness-text"
 # ### Five: centerness
@@ -397,20 +408,25 @@ for name, shape in {"disc": x**2 + y**2 <= 400, "bar": (y.abs() <= 2) & (x.abs()
     mine, theirs = my_centerness(lengths), polar_centerness(lengths)
     print(f"{name}: centerness {mine[0]:.2f}, as in the library: {torch.equal(mine, theirs)}")
 
-# %% id="centerness-figure" alt="The centerness at every pixel of the largest object: highest in the middle, falling to zero at the outline."
+# %% id="centerness-figure" alt="The centerness at every pixel of the largest object: highest in its thickest part, falling to zero at the outline." tolerance=0.05
 values = torch.full(objects.size, torch.nan)
 pixels = objects.masks[largest].nonzero().flip(1).float()  # [P, 2], (x, y)
 outline = contours[largest]
 lengths = rays_from([outline] * len(pixels), pixels, 36, "interpolated")
-values[objects.masks[largest]] = my_centerness(lengths)
+values[objects.masks[largest]] = each = my_centerness(lengths)  # [P]
+near = (pixels - outline.center).norm(dim=1).argmin()
+print(f"highest {each.max():.2f}, nearest to the mass centre {each[near]:.2f}")
 x0, y0, x1, y1 = objects.boxes[largest].int().tolist()
 plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", label="centerness")
 
 # %% [markdown] id="centerness-read"
 # **"Centerness is 1 in the middle of every object" is wrong**: that is true of discs (0.98 here, as
 # they consist of pixels). In the middle of the long bar it is $\sqrt{2/20}$, less than a third;
-# elsewhere in the bar the shortest ray is no longer than that, and the longest ray is longer. In
-# the heat map the centerness falls towards the outline.
+# elsewhere in the bar the shortest ray is no longer than that, and the longest ray is longer.
+# **Nor is it always highest at the mass centre**: in the heat map it falls towards the outline, but
+# in Pocket COCO's car the best place is 11 px away, under the roof. (And outside, in a bay?
+# Interpolation would invent an arc across the opening: rays of nearly equal length, and so a high
+# centerness. That is why the library sets such rays to 0.)
 #
 # The network predicts the centerness alongside the class, and it has two uses. In the *loss*, rays
 # and boxes are weighted by the centerness of their location. The *score* is class probability times
@@ -482,9 +498,10 @@ for radius in (4.0, 10.0, 40.0):
 #
 # Three towers of convolutions read each level: one for class and centerness, one for the box, one
 # for the rays. The same towers serve all levels; only a factor $\beta$ in the exponent, $d =
-# e^{\beta x}$, is learned for each level. The exponential keeps every distance positive.
+# e^{\beta x}$, is learned for each level; it starts at 1, 1.25 and 1.5. The exponential keeps every
+# distance positive.
 
-# %% id="diagram" alt="A flow diagram: a level of the pyramid leads to three towers, the first of which leads to class and centerness, the others to box and rays; class and centerness are multiplied to a score, score and box meet in NMS, and the rays of the survivors become masks."
+# %% id="diagram" alt="A flow diagram: a level of the pyramid leads to three towers, the first of which leads to class and centerness, the others to box and rays; class and centerness are multiplied to a score, score and box enter NMS, and the rays of the survivors become masks. Box and rays are exponentials with a factor for the level."
 from seglib.plotting import Block
 
 towers = {"tower 1": 0.5, "tower 2": 2, "tower 3": 3}
@@ -494,20 +511,22 @@ heads = {"class": "C", "centerness": "1", "box": "4", "rays": f"{config.rays}"}
 for row, (name, width) in enumerate(heads.items()):
     blocks.append(Block(name, f"[{width}, h, w]", "head", at=(2, row)))
 blocks += [
-    Block("score", "their product", at=(3, 0.5)),
-    Block("NMS", "on boxes", at=(4, 2)),
-    Block("masks", "filled contours", "output", at=(5, 3)),
+    Block("score", "their product", "data", at=(3, 0.5)),
+    Block("NMS", "on boxes", "data", at=(3, 2)),
+    Block("masks", "filled contours", "output", at=(3, 3)),
 ]
-arrows = [("level", name) for name in towers]
-arrows += [(f"tower {t}", name) for t, name in zip((1, 1, 2, 3), heads, strict=True)]
+arrows = [("level", name) for name in towers] + [("tower 1", "class"), ("tower 1", "centerness")]
+arrows += [("tower 2", "box", r"$e^{\beta x}$"), ("tower 3", "rays", r"$e^{\beta x}$")]
 arrows += [("class", "score"), ("centerness", "score"), ("score", "NMS"), ("box", "NMS")]
 arrows += [("NMS", "masks"), ("rays", "masks")]
 plotting.flow_diagram(blocks, arrows, title="PolarMask, one level of the pyramid")
 
 # %% [markdown] id="predict-read"
 # Why boxes, when rays would do? Overlaps of boxes are quick to compute, and only the rays of the
-# survivors are turned into masks. (According to the authors' figures one may omit the box tower and
-# take the box around each contour: the accuracy is the same.)
+# survivors become masks. (According to the authors, the boxes around the contours do just as well.)
+#
+# Training minimises the sum of four losses: the focal loss (lesson 10) of the classes, a cross
+# entropy of the centerness, −ln(Polar IoU) of the rays (`mask_loss`) and −ln(IoU) of the boxes.
 
 # %% [markdown] id="equality"
 # ## What you built is what the library runs
@@ -573,17 +592,17 @@ print(f"sum {losses[0]:.2f} → {losses[-1]:.2f}")
 plotting.training_curve(losses, title="One image, over and over")
 
 # %% [markdown] id="overfit-read"
-# The sum cannot reach zero: the centerness is learned with a cross entropy, and its targets lie
-# between 0 and 1. Even a perfect prediction of 0.6 for a target of 0.6 costs 0.67.
+# The sum cannot reach zero: the targets of the centerness lie between 0 and 1, and even a perfect
+# prediction of 0.6 for a target of 0.6 costs 0.67.
 #
 # ### Live: two losses, the same start
 #
 # Does Polar IoU train better than smooth L1? Put a new ray tower into the trained network, and
 # train only this tower, once with each loss, from the same random start, on 60 further validation
-# images. The model takes $-\ln$ of whatever `polar_iou` returns, weighted by centerness; so to
-# train with smooth L1, we give it $e^{-\text{smooth L1}}$. **Predict before you run:** which tower
-# will do better where rays are short, and which where they are long? And what does a fresh tower
-# draw before its first step: nothing, a circle, or a star with random tips?
+# images. The model takes $-\ln$ of whatever `polar_iou` returns; so to train with smooth L1, we
+# give it $e^{-\text{smooth L1}}$. **Predict before you run:** which tower will do better where rays
+# are short, and which where they are long? And what does a fresh tower draw before its first step:
+# nothing, a circle, or a star with random tips?
 
 # %% id="live-judged"
 def judged(network, pairs, as_iou):
@@ -636,9 +655,12 @@ for name, (student, _, _) in learned.items():
     by_length = f"short rays {overlap[short].mean():.3f}, long rays {overlap[~short].mean():.3f}"
     print(f"trained with {name}, Polar IoU on held-out images: {by_length}")
 curves = {f"trained with {name}": curve for name, (_, curve, _) in learned.items()}
-plotting.training_curve(curves, title="−ln(Polar IoU) while learning")
+plotting.training_curve(
+    curves, steps=range(61), measure="−ln(Polar IoU)", title="Two ray towers learn",
+    caption="pale: each step; bold: smoothed",
+)
 
-# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps a rough oval, after 60 steps a wide, flat outline that follows the object's lower side but not its roof."
+# %% id="live-figure" alt="The chosen image three times, with the rays that the new tower gives at a location of the largest object: before training the contour is a star with random tips, after 10 steps a rough oval, after 60 steps an outline about as wide and high as the object, without its details."
 _, owners, _, centres = owners_of(image, objects)
 apart = (locations.points - centres[largest]).norm(dim=1)
 spot = int(apart.where(owners == largest, torch.inf).argmin())  # its most central location
@@ -647,12 +669,13 @@ panels = {name: [(locations.points[spot], rays[spot])] for name, rays in seen.it
 plotting.show_rays(image, panels, panel=2.9)
 
 # %% [markdown] id="live-read"
-# A star: the bias of the last layer gives rays of about the right length for the level, and random
-# weights disturb each of them. After ten steps most neighbouring rays agree, and the contour is a
-# rough oval. Sixty steps are enough to learn the size of the object, but not its shape.
+# A star: the last layer starts with a bias of $\ln 16$, which with the three factors $\beta$ gives
+# rays of about 16, 32 and 64 px, and random weights disturb each of them. After ten steps most
+# neighbouring rays agree, and the contour is a rough oval. Sixty steps are enough to learn the size
+# and the proportions of the object, but no details.
 #
 # Measured by its own loss, the tower with Polar IoU is ahead. So it is on the held-out images, by
-# two or three points, where rays are short and where they are long. (The optimiser, Adam, divides
+# two or three points, and not only where rays are short, as the two discs suggested. (Adam divides
 # every gradient by its usual size, so the scale of a loss does not matter here.) One seed and 60
 # steps do not settle it; but on COCO, too, the paper reports a clear gain with Polar IoU.
 #
@@ -663,30 +686,30 @@ plotting.show_rays(image, panels, panel=2.9)
 
 # %% id="shipped-figures"
 shipped = record("polarmask")
-print(shipped["command"])
-print(f"{shipped['evaluated']}  mask AP  ceiling  share  box AP   SOLO's mask AP")
+for run in shipped["command"].split(" && "):
+    print(textwrap.fill(run, 88, subsequent_indent="    ", break_on_hyphens=False))
+print(f"{shipped['evaluated']}  mask AP  ceiling  AP / ceiling  box AP   SOLO's mask AP")
 for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large")):
     known, solo = (r["figures"] for r in (shipped, record("solo")))
     ours, limit = known[f"mask_AP{size}"], shipped["ceilings"][f"mask_AP{size}"]["ceiling"]
-    print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:6.0%}", end="")
+    print(f"{word:17s} {ours:8.3f} {limit:8.3f} {ours / limit:13.0%}", end="")
     print(f" {known[f'box_AP{size}']:7.3f} {solo[f'mask_AP{size}']:12.3f}")
 
 # %% [markdown] id="shipped-read"
-# Read the second column first: even a *perfect* network with 36 rays would stay far below 1, above
-# all for medium objects, which here consist of several parts most often. Large objects come closer
-# to what rays allow than small ones. And the boxes are better than the masks: the network finds the
-# objects, but its rays do not follow them closely. SOLO, which draws freely, is ahead, except for
-# small objects.
+# Read the second column first: even a *perfect* network with 36 rays would stay far below 1. Large
+# objects come closer to what rays allow than small ones. And the boxes are better than the masks:
+# the network finds the objects, but its rays do not follow them closely. SOLO, which draws freely,
+# is ahead, except for small objects.
 
 # %% [markdown] id="inside"
 # ## Look inside: what rays cannot describe
 #
 # What lowers the ceiling? Four things can: holes and further parts; bays, which the farthest
 # crossing fills; too few rays; and our way of measuring them, degree by degree. We separate these
-# effects with exact rays, without any network. First fill the holes of the largest part of each
-# object and drop the other parts. Describe the result with 360 rays, measured by walking outwards
-# in small steps, then with 36, and finally with the 36 rays that the network learns. **Predict
-# before you run:** which step costs most?
+# effects without any network. First fill the holes of the largest part of each object and drop the
+# other parts. Describe the result with 360 rays, measured by walking outwards in small steps, then
+# with 36, and finally with 36 target rays, all from the mass centre. **Predict before you run:**
+# which step costs most?
 
 # %% id="forms"
 from scipy import ndimage
@@ -715,7 +738,7 @@ steps = {name: [] for name in names}
 for truth in truths:
     for mask, c in zip(truth.masks, contours_of(truth.masks)[1], strict=True):
         whole = largest_filled(mask)
-        rays = [walked(whole, c.center, n) for n in (360, 36)] + [my_rays(c.points, c.center, 36)]
+        rays = [walked(whole, c.center, n) for n in (360, 36)] + [study(mask, c, c.center)[2]]
         forms = [whole, *(my_mask(c.center, lengths, truth.size) for lengths in rays)]
         for form, overlaps in zip(forms, steps.values(), strict=True):
             overlaps.append(iou(form, mask))
@@ -731,15 +754,16 @@ print(f"{sum(torn)} of {len(torn)} objects have several parts")
 # cost less, and measuring by degrees least. So the representation itself loses 12 points, and the
 # number of rays and the way they are measured 6. Here are the shapes that lose most.
 
-# %% id="lost-shapes" alt="Four objects with the worst contours: large orange areas show what the contour covers although the object is not there, such as gaps between parts and bays; blue ones show parts of the object that the contour misses."
+# %% id="lost-shapes" alt="Four objects with the worst contours, each in several parts: the contour follows only the largest part, which is green; large blue areas are the other parts, which it misses; small orange ones are what it covers although the object is not there."
 def crop(index, g):
-    """A square around an object: image, true mask, and the mask of 36 exact rays."""
+    """A square around an object: image, true mask, and the mask of 36 target rays."""
     size, box = truths[index].size, truths[index].boxes[g]
     side = min(*size, max(64, int((box[2:] - box[:2]).max()) + 16))
     corner = zip(((box[:2] + box[2:] - side) / 2).int().tolist(), size[::-1], strict=True)
     x, y = (max(0, min(at, limit - side)) for at, limit in corner)
     contour = contours_of(truths[index].masks)[1][g]
-    drawn = my_mask(contour.center, my_rays(contour.points, contour.center, 36), size)
+    lengths = study(truths[index].masks[g], contour, contour.center)[2]
+    drawn = my_mask(contour.center, lengths, size)
     layers = (samples[index][0], truths[index].masks[g], drawn)
     return [layer[..., y : y + side, x : x + side] for layer in layers]
 
@@ -751,12 +775,12 @@ worst = [crop(*numbered[k]) for k in order[:4]]
 plotting.show_mask_errors(worst, [names[k] for k in order[:4]], columns=4)
 
 # %% [markdown] id="lost-read"
-# Orange shows what the contour adds, such as whatever stands in front of the object; blue shows
-# what it misses, such as a second part.
+# Blue shows what the contour misses: in Pocket COCO's four all parts but the largest. Orange shows
+# what it adds, such as a bay that it fills.
 #
-# The score of exact rays is the **ceiling**: the score of a network that has learned its targets
-# perfectly. (It is not a strict bound. A network that shortens its rays at a bay may score a little
-# higher; but its loss does not reward that.) For each number of rays:
+# The score of target rays is the **ceiling**: the score of a network that has learned its targets
+# perfectly. (It is not a strict bound: a network that shortens its rays at a bay may score a little
+# higher, but its loss does not reward that.) For each number of rays:
 
 # %% id="ceiling" tolerance=0.02
 from dataclasses import replace
@@ -771,10 +795,12 @@ for n in (12, 18, 24, 36, 72):
     print(f"{n:4d}  {row[0]:18.3f} {row[1]:5.2f} {row[2]:5.2f}")
 
 # %% [markdown] id="ceiling-read"
-# (These are the images at hand; the table further up is for all validation images.) At an IoU of
-# 0.5 nearly everything can be described, even with 12 rays. What rays lose is precision: look at
-# AP75. Doubling 12 rays gains 12 points of AP, doubling 36 only 3. So interpret a low mask AP of
-# PolarMask with care: much of what is missing was never within reach.
+# (These are the images at hand; the table further up is for all validation images. That 24 rays
+# reach here what 36 reach there is chance.) In Pocket COCO nearly everything can be described at an
+# IoU of 0.5, even with 12 rays. (AP50 falls a little at 36, since two objects happen to be just
+# below 0.5.) What rays lose is precision: look at AP75. Doubling 12 rays gains 12 points of AP,
+# doubling 36 only 3. So interpret a low mask AP of PolarMask with care: much of what is missing was
+# never within reach.
 #
 # And within reach? Of the images with at least three objects, the one on which the network does
 # worst:
@@ -786,16 +812,15 @@ plotting.compare(samples[worst][0], shown, dataset.categories, min_score=0.3, pa
 
 # %% [markdown] id="worst-read"
 # In Pocket COCO it finds the bird, the kite and the plant, though the plant's contour covers the
-# edge of the umbrella beside it. It misses what others hide: the airplane behind the bird, and the
-# umbrellas and cups behind the plant, of which parts are seen here and there.
+# edge of the umbrella beside it. It misses the airplane behind the bird, both umbrellas, of which
+# parts are seen here and there, and both cups, though most of the larger one is visible.
 
 # %% [markdown] id="try"
 # ## Try it
 #
-# **Polar explorer.** It starts at the largest object's mass centre, rounded to whole pixels. Choose
-# an object, move the centre, and change the number of rays. Where is the IoU highest, and where is
-# the centerness highest? Is it the same place? Move out of the object: what is left of its contour?
-# How few rays are enough for a compact object, and for one with tips?
+# **Polar explorer.** It starts at the largest object's mass centre, rounded to whole pixels. Where
+# is the IoU highest, and where is the centerness highest? Move out of the object: what is left of
+# its contour? How few rays are enough for a compact object, and for one with tips?
 
 # %% id="polar-explorer" alt="Four controls, for the object, the place across and down, and the number of rays, above the image with the rays from that place to the object's outline, and the image in grey in which green marks what mask and object share and other colours where they differ; a line below gives IoU and centerness."
 from seglib.widgets import Option, PolarExplorer, Question, Quiz
@@ -822,7 +847,7 @@ centre = Question(
     "Why the mass centre, and not the middle of the box?",
     [
         Option("It lies in the object more often, where rays see more of the outline", True,
-               "In our count it lies inside far more often, and its exact rays lose less."),
+               "In our count it lies inside more often, and target rays from it lose less."),
         Option("It can be computed faster than the middle of the box",
                feedback="The middle of a box is the mean of two corners: nothing is faster."),
         Option("It is inside every object",
@@ -903,7 +928,8 @@ Quiz([scale, ceiling], title="Sizes and ceilings")
 #   PolarMask suits compact shapes for which a rough outline is enough.
 #
 # **The published numbers beside ours.** Theirs are mask AP on photographs of COCO (val2017), from
-# the authors' repository; ours are on 300 drawn images. Compare rows only within each group.
+# the authors' repository (1x is 12 epochs); ours are on 300 drawn images. Compare rows only within
+# each group.
 
 # %% id="published" tolerance=0.01
 print("PolarMask, ResNet-50, 1x schedule            29.1")
@@ -914,8 +940,7 @@ print(f"a perfect PolarMask there      {100 * shipped['ceilings']['mask_AP']['ce
 
 # %% [markdown] id="table-text"
 # **All networks so far.** Mask AP and its parts are measured on the 300 validation images. Below
-# the table is the time for one image as a multiple of Mask R-CNN's, measured on your machine just
-# now.
+# it is the time for one image as a multiple of Mask R-CNN's, measured on your machine just now.
 
 # %% id="all-networks" tags=["nbval-check-output"]
 from seglib import comparison
@@ -923,15 +948,16 @@ from seglib import comparison
 paradigms = ["mask_rcnn", "cascade_rcnn", "yolact", "solo", "polarmask"]
 print(comparison.record_table(paradigms))
 
+# %% [markdown] id="table-read"
+# Compare AP50 with AP: at an IoU of 0.5 PolarMask finds more than Mask R-CNN, and loses where
+# outlines must be exact. (The training runs differ in length and images: differences of a few
+# points say little about the methods.)
+
 # %% id="seconds"
 networks = {name: load(name, dataset.categories) for name in paradigms}
 print(comparison.time_table(networks, image))
 
 # %% [markdown] id="references"
-# Compare AP50 with AP: at an IoU of 0.5 PolarMask finds more than Mask R-CNN, and loses where
-# outlines must be exact. (The training runs differ in length and images: differences of a few
-# points say little about the methods.)
-#
 # **Next**: every network so far finds an object many times and then removes the duplicates. Can a
 # network learn to predict each object exactly once? [Lesson 12](12_detr.ipynb) shows one that does.
 #
