@@ -60,7 +60,7 @@ def test_without_objects_or_boxes(allow_low_quality: bool) -> None:
     assert labels.shape == indices.shape == (0,)
 
 
-def test_an_object_that_overlaps_nothing_makes_the_idle_boxes_positive() -> None:
+def test_an_object_without_overlap_makes_boxes_without_overlap_positive() -> None:
     iou = torch.tensor([[0.8, 0.0, 0.4], [0.0, 0.0, 0.0]])
     labels, indices = ops.assign_boxes(iou, 0.7, 0.3, allow_low_quality=True)
     assert labels.tolist() == [1, 1, 1]
@@ -78,7 +78,7 @@ def test_sample_keeps_the_share_and_fills_with_negatives() -> None:
     assert [len(part) for part in few] == [5, 35]
 
 
-def test_sample_takes_what_there_is() -> None:
+def test_the_sample_is_smaller_if_boxes_run_out() -> None:
     labels = torch.tensor([1, 0, 0, -1])
     assert [len(part) for part in ops.balanced_sample(labels, 256, 0.5)] == [1, 2]
     none = labels[:0]

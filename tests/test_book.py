@@ -113,7 +113,7 @@ def test_links_sizes_and_alternative_texts(book):
     assert large_pages(book, pages) == []
 
 
-def test_every_explorer_can_be_moved_or_says_where(book):
+def test_every_explorer_can_be_moved_or_refers_to_jupyterlab(book):
     for notebook in (ROOT / "lessons").glob("*.ipynb"):
         page = (book / "lessons" / f"{notebook.stem}.html").read_text("utf-8")
         count = len(explorer_cells(nbformat.read(notebook, 4)))
@@ -123,7 +123,7 @@ def test_every_explorer_can_be_moved_or_says_where(book):
         assert "widget-state" not in page
 
 
-def test_the_audit_leaves_out_no_page(book):
+def test_the_audit_covers_every_page(book):
     audited = {name for kind in KINDS for name in pages_of(book, kind)}
     pages = {page.as_posix() for page in read_pages(book)} - MADE_BY_SPHINX
     assert {page for page in pages - audited if not page.startswith("_modules/")} == set()

@@ -85,7 +85,7 @@ def test_decode_undoes_encode(numbers: list[float]) -> None:
     assert_same(ops.decode_deltas(boxes[:1], deltas, WEIGHTS), boxes[1:])
 
 
-def test_a_box_without_sides_has_no_correction_and_leaves_the_others_alone() -> None:
+def test_a_box_without_sides_has_no_correction_and_does_not_affect_others() -> None:
     boxes = torch.tensor([[5.0, 5, 5, 5], [0, 0, 10, 20]])
     targets = torch.tensor([[0.0, 0, 10, 10], [5, 0, 25, 20]])
     deltas = ops.encode_deltas(boxes, targets)

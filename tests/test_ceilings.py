@@ -56,7 +56,7 @@ def test_by_hand_a_cell_less_than_half_full_disappears() -> None:
     assert not labels_at_stride(labels, 4).any()
 
 
-def test_ignored_pixels_have_no_say() -> None:
+def test_ignored_pixels_have_no_effect() -> None:
     labels = torch.full((8, 8), 255)
     labels[0, 0] = 5
     assert labels_at_stride(labels, 8).eq(5).all()

@@ -194,7 +194,7 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == b"good"
 
 
-def test_random_state_goes_there_and_back():
+def test_random_state_can_be_saved_and_restored():
     with random_state_kept():
         seed_everything(3)
         state = rng_state()

@@ -60,9 +60,7 @@ def test_an_unreadable_photograph_does_not_stop_the_others(model, photos, tmp_pa
     assert [row["overlay"] for row in rows] == ["a.png", "c.png"]
 
 
-def test_hidden_companions_and_formats_that_are_not_read_are_left_out_and_said(
-    model, photos, tmp_path
-):
+def test_hidden_files_and_unread_formats_are_left_out_with_a_message(model, photos, tmp_path):
     (photos / "._a.png").write_bytes(b"\x00\x05\x16\x07Mac OS X")
     (photos / "phone.HEIC").write_bytes(b"ftypheic")
     Image.new("RGB", (40, 40)).save(photos / "d.jfif", format="JPEG")

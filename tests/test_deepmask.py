@@ -112,9 +112,7 @@ def test_the_loss_is_the_papers_and_the_small_weight_is_on_the_score() -> None:
     torch.testing.assert_close(total, values("loss", "out", "total_sum"), rtol=0, atol=1e-6)
 
 
-def test_a_canonical_window_is_positive_whatever_the_chance_and_objects_fill_four_sevenths() -> (
-    None
-):
+def test_a_jittered_window_is_positive_and_objects_fill_four_sevenths() -> None:
     boxes = torch.tensor([[10.0, 20.0, 42.0, 30.0], [0.0, 0.0, 5.0, 90.0]])
     middle = canonical_windows(boxes, 56, 4.0)
     assert middle[0].tolist() == [-2.0, -3.0, 54.0, 53.0]  # 32 px long: the window is 56 px
@@ -340,7 +338,7 @@ def test_a_stride_that_does_not_fit_is_refused() -> None:
 # --- the contract ----------------------------------------------------------------------------
 
 
-def test_losses_are_mean_over_patches_with_the_score_at_a_thirty_second() -> None:
+def test_losses_are_means_over_patches_and_the_score_weighs_a_thirty_second() -> None:
     image, target = scene()
     model = tiny(dropout=0.0).eval()
     torch.manual_seed(4)

@@ -183,7 +183,7 @@ def test_a_whole_run_trains_and_validates(device, tmp_path):
     assert again.losses == history.losses
 
 
-def test_a_whole_run_mixes_no_devices(monkeypatch):
+def test_a_whole_run_does_not_mix_devices(monkeypatch):
     """Weights, their average, augmented batches, optimiser and validation, on the pretended GPU."""
     config = TrainConfig(steps=4, batch_size=4, ema=0.9, augment=True, eval_every=2)
 

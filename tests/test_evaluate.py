@@ -73,7 +73,7 @@ def categories_named(*names: str) -> Categories:
     return Categories.from_coco({"id": i + 100, "name": n} for i, n in enumerate(names))
 
 
-def test_an_oracle_scores_one_everywhere() -> None:
+def test_perfect_predictions_score_one_everywhere() -> None:
     dataset = ToyDataset(3)
     metrics = evaluate(Oracle(dataset), dataset)
     undefined = {name for name, value in metrics.figures.items() if math.isnan(value)}

@@ -147,7 +147,7 @@ def test_logits_lie_over_the_pixels_they_score(variant: str) -> None:
     torch.testing.assert_close(model.raw(x).flip(-1), model.raw(x.flip(-1)))
 
 
-def test_a_prediction_does_not_depend_on_its_companions() -> None:
+def test_a_prediction_does_not_depend_on_the_other_images() -> None:
     model = tiny("8s")
     images, _ = samples((40, 56), (64, 64), (40, 56))
     together = model.predict(images)
@@ -155,7 +155,7 @@ def test_a_prediction_does_not_depend_on_its_companions() -> None:
         assert torch.equal(model.predict([image])[0].semantic, prediction.semantic)
 
 
-def test_predict_keeps_the_mode_and_makes_no_gradient() -> None:
+def test_predict_restores_the_mode_and_computes_no_gradient() -> None:
     model = tiny("8s").train()
     model.network.backbone.eval()
     before = {k: v.clone() for k, v in model.state_dict().items()}

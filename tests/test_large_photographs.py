@@ -113,7 +113,7 @@ def many_classes(size: tuple[int, int], count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("layer", ["semantic", "panoptic"])
-def test_painting_takes_no_more_memory_for_more_classes(layer: str) -> None:
+def test_painting_needs_no_more_memory_for_more_classes(layer: str) -> None:
     size = (700, 1000)
     image = np.zeros((*size, 3), np.uint8)
 
@@ -131,7 +131,7 @@ def test_painting_takes_no_more_memory_for_more_classes(layer: str) -> None:
     assert peak(60) < peak(2) + 2 * size[0] * size[1]  # two masks; all would be 60
 
 
-def test_painting_takes_no_floats_for_the_whole_image() -> None:
+def test_painting_does_not_convert_the_whole_image_to_floats() -> None:
     image = torch.rand(3, 1200, 1600)
     canvas_bytes = image.numel()
     tracemalloc.start()

@@ -55,7 +55,7 @@ def test_a_lesson_takes_at_most_75_minutes_and_says_how_many(name):
     assert not complaints, f"{name}: {'; '.join(complaints)}"
 
 
-def test_neither_place_nor_length_gives_the_answers_of_the_quizzes_away():
+def test_position_and_length_do_not_give_away_the_answers_of_quizzes():
     lessons = [build_lesson(LESSONS / "source" / f"{name}.py") for name in SOURCES]
     questions = [question for lesson in lessons for question in guards.quiz_questions(lesson)]
     assert len(questions) >= 5 * len(SOURCES)

@@ -131,7 +131,7 @@ def cases() -> list[object]:
 
 
 @pytest.mark.parametrize(("name", "make", "message"), cases())
-def test_what_no_loss_can_use_is_refused(
+def test_targets_that_no_loss_can_use_are_refused(
     name: str, make: Callable[[], Batch], message: str
 ) -> None:
     with pytest.raises(SeglibError, match=message):

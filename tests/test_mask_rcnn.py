@@ -177,7 +177,7 @@ def test_wrong_targets_are_named(
         model.loss(images[:1], [wrong])
 
 
-def test_published_resizing_goes_by_the_shorter_side() -> None:
+def test_published_resizing_uses_the_shorter_side() -> None:
     model = build_model("mask_rcnn", some_categories(1), min_size=64, max_size=100)
     assert model.resize(torch.rand(3, 128, 160)).shape == (3, 64, 80)
     assert model.resize(torch.rand(3, 32, 100)).shape == (3, 32, 100)

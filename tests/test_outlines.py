@@ -31,7 +31,7 @@ def test_an_empty_mask_has_none() -> None:
     assert mask_outlines(torch.zeros(3, 4, dtype=torch.bool)) == []
 
 
-def test_a_seam_leads_there_and_back() -> None:
+def test_a_seam_is_followed_in_both_directions() -> None:
     joined = join_outlines([[0, 0, 2, 0, 2, 2], [5, 5, 6, 5, 6, 6], [8, 8, 9, 8, 9, 9]])
     assert joined.tolist() == [
         [0, 0], [2, 0], [2, 2], [0, 0],

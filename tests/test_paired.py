@@ -24,7 +24,7 @@ def test_it_agrees_with_scipy() -> None:
     assert (result.low, result.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_equal_gains_leave_no_doubt() -> None:
+def test_equal_gains_have_an_interval_without_width() -> None:
     result = paired_difference([1.5, 2.5], [1.0, 2.0])
     assert (result.low, result.high) == pytest.approx((0.5, 0.5))
     assert not result.includes_zero

@@ -67,7 +67,7 @@ def test_void_pixels_do_not_count_against_a_prediction() -> None:
     assert math.isnan(figures_of(other_class, truth)["stuff"].pq)
 
 
-def test_a_segment_inside_a_crowd_of_its_class_is_excused() -> None:
+def test_a_segment_inside_a_crowd_of_its_class_is_not_a_false_positive() -> None:
     truth = panoptic([[1, 1, 2, 2, 2]], {1: 1, 2: 1}, crowds=(2,))
     found = panoptic([[5, 5, 6, 6, 6]], {5: 1, 6: 1})
     assert figures_of(found, truth)["things"].pq == 1

@@ -158,7 +158,7 @@ def test_a_figure_displays_itself_as_png_with_its_title_as_text() -> None:
     assert "From a convolution to masks by query" in text
 
 
-def test_a_light_figure_is_shown_twice_as_fine_at_the_same_width() -> None:
+def test_a_light_figure_is_shown_at_twice_the_resolution_and_the_same_width() -> None:
     fig = plotting.training_curve(np.linspace(2, 1, 50).tolist())
     before = fig.png()
     png, metadata, _ = shown(fig)

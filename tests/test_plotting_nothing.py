@@ -71,7 +71,7 @@ def test_invalid_input_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("ceiling", [{}, {"other": 0.5}, {"a": NAN}])
-def test_ceilings_of_no_bar_are_not_drawn(ceiling: dict[str, float]) -> None:
+def test_ceilings_without_a_bar_are_not_drawn(ceiling: dict[str, float]) -> None:
     fig = plotting.bars({"a": 0.1, "b": 0.3}, ceiling=ceiling)
     assert fig.png() == plotting.bars({"a": 0.1, "b": 0.3}).png()
 

@@ -210,7 +210,7 @@ def test_holes_and_lesser_parts_do_not_count():
         assert torch.equal(one, other)
 
 
-def test_a_ray_without_a_pixel_is_filled_in_and_given_up_in_the_authors_code():
+def test_a_ray_without_a_pixel_is_interpolated_but_missing_in_the_authors_code():
     mask = torch.zeros(9, 9, dtype=torch.bool)
     mask[3:6, 3:6] = True
     _, (contour,) = contours_of(mask[None])
@@ -266,7 +266,7 @@ def test_sides_overlap_as_boxes_do():
     torch.testing.assert_close(side_iou(a, b, 0.0)[0], ops.box_iou(*boxes)[0, 0])
 
 
-def test_the_smallest_object_takes_a_location_and_levels_share_by_size():
+def test_the_smallest_object_gets_a_location_and_levels_divide_objects_by_size():
     large, small = disc(128, (64, 64), 50), disc(128, (64, 64), 6)
     masks = torch.stack([large, small])
     target = SizedTarget(ops.masks_to_boxes(masks), torch.tensor([1, 2]), masks)

@@ -27,7 +27,7 @@ def saved(path: Path, **notes: object) -> Path:
     return pretrained.save(tiny_fcn(), path, notes)
 
 
-def test_without_arguments_it_opens_with_a_success() -> None:
+def test_without_arguments_it_segments_drawn_scenes() -> None:
     result = run_cli("predict")
     assert result.exit_code == 0, result.output
     assert "no images given: mask_rcnn segments 6 drawn scenes" in result.output

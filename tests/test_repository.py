@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 LARGEST = {".ipynb": 2 * MEGABYTE, ".safetensors": 6 * MEGABYTE}
 CHECKPOINTS = 60 * MEGABYTE
 EVERYTHING = 150 * MEGABYTE
-LITTER = re.compile(
+GENERATED = re.compile(
     r"(^|/)(__pycache__|\.ipynb_checkpoints|\.DS_Store|[^/]*\.egg-info)(/|$)|\.pyc$"
 )
 # Folders of one machine, written so that the pattern does not match this file.
@@ -84,8 +84,8 @@ def test_files_are_small():
     assert sum(path.stat().st_size for path in committed()) <= EVERYTHING
 
 
-def test_no_litter():
-    assert [relative(p) for p in committed() if LITTER.search(relative(p))] == []
+def test_no_generated_files_are_committed():
+    assert [relative(p) for p in committed() if GENERATED.search(relative(p))] == []
 
 
 def texts() -> list[tuple[str, str]]:

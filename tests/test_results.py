@@ -28,7 +28,7 @@ def test_any_command_is_read_back(command, tmp_path):
     assert read_results(table) == rows
 
 
-def test_a_table_whose_last_line_has_no_end_can_be_continued(tmp_path):
+def test_a_table_whose_last_line_is_unterminated_can_be_continued(tmp_path):
     table = tmp_path / "results.jsonl"
     table.write_text(json.dumps(ROW))
     append_result(table, ROW)

@@ -125,7 +125,7 @@ def test_no_eval_is_remembered_and_eval_adds_the_figures(run):
     assert [row["step"] for row in Checkpoint.load(run / FILE_NAME).history["validation"]] == [2]
 
 
-def test_a_resumed_run_needs_its_init_no_more(run, squares, tmp_path):
+def test_a_resumed_run_no_longer_needs_its_init(run, squares, tmp_path):
     second = tmp_path / "second"
     train = ("train", "fcn", "--dataset", squares, *SHORT, "--no-eval", "--init", run)
     assert run_cli(*train, "--out", second).exit_code == 0

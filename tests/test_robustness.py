@@ -105,7 +105,7 @@ def test_the_groups_of_an_image():
     assert groups["occluded"] == [False] * 5
 
 
-def test_crowds_neither_crowd_nor_hide():
+def test_crowds_make_no_object_crowded_or_occluded():
     ring = torch.zeros(1, 20, 20, dtype=torch.bool)
     ring[0, 2:18, 2:18] = True
     ring[0, 5:15, 5:15] = False

@@ -72,7 +72,7 @@ def test_two_processes_draw_one_split(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_two_that_fetch_one_file_both_have_it(tmp_path):
+def test_two_processes_that_fetch_one_file_both_get_it(tmp_path):
     remote, content = tmp_path / "remote", bytes(range(256)) * 40_000
     remote.mkdir()
     (remote / "file.bin").write_bytes(content)

@@ -70,7 +70,7 @@ def test_same_seed_same_run_other_seed_other_run():
     assert runs[0] != runs[2]
 
 
-def test_workers_change_no_number_of_a_run():
+def test_workers_do_not_change_the_numbers_of_a_run():
     config = replace(BASE, augment=True)
     alone = train(tiny_fcn(), Squares(), config)
     assert train(tiny_fcn(), Squares(), replace(config, workers=2)).losses == alone.losses

@@ -49,7 +49,7 @@ def test_kernel_stamps_add_up_to_bilinear_interpolation(stride: int) -> None:
 
 
 @pytest.mark.parametrize("style", BODIES)
-def test_kernel_refuses_no_size(style: str) -> None:
+def test_kernel_refuses_a_size_of_zero(style: str) -> None:
     with pytest.raises(SeglibError, match="at least 1"):
         getattr(ops.bilinear_kernel, style)(0)
 

@@ -60,7 +60,7 @@ def test_what_depends_on_a_failure_fails():
     assert reasons[1:3] == [NOT_REACHED] * 2
 
 
-def test_hidden_values_are_in_no_reason_that_students_see():
+def test_reasons_for_students_contain_no_hidden_values():
     cases = cases_of(lambda n: 3)
     hidden = [case for case in cases if case.hidden]
     assert all("secret" in case.reason and "secret" not in case.shown for case in hidden)

@@ -37,7 +37,7 @@ def test_answers_are_found_by_id():
     assert answers.notes == []
 
 
-def test_answers_without_an_id_are_found_by_what_they_define():
+def test_answers_without_an_id_are_found_by_the_functions_they_define():
     notebook = submission()
     for cell in notebook["cells"]:
         cell.pop("id")
