@@ -293,15 +293,15 @@ def test_a_judged_mask_has_the_colour_that_its_kind_has_in_the_bars():
 
 def test_errors_on_the_image_name_the_predicted_class_and_missed_objects_the_true_one(monkeypatch):
     written: list[str] = []
-    monkeypatch.setattr(Canvas, "tag", lambda self, text, *_: written.append(text))
+    monkeypatch.setattr(Canvas, "_write", lambda self, text, *_: written.append(text))
     target = truth((CAT, 0, 10), (DOG, 10, 20), (DOG, 30, 34))
     found = strip((0.9, CAT, 0, 10), (0.8, CAT, 10, 20))
     image = torch.full((3, 1, 40), 0.5)
-    plotting.show_judged(image, {"some": found}, target, CATEGORIES)
-    names = [CATEGORIES.by_label(label).name for label in (CAT, DOG)]
-    assert written == [f"says {names[0]}: classification", f"missed: {names[1]}"]
+    fig = plotting.show_judged(image, {"some": found}, target, CATEGORIES)
+    assert written == [CATEGORIES.by_label(label).name for label in (CAT, DOG)]
+    assert {"correct", "classification", "missed"} <= set(words(fig))
     plotting.show_judged(image, {"some": found}, target)
-    assert written[2:] == ["classification", "missed"]
+    assert written[2:] == [str(CAT), str(DOG)]
 
 
 # Machado and others (2009), "A physiologically-based model for simulation of color vision

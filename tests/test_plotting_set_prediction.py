@@ -46,13 +46,14 @@ def test_costs_have_their_numbers_names_and_framed_pairs() -> None:
 def test_a_matching_joins_the_centres_of_its_pairs() -> None:
     fig = show_matching(IMAGE, {"set": (BOXES, BOXES[:1] + 4, [(1, 0)])}, ["first", "second"])
     (axes,) = fig.axes
-    (line,) = axes.lines
+    line, ring = axes.lines
+    assert ring.get_xydata().tolist() == [[9, 9]]
     assert line.get_xydata().tolist() == [[30, 20], [9, 9]]
     assert "second" in words(fig)
     assert "first" not in words(fig)
     assert "pair" in words(fig)
     dashed = [group.get_linestyle()[0][1] is not None for group in axes.collections]
-    assert dashed == [True, False, False]
+    assert dashed == [False, True, False, False]  # a light rim, then the dashes
 
 
 def test_a_query_has_a_dot_for_each_image() -> None:
@@ -62,7 +63,7 @@ def test_a_query_has_a_dot_for_each_image() -> None:
     assert np.allclose(first.collections[0].get_offsets(), boxes[:, :2])
     assert first.collections[0].get_array().tolist() == pytest.approx([0.2, 0.2])
     assert len(second.collections[0].get_offsets()) == 1
-    assert "side of a square as large" in words(fig)
+    assert "side of a square of equal area" in words(fig)
 
 
 @pytest.mark.parametrize("draw", [show_query_boxes, lambda p: show_costs(p, [], [])])

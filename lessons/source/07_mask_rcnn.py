@@ -294,7 +294,8 @@ for word, candidates in (("before", anchors), ("after", moved)):
     print(f"{word}: mean IoU with the object {fit:.2f}")
 free = ops.box_iou(own_boxes, own_boxes).sum(dim=1).argsort()[:3]  # these overlap others least
 shown = torch.tensor(leading)[free]
-look = {"title": "Arrows: how the centres move", "window": around(own_boxes[free])}
+look = {"title": "Three of the objects: how the centres move"}
+look["window"] = around(own_boxes[free], margin=15)
 plotting.show_corrections(image, anchors[shown], moved[shown], own_boxes[free], **look)
 
 # %% [markdown] id="select-text"
@@ -328,12 +329,14 @@ for threshold, survivors in reversed(kept_at.items()):  # the network's own thre
 # %% id="stages" alt="Three pictures: the ten anchors with the best scores, the same after correction, bunched on a few objects, and the best ten after suppression, spread over more objects; colours name the object that each box overlaps most."
 nearest = ops.box_iou(objects.boxes, moved).argmax(dim=0)  # [N], which object
 top, kept = logits.argsort(descending=True)[:10], torch.tensor(final[:10])
+seen = nearest[torch.cat([top, kept])].unique().tolist()
+called = {g: f"{names[objects.labels[g]]} {g + 1}" for g in seen}
+colours = {called[g]: plotting.color(same_order.index(g)) for g in seen}  # of the first picture
 views = {"10 best-scored anchors": (anchors, top), "the same, corrected": (moved, top)}
 views["the best 10 after NMS"], panels = (moved, kept), {}
 for title, (boxes, rows) in views.items():
-    of = {g: boxes[rows[nearest[rows] == g]] for g in nearest[rows].unique().tolist()}
-    panels[title] = {f"{names[objects.labels[g]]} {g + 1}": mine for g, mine in of.items()}
-plotting.show_boxes(image, panels, **enlarged)
+    panels[title] = {called[g]: boxes[rows[nearest[rows] == g]] for g in seen}
+plotting.show_boxes(image, panels, shades=colours, **enlarged)
 
 # %% [markdown] id="stages-read"
 # The colours show which object a box overlaps most after its correction; cup 2, in the middle, has

@@ -64,8 +64,9 @@ plotting.compare(image, shown, dataset.categories, panel=2.4, by_class=True)
 # %% [markdown] id="first-picture-read"
 # YOLACT is at its best with large objects. Its outlines are as fine on a large object as on a small
 # one, because all masks are drawn on one map with cells of two pixels; Mask R-CNN stretches 28 × 28
-# cells over each box. Where objects touch, YOLACT is less reliable: the kite loses most of its
-# tail. And it is fast. How good it is on average, and where it fails, comes later.
+# cells over each box. Where objects touch, YOLACT is less reliable: the kite loses most of its tail
+# (Mask R-CNN's loses even more). And it is fast. How good it is on average, and where it fails,
+# comes later.
 
 # %% [markdown] id="problem"
 # ## The problem: a second look for every object
@@ -420,13 +421,13 @@ from seglib.plotting import Block
 blocks = [
     Block("pyramid", "4 levels", at=(0, 0.6)),
     Block("protonet", "[k, h, w]", "head", at=(1, 0)),
-    Block("head", "class, box, k", "head", at=(1, 1.2)),
+    Block("head", "class, box, k coeff.", "head", at=(1, 1.2)),
     Block("Fast NMS", "N → n", at=(2, 1.2)),
     Block("product", "[n, h, w]", at=(3, 0)),
     Block("crop", "n masks", "output", at=(3, 1.2)),
 ]
 arrows = [("pyramid", "protonet"), ("pyramid", "head"), ("head", "Fast NMS")]
-arrows += [("protonet", "product"), ("Fast NMS", "product")]
+arrows += [("protonet", "product"), ("Fast NMS", "product", "coefficients")]
 arrows += [("Fast NMS", "crop", "boxes"), ("product", "crop")]
 plotting.flow_diagram(blocks, arrows, title="YOLACT")
 
@@ -533,8 +534,11 @@ groups = {
     "greedy only": box[None],
     "not kept": remover[None],
 }
-title = f"{dataset.categories.by_label(label).name}: {scores[better].max():.3f} removes {score:.3f}"
-plotting.show_boxes(samples[n][0], {title: groups}, panel=4.6)
+pair = f"score {scores[better].max():.3f} removes score {score:.3f}"
+title = f"{dataset.categories.by_label(label).name}: {pair}"
+blue, orange, green, red = plotting.PALETTE[:4]
+colours = dict(zip(groups, (green, blue, orange, red), strict=True))
+plotting.show_boxes(samples[n][0], {title: groups}, shades=colours, panel=4.6)
 
 # %% [markdown] id="removed-read"
 # No: most fit no object of their class, or are duplicates. But a few find an object that no other
@@ -699,9 +703,9 @@ plotting.show_prototypes(torch.cat([prototypes[numbers], drawn[numbers]]), names
 # %% [markdown] id="live-read"
 # After fifty steps most of the strongest prototypes show "all things" or "all the ground": the
 # first distinction that pays off is that between object and ground. Telling objects apart comes
-# later, as in the shipped network. Compare the rows: numbers 3 and 30 now show the ground, while 21
-# happens to show the same as before. **Only chance decides what the prototype with a given number
-# shows.**
+# later, as in the shipped network. Compare the rows: numbers 3 and 30 now show the ground, while 17
+# and 21 happen to show nearly the same as before. **Only chance decides what the prototype with a
+# given number shows.**
 #
 # ### The shipped network
 #
@@ -712,7 +716,7 @@ plotting.show_prototypes(torch.cat([prototypes[numbers], drawn[numbers]]), names
 shipped = record("yolact")
 print(shipped["command"])
 parts = History.from_dict(shipped["history"]).parts
-plotting.training_curve(parts, title="The shipped YOLACT learns")
+plotting.training_curve(parts, title="The shipped YOLACT learns", log=True)
 
 # %% id="shipped-figures"
 print(f"{shipped['evaluated']}  mask AP  ceiling  share  Mask R-CNN")

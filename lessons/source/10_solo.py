@@ -63,7 +63,7 @@ rich = [i for i in range(held_out) if len(truths[i]) >= least]  # with several o
 chosen = max(rich, key=lambda i: 2 * fit("SOLO", i) - fit("Mask R-CNN", i))
 image, target = samples[chosen]
 shown = {name: answers[name][chosen] for name in models} | {"truth": target}
-plotting.compare(image, shown, dataset.categories, panel=2.4)
+plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="first-picture-read"
 # SOLO is at its best with large objects and with outlines that must be exact: it draws on one fine
@@ -779,13 +779,14 @@ for word in ("small", "medium", "large"):
 
 # %% id="worst" alt="An image with the masks of SOLO, those of Mask R-CNN and the true ones: SOLO finds the large umbrella, the kite and two plants, but neither the person behind the umbrella nor two small cats nor a bird at the border."
 worst = min(rich, key=lambda i: fit("SOLO", i))
-shown = {name: answers[name][worst] for name in models} | {"truth": samples[worst][1]}
-plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
+poorest, wanted = samples[worst]
+shown = {name: answers[name][worst] for name in models} | {"truth": wanted}
+plotting.compare(poorest, shown, dataset.categories, panel=2.4, like=wanted)
 
 # %% [markdown] id="worst-read"
 # In Pocket COCO it misses the person behind the umbrella, two small cats, and the bird at the
 # border: objects that are small, or so covered that little is left around their mass centre. (Mask
-# R-CNN misses the person and the bird too.)
+# R-CNN misses the person, the bird and one of the cats too.)
 
 # %% [markdown] id="try"
 # ## Try it

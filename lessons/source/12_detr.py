@@ -222,7 +222,9 @@ from seglib.nn.position import SinePosition
 nowhere = torch.zeros(1, 16, 16, dtype=torch.bool)  # no padding
 position = SinePosition(128)(nowhere, torch.zeros(1))[0]  # [D, 16, 16]
 similar = (position[:, 5, 10, None, None] * position).sum(dim=0)  # [16, 16]
-plotting.show_heatmap(similar, "How the position in row 5, column 10 fits the others")
+title = "How the position in row 5, column 10 fits the others"
+look = {"label": "dot product", "caption": "Rows and columns are counted from 0."}
+plotting.show_heatmap(similar, title, mark=(5, 10), **look)
 
 # %% [markdown] id="position-read"
 # The location itself fits best, then its neighbours: attention can ask for "near here".
@@ -411,7 +413,7 @@ from seglib.models.detr.postprocess import best_classes, boxes_in_pixels
 size = image.shape[-2:]
 drawn = ops.clip_boxes(boxes_in_pixels(output.boxes[-1, 0, rows], size), size)  # [12, 4]
 panel = {"the cheapest pairing": (drawn, truths[chosen].boxes, framed)}
-plotting.show_matching(image, panel, [str(q) for q in rows], panel=4.2)
+plotting.show_matching(image, panel, [str(q) for q in rows], panel=5.4)
 
 # %% [markdown] id="duplicates-text"
 # **Here is a good place for a break.** You have attention, the network and the pairing.
@@ -744,7 +746,7 @@ print(shipped["command"])
 history = History.from_dict(shipped["history"]).parts
 last_layer = ("class_loss", "box_loss", "giou_loss", "mask_loss", "dice_loss")
 parts = {name: history[name] for name in last_layer if name in history}
-plotting.training_curve(parts, title="The shipped DETR learns", log=True)
+plotting.training_curve(parts, title="The shipped DETR learns (last layer)", log=True)
 
 # %% id="shipped-figures"
 rival = record("mask_rcnn")
@@ -784,8 +786,9 @@ for name in ("mask_rcnn", "solo", "detr"):
 
 # %% id="worst" alt="An image with the masks of DETR, those of Mask R-CNN and the true ones: DETR finds two large cups, one of them twice, and misses three umbrellas and a plant."
 worst = min(rich, key=lambda i: fit("DETR", i))
-shown = {name: shown_of(name, worst) for name in models} | {"Truth": samples[worst][1]}
-plotting.compare(samples[worst][0], shown, dataset.categories, panel=2.4)
+poorest, wanted = samples[worst]
+shown = {name: shown_of(name, worst) for name in models} | {"Truth": wanted}
+plotting.compare(poorest, shown, dataset.categories, panel=2.4, like=wanted, boxes=False)
 
 # %% [markdown] id="worst-read"
 # In Pocket COCO it misses the plant and all umbrellas, which are small or partly covered, and

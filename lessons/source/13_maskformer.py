@@ -64,9 +64,9 @@ plotting.compare(image, tasks, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="first-picture-read"
 # One network, run once, solves three tasks: a class for each pixel; the objects; and both together.
-# (Colours follow the true objects. There are nine boxes for five objects: nothing removes
-# duplicates among the instances; in the panoptic map, a rule does.) How can one output answer three
-# questions?
+# (Colours follow the true objects; grey overlaps none. In the semantic map, a class has the colour
+# of its first object. There are nine boxes for five objects: nothing removes duplicates among the
+# instances; in the panoptic map, a rule does.) How can one output answer three questions?
 
 # %% [markdown] id="problem"
 # ## The problem: two kinds of networks
@@ -410,8 +410,8 @@ plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="instances-text"
 # The patches that vanish were won by queries that lost more than a fifth of their mask (rule 3), or
-# lie outside the mask of the query that won them (rule 4). Rule 3 has its price: the tail of the
-# kite was correct, and is now empty.
+# lie outside the mask of the query that won them (rule 4). Rule 3 has its price: the lower tip of
+# the kite, below the birds, was correct, and is now empty.
 #
 # **Instances.** Each pair of a query and a class is a candidate. Its score is the probability of
 # the class times the mean probability inside its mask (the maskness of lesson 10); its mask is
@@ -679,8 +679,8 @@ for name, network in networks.items():
 #
 # ### The shipped network
 #
-# The command that trained it (`--init` names the backbone it began with), and its curves; the pale
-# ones are single steps.
+# The command that trained it (`--init` names the backbone it began with; the run was stopped 70
+# steps before its end), and the curves of its last layer; the pale ones are single steps.
 
 # %% id="shipped-curve" alt="The three losses of the shipped network's last prediction fall steeply over the first 300 of 3,000 steps and then slowly; the class loss starts highest and ends lowest, the dice loss ends highest."
 print(shipped["command"])

@@ -147,27 +147,43 @@ class Canvas:
 
     def tag(self, text: str, corners: Any, color: RGB) -> bool:
         """Write a name at the box `corners`, clear of other tags; False if there is no room."""
-        box = self._scaled(corners)
+        rect = self._free_place(self._scaled(corners), *self.tag_size(text))
+        if rect is not None:
+            self._write(text, rect, color)
+        return rect is not None
+
+    def tag_at(self, text: str, place: tuple[int, int], color: RGB) -> bool:
+        """Write a name with its middle at (row, column) of the canvas; False if that is not free."""
+        width, height = self.tag_size(text)
+        rect = self._clear(place[1] + 0.5 - width / 2, place[0] + 0.5 - height / 2, width, height)
+        if rect is not None:
+            self._write(text, rect, color)
+        return rect is not None
+
+    def tag_size(self, text: str) -> tuple[float, float]:
+        """Width and height of a name on the canvas."""
         left, top, right, bottom = self.font.getbbox(text)
-        pad = max(2, self.line)
-        width, height = right - left + 2 * pad, bottom - top + 2 * pad
-        rect = self._free_place(box, width, height)
-        if rect is None:
-            return False
+        return right - left + 2 * self._pad, bottom - top + 2 * self._pad
+
+    @property
+    def _pad(self) -> int:
+        return max(2, self.line)
+
+    def _write(self, text: str, rect: Rect, color: RGB) -> None:
         self.tags.append(rect)
+        left, top, *_ = self.font.getbbox(text)
         fill = ink_on(tuple(c / 255 for c in color))
+        corner = (rect[0] + self._pad - left, rect[1] + self._pad - top)
         draw = self._draw()
-        draw.rounded_rectangle(rect, radius=pad, fill=color)
-        draw.text((rect[0] + pad - left, rect[1] + pad - top), text, fill=fill, font=self.font)
-        return True
+        draw.rounded_rectangle(rect, radius=self._pad, fill=color)
+        draw.text(corner, text, fill=fill, font=self.font)
 
     def widest_place(self, bits: Bits) -> tuple[int, int]:
         """The row and column of a canvas mask that are farthest from its edge.
 
         In a large picture they are searched on a grid of about `COARSE` pixels.
         """
-        side = max(bits.shape)
-        step = 1 if side <= LARGEST_SEARCHED else -(-side // COARSE)
+        step = search_step(bits)
         depth = ndimage.distance_transform_edt(np.pad(bits[::step, ::step], 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(depth.argmax()), depth.shape)
         return step * int(row), step * int(column)
@@ -201,7 +217,6 @@ class Canvas:
     def _free_place(self, box: Rect, width: float, height: float) -> Rect | None:
         """The first place inside or around a box that is free of other tags, or None."""
         x0, y0, x1, y1 = box
-        full_height, full_width = self._pixels.shape[:2]
         small = (x1 - x0) * (y1 - y0) < 4 * width * height
         inside = [(x0, y0), (x1 - width, y0), (x0, y1 - height), (x1 - width, y1 - height)]
         around = [
@@ -212,12 +227,23 @@ class Canvas:
             (x1 - width, y0 - height),
         ]
         for x, y in [*around, *inside] if small else [*inside, *around]:
-            x = float(np.clip(x, 0, max(0, full_width - 1 - width)))
-            y = float(np.clip(y, 0, max(0, full_height - 1 - height)))
-            rect = (x, y, x + width, y + height)
-            if not any(_overlap(rect, other) for other in self.tags):
+            if (rect := self._clear(x, y, width, height)) is not None:
                 return rect
         return None
+
+    def _clear(self, x: float, y: float, width: float, height: float) -> Rect | None:
+        """A rectangle moved into the canvas, or None if it then meets another tag."""
+        full_height, full_width = self._pixels.shape[:2]
+        x = float(np.clip(x, 0, max(0, full_width - 1 - width)))
+        y = float(np.clip(y, 0, max(0, full_height - 1 - height)))
+        rect = (x, y, x + width, y + height)
+        return None if any(_overlap(rect, other) for other in self.tags) else rect
+
+
+def search_step(bits: Bits) -> int:
+    """Pixels between the places of a mask that are searched, of which a photograph has many."""
+    side = max(bits.shape)
+    return 1 if side <= LARGEST_SEARCHED else -(-side // COARSE)
 
 
 def _overlap(a: Rect, b: Rect) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from seglib.plotting.panels import Figure, figure, legend_beside
@@ -15,12 +16,12 @@ from seglib.training.history import History
 
 
 def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:
-    """Moving average [N] → [N] over `window` values, fewer at the ends."""
+    """Moving average [N] → [N] over `window` values, at the ends over as many on either side."""
     numbers = np.asarray(values, dtype=np.float64)
     sums = np.cumsum(np.concatenate([[0.0], numbers]))
     places = np.arange(len(numbers))
-    starts = np.maximum(0, places - window // 2)
-    ends = np.minimum(len(numbers), places - window // 2 + window)
+    reach = np.minimum(window // 2, np.minimum(places, places[::-1]))
+    starts, ends = places - reach, places + reach + 1
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
@@ -56,6 +57,7 @@ def training_curve(
         _loss_line(axes, name, np.asarray(values, dtype=np.float64), steps, window, shade)
     axes.set(title=title, xlabel="step", ylabel=measure, yscale="log" if log else "linear")
     axes.margins(x=0.01)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.grid(axis="y")
     if len(series) > 1:
         legend_beside(fig, axes)
@@ -103,8 +105,8 @@ def _loss_line(
     places = np.arange(1, len(values) + 1) if steps is None else np.asarray(steps)
     window = window or max(1, len(values) // 20)
     if window > 1:
-        axes.plot(places, values, color=shade, alpha=0.3, linewidth=0.8)
-    axes.plot(places, smooth(values, window), color=shade, label=name)
+        axes.plot(places, values, color=shade, alpha=0.3, linewidth=0.8, zorder=1.9)
+    axes.plot(places, smooth(values, window), color=shade, label=name.replace("_", " "))
 
 
 def _metric_lines(

@@ -188,7 +188,7 @@ def show_corrections(
     shades = {}
     if truth is not None:
         shades["truth"] = GREEN
-        draw_boxes(axes, truth, GREEN, linewidth=5.0)
+        draw_boxes(axes, truth, GREEN, linewidth=3.4)
     shades |= dict(zip(names, (SKY, VERMILION), strict=True))
     draw_boxes(axes, boxes, SKY, dashed=True)
     draw_boxes(axes, corrected, VERMILION)
@@ -199,7 +199,13 @@ def show_corrections(
             "",
             (to_x, to_y),
             (x, y),
-            arrowprops={"arrowstyle": "->", "color": VERMILION, "linewidth": 1.6},
+            arrowprops={
+                "arrowstyle": "-|>,head_length=0.25,head_width=0.15",
+                "color": VERMILION,
+                "linewidth": 1.6,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
             zorder=5,
         )
     legend_below(fig, shades, dashed=names[:1])

@@ -55,6 +55,8 @@ def show_errors(
     fig, grid = figure(
         2, panel=(5.0, 1.0 + 0.3 * len(names)), title=title, caption=caption, sharey=True
     )
+    layout: Any = fig.get_layout_engine()
+    layout.set(w_pad=0.1)  # inches: long names would touch the edge
     counts = {kind: [one.errors[kind] for one in breakdowns.values()] for kind in ERRORS}
     counts = {CORRECT: [one.correct for one in breakdowns.values()], **counts}
     _stack(grid[0, 0], names, counts, "{:.0f}")

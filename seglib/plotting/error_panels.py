@@ -11,8 +11,9 @@ from seglib.metrics.error_breakdown import CORRECT, IGNORED, REPAIRABLE, judge_d
 from seglib.metrics.matching import image_overlaps
 from seglib.plotting.canvas import Bytes, Canvas, to_numpy
 from seglib.plotting.error_bars import MISSED, SHADES
-from seglib.plotting.overlays import NEUTRAL, short_name
-from seglib.plotting.panels import Figure, image_panels, panel_pixels, show_pixels
+from seglib.plotting.name_places import name_mask
+from seglib.plotting.overlays import NEUTRAL, class_name
+from seglib.plotting.panels import Figure, image_panels, legend_below, panel_pixels, show_pixels
 from seglib.plotting.style import as_bytes, styled
 from seglib.structures import Categories, Instances, Target
 
@@ -29,16 +30,16 @@ def show_judged(
     caption: str = "",
     panel: float = 3.3,
 ) -> Figure:
-    """The detections of several detectors in an image; errors are named, as "says cat: duplicate".
+    """The detections of several detectors in an image; errors are named by the class they claim.
 
     True positives are grey, and errors have the colours of `show_errors`; missed objects are
-    hatched and named "missed".
+    hatched, with the name of their own class. A legend names the kinds that occur.
 
     Args:
         image: float [3, H, W] in 0…1.
         found: name of the detector → the detections to judge, with masks.
         target: the true objects.
-        categories: the meaning of the labels; without them, errors are named by their kind alone.
+        categories: the meaning of the labels; without them, names are numbers.
     """
     count = len(found) + 1
     columns = min(columns, count)
@@ -46,16 +47,21 @@ def show_judged(
         image, count, columns=columns, panel=panel, title=title, caption=caption
     )
     show_pixels(panels[0], image, "Image")
+    seen: set[str] = set()
     for axes, (name, detections) in zip(panels[1:], found.items(), strict=True):
         side = panel_pixels(columns, panel)
-        show_pixels(axes, _painted(image, detections, target.to_find, categories, side), name)
+        painted, kinds = _painted(image, detections, target.to_find, categories, side)
+        show_pixels(axes, painted, name)
+        seen |= kinds
+    if shades := {kind: shade for kind, shade in SHADES.items() if kind in seen}:
+        legend_below(fig, shades, columns=len(shades))
     return fig
 
 
 def _painted(
     image: Any, detections: Instances, target: Target, categories: Categories | None, side: int
-) -> Bytes:
-    """The image with the outlines and kinds of all detections."""
+) -> tuple[Bytes, set[str]]:
+    """The image with the outlines and names of all detections, and the kinds that occur."""
     detections = detections[detections.scores.argsort(descending=True, stable=True)]
     kinds, objects = judge_detections(
         image_overlaps(detections, target, "segm"),
@@ -79,17 +85,9 @@ def _painted(
     for row in order.tolist():
         kind = str(kinds[row])
         if kind not in (CORRECT, IGNORED):
-            text = _name(kind, int(detections.labels[row]), categories)
-            canvas.tag(text, detections.boxes[row], shades[kind])
+            text = class_name(categories, int(detections.labels[row]))
+            name_mask(canvas, text, canvas.resize_mask(detections.masks[row]), shades[kind])
     for g in missed:
-        text = _name(MISSED, int(target.labels[g]), categories)
-        canvas.tag(text, target.boxes[g], shades[MISSED])
-    return canvas.pixels
-
-
-def _name(kind: str, label: int, categories: Categories | None) -> str:
-    """The name of an error or of a missed object: "says cat: duplicate", "missed: cat"."""
-    if categories is None:
-        return kind
-    name = short_name(categories.by_label(label).name)
-    return f"{MISSED}: {name}" if kind == MISSED else f"says {name}: {kind}"
+        text = class_name(categories, int(target.labels[g]))
+        name_mask(canvas, text, canvas.resize_mask(target.masks[g]), shades[MISSED])
+    return canvas.pixels, {*map(str, kinds), *([MISSED] if missed else [])}

@@ -22,13 +22,13 @@ Cell = tuple[int, int]
 
 
 def number_text(value: float) -> str:
-    """A number in at most five characters."""
+    """A number in at most five characters, with a true minus sign."""
     if np.isnan(value):
         return ""
     if float(value).is_integer() and abs(value) < 1000:
-        return f"{int(value)}"
+        return f"{int(value)}".replace("-", "−")
     decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def draw_grid(

@@ -13,12 +13,13 @@ from seglib.plotting.panels import (
     bare,
     figure,
     image_panels,
+    mark_point,
     panel_grid,
     panel_height,
     panel_pixels,
     show_pixels,
 )
-from seglib.plotting.style import MAX_WIDTH, PANEL, SEQUENTIAL, styled
+from seglib.plotting.style import MAX_WIDTH, PANEL, SEQUENTIAL, VERMILION, styled
 from seglib.structures import Categories, Prediction, Target
 
 Painted = Prediction | Target | Any  # or Instances, Panoptic, a label map [H, W]
@@ -53,12 +54,20 @@ def show_images(
 
 @styled
 def show_heatmap(
-    values: Any, title: str = "", *, caption: str = "", label: str = "", cmap: str = SEQUENTIAL
+    values: Any,
+    title: str = "",
+    *,
+    caption: str = "",
+    label: str = "",
+    cmap: str = SEQUENTIAL,
+    mark: tuple[int, int] | None = None,
 ) -> Figure:
-    """One map of numbers [H, W] with a colour bar."""
+    """One map of numbers [H, W] with a colour bar, and a cross in the cell `mark`: row, column."""
     fig, grid = figure(panel=(4.6, 3.6), caption=caption)
     picture = bare(grid[0, 0]).imshow(to_numpy(values), cmap=cmap, interpolation="nearest")
     grid[0, 0].set_title(title)
+    if mark is not None:
+        mark_point(grid[0, 0], mark[1], mark[0], VERMILION, 8)
     fig.colorbar(picture, ax=grid[0, 0], label=label, shrink=0.85)
     return fig
 

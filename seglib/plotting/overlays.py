@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from seglib.errors import SeglibError
 from seglib.plotting.canvas import RGB, Bits, Bytes, Canvas, to_numpy
+from seglib.plotting.name_places import name_mask
 from seglib.plotting.style import rgb
 from seglib.structures import IGNORE, Categories, Instances, Panoptic, Prediction, Target
 
@@ -99,7 +101,8 @@ def choose_layer(result: Any, layer: Layer | None) -> tuple[Layer, Any]:
     return wanted, fields[wanted]
 
 
-def _name(categories: Categories | None, label: int) -> str:
+def class_name(categories: Categories | None, label: int) -> str:
+    """The name of a class as figures write it; its number without categories."""
     return str(label) if categories is None else short_name(categories.by_label(label).name)
 
 
@@ -122,22 +125,45 @@ def _paint_instances(
     order = np.argsort(-areas, kind="stable").tolist()
     crowd = to_numpy(items.iscrowd) if isinstance(items, Target) else np.zeros(len(items), bool)
     shade = [shades.get(i, rgb(i)) for i in range(len(items))]
-    for i in order:
-        if items.masks is not None:
-            bits = canvas.resize_mask(items.masks[i])
-            if crowd[i]:
-                canvas.hatch(bits, shade[i])
-            else:
-                canvas.fill(bits, shade[i])
-            canvas.outline(bits, shade[i])
-    for i in order if boxes or items.masks is None else []:
+    if items.masks is not None:
+        repeated = {color for color, n in Counter(shades.values()).items() if n > 1}
+        _paint_masks(canvas, items.masks, crowd, order, shade, repeated)
+    boxes = boxes or items.masks is None
+    for i in order if boxes else []:
         canvas.box(corners[i], shade[i])
     for i in order if names else []:
-        text = _name(categories, int(items.labels[i]))
+        text = class_name(categories, int(items.labels[i]))
         if isinstance(items, Instances):
             score = f"{float(items.scores[i]):.2f}"
             text = f"{text} {score}" if categories is not None else score
-        canvas.tag(text + (" (crowd)" if crowd[i] else ""), corners[i], shade[i])
+        text += " (crowd)" if crowd[i] else ""
+        if items.masks is None:
+            canvas.tag(text, corners[i], shade[i])
+        else:
+            bits = canvas.resize_mask(items.masks[i])
+            name_mask(canvas, text, bits, shade[i], corners[i] if boxes else None)
+
+
+def _paint_masks(
+    canvas: Canvas,
+    masks: Any,
+    crowd: Any,
+    order: list[int],
+    shade: list[RGB],
+    repeated: set[RGB],
+) -> None:
+    """Masks in this order; a colour that is given repeatedly tints each pixel only once."""
+    tinted: dict[RGB, Bits] = {}
+    for i in order:
+        bits = canvas.resize_mask(masks[i])
+        if crowd[i]:
+            canvas.hatch(bits, shade[i])
+        else:
+            before = tinted.get(shade[i], np.zeros_like(bits))
+            canvas.fill(bits & ~before, shade[i])
+            if shade[i] in repeated:
+                tinted[shade[i]] = bits | before
+        canvas.outline(bits, shade[i])
 
 
 def _paint_semantic(
@@ -156,7 +182,7 @@ def _paint_semantic(
         canvas.fill(bits, shade, 0.6)
         canvas.outline(bits, shade)
         if names and bits.mean() >= SMALLEST_NAMED:
-            tags.append((_name(categories, label), canvas.widest_place(bits), shade))
+            tags.append((class_name(categories, label), canvas.widest_place(bits), shade))
     for text, place, shade in tags:
         canvas.tag_place(text, place, shade)
 
@@ -185,7 +211,7 @@ def _paint_panoptic(
         canvas.fill(bits, shade, 0.6)
         outlines.append((number, shade))
         if names and bits.mean() >= SMALLEST_NAMED:
-            text = _name(categories, label)
+            text = class_name(categories, label)
             tags.append((int(bits.sum()), text, canvas.widest_place(bits), shade))
     for number, shade in outlines:
         canvas.outline(bits_of(number), shade)

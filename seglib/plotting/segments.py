@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from seglib.plotting.canvas import RGB, Bytes, to_numpy
 from seglib.plotting.images import compare
-from seglib.plotting.overlays import class_color, overlay, short_name
+from seglib.plotting.overlays import NEUTRAL, class_color, overlay, short_name
 from seglib.plotting.panels import (
     Figure,
     figure,
@@ -200,7 +200,7 @@ def touching_instances(
     label: int,
     *,
     title: str = "Touching objects of one class become one region",
-    caption: str | None = None,
+    caption: str = "",
 ) -> Figure:
     """Why a class for each pixel is not enough to count objects.
 
@@ -211,13 +211,12 @@ def touching_instances(
         categories: the meaning of the labels.
         label: the class whose objects are counted.
         title: above the figure.
-        caption: below the figure; by default the two counts.
+        caption: below the figure.
     """
     own = target[target.labels == label]
     regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))
     name = short_name(categories.by_label(label).name)
     objects = _count(len(own), "object")
-    caption = caption or f"{name}: {objects}, {_count(found, 'connected region')}."
     fig, panels = image_panels(image, 3, panel=3.3, title=title, caption=caption)
     painted = overlay(
         image,
@@ -231,10 +230,10 @@ def touching_instances(
     )
     show_pixels(panels[0], painted, f"Truth: {objects}")
     only = np.where(to_numpy(semantic) == label, label, 0)
-    show_pixels(panels[1], paint_labels(only), f"Pixels labelled {name}")
+    show_pixels(panels[1], paint_labels(only, lambda _: NEUTRAL), f"Pixels labelled {name}")
     flat = np.full((*regions.shape, 3), 235, np.uint8)
     for number in range(1, found + 1):
-        flat[regions == number] = rgb(number - 1)
+        flat[regions == number] = NEUTRAL if found == 1 else rgb(len(own) + number - 1)
     show_pixels(panels[2], flat, f"Connected: {_count(found, 'region')}")
     return fig
 

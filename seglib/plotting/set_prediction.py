@@ -19,7 +19,7 @@ from seglib.plotting.panels import (
     panel_grid,
     switch_off,
 )
-from seglib.plotting.style import BLUE, GREEN, GREY, PALE, SEQUENTIAL, VERMILION, styled
+from seglib.plotting.style import BLUE, GREEN, INK, PALE, SEQUENTIAL, VERMILION, styled
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -60,7 +60,7 @@ def draw_costs(
 ) -> None:
     """One cost matrix [N, M] with names at its sides."""
     draw_grid(axes, cost, title, fontsize=8)
-    mark_cells(axes, pairs, VERMILION, alpha=0.12)
+    mark_cells(axes, pairs, VERMILION, alpha=0)  # a tint would make a framed cell look dearer
     axes.set_aspect("auto")
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xticks(range(len(columns)), columns)
@@ -90,7 +90,7 @@ def show_matching(
     fig, grid = image_panels(image, len(panels), columns=columns, panel=panel, caption=caption)
     for axes, (name, (boxes, truth, pairs)) in zip(grid, panels.items(), strict=True):
         draw_matching(axes, image, boxes, truth, pairs, names, name)
-    shades = {"truth": GREEN, "matched": VERMILION, "pair": BLUE, "no object": GREY}
+    shades = {"truth": GREEN, "matched": VERMILION, "pair": BLUE, "no object": INK}
     legend_below(fig, shades, dashed=("no object",))
     return fig
 
@@ -104,20 +104,22 @@ def draw_matching(
     names: Sequence[str] = (),
     title: str = "",
 ) -> None:
-    """The boxes over the image, with a line between the centres of each pair."""
+    """The boxes over the image; a line joins each pair's centres, with a ring at the true one."""
     picture_under(axes, image, title)
     found, wanted = (to_numpy(x).astype(np.float64).reshape(-1, 4) for x in (boxes, truth))
     pairs = list(pairs)
     matched = [query for query, _ in pairs]
     others = [query for query in range(len(found)) if query not in matched]
-    # There are many of them, so they have thin lines.
-    add_outlines(axes, found[others], GREY, linestyles="--", linewidths=0.7, zorder=1)
+    add_outlines(axes, found[others], "white", linewidths=2.4, alpha=0.6, zorder=1)
+    add_outlines(axes, found[others], INK, linestyles="--", linewidths=1.2, zorder=1)
     draw_boxes(axes, wanted, GREEN, linewidth=3)  # visible even under a matched box
     texts = [names[query] for query in matched] if names else ()
     draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.2)
     for query, target in pairs:
         (x, y), (to_x, to_y) = ((b[:2] + b[2:]) / 2 for b in (found[query], wanted[target]))
-        axes.plot([x, to_x], [y, to_y], "o-", color=BLUE, markersize=3.5, lw=1.2, zorder=5)
+        line: Any = {"color": BLUE, "linewidth": 1.2, "zorder": 5}
+        axes.plot([x, to_x], [y, to_y], "o-", markersize=3.5, markevery=[0], **line)
+        axes.plot([to_x], [to_y], "o", markersize=6, markerfacecolor="white", **line)
 
 
 @styled
@@ -149,5 +151,5 @@ def show_query_boxes(
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(PALE)
         axes.set_title(name, fontsize=8.5)
-    fig.colorbar(dots, ax=grid, label="side of a square as large", shrink=0.8)
+    fig.colorbar(dots, ax=grid, label="side of a square of equal area", shrink=0.8)
     return fig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seglib.plotting.network_colors import network_colors
-from seglib.plotting.panels import Figure, figure, legend_beside
+from seglib.plotting.panels import Figure, figure
 from seglib.plotting.style import GREY, styled
 
 
@@ -32,11 +32,22 @@ def tradeoff(
     axes.plot(*zip(*best, strict=True), color=GREY, linewidth=1, linestyle="--", zorder=1)
     for shade, (name, (x, y)) in zip(network_colors(points), points.items(), strict=True):
         axes.scatter([x], [y], color=shade, s=48, zorder=2, label=name)
+        # No dot lies above and to the left of one of the best.
+        side = -1 if (x, y) in best else 1
+        axes.annotate(
+            name,
+            (x, y),
+            (7 * side, 3 if side < 0 else 0),
+            textcoords="offset points",
+            ha="right" if side < 0 else "left",
+            va="bottom" if side < 0 else "center",
+            fontsize=8.5,
+        )
     axes.set(title=title, xlabel=cost, ylabel=accuracy)
     axes.set_xlim(0, 1.08 * max(x for x, _ in points.values()))
-    axes.set_ylim(0, 1.12 * max(y for _, y in points.values()))
+    heights = [y for _, y in points.values()]
+    axes.set_ylim(0.85 * min(heights), 1.12 * max(heights))
     axes.grid(axis="y")
-    legend_beside(fig, axes)
     return fig
 
 
