@@ -60,13 +60,14 @@ objects, answer = truths[chosen], answers[chosen]
 # %% id="first-picture" alt="One image four times: plain; with a class for each pixel; with a mask, a box and a score for each of nine detections; and with both, in which each bird and each car has a colour of its own and sky, road and grass have theirs."
 sure = answer.instances[answer.instances.scores > 0.5]
 tasks = {"semantic": answer.semantic, "instances": sure, "panoptic": answer.panoptic}
-plotting.compare(image, tasks, dataset.categories, panel=2.4, like=target)
+note = "Grey overlaps no object; in the semantic map, a class has the colour of its first object."
+plotting.compare(image, tasks, dataset.categories, panel=2.4, like=target, caption=note)
 
 # %% [markdown] id="first-picture-read"
 # One network, run once, solves three tasks: a class for each pixel; the objects; and both together.
-# (Colours follow the true objects; grey overlaps none. In the semantic map, a class has the colour
-# of its first object. There are nine boxes for five objects: nothing removes duplicates among the
-# instances; in the panoptic map, a rule does.) How can one output answer three questions?
+# (Colours follow the true objects. There are nine boxes for five objects: nothing removes
+# duplicates among the instances; in the panoptic map, a rule does.) How can one output answer three
+# questions?
 
 # %% [markdown] id="problem"
 # ## The problem: two kinds of networks
@@ -411,7 +412,7 @@ plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
 # %% [markdown] id="instances-text"
 # The patches that vanish were won by queries that lost more than a fifth of their mask (rule 3), or
 # lie outside the mask of the query that won them (rule 4). Rule 3 has its price: the lower tip of
-# the kite, below the birds, was correct, and is now empty.
+# the kite was correct, and is now empty.
 #
 # **Instances.** Each pair of a query and a class is a candidate. Its score is the probability of
 # the class times the mean probability inside its mask (the maskness of lesson 10); its mask is
@@ -679,14 +680,14 @@ for name, network in networks.items():
 #
 # ### The shipped network
 #
-# The command that trained it (`--init` names the backbone it began with; the run was stopped 70
-# steps before its end), and the curves of its last layer; the pale ones are single steps.
+# The command that trained it (`--init` names its first backbone; the run was stopped 70 steps
+# early), and its curves; the pale ones are single steps.
 
 # %% id="shipped-curve" alt="The three losses of the shipped network's last prediction fall steeply over the first 300 of 3,000 steps and then slowly; the class loss starts highest and ends lowest, the dice loss ends highest."
 print(shipped["command"])
 history = History.from_dict(shipped["history"]).parts
 last = {name: values for name, values in history.items() if not name[-1].isdigit()}
-plotting.training_curve(last, title="The shipped network learns")
+plotting.training_curve(last, title="The shipped network learns (last layer)")
 
 # %% id="shipped-figures"
 print(f"{shipped['evaluated']}    ours  ceiling  share")
