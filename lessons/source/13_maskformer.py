@@ -680,8 +680,8 @@ for name, network in networks.items():
 #
 # ### The shipped network
 #
-# The command that trained it (`--init` names its first backbone; the run was stopped 70 steps
-# early), and its curves; the pale ones are single steps.
+# The command of its training, which was stopped 70 steps early (`--init` names its first backbone),
+# and its curves; the pale ones are single steps.
 
 # %% id="shipped-curve" alt="The three losses of the shipped network's last prediction fall steeply over the first 300 of 3,000 steps and then slowly; the class loss starts highest and ends lowest, the dice loss ends highest."
 print(shipped["command"])

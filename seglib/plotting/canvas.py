@@ -153,7 +153,7 @@ class Canvas:
         return rect is not None
 
     def tag_at(self, text: str, place: tuple[int, int], color: RGB) -> bool:
-        """Write a name with its middle at (row, column) of the canvas; False if that is not free."""
+        """Write a name with its middle at (row, column) of the canvas; False if it is not free."""
         width, height = self.tag_size(text)
         rect = self._clear(place[1] + 0.5 - width / 2, place[0] + 0.5 - height / 2, width, height)
         if rect is not None:
