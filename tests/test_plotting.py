@@ -721,6 +721,14 @@ def test_receptive_field_frame_has_its_size() -> None:
     assert (frame.get_width(), frame.get_height()) == (20, 30)
 
 
+def test_an_inner_box_is_dashed_in_the_heat_map_alone() -> None:
+    image = torch.zeros(3, 40, 40)
+    fig = plotting.show_receptive_field(image, (5, 6, 25, 36), image[0], inner=(9, 8, 19, 28))
+    dashed = [[p for p in axes.patches if p.get_linestyle() == "--"] for axes in fig.axes]
+    assert dashed[0] == []
+    assert (dashed[1][0].get_width(), dashed[1][0].get_height()) == (10, 20)
+
+
 # --- masks and networks --------------------------------------------------------------------
 
 
@@ -736,6 +744,13 @@ def test_polygon_counts_its_pixels() -> None:
     assert titles(plotting.show_polygon([[1, 1, 5, 1, 5, 4, 1, 4]], (6, 7)))[0].endswith(
         "12 pixels"
     )
+
+
+def test_a_polygon_frames_cells_whose_rows_and_columns_can_be_read() -> None:
+    axes = plotting.show_polygon([[1, 1, 5, 1, 5, 4]], (6, 7), framed=[(2, 3)]).axes[0]
+    (frame,) = axes.collections[-1].get_paths()
+    assert frame.vertices.min(0).tolist() == [2.5, 1.5]  # x, y
+    assert (len(axes.get_xticks()), len(axes.get_yticks())) == (7, 6)
 
 
 def test_iou_of_boxes_and_masks_is_written() -> None:

@@ -69,14 +69,17 @@ def test_each_window_centre_has_the_colour_of_its_label():
 
 
 @pytest.mark.parametrize(
-    ("box", "corner"), [((24.0, 10, 40, 22), (24, 8)), ((40.0, 0, 48, 4), (32, 0))]
+    ("box", "corner"), [((24.0, 10, 40, 22), (24, 8)), ((40.0, 0, 48, 4), (36, -6))]
 )
-def test_the_dashed_square_has_the_size_of_a_window_and_lies_inside_the_image(box, corner):
+def test_the_dashed_square_has_the_size_of_a_window_and_the_object_in_its_middle(box, corner):
     windows = sliding_windows((32, 48), (32, 48), 16, 16)
     axes = show_window_labels(IMAGE, {"1": (windows, -torch.ones(3, 4))}, box).axes[0]
     (dashed,) = [patch for patch in axes.patches if patch.get_linestyle() == "--"]
     assert dashed.get_xy() == corner
     assert (dashed.get_width(), dashed.get_height()) == (16, 16)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert max(left - corner[0], top - corner[1]) <= 0
+    assert min(right - corner[0], bottom - corner[1]) >= 16
 
 
 def test_patches_show_their_masks_and_need_one_each():

@@ -276,7 +276,8 @@ plotting.show_images(painted, list(found), columns=4)
 every = load_dataset(split="val")
 counts = [len(every.annotations(image_id)) for image_id in every.image_ids]
 edges = [n - 0.5 for n in range(max(counts) + 2)]
-plotting.histogram(counts, bins=edges, title="How full are the images?", xlabel="objects per image")
+title = "How full are the images?"
+plotting.histogram(counts, bins=edges, title=title, xlabel="objects per image", ylabel="images")
 
 # %% [markdown] id="count-trouble"
 # A network computes a fixed number of outputs. One class for each of $H \times W$ pixels is a fixed
@@ -312,7 +313,8 @@ left, top, right, bottom = whole_target.boxes[chosen].round().int().tolist()
 
 # %% id="object-pixels" alt="Left, a darkened picture in which one small part stays bright. Right, that part, enlarged until each pixel is a square: a small clock, just recognisable."
 name = categories.by_label(int(whole_target.labels[chosen])).name
-part = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
+side = max(bottom - top, right - left) + 2
+part = tuple(slice(start, start + side) for start in (max(0, top - 1), max(0, left - 1)))
 crop = whole[:, *part]
 spotlit = 0.4 * whole
 spotlit[:, *part] = crop

@@ -158,10 +158,11 @@ for key in ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segment
 # %% id="half-open" alt="A grid of 5 by 7 cells with the lines between them numbered; six cells are ones, and the box around them runs from line 2 to line 5 across and from line 1 to line 3 down."
 six_cells = torch.zeros(5, 7, dtype=torch.bool)
 six_cells[1:3, 2:5] = True
-figure = plotting.show_mask_pixels(six_cells, "The numbers count edges")
+figure = plotting.show_mask_pixels(six_cells, "The numbers at the rim count edges")
 axes = figure.axes[0]  # the cell in row r and column c has its centre at (c, r)
 axes.set_xticks([edge - 0.5 for edge in range(8)], range(8))
 axes.set_yticks([edge - 0.5 for edge in range(6)], range(6))
+axes.set(xlabel="x", ylabel="y")
 axes.plot([1.5, 4.5, 4.5, 1.5, 1.5], [0.5, 0.5, 2.5, 2.5, 0.5], color="#D55E00", linewidth=3)
 figure
 
@@ -313,9 +314,10 @@ polygon = [1.3, 8.6, 4.1, 1.2, 9.8, 2.7, 8.9, 6.1, 12.6, 8.9]
 clicked = list(zip(polygon[0::2], polygon[1::2], strict=True))
 by_centre, by_coco = fill(clicked, (10, 14)), ops.rasterize([polygon], (10, 14))
 print(f"{int(by_centre.sum())} pixels by centre, {int(by_coco.sum())} by COCO's rule;", end=" ")
-print("they differ at (row, column)", (by_centre ^ by_coco).nonzero().tolist())
-caption = "Dots and lines: five clicked corners. Blue: their pixels by COCO's rule."
-plotting.show_polygon([polygon], (10, 14), caption=caption)
+different = (by_centre ^ by_coco).nonzero().tolist()
+print("they differ at (row, column)", different)
+caption = "Five clicked corners. Blue: their pixels by COCO's rule. Framed: where the rules differ."
+plotting.show_polygon([polygon], (10, 14), framed=different, caption=caption)
 
 # %% [markdown] id="polygon-read"
 # **A polygon is not more exact than a mask.** It is an estimate made of a few clicks, and two
@@ -539,7 +541,8 @@ detections = Instances(five, scores, torch.full((5,), toy_label))
 letters = Categories.from_coco({"id": i, "name": n} for i, n in enumerate("ABCD", start=1))
 named = replace(toy_truth, labels=torch.arange(1, 5))
 objects = plotting.overlay(toy_image, named, letters, side=360, shrink=True)
-detected = plotting.overlay(toy_image, detections, min_score=0, side=360, shrink=True)
+grey = dict.fromkeys(range(5), (60, 60, 60))  # not yet matched to objects
+detected = plotting.overlay(toy_image, detections, min_score=0, side=360, shrink=True, shades=grey)
 plotting.show_images([objects, detected], ["four objects", "five detections"], panel=3.7)
 
 # %% [markdown] id="ap-overlaps-text"

@@ -39,7 +39,8 @@ kernels = {
 }
 maps = []
 for k in kernels.values():  # seglib's conv2d takes [B, C, H, W]; you will rebuild it below
-    maps.append(ops.conv2d(grey[None, None], k[None, None], padding=len(k) // 2)[0, 0])
+    framed = F.pad(grey[None, None], [len(k) // 2] * 4, mode="replicate")  # its rim, repeated
+    maps.append(ops.conv2d(framed, k[None, None])[0, 0])
 plotting.show_images(
     [image, *(m.abs() / m.abs().max() for m in maps)],
     ["the image", *kernels],
@@ -666,14 +667,20 @@ places = false_alarm.nonzero()
 places = places[torch.linspace(0, len(places) - 1, min(6, len(places))).long()]
 
 # %% id="patches" alt="Six enlarged patches of 11 by 11 pixels, each with the network's score; each shows a clear edge, and none shows what the edge belongs to."
+from seglib.plotting.grids import mark_cells
+
 spots = places.tolist()
 patches = [pixels[trained + n, :, r - 5 : r + 6, c - 5 : c + 6] for n, r, c in spots]
 scores = [f"score {found[n, 0, r, c]:.2f}" for n, r, c in spots]
-(
-    plotting.show_images(patches, scores, columns=6, panel=1.5, caption="False alarms, enlarged")
-    if spots
-    else print("no false alarm in these images: there is nothing to cut out")
-)
+caption = "False alarms, enlarged; framed: the pixel judged"
+figure = None
+if spots:
+    figure = plotting.show_images(patches, scores, columns=6, panel=1.5, caption=caption)
+    for axes in figure.axes:
+        mark_cells(axes, [(5, 5)], alpha=0)
+else:
+    print("no false alarm in these images: there is nothing to cut out")
+figure
 
 # %% [markdown] id="inside-read"
 # Each patch does contain an edge. Whether it is the border of an object or a mark on one, the patch

@@ -71,9 +71,9 @@ plotting.show_images(
 
 # %% [markdown] id="first-picture-read"
 # Each position in a map is called a **cell**; it contains one number per channel. At stride 2 the
-# colours follow edges. Further on they follow *things*: on Pocket COCO, the cup at stride 8 has
-# nearly one colour, stripes and all. The price is position. At stride 32 one cell stands for 32 ×
-# 32 pixels, and you can no longer say where anything ends.
+# colours follow edges. Further on they follow *things*: on Pocket COCO, the body of the cup at
+# stride 8 has nearly one colour, stripes and all. The price is position. At stride 32 one cell
+# stands for 32 × 32 pixels, and you can no longer say where anything ends.
 
 # %% [markdown] id="problem"
 # ## The problem: the window is too small
@@ -504,6 +504,9 @@ plotting.training_curve(deep_curves, window=1, title="One batch, deep networks")
 
 
 # %% id="gradients" alt="Gradient sizes over 32 layers on a logarithmic axis. Without normalisation they fall towards the image over many powers of ten. With batch norm they grow towards the image. With shortcuts they change little from layer to layer."
+from seglib.plotting.style import color
+
+
 def gradient_sizes(network):
     """Norm of the loss's gradient with respect to each convolution's weights."""
     cross_entropy(network(x[batch]), y[batch]).backward()
@@ -513,7 +516,8 @@ def gradient_sizes(network):
 deepest = {name: deep(**options) for name, options in candidates.items() if options["depth"] == 32}
 sizes = {name: gradient_sizes(network) for name, network in deepest.items()}
 title = "How much each layer is told to change"
-plotting.layer_profile(sizes, title=title, ylabel="size of the gradient")
+shades = {name: color(i) for i, name in enumerate(candidates)}  # as in the figure above
+plotting.layer_profile(sizes, title=title, ylabel="size of the gradient", shades=shades)
 
 # %% [markdown] id="gradients-read"
 # Read from right to left, as the gradient travels. Without normalisation it dies out. With batch
@@ -846,7 +850,11 @@ x0, y0, x1, y1 = (max(0, round(c + d * grid.field / 4)) for d in (-1, 1) for c i
 share = (heat[y0:y1, x0:x1].sum() / heat.sum()).item()
 print(f"field: {grid.field} pixels; its middle quarter has {share:.0%} of the influence")
 field_box = [c + d * grid.field / 2 for d in (-1, 1) for c in (cx, cy)]
-plotting.show_receptive_field(image, field_box, heat, position=(cx, cy))
+caption = f"Dashed: the middle quarter, with {share:.0%} of the influence."
+box = (x0, y0, x1, y1)
+plotting.show_receptive_field(
+    image, field_box, heat, position=(cx, cy), inner=box, caption=caption
+)
 
 # %% [markdown] id="misconception-effective"
 # **The field does not count equally.** The middle has far more than its share, and the corners have

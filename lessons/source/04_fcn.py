@@ -394,7 +394,8 @@ plotting.score_maps(image, alone, truths[chosen], dataset.categories)
 # pixels right. In this picture stride 32 has the fewest and names no object, although the FCN-32s
 # did with the same grid. The maps were trained as a *sum*, in which objects seem to have become the
 # task of stride 16. Alone they show neither what a stride *could* learn nor what stride 8 adds:
-# compare the first figure's FCN-16s and FCN-8s. (White is background, absent from Pocket COCO.)
+# compare the first figure's FCN-16s and FCN-8s. (The palest grey is background, absent from Pocket
+# COCO.)
 
 # %% [markdown] id="crops"
 # #### Adding maps: which cell lies on which?

@@ -188,7 +188,7 @@ two = torch.tensor([canonical_window(target.boxes[i].tolist()) for i in (first, 
 two_patches = cut(image, two)
 answers, answer_scores = look(two_patches)
 truths = crop_windows(target.masks[[first, second], None].float(), two, config.mask_target)[:, 0]
-titles = [f"answer {i}, score {s:.2f}" for i, s in enumerate(answer_scores, 1)]
+titles = [f"answer {i}: {s:.2f}" for i, s in enumerate(answer_scores, 1)]
 titles += ["truth 1", "truth 2"]
 patches_twice = middle(two_patches).repeat(2, 1, 1, 1)
 plotting.show_patches(patches_twice, torch.cat([answers, truths]), titles, columns=4)
@@ -718,7 +718,8 @@ from seglib.pretrained import record
 shipped = record("deepmask")
 print(*shipped["command"].split(" && "), sep="\n")
 print(f"{shipped['minutes']} minutes, {shipped['parameters']:,} parameters")
-curves = History.from_dict(shipped["history"]).parts
+parts = History.from_dict(shipped["history"]).parts
+curves = {"mask": parts["mask_loss"], "score, times 1/32": parts["score_loss"]}
 plotting.training_curve(curves, title="The shipped DeepMask")
 
 # %% [markdown] id="recall"
@@ -758,7 +759,7 @@ learned = [model.predict([picture])[0].proposals for picture in few_pictures]
 kinds_of = dataset.categories, "segm", dataset.area_ranges
 figures = {
     "mean mask, random": model_baseline(model, dataset, count).figures,
-    "grouping by hand": average_recall(by_grouping, few_targets, *kinds_of),
+    "grouping by hand (at most 300)": average_recall(by_grouping, few_targets, *kinds_of),
     "DeepMask": average_recall(learned, few_targets, *kinds_of),
     "perfect network": model_ceiling(model, dataset, count).figures,
 }
@@ -787,8 +788,8 @@ plotting.show_average_recall(lines, title=f"Masks of {count} images")
 
 # %% id="top-ten" alt="The ten best-scored proposals, each painted over its window: several show the same object from windows next to each other."
 inside = crop_windows(image, windows[:10], config.patch, fill=0.5)
-titles = [f"{s:.2f}" for s in scores[:10]]
-plotting.show_patches(inside, soft[:10] >= config.mask_threshold, titles, columns=10)
+titles = [f"{rank}: {s:.3f}" for rank, s in enumerate(scores[:10], 1)]
+plotting.show_patches(inside, soft[:10] >= config.mask_threshold, titles, columns=5)
 
 # %% id="distinct" tolerance=0.3
 def fits_of_ten(some, things):
@@ -886,10 +887,10 @@ for some, picture, truth in zip(learned, few_pictures, few_targets, strict=True)
 close_ups(sorted(alarms, key=lambda row: -row[0])[:6], "score")
 
 # %% [markdown] id="false-alarms-read"
-# Pieces, mostly: a part of a thing, or what shows between two others. Nothing about a wheel shows
-# that it is not an object; it does not count because nobody annotated wheels. **What counts as an
-# object is a decision of those who annotate**, and with no class to go by, the score has to guess
-# it.
+# Pieces, mostly: a part of a thing, or what shows between two others. Nothing about the bow of a
+# kite's tail shows that it is not an object; it does not count because nobody annotated bows.
+# **What counts as an object is a decision of those who annotate**, and with no class to go by, the
+# score has to guess it.
 #
 # And which objects got the worst masks?
 

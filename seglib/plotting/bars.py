@@ -89,6 +89,7 @@ def histogram(
     bins: int | Sequence[float] = 30,
     title: str = "",
     xlabel: str = "",
+    ylabel: str = "",
     log: bool = False,
     caption: str = "",
 ) -> Figure:
@@ -117,7 +118,8 @@ def histogram(
         axes.hist(list(arrays.values()), edges, weights=shares, color=shades, label=list(arrays))
     else:
         axes.hist(joined, edges, color=BLUE, edgecolor="white", linewidth=0.4)
-    axes.set(title=title, xlabel=xlabel, ylabel="share" if len(arrays) > 1 else "count")
+    counted = ylabel or ("share" if len(arrays) > 1 else "count")
+    axes.set(title=title, xlabel=xlabel, ylabel=counted)
     axes.set_xscale("log" if log else "linear")
     if len(arrays) > 1:
         axes.legend()

@@ -129,6 +129,7 @@ def layer_profile(
     title: str = "",
     ylabel: str = "",
     log: bool = True,
+    shades: Mapping[str, str] | None = None,
     caption: str = "",
 ) -> Figure:
     """One value per layer, from the image to the output, with one line for each network.
@@ -138,11 +139,13 @@ def layer_profile(
         title: above the axes.
         ylabel: what the values are.
         log: use a logarithmic axis.
+        shades: name of the network → its colour, by default the next of the palette.
     """
     fig, grid = figure(panel=(5.2, 2.9), caption=caption)
     axes = grid[0, 0]
     for shade, (name, values) in zip(PALETTE, profiles.items(), strict=False):
         layers = np.arange(1, len(values) + 1)
+        shade = (shades or {}).get(name, shade)
         axes.plot(layers, values, color=shade, marker="o", markersize=3, label=name)
     axes.set(title=title, xlabel="layer", ylabel=ylabel, yscale="log" if log else "linear")
     axes.margins(x=0.02)

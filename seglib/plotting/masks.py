@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from matplotlib.patches import Polygon, Rectangle
 from seglib.ops.polygons import rasterize
 from seglib.ops.rle import encode
 from seglib.plotting.canvas import Bytes, Canvas, to_numpy
-from seglib.plotting.grids import draw_grid
+from seglib.plotting.grids import Cell, draw_grid, mark_cells
 from seglib.plotting.panels import Figure, bare, figure
-from seglib.plotting.style import GREEN, GREY, ORANGE, VERMILION, rgb, styled
+from seglib.plotting.style import GREEN, GREY, INK, ORANGE, VERMILION, rgb, styled
 
 
 @styled
@@ -96,6 +96,7 @@ def show_polygon(
     polygons: Sequence[Sequence[float]],
     size: tuple[int, int],
     *,
+    framed: Iterable[Cell] = (),
     title: str = "From corners to pixels",
     caption: str = "",
 ) -> Figure:
@@ -104,6 +105,7 @@ def show_polygon(
     Args:
         polygons: each x0, y0, x1, y1, … in pixels.
         size: (H, W) of the grid.
+        framed: cells (row, column) to frame.
     """
     mask = to_numpy(rasterize(polygons, size))
     unit = min(0.42, 9.0 / size[1])
@@ -115,6 +117,10 @@ def show_polygon(
             Polygon(corners, closed=True, fill=False, edgecolor=shade, linewidth=2, zorder=3)
         )
         axes.plot(*corners.T, "o", color=shade, markersize=5, zorder=4)
+    mark_cells(axes, framed, INK, alpha=0)
+    axes.set_xticks(range(size[1]))
+    axes.set_yticks(range(size[0]))
+    axes.tick_params(length=0)
     axes.set_title(f"{title}: {int(mask.sum())} pixels")
     return fig
 

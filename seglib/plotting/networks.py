@@ -66,7 +66,7 @@ def resnet_diagram(size: int = 224, widths: tuple[int, ...] = (64, 128, 256, 512
 def fpn_diagram(size: int = 128, channels: int = 256) -> Figure:
     """A feature pyramid: bottom-up, top-down and lateral connections (Lin et al. 2017, fig. 3)."""
     blocks = [Block("image", f"3 × {size} × {size}", "data", (0, 0))]
-    arrows: list[Arrow] = [("image", "C2")]
+    arrows: list[Arrow] = [("image", "C2", "÷4")]
     for i, level in enumerate((2, 3, 4, 5), 1):
         side = size >> level
         blocks.append(Block(f"C{level}", f"{side} × {side}", "layer", (i, 0)))
@@ -114,6 +114,8 @@ def fcn_diagram(
             arrows += [(source, name, "1×1"), (name, total), (last, total, "×2, crop")]
             last = total
     stride = steps[variant][-1]
+    enlarged = f"×2 and ×{stride} are transposed convolutions"
+    enlarged = enlarged if skips else f"×{stride} is a transposed convolution"
     beside = 1.15 if skips else 2.2  # the row of the labels, next to that of the logits
     blocks.append(Block("logits", f"{classes} × {size}²", "head", (0, way_up)))
     blocks.append(Block("labels", f"{size} × {size}", "output", (0, beside)))
@@ -122,5 +124,5 @@ def fcn_diagram(
         blocks,
         arrows,
         title=f"FCN-{variant}",
-        caption=f"Scores of {classes} classes; each × is a transposed convolution.",
+        caption=f"Scores of {classes} classes; {enlarged}.",
     )

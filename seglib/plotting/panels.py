@@ -23,7 +23,7 @@ from seglib.errors import SeglibError
 from seglib.plotting.canvas import as_rgb
 from seglib.plotting.layout import lay_out
 from seglib.plotting.pictures import add_picture
-from seglib.plotting.png import encode_png
+from seglib.plotting.png import encode_png, is_chart
 from seglib.plotting.recycling import recycled
 from seglib.plotting.style import DPI, EDGE, GREY, MAX_WIDTH, PANEL, STYLE, mark_colors, styled
 
@@ -71,8 +71,14 @@ class Figure(MatplotlibFigure):
         return data if len(data) <= self.heavy else encode_png(pixels, 256, mark_colors())
 
     def fine_png(self) -> bytes | None:
-        """The PNG of twice the resolution, or None if it has more than `FINE_LIMIT` bytes."""
-        data = encode_png(self.pixels(2))
+        """The PNG of twice the resolution, or None if it has more than `FINE_LIMIT` bytes.
+
+        A chart is reduced to 256 colours if that keeps it below the limit.
+        """
+        pixels = self.pixels(2)
+        data = encode_png(pixels)
+        if len(data) > FINE_LIMIT and is_chart(pixels):
+            data = encode_png(pixels, 256, mark_colors())
         return data if len(data) <= FINE_LIMIT else None
 
     @property

@@ -53,7 +53,7 @@ def show_coverage(
     overlaps = mask_iou(proposals.masks, objects.masks)  # [N, G]
     for axes, count in zip(panels, counts, strict=True):
         canvas = Canvas(image, panel_pixels(len(counts), panel), shrink=True)
-        found = 0
+        tags = []
         best = overlaps[:count].max(dim=0) if len(overlaps) else None
         for i, box in enumerate(objects.boxes):
             value = float(best.values[i]) if best is not None else 0.0
@@ -63,9 +63,10 @@ def show_coverage(
             bits = canvas.resize_mask(proposals.masks[best.indices[i]])
             canvas.fill(bits, rgb(i))
             canvas.outline(bits, rgb(i))
-            canvas.tag(f"{value:.2f}", box, rgb(i))
-            found += 1
-        title = f"Best {count}: {found} of {len(objects)} objects"
+            tags.append((f"{value:.2f}", box, rgb(i)))
+        for tag in tags:  # on top of all masks
+            canvas.tag(*tag)
+        title = f"Best {count}: {len(tags)} of {len(objects)} objects"
         show_pixels(axes, canvas.pixels, title)
     return fig
 
@@ -87,7 +88,8 @@ def show_average_recall(
     for i, (name, values) in enumerate(lines.items()):
         counts = np.array(sorted(values))
         heights = np.array([values[int(count)] for count in counts])
-        axes.plot(counts, heights, "o-", color=color(i), label=name)
+        size = max(5.0, 9 - 1.5 * i)  # so that a later point does not hide an earlier one
+        axes.plot(counts, heights, "o-", color=color(i), label=name, markersize=size, clip_on=False)
         for count, height in zip(counts, heights, strict=True):
             # The values of points that nearly coincide are stacked, the lowest first.
             beneath = [v[int(count)] for v in lines.values() if int(count) in v]

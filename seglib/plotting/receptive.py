@@ -10,7 +10,7 @@ import numpy as np
 from seglib.plotting.canvas import as_rgb, to_numpy
 from seglib.plotting.grids import mark_block
 from seglib.plotting.panels import Figure, figure, image_panels, mark_point, show_pixels
-from seglib.plotting.style import BLUE, GREY, VERMILION, color, styled
+from seglib.plotting.style import BLUE, GREY, INK, VERMILION, color, styled
 
 
 @styled
@@ -20,6 +20,7 @@ def show_receptive_field(
     heat: Any = None,
     *,
     position: tuple[float, float] | None = None,
+    inner: Sequence[float] | None = None,
     title: str = "What one output cell sees",
     caption: str = "",
 ) -> Figure:
@@ -30,6 +31,7 @@ def show_receptive_field(
         box: (x0, y0, x1, y1) in pixels; may extend beyond the image.
         heat: [H, W] influence of each pixel on the output (a gradient), or None.
         position: (x, y) of the output cell's centre.
+        inner: a smaller box, dashed in the heat map.
         title: above the box.
     """
     fig, panels = image_panels(image, 1 if heat is None else 2, panel=4.0, caption=caption)
@@ -46,6 +48,10 @@ def show_receptive_field(
         panels[1].imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 0.9))
         panels[1].set_title("Influence of each pixel")
         panels[1].spines[:].set(visible=True, color=GREY)
+        if inner is not None:
+            left, top, right, bottom = inner
+            size = (bottom - top, right - left)
+            mark_block(panels[1], (top, left), size, INK, 1.4, linestyle="--")
     return fig
 
 

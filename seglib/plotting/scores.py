@@ -36,7 +36,12 @@ def draw_precision_recall(axes: Axes, precision: Any, recall: Any, verdicts: Any
     precision, recall = to_numpy(precision), to_numpy(recall)
     sampled = interpolate_precision(precision, recall)
     axes.fill_between(RECALL_POINTS, sampled, color=BLUE, alpha=0.15, step="pre", linewidth=0)
-    axes.plot(RECALL_POINTS, sampled, ".", color=BLUE, markersize=3, label="sampled at 101 recalls")
+    dots: Any = {
+        "markersize": 3,
+        "clip_on": False,
+        "zorder": 2.6,
+    }  # above the axis, for samples of 0
+    axes.plot(RECALL_POINTS, sampled, ".", color=BLUE, label="sampled at 101 recalls", **dots)
     few = len(precision) <= 12
     axes.plot(recall, precision, color=ORANGE, linewidth=1.2, label="measured")
     if few and verdicts is not None:

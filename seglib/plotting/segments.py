@@ -169,7 +169,7 @@ def score_maps(
     for axes in panels if mark is not None else []:
         _outline(axes, to_numpy(mark))
     everywhere = np.stack([_enlarged(labels, maps["Truth"].shape) for labels in maps.values()])
-    speck = 0.001 / len(maps)  # share of all maps: a patch visible in one of them is named
+    speck = 4 / everywhere.size  # four pixels of one map can be seen, so they are named
     if full:
         place, limit, left = fig.axes[columns - 1], 11, 1.01
     else:  # there is a spare panel, with room for more lines

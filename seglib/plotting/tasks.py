@@ -82,17 +82,28 @@ def _in_object_colors(
     image: Any, target: Target, categories: Categories, layer: Layer, side: int
 ) -> Bytes:
     """One layer of the target over the image, each object in its own colour."""
-    shades = object_shades(target, layer)
-    return overlay(
+    painted = overlay(
         image,
         target,
         categories,
         layer=layer,
         boxes=False,
+        names=layer != "instances",
         side=side,
         shrink=True,
-        shades=shades,
+        shades=object_shades(target, layer),
     )
+    return _name_objects(painted, target, categories) if layer == "instances" else painted
+
+
+def _name_objects(painted: Bytes, target: Target, categories: Categories) -> Bytes:
+    """The classes' names, each inside its object's mask, the largest first."""
+    canvas = Canvas(painted, max(painted.shape), size=target.size)
+    for i in target.area.argsort(descending=True, stable=True).tolist():
+        name = short_name(categories.by_label(int(target.labels[i])).name)
+        name += " (crowd)" if target.iscrowd[i] else ""
+        canvas.tag_place(name, canvas.widest_place(canvas.resize_mask(target.masks[i])), rgb(i))
+    return canvas.pixels
 
 
 def object_shades(target: Target, layer: Layer) -> dict[int, RGB]:

@@ -137,6 +137,7 @@ def show_bilinear_kernel(
         f"{size}×{size}: tent × tent",
         cmap="Oranges",
         limits=(0, weights.max()),
+        fontsize=min(10.6, 66 / size),
     )
     _draw_tent(grid[0, 1], np.sqrt(np.diag(weights)))
     return fig

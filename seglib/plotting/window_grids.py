@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
@@ -72,22 +73,29 @@ def show_window_labels(
             )
         frame(axes, [float(v) for v in box], ORANGE)
         side = float(corners[0, 2] - corners[0, 0])
-        axes.add_patch(_size_of_window(box, side, (width, height)))
-        axes.set(xlim=(-3, width + 3), ylim=(height + 3, -3))
+        axes.add_patch(_size_of_window(box, side))
         axes.set_title(f"{name}\n{int((marks > 0).sum())} positive of {len(marks)}")
+    _set_limits(panels, (width, height))
     handles, words = panels[0].get_legend_handles_labels()
     fig.legend(handles, words, loc="outside lower center", ncols=3)
     return fig
 
 
-def _size_of_window(box: Sequence[float], side: float, size: tuple[int, int]) -> Rectangle:
-    """The outline of a window around an object, moved into the image (W, H) if it fits."""
-    places = []
-    for axis, length in enumerate(size):
-        low, high = sorted((0.0, length - side))
-        places.append(float(np.clip((box[axis] + box[axis + 2] - side) / 2, low, high)))
-    x, y = places
+def _size_of_window(box: Sequence[float], side: float) -> Rectangle:
+    """The outline of a window with an object in its middle."""
+    x, y = ((box[axis] + box[axis + 2] - side) / 2 for axis in (0, 1))
     return Rectangle((x, y), side, side, fill=False, edgecolor=BLUE, linestyle="--", linewidth=1.4)
+
+
+def _set_limits(panels: Sequence[Axes], size: tuple[int, int]) -> None:
+    """The same limits for all panels: the image (W, H) and, up to a quarter more, the windows."""
+    squares = [p for axes in panels for p in axes.patches if isinstance(p, Rectangle)]
+    corners = [square.get_bbox().get_points() for square in squares]  # each [2, 2]
+    lengths = np.array(size)
+    low = np.clip(np.min(corners, (0, 1)), -lengths / 4, 0) - 3
+    high = np.clip(np.max(corners, (0, 1)), lengths, 1.25 * lengths) + 3
+    for axes in panels:
+        axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))
 
 
 @styled
