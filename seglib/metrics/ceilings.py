@@ -97,12 +97,12 @@ def _in_model_labels(target: Target, model: Segmenter, dataset: LabelledImages) 
     if model.categories == dataset.categories or set(model.tasks) == {"proposals"}:
         return target
     table = torch.zeros(max(len(dataset.categories), IGNORE) + 1, dtype=torch.int64)
-    for label, own in dataset.categories.shared_with(model.categories).items():
-        table[label] = own
+    for label, model_label in dataset.categories.shared_with(model.categories).items():
+        table[label] = model_label
     labels, semantic = table.to(target.labels.device)[target.labels], target.semantic
     if semantic is not None:
-        known = table.to(semantic.device)[semantic]
-        semantic = torch.where((known == 0) & (semantic != BACKGROUND), IGNORE, known)
+        relabelled = table.to(semantic.device)[semantic]
+        semantic = torch.where((relabelled == 0) & (semantic != BACKGROUND), IGNORE, relabelled)
     return replace(target, labels=labels, semantic=semantic)[labels > 0]
 
 

@@ -90,33 +90,33 @@ def judge_detections(
         kinds, str [D]: "correct", "ignored" or one of `ERRORS`.
         objects, int64 [D]: the row of the true object, or -1 for "both" and "background".
     """
-    own = labels[:, None] == true_labels  # [D, G]
+    same = labels[:, None] == true_labels  # [D, G]
     thresholds = np.array([foreground])
-    matches = match_detections(overlaps * own, iscrowd[None], iscrowd, thresholds)[0, 0]  # [D]
+    matches = match_detections(overlaps * same, iscrowd[None], iscrowd, thresholds)[0, 0]  # [D]
     kinds, objects = np.full(len(labels), CORRECT, dtype="<U14"), matches.copy()
     for d, match in enumerate(matches):
         if match >= 0:
             kinds[d] = IGNORED if iscrowd[match] else CORRECT
         else:
-            kinds[d], objects[d] = _error(overlaps[d] * ~iscrowd, own[d], foreground, background)
+            kinds[d], objects[d] = _error(overlaps[d] * ~iscrowd, same[d], foreground, background)
     return kinds, objects
 
 
-def _error(overlaps: Floats, own: Bools, foreground: float, background: float) -> tuple[str, int]:
+def _error(overlaps: Floats, same: Bools, foreground: float, background: float) -> tuple[str, int]:
     """The kind of a false positive, and the row of its object or -1.
 
     Args:
         overlaps: [G] of the detection with the objects, 0 for crowds.
-        own: bool [G], whether an object has the detection's class.
+        same: bool [G], whether an object has the detection's class.
         foreground, background: IoU thresholds in 0…1.
     """
     if not len(overlaps):
         return "background", -1
-    same, other = overlaps * own, overlaps * ~own
-    if background <= same.max() < foreground:
-        return "localisation", int(same.argmax())
-    if other.max() >= foreground:
-        return "classification", int(other.argmax())
-    if same.max() >= foreground:
-        return "duplicate", int(same.argmax())
-    return ("background" if other.max() < background else "both"), -1
+    with_same, with_other = overlaps * same, overlaps * ~same
+    if background <= with_same.max() < foreground:
+        return "localisation", int(with_same.argmax())
+    if with_other.max() >= foreground:
+        return "classification", int(with_other.argmax())
+    if with_same.max() >= foreground:
+        return "duplicate", int(with_same.argmax())
+    return ("background" if with_other.max() < background else "both"), -1

@@ -113,8 +113,8 @@ class ErrorEvaluator:
         """
         judged = self._judged(best)
         labels, counts = self._objects()
-        found, near = _about(judged, (CORRECT,)), _about(judged, REPAIRABLE)
-        missed = np.setdiff1d(np.flatnonzero(counts), np.union1d(found, near))
+        found, almost_found = _about(judged, (CORRECT,)), _about(judged, REPAIRABLE)
+        missed = np.setdiff1d(np.flatnonzero(counts), np.union1d(found, almost_found))
         ap = _mean_ap(judged, labels[counts])
         gains = {kind: _mean_ap(_repair(judged, kind, labels), labels[counts]) for kind in ERRORS}
         to_find = counts.copy()
@@ -163,8 +163,8 @@ def _best_of_each(scores: Floats, labels: Ints, count: int) -> Ints:
     order = np.argsort(-scores, kind="stable")
     rank = np.zeros(len(order), dtype=np.int64)
     for label in np.unique(labels):
-        own = labels[order] == label
-        rank[own] = np.arange(own.sum())
+        in_class = labels[order] == label
+        rank[in_class] = np.arange(in_class.sum())
     rows: Ints = order[rank < count]
     return rows
 
@@ -189,15 +189,15 @@ def _repair(detections: _Detections, kind: str, true_labels: Ints) -> _Detection
     labels, kinds = detections.labels.copy(), detections.kinds.copy()
     labels[repaired] = true_labels[detections.objects[repaired]]
     kinds[repaired] = CORRECT
-    whole = _Detections(detections.scores, labels, kinds, detections.objects)
-    return whole[kinds != kind]
+    relabelled = _Detections(detections.scores, labels, kinds, detections.objects)
+    return relabelled[kinds != kind]
 
 
 def _mean_ap(detections: _Detections, to_find: Ints) -> float:
     """The mean AP over the classes in `to_find`, the labels [N] of all objects; nan if N is 0."""
     values = []
     for label in np.unique(to_find):
-        own = detections[detections.labels == label]
+        selected = detections[detections.labels == label]
         count = int((to_find == label).sum())
-        values.append(average_precision(own.scores, own.kinds == CORRECT, count))
+        values.append(average_precision(selected.scores, selected.kinds == CORRECT, count))
     return float(np.mean(values)) if values else math.nan

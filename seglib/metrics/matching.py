@@ -57,8 +57,8 @@ def image_overlaps(prediction: Instances, target: Target, iou_type: IouType) -> 
             f"pixels, true masks {list(target.masks.shape[1:])}: predict at the original size"
         )
     rows = [
-        mask_iou(some, target.masks, target.iscrowd).double()
-        for some in prediction.masks.split(_ROWS_AT_ONCE)
+        mask_iou(masks, target.masks, target.iscrowd).double()
+        for masks in prediction.masks.split(_ROWS_AT_ONCE)
     ]
     return to_numpy(torch.cat(rows)) if rows else np.zeros((0, len(target)))
 
@@ -96,13 +96,13 @@ def match_detections(
     used = np.zeros((len(ignored), len(thresholds), overlaps.shape[1]), dtype=bool)
     lowest = thresholds.min()
     for d in np.flatnonzero((overlaps >= lowest).any(axis=1)):
-        near = np.flatnonzero(overlaps[d] >= lowest)  # few; the others cannot match
-        overlap = overlaps[d, near]
-        possible = (overlap >= thresholds[:, None]) & ~used[..., near]  # [A, T, near]
-        counting = possible & ~ignored[:, None, near]
+        reachable = np.flatnonzero(overlaps[d] >= lowest)  # few; the others cannot match
+        overlap = overlaps[d, reachable]
+        possible = (overlap >= thresholds[:, None]) & ~used[..., reachable]  # [A, T, reachable]
+        counting = possible & ~ignored[:, None, reachable]
         possible = np.where(counting.any(axis=-1, keepdims=True), counting, possible)
         last_first = np.where(possible, overlap, -1.0)[..., ::-1]
-        best = near[len(near) - 1 - last_first.argmax(axis=-1)]  # [A, T]
+        best = reachable[len(reachable) - 1 - last_first.argmax(axis=-1)]  # [A, T]
         best = np.where(possible.any(axis=-1), best, -1)
         matches[..., d] = best
         matching, threshold = np.nonzero(best >= 0)

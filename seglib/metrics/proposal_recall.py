@@ -94,6 +94,6 @@ def average_recall(
 ) -> dict[str, float]:
     """The figures of `ProposalEvaluator` for images with proposals[i] and targets[i]."""
     evaluator = ProposalEvaluator(categories, iou_type, area_ranges, counts)
-    for some, target in zip(proposals, targets, strict=True):
-        evaluator.update(some, target)
+    for image_proposals, target in zip(proposals, targets, strict=True):
+        evaluator.update(image_proposals, target)
     return evaluator.compute()

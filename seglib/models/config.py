@@ -119,12 +119,12 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in inner
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
+        return any(_fits(value, choice) for choice in inner)
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
-        each = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
-        return len(each) == len(value) and all(map(_fits, value, each))
+        item_types = (inner[0],) * len(value) if inner[-1] is Ellipsis else inner
+        return len(item_types) == len(value) and all(map(_fits, value, item_types))
     return isinstance(value, (int, float) if hint is float else hint)
 
 

@@ -105,10 +105,10 @@ def _naive_multi_head_attention(
     outputs = []
     size = query.shape[-1] // heads
     for head in range(heads):
-        own = slice(head * size, (head + 1) * size)
-        q = query @ wq[own].T + bq[own]  # [B, Q, D / heads]
-        k = key @ wk[own].T + bk[own]  # [B, K, D / heads]
-        v = value @ wv[own].T + bv[own]  # [B, K, D / heads]
+        head_rows = slice(head * size, (head + 1) * size)
+        q = query @ wq[head_rows].T + bq[head_rows]  # [B, Q, D / heads]
+        k = key @ wk[head_rows].T + bk[head_rows]  # [B, K, D / heads]
+        v = value @ wv[head_rows].T + bv[head_rows]  # [B, K, D / heads]
         outputs.append(attention(q, k, v, None if blocked is None else blocked[:, head], dropout))
     return torch.cat(outputs, dim=-1) @ out_weight.T + out_bias  # [B, Q, D]
 

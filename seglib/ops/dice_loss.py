@@ -19,10 +19,10 @@ def _naive_squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     for mask, truth in zip(
         probabilities.flatten(1), targets.to(probabilities).flatten(1), strict=True
     ):
-        shared = own = true = mask.sum() * 0
+        shared = predicted = true = mask.sum() * 0
         for p, t in zip(mask, truth, strict=True):
-            shared, own, true = shared + p * t, own + p * p, true + t * t
-        losses.append(1 - 2 * shared / (own + SMOOTHING + true + SMOOTHING))
+            shared, predicted, true = shared + p * t, predicted + p * p, true + t * t
+        losses.append(1 - 2 * shared / (predicted + SMOOTHING + true + SMOOTHING))
     return torch.stack(losses) if losses else probabilities.flatten(1).sum(1)
 
 
@@ -55,8 +55,9 @@ def squared_dice_loss(probabilities: Tensor, targets: Tensor) -> Tensor:
     p, t = probabilities.flatten(1), targets.to(probabilities).flatten(1)  # [N, P] each
     with without_autocast(p):  # bfloat16 would keep 8 bits of the sums
         # Sums the products as they are computed, without storing a matrix [N, P] of them.
-        shared, own, true = (torch.linalg.vecdot(a, b) for a, b in ((p, t), (p, p), (t, t)))  # [N]
-    return 1 - 2 * shared / (own + SMOOTHING + true + SMOOTHING)
+        pairs = ((p, t), (p, p), (t, t))
+        shared, predicted, true = (torch.linalg.vecdot(a, b) for a, b in pairs)  # [N] each
+    return 1 - 2 * shared / (predicted + SMOOTHING + true + SMOOTHING)
 
 
 def _check(probabilities: Tensor, targets: Tensor) -> None:

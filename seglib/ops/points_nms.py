@@ -18,8 +18,8 @@ def _naive_points_nms(scores: Tensor) -> Tensor:
     for row in range(height):
         for column in range(width):
             window = scores[..., max(row - 1, 0) : row + 1, max(column - 1, 0) : column + 1]
-            own = scores[..., row, column]
-            kept[..., row, column] = own * (own == window.amax((-2, -1)))
+            score = scores[..., row, column]
+            kept[..., row, column] = score * (score == window.amax((-2, -1)))
     return kept
 
 

@@ -27,8 +27,8 @@ def interpolation_matrix(
     """
     step = (end - start) / bins  # [N]
     count = torch.full_like(step, sampling_ratio) if sampling_ratio else step.ceil()  # [N]
-    most = int(count.max().clamp(min=1)) if len(count) else 1
-    index = torch.arange(most, device=start.device)  # [S]
+    largest_count = int(count.max().clamp(min=1)) if len(count) else 1
+    index = torch.arange(largest_count, device=start.device)  # [S]
     bin_start = start[:, None] + torch.arange(bins, device=start.device) * step[:, None]  # [N, P]
     samples = (index + 0.5) * step[:, None] / count[:, None].clamp(min=1)  # [N, S] from bin_start
     position = bin_start[:, :, None] + samples[:, None, :]  # [N, P, S]

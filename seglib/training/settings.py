@@ -72,8 +72,8 @@ def setting(help: str, default: Any = MISSING, *, command_line: Any = MISSING, *
 def settings_of(config: Any) -> Iterator[tuple[Field[Any], Setting, Kind]]:
     """The fields of a dataclass (or an instance) that `setting` made."""
     kinds = kinds_of(config)
-    for one in fields(config):
-        yield one, one.metadata["setting"], kinds[one.name]
+    for setting_field in fields(config):
+        yield setting_field, setting_field.metadata["setting"], kinds[setting_field.name]
 
 
 def kinds_of(config: Any) -> dict[str, Kind]:

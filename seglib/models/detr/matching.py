@@ -40,8 +40,8 @@ class Matching:
 
     def labels_of_queries(self, labels: Tensor, queries: int) -> Tensor:
         """Each query's target label: int64 [B, G] -> [L, B, Q], 0 for "no object"."""
-        wanted = labels.new_zeros(len(self.queries), len(labels) * queries)  # [L, B Q]
-        return wanted.scatter(1, self.queries, self.true(labels)).unflatten(1, (-1, queries))
+        targets = labels.new_zeros(len(self.queries), len(labels) * queries)  # [L, B Q]
+        return targets.scatter(1, self.queries, self.true(labels)).unflatten(1, (-1, queries))
 
 
 def match(costs: Tensor, counts: Sequence[int]) -> Matching:
@@ -54,13 +54,13 @@ def match(costs: Tensor, counts: Sequence[int]) -> Matching:
         costs: [L, B, Q, G].
         counts: the number of objects in each of the B images; the other columns are padding.
     """
-    layers, _, queries, most = costs.shape
-    here = costs.detach().float().cpu()
+    layers, _, queries, padded_count = costs.shape
+    costs_on_cpu = costs.detach().float().cpu()
     pairs = []
     for layer in range(layers):
         image_pairs = [
-            hungarian(here[layer, image, :, :count])
-            + torch.tensor([[image * queries], [image * most]])
+            hungarian(costs_on_cpu[layer, image, :, :count])
+            + torch.tensor([[image * queries], [image * padded_count]])
             for image, count in enumerate(counts)
         ]  # [2, min(Q, count)] each
         pairs.append(torch.cat(image_pairs, dim=1))  # [2, N]

@@ -178,14 +178,14 @@ class DETR(Segmenter):
         output, config = self(images), self.config
         objects = self.objects(images, targets, output.batch)
         matching = self.match(output, objects)
-        wanted = matching.labels_of_queries(objects.labels, config.queries)  # [L, B, Q]
+        target_labels = matching.labels_of_queries(objects.labels, config.queries)  # [L, B, Q]
         count = object_count(objects.counts, output.logits)
         box_loss, giou_loss = box_losses(
             matching.predicted(output.boxes), matching.true(objects.boxes), count
         )  # [L] each
         losses = {
             **named(
-                class_losses(output.logits, wanted, config.no_object_weight),
+                class_losses(output.logits, target_labels, config.no_object_weight),
                 "class_loss",
                 config.class_weight,
             ),

@@ -47,8 +47,8 @@ def object_batch(
         SeglibError: `check_targets` refuses the targets.
     """
     # Gathered where the targets are; only whole tensors move to the model's device.
-    here = targets[0].boxes.device if targets else batch.tensor.device
-    like = ImageBatch(torch.empty(0, dtype=batch.tensor.dtype, device=here), batch.sizes)
+    device = targets[0].boxes.device if targets else batch.tensor.device
+    like = ImageBatch(torch.empty(0, dtype=batch.tensor.dtype, device=device), batch.sizes)
     sized = sized_targets(images, targets, like, classes)
     return stack_objects(sized, batch)
 
@@ -56,13 +56,13 @@ def object_batch(
 def stack_objects(sized: Sequence[SizedTarget], batch: ImageBatch) -> ObjectBatch:
     """Pad the objects of all images to one number, on the batch's device."""
     counts = [len(target.labels) for target in sized]
-    most, (height, width) = max(1, *counts), batch.canvas
+    padded_count, (height, width) = max(1, *counts), batch.canvas
     boxes = pad_sequence([_relative(t, s) for t, s in zip(sized, batch.sizes, strict=True)], True)
     labels = pad_sequence([target.labels for target in sized], True)
-    masks = sized[0].masks.new_zeros(len(sized), most, height, width)  # [B, G, H, W]
+    masks = sized[0].masks.new_zeros(len(sized), padded_count, height, width)  # [B, G, H, W]
     for row, target, (h, w) in zip(masks, sized, batch.sizes, strict=True):
         row[: len(target.masks), :h, :w] = target.masks
-    spare = most - labels.shape[1]  # 1 if no image has an object
+    spare = padded_count - labels.shape[1]  # 1 if no image has an object
     labels = F.pad(labels, (0, spare))  # [B, G]
     boxes = F.pad(boxes, (0, 0, 0, spare))  # [B, G, 4]
     device = batch.tensor.device

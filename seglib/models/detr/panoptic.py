@@ -79,8 +79,8 @@ def _first_of_its_stuff(labels: Tensor, categories: Categories) -> Tensor:
     same = labels[:, None] == labels  # [S, S]
     stuff = torch.tensor([c.label for c in categories.stuff], device=labels.device)
     is_stuff = torch.isin(labels, stuff)
-    own = torch.arange(len(labels), device=labels.device)
-    return torch.where(is_stuff, same.int().argmax(dim=1), own) if len(labels) else own
+    numbers = torch.arange(len(labels), device=labels.device)
+    return torch.where(is_stuff, same.int().argmax(dim=1), numbers) if len(labels) else numbers
 
 
 def perfect_map(
@@ -111,8 +111,8 @@ def panoptic_from_shares(shares: Tensor, labels: Tensor) -> Panoptic:
     nothing = shares.new_full((1, *shares.shape[1:]), 0.5)
     best = torch.cat([nothing, shares]).argmax(dim=0)  # [H, W], 0 where no segment is
     ids = torch.arange(1, len(labels) + 1, device=labels.device)
-    here = (best == ids[:, None, None]).flatten(1).any(1)  # [S]
-    return Panoptic(best, ids[here], labels[here], torch.zeros_like(here[here]))
+    occurs = (best == ids[:, None, None]).flatten(1).any(1)  # [S]
+    return Panoptic(best, ids[occurs], labels[occurs], torch.zeros_like(occurs[occurs]))
 
 
 def segment_shares(masks: Tensor, resize: Callable[[Tensor], Tensor], stride: int) -> Tensor:

@@ -28,12 +28,12 @@ def segment_batch(
         SeglibError: `sized_targets` or `semantic_labels` refuses the targets.
     """
     # Gathered where the targets are; only whole tensors move to the model's device.
-    here = targets[0].boxes.device if targets else batch.tensor.device
-    like = ImageBatch(torch.empty(0, dtype=batch.tensor.dtype, device=here), batch.sizes)
+    device = targets[0].boxes.device if targets else batch.tensor.device
+    like = ImageBatch(torch.empty(0, dtype=batch.tensor.dtype, device=device), batch.sizes)
     things = sized_targets(images, targets, like, len(categories))
     maps = semantic_labels(images, targets, batch.sizes, batch.canvas, len(categories))
     segments = [
-        with_stuff(thing, labels[: size[0], : size[1]].to(here), categories)
+        with_stuff(thing, labels[: size[0], : size[1]].to(device), categories)
         for thing, labels, size in zip(things, maps, batch.sizes, strict=True)
     ]
     return stack_objects(segments, batch)

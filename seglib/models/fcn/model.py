@@ -168,10 +168,10 @@ class FCN(Segmenter):
 
     def _load_partial(self, state: Mapping[str, Tensor]) -> None:
         """Load some of the tensors by name; all others stay as they are."""
-        own = self.state_dict()
+        present = self.state_dict()
         for key, value in state.items():
-            if key not in own or own[key].shape != value.shape:
-                shape = list(own[key].shape) if key in own else "no such layer"
+            if key not in present or present[key].shape != value.shape:
+                shape = list(present[key].shape) if key in present else "no such layer"
                 raise SeglibError(
                     f"cannot load {key} {list(value.shape)}: this FCN has {shape}; "
                     "build both with the same config"

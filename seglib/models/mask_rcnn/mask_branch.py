@@ -77,8 +77,8 @@ class MaskBranch(nn.Module):
         competing = self.config.mask_competition == "softmax"
         probabilities = logits.softmax(1) if competing else logits.sigmoid()
         labels = torch.cat([d.classes + 1 for d in detections])  # [P]
-        own = probabilities[torch.arange(len(labels), device=labels.device), labels]  # [P, M, M]
-        return list(own.split([len(d.boxes) for d in detections]))
+        chosen = probabilities[torch.arange(len(labels), device=labels.device), labels]  # [P, M, M]
+        return list(chosen.split([len(d.boxes) for d in detections]))
 
 
 class MaskHead(nn.Module):

@@ -199,7 +199,7 @@ def select_proposals(
         [K, 4] boxes and [K] logits, best first.
     """
     candidates, scores = clip_boxes(torch.cat(list(boxes)), size), torch.cat(list(logits))
-    levels = torch.cat([torch.full_like(one, n, dtype=torch.int64) for n, one in enumerate(logits)])
+    levels = torch.cat([torch.full_like(s, n, dtype=torch.int64) for n, s in enumerate(logits)])
     solid = (candidates[:, 2:] - candidates[:, :2] > min_size).all(1)  # [sum of n_l]
     candidates, scores, levels = candidates[solid], scores[solid], levels[solid]
     kept = batched_nms(candidates, scores, levels, iou_threshold)[:count]  # [K]

@@ -71,9 +71,9 @@ def panoptic_map(
     if len(labels):
         best = (scores[kept][:, None, None] * probabilities).argmax(dim=0)  # [H, W]
         for query, label in enumerate(labels.tolist()):
-            won, own = best == query, probabilities[query] >= 0.5
-            painted = won & own if inside_only else won
-            area, share = int(own.sum()), float(won.sum()) / max(int(own.sum()), 1)
+            claimed, own_mask = best == query, probabilities[query] >= 0.5
+            painted = claimed & own_mask if inside_only else claimed
+            area, share = int(own_mask.sum()), float(claimed.sum()) / max(int(own_mask.sum()), 1)
             if not area or not painted.any() or share < overlap_threshold:
                 continue
             if not categories.by_label(label).is_thing and label in ids_of:

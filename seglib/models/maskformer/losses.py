@@ -99,10 +99,10 @@ def point_losses(
         rows = uncertain_points(flat, candidates, uncertain)  # [L N, uncertain]
         chosen = candidates.gather(1, rows[..., None].expand(-1, -1, 2))  # [L N, uncertain, 2]
         points = torch.cat([chosen, uniform], dim=1)  # [L N, P, 2]
-        wanted = sample_at(truth, points)  # [L N, P]
+        targets = sample_at(truth, points)  # [L N, P]
     logits = sample_at(flat, points)  # [L N, P]
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(1)  # [L N]
-    losses = (entropy, smooth_dice_loss(logits, wanted))
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)  # [L N]
+    losses = (entropy, smooth_dice_loss(logits, targets))
     bce, dice = (loss.unflatten(0, (layers, -1)).sum(dim=1) / count for loss in losses)  # [L] each
     return bce, dice
 

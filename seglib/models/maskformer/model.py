@@ -153,7 +153,7 @@ class MaskFormer(Segmenter):
         generators = image_generators([target.image_id for target in targets])
         with torch.no_grad(), without_autocast(output.masks):
             matching = match_segments(output.logits, output.masks, segments, config, generators)
-        wanted = matching.labels_of_queries(segments.labels, config.queries)  # [L, B, Q]
+        target_labels = matching.labels_of_queries(segments.labels, config.queries)  # [L, B, Q]
         count = object_count(segments.counts, output.logits)
         masks = matching.predicted(output.masks)  # [L, N, h, w]
         truth = matching.true(segments.masks)  # [L, N, H, W]
@@ -162,7 +162,7 @@ class MaskFormer(Segmenter):
         else:
             pairs = [min(number, config.queries) for number in segments.counts]
             mask_loss, dice_loss = sampled_losses(masks, truth, count, config, pairs, generators)
-        class_loss = class_losses(output.logits, wanted, config.no_object_weight)
+        class_loss = class_losses(output.logits, target_labels, config.no_object_weight)
         return {
             **named(class_loss, "class_loss", config.class_weight),
             **named(mask_loss, "mask_loss", config.mask_weight),

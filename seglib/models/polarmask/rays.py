@@ -63,8 +63,8 @@ def farthest_by_degree(points: Tensor, count: Tensor, centers: Tensor) -> Tensor
     offset = points - centers[:, None]  # [P, K, 2]
     degree = torch.rad2deg(torch.atan2(offset[..., 0], offset[..., 1])) % 360  # [P, K]
     index = degree.long().clamp(max=359)  # values just below 360 may have been rounded up to it
-    real = torch.arange(points.shape[1], device=points.device) < count[:, None]  # [P, K]
-    distance = torch.where(real, offset.norm(dim=2), -1.0)  # [P, K]
+    is_point = torch.arange(points.shape[1], device=points.device) < count[:, None]  # [P, K]
+    distance = torch.where(is_point, offset.norm(dim=2), -1.0)  # [P, K]
     farthest = distance.new_full((len(points), 360), -1.0)
     return farthest.scatter_reduce(1, index, distance, "amax")
 
@@ -74,9 +74,9 @@ def _nearby(farthest: Tensor, degrees: Tensor) -> Tensor:
     found = farthest.new_full((len(farthest), len(degrees)), -1.0)  # [P, n]
     for step in reversed(NEARBY):
         degree = degrees + step
-        there = farthest[:, degree.clamp(0, 359)]  # [P, n]
-        present = (there >= 0) & (degree >= 0) & (degree < 360)
-        found = torch.where(present, there, found)
+        distances = farthest[:, degree.clamp(0, 359)]  # [P, n]
+        present = (distances >= 0) & (degree >= 0) & (degree < 360)
+        found = torch.where(present, distances, found)
     return found
 
 

@@ -85,9 +85,9 @@ def regression_targets(boxes: Tensor, target: Target, min_iou: float) -> tuple[T
     if len(objects) == 0:
         return labels, deltas
     iou, best = box_iou(boxes, objects).max(1)  # [N] each
-    near = iou > min_iou  # [N]
-    labels[near] = single.labels[best[near]]
-    deltas[near] = encode_deltas(boxes[near], objects[best[near]])
+    is_example = iou > min_iou  # [N]
+    labels[is_example] = single.labels[best[is_example]]
+    deltas[is_example] = encode_deltas(boxes[is_example], objects[best[is_example]])
     return labels, deltas
 
 

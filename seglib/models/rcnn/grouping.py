@@ -71,14 +71,14 @@ def propose_regions(
             # A hierarchy is in the order of merging: the whole image comes last, at position 1.
             ranks.append(torch.arange(count, 0, -1) * torch.rand(count, generator=rng))
             sources.append((segments, merged))
-    every, order = torch.cat(boxes), torch.cat(ranks).argsort()
-    chosen = order[_first_of_equals(every[order])[:max_proposals]]  # [N]
+    all_boxes, order = torch.cat(boxes), torch.cat(ranks).argsort()
+    chosen = order[_first_of_equals(all_boxes[order])[:max_proposals]]  # [N]
     starts = torch.tensor([0, *(len(b) for b in boxes)]).cumsum(0)
     masks = torch.empty(len(chosen), *image.shape[-2:], dtype=torch.bool)  # [N, H, W]
     for start, end, (segments, merged) in zip(starts[:-1], starts[1:], sources, strict=True):
-        mine = (chosen >= start) & (chosen < end)
-        masks[mine] = merged.members[chosen[mine] - start][:, segments]
-    return RegionProposals(every[chosen].to(image.device), masks.to(image.device))
+        in_source = (chosen >= start) & (chosen < end)
+        masks[in_source] = merged.members[chosen[in_source] - start][:, segments]
+    return RegionProposals(all_boxes[chosen].to(image.device), masks.to(image.device))
 
 
 def propose_boxes(image: Tensor) -> Tensor:
@@ -116,28 +116,28 @@ def merge_regions(image: Tensor, segments: Tensor, measures: Measures = ALL_MEAS
     """
     image, segments = image.cpu(), segments.cpu()
     regions = Regions.describe(image, segments)
-    count, every = regions.count, len(regions.size)  # R, and 2R-1 after all merges
-    near = [set(row.nonzero().flatten().tolist()) for row in neighbouring(segments)]
-    alike: dict[tuple[int, int], float] = {}  # similarity by (region, later region)
+    count, total = regions.count, len(regions.size)  # R, and 2R-1 after all merges
+    neighbours = [set(row.nonzero().flatten().tolist()) for row in neighbouring(segments)]
+    pairs: dict[tuple[int, int], float] = {}  # similarity by (region, later region)
     for one in range(count):
-        alike |= regions.compare(one, [other for other in near[one] if other < one], measures)
-    members = torch.eye(every, dtype=torch.bool)[:, :count]
+        pairs |= regions.compare(one, [other for other in neighbours[one] if other < one], measures)
+    members = torch.eye(total, dtype=torch.bool)[:, :count]
     parents, similarity = [], []
-    for new in range(count, every):
-        a, b = best = max(alike, key=alike.__getitem__)
+    for new in range(count, total):
+        a, b = best = max(pairs, key=pairs.__getitem__)
         parents.append(best)
-        similarity.append(alike[best])
+        similarity.append(pairs[best])
         members[new] = members[a] | members[b]
         regions.merge(a, b, new)
         # The new region replaces its parents as a neighbour of their neighbours.
-        near.append((near[a] | near[b]) - {a, b})
+        neighbours.append((neighbours[a] | neighbours[b]) - {a, b})
         for parent in best:
-            for other in near[parent]:
-                alike.pop((min(parent, other), max(parent, other)), None)
-                near[other].discard(parent)
-        for other in near[new]:
-            near[other].add(new)
-        alike |= regions.compare(new, list(near[new]), measures)
+            for other in neighbours[parent]:
+                pairs.pop((min(parent, other), max(parent, other)), None)
+                neighbours[other].discard(parent)
+        for other in neighbours[new]:
+            neighbours[other].add(new)
+        pairs |= regions.compare(new, list(neighbours[new]), measures)
     return Hierarchy(
         torch.from_numpy(regions.boxes),
         torch.tensor(parents, dtype=torch.int64).view(-1, 2),

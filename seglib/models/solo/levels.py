@@ -78,8 +78,8 @@ def resize_to_grid(features: Tensor, side: int, spans: Sizes | None = None) -> T
     if spans is None:
         return interpolate(features, (side, side))
     parts = [
-        interpolate(own[None, :, :height, :width], (side, side))  # [1, F, S, S]
-        for own, (height, width) in zip(features, spans, strict=True)
+        interpolate(image_map[None, :, :height, :width], (side, side))  # [1, F, S, S]
+        for image_map, (height, width) in zip(features, spans, strict=True)
     ]
     return torch.cat(parts)
 

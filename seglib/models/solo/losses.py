@@ -48,6 +48,6 @@ def mask_loss(
     for index, probabilities in maps.masks_of(assignment.cells):  # [n, h, w]
         size = (probabilities.shape[-2], probabilities.shape[-1])
         targets = mask_targets(masks, size, binary)  # [G, h, w]
-        own = targets[assignment.objects[index]]  # [n, h, w]
-        losses.append(ops.squared_dice_loss(probabilities, own))  # [n]
+        cell_targets = targets[assignment.objects[index]]  # [n, h, w]
+        losses.append(ops.squared_dice_loss(probabilities, cell_targets))  # [n]
     return torch.cat(losses).sum() / global_mean_count(len(assignment.cells))

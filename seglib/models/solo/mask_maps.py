@@ -99,8 +99,10 @@ class LocationMaps(MaskMaps):
         """See `MaskMaps`; each mask is one channel."""
         for level, (logits, side) in enumerate(zip(self.logits, self.grids, strict=True)):
             index = (cells.level == level).nonzero().squeeze(1)  # [n]
-            own = cells[index]
-            masks = logits[own.image, own.row * side + own.column].sigmoid()  # [n, h_l, w_l]
+            chosen = cells[index]
+            masks = logits[
+                chosen.image, chosen.row * side + chosen.column
+            ].sigmoid()  # [n, h_l, w_l]
             yield index, _enlarged(masks, size)
 
 
@@ -120,9 +122,9 @@ class DecoupledMaps(MaskMaps):
         """See `MaskMaps`; the factors are enlarged, not their product (official code)."""
         for level, (columns, rows) in enumerate(zip(self.columns, self.rows, strict=True)):
             index = (cells.level == level).nonzero().squeeze(1)  # [n]
-            own = cells[index]
-            x = columns[own.image, own.column].sigmoid()  # [n, h_l, w_l]
-            y = rows[own.image, own.row].sigmoid()  # [n, h_l, w_l]
+            chosen = cells[index]
+            x = columns[chosen.image, chosen.column].sigmoid()  # [n, h_l, w_l]
+            y = rows[chosen.image, chosen.row].sigmoid()  # [n, h_l, w_l]
             yield index, _enlarged(x, size) * _enlarged(y, size)
 
 
@@ -143,10 +145,10 @@ class DynamicMaps(MaskMaps):
     def masks_of(self, cells: Cells, size: Size | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """See `MaskMaps`; one matrix product per image, for the cells of all levels."""
         order = cells.image.argsort(stable=True)  # [P]
-        own = cells[order]
+        sorted_cells = cells[order]
         kernels = torch.cat([level.flatten(2) for level in self.kernels], 2)  # [B, E, N]
-        chosen = kernels[own.image, :, own.numbers(self.grids)]  # [P, E]
-        counts = own.image.bincount(minlength=len(self.features)).tolist()
+        chosen = kernels[sorted_cells.image, :, sorted_cells.numbers(self.grids)]  # [P, E]
+        counts = sorted_cells.image.bincount(minlength=len(self.features)).tolist()
         features = self.features.flatten(2)  # [B, E, h·w]
         parts = zip(chosen.split(counts), features, strict=True)
         logits = torch.cat([kernel @ feature for kernel, feature in parts])  # [P, h·w]

@@ -161,8 +161,9 @@ class SOLO(Segmenter):
         """The input of Matrix NMS for one image of the batch; all masks have the finest stride."""
         height, width = (side // self.mask_strides[0] for side in output.batch.canvas)
         grids = self.config.grids
-        own = scores.new_tensor(level_strides(self.backbone.strides))  # [L]
-        strides = own.repeat_interleave(scores.new_tensor([s * s for s in grids]).long())  # [N]
+        per_level = scores.new_tensor(level_strides(self.backbone.strides))  # [L]
+        counts = scores.new_tensor([s * s for s in grids]).long()  # [L] cells
+        strides = per_level.repeat_interleave(counts)  # [N]
         return candidates(
             scores[index],
             lambda numbers: output.masks.probabilities(
@@ -193,10 +194,10 @@ class SOLO(Segmenter):
         height, width = batch.canvas
         masks = objects.masks.new_zeros(len(owners), height, width, dtype=batch.tensor.dtype)
         for level, stride in enumerate(self.mask_strides):
-            own = levels == level
-            whole = objects.masks[owners[own]].to(masks)[:, None]  # [n, 1, H, W]
-            coarse = F.avg_pool2d(whole, stride)  # [n, 1, h_l, w_l]
-            masks[own] = interpolate(coarse, (height, width))[:, 0]  # [n, H, W]
+            on_level = levels == level
+            full_masks = objects.masks[owners[on_level]].to(masks)[:, None]  # [n, 1, H, W]
+            coarse = F.avg_pool2d(full_masks, stride)  # [n, 1, h_l, w_l]
+            masks[on_level] = interpolate(coarse, (height, width))[:, 0]  # [n, H, W]
         found = Candidates(masks.new_ones(len(masks)), objects.labels[owners] - 1, masks)
         return self._prediction(found, batch, 0, target.size)
 

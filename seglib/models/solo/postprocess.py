@@ -91,5 +91,5 @@ def full_size(masks: Tensor, canvas: Size, seen: Size, size: Size, threshold: fl
     """
     if len(masks) == 0:
         return torch.zeros(0, *size, dtype=torch.bool, device=masks.device)
-    whole = interpolate(masks[None], canvas)[..., : seen[0], : seen[1]]  # [1, K, *seen]
-    return interpolate(whole, size)[0] > threshold
+    resized = interpolate(masks[None], canvas)[..., : seen[0], : seen[1]]  # [1, K, *seen]
+    return interpolate(resized, size)[0] > threshold

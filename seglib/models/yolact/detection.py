@@ -29,8 +29,8 @@ def select_per_class(
     eligible = scores[candidates] > threshold  # [M, C]
     rows, classes = [candidates[:0]], [candidates[:0]]  # torch.cat needs at least one tensor
     for label in eligible.any(dim=0).nonzero().flatten().tolist():
-        own = candidates[eligible[:, label]]  # [m]
-        kept = _suppressed(own, boxes, scores[:, label], suppress, config)  # [K]
+        class_candidates = candidates[eligible[:, label]]  # [m]
+        kept = _suppressed(class_candidates, boxes, scores[:, label], suppress, config)  # [K]
         rows.append(kept)
         classes.append(torch.full_like(kept, label))
     return _best(boxes, scores, torch.cat(rows), torch.cat(classes), config.max_detections)
@@ -43,8 +43,8 @@ def select_across_classes(
 
     Arguments as for `select_per_class`; `config.per_class` anchors enter suppression.
     """
-    own, labels = scores.max(dim=1)  # [N] each
-    kept = _suppressed(_candidates(scores, config), boxes, own, suppress, config)  # [K]
+    best_scores, labels = scores.max(dim=1)  # [N] each
+    kept = _suppressed(_candidates(scores, config), boxes, best_scores, suppress, config)  # [K]
     return _best(boxes, scores, kept, labels[kept], config.max_detections)
 
 
@@ -67,7 +67,7 @@ def _suppressed(
 
 def _best(boxes: Tensor, scores: Tensor, rows: Tensor, classes: Tensor, count: int) -> Detections:
     """The `count` best of these (row, class) pairs as detections, best first."""
-    own = scores[rows, classes]  # one score per pair
-    order = own.argsort(descending=True, stable=True)[:count]  # [K]
+    pair_scores = scores[rows, classes]  # one score per pair
+    order = pair_scores.argsort(descending=True, stable=True)[:count]  # [K]
     rows, classes = rows[order], classes[order]
-    return Detections(boxes[rows], own[order], classes, rows)
+    return Detections(boxes[rows], pair_scores[order], classes, rows)

@@ -103,18 +103,18 @@ def sample_batch(
         sample_masks(
             maps,
             rows,
-            own,
+            object_rows,
             truth,
             canvas,
             limit=config.masks_per_image,
             binary=config.binary_targets,
             generator=generator,
         )
-        for maps, rows, own, truth, generator in images
+        for maps, rows, object_rows, truth, generator in images
     ]
 
 
 def total_mask_loss(samples: Sequence[MaskSample]) -> Tensor:
     """`mask_loss` of all positives of a batch, a scalar."""
-    each = [s.weight * mask_loss(s.logits, s.targets, s.boxes) for s in samples]
-    return torch.stack(each).sum()
+    losses = [s.weight * mask_loss(s.logits, s.targets, s.boxes) for s in samples]
+    return torch.stack(losses).sum()

@@ -49,12 +49,12 @@ class MaskIoUNet(nn.Module):
 
     def loss(self, samples: Sequence[MaskSample]) -> Tensor:
         """`mask_iou_loss` of all positives of a batch, a scalar."""
-        each = []
-        for one in samples:
-            masks = crop_masks(one.logits.sigmoid(), one.boxes)  # [n, h, w]
-            own = mask_iou_loss(self(masks), one.labels, masks, one.targets)
-            each.append(one.weight * own)
-        return torch.stack(each).sum()
+        losses = []
+        for sample in samples:
+            masks = crop_masks(sample.logits.sigmoid(), sample.boxes)  # [n, h, w]
+            iou_loss = mask_iou_loss(self(masks), sample.labels, masks, sample.targets)
+            losses.append(sample.weight * iou_loss)
+        return torch.stack(losses).sum()
 
 
 def mask_iou_targets(masks: Tensor, truth: Tensor) -> Tensor:
@@ -67,9 +67,9 @@ def mask_iou_targets(masks: Tensor, truth: Tensor) -> Tensor:
     Returns:
         [n] in 0…1.
     """
-    found, there = masks > 0.5, truth > 0.5
-    both = (found & there).sum(dim=(1, 2))  # [n]
-    either = (found | there).sum(dim=(1, 2))  # [n]
+    predicted_masks, true_masks = masks > 0.5, truth > 0.5
+    both = (predicted_masks & true_masks).sum(dim=(1, 2))  # [n]
+    either = (predicted_masks | true_masks).sum(dim=(1, 2))  # [n]
     return both / either.clamp(min=1)
 
 
@@ -86,6 +86,6 @@ def mask_iou_loss(predicted: Tensor, labels: Tensor, masks: Tensor, truth: Tenso
         the sum, a scalar.
     """
     large = truth.sum(dim=(1, 2)) > SMALLEST_AREA  # [n]
-    own = predicted.gather(1, labels[:, None] - 1)[:, 0]  # [n]
-    targets = mask_iou_targets(masks.detach(), truth).to(own)  # [n]
-    return F.smooth_l1_loss(own[large], targets[large], reduction="sum")
+    class_iou = predicted.gather(1, labels[:, None] - 1)[:, 0]  # [n]
+    targets = mask_iou_targets(masks.detach(), truth).to(class_iou)  # [n]
+    return F.smooth_l1_loss(class_iou[large], targets[large], reduction="sum")

@@ -53,9 +53,9 @@ class SemanticBranch(nn.Module):
         logits = self(finest)  # [B, C, h, w]
         cells = (logits.shape[-2], logits.shape[-1])
         masks = [
-            masks_in_cells(one.masks, canvas, cells, binary) for one in objects
+            masks_in_cells(target.masks, canvas, cells, binary) for target in objects
         ]  # [G, h, w] each
-        targets = semantic_targets(masks, [one.labels for one in objects], logits.shape[1])
+        targets = semantic_targets(masks, [target.labels for target in objects], logits.shape[1])
         total = semantic_loss(logits, targets.to(logits))
         return total / global_mean_count(len(logits))
 
@@ -72,8 +72,8 @@ def semantic_targets(masks: Sequence[Tensor], labels: Sequence[Tensor], classes:
         [B, C, h, w] in 0…1.
     """
     maps = masks[0].new_zeros(len(masks), classes, *masks[0].shape[1:])
-    for image, own, names in zip(maps, masks, labels, strict=True):
-        image.index_add_(0, names - 1, own)  # [C, h, w]
+    for class_maps, image_masks, image_labels in zip(maps, masks, labels, strict=True):
+        class_maps.index_add_(0, image_labels - 1, image_masks)  # [C, h, w]
     return maps.clamp(max=1)
 
 

@@ -47,8 +47,8 @@ def batch_truth(
         for target, size in zip(targets, batch.sizes, strict=True)
     ]
     return BatchTruth(
-        _padded([one.boxes for one in objects]),
-        _padded([one.labels for one in objects]),
+        _padded([image_objects.boxes for image_objects in objects]),
+        _padded([image_objects.labels for image_objects in objects]),
         _padded(crowds),
         objects,
     )
@@ -141,6 +141,6 @@ def masks_in_cells(masks: Tensor, canvas: Size, cells: Size, binary: bool = True
         float [G, h, w] in 0…1.
     """
     below, right = canvas[0] - masks.shape[1], canvas[1] - masks.shape[2]
-    whole = F.pad(masks.float(), (0, right, 0, below))  # [G, H, W]
-    shares = interpolate(whole[:, None], cells)[:, 0]  # [G, h, w]
+    padded = F.pad(masks.float(), (0, right, 0, below))  # [G, H, W]
+    shares = interpolate(padded[:, None], cells)[:, 0]  # [G, h, w]
     return (shares > 0.5).to(shares) if binary else shares
