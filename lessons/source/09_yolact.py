@@ -59,7 +59,7 @@ rich = [n for n in range(held_out) if len(truths[n]) >= least]  # with several o
 chosen = max(rich, key=lambda n: best_ious("YOLACT", n).mean().item())
 image, target = samples[chosen]
 shown = {name: answers[name][chosen] for name in models} | {"truth": target}
-plotting.compare(image, shown, dataset.categories, panel=2.4, by_class=True)
+plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
 
 # %% [markdown] id="first-picture-read"
 # YOLACT is at its best with large objects. Its outlines are as fine on a large object as on a small
@@ -421,7 +421,7 @@ from seglib.plotting import Block
 blocks = [
     Block("pyramid", "4 levels", at=(0, 0.6)),
     Block("protonet", "[k, h, w]", "head", at=(1, 0)),
-    Block("head", "class, box, k coeff.", "head", at=(1, 1.2)),
+    Block("head", "class, box, coeff.", "head", at=(1, 1.2)),
     Block("Fast NMS", "N → n", at=(2, 1.2)),
     Block("product", "[n, h, w]", at=(3, 0)),
     Block("crop", "n masks", "output", at=(3, 1.2)),
@@ -794,7 +794,8 @@ for name in models:
     match = ops.mask_iou(truth.masks, found.masks)[0] * (found.labels == truth.labels)
     shown[name] = found[[int(match.argmax())]]
 shown["truth"] = truth
-plotting.compare(samples[n][0], shown, dataset.categories, panel=2.4, min_score=0.3, by_class=True)
+look = {"panel": 2.4, "min_score": 0.3, "like": truths[n]}
+plotting.compare(samples[n][0], shown, dataset.categories, **look)
 
 # %% [markdown] id="worst-read"
 # In Pocket COCO it is an umbrella behind a person. YOLACT's mask includes half of the person's face

@@ -16,12 +16,16 @@ from seglib.training.history import History
 
 
 def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:
-    """Moving average [N] → [N] over `window` values, at the ends over as many on either side."""
+    """Moving average [N] → [N] over `window` values.
+
+    Towards the ends it narrows evenly, so that it stays centred, down to a quarter of the window.
+    """
     numbers = np.asarray(values, dtype=np.float64)
     sums = np.cumsum(np.concatenate([[0.0], numbers]))
     places = np.arange(len(numbers))
-    reach = np.minimum(window // 2, np.minimum(places, places[::-1]))
-    starts, ends = places - reach, places + reach + 1
+    reach = np.clip(np.minimum(places, places[::-1]), window // 8, window // 2)
+    starts = np.maximum(0, places - reach)
+    ends = np.minimum(len(numbers), places + reach + 1)
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
@@ -75,6 +79,11 @@ def metric_name(key: str) -> str:
     return key.replace("_", " ").replace("iou", "IoU")
 
 
+def loss_name(key: str) -> str:
+    """The key of a loss in words: `giou_loss` is GIoU loss."""
+    return key.replace("_", " ").replace("giou", "GIoU")
+
+
 def history_curve(
     history: History,
     metrics: Sequence[str] = ("mean_iou",),
@@ -106,7 +115,7 @@ def _loss_line(
     window = window or max(1, len(values) // 20)
     if window > 1:
         axes.plot(places, values, color=shade, alpha=0.3, linewidth=0.8, zorder=1.9)
-    axes.plot(places, smooth(values, window), color=shade, label=name.replace("_", " "))
+    axes.plot(places, smooth(values, window), color=shade, label=loss_name(name))
 
 
 def _metric_lines(

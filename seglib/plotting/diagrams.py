@@ -154,7 +154,7 @@ def _draw_arrow(axes: Axes, start: Placed, end: Placed, label: str, inch: float)
     )
     middle = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2)
     text: Any = {"fontsize": min(8.5, 12.5 * inch), "color": GREY}
-    if label and x0 == x1:
-        axes.text(middle[0] + 0.07, middle[1], label, va="center", **text)
+    if label and not sideways:  # beside the vertical part
+        axes.text(x0 + 0.07, middle[1], label, va="center", **text)
     elif label:
         axes.text(middle[0], y0 - 0.08, label, ha="center", va="bottom", **text)
