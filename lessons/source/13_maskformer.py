@@ -407,7 +407,8 @@ nothing_crowded = torch.zeros(len(ids), dtype=torch.bool)
 winners = seglib.structures.Panoptic(first + 1, ids, label[entered], nothing_crowded)
 shown = {"the winner of each pixel": winners, "after the rules": answer.panoptic}
 shown |= {"truth": target.panoptic or target}
-plotting.compare(image, shown, dataset.categories, panel=2.4, like=target)
+note = "Grey overlaps no object."
+plotting.compare(image, shown, dataset.categories, panel=2.4, like=target, caption=note)
 
 # %% [markdown] id="instances-text"
 # The patches that vanish were won by queries that lost more than a fifth of their mask (rule 3), or
