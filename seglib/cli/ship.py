@@ -145,13 +145,13 @@ def _stages(run: Path, later: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
     from seglib.training.checkpoint import FILE_NAME, Checkpoint
     from seglib.training.history import History
 
-    here = run.resolve()
-    if here in later:
+    folder = run.resolve()
+    if folder in later:
         raise SeglibError(f"{run / RUN_FILE} is damaged (init leads back to the run itself)")
     settings = read_run(run)
     start = settings["init"]
     has_earlier = start is not None and (Path(start) / RUN_FILE).is_file()
-    earlier = _stages(Path(start), (*later, here)) if has_earlier else []
+    earlier = _stages(Path(start), (*later, folder)) if has_earlier else []
     history = History.from_dict(Checkpoint.load(run / FILE_NAME).history)
     stage = {
         "command": settings["command"],

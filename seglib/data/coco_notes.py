@@ -23,9 +23,9 @@ def annotation_notes(
         sizes: (H, W) of every image, by image id.
         annotations: the checked records of the objects, by image id.
     """
-    every = [record for records in annotations.values() for record in records]
-    notes = [_crowd_note(every), _box_note(sizes, annotations), _area_note(every)]
-    return [note for note in [*notes, _repeated_id_note(every)] if note]
+    all_records = [record for records in annotations.values() for record in records]
+    notes = [_crowd_note(all_records), _box_note(sizes, annotations), _area_note(all_records)]
+    return [note for note in [*notes, _repeated_id_note(all_records)] if note]
 
 
 def without_idle_namesakes(
@@ -67,15 +67,15 @@ def listed(ids: Sequence[Any]) -> str:
     return ", ".join(map(str, ids[:SHOWN])) + (", …" if len(ids) > SHOWN else "")
 
 
-def _crowd_note(every: Sequence[Record]) -> str:
+def _crowd_note(records: Sequence[Record]) -> str:
     """Crowds are ignored: models neither learn them nor have to detect them."""
-    if not every:
+    if not records:
         return "no image has an object: there is nothing to learn or to detect"
-    if not all(record.get("iscrowd") for record in every):
+    if not all(record.get("iscrowd") for record in records):
         return ""
     return (
-        f"all {len(every)} objects are marked as crowds (iscrowd 1): there is nothing to learn or "
-        "to detect; if they are single objects, set iscrowd to 0"
+        f"all {len(records)} objects are marked as crowds (iscrowd 1): there is nothing to learn "
+        "or to detect; if they are single objects, set iscrowd to 0"
     )
 
 
@@ -98,14 +98,14 @@ def _box_note(sizes: Mapping[int, Size], annotations: Mapping[int, Sequence[Reco
     )
 
 
-def _area_note(every: Sequence[Record]) -> str:
+def _area_note(records: Sequence[Record]) -> str:
     """Some converters write an area of zero, or the same area for every object."""
-    areas = [record["area"] for record in every if "area" in record]
-    tiny = [r for r in every if "area" in r and r["area"] < TINY_AREA <= _box_area(r)]
+    areas = [record["area"] for record in records if "area" in record]
+    tiny = [r for r in records if "area" in r and r["area"] < TINY_AREA <= _box_area(r)]
     if tiny:
-        fault = f"'area' is below {TINY_AREA:g} px² for {len(tiny)} of {len(every)} objects"
-    elif len(areas) >= MANY and len(set(areas)) == 1 and len(set(map(_box_area, every))) > 1:
-        fault = f"'area' is {areas[0]:g} px² for all {len(every)} objects, whatever their boxes"
+        fault = f"'area' is below {TINY_AREA:g} px² for {len(tiny)} of {len(records)} objects"
+    elif len(areas) >= MANY and len(set(areas)) == 1 and len(set(map(_box_area, records))) > 1:
+        fault = f"'area' is {areas[0]:g} px² for all {len(records)} objects, whatever their boxes"
     else:
         return ""
     return (
@@ -114,8 +114,8 @@ def _area_note(every: Sequence[Record]) -> str:
     )
 
 
-def _repeated_id_note(every: Sequence[Record]) -> str:
-    times = Counter(_ids(every))
+def _repeated_id_note(records: Sequence[Record]) -> str:
+    times = Counter(_ids(records))
     repeated = [number for number, count in times.items() if count > 1]
     if not repeated:
         return ""
@@ -126,8 +126,8 @@ def _repeated_id_note(every: Sequence[Record]) -> str:
     )
 
 
-def _ids(every: Sequence[Record]) -> Iterator[Any]:
-    return (r["id"] for r in every if isinstance(r.get("id"), int | float | str))
+def _ids(records: Sequence[Record]) -> Iterator[Any]:
+    return (r["id"] for r in records if isinstance(r.get("id"), int | float | str))
 
 
 def _box_area(record: Record) -> float:

@@ -84,10 +84,10 @@ class Student:
             lambda v: next(linked) if isinstance(v, Tensor) and v.requires_grad else v, value
         )
 
-    def gradients(self, graph: int, of: Iterable[Tensor]) -> list[Tensor | None]:
+    def gradients(self, graph: int, output_gradients: Iterable[Tensor]) -> list[Tensor | None]:
         """The gradients of a call's inputs, given those of its outputs."""
         packer = Packer()
-        request = {"gradient": graph, "of": packer.pack(list(of))}
+        request = {"gradient": graph, "of": packer.pack(list(output_gradients))}
         reply, unpacker = self._exchange(request, packer.buffers)
         value = self._decoded(unpacker, reply.get("value"))
         return value if isinstance(value, list) else []
@@ -188,8 +188,8 @@ class _Backward(torch.autograd.Function):
         return tuple(result.detach().clone() for result in results)
 
     @staticmethod
-    def backward(ctx: Any, *of: Tensor) -> tuple[Any, ...]:
-        found = ctx.student.gradients(ctx.graph, of)
+    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
+        found = ctx.student.gradients(ctx.graph, output_gradients)
         if len(found) != ctx.count:
             raise ValueError("the gradients do not fit the arguments")
         return (None, None, None, *found)

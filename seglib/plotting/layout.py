@@ -118,9 +118,9 @@ def _spare_height(fig: Figure) -> float:
         heights[row] = max(heights.get(row, 0.0), axes.get_position(original=True).height)
     shares = []
     for axes in panels:
-        given, drawn = axes.get_position(original=True).height, axes.get_position().height
+        available, drawn = axes.get_position(original=True).height, axes.get_position().height
         # Each panel loses a share of the height that the figure loses.
-        shares.append((given - drawn) * sum(heights.values()) / given)
+        shares.append((available - drawn) * sum(heights.values()) / available)
     return float(min(shares, default=0.0) * fig.get_figheight())
 
 
@@ -144,19 +144,19 @@ def _points(axes: Axes) -> float:
     return float(axes.title.get_fontsize())
 
 
-def _width_ratio(fig: Figure, axes: Axes, others: Iterable[Axes]) -> float:
+def _width_ratio(fig: Figure, axes: Axes, neighbours: Iterable[Axes]) -> float:
     """The width available to a title, centred on its panel, divided by the width it needs."""
     renderer = FigureCanvasAgg(fig).get_renderer()
-    own = axes.get_window_extent(renderer)
-    centre = (own.x0 + own.x1) / 2
+    extent = axes.get_window_extent(renderer)
+    centre = (extent.x0 + extent.x1) / 2
     left, right = 0.0, float(fig.bbox.width)
-    for other in others:
+    for other in neighbours:
         box = other.get_window_extent(renderer)
-        if box.y0 < own.y1 and own.y0 < box.y1:
-            if box.x0 >= own.x1:
-                right = min(right, (own.x1 + box.x0) / 2)
-            elif box.x1 <= own.x0:
-                left = max(left, (own.x0 + box.x1) / 2)
+        if box.y0 < extent.y1 and extent.y0 < box.y1:
+            if box.x0 >= extent.x1:
+                right = min(right, (extent.x1 + box.x0) / 2)
+            elif box.x1 <= extent.x0:
+                left = max(left, (extent.x0 + box.x1) / 2)
     room = 2 * (min(centre - left, right - centre) - MARGIN)
     return float(room / max(axes.title.get_window_extent(renderer).width, 1.0))
 

@@ -92,13 +92,13 @@ def copy_matching(model: Segmenter, trained: Segmenter) -> list[str]:
     Raises:
         SeglibError: the models have no weight in common.
     """
-    given = trained.state_dict()
-    own = model.state_dict()
-    fitting = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
+    trained_state = trained.state_dict()
+    state = model.state_dict()
+    fitting = {k: v for k, v in trained_state.items() if k in state and v.shape == state[k].shape}
     if not fitting:
         raise SeglibError(
             f"a trained {trained.name} has no layer in common with this {model.name}: "
             "start from a checkpoint of the same paradigm and preset"
         )
     model.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting]
+    return [name for name in state if name not in fitting]

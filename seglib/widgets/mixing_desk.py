@@ -63,8 +63,8 @@ class MixingDesk(Explorer):
 
     def ahead(self) -> dict[str, list[Any]]:
         """The three strongest prototypes of the first object, without, and reversed."""
-        own = self.predicted[self._object()]
-        dials = {f"prototype {k}": [-own[k].item(), 0.0] for k in self.chosen[:3]}
+        predicted = self.predicted[self._object()]
+        dials = {f"prototype {k}": [-predicted[k].item(), 0.0] for k in self.chosen[:3]}
         return {**dials, "crop": [TO_BOX, WHOLE]}
 
     def _strongest(self, count: int) -> list[int]:
@@ -82,9 +82,9 @@ class MixingDesk(Explorer):
             return
         if change is not None and change["owner"] is self.controls["object"]:
             self._turning = True
-            own = self.predicted[self._object()]
+            predicted = self.predicted[self._object()]
             for k in self.chosen:
-                self.controls[f"prototype {k}"].value = own[k].item()
+                self.controls[f"prototype {k}"].value = predicted[k].item()
             self._turning = False
         super()._refresh(change)
 
@@ -93,24 +93,29 @@ class MixingDesk(Explorer):
 
     def compute(self) -> dict[str, Any]:
         """Assemble the mask as the model does, with the coefficients of the sliders."""
-        own = self.predicted[self._object()]
-        used = own.clone() if self.setting("others") == PREDICTED else torch.zeros_like(own)
+        predicted = self.predicted[self._object()]
+        coefficients = (
+            predicted.clone()
+            if self.setting("others") == PREDICTED
+            else torch.zeros_like(predicted)
+        )
         for k in self.chosen:
-            used[k] = self.setting(f"prototype {k}")
-        logits = assemble_masks(used[None], self.prototypes)  # [1, h, w]
+            coefficients[k] = self.setting(f"prototype {k}")
+        logits = assemble_masks(coefficients[None], self.prototypes)  # [1, h, w]
         mask = logits.sigmoid()
         if self.setting("crop") == TO_BOX:
             mask = crop_masks(mask, self._boxes_in_cells()[self._object(), None])
         batch, size = self.output.batch, (self.image.shape[-2], self.image.shape[-1])
         mask = enlarge_masks(mask, batch.canvas, batch.sizes[0], size)  # [1, H, W]
-        return {"coefficients": used, "logits": logits[0], "mask": mask[0]}
+        return {"coefficients": coefficients, "logits": logits[0], "mask": mask[0]}
 
     def figure(self) -> Figure:
         """The weighted prototypes, the others together, the sum and the mask."""
-        used = self.values["coefficients"]
-        terms = used[self.chosen, None, None] * self.prototypes[self.chosen]  # [count, h, w]
+        coefficients = self.values["coefficients"]
+        weights = coefficients[self.chosen, None, None]  # [count, 1, 1]
+        terms = weights * self.prototypes[self.chosen]  # [count, h, w]
         rest = self.values["logits"] - terms.sum(dim=0)
-        names = [f"{used[k]:+.2f} × prototype {k}" for k in self.chosen]
+        names = [f"{coefficients[k]:+.2f} × prototype {k}" for k in self.chosen]
         box = self.boxes[self._object()] if self.setting("crop") == TO_BOX else None
         terms = torch.cat([terms, rest[None]])
         mask = self.values["mask"]
@@ -119,8 +124,10 @@ class MixingDesk(Explorer):
 
     def summary(self) -> str:
         """What was changed, and how much of the image the mask covers."""
-        own = self.predicted[self._object()]
-        moved = [k for k in self.chosen if abs(self.values["coefficients"][k] - own[k]) > 1e-6]
+        predicted = self.predicted[self._object()]
+        moved = [
+            k for k in self.chosen if abs(self.values["coefficients"][k] - predicted[k]) > 1e-6
+        ]
         state = f"moved: {', '.join(map(str, moved))}" if moved else "all sliders as predicted"
         covered = float((self.values["mask"] > 0.5).float().mean())
         return f"{self.setting('object')}, {state}: the mask covers {covered:.1%} of the image."

@@ -44,8 +44,8 @@ def class_shares(pairs: Sequence[Pair], readings: Mapping[str, ClassReading]) ->
         name: sum(read(written) == label for written, label in pairs) / len(pairs)
         for name, read in readings.items()
     }
-    own = shares.pop(next(iter(readings)))
-    return Readings(own, shares | _renamed(pairs), len(pairs))
+    as_written = shares.pop(next(iter(readings)))
+    return Readings(as_written, shares | _renamed(pairs), len(pairs))
 
 
 def _renamed(pairs: Sequence[Pair]) -> dict[str, float]:
@@ -53,10 +53,10 @@ def _renamed(pairs: Sequence[Pair]) -> dict[str, float]:
 
     The first pair of each class is not counted, since a mapping always explains it.
     """
-    taken, explained = dict[int, int](), 0
+    mapping, explained = dict[int, int](), 0
     for (written, label), count in Counter(pairs).most_common():
-        if written not in taken and label not in taken.values():
-            taken[written] = label
+        if written not in mapping and label not in mapping.values():
+            mapping[written] = label
             explained += count - 1
-    free = len(pairs) - len(taken)
-    return {RENAMED: explained / free} if free >= FEWEST else {}
+    tested = len(pairs) - len(mapping)
+    return {RENAMED: explained / tested} if tested >= FEWEST else {}

@@ -64,10 +64,15 @@ def compare(
     return found
 
 
-def _best(one: Predicted, truth: Target) -> Predicted:
+def _best(predicted: Predicted, truth: Target) -> Predicted:
     """The best-scored predictions only: among many, some would overlap an object by chance."""
     count = compared(truth)
-    return Predicted(one.boxes[:count], one.scores[:count], one.classes[:count], one.masks[:count])
+    return Predicted(
+        predicted.boxes[:count],
+        predicted.scores[:count],
+        predicted.classes[:count],
+        predicted.masks[:count],
+    )
 
 
 def corner_readings(
