@@ -20,7 +20,6 @@
 
 # %% id="imports"
 import math
-import textwrap
 
 import numpy as np
 import torch
@@ -282,13 +281,12 @@ for name in ("mass", "box"):
 
 # %% id="centres-figure" alt="One object, outlined, partly behind another one, with 36 rays from its mass centre and from the middle of its box. From the mass centre, which lies in the object, the contour follows most of its largest part; from the middle of the box, which lies on what hides it, some rays have no length and some are too short, so that the contour has deep notches."
 def gain(row):
-    """By how many of its pixels, roughly, the mass centre serves an object better."""
-    index, g, _, found = row
-    return (found["mass"][1] - found["box"][1]) * truths[index].masks[g].sum()
+    """Is only the mass centre inside? By how many pixels, roughly, does it serve better?"""
+    area, found = truths[row[0]].masks[row[1]].sum(), row[3]
+    return found["mass"][0] > found["box"][0], (found["mass"][1] - found["box"][1]) * area
 
 
-apart = [row for row in rows if row[3]["mass"][0] > row[3]["box"][0]]  # one inside, one outside
-index, g, starts, found = max(apart or rows, key=gain)
+index, g, starts, found = max(rows, key=gain)
 fans = {name: (starts[name], found[name][2]) for name in starts}
 panels = {f"{name} centre, IoU {found[name][1]:.2f}": [fan] for name, fan in fans.items()}
 plotting.show_rays(samples[index][0], panels, truths[index].masks[g][None], panel=3.6)
@@ -351,16 +349,14 @@ print(f"{len(mine)} locations; as in the library: {mine == theirs.tolist()}")
 # **Predict before you run:** how many locations does an object get: always one, always nine, or
 # does it vary?
 
-# %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones. The legend counts each object's locations per level."
-panels, limits, owned = {}, locations.ranges.unique(dim=0).tolist(), {}
+# %% id="positives" alt="The image once per level of the pyramid under a grid of dots, which is coarser from level to level. Around the mass centre of each object a few dots are coloured, those of small objects on the finest level and those of large objects on the coarser ones. The legend counts the locations of each object, level by level."
+panels, lows = {}, locations.ranges[:, 0].unique().clamp(min=0).tolist()
 levels = [locations.strides == stride for stride in polar.strides]
-for g, name in enumerate(class_names):
-    each = " + ".join(str(int((theirs[here] == g).sum())) for here in levels)
-    owned[f"{g + 1} {name}: {each}"] = theirs == g
-for stride, here, (low, high) in zip(polar.strides, levels, limits, strict=True):
+counts = [[int((theirs[here] == g).sum()) for here in levels] for g in range(len(centres))]
+owned = {f"{g + 1} {class_names[g]}: {each}": theirs == g for g, each in enumerate(counts)}
+for stride, here, low in zip(polar.strides, levels, lows, strict=True):
     groups = {name: locations.points[here & own] for name, own in owned.items()}
-    reach = f"{max(0, low):.0f} to {high:.0f} px" if high < 1e4 else f"from {low:.0f} px"
-    panels[f"stride {stride:.0f}, {reach}"] = (locations.points[here], groups)
+    panels[f"stride {stride:.0f}, from {low:.0f} px"] = (locations.points[here], groups)
 plotting.show_locations(image, panels, centres, panel=3.2)
 
 # %% id="positive-counts" tolerance=0.1
@@ -411,10 +407,9 @@ for name, shape in {"disc": x**2 + y**2 <= 400, "bar": (y.abs() <= 2) & (x.abs()
 # %% id="centerness-figure" alt="The centerness at every pixel of the largest object: highest in its thickest part, falling to zero at the outline." tolerance=0.05
 values = torch.full(objects.size, torch.nan)
 pixels = objects.masks[largest].nonzero().flip(1).float()  # [P, 2], (x, y)
-outline = contours[largest]
-lengths = rays_from([outline] * len(pixels), pixels, 36, "interpolated")
+lengths = rays_from([contours[largest]] * len(pixels), pixels, 36, "interpolated")
 values[objects.masks[largest]] = each = my_centerness(lengths)  # [P]
-near = (pixels - outline.center).norm(dim=1).argmin()
+near = (pixels - contours[largest].center).norm(dim=1).argmin()
 print(f"highest {each.max():.2f}, nearest to the mass centre {each[near]:.2f}")
 x0, y0, x1, y1 = objects.boxes[largest].int().tolist()
 plotting.show_heatmap(values[y0:y1, x0:x1], "Centerness of the largest object", label="centerness")
@@ -686,8 +681,7 @@ plotting.show_rays(image, panels, panel=2.9)
 
 # %% id="shipped-figures"
 shipped = record("polarmask")
-for run in shipped["command"].split(" && "):
-    print(textwrap.fill(run, 88, subsequent_indent="    ", break_on_hyphens=False))
+print(shipped["command"].replace(" && ", "\n").replace(" --ema", "\n    --ema"))
 print(f"{shipped['evaluated']}  mask AP  ceiling  AP / ceiling  box AP   SOLO's mask AP")
 for size, word in (("", "all"), ("s", "small"), ("m", "medium"), ("l", "large")):
     known, solo = (r["figures"] for r in (shipped, record("solo")))
