@@ -533,7 +533,7 @@ def test_training_curve_draws_losses_metrics_and_ceiling() -> None:
 def test_a_training_curve_labels_the_smoothed_line() -> None:
     raw, smoothed = (axes := plotting.training_curve([4.0, 2, 0], window=3).axes[0]).lines
     np.testing.assert_allclose(raw.get_ydata(), [4, 2, 0])
-    np.testing.assert_allclose(smoothed.get_ydata(), [4, 2, 0])  # the ends have one neighbour
+    np.testing.assert_allclose(smoothed.get_ydata(), [3, 2, 1])
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["each step", "smoothed"]
     assert [h.get_alpha() for h in axes.get_legend().get_lines()] == [raw.get_alpha(), None]

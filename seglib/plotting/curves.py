@@ -18,12 +18,15 @@ from seglib.training.history import History
 def smooth(values: Sequence[float] | NDArray[Any], window: int) -> NDArray[np.float64]:
     """Moving average [N] → [N] over `window` values.
 
-    Towards the ends it narrows evenly, so that it stays centred, down to a quarter of the window.
+    Towards the ends it narrows evenly, so that it stays centred, down to a quarter of the window
+    or one neighbour on either side.
     """
     numbers = np.asarray(values, dtype=np.float64)
     sums = np.cumsum(np.concatenate([[0.0], numbers]))
     places = np.arange(len(numbers))
-    reach = np.clip(np.minimum(places, places[::-1]), window // 8, window // 2)
+    widest = window // 2
+    narrowest = min(widest, max(1, window // 8))
+    reach = np.clip(np.minimum(places, places[::-1]), narrowest, widest)
     starts = np.maximum(0, places - reach)
     ends = np.minimum(len(numbers), places + reach + 1)
     return (sums[ends] - sums[starts]) / (ends - starts)
