@@ -792,7 +792,7 @@ shown, truth = {}, truths[n][[k]]
 for name in models:
     found = answers[name][n].instances
     match = ops.mask_iou(truth.masks, found.masks)[0] * (found.labels == truth.labels)
-    shown[name] = found[[int(match.argmax())]]
+    shown[name] = found[match.argsort(descending=True, stable=True)[:1]]  # if anything was found
 shown["truth"] = truth
 look = {"panel": 2.4, "min_score": 0.3, "like": truths[n]}
 plotting.compare(samples[n][0], shown, dataset.categories, **look)
