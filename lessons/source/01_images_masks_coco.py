@@ -160,9 +160,8 @@ six_cells = torch.zeros(5, 7, dtype=torch.bool)
 six_cells[1:3, 2:5] = True
 figure = plotting.show_mask_pixels(six_cells, "The numbers at the rim count edges")
 axes = figure.axes[0]  # the cell in row r and column c has its centre at (c, r)
-axes.set_xticks([edge - 0.5 for edge in range(8)], range(8))
-axes.set_yticks([edge - 0.5 for edge in range(6)], range(6))
-axes.set(xlabel="x", ylabel="y")
+axes.set(xlabel="x", xticks=[edge - 0.5 for edge in range(8)], xticklabels=range(8))
+axes.set(ylabel="y", yticks=[edge - 0.5 for edge in range(6)], yticklabels=range(6))
 axes.plot([1.5, 4.5, 4.5, 1.5, 1.5], [0.5, 0.5, 2.5, 2.5, 0.5], color="#D55E00", linewidth=3)
 figure
 

@@ -380,8 +380,7 @@ gradient = torch.tensor([[1.0, 0, 0], [0, 0, 2]])
 plotting.show_transposed_convolution(
     gradient,
     torch.tensor([[1.0, 2, 0], [0, 1, 3], [1, 0, 2]]),
-    stride=1,
-    stamps=((0, 0), (1, 2)),
+    stride=1, stamps=((0, 0), (1, 2)),
     names=("Output's gradient", "Kernel", "Input's gradient"),
     title="Each gradient stamps the kernel on the window that it came from",
 )
