@@ -512,9 +512,8 @@ def gradient_sizes(network):
 
 deepest = {name: deep(**options) for name, options in candidates.items() if options["depth"] == 32}
 sizes = {name: gradient_sizes(network) for name, network in deepest.items()}
-title = "How much each layer is told to change"
 shades = {name: plotting.color(i) for i, name in enumerate(candidates)}  # as in the figure above
-plotting.layer_profile(sizes, title=title, ylabel="size of the gradient", shades=shades)
+plotting.layer_profile(sizes, title="Gradients", ylabel="size of the gradient", shades=shades)
 
 # %% [markdown] id="gradients-read"
 # Read from right to left, as the gradient travels. Without normalisation it dies out. With batch
@@ -685,7 +684,8 @@ theirs = torchvision.models.resnet50(weights=None).double().eval()
 ours = resnet50().double().eval().requires_grad_(False)
 ours.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
 their_stages = create_feature_extractor(theirs, [f"layer{k}" for k in (1, 2, 3, 4)])(photo.double())
-for k, (a, b) in enumerate(zip(ours(photo.double()), their_stages.values(), strict=True), 2):
+stages = ours(photo.double())
+for k, (a, b) in enumerate(zip(stages, their_stages.values(), strict=True), 2):
     print(f"C{k} {list(a.shape[1:])}: equal {torch.allclose(a, b, rtol=1e-9)}")
 
 # %% id="equality-fpn" tags=["nbval-check-output"]
