@@ -36,7 +36,7 @@ class ShallowStream:
 
     Args:
         file: open for reading in binary mode.
-        name: for error messages.
+        name: what error messages call the file.
     """
 
     def __init__(self, file: BinaryIO, name: object) -> None:

@@ -39,10 +39,12 @@ def only_drawings(model: Path, name: str, files: list[Path]) -> str | None:
     others = [file for file in files if not is_scene(file)]
     if not others:
         return None
-    which = others[0].name if len(others) == 1 else f"{others[0].name} and {len(others) - 1} more"
+    file_names = (
+        others[0].name if len(others) == 1 else f"{others[0].name} and {len(others) - 1} more"
+    )
     return (
-        f"{name} has only seen the drawn scenes of Pocket COCO, so its results for {which} mean "
-        f"little; for photographs: `seglib weights {FOR_PHOTOGRAPHS}`, then `seglib predict "
+        f"{name} has only seen the drawn scenes of Pocket COCO, so its results for {file_names} "
+        f"mean little; for photographs: `seglib weights {FOR_PHOTOGRAPHS}`, then `seglib predict "
         f"{FOR_PHOTOGRAPHS} {others[0].name}`"
     )
 

@@ -21,7 +21,7 @@ def prediction_record(prediction: Prediction, size: Size) -> dict[str, Any]:
     """COCO's records of objects and panoptic segments, and each class's share of the pixels.
 
     Args:
-        prediction: on the CPU, for an image or a resized copy of it.
+        prediction: a prediction on the CPU, for an image or a resized copy of it.
         size: (H, W) of the image, to which boxes and masks are resized one at a time.
     """
     result: dict[str, Any] = {"size": list(size)}
@@ -47,7 +47,7 @@ def found(record: dict[str, Any], min_score: float) -> str:
     """What an image contains according to its record, such as "kite (2), donut".
 
     Args:
-        record: from `prediction_record`.
+        record: a record that `prediction_record` made.
         min_score: objects with a lower score are left out, as in the overlay.
     """
     if "instances" in record:

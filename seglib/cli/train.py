@@ -102,8 +102,8 @@ def _data(values: dict[str, Any]) -> tuple[CocoFolder, CocoFolder | None]:
 
 def _say_notes(sets: Sequence[CocoFolder]) -> None:
     """Print what was left out or assumed, each note once for each split."""
-    said = dict.fromkeys(f"{data.split}: {note}" for data in sets for note in data.notes)
-    for line in said:
+    lines = dict.fromkeys(f"{data.split}: {note}" for data in sets for note in data.notes)
+    for line in lines:
         say(f"note on {line}")
 
 

@@ -157,9 +157,9 @@ def _table(entries: list[Published]) -> Table:
     for heading in ("name", "model", "classes", "licence", "MB", "cached"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "MB" else "left")
     for entry in entries:
-        here = "yes" if cached_path(entry).is_file() else "by hand" if entry.by_hand else "no"
+        cached = "yes" if cached_path(entry).is_file() else "by hand" if entry.by_hand else "no"
         size = str(entry.megabytes or "?")
-        table.add_row(entry.name, entry.model, entry.classes, entry.licence, size, here)
+        table.add_row(entry.name, entry.model, entry.classes, entry.licence, size, cached)
     return table
 
 

@@ -48,20 +48,20 @@ def record_table(names: Sequence[str]) -> str:
     heading = "".join(f"{part:>7}" for part in MASK_PARTS.values())
     lines = [f"{'':14}{heading}{'parameters':>13}  training"]
     for name in names:
-        known = record(name)
-        figures = "".join(f"{known['figures'][part]:7.3f}" for part in MASK_PARTS)
-        spent = minutes_by_device(known).items()
+        entry = record(name)
+        figures = "".join(f"{entry['figures'][part]:7.3f}" for part in MASK_PARTS)
+        spent = minutes_by_device(entry).items()
         trained = " + ".join(
             f"{minutes:.0f} min on a {'CPU' if device == 'cpu' else 'GPU'}"
             for device, minutes in spent
         )
-        lines.append(f"{TITLES[name]:14}{figures}{known['parameters']:13,}  {trained}")
+        lines.append(f"{TITLES[name]:14}{figures}{entry['parameters']:13,}  {trained}")
     return "\n".join(lines)
 
 
-def minutes_by_device(known: Mapping[str, Any]) -> dict[str, float]:
+def minutes_by_device(entry: Mapping[str, Any]) -> dict[str, float]:
     """Elapsed minutes of a record's training, per device, such as "cpu" or "cuda"."""
-    return known.get("device_minutes") or {known.get("device") or "cpu": known["minutes"]}
+    return entry.get("device_minutes") or {entry.get("device") or "cpu": entry["minutes"]}
 
 
 def time_table(models: Mapping[str, Segmenter], image: Tensor, rounds: int = ROUNDS) -> str:

@@ -45,7 +45,7 @@ def seconds_in_turns(
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
     """The median of each call's times, on which one slow round has no effect."""
-    return {name: statistics.median(each) for name, each in times.items()}
+    return {name: statistics.median(seconds_per_round) for name, seconds_per_round in times.items()}
 
 
 def ratios(times: Mapping[str, list[float]], reference: str) -> dict[str, list[float]]:

@@ -254,17 +254,17 @@ class CocoFolder(Dataset[Sample]):
         return replace(target, panoptic=panoptic, semantic=semantic)
 
 
-def _select_categories(known: Categories, names: Sequence[str]) -> Categories:
+def _select_categories(categories: Categories, names: Sequence[str]) -> Categories:
     """The named categories with new contiguous labels, in the order of the full set."""
-    wanted = {known.by_name(name).label for name in names}
-    kept = [category for category in known if category.label in wanted]
+    labels = {categories.by_name(name).label for name in names}
+    kept = [category for category in categories if category.label in labels]
     return Categories(replace(c, label=label) for label, c in enumerate(kept, start=1))
 
 
 def _check_same_categories(instances: InstanceFile, panoptic: PanopticFile) -> None:
-    known: dict[int, Category] = {c.coco_id: c for c in panoptic.categories}
+    by_coco_id: dict[int, Category] = {c.coco_id: c for c in panoptic.categories}
     for category in instances.categories:
-        other = known.get(category.coco_id)
+        other = by_coco_id.get(category.coco_id)
         if other is None or other.name != category.name:
             raise SeglibError(
                 f"{panoptic.path}: category {category.coco_id} is {other.name if other else None!r}"

@@ -35,7 +35,7 @@ class ImageRecord:
 
     Attributes:
         id: the COCO image id.
-        file_name: below the images' folder.
+        file_name: path of the image's file below the images' folder.
         size: (H, W) in pixels.
     """
 

@@ -45,7 +45,7 @@ def add_noise(image: Tensor, sigma: float, generator: Generator) -> Tensor:
     Args:
         image: float [3, H, W] in 0…1.
         sigma: standard deviation of the noise.
-        generator: on the CPU, so that the noise is the same on every device.
+        generator: a generator on the CPU, so that the noise is the same on every device.
 
     Returns:
         float [3, H, W] in 0…1.

@@ -94,9 +94,9 @@ def _mini_folder() -> Path:
 def _existing_folder(path: str) -> Path:
     if not path:
         raise SeglibError("coco: needs the path of a folder, such as coco:/data/coco")
-    given = Path(path).expanduser()
+    as_given = Path(path).expanduser()
     root = checkout_root()
-    tried = [given] if given.is_absolute() or root is None else [given, root / given]
+    tried = [as_given] if as_given.is_absolute() or root is None else [as_given, root / as_given]
     for folder in tried:
         if folder.is_dir():
             return folder
@@ -109,17 +109,19 @@ def _existing_folder(path: str) -> Path:
 def _find_annotations(folder: Path, split: str) -> tuple[Path, list[str]]:
     """The instance JSON of a split, or the other split's with a note that says so."""
     other = SPLITS[1 - SPLITS.index(split)]
-    for wanted in (split, other):
-        found = sorted((folder / "annotations").glob(f"instances_{wanted}*.json"))
+    for candidate in (split, other):
+        found = sorted((folder / "annotations").glob(f"instances_{candidate}*.json"))
         if not found:
             continue
         notes = []
         if len(found) > 1:
             notes.append(
-                f"there are {len(found)} annotation files for {wanted}: using {found[-1].name}"
+                f"there are {len(found)} annotation files for {candidate}: using {found[-1].name}"
             )
-        if wanted != split:
-            notes.append(f"{folder.name} has no {split} split: its {wanted} split is used instead")
+        if candidate != split:
+            notes.append(
+                f"{folder.name} has no {split} split: its {candidate} split is used instead"
+            )
         return found[-1], notes
     raise SeglibError(
         f"{folder} is not a COCO folder: it has no annotations/instances_train*.json and no "

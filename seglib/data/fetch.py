@@ -96,7 +96,7 @@ def download(
         check: a further check of the complete file; raises TransientError to try again.
         span: (first byte, length) to fetch only a part of the remote file.
         retry: six attempts by default.
-        session: for several downloads over one connection.
+        session: a session for several downloads over one connection.
         progress: called after every chunk.
 
     Returns:

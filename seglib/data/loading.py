@@ -155,7 +155,7 @@ def batches(
     Args:
         dataset: the images and targets.
         batch_size: images per step, over all processes together.
-        seed: for shuffling and augmentation.
+        seed: the seed of shuffling and augmentation.
         steps: the number of steps of the whole run, after which the batches end; None never ends.
         start_step: the first step.
         transform: augmentation, seeded by (seed, step, image id).

@@ -42,7 +42,7 @@ class MiniRequest:
         source: "val2017" or "train2017" (whose annotations are a 450 MB JSON file).
         url: a server with COCO's layout.
         workers: parallel image downloads.
-        retry: for each download.
+        retry: the number and spacing of the attempts at each download.
     """
 
     categories: tuple[str, ...] = DEFAULT_CATEGORIES

@@ -80,7 +80,7 @@ def choose_images(index: Index, names: Sequence[str]) -> list[int]:
     The categories take turns, rarest first, so that any number of images is balanced.
 
     Args:
-        index: from `read_index`.
+        index: an index that `read_index` returned.
         names: category names.
 
     Returns:
@@ -95,8 +95,8 @@ def choose_images(index: Index, names: Sequence[str]) -> list[int]:
             f"unknown categories {', '.join(unknown) or '(none given)'}: "
             f"COCO has {', '.join(sorted(index.categories))}"
         )
-    wanted = [int(index.categories[name]["id"]) for name in dict.fromkeys(names)]
-    showing: dict[int, list[int]] = {category_id: [] for category_id in wanted}
+    category_ids = [int(index.categories[name]["id"]) for name in dict.fromkeys(names)]
+    showing: dict[int, list[int]] = {category_id: [] for category_id in category_ids}
     for image_id in sorted(index.category_ids_of):
         for category_id in index.category_ids_of[image_id] & showing.keys():
             showing[category_id].append(image_id)

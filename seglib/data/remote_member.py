@@ -40,7 +40,7 @@ def fetch_member(url: str, member: str, destination: Path, retry: Retry | None =
         url: address of the zip file.
         member: name inside it.
         destination: appears only when complete.
-        retry: for every request; six attempts by default.
+        retry: the attempts at every request; six by default.
 
     Raises:
         MissingError: the archive or the member does not exist.

@@ -159,7 +159,7 @@ class RandomColor:
     """Change brightness, contrast and saturation, each by a random factor in 1 ± strength.
 
     Attributes:
-        strength: in 0…1.
+        strength: a number in 0…1.
     """
 
     strength: float = 0.2

@@ -62,7 +62,7 @@ def examine_checkpoint(
         settings: the run's, from its run.json; empty if that cannot be read, None if `name` is
             not a run.
         spec: the data set; None means the run's, or the default one if `name` is not a run.
-        split: to predict; "val" by default.
+        split: the split to predict; "val" by default.
         limit: use only the first `limit` images; by default 100 for the data and 8 to predict.
         progress: shows how far the examination has come.
         faults: what the caller could not read, as (file, message).

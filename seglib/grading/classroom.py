@@ -29,7 +29,7 @@ def grade(
     """Mark submissions and save the marks; those that are saved already are not marked again.
 
     Args:
-        submissions: from `submissions.find`.
+        submissions: the submissions that `submissions.find` found.
         out: the folder of the results.
         plan: how they are marked.
         jobs: how many at a time.

@@ -53,9 +53,9 @@ def last_line(report: Any) -> str:
     text = COLOURS.sub("", str(report.longrepr))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed"]
     place = re.findall(r"^\s*Cell In\[\d+\], (line \d+)$", text, re.MULTILINE)
-    said = lines[-1].removeprefix("pytest plugin exception: ")
-    said = KERNEL_GONE if said == "Kernel dead on test start" else said
-    return (f"{place[-1]}: " if place else "") + said[:MAX_MESSAGE]
+    message = lines[-1].removeprefix("pytest plugin exception: ")
+    message = KERNEL_GONE if message == "Kernel dead on test start" else message
+    return (f"{place[-1]}: " if place else "") + message[:MAX_MESSAGE]
 
 
 def set_limits(limits: dict[str, int]) -> None:

@@ -78,21 +78,23 @@ def read_answers(data: bytes, master: NotebookNode) -> Answers:
         SeglibError: it is not a notebook, or not one of this assignment.
     """
     cells = list(_code_cells(data))
-    wanted = {cell.id: functions_of(cell.source) for cell in master.cells if is_answer(cell)}
+    answer_functions = {
+        cell.id: functions_of(cell.source) for cell in master.cells if is_answer(cell)
+    }
     answers = Answers({})
-    for cell_id, functions in wanted.items():
+    for cell_id, functions in answer_functions.items():
         source = _find(cells, cell_id, functions, answers.notes)
         if source is not None:
             answers.sources[cell_id] = source
     if not answers.sources:
         raise SeglibError("it contains none of the answer cells of this assignment")
-    for cell_id in wanted.keys() - answers.sources.keys():
+    for cell_id in answer_functions.keys() - answers.sources.keys():
         answers.notes.append(f"The answer cell {cell_id!r} is missing.")
     known = {cell.id for cell in master.cells}
-    own = [source for ids, source in cells if not ids & known and source.strip()]
-    if own:
+    unused = [source for ids, source in cells if not ids & known and source.strip()]
+    if unused:
         answers.notes.append(
-            f"{len(own)} code cells of your own were not run: an answer cell must contain "
+            f"{len(unused)} code cells of your own were not run: an answer cell must contain "
             "everything that its answer needs."
         )
     return answers
@@ -166,7 +168,7 @@ def splice(master: NotebookNode, answers: Answers, cell_seconds: float, seconds:
 
     Args:
         master: the assignment, from `read_master`.
-        answers: from `read_answers`; a missing answer is left out.
+        answers: the result of `read_answers`; a missing answer is left out.
         cell_seconds: the time for each answer.
         seconds: the time for each other cell; the last one answers the grader's calls.
     """

@@ -73,7 +73,7 @@ def average_precision(scores: Floats, true_positives: Bools, num_objects: int) -
         num_objects: how many there were to find.
 
     Returns:
-        in 0…1, or -1 if there was nothing to find.
+        the AP in 0…1, or -1 if there was nothing to find.
     """
     if num_objects == 0:
         return UNDEFINED

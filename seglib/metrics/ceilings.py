@@ -111,11 +111,11 @@ def semantic_ceiling(dataset: LabelledImages, stride: int, limit: int | None = N
 
     Args:
         dataset: images with targets; the same stride costs more on smaller images.
-        stride: in pixels of the data set's images.
+        stride: side of a cell, in pixels of the data set's images.
         limit: use only the first `limit` images; None uses all.
 
     Returns:
-        in 0…1.
+        the mean IoU in 0…1.
 
     Raises:
         SeglibError: no image, a target without a label map, or a stride below 1.
@@ -152,7 +152,7 @@ def mask_ceiling(
         figure: one of the twelve COCO figures, such as "APs" for small objects.
 
     Returns:
-        in 0…1; nan if there is no object.
+        the figure in 0…1; nan if there is no object.
 
     Raises:
         SeglibError: no image, not exactly one form, or an unknown figure.

@@ -28,7 +28,7 @@ class Predictor:
     """Something to be scored: a model, or a perfect network that predicts from the truth.
 
     Attributes:
-        name: for tables.
+        name: the model's name in tables.
         tasks: the fields of `Prediction` that are filled.
         categories: what the predicted labels mean.
         predict: maps images and their targets to predictions.

@@ -91,8 +91,8 @@ class SemanticResult:
 
     Attributes:
         pixel_accuracy, mean_accuracy, mean_iou, freq_weighted_iou: see the functions above.
-        class_iou: by name, "background" first; nan for a class neither true nor predicted.
-        class_accuracy: by name; nan for a class without true pixels.
+        class_iou: the IoU by name, "background" first; nan for a class neither true nor predicted.
+        class_accuracy: the accuracy by name; nan for a class without true pixels.
         confusion: int64 [C+1, C+1], row the true label, column the predicted one.
     """
 

@@ -121,8 +121,8 @@ def group_recall(
     """The recall of each group over several images.
 
     Args:
-        found: for each image bool [G], from `ErrorEvaluator.found`.
-        groups: for each image, from `object_groups`.
+        found: `ErrorEvaluator.found` of each image, bool [G].
+        groups: the result of `object_groups` for each image.
 
     Returns:
         group → recall; empty without images.

@@ -49,7 +49,7 @@ class ParameterGroup:
     """Parameters that an optimiser treats alike.
 
     Attributes:
-        parameters: at least one.
+        parameters: one or more parameters.
         lr_scale: factor on the run's learning rate.
         decays: whether weight decay applies.
     """

@@ -17,7 +17,7 @@ def resize_rle(rle: RLE, size: tuple[int, int]) -> RLE:
     the runs need memory: a hundred masks of a photograph at full size would fill gigabytes.
 
     Args:
-        rle: of (h, w) pixels.
+        rle: a mask of (h, w) pixels.
         size: (H, W) in pixels.
     """
     if size == rle.size:

@@ -29,7 +29,7 @@ def bars(
 
     Args:
         values: name → length of its bar; NaN is written as "absent".
-        title: above the axes.
+        title: text above the axes.
         xlabel: what the bars measure.
         ceiling: name → a value to read the bar against, such as what the form of the output allows,
             marked in red. Values are then written inside the bars, so that none is mistaken for

@@ -96,8 +96,8 @@ def show_iou_histograms(
     Args:
         groups: panel title → IoUs [N] in 0…1.
         thresholds: panel title → the IoU from which boxes are highlighted and counted.
-        title: above the figure.
-        caption: below the figure.
+        title: text above the figure.
+        caption: text below the figure.
         panel: (width, height) of one panel in inches.
     """
     fig, grid = figure(*panel_grid(len(groups)), panel=panel, title=title, caption=caption)

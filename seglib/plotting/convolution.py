@@ -49,8 +49,8 @@ def convolution_step(
         stride: cells between two positions of the kernel.
         padding: zeros around the image.
         dilation: distance between the cells that the kernel reads.
-        title: above the figure.
-        caption: below the figure; by default the sum written out.
+        title: text above the figure.
+        caption: text below the figure; by default the sum written out.
     """
     source, weights, result = (to_numpy(values) for values in (image, kernel, output))
     if not all(0 <= p < n for p, n in zip(position, result.shape, strict=True)):

@@ -55,7 +55,7 @@ def training_curve(
         ceiling: the best possible value of the metrics, drawn as a dashed line.
         log: use a logarithmic axis for the loss.
         measure: what the values are, written beside the axis of the loss.
-        title: above the loss.
+        title: text above the loss.
     """
     series = losses if isinstance(losses, Mapping) else {"loss": losses}
     fig, grid = figure(2 if metrics else 1, panel=(4.4, 2.8), caption=caption)
@@ -148,7 +148,7 @@ def layer_profile(
 
     Args:
         profiles: name of the network → values of layer 1, 2, …
-        title: above the axes.
+        title: text above the axes.
         ylabel: what the values are.
         log: use a logarithmic axis.
         shades: name of the network → its colour, by default the next of the palette.

@@ -232,8 +232,8 @@ def draw_nms_states(
     }
     corners = to_numpy(boxes)
     for state, (shade, dashed, linewidth) in looks.items():
-        mine = [i for i, s in enumerate(states) if s == state]
-        words = [texts[i] if texts and state != "suppressed" else "" for i in mine]
+        members = [i for i, s in enumerate(states) if s == state]
+        words = [texts[i] if texts and state != "suppressed" else "" for i in members]
         draw_boxes(
-            axes, corners[mine].reshape(-1, 4), shade, words, dashed=dashed, linewidth=linewidth
+            axes, corners[members].reshape(-1, 4), shade, words, dashed=dashed, linewidth=linewidth
         )

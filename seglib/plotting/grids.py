@@ -47,7 +47,7 @@ def draw_grid(
     Args:
         axes: one unit per cell, row 0 at the top.
         values: [H, W].
-        title: above the grid.
+        title: text above the grid.
         numbers: whether to write the values.
         cmap: matplotlib's name of the colour map.
         limits: the values with the palest and the darkest shade.

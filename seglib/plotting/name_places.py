@@ -21,10 +21,10 @@ def name_mask(canvas: Canvas, text: str, bits: Bits, color: RGB, box: Any = None
     the name is at the box, unless stray pixels stretch the box to twice the area of the piece.
 
     Args:
-        canvas: to write on.
+        canvas: the canvas to write on.
         text: the name.
         bits: bool [H, W].
-        color: of the name's ground.
+        color: the colour behind the name.
         box: (x0, y0, x1, y1) in pixels of the image, if it is drawn.
     """
     step = search_step(bits)

@@ -123,8 +123,8 @@ def figure(
         nrows: rows of panels.
         panel: (width, height) of one panel in inches, or one number for both. A figure wider
             than a notebook's column is scaled down.
-        title: above the panels.
-        caption: below the panels: what the figure shows.
+        title: text above the panels.
+        caption: text below the panels: what the figure shows.
         widths: relative widths of the columns.
         subplots: further arguments of `Figure.subplots`.
 

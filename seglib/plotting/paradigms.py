@@ -98,8 +98,8 @@ def show_side_by_side(
         models: headings of the models' columns, of one or two lines.
         categories: the meaning of the labels.
         min_score: instances with a lower score are left out.
-        title: above the panels.
-        caption: below the panels.
+        title: text above the panels.
+        caption: text below the panels.
     """
     columns = len(models) + 2
     width = min(NARROW, MAX_WIDTH / columns)

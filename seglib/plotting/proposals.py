@@ -39,7 +39,7 @@ def show_coverage(
 
     Args:
         image: float [3, H, W] in 0…1.
-        proposals: with masks, best score first.
+        proposals: proposals with masks, best score first.
         target: the objects; crowds are left out.
         counts: numbers of proposals, one panel each.
     """

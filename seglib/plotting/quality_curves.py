@@ -112,7 +112,7 @@ def show_differences(
 
     Args:
         differences: name → (mean, lower end, upper end).
-        title: above the axes.
+        title: text above the axes.
         xlabel: what the differences measure.
 
     Raises:

@@ -32,7 +32,7 @@ def show_receptive_field(
         heat: [H, W] influence of each pixel on the output (a gradient), or None.
         position: (x, y) of the output cell's centre.
         inner: a smaller box, dashed in the heat map.
-        title: above the box.
+        title: text above the box.
     """
     fig, panels = image_panels(image, 1 if heat is None else 2, panel=4.0, caption=caption)
     x0, y0, x1, y1 = box

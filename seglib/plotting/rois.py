@@ -126,10 +126,10 @@ def _frame(axes: Axes, corners: Sequence[float], shade: str, **style: Any) -> No
 
 def _zoom(axes: Axes, frames: Sequence[Sequence[float]], margin: float) -> None:
     """Show only the frames, and a margin around them."""
-    every = np.array(frames)
+    corners = np.array(frames)
     axes.set(
-        xlim=(every[:, 0].min() - margin, every[:, 2].max() + margin),
-        ylim=(every[:, 3].max() + margin, every[:, 1].min() - margin),
+        xlim=(corners[:, 0].min() - margin, corners[:, 2].max() + margin),
+        ylim=(corners[:, 3].max() + margin, corners[:, 1].min() - margin),
     )
 
 
@@ -148,7 +148,7 @@ def reading_curve(
     Args:
         positions: [N] positions of the box.
         read: name of the method → [N] values read.
-        title: above the axes.
+        title: text above the axes.
         xlabel: what the positions are.
         ylabel: what the values are.
 

@@ -71,7 +71,7 @@ def precision_recall(
     Args:
         precision: [N] after each detection, best score first.
         recall: [N], ascending.
-        title: above the axes, followed by the average precision.
+        title: text above the axes, followed by the average precision.
     """
     fig, grid = figure(panel=(4.8, 3.4), caption=caption)
     average = draw_precision_recall(grid[0, 0], precision, recall)

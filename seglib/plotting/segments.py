@@ -101,7 +101,7 @@ def show_semantic(
         labels: [H, W] with 0 for background and 255 for ignored, or a Prediction or Target with
             a semantic map.
         categories: the meaning of the labels.
-        title: above the label map.
+        title: text above the label map.
     """
     if isinstance(labels, (Prediction, Target)):
         labels = labels.semantic
@@ -210,8 +210,8 @@ def touching_instances(
         semantic: [H, W] labels, true or predicted.
         categories: the meaning of the labels.
         label: the class whose objects are counted.
-        title: above the figure.
-        caption: below the figure.
+        title: text above the figure.
+        caption: text below the figure.
     """
     own = target[target.labels == label]
     regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))

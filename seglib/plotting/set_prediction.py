@@ -109,9 +109,9 @@ def draw_matching(
     found, wanted = (to_numpy(x).astype(np.float64).reshape(-1, 4) for x in (boxes, truth))
     pairs = list(pairs)
     matched = [query for query, _ in pairs]
-    others = [query for query in range(len(found)) if query not in matched]
-    add_outlines(axes, found[others], "white", linewidths=2.4, alpha=0.6, zorder=1)
-    add_outlines(axes, found[others], INK, linestyles="--", linewidths=1.2, zorder=1)
+    unmatched = [query for query in range(len(found)) if query not in matched]
+    add_outlines(axes, found[unmatched], "white", linewidths=2.4, alpha=0.6, zorder=1)
+    add_outlines(axes, found[unmatched], INK, linestyles="--", linewidths=1.2, zorder=1)
     draw_boxes(axes, wanted, GREEN, linewidth=3)  # visible even under a matched box
     texts = [names[query] for query in matched] if names else ()
     draw_boxes(axes, found[matched], VERMILION, texts, linewidth=1.2)

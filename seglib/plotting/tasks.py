@@ -26,7 +26,7 @@ def five_tasks(
 
     Args:
         image: float [3, H, W] in 0…1.
-        target: with `semantic`; without `panoptic`, that panel is left out.
+        target: a target with `semantic`; without `panoptic`, that panel is left out.
         categories: the meaning of the labels.
     """
     layers: dict[Layer, str] = {
@@ -59,7 +59,7 @@ def task_comparison(
 
     Args:
         image: float [3, H, W] in 0…1.
-        target: with `semantic`; without `panoptic`, that panel is left out.
+        target: a target with `semantic`; without `panoptic`, that panel is left out.
         categories: the meaning of the labels.
     """
     layers: dict[str, Layer] = {"Semantic: which class?": "semantic"}

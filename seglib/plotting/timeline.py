@@ -97,10 +97,12 @@ def _years() -> range:
 
 def _rows(lane: str) -> int:
     """Rows of a lane: papers of one year are stacked, long names of adjacent years alternate."""
-    own = [paper for paper in PAPERS if paper.lane == lane]
-    most = max(sum(other.year == paper.year for other in own) for paper in own)
-    close = any(a.year + 1 == b.year and len(a.name) + len(b.name) > 16 for a in own for b in own)
-    return max(most, 2 if close else 1)
+    papers = [paper for paper in PAPERS if paper.lane == lane]
+    stacked = max(sum(other.year == paper.year for other in papers) for paper in papers)
+    close = any(
+        a.year + 1 == b.year and len(a.name) + len(b.name) > 16 for a in papers for b in papers
+    )
+    return max(stacked, 2 if close else 1)
 
 
 def _draw_lane(
@@ -111,10 +113,10 @@ def _draw_lane(
     axes.text(_years()[0] - 2.7, middle, lane, va="center", fontweight="bold", color=_darker(shade))
     for year in _years():
         axes.plot([year, year], [top + 0.03, top + height - 0.03], color=PALE, lw=0.5, zorder=0.5)
-        here = [paper for paper in PAPERS if paper.lane == lane and paper.year == year]
-        for i, paper in enumerate(here):
-            y = middle + (i - (len(here) - 1) / 2) * LINE
-            if len(here) == 1 and _rows(lane) > 1:
+        papers = [paper for paper in PAPERS if paper.lane == lane and paper.year == year]
+        for i, paper in enumerate(papers):
+            y = middle + (i - (len(papers) - 1) / 2) * LINE
+            if len(papers) == 1 and _rows(lane) > 1:
                 y += LINE / 2 if year % 2 else -LINE / 2
             lit = not strong or paper.name in strong
             box = {

@@ -24,7 +24,7 @@ def tradeoff(
         points: name → (cost, accuracy); a lower cost and a higher accuracy are better.
         cost: label of the horizontal axis, with its unit.
         accuracy: label of the vertical axis.
-        title: above the panel.
+        title: text above the panel.
     """
     fig, grid = figure(1, panel=(5.6, 3.4), caption=caption)
     axes = grid[0, 0]

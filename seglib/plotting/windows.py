@@ -45,7 +45,7 @@ def show_window(
         views: title → image, such as the patch [3, P, P] or masks [M, M] in 0…1.
         box: the box of an object, drawn in orange.
         mask: bool [H, W], painted over the image.
-        title: of the image's panel.
+        title: the title of the image's panel.
     """
     fig, grid = figure(1 + len(views), panel=2.1, caption=caption)
     fig.heavy = LIGHT

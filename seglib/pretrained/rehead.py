@@ -84,7 +84,7 @@ def copy_matching(model: Segmenter, trained: Segmenter) -> list[str]:
 
     Args:
         model: changed in place.
-        trained: for the same classes (see `rehead`).
+        trained: a model for the same classes (see `rehead`).
 
     Returns:
         names in `model` that were not copied.

@@ -119,14 +119,14 @@ def check_settings(config: Any) -> None:
     Raises:
         SeglibError: a field has another value; the message names it and says what it must be.
     """
-    for one, described, kind in settings_of(config):
-        value = getattr(config, one.name)
+    for setting_field, described, kind in settings_of(config):
+        value = getattr(config, setting_field.name)
         if not is_of_kind(value, kind):
-            raise SeglibError(f"{one.name}={value!r}: it must be {wanted(kind)}")
+            raise SeglibError(f"{setting_field.name}={value!r}: it must be {wanted(kind)}")
         if isinstance(value, int) and abs(value) >= WHOLE_NUMBERS_END:
-            raise SeglibError(f"{one.name}={shortened(value)}: it must be below 2^63")
+            raise SeglibError(f"{setting_field.name}={shortened(value)}: it must be below 2^63")
         if not _is_in_range(value, described):
-            raise SeglibError(f"{one.name}={value!r}: it must be {_range(described)}")
+            raise SeglibError(f"{setting_field.name}={value!r}: it must be {_range(described)}")
 
 
 def _is_in_range(value: Any, described: Setting) -> bool:

@@ -38,7 +38,7 @@ def settle(config: TrainConfig, model: Segmenter, first_batch: Callable[[], Batc
 
     Args:
         config: settings with a decided device; those that are open are replaced.
-        model: on that device; it is not changed.
+        model: the model on that device; it is not changed.
         first_batch: makes a batch of the size that the run will use, for `tune`.
     """
     if config.tune:
@@ -74,7 +74,7 @@ def settle_by_timing(config: TrainConfig, model: Segmenter, batch: Batch) -> Tra
     Args:
         config: settings; those that are open are timed.
         model: it is not changed; copies of it are timed.
-        batch: of the size that the run will use.
+        batch: a batch of the size that the run will use.
     """
     by_rule = settle_by_rule(config, next(model.parameters()).device)
     precisions: list[Precision] = (

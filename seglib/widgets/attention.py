@@ -104,9 +104,9 @@ class AttentionViewer(Explorer):
     def summary(self) -> str:
         """The position with the largest weight, and the query's prediction."""
         v = self.values
-        most = int(v["weights"].argmax())
+        largest = int(v["weights"].argmax())
         columns = v["weights"].shape[-1]
-        place = f"most from row {most // columns} and column {most % columns}"
+        place = f"most from row {largest // columns} and column {largest % columns}"
         place += f" ({float(v['weights'].max()):.1%} of the weight)"
         if self.setting("reader") == ENCODER:
             return f"The place in row {v['cell'][0]} and column {v['cell'][1]} reads {place}."

@@ -154,5 +154,5 @@ def _of_larger_object(one: StagedImage, middle: float) -> Tensor:
 
     A box belongs to the object that its proposal overlaps most.
     """
-    given = box_iou(one.objects, one.stages[0])  # [G, N]
-    return (box_area(one.objects) > middle)[given.argmax(0)]
+    overlaps = box_iou(one.objects, one.stages[0])  # [G, N]
+    return (box_area(one.objects) > middle)[overlaps.argmax(0)]

@@ -76,9 +76,10 @@ class MatchingViewer(Explorer):
         """Match with the weights of the sliders, and with the model's own."""
         config = self.model.config
         cost = self.costs(*(self.setting(name) for name in ("class", "distance", "overlap")))
-        own = self.costs(config.class_weight, config.box_weight, config.giou_weight)
+        model_cost = self.costs(config.class_weight, config.box_weight, config.giou_weight)
         pairs, usual = (
-            list(zip(*(side.tolist() for side in hungarian(c)), strict=True)) for c in (cost, own)
+            list(zip(*(side.tolist() for side in hungarian(c)), strict=True))
+            for c in (cost, model_cost)
         )
         return {
             "cost": cost,
@@ -93,8 +94,8 @@ class MatchingViewer(Explorer):
         cost, pairs = self.values["cost"], self.values["pairs"]
         matched = [query for query, _ in pairs]
         by_cost = cost.amin(dim=1).argsort().tolist()
-        rest = [query for query in by_cost if query not in matched]
-        shown = sorted((matched + rest)[: max(ROWS, len(matched))])
+        unmatched = [query for query in by_cost if query not in matched]
+        shown = sorted((matched + unmatched)[: max(ROWS, len(matched))])
         names = [
             short_name(self.model.categories.by_label(label).name)
             for label in self.objects.labels[0].tolist()

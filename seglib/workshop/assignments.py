@@ -133,8 +133,8 @@ def _meant_marker(line: str) -> str | None:
     comment = re.match(r"\s*#+\s*(.*)", line)
     if comment is None:
         return None
-    near = get_close_matches(f"### {comment[1].upper().strip()}", MARKERS, n=1, cutoff=0.8)
-    return near[0] if near else None
+    matches = get_close_matches(f"### {comment[1].upper().strip()}", MARKERS, n=1, cutoff=0.8)
+    return matches[0] if matches else None
 
 
 def leaked_lines(master: NotebookNode, student: NotebookNode) -> list[str]:
@@ -151,8 +151,8 @@ def leaked_lines(master: NotebookNode, student: NotebookNode) -> list[str]:
                 inside = line.startswith("### BEGIN")
             else:
                 (hidden if inside else shown).add(line)
-    given = {line.strip() for cell in student.cells for line in cell.source.splitlines()}
-    return sorted(line for line in hidden & given - shown if len(line) > SHORT_LINE)
+    student_lines = {line.strip() for cell in student.cells for line in cell.source.splitlines()}
+    return sorted(line for line in hidden & student_lines - shown if len(line) > SHORT_LINE)
 
 
 def _expand_role(cell: NotebookNode, file: str) -> None:
@@ -185,7 +185,7 @@ def student_version(master: NotebookNode, *, keep_hidden: bool = False) -> Noteb
     """The notebook for students: stubs in place of solutions, checks locked, none hidden.
 
     Args:
-        master: from `read_master`; it is not changed.
+        master: a notebook from `read_master`; it is not changed.
         keep_hidden: keep the hidden checks, to test that a stub fails them too.
 
     Raises:

@@ -34,7 +34,7 @@ def run_checks(notebook: NotebookNode, folder: Path | None = None) -> list[Check
     `seglib.grading` runs those.
 
     Args:
-        notebook: from `read_master` or `student_version`; it is not changed.
+        notebook: the result of `read_master` or `student_version`; it is not changed.
         folder: the kernel's working folder; `lessons/assignments` by default.
 
     Returns:

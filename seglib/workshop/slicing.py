@@ -30,15 +30,15 @@ def needed_code(cells: Sequence[str]) -> str:
     if not isinstance(last, ast.Expr):
         raise ValueError("the last cell does not end with an expression")
     modules = {n for s in before if isinstance(s, ast.Import | ast.ImportFrom) for n in _bound(s)}
-    wanted = _read(last)
+    needed_names = _read(last)
     kept: list[ast.stmt] = [last]
     for statement in reversed(before):
         changed = _bound(statement) | _mutated(statement, modules)
-        if not changed & wanted:
+        if not changed & needed_names:
             continue
         if isinstance(statement, REBINDS):
-            wanted -= _bound(statement)
-        wanted |= _read(statement)
+            needed_names -= _bound(statement)
+        needed_names |= _read(statement)
         kept.append(statement)
     return "\n".join(ast.unparse(statement) for statement in reversed(kept)) + "\n"
 

@@ -36,21 +36,28 @@ def annotate(scene: Scene, image_id: int) -> Records:
     """All records of one scene."""
     segment_map = np.zeros((SIZE, SIZE), np.int32)
     segments: list[dict[str, Any]] = []
-    free = np.ones((SIZE, SIZE), bool)
-    for thing in scene.objects:
-        free &= ~thing.mask
+    stuff_area = np.ones((SIZE, SIZE), bool)
+    for scene_object in scene.objects:
+        stuff_area &= ~scene_object.mask
     for category_id in _STUFF_IDS:
-        mask = (scene.stuff == category_id) & free
+        mask = (scene.stuff == category_id) & stuff_area
         if mask.any():
             extent = _extent(mask)
             segments.append(_segment(segments, segment_map, mask, extent, category_id, False))
     instances = []
-    for thing in scene.objects:
-        extent = _extent(thing.mask)
+    for scene_object in scene.objects:
+        extent = _extent(scene_object.mask)
         segments.append(
-            _segment(segments, segment_map, thing.mask, extent, thing.category_id, thing.iscrowd)
+            _segment(
+                segments,
+                segment_map,
+                scene_object.mask,
+                extent,
+                scene_object.category_id,
+                scene_object.iscrowd,
+            )
         )
-        instances.append(_instance(thing, extent, image_id))
+        instances.append(_instance(scene_object, extent, image_id))
     return Records(instances, segments, segment_map)
 
 
@@ -89,15 +96,15 @@ def _bbox(mask: NDArray[np.bool_]) -> list[int]:
     return [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
 
 
-def _instance(thing: SceneObject, extent: dict[str, Any], image_id: int) -> dict[str, Any]:
+def _instance(scene_object: SceneObject, extent: dict[str, Any], image_id: int) -> dict[str, Any]:
     return {
         "image_id": image_id,
-        "category_id": thing.category_id,
-        "segmentation": _segmentation(thing.mask, extent["bbox"], thing.iscrowd),
+        "category_id": scene_object.category_id,
+        "segmentation": _segmentation(scene_object.mask, extent["bbox"], scene_object.iscrowd),
         **extent,
-        "iscrowd": int(thing.iscrowd),
-        "full_area": thing.full_area,
-        "truncated": int(thing.truncated),
+        "iscrowd": int(scene_object.iscrowd),
+        "full_area": scene_object.full_area,
+        "truncated": int(scene_object.truncated),
     }
 
 

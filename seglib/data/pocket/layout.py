@@ -52,7 +52,7 @@ class Layout:
     """The objects of a scene, and which one is visible at each pixel.
 
     Attributes:
-        items: in the order in which they were placed.
+        items: the items in the order in which they were placed.
         owner: int32 [H, W], index into items, −1 for scenery.
         depth: float64 [H, W], depth of the frontmost sprite; −inf for scenery.
         seen: visible pixels of each item.
@@ -103,15 +103,15 @@ def _is_visible(item: Item, visible: int) -> bool:
 def draw_layout(chance: Chance, land: Land) -> Layout:
     """Up to 12 items on this land; rarely, where space is short, fewer than 2."""
     layout = Layout()
-    wanted = chance.pick(_COUNTS, _COUNT_WEIGHTS)
+    count = chance.pick(_COUNTS, _COUNT_WEIGHTS)
     present = {int(i) for i in np.unique(land.stuff[::4, ::4])}
     kinds = [kind for kind in KINDS if present & set(kind.surfaces)]
     if chance.happens(_CROWDED_SCENES):
         _add_crowd(chance, layout, land, kinds)
-    for _ in range(8 * wanted):
-        if len(layout.items) >= wanted:
+    for _ in range(8 * count):
+        if len(layout.items) >= count:
             break
-        _add_group(chance, layout, land, kinds, wanted)
+        _add_group(chance, layout, land, kinds, count)
     return layout
 
 

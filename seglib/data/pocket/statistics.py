@@ -104,12 +104,12 @@ def _shapes(coco: COCO, image_id: int) -> Counter[str]:
     annotations = [a for a in coco.imgToAnns[image_id] if not a["iscrowd"]]
     masks = [coco.annToMask(a).astype(bool) for a in annotations]
     count: Counter[str] = Counter()
-    for i, (mine, mask) in enumerate(zip(annotations, masks, strict=True)):
+    for i, (annotation, mask) in enumerate(zip(annotations, masks, strict=True)):
         wide = binary_dilation(mask, _ALL_AROUND)
         count["touching"] += any(
             bool((wide & masks[j]).any())
             for j, other in enumerate(annotations)
-            if j != i and other["category_id"] == mine["category_id"]
+            if j != i and other["category_id"] == annotation["category_id"]
         )
         count["several_parts"] += label(mask, _ALL_AROUND)[1] > 1
         count["with_hole"] += label(np.pad(~mask, 1, constant_values=True))[1] > 1

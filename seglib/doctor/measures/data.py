@@ -140,5 +140,5 @@ def _readings(values: dict[str, list[float]], as_is: str) -> Readings | None:
     if not values[as_is]:
         return None
     means = {name: sum(row) / len(row) for name, row in values.items() if row}
-    own = means.pop(as_is)
-    return Readings(own, means, len(values[as_is]))
+    as_written = means.pop(as_is)
+    return Readings(as_written, means, len(values[as_is]))

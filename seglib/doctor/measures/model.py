@@ -46,7 +46,7 @@ def model_symptoms(
     """Score a model as it is, with other normalisations, and without score thresholds.
 
     Args:
-        model: in evaluation mode.
+        model: a model in evaluation mode.
         data: a few images, preferably cached in memory.
         advance: called after each round with the number of images that it predicted.
 
@@ -88,12 +88,12 @@ def changed(model: Segmenter, **settings: Any) -> Segmenter:
 
 def _inputs(model: Segmenter, data: CocoFolder, as_is: float, advance: Advance) -> Readings:
     """The figure with other normalisations of the images."""
-    own = (tuple(model.config.pixel_mean), tuple(model.config.pixel_std))
+    configured = (tuple(model.config.pixel_mean), tuple(model.config.pixel_std))
     figures = {}
     for name, (mean, std) in INPUTS.items():
-        if (mean, std) != own:
-            other = changed(model, pixel_mean=list(mean), pixel_std=list(std))
-            figures[name] = _figure(other, data)[1]
+        if (mean, std) != configured:
+            variant = changed(model, pixel_mean=list(mean), pixel_std=list(std))
+            figures[name] = _figure(variant, data)[1]
         advance(len(data))
     return Readings(as_is, figures, len(data))
 
@@ -107,9 +107,9 @@ def _without_thresholds(model: Segmenter, data: CocoFolder, found: ModelSymptoms
                 lowered[name], place[name] = place[name], 0.0
     if not lowered:
         return
-    other = changed(model, **settings)
-    count = sum(len(_rows(p) or ()) for _, _, p in _predicted(other, data))
-    found.lowered, found.thresholds = lowered, (_figure(other, data)[1], count)
+    variant = changed(model, **settings)
+    count = sum(len(_rows(p) or ()) for _, _, p in _predicted(variant, data))
+    found.lowered, found.thresholds = lowered, (_figure(variant, data)[1], count)
 
 
 def _predicted(model: Segmenter, data: CocoFolder) -> Iterator[tuple[Tensor, Target, Any]]:

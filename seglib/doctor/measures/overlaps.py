@@ -38,8 +38,8 @@ def compare(
     """Compare predictions with the truth of the same images.
 
     Args:
-        predicted: one for each image.
-        truths: one for each image, without crowds.
+        predicted: the predictions of each image.
+        truths: the target of each image, without crowds.
         box_format: the key of `BOX_READINGS` that is prescribed.
         class_readings: from a written class to a label; the first is the prescribed one.
     """
@@ -81,7 +81,8 @@ def corner_readings(
     """Predicted boxes as corners [N, 4] for each image, under every reading."""
     corners = {
         AS_IS if name == box_format else name: [
-            read(one.boxes, truth.size) for one, truth in zip(predicted, truths, strict=True)
+            read(image_predicted.boxes, truth.size)
+            for image_predicted, truth in zip(predicted, truths, strict=True)
         ]
         for name, read in BOX_READINGS.items()
     }
@@ -125,20 +126,23 @@ def _best_overlaps(boxes: Tensor, true: Tensor) -> list[float]:
 
 def _mask_readings(predicted: Sequence[Predicted], truths: Sequence[Target]) -> Readings | None:
     """Mean over true objects of the best IoU with a predicted mask; None without masks."""
-    if not any(one.masks for one in predicted):
+    if not any(image_predicted.masks for image_predicted in predicted):
         return None
     shift = best_shift(
         [
-            (_stack(one.masks, MASK_READINGS[AS_IS], truth).any(dim=0), truth.masks.any(dim=0))
-            for one, truth in zip(predicted, truths, strict=True)
+            (
+                _stack(image_predicted.masks, MASK_READINGS[AS_IS], truth).any(dim=0),
+                truth.masks.any(dim=0),
+            )
+            for image_predicted, truth in zip(predicted, truths, strict=True)
         ]
     )
     readings = dict(MASK_READINGS)
     readings[moved_by(shift)] = lambda mask, size: moved(readings[AS_IS](mask, size), shift)
     values: dict[str, list[float]] = {name: [] for name in readings}
-    for one, truth in zip(predicted, truths, strict=True):
+    for image_predicted, truth in zip(predicted, truths, strict=True):
         for name, read in readings.items():
-            values[name] += _best_mask_overlaps(_stack(one.masks, read, truth), truth)
+            values[name] += _best_mask_overlaps(_stack(image_predicted.masks, read, truth), truth)
     means = {name: sum(row) / len(row) for name, row in values.items()}
     return Readings(means.pop(AS_IS), means, len(values[AS_IS]))
 
@@ -160,13 +164,13 @@ def _located(
 ) -> list[Pair]:
     """(written class, true label) of each true object that a predicted box overlaps."""
     pairs = []
-    for one, boxes, truth in zip(predicted, corners, truths, strict=True):
-        if len(one) == 0 or len(truth) == 0:
+    for image_predicted, boxes, truth in zip(predicted, corners, truths, strict=True):
+        if len(image_predicted) == 0 or len(truth) == 0:
             continue
         overlaps = box_iou(boxes, truth.boxes.double()).nan_to_num(0)  # [D, N]
         values, rows = overlaps.max(dim=0)  # [N]
         for value, row, label in zip(values, rows.tolist(), truth.labels.tolist(), strict=True):
-            written = one.classes[row]
+            written = image_predicted.classes[row]
             if value >= LOCATED and written is not None:
                 pairs.append((written, label))
     return pairs
@@ -175,12 +179,15 @@ def _located(
 def _repeated(predicted: Sequence[Predicted], truths: Sequence[Target], box_format: str) -> float:
     """The share of predictions that overlap a better one of the same class."""
     repeated = total = 0
-    for one, truth in zip(predicted, truths, strict=True):
-        boxes, by_class = BOX_READINGS[box_format](one.boxes, truth.size), defaultdict(list)
-        for row, written in enumerate(one.classes):
+    for image_predicted, truth in zip(predicted, truths, strict=True):
+        boxes, by_class = (
+            BOX_READINGS[box_format](image_predicted.boxes, truth.size),
+            defaultdict(list),
+        )
+        for row, written in enumerate(image_predicted.classes):
             by_class[written].append(row)
         for rows in by_class.values():
             overlaps = box_iou(boxes[rows], boxes[rows]).nan_to_num(0).triu(diagonal=1)
             repeated += int((overlaps > REPEATED).any(dim=0).sum())
-        total += len(one)
+        total += len(image_predicted)
     return repeated / total if total else 0.0

@@ -102,5 +102,5 @@ def from_instances(instances: Instances) -> Predicted:
 
 def finite_scores(predicted: Sequence[Predicted]) -> list[float]:
     """All scores that are finite."""
-    values = [score for one in predicted for score in one.scores.tolist()]
+    values = [score for image_predicted in predicted for score in image_predicted.scores.tolist()]
     return [score for score in values if math.isfinite(score)]

@@ -118,7 +118,7 @@ def raw_mask(record: Record, size: tuple[int, int]) -> Tensor | None:
     """The mask, bool [h, w] of the size that the record declares.
 
     Args:
-        record: with polygons or run lengths in "segmentation".
+        record: a record with polygons or run lengths in "segmentation".
         size: (H, W) of the image, for polygons.
 
     Returns:
@@ -135,11 +135,11 @@ def raw_mask(record: Record, size: tuple[int, int]) -> Tensor | None:
     declared = shape.get("size") if isinstance(shape, dict) else None
     if not (isinstance(declared, list) and len(declared) == 2 and all(map(_is_side, declared))):
         raise SeglibError("'segmentation' is neither polygons nor run lengths with a 'size'")
-    counts, own = shape.get("counts"), (int(declared[0]), int(declared[1]))
+    counts, size_written = shape.get("counts"), (int(declared[0]), int(declared[1]))
     if isinstance(counts, str):
-        return decode(from_string(counts, own))
+        return decode(from_string(counts, size_written))
     if isinstance(counts, list) and all(type(run) is int for run in counts):
-        return decode(RLE(own, counts))
+        return decode(RLE(size_written, counts))
     raise SeglibError("'counts' must be a list of whole numbers or a compressed string")
 
 

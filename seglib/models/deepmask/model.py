@@ -67,7 +67,7 @@ class DeepMask(Segmenter):
     """Class-agnostic object proposals: a mask and a score for every window.
 
     Attributes:
-        network: from normalised images to codes and scores, see network.py.
+        network: maps normalised images to codes and scores, see network.py.
         mean_mask: [M, M] mean of all masks used in training, in 0…1: what a network that learned
             nothing but the canonical position would predict.
         masks_seen: scalar, the number of these masks.

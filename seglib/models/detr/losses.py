@@ -28,7 +28,7 @@ def class_losses(logits: Tensor, labels: Tensor, no_object_weight: float) -> lis
         no_object_weight: weight of queries with label 0; that of the others is 1.
 
     Returns:
-        L scalars.
+        the loss of each of the L layers, scalars.
     """
     weight = logits.new_ones(logits.shape[-1])
     weight[NO_OBJECT] = no_object_weight
@@ -55,7 +55,7 @@ def box_losses(boxes: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, Ten
         count: the number of objects, by which both are divided.
 
     Returns:
-        two tensors [L].
+        the two losses of each layer, [L] each.
     """
     distance = (boxes - truth).abs().sum(dim=(1, 2))  # [L]
     pairs = (cxcywh_to_xyxy(corners)[..., None, :] for corners in (boxes, truth))  # [L, N, 1, 4]
@@ -72,7 +72,7 @@ def mask_losses(logits: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
         count: the number of objects, by which both are divided.
 
     Returns:
-        two tensors [L].
+        the two losses of each layer, [L] each.
     """
     logits, truth = logits.flatten(2), truth.flatten(2)  # [L, N, P]
     focal = sigmoid_focal_loss(logits, truth, reduction="none").mean(dim=2)  # [L, N]

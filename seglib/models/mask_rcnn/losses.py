@@ -97,7 +97,7 @@ def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor, count: Tensor | f
         count: the number of masks, by which the sum of their mean losses is divided.
 
     Returns:
-        a scalar.
+        the loss, a scalar.
     """
     chosen = logits[torch.arange(len(labels), device=labels.device), labels]  # [P, M, M]
     pixels = chosen.shape[-1] * chosen.shape[-2]
@@ -117,7 +117,7 @@ def softmax_mask_loss(
         count: as in `mask_loss`.
 
     Returns:
-        a scalar.
+        the loss, a scalar.
     """
     classes = labels[:, None, None] * (targets >= 0.5)  # [P, M, M]
     pixels = logits.shape[-1] * logits.shape[-2]

@@ -139,7 +139,7 @@ class RegionProposalNetwork(nn.Module):
             generators: per image, on the CPU; they sample the anchors.
 
         Returns:
-            two scalars.
+            the two losses, scalars.
         """
         anchors = torch.cat(output.anchors)  # [N, 4]
         assigned = [

@@ -68,7 +68,7 @@ def pixel_losses(masks: Tensor, truth: Tensor, count: Tensor) -> tuple[Tensor, T
         count: the number of segments, by which both are divided.
 
     Returns:
-        two tensors [L].
+        the two losses of each layer, [L] each.
     """
     size = (truth.shape[-2], truth.shape[-1])
     large = interpolate(masks.flatten(0, 1)[:, None], size, "bilinear")  # [L N, 1, H, W]
@@ -89,7 +89,7 @@ def point_losses(
         uncertain: how many of the candidates are used.
 
     Returns:
-        two tensors [L].
+        the two losses of each layer, [L] each.
     """
     layers = len(masks)
     flat = masks.flatten(0, 1)  # [L N, h, w]

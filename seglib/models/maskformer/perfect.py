@@ -25,7 +25,7 @@ def perfect_prediction(
 
     Args:
         image: float [3, H, W].
-        target: with a label map.
+        target: a target with a label map.
         categories: tell things from stuff.
         resize: the model's, for float [C, H, W].
         stride: stride of the mask logits in pixels of the resized image.

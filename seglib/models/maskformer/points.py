@@ -55,7 +55,7 @@ def random_points(
         counts: number of masks in each image.
         layers: L.
         points: M, the number of points per mask.
-        generators: on the CPU, one per image.
+        generators: generators on the CPU, one per image.
 
     Returns:
         [L, N, M, 2] in 0…1, image after image.

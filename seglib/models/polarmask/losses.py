@@ -33,7 +33,7 @@ def polar_losses(
 
     Args:
         output: the head's outputs.
-        targets: on the same device.
+        targets: the targets on the same device.
         published: count sides of boxes with + 1 in their IoU.
         box_loss: whether boxes are learned.
 

@@ -85,7 +85,7 @@ def assign_locations(
         corners: float [G, 4], corners of the boxes.
         centers: float [G, 2], centres of mass.
         areas: float [G] of the boxes.
-        radius: in strides.
+        radius: half the side of the square around the centre of mass, in strides.
 
     Returns:
         int64 [L], the index of each location's object, or -1.

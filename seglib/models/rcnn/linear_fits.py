@@ -44,7 +44,7 @@ def svm_objective(
         positive_weight: factor on the violations of the positives, which are few.
 
     Returns:
-        scalar.
+        the value to minimise, a scalar.
     """
     violation = F.relu(1 - signs * model(features)).square()  # [N]
     weights = torch.where(signs > 0, positive_weight, 1.0)  # [N]

@@ -21,7 +21,7 @@ def context_windows(boxes: Tensor, size: int, context: float) -> Tensor:
     Args:
         boxes: [N, 4] corners in pixels of the image.
         size: side of the warped square.
-        context: in pixels of the warped square; 0 gives the boxes themselves, rounded.
+        context: margin in pixels of the warped square; 0 gives the boxes themselves, rounded.
 
     Returns:
         int64 [N, 4] half-open windows with sides of at least one pixel; they may reach beyond the

@@ -42,7 +42,7 @@ def mask_loss(
         binary: see `SOLORules.binary_targets`.
 
     Returns:
-        a scalar.
+        the loss, a scalar.
     """
     losses = []
     for index, probabilities in maps.masks_of(assignment.cells):  # [n, h, w]

@@ -134,7 +134,7 @@ def mass_centres(
     Args:
         masks: bool [G, H, W].
         pixel_indices: see `SOLORules.pixel_indices`.
-        dtype: of the result.
+        dtype: the dtype of the result.
 
     Returns:
         [G, 2], (y, x) in pixels; arbitrary for an empty mask.
