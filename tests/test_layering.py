@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "seglib"
 # A package (or single module) may import from the layers before its own, and within its layer
 # from the packages that ALLOWED_BESIDE names.
 LAYERS = (
-    ("errors",),
+    ("errors", "counted"),
     ("primitives", "structures", "atomic", "distributed", "json_files", "devices"),
     ("locks",),
     ("ops",),

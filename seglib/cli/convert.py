@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from seglib.cli.options import limit_option
+from seglib.counted import counted
 
 if TYPE_CHECKING:
     from seglib.data.conversion import Conversion
@@ -43,7 +44,6 @@ def convert(
     An Ultralytics folder has one polygon per object; parts and holes are joined by seams, which do
     not change any pixel. Crowds are left out.
     """
-    from seglib.data.checking import count
     from seglib.data.ultralytics_read import from_ultralytics
 
     if to == "ultralytics":
@@ -52,14 +52,17 @@ def convert(
     else:
         done = from_ultralytics(Path(source), folder)
         hint = f"use it with --dataset coco:{folder}"
-    typer.echo(f"wrote {count(done.images, 'image')} and {count(done.objects, 'object')}: {hint}")
+    typer.echo(
+        f"wrote {counted(done.images, 'image')} and {counted(done.objects, 'object')}: {hint}"
+    )
     if done.joined:
         typer.echo(
-            f"{count(done.joined, 'object')} of several parts or with holes became one polygon each"
+            f"{counted(done.joined, 'object')} of several parts or with holes became one polygon "
+            "each"
         )
     if done.crowds or done.empty:
-        empty = f", {count(done.empty, 'object')} without a pixel" if done.empty else ""
-        typer.echo(f"left out: {count(done.crowds, 'crowd')}{empty}")
+        empty = f", {counted(done.empty, 'object')} without a pixel" if done.empty else ""
+        typer.echo(f"left out: {counted(done.crowds, 'crowd')}{empty}")
     if to == "ultralytics":
         typer.echo(f"IoU of each mask before and after: {done.lowest_iou:.4f} or more")
 

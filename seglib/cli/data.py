@@ -10,6 +10,7 @@ import typer
 from seglib.cli.convert import convert
 from seglib.cli.errors import FAILED
 from seglib.cli.options import Dataset, Size
+from seglib.counted import counted
 from seglib.errors import printable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def check(dataset: Dataset = None, split: str = "val") -> None:
     The exit code is 1 if anything is broken.
     """
     from seglib.cli.progress import Bar
-    from seglib.data.checking import check_dataset, count
+    from seglib.data.checking import check_dataset
 
     def watch(image_ids: Sequence[int]) -> Iterator[int]:
         with Bar("checking", "images", len(image_ids)) as bar:
@@ -99,11 +100,11 @@ def check(dataset: Dataset = None, split: str = "val") -> None:
         typer.echo(f"fault: {printable(fault)}")
     for note in found.notes:
         typer.echo(f"note: {printable(note)}")
-    objects = count(found.objects, "object")
-    crowds = f" and {count(found.crowds, 'crowd')}" if found.crowds else ""
+    objects = counted(found.objects, "object")
+    crowds = f" and {counted(found.crowds, 'crowd')}" if found.crowds else ""
     typer.echo(
-        f"{split}: {count(found.images, 'image')} could be read, with {objects}{crowds}; "
-        f"{count(len(found.faults), 'fault')}, {count(len(found.notes), 'note')}"
+        f"{split}: {counted(found.images, 'image')} could be read, with {objects}{crowds}; "
+        f"{counted(len(found.faults), 'fault')}, {counted(len(found.notes), 'note')}"
     )
     if found.faults:
         raise typer.Exit(FAILED)

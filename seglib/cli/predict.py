@@ -14,11 +14,11 @@ from seglib.cli.options import Checkpoint, Device, Size
 from seglib.cli.predict_files import (
     RESULTS,
     check_outputs,
-    counted,
     find_images,
     overlay_path,
     refuse_image,
 )
+from seglib.counted import counted
 from seglib.errors import SeglibError, printable
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def predict(
     _report(results, out, min_score)
     if failed:
         raise SeglibError(
-            f"{len(failed)} of {counted(files, 'image')} could not be read: {', '.join(failed)}"
+            f"{len(failed)} of {counted(len(files), 'image')} could not be read: "
+            f"{', '.join(failed)}"
         )
     if not images:
         typer.echo(drawn_scenes.next_steps(model, overlay_path(files[0], out)))
@@ -123,11 +124,11 @@ def _report(results: list[dict[str, Any]], out: Path, min_score: float) -> None:
     enlarged = [result for result in results if "predicted_at" in result]
     if enlarged:
         typer.echo(
-            f"predicted {counted(enlarged, 'larger photograph')} at {LARGEST_PUBLISHED_SIDE} px "
-            "and enlarged the masks: --size chooses another size"
+            f"predicted {counted(len(enlarged), 'larger photograph')} at "
+            f"{LARGEST_PUBLISHED_SIDE} px and enlarged the masks: --size chooses another size"
         )
     if results:
-        typer.echo(f"wrote {counted(results, 'overlay')} and {RESULTS} to {out}")
+        typer.echo(f"wrote {counted(len(results), 'overlay')} and {RESULTS} to {out}")
 
 
 def _segment(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from seglib.cli.errors import say
+from seglib.counted import counted
 from seglib.errors import SeglibError
 
 RESULTS = "predictions.json"
@@ -54,11 +54,11 @@ def _photographs(folder: Path) -> list[Path]:
     companions = [path.name for path in images if is_companion(path)]
     unread = [p.name for p in sorted(folder.iterdir()) if p.suffix.lower() in UNREAD_SUFFIXES]
     if companions:
-        say(f"left out {counted(companions, 'hidden file')}, such as {companions[0]}")
+        say(f"left out {counted(len(companions), 'hidden file')}, such as {companions[0]}")
     if unread:
         say(
-            f"left out {counted(unread, 'file')} of a format that seglib does not read, such as "
-            f"{unread[0]}: save as JPEG or PNG first"
+            f"left out {counted(len(unread), 'file')} of a format that seglib does not read, such "
+            f"as {unread[0]}: save as JPEG or PNG first"
         )
     return [path for path in images if not is_companion(path)]
 
@@ -87,8 +87,3 @@ def check_outputs(files: list[Path], out: Path) -> None:
 def _identity(file: Path) -> tuple[int, int]:
     facts = file.stat()
     return facts.st_dev, facts.st_ino
-
-
-def counted(things: list[Any], noun: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

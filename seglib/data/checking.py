@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from seglib.counted import counted
 from seglib.data.coco import CocoFolder
 from seglib.data.coco_notes import listed
 from seglib.data.datasets import load_dataset
@@ -114,10 +115,10 @@ class _Census:
             what = "image" if ids is self.empty else "object"
             if ids:
                 where = f"image{'s' if len(set(ids)) > 1 else ''} {listed(sorted(set(ids)))}"
-                notes.append(f"{count(len(ids), what)} {text} ({where})")
+                notes.append(f"{counted(len(ids), what)} {text} ({where})")
         if self.objects and self.largest < TINY_OBJECT:
             notes.append(
-                f"the largest object has {count(self.largest, 'pixel')}, which is too small for "
+                f"the largest object has {counted(self.largest, 'pixel')}, which is too small for "
                 "most models"
             )
         return notes
@@ -159,15 +160,10 @@ def _file_notes(data: CocoFolder) -> list[str]:
         if path.suffix.lower() in SUFFIXES and not is_companion(path) and path.name not in names
     )
     return [
-        f"{count(len(found), 'image file')} {text}: {listed(found)}"
+        f"{counted(len(found), 'image file')} {text}: {listed(found)}"
         for found, text in (
             (repeated, "named by more than one record of 'images'"),
             (unlisted, "not listed in 'images' and left out"),
         )
         if found
     ]
-
-
-def count(number: int, what: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seglib.atomic import write_atomic
+from seglib.counted import counted
 from seglib.grading.marks import Marks
 from seglib.grading.reports import out_of, render_html, render_markdown
 
@@ -73,15 +74,11 @@ def _averages(marks: list[Marks]) -> list[str]:
         mean = sum(found.earned for found in those) / len(those)
         full = sum(0 < found.points == found.earned for found in those)
         lines.append(
-            f"{name or 'No assignment recognised'}: {_count(len(those), 'submission')}, "
+            f"{name or 'No assignment recognised'}: {counted(len(those), 'submission')}, "
             f"{out_of(round(mean, 2), max(found.points for found in those))} on average, "
             f"{full} with full marks"
         )
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _content(marks: list[Marks]) -> dict[str, Any]:
@@ -99,7 +96,7 @@ def _content(marks: list[Marks]) -> dict[str, Any]:
         "sandboxed": all(found.sandboxed for found in marks),
         "lost": lost_shares(marks),
         "faults": {
-            name: [f"{_count(count, 'student')}: {fault}" for count, fault in faults]
+            name: [f"{counted(count, 'student')}: {fault}" for count, fault in faults]
             for name, faults in common_faults(marks).items()
         },
         "copies": [", ".join(names) for names in copies.values() if len(names) > 1],

@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 from scipy import ndimage
 
+from seglib.counted import counted
 from seglib.plotting.canvas import RGB, Bytes, to_numpy
 from seglib.plotting.images import compare
 from seglib.plotting.overlays import NEUTRAL, class_color, overlay, short_name
@@ -216,7 +217,7 @@ def touching_instances(
     own = target[target.labels == label]
     regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))
     name = short_name(categories.by_label(label).name)
-    objects = _count(len(own), "object")
+    objects = counted(len(own), "object")
     fig, panels = image_panels(image, 3, panel=3.3, title=title, caption=caption)
     painted = overlay(
         image,
@@ -234,9 +235,5 @@ def touching_instances(
     flat = np.full((*regions.shape, 3), 235, np.uint8)
     for number in range(1, found + 1):
         flat[regions == number] = NEUTRAL if found == 1 else rgb(len(own) + number - 1)
-    show_pixels(panels[2], flat, f"Connected: {_count(found, 'region')}")
+    show_pixels(panels[2], flat, f"Connected: {counted(found, 'region')}")
     return fig
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

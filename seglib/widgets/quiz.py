@@ -14,6 +14,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from seglib.counted import counted
 from seglib.errors import SeglibError
 
 LETTERS = "ABCDEFGH"
@@ -54,7 +55,7 @@ class Question:
         if correct != 1:
             raise SeglibError(f"{self.text!r} has {correct} correct options: mark exactly one")
         if not 2 <= len(self.options) <= len(LETTERS):
-            count = _count(len(self.options), "option")
+            count = counted(len(self.options), "option")
             raise SeglibError(f"{self.text!r} has {count}: give 2 to 8")
         for option in self.options:
             if not option.correct and not option.feedback.strip():
@@ -166,7 +167,7 @@ class Quiz:
         return {**bundle, "text/html": self.static_html(), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return f"<Quiz: {self.title}, {_count(len(self.questions), 'question')}>"
+        return f"<Quiz: {self.title}, {counted(len(self.questions), 'question')}>"
 
 
 def _shuffled(question: Question) -> Question:
@@ -176,10 +177,6 @@ def _shuffled(question: Question) -> Question:
         return hashlib.sha256(f"{question.text}|{option.text}".encode()).digest()
 
     return replace(question, options=sorted(question.options, key=place))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _verdict(option: Option) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from seglib.data.checking import count
+from seglib.counted import counted
 from seglib.doctor.diagnoses.wording import better, listed
 from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.prediction_symptoms import Readings
@@ -35,8 +35,8 @@ def faulty_records(symptoms: Symptoms) -> Finding | Passed | None:
     if not symptoms.splits:
         return None
     if not faults:
-        images = ", ".join(f"{count(s.images, 'image')} of {s.split}" for s in symptoms.splits)
-        objects = count(sum(s.objects for s in symptoms.splits), "object")
+        images = ", ".join(f"{counted(s.images, 'image')} of {s.split}" for s in symptoms.splits)
+        objects = counted(sum(s.objects for s in symptoms.splits), "object")
         return Passed(f"data: no fault in {images} with {objects}")
     split, first = faults[0]
     what = "1 fault" if len(faults) == 1 else f"{len(faults)} faults, the first"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seglib.data.checking import count
+from seglib.counted import counted
 from seglib.doctor.diagnoses.wording import better, listed
 from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.measures.classes import FEWEST, RENAMED
@@ -27,7 +27,7 @@ def faulty_records(symptoms: Symptoms) -> Finding | Passed | None:
     return Finding(
         "faulty-predictions",
         "Some records of the predictions are faulty.",
-        f"{count(total, 'fault')} in {count(found.records, 'record')}: {listed(kinds, 3)}",
+        f"{counted(total, 'fault')} in {counted(found.records, 'record')}: {listed(kinds, 3)}",
         "Write one record per object: image_id, category_id, bbox (x, y, width, height), score, "
         "and segmentation as run lengths with 'size' [height, width].",
         0.94,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seglib.data.checking import count
+from seglib.counted import counted
 from seglib.doctor.findings import Finding, Passed
 from seglib.doctor.symptoms import LogSymptoms, Symptoms
 
@@ -104,7 +104,7 @@ def too_few_steps(symptoms: Symptoms) -> Finding | None:
     return Finding(
         "too-few-steps",
         "The training is too short.",
-        f"the model saw {count(seen, 'image')} in {count(log.steps, 'step')}, repetitions "
+        f"the model saw {counted(seen, 'image')} in {counted(log.steps, 'step')}, repetitions "
         f"included{usual}; the loss went from {log.first:.3g} to {log.last:.3g}",
         "Train longer (--steps), or start from a checkpoint (--init).",
         0.78,
