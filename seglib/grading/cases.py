@@ -21,6 +21,7 @@ from seglib.grading.remote import GoneError, StudentError
 Names = dict[str, Any]
 SEEDING = {"manual_seed", "default_rng", "seed", "Random"}
 NOT_REACHED = "it was not reached, since a step before it failed"
+NOT_WRITTEN = "it is not written yet: replace `raise NotImplementedError`"
 CASES, FRESH = "_seglib_cases", "_seglib_fresh"  # names that the changed code uses
 
 
@@ -79,14 +80,14 @@ class Cases:
         self.found.append(Case(self.hidden, False, reason, shown))
 
     def _reason(self, error: Exception) -> str:
+        if _is_unwritten(error) or _is_unwritten(error.__cause__):
+            return NOT_WRITTEN
         if isinstance(error, AssertionError):
             return str(error) or "an assertion failed"
         if isinstance(error, GoneError):
             return str(error)
         if isinstance(error, NameError) and getattr(error, "name", None) in self.lost:
             return NOT_REACHED
-        if isinstance(error, NotImplementedError) and not str(error):
-            return "it is not written yet: replace `raise NotImplementedError`"
         kind = type(error).__name__
         if isinstance(error, StudentError):
             return f"your function stops with {kind}: {error}"
@@ -95,11 +96,15 @@ class Cases:
     def _shown(self, error: Exception) -> str:
         if isinstance(error, GoneError):
             return str(error)
-        if isinstance(error, NotImplementedError):
+        if isinstance(error, NotImplementedError) or _is_unwritten(error.__cause__):
             return self._reason(error)
         if isinstance(error, StudentError):
             return f"your function stops with {type(error).__name__}"
         return "the result is not the expected one"
+
+
+def _is_unwritten(error: BaseException | None) -> bool:
+    return isinstance(error, NotImplementedError) and not str(error)
 
 
 def run_cell(

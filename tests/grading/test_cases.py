@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from seglib.grading.cases import NOT_REACHED, run_cell
+from seglib.grading.cases import NOT_REACHED, NOT_WRITTEN, run_cell
 from seglib.grading.marks import TaskMark
 from seglib.grading.scoring import fill_in
 
@@ -58,6 +58,21 @@ def test_what_depends_on_a_failure_fails():
     reasons = [case.reason for case in cases]
     assert reasons[0].startswith("it is not written yet")
     assert reasons[1:3] == [NOT_REACHED] * 2
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_advice_on_an_error_is_not_given_on_a_function_that_is_not_written(hidden):
+    def broken(n):
+        raise NotImplementedError
+
+    cell = """
+try:
+    f(1)
+except RuntimeError as error:
+    raise AssertionError(f"f stops with: {error}") from error
+"""
+    (case,) = run_cell(cell, {"f": broken}, lambda seed: seed, all_hidden=hidden)
+    assert case.reason == case.shown == NOT_WRITTEN
 
 
 def test_reasons_for_students_contain_no_hidden_values():
