@@ -163,6 +163,17 @@ def test_every_object_between_the_extreme_scales_is_canonical_in_some_window() -
     assert (labels > 0).any(dim=0).all()
 
 
+def test_classes_are_only_told_apart_not_known() -> None:
+    """The same patches, whatever numbers the classes have: a model learns from other data sets."""
+    image, target = scene()
+    model = tiny()
+    shifted = replace(target, labels=target.labels + 10**12)
+    torch.manual_seed(0)
+    patches = model.sample([image], [target])
+    torch.manual_seed(0)
+    assert torch.equal(model.sample([image], [shifted]).images, patches.images)
+
+
 def test_patches_are_seeded_and_obey_the_rules() -> None:
     image, target = scene()
     config = tiny().config

@@ -78,13 +78,15 @@ OF_ALL = {
     "another size": (with_image(torch.zeros(3, 32, 44)), r"target 1 .*size \[32, 40\].*\[32, 44\]"),
 }
 
+UNKNOWN = "a label above the classes"
+
 OF_OBJECTS = {
     "a negative label": (
         with_field(labels=torch.tensor([1, -1])),
         r"target 1 of image 7 has labels \[-1\], first for object 1",
     ),
     "label 0": (with_field(labels=torch.tensor([0, 1])), r"labels \[0\], first for object 0"),
-    "a label above the classes": (
+    UNKNOWN: (
         with_field(labels=torch.tensor([1, 10**12])),
         r"target 1 of image 7 has labels \[1000000000000\], first for object 1.*1…2",
     ),
@@ -109,7 +111,7 @@ OF_OBJECTS = {
 OF_MAPS = {
     "no map": (with_field(semantic=None), "target 1 has no semantic labels"),
     "a negative label": (with_field(semantic=MAP - 1), "target 1 has semantic label -1"),
-    "a label above the classes": (with_field(semantic=MAP + 3), "target 1 has semantic label 3"),
+    UNKNOWN: (with_field(semantic=MAP + 3), "target 1 has semantic label 3"),
     "a float map": (with_field(semantic=MAP.float()), "target 1 has semantic labels of type"),
     "a list": (with_field(semantic=[[0]]), "target 1 has semantic labels of type list"),
     "a smaller map": (with_field(semantic=MAP[1:]), r"target 1 has semantic labels of size"),
@@ -124,6 +126,8 @@ def cases() -> list[object]:
         kinds = {f"{kind} in all": case for kind, case in OF_ALL.items()}
         if tasks != ("semantic",):
             kinds |= {f"{kind} in objects": case for kind, case in OF_OBJECTS.items()}
+        if tasks == ("proposals",):  # classes are not told apart
+            del kinds[f"{UNKNOWN} in objects"]
         if "semantic" in tasks:
             kinds |= {f"{kind} in maps": case for kind, case in OF_MAPS.items()}
         found += [pytest.param(name, *case, id=f"{name}: {kind}") for kind, case in kinds.items()]

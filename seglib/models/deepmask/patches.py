@@ -90,7 +90,8 @@ def _positives(
     common ones.
     """
     labels = objects.labels.cpu()  # as the generator
-    frequency = labels.bincount()[labels]  # [N] objects of the same class
+    _, classes, counts = labels.unique(return_inverse=True, return_counts=True)
+    frequency = counts[classes]  # [N] objects of the same class
     chosen = torch.multinomial(1 / frequency.float(), count, replacement=True, generator=generator)
     chosen = chosen.to(objects.labels.device)  # [count]
     chance = torch.rand(count, 3, generator=generator).to(image.device)
