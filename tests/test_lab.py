@@ -103,6 +103,6 @@ def test_a_process_is_stepped_and_played(notebook):
 def test_a_quiz_judges_each_choice(notebook):
     wrong, right = (notebook.get_by_role("button", name=x, exact=True) for x in "AB")
     wrong.click()
-    notebook.get_by_text("Count again.").wait_for()
+    notebook.get_by_text("Not quite. Count again.").wait_for()
     right.click()
     notebook.get_by_text("1 of 1 correct, 0 at the first attempt").wait_for()
