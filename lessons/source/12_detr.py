@@ -594,7 +594,7 @@ print("all losses:", ", ".join(losses))
 centres = torch.stack([seen.boxes[-1, 0] for seen in outputs])  # [n, Q, 4]
 busy = (scores > 0.5).sum(dim=0).argsort(descending=True)[:12].tolist()
 panels = {f"query {q}": centres[scores[:, q] > 0.5, q] for q in busy}
-for q in busy[:6]:
+for q in [q for q in busy[:6] if (scores[:, q] > 0.5).any()]:
     found = scores[:, q] > 0.5
     kinds = [names[label - 1] for label in classes[found, q].unique().tolist()]
     spread = centres[found, q, :2].std(dim=0).mean()
