@@ -20,7 +20,7 @@ from seglib.plotting.style import styled
 from seglib.structures import Target
 from seglib.widgets.explorer import Explorer, slider
 
-ROWS = 12  # rows of the cost matrix that are drawn
+ROWS = 10  # rows of the cost matrix that are drawn
 
 
 class MatchingViewer(Explorer):
