@@ -14,7 +14,7 @@ from scipy import ndimage
 from seglib.counted import counted
 from seglib.plotting.canvas import RGB, Bytes, to_numpy
 from seglib.plotting.images import compare
-from seglib.plotting.overlays import NEUTRAL, class_color, overlay, short_name
+from seglib.plotting.overlays import NEUTRAL, class_color, class_name, overlay
 from seglib.plotting.panels import (
     Figure,
     figure,
@@ -73,7 +73,7 @@ def legend_of_labels(
         elif label == IGNORE:
             shade, name = IGNORED_SHADE, "ignored"
         else:
-            shade, name = class_shade(label), short_name(categories.by_label(label).name)
+            shade, name = class_shade(label), class_name(categories, label)
         handles.append(
             Patch(
                 facecolor=to_hex(cast(Any, [c / 255 for c in shade])),
@@ -216,7 +216,7 @@ def touching_instances(
     """
     own = target[target.labels == label]
     regions, found = ndimage.label(to_numpy(semantic) == label, structure=np.ones((3, 3)))
-    name = short_name(categories.by_label(label).name)
+    name = class_name(categories, label)
     objects = counted(len(own), "object")
     fig, panels = image_panels(image, 3, panel=3.3, title=title, caption=caption)
     painted = overlay(

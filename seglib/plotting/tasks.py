@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from seglib.plotting.canvas import RGB, Bytes, Canvas
-from seglib.plotting.overlays import Layer, overlay, short_name
+from seglib.plotting.overlays import Layer, class_name, overlay
 from seglib.plotting.panels import Figure, image_panels, panel_pixels, show_pixels
 from seglib.plotting.style import rgb, styled
 from seglib.structures import Categories, Target
@@ -100,7 +100,7 @@ def _name_objects(painted: Bytes, target: Target, categories: Categories) -> Byt
     """The classes' names, each inside its object's mask, the largest first."""
     canvas = Canvas(painted, max(painted.shape), size=target.size)
     for i in target.area.argsort(descending=True, stable=True).tolist():
-        name = short_name(categories.by_label(int(target.labels[i])).name)
+        name = class_name(categories, int(target.labels[i]))
         name += " (crowd)" if target.iscrowd[i] else ""
         canvas.tag_place(name, canvas.widest_place(canvas.resize_mask(target.masks[i])), rgb(i))
     return canvas.pixels
@@ -131,7 +131,7 @@ def object_shades(target: Target, layer: Layer) -> dict[int, RGB]:
 def _show_names(axes: Axes, image: Any, target: Target, categories: Categories) -> None:
     """Classification: the classes that occur, without their places and numbers."""
     labels = sorted(set(target.labels.tolist()))
-    names = [short_name(categories.by_label(label).name) for label in labels]
+    names = [class_name(categories, label) for label in labels]
     show_pixels(axes, image, "Classification: what is in it?")
     axes.text(
         0.03,
@@ -149,6 +149,6 @@ def _paint_boxes(image: Any, target: Target, categories: Categories, side: int) 
     for i, corners in enumerate(target.boxes):
         canvas.box(corners, rgb(i))
     for i, corners in enumerate(target.boxes):
-        name = short_name(categories.by_label(int(target.labels[i])).name)
+        name = class_name(categories, int(target.labels[i]))
         canvas.tag(name, corners, rgb(i))
     return canvas.pixels

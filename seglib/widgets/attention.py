@@ -11,7 +11,7 @@ from seglib.models.detr.attention_maps import attention_maps
 from seglib.models.detr.postprocess import best_classes, boxes_in_pixels
 from seglib.plotting.attention import draw_attention
 from seglib.plotting.detection import draw_boxes, picture_under
-from seglib.plotting.overlays import short_name
+from seglib.plotting.overlays import class_name
 from seglib.plotting.panels import Figure, image_panels, mark_point
 from seglib.plotting.style import VERMILION, styled
 from seglib.widgets.explorer import Explorer, choice, slider
@@ -110,7 +110,7 @@ class AttentionViewer(Explorer):
         place += f" ({float(v['weights'].max()):.1%} of the weight)"
         if self.setting("reader") == ENCODER:
             return f"The place in row {v['cell'][0]} and column {v['cell'][1]} reads {place}."
-        name = short_name(self.model.categories.by_label(v["label"]).name)
+        name = class_name(self.model.categories, v["label"])
         return (
             f"Query {self.setting('query')} reads {place}. Its best class is {name}, "
             f"probability {v['score']:.2f}."

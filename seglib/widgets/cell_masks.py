@@ -11,7 +11,7 @@ from seglib.models.solo import SOLO
 from seglib.models.solo.mask_maps import Cells
 from seglib.models.solo.targets import cells_of
 from seglib.plotting.location_grid import draw_location_grid, draw_probabilities, tint_cells
-from seglib.plotting.overlays import short_name
+from seglib.plotting.overlays import class_name
 from seglib.plotting.panels import Figure, image_panels
 from seglib.plotting.style import styled
 from seglib.widgets.explorer import Explorer, choice, slider
@@ -88,7 +88,7 @@ class CellMasks(Explorer):
         """The cell's position, class and score."""
         v = self.values
         _, row, column = v["cell"]
-        name = short_name(self.model.categories.by_label(v["label"]).name)
+        name = class_name(self.model.categories, v["label"])
         covered = float((v["mask"] > self.model.config.selection.mask_threshold).float().mean())
         return (
             f"The cell in row {row} and column {column} says {name} with probability "

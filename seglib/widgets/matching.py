@@ -13,7 +13,7 @@ from seglib.models.detr.matching import box_costs, class_cost
 from seglib.models.detr.objects import object_batch
 from seglib.models.detr.postprocess import boxes_in_pixels
 from seglib.ops.hungarian import hungarian
-from seglib.plotting.overlays import short_name
+from seglib.plotting.overlays import class_name
 from seglib.plotting.panels import Figure, figure
 from seglib.plotting.set_prediction import draw_costs, draw_matching
 from seglib.plotting.style import styled
@@ -97,8 +97,7 @@ class MatchingViewer(Explorer):
         unmatched = [query for query in by_cost if query not in matched]
         shown = sorted((matched + unmatched)[: max(ROWS, len(matched))])
         names = [
-            short_name(self.model.categories.by_label(label).name)
-            for label in self.objects.labels[0].tolist()
+            class_name(self.model.categories, label) for label in self.objects.labels[0].tolist()
         ]
         columns = [f"{name[:6]}\n{g}" for g, name in enumerate(names)]
         width = max(2.6, 1.0 + 0.45 * len(columns))

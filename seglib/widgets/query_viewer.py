@@ -10,7 +10,7 @@ from torch import Tensor
 from seglib.models.maskformer import MaskFormer
 from seglib.models.maskformer.inference import semantic_scores
 from seglib.ops.upsampling import interpolate
-from seglib.plotting.overlays import short_name
+from seglib.plotting.overlays import class_name
 from seglib.plotting.panels import Figure
 from seglib.plotting.queries import show_query
 from seglib.widgets.explorer import Explorer, slider
@@ -78,7 +78,7 @@ class QueryViewer(Explorer):
     def _name(self, label: int) -> str:
         if label == 0:
             return "no object"
-        return short_name(self.model.categories.by_label(label).name)
+        return class_name(self.model.categories, label)
 
     def figure(self) -> Figure:
         """The mask, the most probable classes, and the share."""
